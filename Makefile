@@ -1,0 +1,48 @@
+# Everything needs only Python >= 3.10 and make; the rest is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types bench contract clean
+
+demo: $(VENV)/.installed  ## run the example agent and print its session
+	@$(BIN)/python examples/quickstart.py
+	@echo
+	@$(BIN)/sessiontrace sessions show last
+
+TESTS ?= tests
+test: $(VENV)/.installed-dev  ## all tests, or those that TESTS names
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.installed-dev  ## style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev  ## static types
+	@$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev  ## what capture costs
+	@$(BIN)/python benchmarks/capture.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "sessiontrace needs Python 3.10 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+$(VENV)/.installed-contract: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group contract
+	@touch $@
+
+contract: $(VENV)/.installed-contract  ## the packages of others that tests run against
+
+clean:  ## remove what the above made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

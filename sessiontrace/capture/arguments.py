@@ -1,0 +1,62 @@
+"""From a call's arguments to named inputs; pure.
+
+Invariant: the names are looked up once, when a function is decorated; a call costs a ``zip``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from typing import Any
+
+__all__ = ["Binder", "binder", "label_of"]
+
+Binder = Callable[[tuple[Any, ...], dict[str, Any]], dict[str, Any]]
+
+_OWNERS = frozenset({"self", "cls", "mcs"})
+
+
+def label_of(fn: Callable[..., Any]) -> str:
+    """What a function is called where it is defined, without the functions around it."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    return name.rpartition("<locals>.")[2] if isinstance(name, str) else type(fn).__qualname__
+
+
+def binder(fn: Callable[..., Any], ignore: Collection[str]) -> Binder:
+    """A function from call arguments to ``{name: value}``, without ``self``, ``cls``, ignored.
+
+    ``inspect.Signature.bind`` would cost more than all the rest of a span.
+    """
+    names, rest = _parameters(fn)
+    skip = 1 if names and names[0] in _OWNERS else 0
+    names = names[skip:]
+    count = len(names)
+    hidden = frozenset((ignore,) if isinstance(ignore, str) else ignore)
+
+    def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        given = args[skip:] if skip else args
+        bound = dict(zip(names, given, strict=False))
+        if len(given) > count:
+            bound[rest] = given[count:]
+        if kwargs:
+            bound.update(kwargs)
+        for name in hidden:
+            bound.pop(name, None)
+        return bound
+
+    return bind
+
+
+def _parameters(fn: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
+    """Names of the positional parameters, and the name of ``*rest``."""
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):  # a builtin without a signature
+        return (), "args"
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = tuple(parameter.name for parameter in parameters if parameter.kind in positional)
+    rest = [p.name for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
+    return names, rest[0] if rest else "args"

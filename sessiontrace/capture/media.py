@@ -1,0 +1,107 @@
+"""Media inside values: long base64 and binary become what they are, not what they hold.
+
+Runs in the user's thread. Invariant: reads at most ``_HASHED`` bytes of a medium and never copies
+it whole, so that a 100 MB picture costs no more than a 1 MB one.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import Any
+
+__all__ = ["MEDIA_MIN", "is_media", "of_bytes", "of_text"]
+
+MEDIA_MIN = 1_024
+"""Shorter texts and byte strings are kept as they are."""
+
+_UNNAMED_MIN = 4_096  # base64 that says nothing about itself must be long to count as a medium
+_HASHED = 1 << 20
+_CHUNK = 1 << 16
+
+_HEADER = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*);base64,")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{256}")
+_BASE64_END = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}\s*\Z")
+
+_MAGIC = (
+    (b"\x89PNG\r\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"\x1aE\xdf\xa3", "video/webm"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1f\x8b", "application/gzip"),
+)
+_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
+_UNKNOWN = "application/octet-stream"
+
+
+def is_media(text: str) -> bool:
+    """Whether a text of at least ``MEDIA_MIN`` characters is a data URI or bare base64."""
+    if text.startswith("data:"):
+        return _HEADER.match(text, 0, 256) is not None
+    head = text[:256]
+    if _BASE64.fullmatch(head) is None or _BASE64_END.search(text[-64:]) is None:
+        return False
+    if _sniff(_decoded(head)) != _UNKNOWN:
+        return True
+    # Long words and hexadecimal have few kinds of characters; base64 of anything has many.
+    return len(text) >= _UNNAMED_MIN and len(set(head)) >= 24 and not head.isalpha()
+
+
+def of_text(text: str) -> dict[str, Any]:
+    """``{media_type, bytes, sha256}`` for a text that ``is_media``."""
+    header = _HEADER.match(text, 0, 256)
+    start = header.end() if header else 0
+    length = len(text) - start
+    size = length * 3 // 4 - text[-2:].count("=") if length % 4 == 0 else length * 3 // 4
+    import hashlib  # here, because few programs meet a medium, and all would pay for it
+
+    digest = hashlib.sha256()
+    stop = min(len(text), start + _HASHED)
+    for at in range(start, stop, _CHUNK):
+        digest.update(_decoded(text[at : min(at + _CHUNK, stop)]))
+    named = header.group(1) if header else None
+    return _described(named or _sniff(_decoded(text[start : start + 64])), size, length, digest)
+
+
+def of_bytes(value: memoryview) -> dict[str, Any]:
+    """``{media_type, bytes, sha256}`` for bytes."""
+    import hashlib
+
+    digest = hashlib.sha256(value[:_HASHED])
+    return _described(_sniff(bytes(value[:64])), value.nbytes, value.nbytes, digest)
+
+
+def _described(media_type: str, size: int, length: int, digest: Any) -> dict[str, Any]:
+    name = "sha256" if length <= _HASHED else "sha256_of_head"
+    return {"media_type": media_type, "bytes": size, name: digest.hexdigest()}
+
+
+def _decoded(chunk: str) -> bytes:
+    chunk = chunk.rstrip().rstrip("=")
+    chunk = chunk.replace("-", "+").replace("_", "/")
+    try:
+        return binascii.a2b_base64(chunk[: len(chunk) // 4 * 4] + _tail(chunk))
+    except ValueError:  # line breaks in odd places, or no base64 after its head
+        return chunk.encode("ascii", "replace")
+
+
+def _tail(chunk: str) -> str:
+    rest = chunk[len(chunk) // 4 * 4 :]
+    return rest + "=" * (4 - len(rest)) if len(rest) > 1 else ""
+
+
+def _sniff(head: bytes) -> str:
+    if head[:4] == b"RIFF":
+        return _RIFF.get(head[8:12], _UNKNOWN)
+    if head[4:8] == b"ftyp":
+        return "video/mp4"
+    for magic, media_type in _MAGIC:
+        if head.startswith(magic):
+            return media_type
+    return _UNKNOWN

@@ -1,0 +1,78 @@
+"""A record's way from a dict to bytes: redaction of what users gave, and size; pure.
+
+Runs in the user's thread. Invariant: ``compose`` returns at most ``EVENT_MAX`` bytes of one JSON
+object that opens with the two ids, and nothing in it but ids, times and type escaped ``redact``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import orjson
+
+from sessiontrace.capture.encode import encode, shrink
+
+__all__ = ["EVENT_MAX", "Redact", "compose"]
+
+EVENT_MAX = 512 * 1024
+"""Most bytes of one encoded record; over it the largest parts are cut, with a mark."""
+
+_FIRST = b',"event_name":'
+_UPDATE_AT = 102  # an update has nothing but its two ids before what users gave
+
+_dumps = orjson.dumps
+_Fragment = orjson.Fragment
+
+
+class Redact(Protocol):
+    """What masks secrets in an encoded object of parts."""
+
+    def suspicious(self, told: bytes) -> bool:
+        """Whether texts in there need a closer look."""
+        ...
+
+    def __call__(self, parts: bytes) -> bytes:
+        """The same object, masked."""
+        ...
+
+
+def compose(body: dict[str, Any], redact: Redact | None, doubtful: bool) -> bytes:
+    """A record's bytes: ids and times first, then from ``event_name`` on all that users gave."""
+    try:
+        encoded = _dumps(body)
+    except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
+        encoded = _dumps(_legal(body))
+    if redact is not None:
+        at = _UPDATE_AT if "event_name" not in body else encoded.index(_FIRST, _UPDATE_AT)
+        told = encoded[at + 1 :]
+        if doubtful or redact.suspicious(told):
+            encoded = encoded[: at + 1] + redact(b"{" + told)[1:]
+    return encoded if len(encoded) <= EVENT_MAX else _within(encoded)
+
+
+def _legal(body: dict[str, Any]) -> dict[str, Any]:
+    """The body with everything that is not encoded yet sent down the slow road."""
+    legal: dict[str, Any] = {}
+    for name, value in body.items():
+        if isinstance(value, dict):
+            legal[name] = {
+                orjson.loads(encode(key)): (
+                    item if isinstance(item, orjson.Fragment) else _Fragment(encode(item))
+                )
+                for key, item in value.items()
+            }
+        else:
+            legal[name] = value if isinstance(value, orjson.Fragment) else _Fragment(encode(value))
+    return legal
+
+
+def _within(encoded: bytes) -> bytes:
+    """A record over ``EVENT_MAX`` with its largest parts cut to an equal share of the room."""
+    body = orjson.loads(encoded)
+    sizes = {name: len(_dumps(value)) for name, value in body.items() if isinstance(value, dict)}
+    room = EVENT_MAX - (len(encoded) - sum(sizes.values()))
+    small = sum(size for size in sizes.values() if size <= room // len(sizes))
+    large = [name for name, size in sizes.items() if size > room // len(sizes)]
+    for name in large:
+        body[name] = _Fragment(shrink(body[name], max(0, room - small) // len(large)))
+    return _dumps(body)

@@ -1,0 +1,35 @@
+"""Suppression: a stretch of code inside which nothing is recorded; in the user's task.
+
+Invariant: everything opened inside is silent, in whatever task or thread it runs, and counts
+nowhere, because nobody wanted it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sessiontrace.capture.decorator import traced_block
+from sessiontrace.capture.propagate import Remote
+
+if TYPE_CHECKING:
+    from sessiontrace.capture.recorder import Recorder
+
+__all__ = ["Suppression"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Suppression(Remote):
+    """``with suppress():`` (or ``async with``, or a decorator). Truthy only while it does it."""
+
+    __slots__ = ()
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder, "", "", chosen=True)
+        self._skipped = ""
+
+    def __call__(self, fn: F) -> F:
+        """As a decorator: nothing inside any call of ``fn`` is recorded."""
+        recorder = self._recorder
+        return traced_block(recorder, lambda: Suppression(recorder), fn)

@@ -1,0 +1,93 @@
+"""Words and numbers as the terminal shows them.
+
+Pure functions. Invariant: nothing that came out of a record reaches a terminal but through
+``printable``, so that no recorded text can move its cursor, colour it or hide what it says.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["amount", "duration", "printable", "short_ids", "size", "terminal", "when"]
+
+_PIPED_WIDTH = 200
+
+_SHORTEST_ID = 13  # the time part of a UUIDv7, with its hyphen
+
+
+def printable(text: str, width: int | None = None) -> str:
+    """``text`` on one line with control and direction characters escaped, cut to ``width``."""
+    shown = "".join(char if _is_plain(char) else _escaped(char) for char in text)
+    if width is not None and len(shown) > width:
+        shown = shown[: max(0, width - 1)] + "…"
+    return shown
+
+
+def _is_plain(char: str) -> bool:
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if char == "\n":
+        return "\\n"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else "�"
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds for people: ``0.4 ms``, ``1.24 s``, ``2 min 05 s``, ``3 h 20 min``."""
+    if ms is None:
+        return "-"
+    if ms < 9.95:
+        return f"{ms:.1f} ms"
+    if ms < 999.5:
+        return f"{ms:.0f} ms"
+    if ms < 59_995:
+        return f"{ms / 1000:.2f} s" if ms < 9_995 else f"{ms / 1000:.1f} s"
+    minutes, seconds = divmod(round(ms / 1000), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def when(ms: int) -> str:
+    """Unix ms as local time, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000))
+
+
+def amount(count: int, one: str, many: str | None = None) -> str:
+    """``1 step``, ``3 steps``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def short_ids(ids: list[str]) -> dict[str, str]:
+    """The shortest beginnings, of equal length, that tell these ids apart."""
+    length = _SHORTEST_ID
+    while length < 36 and len({one[:length] for one in ids}) < len(set(ids)):
+        length += 1
+    return {one: one[:length] for one in ids}
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``812 B``, ``24 KiB``, ``1.5 MiB``."""
+    if count < 1024:
+        return f"{count} B"
+    if count < 1 << 20:
+        return f"{count / 1024:.0f} KiB"
+    return f"{count / (1 << 20):.1f} MiB"
+
+
+def terminal() -> Console:
+    """A rich console for stdout; into a pipe it wraps nothing, for lines are for grep then."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=_PIPED_WIDTH)

@@ -1,0 +1,45 @@
+"""The exceptions a user can meet, drawn as a tree; no thread owns them.
+
+    SessionTraceError
+    ├── ConfigError        init() was given something wrong: lists every fault at once
+    ├── StoreError         the local store cannot be used (newer schema, not a database, ...)
+    └── SpoolError         the spool directory cannot be used (raised inside, shown by the CLI)
+
+Invariant: after a successful ``init`` none of these is raised into user code by capture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SessionTraceError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class ConfigError(SessionTraceError):
+    """The configuration cannot work. ``faults`` holds one sentence for each thing wrong.
+
+    Each sentence says what to do and names the argument and the environment variable that
+    would mend it. Never contains a key.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        count = len(self.faults)
+        head = "1 fault" if count == 1 else f"{count} faults"
+        super().__init__(
+            f"sessiontrace cannot start, {head} in its configuration:\n"
+            + "\n".join(f"  - {fault}" for fault in self.faults)
+        )
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[str, ...]]]:
+        return type(self), (self.faults,)
+
+
+class StoreError(SessionTraceError):
+    """The local store cannot be opened or read; the message says what to do."""
+
+
+class SpoolError(SessionTraceError):
+    """A spool directory cannot be used; the message says why."""

@@ -1,0 +1,1 @@
+"""The way out: lanes that read the spool and bring its records to their destinations."""

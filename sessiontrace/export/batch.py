@@ -1,0 +1,74 @@
+"""Cutting batches: records of one source gathered until a batch is worth sending.
+
+Used by a lane in the sender's thread. Invariant: a batch holds records of one source only, in the
+order they were spooled, and what was read from the source is either here or in a parcel.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from sessiontrace.export.delivery import Source
+from sessiontrace.export.verdict import Limits
+from sessiontrace.record import Record
+from sessiontrace.spool.frame import Position
+
+__all__ = ["Feed"]
+
+_READ_RECORDS = 128  # at a time: keeps a slice of work under half a millisecond
+_QUIET_AGE_S = 0.1
+
+
+@attrs.define(eq=False)
+class Feed:
+    """One source's records on their way into the next batch.
+
+    ``max_bytes`` may be lowered by the lane when the backend turns out to take less.
+    """
+
+    source: Source
+    limits: Limits
+    max_bytes: int
+    records: list[Record] = attrs.field(factory=list)
+    ends: list[Position] = attrs.field(factory=list)
+    size: int = 0
+    drained: bool = False
+    _since: float = 0.0
+    _last_cut: float = float("-inf")
+
+    def read(self, now: float) -> bool:
+        """Read one slice; False when the batch is full or the source has nothing more now.
+
+        ``drained`` then tells that the source had nothing at all.
+        """
+        room = self.limits.max_records - len(self.records)
+        if room <= 0 or self.size >= self.max_bytes:
+            return False
+        self.drained = False
+        chunk = self.source.read(min(room, _READ_RECORDS), self.max_bytes - self.size)
+        if chunk is None:
+            self.drained = not self.records
+            return False
+        if not self.records:
+            self._since = now
+        self.records.extend(chunk.records)
+        self.ends.extend(chunk.ends)
+        self.size += sum([len(record[2]) for record in chunk.records])
+        return True
+
+    def due(self, now: float) -> float:
+        """Seconds until what is gathered should be sent; 0 when a batch can be cut now."""
+        full = len(self.records) >= self.limits.max_records or self.size >= self.max_bytes
+        if full or self.source.adopted:
+            return 0.0
+        # The first records after a quiet time go soon: someone may be looking at the page.
+        quiet = self._since - self._last_cut > self.limits.max_age_s
+        age = min(_QUIET_AGE_S, self.limits.max_age_s) if quiet else self.limits.max_age_s
+        return max(0.0, self._since + age - now)
+
+    def cut(self, now: float) -> tuple[list[Record], list[Position]]:
+        """Everything gathered; the next batch starts empty."""
+        taken = self.records, self.ends
+        self.records, self.ends, self.size = [], [], 0
+        self._last_cut = now
+        return taken

@@ -1,0 +1,87 @@
+"""Names to addresses, in threads of their own and without an executor; used in the sender's loop.
+
+asyncio looks names up in an executor, which is gone when ``atexit`` callbacks run, and whose
+threads the interpreter waits for at exit however long a name server takes. Invariant: a lookup here
+works until the very end, and one that hangs holds nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Address", "Addresses"]
+
+Address = tuple[int, int, str, int]
+"""Family, protocol, numeric host and port, as a socket takes them."""
+
+_TTL_S = 30.0
+
+
+class Addresses:
+    """Resolves and remembers for 30 s; what cannot be resolved now keeps its last addresses.
+
+    At the exit of the interpreter, when no thread can be started any more, the lookup runs in the
+    sender's own thread.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._known: dict[tuple[str, int, int], tuple[float, list[Address]]] = {}
+
+    async def resolve(self, host: str, port: int, family: int = 0) -> list[Address]:
+        """The addresses of ``host``; raises ``OSError`` when there are none and never were."""
+        key = host, port, family
+        expires, known = self._known.get(key, (0.0, []))
+        if self._now() < expires:
+            return known
+        try:
+            found = await _look_up(host, port, family)
+        except OSError:
+            if not known:
+                raise
+            return known
+        self._known[key] = self._now() + _TTL_S, found
+        return found
+
+
+async def _look_up(host: str, port: int, family: int) -> list[Address]:
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[Address]] = loop.create_future()
+
+    def set_answer(found: list[Address] | None, error: OSError | None) -> None:
+        if answer.done():  # the attempt was given up meanwhile
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(found or [])
+
+    def look_up() -> None:
+        found: list[Address] | None = None
+        fault: OSError | None = None
+        try:
+            found = _get_addresses(host, port, family)
+        except OSError as error:
+            fault = error
+        except Exception as error:  # a name that cannot even be encoded
+            fault = OSError(f"{host} is no host name ({type(error).__name__})")
+        try:
+            loop.call_soon_threadsafe(set_answer, found, fault)
+        except RuntimeError:  # the loop is closed: nobody waits
+            pass
+
+    try:
+        threading.Thread(target=look_up, name="sessiontrace-dns", daemon=True).start()
+    except RuntimeError:
+        return _get_addresses(host, port, family)
+    return await answer
+
+
+def _get_addresses(host: str, port: int, family: int) -> list[Address]:
+    infos: list[Any] = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    return [(int(info[0]), info[2], str(info[4][0]), int(info[4][1])) for info in infos]

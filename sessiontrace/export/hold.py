@@ -1,0 +1,193 @@
+"""Holding a session's records until its end, for backends that want parents before children.
+
+``Held`` stands between a lane and a source and looks like a source itself. Used by the sender's
+thread. Invariant: the source's cursor never moves past a record that is still held or not settled,
+in whatever order sessions are let go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from sessiontrace.export.delivery import Source
+from sessiontrace.record import END, OPEN, START, UPDATE, Record, event_id_of, session_id_of
+from sessiontrace.spool.frame import Position
+
+__all__ = ["Held"]
+
+_READ_BYTES = 1 << 20
+
+
+@attrs.frozen
+class _Chunk:
+    records: list[Record]
+    ends: list[Position]
+
+
+@attrs.define(eq=False)
+class _Group:
+    """What is held of one session; ``open`` are its starts without an end."""
+
+    since: float
+    records: list[Record] = attrs.field(factory=list)
+    numbers: list[int] = attrs.field(factory=list)
+    open: set[bytes] = attrs.field(factory=set)
+    size: int = 0
+
+
+class Held:
+    """``source`` with the records of each session kept together.
+
+    A session is let go with its end (a conversation: when none of its turns is open), after
+    ``max_age_s`` seconds, on ``hurry``, or as the longest held one when more than ``max_records``
+    or ``max_bytes`` are held in all. A chunk without records means: ask again.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        max_records: int = 10_000,
+        max_bytes: int = 16 << 20,
+        max_age_s: float = 60.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._now = now
+        self._groups: dict[bytes, _Group] = {}  # by session, longest held first
+        self._ready: deque[_Group] = deque()
+        self._records = self._size = 0
+        self._hurry = False
+        self._ends: deque[Position] = deque()  # of all records read and not passed, in order
+        self._first = 0  # the number of the record that `_ends` begins with
+        self._done: set[int] = set()  # numbers settled out of order
+        self._given: deque[tuple[int, int]] = deque()  # ticket and number of what was given out
+        self._ticket = 0
+
+    # -- a source, as the lane knows it -----------------------------------------------------
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it was another process's."""
+        return self._source.adopted
+
+    @property
+    def replay(self) -> bool:
+        """Whether records may have been delivered before."""
+        return self._source.replay
+
+    @property
+    def evicted(self) -> int:
+        """Records lost to the quota."""
+        return self._source.evicted
+
+    def pending(self) -> int:
+        """Records not settled, held ones included."""
+        return self._source.pending()
+
+    def finished(self) -> bool:
+        """Whether nothing will ever come any more."""
+        return not self._groups and not self._ready and self._source.finished()
+
+    def read(self, max_records: int, max_bytes: int) -> _Chunk | None:
+        """A session's records, whole though there be more than asked for; None: nothing now."""
+        if not self._ready:
+            chunk = self._source.read(max_records, max(max_bytes, _READ_BYTES))
+            if chunk is not None:
+                for record, end in zip(chunk.records, chunk.ends, strict=True):
+                    self._take(record, end)
+                self._let_go_of_most()
+            elif self._hurry or self._source.adopted:
+                self._let_go_of_all()
+            self._let_go_of_old()
+            if not self._ready:
+                if chunk is None:
+                    self._hurry = False
+                    return None
+                return _Chunk([], [])
+        return self._give(self._ready.popleft())
+
+    def settle(self, position: Position) -> None:
+        """Everything given out up to this ticket is settled."""
+        while self._given and self._given[0][0] <= position.offset:
+            self._done.add(self._given.popleft()[1])
+        passed: Position | None = None
+        while self._ends and self._first in self._done:
+            self._done.discard(self._first)
+            passed = self._ends.popleft()
+            self._first += 1
+        if passed is not None:
+            self._source.settle(passed)
+
+    # -- what a lane must know of holding ---------------------------------------------------
+
+    def hurry(self) -> None:
+        """Let go of everything that is in the source now: a flush, or the end."""
+        self._hurry = True
+
+    def due(self) -> float | None:
+        """Seconds until the longest held session must go; None when nothing is held."""
+        for group in self._groups.values():
+            return max(0.0, group.since + self._max_age_s - self._now())
+        return None
+
+    # -- holding ----------------------------------------------------------------------------
+
+    def _take(self, record: Record, end: Position) -> None:
+        number = self._first + len(self._ends)
+        self._ends.append(end)
+        session = session_id_of(record.body)
+        group = self._groups.get(session)
+        if group is None:
+            group = _Group(self._now())
+            if record.kind == UPDATE:  # nobody waits for it, and it waits for nobody
+                self._ready.append(group)
+            else:
+                self._groups[session] = group
+        group.records.append(record)
+        group.numbers.append(number)
+        if group is not self._groups.get(session):
+            return
+        size = len(record.body)
+        group.size += size
+        self._records += 1
+        self._size += size
+        if record.kind in (START, OPEN):
+            group.open.add(event_id_of(record.body))
+        elif record.kind == END:
+            group.open.discard(event_id_of(record.body))
+            if not group.open:
+                self._let_go(session)
+
+    def _let_go(self, session: bytes) -> None:
+        group = self._groups.pop(session)
+        self._records -= len(group.records)
+        self._size -= group.size
+        self._ready.append(group)
+
+    def _let_go_of_most(self) -> None:
+        while self._records > self._max_records or self._size > self._max_bytes:
+            self._let_go(next(iter(self._groups)))
+
+    def _let_go_of_old(self) -> None:
+        while (due := self.due()) is not None and due <= 0:
+            self._let_go(next(iter(self._groups)))
+
+    def _let_go_of_all(self) -> None:
+        for session in list(self._groups):
+            self._let_go(session)
+
+    def _give(self, group: _Group) -> _Chunk:
+        tickets = []
+        for number in group.numbers:
+            self._ticket += 1
+            self._given.append((self._ticket, number))
+            tickets.append(Position(0, self._ticket))
+        return _Chunk(group.records, tickets)

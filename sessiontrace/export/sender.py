@@ -1,0 +1,331 @@
+"""The sender: a daemon thread whose event loop runs one lane for each destination.
+
+Started with the first record, from whichever thread that comes. Its methods may be called from any
+thread and never wait, except ``stop``, which is bounded. Invariant: whatever escapes from a lane or
+from the loop itself, delivery starts again with the same state, and the restart is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from sessiontrace import log
+from sessiontrace.counters import Counters
+from sessiontrace.export.dead import DeadLetters
+from sessiontrace.export.delivery import Delivery, LaneSpec, Ledger, Source
+from sessiontrace.export.flush import FlushTicket
+from sessiontrace.export.lifecycle import importing
+from sessiontrace.export.retry import SLEEPY_AFTER_S, Backoff
+
+if TYPE_CHECKING:  # all that only the thread itself needs: `import sessiontrace` stays light
+    import asyncio
+
+    import anyio
+
+    from sessiontrace.export.lane import Lane
+    from sessiontrace.export.loop import Clock
+
+__all__ = ["Adopted", "LaneSpec", "Sender"]
+
+_JOIN_GRACE_S = 0.25
+_RESTART_S = 0.1
+_RESTART_CAP_S = 30.0
+_CLOSE_S = 0.2
+
+_left_to_parent: list[object] = []  # in a forked child: what must neither be closed nor collected
+
+
+class Adopted(Protocol):
+    """A dead process's spool, with a reader for each of our destinations that it owes."""
+
+    @property
+    def readers(self) -> Mapping[str, Source]: ...
+
+
+@attrs.define(eq=False)
+class _Route:
+    """One destination as other threads see it; its lane exists once the thread runs."""
+
+    spec: LaneSpec
+    ledger: Ledger
+    lane: Lane | None = None
+
+    def report(self) -> Delivery:
+        adopted = self.lane.adopted if self.lane else ()
+        return self.ledger.snapshot(self.spec.reader, adopted)
+
+
+class Sender:
+    """Delivers what the lanes' readers hand out, until stopped; a stopped one stays so.
+
+    ``sleep`` is called in the sender's thread after about 2 s without records: it makes the spool
+    call ``wake`` at the next one, and returns whether it could. ``release`` is called there too,
+    with an adopted spool of which every reader is finished. ``clock`` and ``uniform`` (the jitter)
+    are for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        lanes: Sequence[LaneSpec],
+        counters: Counters,
+        dead: DeadLetters | None = None,
+        sleep: Callable[[], bool] | None = None,
+        release: Callable[[Any], None] | None = None,
+        clock: Clock | None = None,
+        uniform: Callable[[float, float], float] | None = None,
+    ) -> None:
+        self._routes = {spec.name: _Route(spec, Ledger()) for spec in lanes}
+        self._counters = counters
+        self._dead = dead
+        self._sleep = sleep
+        self._release = release
+        self._clock = clock
+        self._uniform = uniform
+        self._lock = threading.RLock()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._came: deque[Adopted | FlushTicket] = deque()  # not yet seen by the loop
+        self._adopted: list[Adopted] = []
+        self._tickets: list[FlushTicket] = []
+        self._stopping = threading.Event()
+        self._deadline = 0.0
+
+    # -- any thread -------------------------------------------------------------------------
+
+    def start(self) -> bool:
+        """Start the thread unless it runs; False when that cannot be (stopped, exiting)."""
+        with self._lock:
+            if self._stopping.is_set():
+                return False
+            if self._thread is not None and self._thread.is_alive():
+                return True
+            thread = threading.Thread(target=self._work, name="sessiontrace-sender", daemon=True)
+            try:
+                # Imported here: later, when the interpreter exits, its import fails.
+                import concurrent.futures.thread  # noqa: F401
+
+                thread.start()
+            except RuntimeError:  # the interpreter exits and takes no new threads
+                return False
+            self._thread = thread
+            return True
+
+    def wake(self) -> None:
+        """There are records again; cheap, and safe in a signal handler."""
+        loop = self._loop
+        if loop is None:
+            return
+        try:
+            loop.call_soon_threadsafe(self._look)
+        except RuntimeError:  # just closed; the next one looks when it starts
+            pass
+
+    def add(self, adopted: Adopted) -> None:
+        """Deliver what a dead process left behind as well."""
+        self._came.append(adopted)
+        self.wake()
+
+    def request_flush(self) -> FlushTicket:
+        """Send what was appended before this call without waiting for batches to fill."""
+        marks = {}
+        for name, route in self._routes.items():
+            pending = route.spec.reader.pending()  # first, so that the mark never comes too early
+            marks[name] = pending + route.ledger.settled(route.spec.reader)
+        ticket = FlushTicket(marks)
+        with self._lock:
+            running = self._thread is not None and self._thread.is_alive()
+            if running:
+                self._tickets = [*(one for one in self._tickets if not one.done), ticket]
+        if running:
+            self._came.append(ticket)
+            self.wake()
+        else:
+            for name, route in self._routes.items():
+                ticket.answer(name, not route.spec.reader.pending())
+        return ticket
+
+    def stop(self, timeout: float) -> bool:
+        """Deliver what can be delivered within ``timeout`` seconds without retrying, then end.
+
+        Returns within the timeout and a little grace. True when nothing of ours is left pending;
+        what is left stays in the spool.
+        """
+        with self._lock:
+            if not self._stopping.is_set():
+                self._deadline = time.monotonic() + timeout
+                self._stopping.set()
+                self.wake()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(max(0.0, timeout) + _JOIN_GRACE_S)
+        return not any(route.spec.reader.pending() for route in self._routes.values())
+
+    def report(self) -> dict[str, Delivery]:
+        """The books of every destination now."""
+        return {name: route.report() for name, route in self._routes.items()}
+
+    def abandon(self) -> None:
+        """In a forked child: this sender is the parent's; it must not even be collected here."""
+        self._stopping.set()
+        _left_to_parent.append(self)
+
+    # -- the thread -------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        pause = _RESTART_S
+        try:
+            while True:
+                begun = time.monotonic()
+                try:
+                    self._run_loop()
+                    return
+                except BaseException as error:
+                    self._note_restart("the sender", error)
+                if time.monotonic() - begun > _RESTART_CAP_S:
+                    pause = _RESTART_S
+                if self._stopping.wait(pause):
+                    return
+                pause = min(pause * 2, _RESTART_CAP_S)
+        finally:
+            with self._lock:
+                tickets, self._tickets = self._tickets, []
+            for ticket in tickets:
+                ticket.abandon()
+
+    def _run_loop(self) -> None:
+        with importing():
+            import encodings.idna  # noqa: F401 - for host names
+
+            import anyio._backends._asyncio  # noqa: F401 - which anyio itself imports late
+
+            from sessiontrace.export import (
+                lane,  # noqa: F401
+                loop,
+            )
+
+        try:
+            loop.run(self._main)
+        finally:
+            self._loop = None
+
+    async def _main(self) -> None:
+        import asyncio
+
+        import anyio
+
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(lambda loop, context: self._counters.note("sender_faults"))
+        self._bell = asyncio.Event()
+        lanes = [self._lane(route) for route in self._routes.values()]
+        self._look()
+        try:
+            async with anyio.create_task_group() as timed:
+                timed.start_soon(self._end_in_time, timed.cancel_scope)
+                async with anyio.create_task_group() as group:
+                    for lane in lanes:
+                        group.start_soon(self._keep_running, lane)
+                timed.cancel_scope.cancel()
+        finally:
+            with anyio.move_on_after(_CLOSE_S, shield=True):
+                for lane in lanes:
+                    await lane.close()
+
+    def _lane(self, route: _Route) -> Lane:
+        """The route's lane, made on first use, ready for this loop."""
+        from sessiontrace.export.lane import Lane
+        from sessiontrace.export.loop import Clock
+
+        clock = self._clock = self._clock or Clock()
+        if route.lane is None:
+            route.lane = Lane(
+                route.spec,
+                route.ledger,
+                clock=clock,
+                backoff=Backoff(self._uniform) if self._uniform else Backoff(),
+                dead=self._dead,
+                may_sleep=self._may_sleep,
+                on_finished=self._release_finished,
+            )
+        route.lane.open()
+        return route.lane
+
+    async def _keep_running(self, lane: Lane) -> None:
+        import anyio
+
+        pause = _RESTART_S
+        while True:
+            try:
+                await lane.run()
+                return
+            except Exception as error:
+                self._note_restart(f"the lane of {lane.name}", error)
+            with anyio.move_on_after(pause):
+                await self._bell.wait()
+                return
+            pause = min(pause * 2, _RESTART_CAP_S)
+
+    async def _end_in_time(self, scope: anyio.CancelScope) -> None:
+        """Once told to stop, cancel what is still in flight at the deadline."""
+        import anyio
+
+        await self._bell.wait()
+        await anyio.sleep(max(0.0, self._deadline - time.monotonic()))
+        scope.cancel()
+
+    def _look(self) -> None:
+        """See what other threads have left for the loop, and have every lane look too."""
+        lanes = [route.lane for route in self._routes.values() if route.lane is not None]
+        while self._came:
+            one = self._came.popleft()
+            if isinstance(one, FlushTicket):
+                for lane in lanes:
+                    lane.flush(one)
+            else:
+                self._adopt(one)
+        if self._stopping.is_set():
+            self._bell.set()
+            for lane in lanes:
+                lane.finish()
+        for lane in lanes:
+            lane.ring()
+
+    def _adopt(self, adopted: Adopted) -> None:
+        self._adopted.append(adopted)
+        for name, reader in adopted.readers.items():
+            if (route := self._routes.get(name)) is not None and route.lane is not None:
+                route.lane.add(reader)
+        self._release_finished()
+
+    def _release_finished(self) -> None:
+        """Give back the adopted spools that owe nothing more to our lanes."""
+        for adopted in list(self._adopted):
+            ours = [reader for name, reader in adopted.readers.items() if name in self._routes]
+            if all(reader.finished() for reader in ours):
+                self._adopted.remove(adopted)
+                if self._release is not None:
+                    self._release(adopted)
+
+    def _may_sleep(self) -> bool:
+        """Whether all lanes are quiet and the spool will ring at the next record."""
+        if self._sleep is None or self._clock is None:
+            return False
+        quiet_from = self._clock.now() - SLEEPY_AFTER_S
+        lanes = [route.lane for route in self._routes.values() if route.lane is not None]
+        if not all(lane.quiet_since < quiet_from for lane in lanes):
+            return False
+        if self._sleep():
+            return True
+        for lane in lanes:  # the record that came just now may have rung for none of them
+            lane.ring()
+        return False
+
+    def _note_restart(self, what: str, error: BaseException) -> None:
+        self._counters.note("sender_restarts")
+        log.tell("sender", "%s failed (%s) and is started again", what, type(error).__name__)

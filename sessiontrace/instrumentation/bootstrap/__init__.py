@@ -1,0 +1,1 @@
+"""The directory that ``sessiontrace run`` puts on PYTHONPATH; only its ``sitecustomize`` counts."""

@@ -1,0 +1,55 @@
+"""Reading other libraries' answers: pydantic models, plain objects or decoded JSON alike.
+
+Runs inside user code, on the thread of the call. Invariant: reading changes nothing, and what is
+missing is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+__all__ = ["field", "given", "tool_call", "without_none"]
+
+_NOT_GIVEN = frozenset({"Omit", "NotGiven", "Unset", "UNSET"})
+
+
+def field(value: Any, name: str) -> Any:
+    """``value.name`` or ``value["name"]``, and None where there is none."""
+    if type(value) is dict:
+        return value.get(name)
+    try:
+        held = value.__dict__
+    except AttributeError:
+        return getattr(value, name, None)
+    if name in held:
+        return held[name]
+    # Fields a provider added of its own; asking the model for one it lacks costs a microsecond.
+    try:
+        extra = value.__pydantic_extra__
+    except AttributeError:
+        return getattr(value, name, None)
+    return extra.get(name) if extra else None
+
+
+def given(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
+    """Those of ``names`` that the caller gave in the request body."""
+    return {
+        name: value
+        for name, value in body.items()
+        if name in names and value is not None and type(value).__name__ not in _NOT_GIVEN
+    }
+
+
+def without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """The values that are known."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def tool_call(id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    """One tool call as events show it, in the form of the chat completions API.
+
+    ``arguments``: a JSON text as the model wrote it, or the decoded object.
+    """
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -1,0 +1,38 @@
+"""The package's logger and its manners: from any thread, at most one line a minute and reason.
+
+Invariant: logging never raises and never prints a traceback or a key.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+__all__ = ["logger", "reset", "tell"]
+
+logger = logging.getLogger("sessiontrace")
+
+_INTERVAL_S = 60.0
+_last: dict[str, float] = {}
+
+
+def tell(reason: str, message: str, *args: object, level: int = logging.WARNING) -> bool:
+    """Log ``message`` unless ``reason`` was logged within the last minute.
+
+    Returns whether the line went out. ``reason`` should name the thing and its state, such as
+    ``"honeyhive:blocked"``, so that a change of state is always told at once.
+    """
+    now = time.monotonic()
+    if now - _last.get(reason, -_INTERVAL_S) < _INTERVAL_S:
+        return False
+    _last[reason] = now
+    try:
+        logger.log(level, message, *args)
+    except Exception:  # a handler of the user's, or a stream closed at exit
+        return False
+    return True
+
+
+def reset() -> None:
+    """Forget what was told, so that the next line of any reason goes out (tests)."""
+    _last.clear()

@@ -1,0 +1,182 @@
+"""One configuration's worth of machinery: spool, keeper, sender and their destinations, wired.
+
+Made by ``init`` in the user's thread; its threads start with the first record. Invariant: nothing
+here touches a disk, a socket or a thread before that first record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from sessiontrace import log
+from sessiontrace.config import Options
+from sessiontrace.counters import Counters
+from sessiontrace.destinations import Destination, Local
+from sessiontrace.export.dead import DeadLetters
+from sessiontrace.export.sender import LaneSpec, Sender
+from sessiontrace.ids import now_ns
+from sessiontrace.record import END, abandoned_end
+from sessiontrace.report import Report, Stats
+from sessiontrace.spool.adopt import Adopted, Adopter
+from sessiontrace.spool.frame import Owed, Position, head
+from sessiontrace.spool.keeper import Keeper
+from sessiontrace.spool.spool import Spool
+from sessiontrace.vendors.ends import ends
+from sessiontrace.vendors.local.exporter import LocalExporter
+from sessiontrace.vendors.local.transport import LocalTransport
+
+__all__ = ["Pipeline"]
+
+_ADOPT_EVERY_S = 30.0
+_CLOSING_S = 0.15  # of the time to close, for what comes after the last request
+
+
+class Pipeline:
+    """``offer`` takes a record from any thread; the rest is life cycle."""
+
+    def __init__(
+        self,
+        destinations: Sequence[Destination],
+        options: Options,
+        *,
+        started: Callable[[], None],
+        forked: Callable[[bytes, bytes], bool],
+    ) -> None:
+        self.options = options
+        self.counters = Counters()
+        self._started = started
+        self._closed = False
+        self._next_adoption = 0.0
+        self._last_end: Position | None = None
+        owes = [Owed(one.name, one.kind, one.fingerprint()) for one in destinations]
+        self.spool = Spool(
+            options.spool,
+            owes=owes,
+            service=options.service,
+            quota=options.spool_quota,
+            io=options.spool_io,
+            durability=options.durability,
+            counters=self.counters,
+            on_open=self._open,
+            on_fork=forked,
+        )
+        self.keeper = Keeper(tick=self._tick, counters=self.counters)
+        self.sender = Sender(
+            lanes=[self._lane(one) for one in destinations],
+            counters=self.counters,
+            dead=None if options.spool is None else DeadLetters(options.spool / "dead"),
+            sleep=self._sleep,
+            release=self._release,
+        )
+        self.spool.on_wake = self.keeper.wake
+        self.spool.on_data = self.sender.wake
+        self._adopter = (
+            None
+            if options.spool is None
+            else Adopter(options.spool, lambda: self.spool.id, owes, self.counters)
+        )
+        self.offer = self.spool.append
+
+    def _lane(self, destination: Destination) -> LaneSpec:
+        reader = self.spool.reader(destination.name)
+        if isinstance(destination, Local):
+            assert destination.path is not None  # it is complete
+            transport = partial(LocalTransport, destination.path, self.keeper.submit)
+            return LaneSpec(destination.name, LocalExporter(), transport, reader)
+        vendor = ends(destination)
+        return LaneSpec(
+            destination.name, vendor.exporter, vendor.transport, reader, hold=vendor.hold
+        )
+
+    def flush(self, timeout: float) -> Report:
+        """Send what was accepted before this call; wait at most ``timeout`` seconds."""
+        begun = time.monotonic()
+        complete = True
+        if self.spool.mode != "unopened" and not self._closed:
+            self.start_threads()
+            complete = self.sender.request_flush().wait(timeout)
+            self.spool.save_cursors()
+        return Report(complete, time.monotonic() - begun, self.stats())
+
+    def adopt(self) -> int:
+        """Take over what ended processes left for our destinations; how many records that is."""
+        self._next_adoption = time.monotonic() + _ADOPT_EVERY_S
+        found = [] if self._adopter is None else self._adopter.scan()
+        for adopted in found:
+            self.sender.add(adopted)
+        return sum(reader.pending() for one in found for reader in one.readers.values())
+
+    def close(self, timeout: float) -> Report:
+        """End the sessions still open, deliver within ``timeout`` seconds, stop both threads."""
+        begun = time.monotonic()
+        if self._closed:
+            return Report(self._nothing_pending(), 0.0, self.stats())
+        self._closed = True
+        if self.spool.mode != "unopened":
+            self._end_open_sessions()
+            self.start_threads()
+        self.sender.stop(max(timeout / 2, timeout - _CLOSING_S))
+        self.keeper.stop(max(0.1, timeout - (time.monotonic() - begun)))
+        stats = self.stats()
+        if self._adopter is not None:
+            self._adopter.release()
+        self.spool.close()
+        return Report(self._nothing_pending(), time.monotonic() - begun, stats)
+
+    def abandon(self) -> None:
+        """In a forked child: leave spool, threads and sockets to the parent."""
+        self._closed = True
+        self.spool.abandon()
+
+    def stats(self) -> Stats:
+        """The books now."""
+        dropped, noted = self.counters.snapshot()
+        directory = self.spool.directory
+        return Stats(
+            accepted=sum(self.spool.accepted().values()),
+            dropped=dropped,
+            noted=noted,
+            spool_mode=self.spool.mode,
+            spool=None if directory is None else str(directory),
+            destinations=self.sender.report(),
+        )
+
+    def start_threads(self) -> None:
+        """Start keeper and sender where they do not run; at interpreter exit that may fail."""
+        if not (self.keeper.start() and self.sender.start()):
+            log.tell("threads", "no thread can be started now; records stay in the spool for later")
+
+    def _end_open_sessions(self) -> None:
+        with self.spool.lock:
+            starts = self.spool.opens.starts()
+        for route, body in starts:
+            self.spool.append(head(END, route), abandoned_end(body, now_ns() // 1_000_000))
+
+    def _nothing_pending(self) -> bool:
+        return all(not delivery.pending for delivery in self.sender.report().values())
+
+    def _open(self) -> None:
+        self._started()
+        self.start_threads()
+
+    def _tick(self) -> None:
+        self.spool.keep()
+        if time.monotonic() >= self._next_adoption:
+            self.adopt()
+
+    def _sleep(self) -> bool:
+        """Have the spool wake the sender at its next record; False when some came just now."""
+        end = self.spool.end()
+        if end != self._last_end:  # the lanes may not have seen it yet
+            self._last_end = end
+            return False
+        self.spool.asleep = True
+        if self.spool.end() == end:
+            return True
+        self.spool.asleep = False
+        return False
+
+    def _release(self, adopted: Adopted) -> None:
+        self.keeper.submit(adopted.release, lambda outcome: None)

@@ -1,0 +1,120 @@
+"""The record: what a finished (or just opened) step is, as framed bytes on its way to vendors.
+
+Pure values, no thread owns them. A record's body is one JSON object on one line that always opens
+with ``{"event_id":"<36 chars>","session_id":"<36 chars>"``, so that both ids can be cut out
+without decoding. That opening is the invariant every module downstream relies on.
+
+Kinds:
+
+=======  ==========================================================================================
+start    a session (or a turn of a conversation) opened
+open     a ``start`` repeated at the head of a later segment, because the session is still open
+event    a finished span: exactly a legal HoneyHive ``PostEventRequest``
+end      a session (or turn), whole: everything of its ``start`` and what came after
+update   a later score or merge: ``event_id`` names the event or session, the rest is to be merged
+=======  ==========================================================================================
+
+``start``, ``open`` and ``end`` have ``event_type`` "session". Where their ``event_id`` equals their
+``session_id`` they speak of the session itself. Where it differs the session was opened with the
+caller's own id: it is a conversation, and ``event_id`` names this *turn*, a chain event under the
+session.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+
+__all__ = [
+    "END",
+    "EVENT",
+    "EVENT_FIELDS",
+    "OPEN",
+    "START",
+    "UPDATE",
+    "Record",
+    "abandoned_end",
+    "event_id_of",
+    "is_turn",
+    "session_id_of",
+    "turn_event",
+]
+
+START = b"start"
+OPEN = b"open"
+EVENT = b"event"
+END = b"end"
+UPDATE = b"update"
+
+EVENT_FIELDS = (
+    "event_id",
+    "session_id",
+    "parent_id",
+    "event_type",
+    "event_name",
+    "source",
+    "start_time",
+    "end_time",
+    "duration",
+    "inputs",
+    "outputs",
+    "config",
+    "metadata",
+    "metrics",
+    "feedback",
+    "user_properties",
+    "error",
+    "children_ids",
+)
+"""Every field a body may have, in the order they are written. Absent fields are left out.
+
+Ids are UUID strings, ``start_time`` and ``end_time`` integer Unix milliseconds, ``duration``
+milliseconds as a float, the seven buckets objects, ``error`` a string.
+"""
+
+
+class Record(NamedTuple):
+    """One framed record, as read back from a spool."""
+
+    kind: bytes
+    route: bytes
+    body: bytes
+
+
+def event_id_of(body: bytes) -> bytes:
+    """The event id of a record's body, without decoding it."""
+    return body[13:49]
+
+
+def session_id_of(body: bytes) -> bytes:
+    """The session id of a record's body, without decoding it."""
+    return body[65:101]
+
+
+def is_turn(body: bytes) -> bool:
+    """Whether a start, open or end body is a turn of a conversation (its ids differ)."""
+    return body[13:49] != body[65:101]
+
+
+def turn_event(end: dict[str, Any]) -> dict[str, Any]:
+    """The chain event that a conversation's decoded ``end`` stands for."""
+    return {
+        **{name: value for name, value in end.items() if name != "user_properties"},
+        "parent_id": end["session_id"],
+        "event_type": "chain",
+        "inputs": end.get("inputs", {}),
+    }
+
+
+def abandoned_end(start_body: bytes, last_ms: int) -> bytes:
+    """The ``end`` that an adopter writes for a session whose process died before ending it.
+
+    ``last_ms`` is the last moment the dead process was seen alive in this session (Unix ms). The
+    same arguments always give the same bytes, so that every adoption delivers the same record.
+    """
+    end = orjson.loads(start_body)
+    end["end_time"] = max(last_ms, end["start_time"])
+    end["duration"] = float(end["end_time"] - end["start_time"])
+    end["metadata"] = {**end.get("metadata", {}), "abandoned": True}
+    return orjson.dumps({name: end[name] for name in EVENT_FIELDS if name in end})

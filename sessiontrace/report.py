@@ -1,0 +1,69 @@
+"""What became of the records: the frozen values that flush, shutdown and stats return.
+
+Pure values. Invariant (the books): ``offered == accepted + sum(dropped)``, and for each destination
+``routed == acked + rejected + evicted + sampled + pending``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from sessiontrace.export.delivery import Delivery
+
+__all__ = ["Delivery", "Report", "Stats"]
+
+
+@attrs.frozen
+class Stats:
+    """A snapshot of the books.
+
+    ``accepted``: records taken into the spool. ``dropped``: records lost before that, by reason.
+    ``noted``: what happened and is no loss (corrupt records found, workers restarted), by name.
+    ``spool_mode``: "map", "write", "memory" or "unopened"; ``spool``: its directory, or None.
+    ``destinations``: a ``Delivery`` for each, by name.
+    """
+
+    accepted: int = 0
+    dropped: Mapping[str, int] = attrs.field(factory=dict)
+    noted: Mapping[str, int] = attrs.field(factory=dict)
+    spool_mode: str = "unopened"
+    spool: str | None = None
+    destinations: Mapping[str, Delivery] = attrs.field(factory=dict)
+
+    @property
+    def offered(self) -> int:
+        """All records that capture made: accepted and dropped."""
+        return self.accepted + sum(self.dropped.values())
+
+
+@attrs.frozen
+class Report:
+    """What a flush or shutdown achieved.
+
+    ``complete``: everything accepted before the call is settled at every destination. ``seconds``:
+    how long it took. ``stats``: the books at its end. True when complete.
+    """
+
+    complete: bool
+    seconds: float
+    stats: Stats
+
+    def __bool__(self) -> bool:
+        return self.complete
+
+    def __str__(self) -> str:
+        stats = self.stats
+        lines = [
+            f"{'complete' if self.complete else 'NOT complete'} in {self.seconds:.2f} s: "
+            f"{stats.accepted} records accepted, {sum(stats.dropped.values())} dropped"
+        ]
+        lines.extend(f"  dropped {count}: {reason}" for reason, count in stats.dropped.items())
+        for name, delivery in stats.destinations.items():
+            lines.append(
+                f"  {name}: {delivery.acked} delivered, {delivery.pending} pending, "
+                f"{delivery.rejected} rejected, {delivery.evicted} evicted"
+                + (f" ({delivery.state}: {delivery.last_error})" if delivery.last_error else "")
+            )
+        return "\n".join(lines)

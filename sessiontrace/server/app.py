@@ -1,0 +1,215 @@
+"""The server, composed: guard, API and page over one store; started and stopped here.
+
+Everything runs on one event loop but reading, which has its threads. Invariant: nothing is
+answered that the guard did not pass, and no answer shows a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from pathlib import Path
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from sessiontrace.errors import StoreError
+from sessiontrace.log import logger
+from sessiontrace.server import guard, honeyhive, humanloop, humanloop_v5, otlp, posthog, query
+from sessiontrace.server.answers import BODY_MAX
+from sessiontrace.server.connections import Connections
+from sessiontrace.server.live import Live
+from sessiontrace.server.reading import Reading
+from sessiontrace.server.writing import Retention, Writing
+from sessiontrace.store.base import StoreBusyError, StoreTimeoutError
+from sessiontrace.store.sqlite import SqliteStore
+
+__all__ = ["make_app", "serve"]
+
+_KEEPALIVE_S = 30.0
+_STOP_S = 1.0
+
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+
+_Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(
+    path: Path, port: int, version: str, retention: Retention, connections: Connections
+) -> web.Application:
+    """The application over the store at ``path``, for a server that listens on ``port``."""
+    app = web.Application(
+        middlewares=[connections.middleware, _errors_told, _guarded(guard.hosts_of(port))],
+        client_max_size=BODY_MAX,
+    )
+    reading = Reading(path)
+    writing = Writing(path, retention)
+    live = Live(reading)
+    app.add_routes(query.routes(reading, writing, query.About(version, str(path))))
+    app.add_routes(live.routes())
+    app.add_routes(honeyhive.routes(reading, writing))
+    app.add_routes(humanloop.routes(reading, writing))
+    app.add_routes(humanloop_v5.routes(reading, writing))
+    app.add_routes(posthog.routes(reading, writing))
+    app.add_routes(otlp.routes(writing))
+    app.add_routes(_page())
+
+    async def close(_: web.Application) -> None:
+        await asyncio.to_thread(writing.close)
+        await asyncio.to_thread(reading.close)
+
+    app.on_shutdown.append(live.stop)
+    app.on_cleanup.append(close)
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+async def serve(
+    path: Path,
+    host: str,
+    port: int,
+    version: str,
+    ready: Callable[[str], None],
+    retention: Retention | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; ``ready`` is given the URL when requests are answered.
+
+    Makes or migrates the store first. Raises ``StoreError``, or ``OSError`` for the port.
+    """
+    await asyncio.to_thread(_prepare, path)
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    listener = _listen(host, port)
+    port = listener.getsockname()[1]
+    connections = Connections()
+    runner = web.AppRunner(
+        make_app(path, port, version, retention or Retention(), connections),
+        access_log=None,
+        logger=_quiet(),
+        keepalive_timeout=_KEEPALIVE_S,
+        shutdown_timeout=_STOP_S,
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        connections.watch(lambda: () if runner.server is None else runner.server.connections)
+        name = f"[{host}]" if ":" in host else host
+        ready(f"http://{name}:{port}/")
+        await stop.wait()
+    finally:
+        connections.stop()
+        await runner.cleanup()
+
+
+def _quiet() -> logging.Logger:
+    """aiohttp's log without what clients do wrong: it tells a traceback for each broken body.
+
+    Faults of ours are told by ``_errors_told``, through our own log.
+    """
+    found = logging.getLogger("sessiontrace.server.http")
+    found.setLevel(logging.CRITICAL)
+    return found
+
+
+def _prepare(path: Path) -> None:
+    store = SqliteStore(path, busy_s=5.0)
+    store.open()
+    store.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except (NotImplementedError, RuntimeError):  # Windows, or not in the main thread
+            return
+
+
+def _guarded(hosts: frozenset[str]) -> Middleware:
+    @web.middleware
+    async def guarded(request: web.Request, handler: _Answer) -> web.StreamResponse:
+        refused = guard.refusal(request.method, request.path, request.headers, hosts)
+        if refused is not None:
+            return _told(refused.status, refused.reason)
+        return await handler(request)
+
+    return guarded
+
+
+@web.middleware
+async def _errors_told(request: web.Request, handler: _Answer) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _told(error.status, error.reason)
+    except (StoreBusyError, StoreTimeoutError) as error:
+        response = _told(503, str(error))
+        response.headers["Retry-After"] = "1"
+        return response
+    except StoreError as error:
+        return _told(503, str(error))
+    except Exception:
+        number = secrets.token_hex(4)
+        logger.exception("request %s to %s failed", number, request.rel_url.path)
+        return _told(500, f"internal error; the server's log has it as {number}")
+
+
+def _told(status: int, reason: str) -> web.Response:
+    return web.Response(
+        status=status,
+        body=orjson.dumps({"error": reason}),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(guard.HEADERS)
+
+
+def _page() -> list[web.RouteDef]:
+    """A route for each file of the page, read once: no path ever comes from a request."""
+    found = [web.get(f"/page/{name}", _file(name)) for name in _page_files()]
+    index = _file("index.html")
+    return [
+        *found,
+        web.get("/", index),
+        web.get("/sessions/{id}", index),
+        web.get("/compare/{a}/{b}", index),
+    ]
+
+
+def _page_files() -> list[str]:
+    folder = resources.files("sessiontrace.server") / "page"
+    return sorted(one.name for one in folder.iterdir() if Path(one.name).suffix in _TYPES)
+
+
+def _file(name: str) -> _Answer:
+    body = (resources.files("sessiontrace.server") / "page" / name).read_bytes()
+    kind = _TYPES[Path(name).suffix]
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(
+            body=body, content_type=kind, charset="utf-8", headers={"Cache-Control": "no-cache"}
+        )
+
+    return answer

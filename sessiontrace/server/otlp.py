@@ -1,0 +1,75 @@
+"""OTLP/HTTP for traces over the local store: ``/v1/traces`` and HoneyHive's path for it.
+
+Runs on the server's loop; conversion on it too, in slices of one request. Invariant: status 200 is
+given when the spans are on the disk; spans that are none are counted in ``partialSuccess``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from sessiontrace.server import otlp_decode, otlp_records, records
+from sessiontrace.server.answers import Refused, answer, body_of, json_of, unpacked, vendor
+from sessiontrace.server.writing import Change, Writing
+from sessiontrace.store.base import Store
+
+__all__ = ["keep", "routes"]
+
+_PATHS = ("/v1/traces", "/opentelemetry/v1/traces")
+_PROTOBUF = "application/x-protobuf"
+
+
+def routes(writing: Writing) -> list[web.RouteDef]:
+    """The routes of the API over one store."""
+
+    async def post(request: web.Request) -> web.Response:
+        binary = request.content_type == _PROTOBUF
+        if binary:
+            if not otlp_decode.protobuf_here():
+                raise Refused(
+                    415,
+                    "this server reads protobuf only with the package opentelemetry-proto beside "
+                    "it; install it (pip install opentelemetry-proto), or send JSON "
+                    "(OTEL_EXPORTER_OTLP_PROTOCOL=http/json)",
+                )
+            spans, bad = otlp_decode.from_protobuf(unpacked(await body_of(request)))
+        else:
+            spans, bad = otlp_decode.from_json(await json_of(request))
+        await keep(writing, spans)
+        return _accepted(bad, binary)
+
+    return [web.post(path, vendor(post, _told)) for path in _PATHS]
+
+
+async def keep(writing: Writing, spans: list[otlp_decode.Span]) -> list[str]:
+    """Write spans, and the sessions that nobody has told of yet; the ids of their events."""
+    converted = otlp_records.convert(spans)
+
+    def plan(store: Store) -> tuple[Change, None]:
+        return Change([*records.missing(store, converted.sessions), *converted.records]), None
+
+    if converted.records:
+        await writing.change(frozenset(converted.sessions), plan)
+    return [record.body[13:49].decode() for record in converted.records]
+
+
+def _accepted(bad: int, binary: bool) -> web.Response:
+    if not binary:
+        partial = {"rejectedSpans": str(bad), "errorMessage": "spans without ids"} if bad else None
+        return answer({"partialSuccess": partial} if partial else {})
+    if not bad:
+        return web.Response(body=b"", content_type=_PROTOBUF)
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+        ExportTraceServiceResponse,
+    )
+
+    told: Any = ExportTraceServiceResponse()
+    told.partial_success.rejected_spans = bad
+    told.partial_success.error_message = "spans without ids"
+    return web.Response(body=told.SerializeToString(), content_type=_PROTOBUF)
+
+
+def _told(status: int, reason: str) -> web.Response:
+    return answer({"code": 14 if status == 503 else 3, "message": reason}, status)

@@ -1,0 +1,129 @@
+// The selected step, or the session itself: what it is, how it failed, what went in and came out.
+
+import { conversation, split } from "./chat.js";
+import { tell } from "./api.js";
+import { copyButton, el, quoted, shape } from "./dom.js";
+import { amount, count, duration, moment, money } from "./format.js";
+import { json } from "./json.js";
+
+const SECTIONS = [
+  ["inputs", "Inputs"],
+  ["outputs", "Outputs"],
+  ["config", "Config"],
+  ["metrics", "Metrics"],
+  ["feedback", "Feedback"],
+  ["user_properties", "User"],
+  ["metadata", "Metadata"],
+];
+
+export function detail({ session, summary, record, turns, close, feedback }) {
+  const type = summary ? (summary.turn ? "turn" : summary.type) : "session";
+  const failure = summary ? summary.error : session.error;
+  const status = summary ? summary.status : session.status;
+  return el("div", { class: "inner" },
+    el("header", {},
+      el("div", { class: "title" }, shape(type), el("h2", {}, summary ? summary.name : session.name ?? "unnamed session"),
+        el("button", { type: "button", class: "quiet close", "aria-label": "Close", onclick: close }, "✕")),
+      el("div", { class: "badges" },
+        el("span", { class: `tag type-${type}` }, type),
+        failure !== null ? el("span", { class: "status s-error" }, "error") : null,
+        status === "ended" ? null : el("span", { class: `status s-${status}` }, status),
+        el("span", { class: "grow" }), copyButton("Copy JSON", () => JSON.stringify(record, null, 2)), copyButton("Copy curl", () => curl(record, type)))),
+    facts(session, summary, record),
+    failure !== null ? failed(failure, record) : null,
+    summary === null && turns > 0 ? el("p", { class: "soft" }, `A conversation of ${amount(turns, "turn")}: each has inputs and outputs of its own.`) : null,
+    SECTIONS.map(([name, title]) => section(title, content(name, record[name]))),
+    feedback,
+    ids(record, summary));
+}
+
+function facts(session, summary, record) {
+  if (!summary) return null;
+  const tokens = record.metadata ?? {};
+  const both = typeof tokens.prompt_tokens === "number" && typeof tokens.completion_tokens === "number";
+  const rows = [
+    ["Took", summary.duration === null ? "still running" : duration(summary.duration)],
+    ["Starts", `${duration(Math.max(0, summary.start_time - session.start_time))} in`, moment(summary.start_time)],
+    ["Model", typeof record.config?.model === "string" ? record.config.model : null],
+    ["Tokens", summary.tokens ? (both ? `${count(tokens.prompt_tokens)} in, ${count(tokens.completion_tokens)} out` : count(summary.tokens)) : null],
+    ["First chunk", summary.first_chunk === null ? null : `after ${duration(summary.first_chunk)}`],
+    ["Cost", summary.cost ? money(summary.cost) : null],
+  ].filter(([, value]) => value !== null);
+  return el("dl", { class: "facts" }, rows.map(([name, value, title]) => el("div", {}, el("dt", {}, name), el("dd", { title }, value))));
+}
+
+// A model call as the request that makes it again, where its provider is known; anything else as
+// the request that reads it here.
+export function curl(record, type) {
+  const { model, provider, hyperparameters, tools } = record.config ?? {};
+  const messages = record.inputs?.chat_history ?? record.inputs?.messages;
+  if (type === "model" && typeof model === "string" && Array.isArray(messages)) {
+    const body = quoted(JSON.stringify({ model, messages, ...(tools ? { tools } : {}), ...(hyperparameters ?? {}) }, null, 2));
+    if (provider === "openai") return `curl https://api.openai.com/v1/chat/completions \\\n  -H "Authorization: Bearer $OPENAI_API_KEY" \\\n  -H 'Content-Type: application/json' \\\n  -d ${body}`;
+    if (provider === "anthropic") return `curl https://api.anthropic.com/v1/messages \\\n  -H "x-api-key: $ANTHROPIC_API_KEY" \\\n  -H 'anthropic-version: 2023-06-01' \\\n  -H 'Content-Type: application/json' \\\n  -d ${body}`;
+  }
+  const path = type === "session" ? `/api/sessions/${encodeURIComponent(record.session_id)}` : `/api/events/${encodeURIComponent(record.event_id)}`;
+  return `curl ${quoted(location.origin + path)}`;
+}
+
+// Feedback by hand: a name, and a thumb, a number or a text.
+export function feedbackForm(eventId) {
+  const name = el("input", { type: "text", value: "rating", "aria-label": "Name of the score", maxlength: 100, spellcheck: "false" });
+  const value = el("input", { type: "text", placeholder: "Value or comment", "aria-label": "Value of the score", maxlength: 10000 });
+  const said = el("span", { role: "status", class: "soft" });
+  async function give(given) {
+    if (!name.value.trim()) { said.textContent = "A score needs a name"; name.focus(); return; }
+    try {
+      await tell("/api/score", { event_id: eventId, name: name.value.trim(), value: given });
+      said.textContent = "Saved";
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  }
+  const typed = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text);
+  const form = el("form", { class: "score", "aria-label": "Give feedback" },
+    name,
+    el("button", { type: "button", class: "quiet", "aria-label": "Good", onclick: () => give(1) }, "👍"),
+    el("button", { type: "button", class: "quiet", "aria-label": "Bad", onclick: () => give(0) }, "👎"),
+    value,
+    el("button", { type: "submit", class: "quiet" }, "Save"), said);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (value.value.trim()) give(typed(value.value));
+  });
+  return el("div", { class: "section" }, el("h3", {}, "Give feedback"), form);
+}
+
+function failed(failure, record) {
+  const told = record.metadata?.error;
+  const stack = told && typeof told.stack === "string" ? told.stack : "";
+  return el("section", { class: "failure" },
+    el("p", { dir: "auto" }, told && typeof told.type === "string" && typeof told.message === "string" ? [el("strong", {}, told.type), el("br"), told.message] : failure),
+    stack ? el("details", {}, el("summary", {}, "Stack"), el("pre", {}, stack)) : null);
+}
+
+function content(name, bucket) {
+  if (bucket === null || typeof bucket !== "object" || !Object.keys(bucket).length) return null;
+  if (name === "metadata" && bucket.error) {
+    const { error, ...rest } = bucket;
+    return Object.keys(rest).length ? rest : null;
+  }
+  return bucket;
+}
+
+function section(title, bucket) {
+  if (bucket === null) return null;
+  const talks = title === "Inputs" || title === "Outputs";
+  const { messages, rest } = talks ? split(bucket) : { messages: null, rest: bucket };
+  return el("details", { class: "section", open: true },
+    el("summary", {}, el("h3", {}, title)),
+    el("div", { class: "copy" }, copyButton("Copy", () => JSON.stringify(bucket, null, 2))),
+    messages ? conversation(messages) : null,
+    rest ? json(rest) : null);
+}
+
+function ids(record, summary) {
+  const rows = [["Event", record.event_id], ["Parent", summary?.parent_id], ["Session", record.session_id]].filter(([, value]) => typeof value === "string");
+  return el("details", { class: "section ids" }, el("summary", {}, el("h3", {}, "Ids")),
+    el("dl", { class: "j" }, rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", { class: "mono" }, value)))));
+}

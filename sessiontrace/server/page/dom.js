@@ -1,0 +1,64 @@
+// Making elements. Text goes in as text nodes only: nothing that came out of a record is ever
+// parsed as HTML, and no attribute that the browser would run or follow is made from one.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  set(node, attributes);
+  node.append(...present(children));
+  return node;
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  set(node, attributes);
+  node.append(...present(children));
+  return node;
+}
+
+function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "style") {
+      // Through the object model: the policy forbids style attributes.
+      for (const [key, length] of Object.entries(value)) node.style.setProperty(key, length);
+    } else node.setAttribute(name, value === true ? "" : String(value));
+  }
+}
+
+function present(children) {
+  return children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+}
+
+// The shapes of the types: told apart without colour.
+const SHAPES = {
+  model: () => svg("path", { d: "M8 1.5 14.5 8 8 14.5 1.5 8Z" }),
+  tool: () => svg("rect", { x: 2.5, y: 2.5, width: 11, height: 11, rx: 2 }),
+  chain: () => svg("circle", { cx: 8, cy: 8, r: 5.2, class: "ring" }),
+  turn: () => svg("path", { d: "M3 2.5h10A1.5 1.5 0 0 1 14.5 4v6a1.5 1.5 0 0 1-1.5 1.5H8L4.5 14.6v-3.1H3A1.5 1.5 0 0 1 1.5 10V4A1.5 1.5 0 0 1 3 2.5Z" }),
+  session: () => svg("path", { d: "M2 3.5h9M5 8h9M7.5 12.5h5", class: "lines" }),
+};
+
+export function shape(type) {
+  const drawn = (SHAPES[type] ?? SHAPES.chain)();
+  return svg("svg", { viewBox: "0 0 16 16", class: `shape type-${type in SHAPES ? type : "chain"}`, "aria-hidden": "true" }, drawn);
+}
+
+export function copyButton(label, text) {
+  const button = el("button", { type: "button", class: "quiet" }, label);
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "No access to the clipboard";
+    }
+    setTimeout(() => { button.textContent = label; }, 1400);
+  });
+  return button;
+}
+
+// Text as one word of a POSIX shell.
+export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,55 @@
+// Numbers and times for people. Durations in ms, moments in Unix ms, everything in local time.
+
+export function duration(ms) {
+  if (ms === null || ms === undefined) return "–";
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 9995) return `${(ms / 1000).toFixed(2)} s`;
+  if (ms < 59950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${pad(seconds % 60)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 2880) return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
+  return `${Math.round(minutes / 1440)} days`;
+}
+
+const pad = (value) => String(value).padStart(2, "0");
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+export const clockTime = (ms) => clock.format(ms);
+export const moment = (ms) => full.format(ms);
+
+export function dayName(ms, now = Date.now()) {
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  if (ms >= midnight) return "Today";
+  if (ms >= midnight - 86_400_000) return "Yesterday";
+  return (ms >= midnight - 300 * 86_400_000 ? day : dayOfYear).format(ms);
+}
+
+export function ago(ms, now = Date.now()) {
+  const seconds = Math.max(0, Math.round((now - ms) / 1000));
+  if (seconds < 5) return "just now";
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  return clock.format(ms);
+}
+
+const whole = new Intl.NumberFormat();
+export const count = (value) => whole.format(value);
+
+export const amount = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
+
+export function money(value) {
+  if (!value) return "–";
+  return `$${value < 0.01 ? value.toPrecision(2) : value.toFixed(2)}`;
+}
+
+export function bytes(length) {
+  if (length < 1000) return `${length} B`;
+  if (length < 1e6) return `${(length / 1e3).toFixed(length < 1e4 ? 1 : 0)} kB`;
+  return `${(length / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,217 @@
+"""The file system as the spool sees it: one object, so that a test can put a failing one in.
+
+Called from every thread. What differs between Linux, macOS and Windows is here and nowhere else.
+Invariant: no descriptor is inherited by a program that is executed, and none follows a symbolic
+link in its last part.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = ["OS_FILES", "Files", "read_all", "read_range", "write_all"]
+
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a FIFO planted in a spool must not stop an opener
+
+_MAPPABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "overlay"})
+_ZEROS = bytes(1 << 18)
+
+
+class Files:
+    """Calls of the operating system; each may raise OSError. Offsets and sizes are bytes."""
+
+    def create(self, path: Path) -> int:
+        """A descriptor of a new file, readable and writable by its owner alone."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC, 0o600)
+
+    def open(self, path: Path, *, write: bool = False) -> int:
+        """A descriptor of an existing regular file of one's own."""
+        mode = os.O_RDWR if write else os.O_RDONLY
+        fd = os.open(path, mode | _NOFOLLOW | _NONBLOCK | _CLOEXEC)
+        found = os.fstat(fd)
+        if stat.S_ISREG(found.st_mode) and self.owned(found):
+            return fd
+        os.close(fd)
+        raise OSError(f"{path} is no regular file of this user")
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        return os.fstat(fd)
+
+    def lstat(self, path: Path) -> os.stat_result:
+        return os.lstat(path)
+
+    def owned(self, found: os.stat_result) -> bool:
+        """Whether a file belongs to the user this process runs as (always so on Windows)."""
+        return sys.platform == "win32" or found.st_uid == os.geteuid()
+
+    def truncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def rename(self, old: Path, new: Path) -> None:
+        os.rename(old, new)
+
+    def unlink(self, path: Path) -> None:
+        os.unlink(path)
+
+    def mkdir(self, path: Path) -> None:
+        os.mkdir(path, 0o700)
+
+    def makedirs(self, path: Path) -> None:
+        """The directory with its parents; only the last is private, and may exist."""
+        os.makedirs(path, 0o700, exist_ok=True)
+
+    def rmdir(self, path: Path) -> None:
+        os.rmdir(path)
+
+    def listdir(self, path: Path) -> list[str]:
+        return sorted(os.listdir(path))
+
+    def sync(self, fd: int) -> None:
+        """The file's content on the disk. Never mmap.flush(): that one holds the GIL."""
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(fd)
+        else:
+            os.fsync(fd)
+
+    def sync_directory(self, path: Path) -> None:
+        """A directory's entries on the disk (nothing to do on Windows)."""
+        if sys.platform != "win32":
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def allocate(self, fd: int, size: int) -> None:
+        """Blocks for ``size`` zero bytes, so that writing them later needs no more of the disk."""
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(fd, 0, size)
+        for offset in range(0, size, len(_ZEROS)):
+            write_all(self, fd, _ZEROS[: size - offset], offset)
+
+    def map(self, fd: int, size: int) -> mmap.mmap:
+        """The file in memory, shared with the kernel's page cache."""
+        return mmap.mmap(fd, size)
+
+    def anonymous(self, size: int) -> mmap.mmap:
+        """Memory of one's own, zero, and taken from the system only where it is touched."""
+        if sys.platform == "win32":
+            return mmap.mmap(-1, size)
+        else:  # noqa: RET505 - so that a type checker reads either half for its platform
+            return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+    if sys.platform == "win32":
+        _seek = threading.RLock()
+
+        def pread(self, fd: int, count: int, offset: int) -> bytes:
+            with self._seek:
+                os.lseek(fd, offset, os.SEEK_SET)
+                return os.read(fd, count)
+
+        def pwrite(self, fd: int, raw: bytes | memoryview, offset: int) -> int:
+            with self._seek:
+                os.lseek(fd, offset, os.SEEK_SET)
+                return os.write(fd, raw)
+
+        def lock(self, fd: int, *, shared: bool = False) -> bool:
+            try:
+                os.lseek(fd, 0, os.SEEK_SET)
+                msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+            except OSError:
+                return False
+            return True
+
+    else:
+
+        def pread(self, fd: int, count: int, offset: int) -> bytes:
+            """At most ``count`` bytes from ``offset``; fewer at the end of the file."""
+            return os.pread(fd, count, offset)
+
+        def pwrite(self, fd: int, raw: bytes | memoryview, offset: int) -> int:
+            """How many bytes the system took, perhaps fewer than given."""
+            return os.pwrite(fd, raw, offset)
+
+        def lock(self, fd: int, *, shared: bool = False) -> bool:
+            """Whether this descriptor now holds the file's lock; never waits for it.
+
+            OSError where the file system has no locks at all.
+            """
+            try:
+                fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    def mappable(self, path: Path) -> bool:
+        """Whether a mapped write into allocated blocks under ``path`` can never fail.
+
+        Not so where writing copies (btrfs) or goes over a network: there a full disk would be a
+        SIGBUS in the user's thread.
+        """
+        return sys.platform == "linux" and _file_system(path) in _MAPPABLE
+
+
+OS_FILES = Files()
+"""The real file system."""
+
+
+def write_all(files: Files, fd: int, raw: bytes, offset: int) -> None:
+    """Write ``raw`` whole; OSError when the system takes none of what is left."""
+    taken = files.pwrite(fd, raw, offset)
+    while taken < len(raw):
+        more = files.pwrite(fd, memoryview(raw)[taken:], offset + taken)
+        if more <= 0:
+            raise OSError(f"the system took {taken} of {len(raw)} bytes")
+        taken += more
+
+
+def read_range(files: Files, path: Path, start: int, stop: int) -> bytes:
+    """The bytes of a file from ``start`` to ``stop``; fewer where it ends earlier."""
+    fd = files.open(path)
+    try:
+        return read_all(files, fd, start, stop)
+    finally:
+        files.close(fd)
+
+
+def read_all(files: Files, fd: int, start: int, stop: int) -> bytes:
+    """The bytes of an open file from ``start`` to ``stop``; fewer where it ends earlier."""
+    raw = files.pread(fd, stop - start, start)
+    while len(raw) < stop - start:
+        more = files.pread(fd, stop - start - len(raw), start + len(raw))
+        if not more:
+            break
+        raw += more
+    return raw
+
+
+def _file_system(path: Path) -> str:
+    """The type of the file system that holds ``path``; empty when it cannot be told."""
+    wanted = os.path.realpath(path)
+    best, kind = "", ""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                fields, _, rest = line.partition(" - ")
+                point = fields.split(" ")[4].replace("\\040", " ")
+                inside = wanted == point or wanted.startswith(point.rstrip("/") + "/")
+                if inside and len(point) >= len(best):
+                    best, kind = point, rest.split(" ", 1)[0]
+    except (OSError, IndexError):
+        return ""
+    return kind

@@ -1,0 +1,98 @@
+"""The quota over the root: how much all spools together may take, and what goes first.
+
+On the keeper's thread. Invariant: a spool whose owner lives, or that this process can deliver, is
+never touched; each process gives way with segments of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sessiontrace.counters import Counters
+from sessiontrace.spool import directory as directories
+from sessiontrace.spool.files import Files
+from sessiontrace.spool.frame import Owed
+from sessiontrace.spool.remains import Remains, read_headers, used_bytes
+
+__all__ = ["Quota"]
+
+_MEASURE_S = 5.0
+
+
+class Quota:
+    """``over`` tells how many bytes this process should give back now."""
+
+    def __init__(
+        self,
+        root: Path | None,
+        own: str,
+        owes: Sequence[Owed],
+        most: int,
+        files: Files,
+        counters: Counters,
+    ) -> None:
+        self._root = root
+        self._own = own
+        self._fingerprints = {owed.fingerprint for owed in owes}
+        self._most = most
+        self._files = files
+        self._counters = counters
+        self._others = 0
+        self._measured_at = -_MEASURE_S
+
+    def over(self, own_bytes: int) -> int:
+        """Used bytes beyond the quota, after orphans that nobody here can deliver gave way."""
+        if self._root is None:
+            return 0
+        if time.monotonic() - self._measured_at >= _MEASURE_S:
+            self._measured_at = time.monotonic()
+            self._others = sum(self._used(self._root / each) for each in self._other_spools())
+            over = own_bytes + self._others - self._most
+            for each in self._other_spools() if over > 0 else ():
+                freed = self._evict_orphan(self._root / each, over)
+                over -= freed
+                self._others -= freed
+        return own_bytes + self._others - self._most
+
+    def _other_spools(self) -> list[str]:
+        assert self._root is not None
+        return [each for each in directories.spools(self._files, self._root) if each != self._own]
+
+    def _used(self, spool: Path) -> int:
+        return sum(
+            used_bytes(self._files, path, size)
+            for _, path, size in directories.segments(self._files, spool)
+        )
+
+    def _evict_orphan(self, spool: Path, over: int) -> int:
+        """Delete an orphan's oldest segments until enough is free; the bytes that came free."""
+        if over <= 0:
+            return 0
+        lock = directories.claim(self._files, spool)
+        if lock is None:
+            return 0
+        freed = 0
+        try:
+            header, known = read_headers(self._files, spool, spool.name)
+            if header is None or not known:
+                return 0
+            if self._fingerprints & {owed.fingerprint for owed in header.owes}:
+                return 0
+            before = self._owed(spool, header.owes)
+            for _, path, size in directories.segments(self._files, spool):
+                if freed < over:
+                    freed += used_bytes(self._files, path, size)
+                    self._files.unlink(path)
+            self._counters.note("evicted_orphaned", before - self._owed(spool, header.owes))
+            if not directories.segments(self._files, spool):
+                directories.remove(self._files, spool, lock)
+        except OSError:
+            return freed
+        finally:
+            lock.release()
+        return freed
+
+    def _owed(self, spool: Path, owes: Sequence[Owed]) -> int:
+        return sum(Remains.examine(self._files, spool, spool.name, owes).pending.values())

@@ -1,0 +1,224 @@
+"""The segment: one zero-filled file (or piece of memory) that frames are laid into, end to end.
+
+The appender owns the active segment under the spool's lock; the keeper owns sealed ones. Invariant:
+bytes before ``committed`` never change again, so a reader that stops there needs no lock.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from pathlib import Path
+from zlib import crc32
+
+from sessiontrace.record import END, OPEN, START
+from sessiontrace.spool import frame
+from sessiontrace.spool.files import Files, read_all, read_range, write_all
+
+__all__ = ["LARGEST", "MAP", "MEMORY", "SMALLEST", "WRITE", "Segment", "Tally", "file_name"]
+
+SMALLEST = 1 << 18
+LARGEST = 1 << 23
+
+MAP = "map"
+WRITE = "write"
+MEMORY = "memory"
+
+
+def file_name(number: int) -> str:
+    """A segment's name in its spool's directory."""
+    return f"{number:08d}.seg"
+
+
+class Tally:
+    """What a segment holds of one head (kind and route), and the checksum that head starts."""
+
+    __slots__ = ("count", "crc", "kind", "route", "turning")
+
+    def __init__(self, head: bytes, seed: int) -> None:
+        _, self.kind, self.route, _ = head.split(b" ")
+        self.crc = crc32(head[1:], seed)
+        self.count = 0
+        self.turning = self.kind in (START, END)  # does it open or close a session?
+
+
+class Segment:
+    """A numbered run of frames behind a header. See ``create``, ``in_memory`` and ``found``."""
+
+    __slots__ = (
+        "_files",
+        "_io",
+        "broken",
+        "committed",
+        "copy",
+        "fd",
+        "first",
+        "gone",
+        "mode",
+        "number",
+        "path",
+        "sealed",
+        "seed",
+        "size",
+        "start",
+        "synced",
+        "tallies",
+        "view",
+    )
+
+    def __init__(self, files: Files, spool_id: str, number: int, size: int, mode: str) -> None:
+        self._files = files
+        self._io = threading.RLock()  # between those who use ``fd`` and those who close it
+        self.number = number
+        self.seed = frame.seed(spool_id, number)
+        self.size = size
+        self.mode = mode
+        self.path: Path | None = None
+        self.fd = -1
+        self.view: mmap.mmap | None = None
+        self.start = 0  # just past the header: repeated ``open`` frames
+        self.first = 0  # just past those: the segment's own records
+        self.committed = 0
+        self.synced = 0
+        self.sealed = False
+        self.broken = False  # a sync failed: its descriptor is never trusted again
+        self.copy = False  # repeats a broken segment's frames, for adopters only
+        self.gone = False  # evicted or lost: its records are counted and will not be read
+        self.tallies: dict[bytes, Tally] = {}
+
+    @classmethod
+    def create(
+        cls, files: Files, directory: Path, spool_id: str, number: int, size: int, mode: str
+    ) -> Segment:
+        """A new segment in a file; OSError, and nothing left behind, when the disk refuses."""
+        made = cls(files, spool_id, number, size, mode)
+        made.path = directory / file_name(number)
+        made.fd = files.create(made.path)
+        try:
+            if mode == MAP:
+                files.allocate(made.fd, size)
+                made.view = files.map(made.fd, size)
+        except (OSError, ValueError):
+            made.close()
+            files.unlink(made.path)
+            raise
+        return made
+
+    @classmethod
+    def in_memory(cls, files: Files, spool_id: str, number: int, size: int) -> Segment:
+        """A new segment that dies with the process."""
+        made = cls(files, spool_id, number, size, MEMORY)
+        made.view = files.anonymous(size)
+        return made
+
+    @classmethod
+    def found(cls, files: Files, path: Path, spool_id: str, number: int, used: int) -> Segment:
+        """A dead process's segment, to be read and deleted, never written."""
+        made = cls(files, spool_id, number, used, WRITE)
+        made.path = path
+        made.committed = made.synced = used
+        made.sealed = True
+        return made
+
+    def tally(self, head: bytes) -> Tally:
+        """The tally of a head, a new one the first time."""
+        tally = self.tallies.get(head)
+        if tally is None:
+            tally = self.tallies[head] = Tally(head, self.seed)
+        return tally
+
+    def put(self, raw: bytes) -> None:
+        """Lay bytes behind the committed ones, and commit them. The caller made sure they fit."""
+        end = self.committed + len(raw)
+        if self.view is not None:
+            self.view[self.committed : end] = raw
+        else:
+            write_all(self._files, self.fd, raw, self.committed)
+        self.committed = end
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Committed bytes, from any thread; OSError when the file is no longer there."""
+        view = self.view  # kept alive by this reference even if the keeper drops it meanwhile
+        if view is not None:
+            return view[start:stop]
+        with self._io:
+            if self.fd >= 0:
+                return read_all(self._files, self.fd, start, stop)
+        if self.path is None:
+            raise FileNotFoundError("the segment was evicted")
+        return read_range(self._files, self.path, start, stop)
+
+    def sync(self) -> None:
+        """What is committed now is on the disk when this returns; OSError when it cannot be."""
+        target = self.committed
+        with self._io:
+            if self.broken:
+                return
+            if self.fd >= 0:
+                try:
+                    self._files.sync(self.fd)
+                except OSError:
+                    self.broken = True
+                    raise
+        self.synced = max(self.synced, target)
+
+    def trim(self) -> None:
+        """Give back what a sealed segment did not use, with its descriptor and its mapping."""
+        with self._io:
+            if self.fd < 0:
+                return
+            try:
+                self._files.truncate(self.fd, self.committed)
+            except OSError:
+                pass  # the zeros behind the last frame stay, and readers know them
+            self.close()
+
+    def save(self, directory: Path) -> None:
+        """Write a sealed memory segment out to a file; OSError, and still in memory, if not."""
+        path = directory / file_name(self.number)
+        fd = self._files.create(path)
+        try:
+            write_all(self._files, fd, self.read(0, self.committed), 0)
+            self._files.sync(fd)
+        except OSError:
+            self._files.unlink(path)
+            raise
+        finally:
+            self._files.close(fd)
+        self.path, self.mode, self.synced = path, WRITE, self.committed
+        self.close()
+
+    def detach(self) -> None:
+        """The file was removed by somebody: what is still mapped or open lives on in memory."""
+        if self.view is not None or self.fd >= 0:
+            self.path, self.mode = None, MEMORY
+
+    def close(self) -> None:
+        """Let go of descriptor and mapping; a sealed file can still be read through its path."""
+        self.view = None  # never closed: a reader may be slicing it
+        with self._io:
+            fd, self.fd = self.fd, -1
+            if fd >= 0:
+                self._files.close(fd)
+
+    def delete(self) -> None:
+        """Remove the segment. A file that will not go is read again by an adopter, at worst."""
+        self.close()
+        path, self.path = self.path, None
+        if path is not None:
+            try:
+                self._files.unlink(path)
+            except OSError:
+                pass
+
+    def counts(self) -> dict[bytes, int]:
+        """Records accepted into this segment, by route (``open`` frames are repeats)."""
+        found: dict[bytes, int] = {}
+        for tally in list(self.tallies.values()):
+            if tally.kind != OPEN:
+                found[tally.route] = found.get(tally.route, 0) + tally.count
+        return found
+
+    def owed(self, name: bytes) -> int:
+        """How many of its records are routed to this destination."""
+        return sum(n for route, n in self.counts().items() if frame.routed(route, name))

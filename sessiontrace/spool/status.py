@@ -1,0 +1,80 @@
+"""A look at all spools under a root, for ``sessiontrace spool status``.
+
+From any process. Invariant: it adopts, changes and removes nothing, and holds a spool's lock, in
+its shared form, for no longer than a probe takes.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import attrs
+
+from sessiontrace.spool import directory as directories
+from sessiontrace.spool.files import OS_FILES, Files
+from sessiontrace.spool.frame import Owed
+from sessiontrace.spool.remains import Remains, read_headers, used_bytes
+
+__all__ = ["Debt", "Status", "inspect"]
+
+
+@attrs.frozen
+class Debt:
+    """What a spool owes to one destination: records beyond its cursor."""
+
+    owed: Owed
+    pending: int
+
+
+@attrs.frozen
+class Status:
+    """One spool. ``service`` is empty and ``pid`` 0 where no header can be read.
+
+    ``alive``: a process holds it. ``age_s``: seconds since it was opened.
+    """
+
+    spool_id: str
+    service: str
+    pid: int
+    alive: bool
+    debts: tuple[Debt, ...]
+    segments: int
+    used_bytes: int
+    damaged: int
+    age_s: float
+
+
+def inspect(root: Path, files: Files = OS_FILES) -> list[Status]:
+    """Every spool under the root, oldest first; empty when there is no such directory."""
+    found: list[Status] = []
+    for spool_id in directories.spools(files, root):
+        status = _inspect(files, root / spool_id)
+        if status is not None:
+            found.append(status)
+    return found
+
+
+def _inspect(files: Files, directory: Path) -> Status | None:
+    try:
+        opened_at = files.lstat(directory / directories.LOCK).st_mtime
+    except OSError:
+        return None  # removed meanwhile, or no spool at all
+    probe = directories.claim(files, directory, shared=True)
+    if probe is not None:
+        probe.release()
+    header, _ = read_headers(files, directory, directory.name)
+    owes = header.owes if header is not None else ()
+    remains = Remains.examine(files, directory, directory.name, owes)
+    listed = directories.segments(files, directory)
+    return Status(
+        spool_id=directory.name,
+        service=header.service if header is not None else "",
+        pid=header.pid if header is not None else 0,
+        alive=probe is None,
+        debts=tuple(Debt(owed, remains.pending[owed.name]) for owed in owes),
+        segments=len(listed),
+        used_bytes=sum(used_bytes(files, path, size) for _, path, size in listed),
+        damaged=remains.damaged,
+        age_s=max(0.0, time.time() - opened_at),
+    )

@@ -1,0 +1,319 @@
+"""What records mean to a store: pure rules that fold them into rows, whatever their order.
+
+No thread owns it and nothing here touches SQLite. Invariant: of several records that describe one
+event or session the one of highest rank wins (end or event over abandoned end over start; of equal
+rank the later end, then the greater bytes), and updates lie on top of it. So records may come
+twice and in any order and give the same rows. Only updates of one key are in order of arrival.
+"""
+
+from __future__ import annotations
+
+from operator import sub
+from typing import Any
+
+import attrs
+import orjson
+
+from sessiontrace.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
+from sessiontrace.store import base, fields
+
+__all__ = ["Decoded", "EventState", "SessionState", "decode", "fold", "overlay"]
+
+_RANKS = {START: 1, OPEN: 1, END: 3, EVENT: 3}
+_ABANDONED_RANK = 2
+
+Tally = tuple[int, int, int, int, int, int]
+"""What one event adds to its session: events, errors, models, tokens, cost_nano, open turns."""
+
+_NOTHING: Tally = (0, 0, 0, 0, 0, 0)
+
+
+@attrs.frozen
+class Decoded:
+    """A legal record, decoded: ``event`` are its fields, ``body`` the same as JSON text."""
+
+    kind: bytes
+    event: dict[str, Any]
+    body: str
+
+    @property
+    def of_session(self) -> bool:
+        """Whether it speaks of the session itself rather than of an event or turn."""
+        return self.kind != EVENT and bool(self.event["event_id"] == self.event["session_id"])
+
+    @property
+    def rank(self) -> int:
+        if self.kind == END and fields.status(self.event) == base.ABANDONED:
+            return _ABANDONED_RANK
+        return _RANKS[self.kind]
+
+
+def decode(record: Record | Decoded) -> Decoded | str:
+    """The record decoded, or why it is none that a store can keep."""
+    if isinstance(record, Decoded):  # by the server, which made it
+        return record
+    try:
+        text = record.body.decode()
+        event = orjson.loads(text)
+    except (UnicodeDecodeError, orjson.JSONDecodeError):
+        return "no JSON"
+    if not isinstance(event, dict):
+        return "no JSON object"
+    for name in ("event_id", "session_id"):
+        if not isinstance(event.get(name), str) or not event[name]:
+            return f"no {name}"
+    if record.kind == UPDATE:
+        return Decoded(record.kind, event, text)
+    if record.kind not in _RANKS:
+        return f"unknown kind {record.kind.decode(errors='replace')}"
+    if fields.time(event, "start_time") is None:
+        return "no start_time"
+    return Decoded(record.kind, event, text)
+
+
+def overlay(event: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """``event`` with ``patch`` on top: metadata and the like merge by key, the rest replaces."""
+    merged = dict(event)
+    for name, value in patch.items():
+        below = merged.get(name)
+        if name != "outputs" and isinstance(value, dict) and isinstance(below, dict):
+            merged[name] = {**below, **value}
+        else:
+            merged[name] = value
+    return merged
+
+
+def _amended(patch: str | None, event: dict[str, Any]) -> str:
+    changes = {name: event[name] for name in event if name not in ("event_id", "session_id")}
+    below = orjson.loads(patch) if patch else {}
+    return orjson.dumps(overlay(below, changes)).decode()
+
+
+def _status(event: dict[str, Any], rank: int) -> str:
+    return fields.status(event) if rank > 1 else base.OPEN
+
+
+def _supersedes(event: dict[str, Any], body: str, over: str) -> bool:
+    """Of two records of equal rank (a repetition, as a rule), whether this one is to stay."""
+    if body == over:
+        return False
+    other = orjson.loads(over)
+    return (fields.time(event, "end_time") or 0, body) > (fields.time(other, "end_time") or 0, over)
+
+
+@attrs.define
+class EventState:
+    """One row of the table of events. Of rank 0 when only updates of it were seen."""
+
+    event_id: str
+    session_id: str
+    parent_id: str | None = None
+    type: str = ""
+    name: str = ""
+    start_time: int | None = None
+    end_time: int | None = None
+    duration: float | None = None
+    status: str = base.OPEN
+    turn: bool = False
+    error: str | None = None
+    tokens: int = 0
+    cost_nano: int = 0
+    rank: int = 0
+    body: str | None = None
+    patch: str | None = None
+
+    def tally(self) -> Tally:
+        """What this event adds to its session."""
+        if not self.rank:
+            return _NOTHING
+        return (
+            1,
+            int(self.error is not None),
+            int(self.type == "model"),
+            self.tokens,
+            self.cost_nano,
+            int(self.turn and self.rank == 1),
+        )
+
+    def take(self, decoded: Decoded) -> None:
+        """Fold a record of this event in."""
+        if decoded.kind == UPDATE:
+            self.patch = _amended(self.patch, decoded.event)
+            if self.body is not None:
+                self._show(orjson.loads(self.body))
+            return
+        rank, event, body = decoded.rank, decoded.event, decoded.body
+        if rank < self.rank or (
+            rank == self.rank and self.body is not None and not _supersedes(event, body, self.body)
+        ):
+            return
+        self.rank, self.body, self.turn = rank, body, decoded.kind != EVENT
+        self._show(event)
+
+    def _show(self, event: dict[str, Any]) -> None:
+        """Set the columns that summarise the event from its fields."""
+        if self.turn:
+            event = turn_event(event)
+        if self.patch:
+            event = overlay(event, orjson.loads(self.patch))
+        start = fields.time(event, "start_time") or 0
+        self.parent_id = fields.text(event.get("parent_id"))
+        self.type = fields.text(event.get("event_type")) or "chain"
+        self.name = fields.text(event.get("event_name")) or "unknown"
+        self.start_time, self.end_time = start, fields.time(event, "end_time")
+        self.duration = fields.duration(event, start, self.end_time)
+        self.status = _status(event, self.rank)
+        self.error = fields.error(event)
+        if self.type == "model":
+            self.tokens = fields.tokens(event)
+            self.cost_nano = fields.cost_nano(event)
+
+
+@attrs.define
+class SessionState:
+    """One row of the table of sessions, and what is needed to fold more records into it."""
+
+    session_id: str
+    name: str | None = None
+    source: str | None = None
+    user: str | None = None
+    start_time: int | None = None
+    end_time: int | None = None
+    duration: float | None = None
+    status: str = base.OPEN
+    error: str | None = None
+    tally: Tally = _NOTHING
+    rank: int = 0
+    own: dict[str, Any] = attrs.field(factory=dict)
+    """Of the session's own record: name, source, user, start, end, duration, status, error."""
+    first_turn: list[Any] | None = None  # start, event id, name, source
+    last_turn: list[Any] | None = None  # start, event id, rank, status
+    last_user: list[Any] | None = None  # start, event id, rank, user
+    turns_end: int | None = None
+    seen: list[int] | None = None  # first start and last end of any event
+    body: str | None = None
+    patch: str | None = None
+    touched: bool = False  # body or patch changed
+
+    def take(self, decoded: Decoded) -> None:
+        """Fold a record of the session itself in."""
+        if decoded.kind == UPDATE:
+            self.patch = _amended(self.patch, decoded.event)
+        else:
+            rank, event, body = decoded.rank, decoded.event, decoded.body
+            if rank < self.rank or (
+                rank == self.rank
+                and self.body is not None
+                and not _supersedes(event, body, self.body)
+            ):
+                return
+            self.rank, self.body = rank, body
+        self.touched = True
+        event = orjson.loads(self.body) if self.body else {}
+        if self.patch:
+            event = overlay(event, orjson.loads(self.patch))
+        start, end = fields.time(event, "start_time"), fields.time(event, "end_time")
+        self.own = {
+            "name": fields.text(event.get("event_name")),
+            "source": fields.text(event.get("source")),
+            "user": fields.user(event),
+            "start": start,
+            "end": end,
+            "duration": None if start is None else fields.duration(event, start, end),
+            "status": _status(event, self.rank) if self.rank else None,
+            "error": fields.error(event),
+        }
+
+    def take_turn(self, decoded: Decoded) -> None:
+        """Note what a turn of a conversation tells of its session."""
+        event, rank = decoded.event, decoded.rank
+        start, event_id = fields.time(event, "start_time") or 0, event["event_id"]
+        first = [
+            start,
+            event_id,
+            fields.text(event.get("event_name")),
+            fields.text(event.get("source")),
+        ]
+        if self.first_turn is None or first[:2] < self.first_turn[:2]:
+            self.first_turn = first
+        last = [start, event_id, rank, _status(event, rank)]
+        if self.last_turn is None or last[:3] > self.last_turn[:3]:
+            self.last_turn = last
+        user = [start, event_id, rank, fields.user(event)]
+        if user[3] and (self.last_user is None or user[:3] > self.last_user[:3]):
+            self.last_user = user
+        end = fields.time(event, "end_time")
+        if end is not None:
+            self.turns_end = max(end, self.turns_end or 0)
+
+    def count(self, before: Tally, event: EventState) -> None:
+        """Add what an event adds now, and take away what it added before."""
+        a, b, c, d, e, f = self.tally
+        u, v, w, x, y, z = event.tally()
+        if before is not _NOTHING:
+            u, v, w, x, y, z = map(sub, (u, v, w, x, y, z), before)
+        self.tally = (a + u, b + v, c + w, d + x, e + y, f + z)
+        if event.start_time is None:
+            return
+        span = (event.start_time, event.end_time or event.start_time)
+        if self.seen is None:
+            self.seen = list(span)
+        else:
+            self.seen = [min(self.seen[0], span[0]), max(self.seen[1], span[1])]
+
+    def discount(self, event: EventState) -> None:
+        """Take away what a deleted event added."""
+        a, b, c, d, e, f = map(sub, self.tally, event.tally())
+        self.tally = (a, b, c, d, e, f)
+
+    def settle(self) -> None:
+        """Set the columns that summarise the session from all that is known of it."""
+        own, first, last = self.own, self.first_turn or [None] * 4, self.last_turn or [None] * 4
+        self.name = own.get("name") or first[2]
+        self.source = own.get("source") or first[3]
+        self.user = own.get("user") or (self.last_user[3] if self.last_user else None)
+        self.error = own.get("error")
+        self.status = self._settled_status(last[3])
+        starts = [at for at in (own.get("start"), first[0]) if at is not None]
+        ends = [at for at in (own.get("end"), self.turns_end) if at is not None]
+        if self.seen and not starts:
+            starts.append(self.seen[0])
+        if self.seen and (not ends or self.status == base.OPEN):
+            ends.append(self.seen[1])
+        self.start_time = min(starts) if starts else None
+        if self.start_time is None:
+            return
+        self.end_time = max([*ends, self.start_time])
+        whole = None if self.first_turn or self.status == base.OPEN else own.get("duration")
+        self.duration = float(self.end_time - self.start_time) if whole is None else whole
+
+    def _settled_status(self, last_turn: str | None) -> str:
+        if self.rank == 1 or self.tally[5] > 0:
+            return base.OPEN
+        if self.rank == 0 and last_turn is None and self.tally[0]:
+            # Events alone came, of a client that opens and ends no sessions: nobody will end it.
+            return base.ENDED
+        return str(self.own.get("status") or last_turn or base.OPEN)
+
+
+def fold(
+    decoded: Decoded, sessions: dict[str, SessionState], events: dict[str, EventState]
+) -> None:
+    """Fold one record into the states that it touches, making those that are missing."""
+    event_id, session_id = decoded.event["event_id"], decoded.event["session_id"]
+    event = events.get(event_id)
+    if event is not None:
+        session_id = event.session_id  # an event never moves to another session
+    session = sessions.get(session_id)
+    if session is None:
+        session = sessions[session_id] = SessionState(session_id)
+    if decoded.of_session:
+        session.take(decoded)
+        return
+    if event is None:
+        event = events[event_id] = EventState(event_id, session_id)
+    before = event.tally()
+    event.take(decoded)
+    session.count(before, event)
+    if decoded.kind not in (EVENT, UPDATE):
+        session.take_turn(decoded)

@@ -1,0 +1,207 @@
+"""For tests of traced programs: records in a list, repeatable ids and times, trees to compare.
+
+    with sessiontrace.testing.capture() as traces:
+        answer("hi")
+    traces.assert_tree('''
+        session chat
+          chain answer
+            tool search !ValueError: nothing found
+    ''')
+
+Runs in the test's threads. Invariant: inside the block nothing is written anywhere, and after it
+the default tracer is what it was before.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import orjson
+
+from sessiontrace import ids
+from sessiontrace.api import _default
+from sessiontrace.capture import threads
+from sessiontrace.capture.recorder import Heads, Recorder
+from sessiontrace.capture.redact import Redactor
+from sessiontrace.tracer import Tracer
+
+__all__ = ["Captured", "Node", "capture"]
+
+START_NS = 1_767_225_600_000_000_000
+"""The moment at which pinned clocks start: 2026-01-01T00:00:00Z. Each look takes a millisecond."""
+
+
+@attrs.define
+class Node:
+    """One session or event with its children, in the order they began.
+
+    ``record``: the whole record as a dict; the rest are its fields. ``open``: never ended.
+    """
+
+    record: dict[str, Any]
+    children: list[Node] = attrs.field(factory=list)
+    open: bool = False
+
+    @property
+    def name(self) -> str:
+        """The event's name."""
+        return str(self.record["event_name"])
+
+    @property
+    def type(self) -> str:
+        """ "session", "chain", "model" or "tool"."""
+        return str(self.record["event_type"])
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """As recorded; empty when there are none."""
+        return dict(self.record.get("inputs", {}))
+
+    @property
+    def outputs(self) -> Any:
+        """As recorded; a result that was no object is unwrapped."""
+        found = self.record.get("outputs")
+        return found["result"] if isinstance(found, dict) and list(found) == ["result"] else found
+
+    @property
+    def error(self) -> str | None:
+        """``Type: message``, or None."""
+        found = self.record.get("error")
+        return None if found is None else str(found)
+
+    def find(self, name: str) -> Node:
+        """The one descendant of that name; AssertionError when there are none or several."""
+        found = [node for node in self.walk() if node.name == name and node is not self]
+        if len(found) != 1:
+            raise AssertionError(f"{len(found)} events named {name!r} in\n{self.tree()}")
+        return found[0]
+
+    def walk(self) -> Iterator[Node]:
+        """It and all its descendants."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def tree(self) -> str:
+        """One line for each event, indented by two spaces a level."""
+        marks = f" !{self.error}" if self.error else ""
+        marks += " (cancelled)" if self.record.get("metadata", {}).get("cancelled") else ""
+        marks += " (open)" if self.open else ""
+        lines = [f"{self.type} {self.name}{marks}"]
+        lines += [textwrap.indent(child.tree(), "  ") for child in self.children]
+        return "\n".join(lines)
+
+
+class Captured:
+    """What was recorded: ``records`` as ``(kind, record)`` pairs, and as trees."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, dict[str, Any]]] = []
+        self.dropped: list[str] = []
+
+    def _offer(self, head: bytes, body: bytes) -> bool:
+        self.records.append((head.decode(), orjson.loads(body)))
+        return True
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The records of all finished spans, in the order they ended."""
+        return [record for kind, record in self.records if kind == "event"]
+
+    @property
+    def sessions(self) -> list[Node]:
+        """A tree for each session (or turn), in the order they began."""
+        nodes: dict[str, Node] = {}
+        for kind, record in self.records:
+            if kind != "update":
+                nodes[record["event_id"]] = Node(record, open=kind == "start")
+        for kind, record in self.records:
+            if kind == "update" and record["event_id"] in nodes:
+                _merge(nodes[record["event_id"]].record, record)
+        roots: list[Node] = []
+        for node in nodes.values():
+            parent = nodes.get(node.record.get("parent_id", ""))
+            (roots if parent is None else parent.children).append(node)
+        for node in nodes.values():
+            node.children.sort(
+                key=lambda child: (child.record["start_time"], child.record["event_id"])
+            )
+        return roots
+
+    @property
+    def session(self) -> Node:
+        """The only session; AssertionError when there are none or several."""
+        found = self.sessions
+        if len(found) != 1:
+            raise AssertionError(f"{len(found)} sessions:\n{self.tree()}")
+        return found[0]
+
+    def tree(self) -> str:
+        """All sessions as text."""
+        return "\n".join(node.tree() for node in self.sessions)
+
+    def assert_tree(self, expected: str) -> None:
+        """Compare with ``tree()``; the error shows the difference line by line."""
+        wanted = textwrap.dedent(expected).strip("\n").rstrip().splitlines()
+        found = self.tree().splitlines()
+        if wanted != found:
+            lines = difflib.unified_diff(wanted, found, "expected", "recorded", lineterm="")
+            raise AssertionError("the trees differ\n" + "\n".join(lines))
+
+
+def _beginning(node: Node) -> tuple[int, str]:
+    return node.record["start_time"], node.record["event_id"]
+
+
+def _merge(record: dict[str, Any], update: dict[str, Any]) -> None:
+    for name, value in update.items():
+        held = record.get(name)
+        both = isinstance(held, dict) and isinstance(value, dict) and name != "outputs"
+        record[name] = {**held, **value} if both and held is not None else value
+
+
+@contextmanager
+def capture(
+    *, tracer: Tracer | None = None, pinned: bool = True, redact: bool = True
+) -> Iterator[Captured]:
+    """Record into the ``Captured`` it gives instead of anywhere else, until the block ends.
+
+    ``tracer``: default that of the module-level functions. ``pinned``: ids count up from one and
+    every look at the clock takes a millisecond, so that two runs give the same records.
+    ``redact``: mask secrets, as by default.
+    """
+    tracer = tracer or _default
+    captured = Captured()
+    variable = tracer._current
+    recorder = Recorder(
+        offer=captured._offer,
+        drop=captured.dropped.append,
+        current=variable,
+        heads=Heads(b"start", b"event", b"end", b"update"),
+        source="test",
+        service="test",
+        redact=Redactor() if redact else None,
+    )
+    undo = _pin() if pinned else None
+    before = tracer.off, tracer.recorder, variable.get()
+    threads.carry(variable)
+    tracer.off, tracer.recorder = False, recorder
+    variable.set(None)
+    try:
+        yield captured
+    finally:
+        tracer.off, tracer.recorder = before[0], before[1]
+        variable.set(before[2])
+        if undo is not None:
+            undo()
+
+
+def _pin() -> Any:
+    looks, drawn = itertools.count(), itertools.count(1)
+    return ids.pin(lambda: START_NS + next(looks) * 1_000_000, lambda bits: next(drawn))

@@ -1,0 +1,394 @@
+"""Tracer: the API's methods over one configuration at a time; called from any user thread.
+
+Invariant: after a configuration was accepted no method raises, whatever it is given.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sessiontrace import log
+from sessiontrace.capture import threads
+from sessiontrace.capture.decorator import is_async
+from sessiontrace.capture.recorder import Heads, Recorder
+from sessiontrace.capture.span import Span
+from sessiontrace.capture.suppress import Suppression
+from sessiontrace.capture.tracing import Tracing
+from sessiontrace.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sessiontrace.capture.aside import Aside
+    from sessiontrace.config import Options
+    from sessiontrace.destinations import Destination
+    from sessiontrace.instrumentation.catalogue import InstrumentReport
+    from sessiontrace.pipeline import Pipeline
+    from sessiontrace.report import Report, Stats
+
+__all__ = ["Tracer"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_left_to_parent: list[object] = []  # what a forked child must neither close nor collect
+
+
+class Tracer(Tracing):
+    """An independent tracer: its own destinations, spool and current span.
+
+    Takes what ``sessiontrace.init`` takes and raises ``ConfigError`` likewise. Most programs need
+    none: the module-level functions of ``sessiontrace`` work on a default one.
+    """
+
+    def __init__(self, *targets: str | Destination, **options: Any) -> None:
+        self._prepare()
+        self.configure(targets, options)
+
+    @classmethod
+    def unconfigured(cls) -> Tracer:
+        """A tracer that configures itself from the environment when it is first used."""
+        tracer = cls.__new__(cls)
+        tracer._prepare()
+        tracer._default = True
+        return tracer
+
+    def _prepare(self) -> None:
+        self.off = False
+        self._default = False
+        self.recorder: Recorder | None = None
+        self.exit_timeout = 2.0
+        self._pipeline: Pipeline | None = None
+        self._aside: Aside | None = None
+        self._configured: tuple[tuple[Destination, ...], Options] | None = None
+        self._current: ContextVar[Span | None] = ContextVar("sessiontrace.current", default=None)
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+
+    # -- configuration ----------------------------------------------------------------------
+
+    def init(
+        self,
+        *targets: str | Destination,
+        service: str | None = None,
+        environment: str | None = None,
+        capture: bool | None = None,
+        spool: bool | str | os.PathLike[str] | None = None,
+        durability: str | None = None,
+        exit_timeout: float | None = None,
+        on_sigterm: str | None = None,
+        enabled: bool | None = None,
+        redact: bool | str | Callable[[str, Any], Any] | Sequence[Any] | None = None,
+        sample: float | None = None,
+        threads: bool | None = None,
+    ) -> None:
+        """Configure the tracer. Without it the first session reads the environment.
+
+        ``targets``: destinations, by name ("local", "honeyhive", "humanloop", "posthog", "otlp") or
+        as objects (``HoneyHive(api_key=..., base_url=...)``, ``Local(path=...)``); none: those that
+        ``SESSIONTRACE_DESTINATIONS`` names, else every vendor whose key is set, else "local".
+
+        ``service``: your program's name (default ``OTEL_SERVICE_NAME``, else the script's name).
+        ``environment``: such as "prod"; becomes the source of sessions. ``capture``: False records
+        no inputs and outputs. ``redact``: functions ``fn(field, value)`` that mask more than is
+        masked by default; False masks nothing. ``sample``: the share of sessions to record, from 0
+        to 1. ``threads``: False leaves threads and executors without the span they were started in.
+
+        ``spool``: directory for records not delivered yet, False for memory only. ``durability``:
+        "process" (default) survives the death of the process; "sync" also that of the machine, at
+        some milliseconds an event. ``exit_timeout``: seconds that exit may take, default 2.
+        ``on_sigterm``: "flush" delivers within that time when SIGTERM ends the program, where
+        nothing else handles it; "ignore" (default) leaves that to the next run. ``enabled``: False
+        records nothing.
+
+        Each has a variable ``SESSIONTRACE_<NAME>`` for when it is not given.
+
+        Raises ``ConfigError``, with every fault and its remedy. Nothing raises after that.
+        """
+        self.configure(
+            targets,
+            {
+                "service": service,
+                "environment": environment,
+                "capture": capture,
+                "spool": spool,
+                "durability": durability,
+                "exit_timeout": exit_timeout,
+                "on_sigterm": on_sigterm,
+                "enabled": enabled,
+                "redact": redact,
+                "sample": sample,
+                "threads": threads,
+            },
+        )
+
+    def configure(self, targets: tuple[str | Destination, ...], options: Mapping[str, Any]) -> None:
+        """Take a new configuration; an earlier one is flushed and shut down first.
+
+        Raises ``ConfigError`` with every fault found; then the earlier one stays in force.
+        """
+        from sessiontrace.config import resolve
+
+        found = resolve(targets, options)
+        with self._lock:
+            if self._pipeline is not None:
+                self._close(self._pipeline, self.exit_timeout)
+            self._configured = found
+            self._install()
+
+    def begin(self) -> Recorder | None:
+        """The recorder, after configuring from the environment if need be; None when off."""
+        with self._lock:
+            if self.recorder is None and not self.off:
+                try:
+                    self.configure((), {})
+                except ConfigError as error:
+                    self.off = True
+                    log.tell("config", "%s\nNothing is traced until this is mended.", error)
+                except Exception as error:
+                    self.off = True
+                    log.tell("config", "sessiontrace cannot start (%s)", type(error).__name__)
+            return self.recorder
+
+    def _install(self) -> None:
+        """Pipeline and recorder for the configuration in force."""
+        from sessiontrace.capture.aside import Aside
+        from sessiontrace.capture.redact import Redactor
+        from sessiontrace.export import lifecycle
+        from sessiontrace.pipeline import Pipeline
+
+        assert self._configured is not None
+        destinations, options = self._configured
+        self._pid = os.getpid()
+        self.exit_timeout = options.exit_timeout
+        self.off = not options.enabled
+        self._pipeline = self.recorder = self._aside = None
+        if self.off:
+            return
+        if options.on_sigterm == "flush":
+            lifecycle.flush_on_sigterm()
+        pipeline = Pipeline(
+            destinations,
+            options,
+            started=self._register,
+            forked=self._forked,
+        )
+        sync, later = _sorted(() if options.redact is None else options.redact.functions)
+        aside = Aside(later, pipeline.offer, pipeline.counters.drop) if later else None
+        self.recorder = recorder = Recorder(
+            offer=pipeline.offer if aside is None else aside.offer,
+            drop=pipeline.counters.drop,
+            current=self._current,
+            heads=_heads("*"),
+            source=options.environment or options.service,
+            service=options.service,
+            capture=options.capture,
+            redact=None
+            if options.redact is None
+            else Redactor(options.redact.keys, emails=options.redact.emails, functions=sync),
+            sample=options.sample,
+            route=_routes([one.name for one in destinations]),
+        )
+        if aside is not None:
+            aside.quiet = lambda: Suppression(recorder)
+        self._aside = aside
+        self._pipeline = pipeline
+        if options.threads:
+            threads.carry(self._current)
+            if self._default:  # a worker process has no other tracer to find
+                threads.carry_into_processes(self._sent)
+        else:
+            threads.release(self._current)
+
+    def _sent(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        """A function on its way to a worker process."""
+        headers: dict[str, str] = self.inject({})
+        return _Elsewhere(fn, headers) if headers else fn
+
+    # -- delivery ---------------------------------------------------------------------------
+
+    def flush(self, timeout: float = 5.0) -> Report:
+        """Send everything recorded before this call; block for at most ``timeout`` seconds.
+
+        The report is true when every destination has settled all of it.
+        """
+        pipeline = self._pipeline
+        if pipeline is None:
+            return _nothing()
+        begun = time.monotonic()
+        if self._aside is not None:
+            self._aside.drain(timeout)
+        return pipeline.flush(max(0.0, timeout - (time.monotonic() - begun)))
+
+    async def aflush(self, timeout: float = 5.0) -> Report:
+        """``flush`` without blocking the event loop (asyncio or trio)."""
+        return await _in_thread(functools.partial(self.flush, timeout))
+
+    def shutdown(self, timeout: float | None = None) -> Report:
+        """Flush and stop, within ``timeout`` seconds (default ``exit_timeout``).
+
+        Happens by itself at exit. What is left stays in the spool for the next run. Spans after it
+        are counted as dropped ("closed") until the next ``init``.
+        """
+        with self._lock:
+            pipeline = self._pipeline
+        if pipeline is None:
+            return _nothing()
+        return self._close(pipeline, self.exit_timeout if timeout is None else timeout)
+
+    def _close(self, pipeline: Pipeline, timeout: float) -> Report:
+        begun = time.monotonic()
+        if self._aside is not None:
+            self._aside.close(timeout)
+        return pipeline.close(max(0.0, timeout - (time.monotonic() - begun)))
+
+    async def ashutdown(self, timeout: float | None = None) -> Report:
+        """``shutdown`` without blocking the event loop (asyncio or trio)."""
+        return await _in_thread(functools.partial(self.shutdown, timeout))
+
+    def stats(self) -> Stats:
+        """The books: what was accepted, dropped and why, and what each destination did with it."""
+        pipeline = self._pipeline
+        return _nothing().stats if pipeline is None else pipeline.stats()
+
+    # -- other libraries --------------------------------------------------------------------
+
+    def instrument(self, *names: str, block: Collection[str] = ()) -> InstrumentReport:
+        """Record the calls that other libraries make: model calls become model events.
+
+        ``names``: the libraries ("openai", "anthropic", ...), default all that are known;
+        ``block``: those to leave alone. May be called before or after they are imported, and again.
+        The report tells what is active, waiting for its import, absent or failed, and why; nothing
+        is raised.
+        """
+        from sessiontrace.instrumentation.catalogue import instruments
+
+        return instruments(self).add(names, block)
+
+    def uninstrument(self) -> None:
+        """Undo ``instrument``: the libraries are as they were."""
+        from sessiontrace.instrumentation.catalogue import instruments
+
+        instruments(self).remove()
+
+    def asgi(self, app: Any, *, ignore: Collection[str] = ()) -> Any:
+        """An ASGI application with a session around each request: ``app = st.asgi(app)``.
+
+        The session is named like the route and has the method, path and status; a request with an
+        ``x-session-id`` header is a turn of that conversation. It stays open for streamed bodies
+        and background tasks. ``ignore``: paths without a session, such as health checks. For
+        Starlette and FastAPI also ``app.add_middleware(st.asgi)``.
+        """
+        from sessiontrace.instrumentation.asgi import Asgi
+
+        return Asgi(app, self, ignore=ignore)
+
+    # -- life cycle -------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        from sessiontrace.export import lifecycle
+
+        lifecycle.register(self)
+
+    def at_exit(self, timeout: float) -> None:
+        """Called once when the interpreter exits."""
+        report = self.shutdown(timeout)
+        left = {
+            name: delivery
+            for name, delivery in report.stats.destinations.items()
+            if delivery.pending
+        }
+        for name, delivery in left.items():
+            log.tell(
+                f"exit:{name}",
+                "%d records are not delivered to %s yet (%s); they stay in %s for the next run",
+                delivery.pending,
+                name,
+                delivery.last_error or "no time was left",
+                report.stats.spool or "memory and are lost, there is no spool directory",
+            )
+
+    def after_fork(self) -> None:
+        """Called in a forked child: open handles stay with the parent, the rest starts anew."""
+        self._lock = threading.RLock()
+        if self._pid == os.getpid() or self._pipeline is None or self.recorder is None:
+            return
+        self.recorder.inert = True
+        _left_to_parent.append(self._pipeline)
+        self._pipeline.abandon()
+        self._install()
+
+    def _forked(self, head: bytes, body: bytes) -> bool:
+        """A record offered to the parent's spool in a child whose fork nobody told us of.
+
+        Its handle was opened here, so it goes on; one that was open at the fork cannot be told
+        from it and ends twice, with the same id.
+        """
+        recorder = self.recorder
+        self.after_fork()
+        if self._pipeline is None:
+            return False
+        if recorder is not None:
+            recorder.offer, recorder.drop = self._pipeline.offer, self._pipeline.counters.drop
+            recorder.inert = False
+        return self._pipeline.offer(head, body)
+
+
+class _Elsewhere:
+    """A function on its way to a worker process, with the headers of the span it was sent in."""
+
+    def __init__(self, fn: Callable[..., Any], headers: dict[str, str]) -> None:
+        self.fn = fn
+        self.headers = headers
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from sessiontrace.api import _default
+
+        with _default.extract(self.headers):
+            return self.fn(*args, **kwargs)
+
+
+def _sorted(functions: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Redactors of the user's: the sync ones, and the async ones."""
+    later = [one for one in functions if is_async(one)]
+    return [one for one in functions if one not in later], later
+
+
+def _heads(route: str) -> Heads:
+    from sessiontrace.record import END, EVENT, START, UPDATE
+    from sessiontrace.spool.frame import head
+
+    return Heads(*(head(kind, route.encode()) for kind in (START, EVENT, END, UPDATE)))
+
+
+def _routes(names: Sequence[str]) -> Callable[[tuple[str, ...]], Heads | None]:
+    """From the names in ``to=`` to frame heads; None when no destination has one of them."""
+
+    @functools.lru_cache(maxsize=1_024)
+    def route(wanted: tuple[str, ...]) -> Heads | None:
+        known = [name for name in names if name in wanted]
+        if unknown := [name for name in wanted if name not in names]:
+            log.tell(
+                f"route:{unknown}",
+                "to=%s: there is no such destination; what goes there is dropped and counted",
+                ", ".join(unknown)[:200],
+            )
+        return _heads(",".join(known)) if known else None
+
+    return route
+
+
+def _nothing() -> Report:
+    from sessiontrace.report import Report, Stats
+
+    return Report(True, 0.0, Stats())
+
+
+async def _in_thread(call: Callable[[], Report]) -> Report:
+    """A blocking call without blocking the caller's loop, on asyncio and on trio."""
+    import anyio.to_thread
+
+    return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)

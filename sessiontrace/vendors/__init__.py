@@ -1,0 +1,1 @@
+"""The destinations, one package each: a pure exporter, and what carries its requests."""

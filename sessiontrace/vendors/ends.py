@@ -1,0 +1,104 @@
+"""Both ends of a lane to a vendor: its exporter, and how its transport is made.
+
+Called where a pipeline is put together; transports are made later, in the sender's loop, because
+aiohttp is loaded with them. Invariant: nothing here is imported for a destination that is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from sessiontrace.destinations import OTLP, Destination, HoneyHive, Humanloop, PostHog
+from sessiontrace.export.verdict import Exporter, Transport
+from sessiontrace.ids import now_ns
+from sessiontrace.secret import Secret
+
+__all__ = ["Ends", "ends"]
+
+
+class Ends(NamedTuple):
+    """``hold``: the backend wants a session's records together, and not before its end."""
+
+    exporter: Exporter
+    transport: Callable[[], Transport]
+    hold: bool = False
+
+
+def ends(destination: Destination) -> Ends:
+    """The ends of a lane to a (completed) vendor's destination."""
+    if isinstance(destination, HoneyHive):
+        return _honeyhive(destination)
+    if isinstance(destination, PostHog):
+        return _posthog(destination)
+    if isinstance(destination, Humanloop):
+        return _humanloop(destination)
+    assert isinstance(destination, OTLP)
+    return _otlp(destination)
+
+
+def _honeyhive(destination: HoneyHive) -> Ends:
+    from sessiontrace.vendors.honeyhive.exporter import HoneyHiveExporter
+
+    return Ends(HoneyHiveExporter(), lambda: _http(destination.base_url, destination.api_key))
+
+
+def _posthog(destination: PostHog) -> Ends:
+    from sessiontrace.vendors.posthog.exporter import PostHogExporter, stamp
+
+    assert destination.api_key is not None
+    key = destination.api_key
+
+    def stamped(body: bytes) -> bytes:
+        # The same clock as the events' own times: PostHog compares the two.
+        return stamp(body, key, now_ns() // 1_000_000)
+
+    place = destination.base_url
+    return Ends(PostHogExporter(), lambda: _finishing(_http(place, None), stamped))
+
+
+def _humanloop(destination: Humanloop) -> Ends:
+    from sessiontrace.vendors.humanloop.exporter import HumanloopExporter
+    from sessiontrace.vendors.humanloop.flows import HumanloopFlowsExporter
+
+    kind = HumanloopFlowsExporter if destination.version == 5 else HumanloopExporter
+
+    def transport() -> Transport:
+        place, key = destination.base_url, destination.api_key
+        return _finishing(_http(place, key, key_header="X-API-KEY", key_prefix=""))
+
+    # No child is taken before its parent, and children end first.
+    return Ends(kind(destination.project), transport, hold=True)
+
+
+def _otlp(destination: OTLP) -> Ends:
+    from sessiontrace.vendors.otlp.exporter import OTLPExporter
+
+    exporter = OTLPExporter("", protobuf=bool(destination.protobuf))
+
+    def transport() -> Transport:
+        headers = {name: value.reveal() for name, value in destination.headers.items()}
+        return _http(destination.url, None, {**headers, "Content-Type": exporter.content_type})
+
+    return Ends(exporter, transport)
+
+
+def _http(
+    base_url: str,
+    key: Secret | None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    key_header: str = "Authorization",
+    key_prefix: str = "Bearer ",
+) -> Transport:
+    from sessiontrace.export.http import HttpTransport
+
+    return HttpTransport(
+        base_url, key, key_header=key_header, key_prefix=key_prefix, headers=headers
+    )
+
+
+def _finishing(inner: Transport, stamp: Callable[[bytes], bytes] | None = None) -> Transport:
+    from sessiontrace.vendors.transport import Finishing
+
+    return Finishing(inner, stamp)

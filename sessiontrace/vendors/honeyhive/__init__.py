@@ -1,0 +1,1 @@
+"""HoneyHive: sessions, events and updates by its REST v1 API."""

@@ -1,0 +1,285 @@
+"""HoneyHive's pure half: records to REST v1 requests, and what the answers mean.
+
+No I/O, no clock; used by a lane in the sender's thread. Three stages: sessions are posted before
+the first of their events, then the events go as they are (an event record is exactly a
+PostEventRequest), then all that completes what exists already goes by PUT. Invariant: of one event
+or session, a batch makes at most one POST, and PUTs that arrive in the order of its records.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+import orjson
+
+from sessiontrace.export.verdict import (
+    Batch,
+    Blocked,
+    Delivered,
+    Invalid,
+    Limits,
+    Reply,
+    Request,
+    Retry,
+    Verdict,
+    judge_http,
+)
+from sessiontrace.record import (
+    END,
+    EVENT,
+    OPEN,
+    START,
+    UPDATE,
+    Record,
+    event_id_of,
+    is_turn,
+    session_id_of,
+    turn_event,
+)
+from sessiontrace.vendors.honeyhive import models
+from sessiontrace.vendors.honeyhive.models import Body
+
+__all__ = ["HoneyHiveExporter"]
+
+_SESSIONS_PATH = "/v1/sessions"
+_EVENTS_PATH = "/v1/events/batch"
+_MAX_BODY = 4_900_000  # HoneyHive refuses requests over 5 MB
+_MAX_REPLY = 64 << 10
+_REMEMBERED = 10_000
+_BUCKETS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
+
+
+class HoneyHiveExporter:
+    """Exporter for HoneyHive's data plane.
+
+    It remembers a checksum of the inputs of the last 10 000 sessions it posted, because PUT cannot
+    change inputs: a session's end repeats them in its metadata only where they are not known to
+    be there already.
+    """
+
+    # 1000 event ids in a reply stay below the 64 KiB that are read of it.
+    limits = Limits(max_records=1000, max_bytes=4_000_000, max_age_s=1.0, concurrency=32)
+
+    def __init__(self) -> None:
+        self._inputs: OrderedDict[bytes, int] = OrderedDict()
+
+    def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
+        """Sessions, then events, then updates, each as a generator."""
+        plan = _Plan(batch, self._inputs)
+        yield plan.sessions()
+        yield plan.events()
+        yield from plan.updates()
+
+    def judge(self, request: Request, reply: Reply) -> Verdict:
+        """By status, with three exceptions.
+
+        - A web page with status 2xx comes from a captive portal or a wrong address: Blocked.
+        - ``success: false`` with status 200 from the batch route is a Retry, like the 500 it sends
+          for events "partially created": HoneyHive says 400 where the content is at fault, and
+          events keep their ids.
+        - 404 to a PUT speaks of that one event or session, not of the address: Invalid.
+        """
+        if 200 <= reply.status < 300:
+            return _judge_taken(request, reply)
+        verdict = judge_http(reply)
+        if request.method == "PUT" and reply.status == 404:
+            verdict = Invalid("HTTP 404")
+        if isinstance(verdict, Invalid) and (message := _message(reply.body)):
+            verdict = Invalid(f"{verdict.reason}: {message}")
+        return verdict
+
+    def cut(self, record: Record) -> Record | None:
+        """The record without the largest of its values, which says how much is gone."""
+        body = orjson.loads(record.body)
+        sizes = {name: len(orjson.dumps(body[name])) for name in _BUCKETS if name in body}
+        if not sizes:
+            return None
+        largest = max(sizes, key=sizes.__getitem__)
+        body[largest] = {"cut": f"[{sizes[largest]} bytes that HoneyHive did not take]"}
+        return record._replace(body=orjson.dumps(body))
+
+
+@attrs.define(eq=False)
+class _Session:
+    """What a batch says about one session: indices of its starts, and of its end if it ended."""
+
+    starts: list[int] = attrs.field(factory=list)
+    plain: bool = False  # one of the starts is the session's own, not a turn's
+    end: int | None = None
+    fresh: bool = True  # opened in this very batch, so that nobody can have posted it before
+
+
+class _Plan:
+    """One batch, sorted."""
+
+    def __init__(self, batch: Batch, inputs: OrderedDict[bytes, int]) -> None:
+        self._records = batch.records
+        self._inputs = inputs
+        self._events: list[int] = []
+        self._changes: list[int] = []
+        self._sessions: dict[bytes, _Session] = {}
+        self._decoded: dict[int, Body] = {}
+        for index, (kind, _, body) in enumerate(batch.records):
+            if kind == EVENT:
+                self._events.append(index)
+            elif kind == UPDATE:
+                self._changes.append(index)
+            else:
+                self._sort_session(index, kind, body, batch.replay)
+
+    def _sort_session(self, index: int, kind: bytes, body: bytes, replay: bool) -> None:
+        session = self._sessions.setdefault(session_id_of(body), _Session())
+        if kind in (START, OPEN):
+            session.starts.append(index)
+            session.plain = session.plain or not is_turn(body)
+            session.fresh = session.fresh and kind == START and not replay
+        elif kind == END:
+            self._changes.append(index)
+            if is_turn(body):
+                self._events.append(index)
+            elif session.plain:
+                session.end = index
+
+    # -- stage 1 ----------------------------------------------------------------------------
+
+    def sessions(self) -> Iterator[Request]:
+        """POST /v1/sessions for each session that was opened here."""
+        for session_id, session in self._sessions.items():
+            if session.starts:
+                carried = [*session.starts, *([] if session.end is None else [session.end])]
+                body = orjson.dumps(self._session_body(session_id, session))
+                yield Request("POST", _SESSIONS_PATH, body, tuple(carried))
+
+    def _session_body(self, session_id: bytes, session: _Session) -> Body:
+        body: Body = {}
+        for index in session.starts:
+            start = self._decode(index)
+            if is_turn(self._records[index].body):
+                new = models.conversation(start)
+            else:
+                new = models.session(start)
+                self._remember(session_id, start)
+            if body:  # as HoneyHive itself does with a session it knows
+                new = {name: new[name] for name in ("metadata", "user_properties") if name in new}
+            models.merge(body, new)
+        if session.end is not None:
+            models.merge(body, models.session(self._decode(session.end)), ())
+        return body
+
+    def _remember(self, session_id: bytes, start: Body) -> None:
+        self._inputs[session_id] = _checksum(start.get("inputs"))
+        self._inputs.move_to_end(session_id)
+        if len(self._inputs) > _REMEMBERED:
+            self._inputs.popitem(last=False)
+
+    # -- stage 2 ----------------------------------------------------------------------------
+
+    def events(self) -> Iterator[Request]:
+        """POST /v1/events/batch with the events' own bytes, as many as fit into one request."""
+        bodies: list[bytes] = []
+        indices: list[int] = []
+        size = 0
+        for index in self._events:
+            kind, _, body = self._records[index]
+            if kind == END:
+                body = orjson.dumps(models.event(turn_event(self._decode(index))))
+            if size + len(body) > _MAX_BODY and bodies:
+                yield _events_request(bodies, indices)
+                bodies, indices, size = [], [], 0
+            bodies.append(body)
+            indices.append(index)
+            size += len(body) + 1
+        if bodies:
+            yield _events_request(bodies, indices)
+
+    # -- stage 3, and more of them where one PUT would be too large --------------------------
+
+    def updates(self) -> Iterator[Iterator[Request]]:
+        """PUT /v1/events/{id}, one for each id in each stage."""
+        by_target: dict[bytes, list[list[int]]] = {}
+        sizes: dict[bytes, int] = {}
+        for index in self._changes:
+            kind, _, body = self._records[index]
+            target = event_id_of(body) if kind == UPDATE else session_id_of(body)
+            rounds = by_target.setdefault(target, [[]])
+            size = sizes[target] = sizes.get(target, 0) + len(body)
+            if size > _MAX_BODY and rounds[-1]:
+                rounds.append([])
+                sizes[target] = len(body)
+            rounds[-1].append(index)
+        for turn in range(max(map(len, by_target.values()), default=0)):
+            yield self._puts(
+                (target, rounds[turn]) for target, rounds in by_target.items() if turn < len(rounds)
+            )
+
+    def _puts(self, changes: Iterable[tuple[bytes, list[int]]]) -> Iterator[Request]:
+        for target, indices in changes:
+            merged: Body = {}
+            carried = []
+            for index in indices:
+                if change := self._change(index):
+                    models.merge(merged, change)
+                    carried.append(index)
+            if carried:
+                path = f"/v1/events/{target.decode('ascii')}"
+                yield Request("PUT", path, orjson.dumps(merged), tuple(carried))
+
+    def _change(self, index: int) -> Body:
+        """What an update or end has to say to what exists already."""
+        kind, _, body = self._records[index]
+        decoded = self._decode(index)
+        if kind == UPDATE:
+            return models.update(decoded)
+        if is_turn(body):
+            return models.session_update(decoded)
+        session_id = session_id_of(body)
+        session = self._sessions[session_id]
+        if session.end == index and session.fresh:
+            return models.leftover(decoded)
+        known = _checksum(decoded.get("inputs")) == self._inputs.get(session_id)
+        late = {name: value for name, value in decoded.items() if name != "inputs" or not known}
+        return models.update(late)
+
+    def _decode(self, index: int) -> Body:
+        decoded = self._decoded.get(index)
+        if decoded is None:
+            decoded = self._decoded[index] = orjson.loads(self._records[index].body)
+        return decoded
+
+
+def _checksum(inputs: object) -> int:
+    return zlib.crc32(orjson.dumps(inputs or {}))
+
+
+def _events_request(bodies: list[bytes], indices: Sequence[int]) -> Request:
+    bodies[0] = b'{"events":[' + bodies[0]  # so that the one large copy is the join
+    bodies[-1] += b"]}"
+    return Request("POST", _EVENTS_PATH, b",".join(bodies), tuple(indices))
+
+
+def _judge_taken(request: Request, reply: Reply) -> Verdict:
+    if "html" in reply.headers.get("content-type", "").lower():
+        return Blocked("a web page answers there, not HoneyHive; is base_url right?")
+    if request.path != _EVENTS_PATH or not reply.body or len(reply.body) >= _MAX_REPLY:
+        return Delivered()
+    try:
+        answer = orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict):
+        return Blocked("what answers there is not HoneyHive; is base_url right?")
+    if answer.get("success") is False:
+        return Retry("HoneyHive did not take all events")
+    return Delivered()
+
+
+def _message(body: bytes) -> str:
+    """What HoneyHive says about a refusal, safe to show."""
+    try:
+        message = orjson.loads(body)["message"]
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        return ""
+    return "".join(char if char.isprintable() else " " for char in str(message)[:200])

@@ -1,0 +1,112 @@
+"""HoneyHive's request bodies, made from decoded records; pure functions, no state.
+
+Invariant: no body has a field that its schema in HoneyHive's data-plane OpenAPI 1.9.0 does not
+name; two of the schemas are closed, and what the third does not know is silently ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = [
+    "Body",
+    "conversation",
+    "event",
+    "leftover",
+    "merge",
+    "session",
+    "session_update",
+    "update",
+]
+
+Body = dict[str, Any]
+
+# StartSessionRequest, less its two names.
+_SESSION = (
+    "session_id",
+    "source",
+    "start_time",
+    "end_time",
+    "duration",
+    "config",
+    "inputs",
+    "outputs",
+    "metadata",
+    "user_properties",
+    "children_ids",
+)
+_CONVERSATION = ("session_id", "source", "start_time", "config", "metadata", "user_properties")
+
+# UpdateEventRequest: HoneyHive merges the first and replaces the second.
+_MERGED = ("metadata", "feedback", "metrics", "config", "user_properties")
+_REPLACED = ("outputs", "duration", "end_time", "children_ids")
+
+# PostEventRequest, less project_id.
+_EVENT = frozenset(
+    (
+        *("event_id", "session_id", "parent_id", "event_type", "event_name", "source"),
+        *("start_time", "end_time", "duration", "inputs", "outputs", "config", "metadata"),
+        *("metrics", "feedback", "user_properties", "error", "children_ids"),
+    )
+)
+
+
+def session(record: Mapping[str, Any]) -> Body:
+    """StartSessionRequest for a session, from its start or, whole, from its end."""
+    return _with_name(record, _picked(record, _SESSION))
+
+
+def conversation(record: Mapping[str, Any]) -> Body:
+    """StartSessionRequest for the session of a turn; inputs and outputs are the turn's own."""
+    return _with_name(record, _picked(record, _CONVERSATION))
+
+
+def event(record: Mapping[str, Any]) -> Body:
+    """PostEventRequest: the record without what the schema does not name."""
+    return {name: value for name, value in record.items() if name in _EVENT}
+
+
+def update(record: Mapping[str, Any]) -> Body:
+    """UpdateEventRequest with what a record says.
+
+    It has no field for inputs nor for an error: they go to the metadata.
+    """
+    body = _picked(record, (*_MERGED, *_REPLACED))
+    late = {}
+    if record.get("inputs"):
+        late["inputs"] = record["inputs"]
+    if record.get("error") is not None:
+        late["error"] = {"message": record["error"]}
+    if late:
+        body["metadata"] = {**late, **body.get("metadata", {})}
+    return body
+
+
+def leftover(record: Mapping[str, Any]) -> Body:
+    """UpdateEventRequest with what ``session`` has no field for."""
+    return _picked(record, ("metrics", "feedback"))
+
+
+def session_update(turn: Mapping[str, Any]) -> Body:
+    """UpdateEventRequest for the session of a turn that ended; never its outputs."""
+    return _picked(turn, ("end_time", "metadata", "user_properties"))
+
+
+def merge(into: Body, more: Mapping[str, Any], fields: Iterable[str] = _MERGED) -> None:
+    """Do what HoneyHive would do with ``more`` after ``into``: objects merge, the rest replaces."""
+    for name, value in more.items():
+        if name in fields and name in into:
+            into[name] = {**into[name], **value}
+        else:
+            into[name] = value
+
+
+def _picked(record: Mapping[str, Any], fields: Iterable[str]) -> Body:
+    return {name: record[name] for name in fields if name in record}
+
+
+def _with_name(record: Mapping[str, Any], body: Body) -> Body:
+    if "event_name" in record:
+        body["session_name"] = body["event_name"] = record["event_name"]
+    return body

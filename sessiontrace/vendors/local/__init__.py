@@ -1,0 +1,1 @@
+"""The local destination: the embedded store, written by the keeper."""

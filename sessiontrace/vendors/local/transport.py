@@ -1,0 +1,93 @@
+"""The local destination's other half: hands records to the keeper, which writes them to SQLite.
+
+``send`` is awaited on the sender's loop; everything that blocks runs on the keeper's thread.
+Invariant: a reply is given only when the transaction is on the disk or was undone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from sessiontrace.errors import StoreError
+from sessiontrace.export.lifecycle import importing
+from sessiontrace.export.verdict import Reply, Request
+from sessiontrace.record import Record
+from sessiontrace.store import forks  # noqa: F401  its hooks come before any thread of ours
+from sessiontrace.store.base import Store, StoreBusyError
+from sessiontrace.vendors.local.exporter import BUSY, REFUSED, TAKEN, UNUSABLE
+
+__all__ = ["LocalTransport", "Submit"]
+
+
+class Submit(Protocol):
+    """The keeper's ``submit``: runs ``job`` on its thread, then ``done`` with what came of it."""
+
+    def __call__(self, job: Callable[[], Any], done: Callable[[Any], None], /) -> None: ...
+
+
+class LocalTransport:
+    """Transport into the store at ``path``, which is opened with the first request."""
+
+    def __init__(self, path: Path, submit: Submit) -> None:
+        self._path = path
+        self._submit = submit
+        self._store: Store | None = None
+
+    async def send(self, request: Request, records: Sequence[Record]) -> Reply:
+        """Write the records; never raises for what the store says, it is in the reply."""
+        outcome = await self._on_keeper(lambda: self._attempt(records))
+        if isinstance(outcome, Reply):
+            return outcome
+        # The keeper did not run it: it has stopped, and the next program's will.
+        return Reply(BUSY, body=str(outcome).encode())
+
+    async def close(self) -> None:
+        """Close the file, on the keeper's thread too."""
+        if self._store is not None:
+            await self._on_keeper(self._store.close)
+
+    def _attempt(self, records: Sequence[Record]) -> Reply:
+        try:
+            refused = self._open().write(records)
+        except StoreBusyError as error:
+            return Reply(BUSY, body=str(error).encode())
+        except StoreError as error:
+            return Reply(UNUSABLE, body=str(error).encode())
+        except (MemoryError, ImportError) as error:  # the latter: the interpreter is going down
+            return Reply(BUSY, body=type(error).__name__.encode())
+        except Exception as error:
+            # Not SQLite nor the system: one of the records is something no rule of ours foresaw.
+            text = f"{type(error).__name__}: {error}"
+            return Reply(REFUSED, body=text.encode(errors="replace"))
+        return Reply(TAKEN, body=orjson.dumps({str(at): why for at, why in refused.items()}))
+
+    def _open(self) -> Store:
+        if self._store is None:
+            # Here, so that neither `import sessiontrace` nor another destination loads sqlite3.
+            with importing():  # made in here too, so that a fork that waited knows of it
+                from sessiontrace.store.sqlite import SqliteStore
+
+                self._store = SqliteStore(self._path)
+        return self._store
+
+    async def _on_keeper(self, job: Callable[[], Any]) -> Any:
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Any] = loop.create_future()
+
+        def settle(outcome: Any) -> None:
+            if not answered.done():  # cancelled while the keeper worked
+                answered.set_result(outcome)
+
+        def done(outcome: Any) -> None:
+            try:
+                loop.call_soon_threadsafe(settle, outcome)
+            except RuntimeError:  # the loop was closed meanwhile: nobody waits
+                pass
+
+        self._submit(job, done)
+        return await answered

@@ -1,0 +1,1 @@
+"""OTLP/HTTP: any collector or tracing backend that speaks OpenTelemetry."""

@@ -1,0 +1,132 @@
+"""OTLP's pure half: records to spans on ``POST .../v1/traces``, and what the answers mean.
+
+No I/O, no clock. What becomes of a record:
+
+==========================  =======================================================================
+record                      OTLP, by OTel's GenAI conventions
+==========================  =======================================================================
+start, open                 nothing; tells service and user
+end of a session            the trace's root span
+end of a turn               a root span of the conversation's trace
+event                       a span; of kind CLIENT for a model, else INTERNAL
+update                      a span of no length below the one it is about: "score" or "update"
+session_id                  trace id (its 128 bits), ``session.id``, ``gen_ai.conversation.id``
+event_id, parent_id         span id and parent span id (the low 64 bits)
+start_time, duration        start in ns, end = start + duration in ns
+event_type                  ``gen_ai.operation.name``: chat, embeddings, execute_tool
+config, metadata            ``gen_ai.request.*``, ``gen_ai.usage.*``, ``gen_ai.response.*`` by the
+                            table in ``genai.py``; the rest ``sessiontrace.config.*`` and so on
+inputs, outputs             ``gen_ai.input.messages``, ``gen_ai.output.messages`` of a model;
+                            ``gen_ai.tool.call.arguments`` and ``.result`` of a tool; else
+                            ``input.value``, ``output.value``; all of them JSON texts
+error, metadata.error       status ERROR with its message, ``error.type``, an exception event
+metrics, feedback           ``sessiontrace.metrics.*``, ``sessiontrace.feedback.*``
+user_properties             ``user.id``; the rest ``sessiontrace.user_properties.*``
+service                     the resource's ``service.name``
+children_ids                nothing: OTLP's children name their parents
+==========================  =======================================================================
+
+Invariant: what a backend rejected as a part of a 2xx is never sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from sessiontrace.export.verdict import Batch, Delivered, Limits, Reply, Request, Verdict
+from sessiontrace.record import Record
+from sessiontrace.vendors import forms
+from sessiontrace.vendors.otlp import encoding
+from sessiontrace.vendors.otlp.spans import span_of
+
+__all__ = ["OTLPExporter"]
+
+_REQUEST_MAX = 3_900_000  # a collector takes 4 MiB over gRPC, 20 MiB over HTTP; PostHog's takes 4
+_REQUEST_SPANS = 128  # some three milliseconds of work between two breaths of the lane
+_SMALL = 64 << 10
+
+
+class OTLPExporter:
+    """Exporter for one OTLP/HTTP endpoint. ``path`` is what follows its transport's base URL.
+
+    ``protobuf``: send protobuf instead of JSON. Remembers the last 10 000 sessions' service and
+    user.
+    """
+
+    limits = Limits(max_records=1000, max_bytes=3_000_000, max_age_s=1.0, concurrency=4)
+
+    def __init__(self, path: str = "/v1/traces", *, protobuf: bool = False) -> None:
+        self.path = path
+        self.protobuf = protobuf
+        self._names = forms.Named()
+        self._one = encoding.protobuf_span if protobuf else encoding.json_span
+        self._many = encoding.protobuf_request if protobuf else encoding.json_request
+
+    @property
+    def content_type(self) -> str:
+        """What the requests' ``Content-Type`` header must say."""
+        return "application/x-protobuf" if self.protobuf else "application/json"
+
+    def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
+        """One stage: spans know their parents by id, so their order is free."""
+        yield self._requests(batch)
+
+    def _requests(self, batch: Batch) -> Iterator[Request]:
+        services: dict[int, str] = {}
+        for group in forms.chunks(self._encoded(batch, services), _REQUEST_SPANS, _REQUEST_MAX):
+            body = self._many((services[index], encoded) for index, encoded in group)
+            yield Request("POST", self.path, body, tuple(index for index, _ in group))
+
+    def _encoded(self, batch: Batch, services: dict[int, str]) -> Iterator[tuple[int, bytes]]:
+        for index, record in enumerate(batch.records):
+            span = span_of(record, self._names)
+            if span is not None:
+                services[index] = span.service
+                yield index, self._one(span)
+
+    def judge(self, request: Request, reply: Reply) -> Verdict:
+        """By status and, within a 2xx, by ``partialSuccess``.
+
+        A partial success tells how many spans were rejected, not which: the request's last ones
+        are counted for them.
+        """
+        verdict = forms.judge(reply)
+        if isinstance(verdict, Delivered):
+            rejected, words = self._partial(reply.body)
+            if rejected > 0:
+                count = len(request.records)
+                reason = f"{min(rejected, count)} of {count} spans rejected: {words or 'no reason'}"
+                return Delivered(dict.fromkeys(request.records[-rejected:], reason))
+            return verdict
+        return verdict
+
+    def _partial(self, body: bytes) -> tuple[int, str]:
+        """How many spans were rejected, and why."""
+        if not body:
+            return 0, ""
+        if self.protobuf:
+            return _protobuf_partial(body)
+        try:
+            partial = orjson.loads(body).get("partialSuccess") or {}
+            words = forms.printable(str(partial.get("errorMessage", "")))
+            return int(partial.get("rejectedSpans", 0)), words
+        except (ValueError, TypeError, AttributeError):  # not even JSON: a 2xx all the same
+            return 0, ""
+
+    def cut(self, record: Record) -> Record | None:
+        """The record within 64 KiB."""
+        return forms.shorten(record, _SMALL)
+
+
+def _protobuf_partial(body: bytes) -> tuple[int, str]:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+        ExportTraceServiceResponse,
+    )
+
+    try:
+        partial = ExportTraceServiceResponse.FromString(body).partial_success
+    except Exception:  # DecodeError, from a package that may be absent: a 2xx all the same
+        return 0, ""
+    return partial.rejected_spans, forms.printable(partial.error_message)

@@ -1,0 +1,1 @@
+"""PostHog: its AI observability events, and its Sessions API."""

@@ -1,0 +1,109 @@
+"""PostHog's pure half: records to AI observability events on ``POST /batch/``, and the answers.
+
+No I/O, no clock. What becomes of a record:
+
+================================  =================================================================
+record                            PostHog
+================================  =================================================================
+start, open                       nothing; tells who the session is for
+end of a session                  ``$ai_trace``
+end of a turn (conversation)      ``$ai_span`` below the session's trace
+event model                       ``$ai_generation``; with ``config.type`` "embedding" an
+                                  ``$ai_embedding``
+event tool, chain                 ``$ai_span`` with ``$ai_span_type``
+update: metrics, feedback         one ``$ai_metric`` or ``$ai_feedback`` for each entry
+update: anything else             one ``$ai_metric`` named "update"; PostHog changes no event
+session_id                        ``$ai_trace_id`` and ``$ai_session_id``; also ``$session_id``
+                                  when it is a UUIDv7 and the event within 24 h of it
+event_id, start_time              ``uuid`` and ``timestamp``, the same at every attempt
+parent_id, event_name             ``$ai_parent_id``, ``$ai_span_name``
+duration (ms)                     ``$ai_latency`` (s)
+inputs, outputs                   ``$ai_input_state``, ``$ai_output_state``; of a model as messages
+                                  in ``$ai_input`` and ``$ai_output_choices``
+config                            ``$ai_model``, ``$ai_provider``, ``$ai_model_parameters``,
+                                  ``$ai_tools``
+metadata: tokens, cost            ``$ai_input_tokens``, ``$ai_output_tokens``,
+                                  ``$ai_total_cost_usd`` and their kin
+error                             ``$ai_is_error``, ``$ai_error``
+metadata, metrics, feedback       properties of the same names
+user_properties                   ``distinct_id`` (user_id), ``$set``; without a user the session's
+                                  id, and no person profile
+================================  =================================================================
+
+The project key and ``sent_at`` belong to an attempt, not to a batch: ``stamp`` puts them in front
+when the request is sent. Invariant: no encoded event is over 900 KiB and no request over 5 MiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from sessiontrace.export.verdict import Batch, Delivered, Limits, Reply, Request, Verdict
+from sessiontrace.record import Record
+from sessiontrace.secret import Secret
+from sessiontrace.vendors import forms
+from sessiontrace.vendors.posthog.events import events_of
+from sessiontrace.vendors.transport import NONE
+
+__all__ = ["PATH", "PostHogExporter", "stamp"]
+
+PATH = "/batch/"
+_EVENT_MAX = 900 << 10  # above it Kafka, behind PostHog's ingestion, refuses the event
+_REQUEST_MAX = (5 << 20) - 4096  # less what `stamp` adds
+_REQUEST_EVENTS = 100  # what the official clients send, and two milliseconds of work for us
+_CUT_TO = 256 << 10
+_SMALL = 64 << 10
+
+
+class PostHogExporter:
+    """Exporter for one PostHog project. Remembers who the last 10 000 sessions were for."""
+
+    limits = Limits(max_records=1000, max_bytes=4_000_000, max_age_s=1.0, concurrency=8)
+
+    def __init__(self) -> None:
+        self._names = forms.Named()
+
+    def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
+        """One stage: requests of up to 100 events and 5 MiB."""
+        refused: list[Request] = []
+        yield self._requests(batch, refused)
+        yield iter(refused)
+
+    def _requests(self, batch: Batch, refused: list[Request]) -> Iterator[Request]:
+        for group in forms.chunks(self._encoded(batch, refused), _REQUEST_EVENTS, _REQUEST_MAX):
+            body = b'{"batch":[%b]}' % b",".join([encoded for _, encoded in group])
+            yield Request("POST", PATH, body, tuple(dict.fromkeys(index for index, _ in group)))
+
+    def _encoded(self, batch: Batch, refused: list[Request]) -> Iterator[tuple[int, bytes]]:
+        for index, record in enumerate(batch.records):
+            found = [orjson.dumps(event) for event in events_of(record, self._names)]
+            if any(len(one) > _EVENT_MAX for one in found):
+                smaller = forms.shorten(record, _CUT_TO) or record
+                found = [orjson.dumps(event) for event in events_of(smaller, self._names)]
+            if any(len(one) > _EVENT_MAX for one in found):
+                refused.append(Request(NONE, "over 900 KiB, even cut", b"", (index,)))
+                continue
+            for one in found:
+                yield index, one
+
+    def judge(self, request: Request, reply: Reply) -> Verdict:
+        """By status. One bad event makes PostHog refuse a whole batch with 400: Invalid."""
+        if request.method == NONE:
+            return Delivered(dict.fromkeys(request.records, request.path))
+        return forms.judge(reply)
+
+    def cut(self, record: Record) -> Record | None:
+        """The record within 64 KiB."""
+        return forms.shorten(record, _SMALL)
+
+
+def stamp(body: bytes, key: Secret, now_ms: int) -> bytes:
+    """A request's body with the project key and the time of this attempt.
+
+    PostHog measures its clock against ``sent_at``, so a spooled batch must carry the time at which
+    it is really sent.
+    """
+    head = orjson.dumps({"api_key": key.reveal(), "sent_at": forms.rfc3339(now_ms)})
+    return head[:-1] + b"," + body[1:]

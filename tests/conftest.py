@@ -1,0 +1,27 @@
+"""What holds for all tests: signals as in a terminal, no look-ups on the network, calm logging."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import fetches prices
+
+
+# A shell starts what runs in the background with these ignored, and programs inherit that.
+for _name in ("SIGINT", "SIGHUP"):
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays() -> Iterator[None]:
+    """Celery's worker sets the level of the root logger, and leaves it there."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)

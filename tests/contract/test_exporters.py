@@ -1,0 +1,424 @@
+"""What every exporter must do, told once and asked of each."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import orjson
+import pytest
+from exported import (
+    FLOWS,
+    HONEYHIVE,
+    HUMANLOOP,
+    OTLP,
+    POSTHOG,
+    PROTOBUF,
+    T0,
+    VENDORS,
+    Story,
+    Vendor,
+    deliver,
+    late,
+    mentions,
+    own_id,
+    record,
+)
+
+from sessiontrace.export.verdict import Batch, Blocked, Reply, Request, Retry
+from sessiontrace.record import END, EVENT, OPEN, START, Record, abandoned_end
+from sessiontrace.vendors.transport import NONE
+
+pytestmark = [
+    pytest.mark.contract,
+    pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name),
+]
+
+MEBI = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def _needs_protobuf(vendor: Vendor) -> None:
+    if vendor is PROTOBUF:
+        pytest.importorskip("opentelemetry.proto", reason="needs the extra 'otlp'")
+
+
+def made(vendor: Vendor, requests: list[Request]) -> Counter[str]:
+    return Counter(one for request in requests for one in ids(vendor, request))
+
+
+def ids(vendor: Vendor, request: Request) -> list[str]:
+    return [] if request.method == NONE else vendor.ids(request)
+
+
+def test_every_event_arrives_once_and_the_books_balance(vendor: Vendor) -> None:
+    """A session of one chain and three steps: five things at the vendor, six records settled."""
+    records = Story().session(children=3)
+    told = deliver(vendor, records)
+    assert told.acked == len(records)
+    assert not told.rejected
+    events = [orjson.loads(one.body)["event_id"] for one in records if one.kind != START]
+    expected = {own_id(vendor, one) for one in events}
+    assert made(vendor, told.requests) == Counter(expected)
+
+
+def test_what_a_request_refers_to_was_there_before(vendor: Vendor) -> None:
+    """Depth four, children ended before their parents: whoever wants parents first gets them."""
+    story = Story()
+    start = story.start()
+    outer = story.event(start, "chain")
+    middle = story.event(outer, "chain")
+    inner = story.event(middle, "chain")
+    leaves = [story.model(inner), story.event(inner), story.event(outer)]
+    ordered = [*leaves, inner, middle, outer]
+    records = [
+        record(START, start),
+        *(record(EVENT, one) for one in ordered),
+        record(END, story.end(start)),
+    ]
+    there: set[str] = set()
+    for request in deliver(vendor, records).requests:
+        assert there.issuperset(vendor.needs(request))
+        there.update(vendor.ids(request))
+    if vendor in (HUMANLOOP, FLOWS):
+        named = sum(len(vendor.needs(one)) for one in deliver(vendor, records).requests)
+        assert named >= len(ordered)
+
+
+def test_a_replay_gives_the_same_ids_and_bytes(vendor: Vendor) -> None:
+    """Another process adopts the spool and sends it all again: not a byte differs."""
+    records = Story().session(children=5)
+    first = deliver(vendor, records)
+    again = deliver(vendor, records)
+    assert [(one.path, one.body) for one in again.requests] == [
+        (one.path, one.body) for one in first.requests
+    ]
+    adopted = deliver(vendor, records, replay=True)
+    before, after = made(vendor, first.requests), made(vendor, adopted.requests)
+    assert after == before
+
+
+def test_the_cut_of_a_batch_changes_no_id(vendor: Vendor) -> None:
+    """The same records in batches of two: the same things at the vendor."""
+    records = Story().session(children=4)
+    exporter = vendor.make()
+    seen: Counter[str] = Counter()
+    for at in range(0, len(records), 2):
+        told = deliver(vendor, records[at : at + 2], exporter=exporter)
+        assert not told.rejected
+        assert told.setback is None
+        seen |= made(vendor, told.requests)
+    assert seen == made(vendor, deliver(vendor, records).requests)
+
+
+def test_one_poisoned_event_is_found_and_the_rest_arrives(vendor: Vendor) -> None:
+    """The backend refuses whatever mentions the poison: one record is rejected, 39 go through."""
+    records = Story().session(children=36)
+    poison = records[7]
+    body = {**orjson.loads(poison.body), "event_name": "poison-7"}
+    records[7] = record(EVENT, body)
+
+    def answer(request: Request) -> Reply | None:
+        if mentions(request, "poison-7"):
+            return Reply(vendor.refusal, body=b'{"detail": "no"}')
+        return None
+
+    told = deliver(vendor, records, answer=answer)
+    assert [one for one, _ in told.rejected] == [records[7]]
+    assert f"HTTP {vendor.refusal}" in told.rejected[0][1]
+    missing = own_id(vendor, body["event_id"])
+    everything = made(vendor, deliver(vendor, records).requests)
+    assert set(everything) - set(made(vendor, told.taken)) == {missing}
+    assert len(told.requests) < 60
+
+
+def test_a_backend_that_takes_less_gets_smaller_requests(vendor: Vendor) -> None:
+    """413 over 40 kB: every event still arrives, in requests that fit."""
+    story = Story()
+    start = story.start()
+    events = [story.event(start, inputs={"text": "x" * 9_000}) for _ in range(20)]
+    records = [
+        record(START, start),
+        *(record(EVENT, one) for one in events),
+        record(END, story.end(start)),
+    ]
+
+    def answer(request: Request) -> Reply | None:
+        return Reply(413) if len(request.body) > 40_000 else None
+
+    told = deliver(vendor, records, answer=answer)
+    assert not told.rejected
+    assert max(len(one.body) for one in told.taken) <= 40_000
+    expected = {own_id(vendor, one["event_id"]) for one in events}
+    assert expected <= set(made(vendor, told.taken))
+
+
+def test_one_event_too_large_is_cut_with_a_mark(vendor: Vendor) -> None:
+    """413 for a single event of 300 kB: it arrives cut, and says so."""
+    story = Story()
+    start = story.start()
+    event = story.event(start, inputs={"text": "x" * 300_000})
+    records = [record(START, start), record(EVENT, event), record(END, story.end(start))]
+
+    def answer(request: Request) -> Reply | None:
+        return Reply(413) if len(request.body) > 120_000 else None
+
+    told = deliver(vendor, records, answer=answer)
+    assert not told.rejected
+    assert own_id(vendor, event["event_id"]) in made(vendor, told.taken)
+    cut = [one for one in told.taken if own_id(vendor, event["event_id"]) in ids(vendor, one)]
+    assert any(mentions(one, "cut") for one in cut)
+
+
+def test_records_of_512_kib_make_requests_within_the_vendors_limit(vendor: Vendor) -> None:
+    """Twenty of the largest events that capture lets through: no request over 5 MiB."""
+    story = Story()
+    start = story.start()
+    events = [story.event(start, inputs={"text": "x" * 500_000}) for _ in range(20)]
+    records = [record(START, start), *(record(EVENT, one) for one in events)]
+    told = deliver(vendor, records)
+    assert not told.rejected
+    assert max(len(one.body) for one in told.requests) < 5 * MEBI
+    assert {own_id(vendor, one["event_id"]) for one in events} <= set(made(vendor, told.taken))
+
+
+def test_texts_of_any_script_arrive_as_they_are(vendor: Vendor) -> None:
+    """Right-to-left, combining, emoji, separators, controls: nothing is lost or changed."""
+    words = 'שלום e\u0301 🧵 日本 \u2028 \x01 \\ " </script> \x7f'
+    story = Story()
+    start = story.start(event_name=f"chat {words}")
+    event = story.model(
+        start,
+        event_name=f"call {words}",
+        inputs={"chat_history": [{"role": "user", "content": words}]},
+        outputs={"role": "assistant", "content": words},
+        metadata={"kéy 🔑": words},
+    )
+    records = [record(START, start), record(EVENT, event), record(END, story.end(start))]
+    told = deliver(vendor, records)
+    assert not told.rejected
+    if vendor is PROTOBUF:
+        whole = "".join(one.body.decode(errors="replace") for one in told.requests)
+    else:
+        whole = "".join(_texts(one) for one in told.bodies)
+    assert f"chat {words}" in whole
+    assert f"call {words}" in whole
+    assert "kéy 🔑" in whole
+
+
+def _texts(value: object) -> str:
+    """All texts in a JSON value, those within JSON texts too."""
+    if isinstance(value, dict):
+        return "".join(key + "\n" + _texts(one) for key, one in value.items())
+    if isinstance(value, list):
+        return "".join(map(_texts, value))
+    return f"{value}\n"
+
+
+def test_an_empty_session_is_a_session(vendor: Vendor) -> None:
+    """Nothing happened in it: it still shows at the vendor."""
+    story = Story()
+    start = story.start(inputs={}, metadata={}, user_properties={})
+    records = [record(START, start), record(END, {**story.end(start), "outputs": {}})]
+    told = deliver(vendor, records)
+    assert told.acked == 2
+    assert own_id(vendor, start["session_id"]) in made(vendor, told.requests)
+
+
+def test_an_empty_batch_asks_nothing(vendor: Vendor) -> None:
+    """No records, no requests."""
+    assert not [one for stage in vendor.make().encode(Batch([])) for one in stage]
+
+
+def test_ten_thousand_children_arrive_in_requests_that_fit(vendor: Vendor) -> None:
+    """A session at the bound: every child once, no request over the limit, and soon done."""
+    records = Story().session(children=9_997)
+    assert len(records) == 10_000
+    begun = time.perf_counter()
+    told = deliver(vendor, records)
+    took = time.perf_counter() - begun
+    assert told.acked == len(records)
+    found = made(vendor, told.requests)
+    assert set(found.values()) == {1}
+    assert len(found) == 9_999
+    assert max(len(one.body) for one in told.requests) < 5 * MEBI
+    assert took < 20
+
+
+def test_a_session_longer_than_a_day_is_one_session(vendor: Vendor) -> None:
+    """30 hours: its last event still belongs to it, and its times are told as they are."""
+    story = Story()
+    start = story.start()
+    story.at = T0 + 29 * 3_600_000
+    event = story.model(start)
+    records = [
+        record(START, start),
+        record(EVENT, event),
+        record(END, story.end(start, took=30 * 3_600_000)),
+    ]
+    told = deliver(vendor, records)
+    assert not told.rejected
+    whole = b"".join(one.body for one in told.requests)
+    spoken = {
+        HONEYHIVE: str(T0 + 29 * 3_600_000).encode(),
+        POSTHOG: b"2026-09-22T19:",
+        HUMANLOOP: b"2026-09-22T19:",
+        FLOWS: b"2026-09-22T19:",
+        OTLP: str((T0 + 29 * 3_600_000) * 1_000_000).encode(),
+    }
+    assert spoken.get(vendor, b"") in whole
+    assert set(made(vendor, told.requests)) == {
+        own_id(vendor, one) for one in (start["session_id"], event["event_id"])
+    }
+
+
+def test_the_turns_of_a_conversation_are_steps_of_one_session(vendor: Vendor) -> None:
+    """One chat, two requests: both turns arrive under their own ids, their events below them."""
+    story = Story()
+    session_id = story.id()
+    turns = [{**story.start(session_id), "event_id": story.id()} for _ in range(2)]
+    records = []
+    expected = set()
+    for turn in turns:
+        event = story.model(turn)
+        expected |= {turn["event_id"], event["event_id"]}
+        records += [
+            record(START, turn),
+            record(EVENT, event),
+            record(END, story.end(turn)),
+        ]
+    told = deliver(vendor, records)
+    assert told.acked == len(records)
+    found = made(vendor, told.requests)
+    assert {own_id(vendor, one) for one in expected} <= set(found)
+    there: set[str] = set()
+    for request in told.requests:
+        assert there.issuperset(vendor.needs(request))
+        there.update(vendor.ids(request))
+
+
+def test_a_session_whose_process_died_arrives_and_says_so(vendor: Vendor) -> None:
+    """The adopter finds the start repeated, an event, and writes the end: it is marked."""
+    story = Story()
+    start = story.start()
+    event = story.event(start)
+    records = [
+        record(OPEN, start),
+        record(EVENT, event),
+        Record(END, b"*", abandoned_end(record(START, start).body, T0 + 500)),
+    ]
+    told = deliver(vendor, records, replay=True)
+    assert told.acked + len(told.rejected) == 2  # a repeated start is in nobody's books
+    assert not told.rejected
+    assert any(mentions(one, "abandoned") for one in told.requests)
+    found = made(vendor, told.requests)
+    assert own_id(vendor, start["session_id"]) in found
+    assert own_id(vendor, event["event_id"]) in found
+
+
+def test_an_error_is_told_with_type_and_message(vendor: Vendor) -> None:
+    """A tool that failed, in a session that failed with it."""
+    story = Story()
+    start = story.start()
+    failed = {
+        "error": "ValueError: no such order",
+        "metadata": {"error": {"type": "ValueError", "message": "no such order", "stack": "f:1"}},
+    }
+    records = [
+        record(START, start),
+        record(EVENT, story.event(start, **failed)),
+        record(END, story.end(start, **failed)),
+    ]
+    told = deliver(vendor, records)
+    assert not told.rejected
+    whole = b"".join(one.body for one in told.requests)
+    assert whole.count(b"no such order") >= 2
+    assert b"ValueError" in whole
+
+
+def test_a_late_score_finds_its_event(vendor: Vendor) -> None:
+    """Feedback minutes after the session went out: it is sent, or refused with a reason."""
+    story = Story()
+    start = story.start()
+    event = story.model(start)
+    exporter = vendor.make()
+    records = [record(START, start), record(EVENT, event), record(END, story.end(start))]
+    deliver(vendor, records, exporter=exporter)
+    scores = [
+        late(event, feedback={"helpful": True}, metrics={"score": 0.75}),
+        late(start, feedback={"comment": "good"}),
+    ]
+    told = deliver(vendor, scores, exporter=exporter)
+    if vendor is FLOWS:
+        assert [one for one, _ in told.rejected] == scores
+        assert "no scores" in told.rejected[0][1]
+        return
+    assert told.acked == 2
+    assert mentions(told.requests[0], "score")
+    assert any(mentions(one, "helpful") for one in told.requests)
+    assert any(mentions(one, "comment") for one in told.requests)
+
+
+def test_a_late_output_is_merged_or_told(vendor: Vendor) -> None:
+    """Outputs that came after the event had ended."""
+    story = Story()
+    start = story.start()
+    event = story.model(start)
+    exporter = vendor.make()
+    records = [record(START, start), record(EVENT, event), record(END, story.end(start))]
+    deliver(vendor, records, exporter=exporter)
+    told = deliver(vendor, [late(event, outputs={"result": "at last"})], exporter=exporter)
+    assert told.acked == 1
+    assert mentions(told.requests[0], "at last")
+
+
+def test_a_score_of_an_event_in_the_same_batch_arrives(vendor: Vendor) -> None:
+    """Scored at once: event and score travel together."""
+    story = Story()
+    start = story.start()
+    event = story.event(start)
+    records = [
+        record(START, start),
+        record(EVENT, event),
+        late(event, outputs={"result": "revised"}),
+        record(END, story.end(start)),
+    ]
+    told = deliver(vendor, records)
+    assert told.acked == 4
+    assert any(mentions(one, "revised") for one in told.requests)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, Blocked), (403, Blocked), (302, Blocked), (429, Retry), (503, Retry)]
+)
+def test_what_is_no_fault_of_the_records_costs_none(
+    vendor: Vendor, status: int, kind: type
+) -> None:
+    """A wrong key, a redirect, a busy backend: the data waits."""
+    told = deliver(vendor, Story().session(), answer=lambda request: Reply(status))
+    assert isinstance(told.setback, kind)
+    assert told.acked <= 1  # a start, of which nothing is to be sent
+    assert not told.rejected
+
+
+def test_a_wait_that_the_backend_asks_for_is_passed_on(vendor: Vendor) -> None:
+    """Retry-After: 7."""
+    busy = Reply(429, {"retry-after": "7"})
+    told = deliver(vendor, Story().session(), answer=lambda request: busy)
+    assert told.setback == Retry("HTTP 429", 7.0)
+
+
+def test_a_web_page_that_says_200_is_not_believed(vendor: Vendor) -> None:
+    """A captive portal answers everything: nothing counts as delivered."""
+    page = Reply(200, {"content-type": "text/html; charset=utf-8"}, b"<html>Log in</html>")
+    told = deliver(vendor, Story().session(), answer=lambda request: page)
+    assert isinstance(told.setback, Blocked)
+    assert told.acked <= 1
+
+
+def test_a_backend_that_refuses_everything_keeps_everything_waiting(vendor: Vendor) -> None:
+    """400 to each and every request is a fault of the address or the account, not of the data."""
+    refuse = Reply(vendor.refusal)
+    told = deliver(vendor, Story().session(), answer=lambda request: refuse)
+    assert isinstance(told.setback, Blocked)
+    assert not told.rejected

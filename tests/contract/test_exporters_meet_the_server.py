@@ -1,0 +1,104 @@
+"""What each exporter sends, the local server understands: the same session whichever the road."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served import Served, serving
+
+import sessiontrace as st
+from sessiontrace.destinations import Destination
+from sessiontrace.store.base import SessionQuery
+from sessiontrace.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.contract
+
+ROADS = ("honeyhive", "humanloop", "humanloop-v5", "posthog", "otlp", "otlp-protobuf")
+
+
+def road(name: str, served: Served) -> Destination:
+    if name == "honeyhive":
+        return st.HoneyHive(api_key="hh", base_url=served.url)
+    if name.startswith("humanloop"):
+        version = 5 if name.endswith("v5") else 4
+        return st.Humanloop(api_key="hl", base_url=served.url, version=version)
+    if name == "posthog":
+        return st.PostHog(api_key="phc", base_url=served.url)
+    return st.OTLP(endpoint=served.url, protobuf=name.endswith("protobuf"))
+
+
+def travel(traced: st.Tracer) -> dict[str, Any]:
+    """A session with a chain, a model call and a tool that failed; what it was."""
+    with traced.session("travel", user="ada", inputs={"question": "Where to?"}) as session:
+        with traced.span("plan", type="chain") as plan:
+            with traced.span(
+                "ask",
+                type="model",
+                inputs={"chat_history": [{"role": "user", "content": "Where to?"}]},
+                config={"model": "m-1", "provider": "openai"},
+            ) as ask:
+                ask.set(
+                    outputs={"role": "assistant", "content": "To Genoa."},
+                    metadata={"prompt_tokens": 7, "completion_tokens": 3},
+                )
+            book = traced.span("book", type="tool", inputs={"city": "Genoa"})
+            with pytest.raises(ValueError, match="no seat"), book:
+                raise ValueError("no seat")
+        session.set(outputs="To Genoa.")
+    ids = {one.name: one.event_id for one in (plan, ask, book)}
+    return {"session": session.session_id, **ids}
+
+
+@pytest.mark.parametrize("name", ROADS)
+def test_a_session_arrives_with_its_ids_names_types_and_texts(name: str, tmp_path: Path) -> None:
+    """Read from the server's own store: nothing that the road can carry is lost on it."""
+    if name == "otlp-protobuf":
+        pytest.importorskip("opentelemetry.proto", reason="needs the extra 'otlp'")
+    with serving(tmp_path / "store.db") as served:
+        traced = st.Tracer(road(name, served), spool=tmp_path / "spool", service="shop")
+        ids = travel(traced)
+        report = traced.flush(20)
+        delivery = traced.stats().destinations[road(name, served).name]
+        traced.shutdown(5)
+        assert report.complete, report
+        assert (delivery.rejected, delivery.pending) == (0, 0), delivery
+    store = SqliteStore(tmp_path / "store.db", read_only=True)
+    stored = store.session(ids["session"])
+    assert stored is not None
+    assert stored.summary.name == "travel"
+    assert stored.record["inputs"] == {"question": "Where to?"}
+    events = {one.name: one for one in stored.events}
+    assert set(events) == {"plan", "ask", "book"}
+    assert {one: events[one].type for one in events} == {
+        "plan": "chain",
+        "ask": "model",
+        "book": "tool",
+    }
+    assert events["ask"].parent_id == events["plan"].event_id
+    assert events["book"].parent_id == events["plan"].event_id
+    assert events["ask"].tokens == 10
+    assert "no seat" in str(events["book"].error)
+    ask = store.event(events["ask"].event_id)
+    assert ask is not None
+    assert "To Genoa." in str(ask["outputs"])
+    assert "Where to?" in str(ask["inputs"])
+    store.close()
+
+
+def test_all_roads_lead_to_the_same_session(tmp_path: Path) -> None:
+    """HoneyHive, Humanloop and PostHog carry our ids whole, so fanning out makes no copies."""
+    with serving(tmp_path / "store.db") as served:
+        roads = [road(name, served) for name in ("honeyhive", "humanloop", "posthog")]
+        traced = st.Tracer(*roads, spool=tmp_path / "spool")
+        ids = travel(traced)
+        assert traced.flush(20).complete
+        traced.shutdown(5)
+    store = SqliteStore(tmp_path / "store.db", read_only=True)
+    page = store.sessions(SessionQuery())
+    assert [one.session_id for one in page.sessions] == [ids["session"]]
+    stored = store.session(ids["session"])
+    assert stored is not None
+    assert {one.event_id for one in stored.events} == {ids["plan"], ids["ask"], ids["book"]}
+    store.close()

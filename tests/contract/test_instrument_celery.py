@@ -1,0 +1,80 @@
+"""Celery: a task continues its caller's session in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from stubs.tracing import Listening
+
+from sessiontrace.instrumentation.catalogue import Instruments
+
+celery = pytest.importorskip("celery", reason="the contract group is not installed")
+
+pytestmark = [pytest.mark.contract, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture
+def tracing() -> Iterator[Listening]:
+    import celery.signals  # noqa: F401 - celery loads it lazily
+
+    listening = Listening()
+    instruments = Instruments(listening)
+    report = instruments.add(("celery",), ())
+    assert "celery" in report.active, str(report)
+    yield listening
+    instruments.remove()
+
+
+@pytest.fixture
+def app(tracing: Listening) -> Any:
+    """An application with a broker in memory and two tasks."""
+    made = celery.Celery("stub", broker="memory://", backend="cache+memory://")
+
+    @made.task(name="add", shared=False)
+    def add(a: int, b: int) -> int:
+        with tracing.span("inside"):
+            return a + b
+
+    @made.task(name="fail", shared=False)
+    def fail() -> None:
+        raise ValueError("theirs")
+
+    @made.task(name="celery.ping", shared=False)
+    def ping() -> str:
+        return "pong"
+
+    return made
+
+
+@pytest.mark.slow
+def test_a_task_is_a_span_of_its_callers_session(tracing: Listening, app: Any) -> None:
+    """Sent inside a session; run in a worker's thread; told below the sender's span."""
+    from celery.contrib.testing.worker import start_worker
+
+    with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=20):
+        with tracing.session() as session, tracing.span("send") as send:
+            good = app.tasks["add"].delay(2, 3)
+            bad = app.tasks["fail"].delay()
+            assert good.get(timeout=20) == 5
+            with pytest.raises(ValueError, match="theirs"):
+                bad.get(timeout=20)
+
+    events = {event["event_name"]: event for event in tracing.events}
+    assert events["add"]["session_id"] == session.session_id
+    assert events["add"]["parent_id"] == send.event_id
+    assert events["add"]["outputs"] == {"result": 5}
+    assert events["add"]["inputs"]["args"] == [2, 3]
+    assert events["inside"]["parent_id"] == events["add"]["event_id"]
+    assert events["fail"]["error"] == "ValueError: theirs"
+
+
+def test_a_task_outside_a_session_is_its_own(tracing: Listening, app: Any) -> None:
+    """Run at once (eager), with nobody above."""
+    app.conf.task_always_eager = True
+    assert app.tasks["add"].delay(1, 1).get() == 2
+
+    heads = [head.split()[0] for head, _ in tracing.records]
+    assert heads == [b"start", b"event", b"end"]
+    assert tracing.records[0][1]["event_name"] == "add"

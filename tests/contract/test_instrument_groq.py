@@ -1,0 +1,38 @@
+"""groq: a third SDK of the same make, by a row in the table of routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from stubs.openai_api import ROUTES, TEXT
+from stubs.provider import serving
+from stubs.tracing import Listening
+
+from sessiontrace.instrumentation.catalogue import Instruments
+
+groq = pytest.importorskip("groq", reason="the contract group is not installed")
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.mark.asyncio
+async def test_groq_sync_async_whole_and_streamed() -> None:
+    """Its usage in a stream comes in a field of its own, and is read there."""
+    listening = Listening()
+    instruments = Instruments(listening)
+    instruments.add(("groq",), ())
+    asked: dict[str, Any] = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
+    with serving(ROUTES) as provider:
+        with groq.Groq(base_url=provider.url, api_key="k") as client:
+            client.chat.completions.create(**asked)
+            list(client.chat.completions.create(**asked, stream=True))
+        async with groq.AsyncGroq(base_url=provider.url, api_key="k") as client:
+            await client.chat.completions.create(**asked)
+            async for _ in await client.chat.completions.create(**asked, stream=True):
+                pass
+    instruments.remove()
+
+    assert [event["outputs"]["content"] for event in listening.events] == [TEXT] * 4
+    assert {event["config"]["provider"] for event in listening.events} == {"groq"}
+    assert listening.events[0]["metadata"]["total_tokens"] == 19

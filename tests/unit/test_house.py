@@ -1,0 +1,272 @@
+"""The house rules: which module may know which, and what an import may do."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sessiontrace
+
+ROOT = Path(sessiontrace.__file__).parent
+HEAVY = ("aiohttp", "sqlite3", "anyio", "platformdirs")
+
+LAYERS = [
+    {"errors", "ids", "record", "counters", "log", "genai", "foreign", "secret"},
+    {"config", "destinations"},
+    {"capture", "spool", "store"},
+    {"instrumentation"},
+    {"export.verdict"},
+    {"export", "vendors"},
+    {"report", "pipeline"},
+    {"tracer"},
+    {"api"},
+    {"clients", "otel", "testing", "conformance", "pytest_plugin"},
+    {"server"},
+    {"cli"},
+]
+"""From the ground up; a module imports from its own layer and those below."""
+
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in ROOT.rglob("*.py")
+    if "bootstrap" not in path.parts
+)
+
+
+def source_of(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imports(module: str, *, at_import: bool = False) -> set[str]:
+    """Full names a module imports; with ``at_import`` only what importing it runs."""
+    tree = ast.parse(source_of(module).read_text())
+    found: set[str] = set()
+    todo: list[ast.AST] = list(tree.body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            todo += node.orelse
+        elif at_import and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        else:
+            todo += ast.iter_child_nodes(node)
+    return found
+
+
+def own(names: set[str]) -> set[str]:
+    """Those of the imports that are modules of the package, without its name."""
+    cut = {name.removeprefix("sessiontrace.") for name in names if name.startswith("sessiontrace.")}
+    return {name for name in cut if name in MODULES}
+
+
+def layer_of(module: str) -> int:
+    for number, names in enumerate(LAYERS):
+        if module in names:
+            return number
+    top = module.split(".")[0]
+    for number, names in enumerate(LAYERS):
+        if top in names:
+            return number
+    raise AssertionError(f"{module} belongs to no layer; add it to LAYERS")
+
+
+def within(module: str, *places: str) -> bool:
+    return any(module == place or module.startswith(place + ".") for place in places)
+
+
+@pytest.mark.parametrize(
+    "module", [m for m in MODULES if m not in {"__init__", "__main__"} and m != ""]
+)
+def test_imports_run_downward(module: str) -> None:
+    """The folders read as the way of an event; nothing reaches back up."""
+    wrong = {
+        name
+        for name in own(imports(module, at_import=True))
+        if layer_of(name) > layer_of(module) and not within(name, module.split(".")[0])
+    }
+    assert not wrong
+
+
+def forbidden(places: tuple[str, ...], banned: tuple[str, ...], but: tuple[str, ...] = ()) -> None:
+    for module in MODULES:
+        if within(module, *places) and not within(module, *but):
+            found = imports(module)
+            bad = {name for name in found if within(name, *banned)}
+            assert not bad, f"{module} imports {sorted(bad)}"
+
+
+def test_pure_modules_know_no_loop_and_no_thread() -> None:
+    """What runs on the user's thread for every event must not even be able to wait."""
+    pure = (
+        "record",
+        "ids",
+        "errors",
+        "secret",
+        "destinations",
+        "config",
+        "capture.encode",
+        "capture.redact",
+    )
+    forbidden(pure, ("asyncio", "aiohttp", "threading"))
+
+
+def test_capture_sees_only_an_offer() -> None:
+    """Capture knows nothing of disks, senders or vendors."""
+    banned = tuple(f"sessiontrace.{name}" for name in ("spool", "export", "vendors", "store"))
+    forbidden(("capture",), (*banned, "sessiontrace.tracer", "sessiontrace.api"))
+
+
+def test_the_spool_handles_bytes_only() -> None:
+    """The spool could hold anything."""
+    banned = tuple(f"sessiontrace.{name}" for name in ("capture", "export", "vendors", "store"))
+    forbidden(("spool",), banned)
+
+
+def test_exporters_are_pure() -> None:
+    """encode and judge have no clock, no loop and no client: they are tables with a name."""
+    for module in MODULES:
+        if within(module, "vendors") and module.endswith(".exporter"):
+            forbidden((module,), ("aiohttp", "asyncio", "anyio", "time", "threading"))
+
+
+def test_one_module_speaks_http_on_the_sdks_side() -> None:
+    """aiohttp is behind one seam; the typed clients use it too, and no exporter comes near."""
+    sdk = (
+        "record",
+        "ids",
+        "destinations",
+        "config",
+        "capture",
+        "spool",
+        "export",
+        "store",
+        "pipeline",
+        "tracer",
+    )
+    forbidden((*sdk, "api", "instrumentation"), ("aiohttp",), ("export.http",))
+    for module in MODULES:
+        if within(module, "vendors") and module.endswith(".exporter"):
+            reached, todo = set[str](), [module]
+            while todo:
+                found = imports(todo.pop(), at_import=True)
+                assert not any(within(name, "aiohttp") for name in found), module
+                todo += own(found) - reached
+                reached |= own(found)
+
+
+def test_nothing_imports_the_command_line() -> None:
+    """The CLI is the roof."""
+    for module in MODULES:
+        if not within(module, "cli", "__main__"):
+            assert not any(within(name, "cli") for name in own(imports(module)))
+
+
+def test_there_are_no_cycles() -> None:
+    """Modules import each other in one direction, also across files of one folder."""
+    graph = {
+        module: own(imports(module, at_import=True)) - {module}
+        for module in MODULES
+        if source_of(module).name != "__init__.py"
+    }
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path, module))
+        if module in done or module not in graph:
+            return
+        for name in graph[module]:
+            visit(name, (*path, module))
+        done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def run(code: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_importing_starts_nothing_and_opens_nothing() -> None:
+    """`import sessiontrace` in somebody's Lambda: no thread, no file, no heavy module."""
+    found = run(
+        "import sys, json, threading\n"
+        "opened = []\n"
+        "def look(event, args):\n"
+        "    if event == 'open' and not str(args[0]).endswith(('.py', '.pyc', '.so')):\n"
+        "        if 'w' in str(args[1]) or 'a' in str(args[1]) or (args[2] or 0) & 3:\n"
+        "            opened.append(str(args[0]))\n"
+        "    if event.startswith(('socket.', 'subprocess.')) and event != 'socket.__new__':\n"
+        "        opened.append(event)\n"
+        "before = set(sys.modules)\n"
+        "sys.addaudithook(look)\n"
+        "import sessiontrace\n"
+        "print(json.dumps({'threads': threading.active_count(), 'opened': opened,\n"
+        "    'modules': sorted(set(sys.modules) - before)}))\n"
+    )
+    assert found["threads"] == 1
+    assert [path for path in list(found["opened"]) if ".pyc." not in path] == []  # type: ignore[call-overload]
+    loaded = {str(name).split(".")[0] for name in list(found["modules"])}  # type: ignore[call-overload]
+    assert not loaded & {*HEAVY, "asyncio"}
+
+
+def test_every_submodule_imports_and_shadows_no_public_name() -> None:
+    """A submodule named like a public function would replace it the moment it is imported."""
+    found = run(
+        "import json, importlib, sessiontrace as st\n"
+        f"modules = {[m for m in MODULES if m and m not in {'__init__', '__main__'}]!r}\n"
+        "for module in modules:\n"
+        "    importlib.import_module('sessiontrace.' + module)\n"
+        "print(json.dumps({name: type(getattr(st, name)).__name__ for name in st.__all__}))\n"
+    )
+    modules = {name for name, kind in found.items() if kind == "module"}
+    assert modules <= {"clients", "otel", "testing"}
+    assert set(found) == set(sessiontrace.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(sessiontrace.__all__))
+def test_every_public_name_is_callable_and_documented(name: str) -> None:
+    """The help text is where most users meet the API."""
+    value = getattr(sessiontrace, name)
+    assert callable(value) or inspect.ismodule(value)
+    assert (inspect.getdoc(value) or "").strip()
+    if inspect.isclass(value) and value.__module__.startswith("sessiontrace"):
+        for method, member in vars(value).items():
+            if not method.startswith("_") and callable(member):
+                assert inspect.getdoc(getattr(value, method)), f"{name}.{method}"
+
+
+def test_names_that_do_not_exist_say_so() -> None:
+    """The lazy attributes must not turn a typing error into an import error."""
+    with pytest.raises(AttributeError, match="no attribute 'sesion'"):
+        _ = sessiontrace.sesion
+    assert set(sessiontrace.__all__) <= set(dir(sessiontrace))
+
+
+def test_every_module_says_what_lives_in_it() -> None:
+    """Each opens with a docstring; one of them that has no words is no documentation."""
+    silent = [m for m in MODULES if not ast.get_docstring(ast.parse(source_of(m).read_text()))]
+    assert silent == []
+
+
+def test_a_module_can_be_imported_alone() -> None:
+    """Import order must not matter: each capture module comes first once."""
+    for module in MODULES:
+        if module.startswith("capture."):
+            assert importlib.import_module(f"sessiontrace.{module}")
