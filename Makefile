@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench contract clean
+.PHONY: demo test lint types bench bench-peers contract clean
 
 demo: $(VENV)/.installed  ## run the example agent and print its session
 	@$(BIN)/python examples/quickstart.py
@@ -21,8 +21,13 @@ lint: $(VENV)/.installed-dev  ## style
 types: $(VENV)/.installed-dev  ## static types
 	@$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev  ## what capture costs
-	@$(BIN)/python benchmarks/capture.py
+bench: $(VENV)/.installed-dev  ## that all benchmarks run; BENCH=full measures, into benchmarks/RESULTS.md
+	@$(BIN)/python benchmarks/suite.py $(if $(filter full,$(BENCH)),--full)
+
+bench-peers: $(VENV)/.installed-dev  ## ours beside other SDKs, each in an environment of its own
+	@$(BIN)/python benchmarks/environments.py
+	@$(BIN)/python benchmarks/compare.py --json benchmarks/results/compare.json
+	@$(BIN)/python benchmarks/report.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
@@ -44,5 +49,8 @@ $(VENV)/.installed-contract: $(VENV)/.installed-dev
 
 contract: $(VENV)/.installed-contract  ## the packages of others that tests run against
 
+pythons: $(VENV)/.installed  ## environments of the other Pythons here, for the tests' programs
+	@$(BIN)/python tools/pythons.py $(PYTHONS)
+
 clean:  ## remove what the above made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,110 +2,191 @@
 
 Measures, in rounds that take turns so that a noisy machine disturbs all alike:
 
-  empty      a span inside a session, with nothing in it
-  payload    a span with a chat of 0.8 kB as inputs and a short output
-  unmasked   the same with redact=False: opentelemetry-sdk masks nothing either
-  decorated  the same as a traced function
-  disabled   what a traced function costs over the bare one when tracing is off
+  disabled     what a traced function costs over the bare one when tracing is off
+  empty        a span inside a session, with nothing in it
+  0.8 kB ...   a span with a chat of that size as inputs and a short output
+  unmasked     the same with redact=False: opentelemetry-sdk masks nothing either
+  nested       spans ten deep, 0.8 kB each, per span
+  sampled out  a span of a session that is not recorded
+  decorated    a traced function, an awaited one, with 0.8 kB as argument
+  chunk        one chunk of a traced generator over one of the bare generator
+
+*repeated* gives the same texts at every call, *fresh* texts that no call has had: what remembers
+texts it has found clean, as our masking does, is faster with the first.
 
 The time is that of the calling thread: what capture takes from the user. With --wall it is the
-time on the clock, in which the background threads of both compete for the interpreter; ours then
-writes every event to SQLite meanwhile, OpenTelemetry's exporter throws its spans away. Between
+time on the clock, in which the background threads of both compete for the interpreter. Between
 rounds both have a moment to work off what they hold, as they would in a program that also waits
-for its models.
-
-Ours goes to a real spool in a temporary directory, with its threads running. OpenTelemetry's spans
-go through a BatchSpanProcessor (queue wide enough for the run); payloads become JSON attributes,
-as its LLM instrumentations write them.
+for its models. Ours goes the whole way: to a spool in a temporary directory and on to a sink in
+another process. OpenTelemetry's spans go through a BatchSpanProcessor (queue wide enough for the
+run) to an exporter that throws them away; payloads become JSON attributes, as its LLM
+instrumentations write them.
 """
 
 from __future__ import annotations
 
-import argparse
+import asyncio
 import gc
 import json
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
+from frame import Bench, Column, Table
+from payloads import ANSWER, Messages, fresh, repeated
+from plot import Bar, Bars
+from sink import Sink
+
 import sessiontrace as st
 
-MESSAGES = [
-    {"role": "user", "content": "Where is the old harbour, and what is there to see? " * 7},
-    {"role": "assistant", "content": "It lies at the western end of the town, below the. " * 7},
-]
-PAYLOAD = {"messages": MESSAGES}
-ANSWER = {"answer": "Below the lighthouse."}
+PAUSE_S = 0.00005  # after a case, for each of a round's calls
+WARM_UP = 2
+DEEP = 10
+CHUNKS = 100
+SIZES = {"0.8 kB": 1.0, "10 kB": 0.3, "1 MB": 0.01}
+"""Share of a round's calls that a size gets."""
 
-PAUSE_S = 0.05
-WARM_UP = 4
-
-Case = Callable[[], None]
+Values = Callable[[int], list[Any]]
 
 
-def bare(messages: list[dict[str, str]]) -> dict[str, str]:
+@attrs.frozen
+class Case:
+    """Calls of one sort: what each is given, spans (or chunks) in one, its share of the calls."""
+
+    call: Callable[[Any], object]
+    values: Values
+    per: int = 1
+    share: float = 1.0
+
+
+def once(case: Case, count: int, clock: Callable[[], float]) -> float:
+    """Microseconds a span, over ``count`` calls."""
+    values = case.values(max(int(count * case.share / case.per), 3))
+    call = case.call
+    gc.collect()
+    begun = clock()
+    for value in values:
+        call(value)
+    return (clock() - begun) / (len(values) * case.per) * 1e6
+
+
+def nothing(count: int) -> list[Any]:
+    return [None] * count
+
+
+def sized(size: str, make: Callable[[int, str], list[Messages]]) -> Values:
+    return lambda count: make(count, size)
+
+
+def bare(chat: Messages) -> dict[str, str]:
     return ANSWER
 
 
-def ours(root: Path) -> tuple[dict[str, Case], Callable[[], None]]:
-    """Our cases, inside one open session, and how to finish."""
-    tracer = st.Tracer(st.Local(path=root / "store.db"), spool=root / "spool")
-    bold = st.Tracer(st.Local(path=root / "store.db"), spool=root / "spool", redact=False)
-    off = st.Tracer(enabled=False)
-    unmasked_session = bold.session("benchmark")
-    unmasked_session.__enter__()
-    session = tracer.session("benchmark")
-    session.__enter__()
-    traced = tracer.trace(bare)
-    untraced = off.trace(bare)
+async def bare_later(chat: Messages) -> dict[str, str]:
+    return ANSWER
 
-    def empty() -> None:
+
+def awaiting(function: Callable[[Messages], Any]) -> Callable[[list[Messages]], None]:
+    """Calls of an async function, all in one run of a loop."""
+    loop = asyncio.new_event_loop()
+
+    async def main(chats: list[Messages]) -> None:
+        for chat in chats:
+            await function(chat)
+
+    return lambda chats: loop.run_until_complete(main(chats))
+
+
+def many(values: Values) -> Values:
+    """The values of a hundred calls as one."""
+    return lambda count: [values(CHUNKS) for _ in range(count)]
+
+
+def chunks(_: Any) -> Iterator[str]:
+    for _ in range(CHUNKS):
+        yield "word "
+
+
+def common(cases: dict[str, Case], payload: Callable[[Messages], None], later: Any) -> None:
+    """The cases that both have for each size and sort of texts."""
+    for size, share in SIZES.items():
+        for name, make in (("repeated", repeated), ("fresh", fresh)):
+            cases[f"{size}, {name}"] = Case(payload, sized(size, make), share=share)
+    for name, make in (("repeated", repeated), ("fresh", fresh)):
+        values = many(sized("0.8 kB", make))
+        cases[f"decorated async, {name}"] = Case(awaiting(later), values, CHUNKS)
+
+
+def ours(root: Path, url: str) -> tuple[dict[str, Case], Callable[[], None]]:
+    """Our cases, each tracer's inside one open session, and how to finish."""
+
+    def opened(name: str, **options: Any) -> st.Tracer:
+        there = st.HoneyHive(api_key="benchmark", base_url=url)
+        tracer = st.Tracer(there, spool=root / name, exit_timeout=0, **options)
+        tracer.session("benchmark").__enter__()
+        return tracer
+
+    tracer, bold = opened("masked"), opened("unmasked", redact=False)
+    rare = opened("rare", sample=0.0)
+    off = st.Tracer(enabled=False)
+
+    def spans(tracer: st.Tracer) -> Callable[[Messages], None]:
+        def payload(chat: Messages) -> None:
+            with tracer.span("step", type="model", inputs={"messages": chat}) as span:
+                span.set(outputs=ANSWER)
+
+        return payload
+
+    def empty(_: None) -> None:
         with tracer.span("step"):
             pass
 
-    def payload() -> None:
-        with tracer.span("step", type="model", inputs=PAYLOAD) as span:
+    def nested(chats: list[Messages]) -> None:
+        down(chats, 0)
+
+    def down(chats: list[Messages], depth: int) -> None:
+        with tracer.span("step", type="chain", inputs={"messages": chats[depth]}) as span:
+            if depth + 1 < DEEP:
+                down(chats, depth + 1)
             span.set(outputs=ANSWER)
 
-    def unmasked() -> None:
-        with bold.span("step", type="model", inputs=PAYLOAD) as span:
-            span.set(outputs=ANSWER)
-
-    def decorated() -> None:
-        traced(MESSAGES)
-
-    def disabled() -> None:
-        untraced(MESSAGES)
+    traced_chunks = tracer.trace(chunks)
+    small = sized("0.8 kB", fresh)
+    cases = {
+        "disabled": Case(off.trace(bare), sized("0.8 kB", repeated)),
+        "empty": Case(empty, nothing),
+    }
+    common(cases, spans(tracer), tracer.trace(bare_later))
+    cases |= {
+        "unmasked, repeated": Case(spans(bold), sized("0.8 kB", repeated)),
+        "unmasked, fresh": Case(spans(bold), small),
+        "nested 10 deep, fresh": Case(nested, lambda n: [small(DEEP) for _ in range(n)], DEEP),
+        "sampled out": Case(spans(rare), small),
+        "decorated, fresh": Case(tracer.trace(bare), small),
+        "generator chunk": Case(lambda _: list(traced_chunks(None)), nothing, CHUNKS),
+    }
 
     def finish() -> None:
-        session.end()
-        unmasked_session.end()
-        tracer.shutdown(timeout=60)
-        bold.shutdown(timeout=60)
+        for one in (tracer, bold, rare):
+            one.shutdown(timeout=60)
 
-    return {
-        "empty": empty,
-        "payload": payload,
-        "unmasked": unmasked,
-        "decorated": decorated,
-        "disabled": disabled,
-    }, finish
+    return cases, finish
 
 
 def opentelemetry() -> tuple[dict[str, Case], Callable[[], None]] | None:
     """OpenTelemetry's cases inside one open span, or None where it is not installed."""
     try:
-        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace import TracerProvider, sampling
         from opentelemetry.sdk.trace.export import (
             BatchSpanProcessor,
             SpanExporter,
             SpanExportResult,
         )
-        from opentelemetry.trace import get_current_span
+        from opentelemetry.trace import NoOpTracer, get_current_span
     except ImportError:
         return None
 
@@ -116,104 +197,139 @@ def opentelemetry() -> tuple[dict[str, Case], Callable[[], None]] | None:
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(Taker(), max_queue_size=200_000))
     tracer = provider.get_tracer("benchmark")
+    rare = TracerProvider(sampler=sampling.ALWAYS_OFF).get_tracer("benchmark")
     outer = tracer.start_as_current_span("benchmark")
     outer.__enter__()
 
-    def empty() -> None:
-        with tracer.start_as_current_span("step"):
-            pass
+    def spans(tracer: Any) -> Callable[[Messages], None]:
+        def payload(chat: Messages) -> None:
+            with tracer.start_as_current_span("step") as span:
+                if span.is_recording():
+                    span.set_attribute("gen_ai.input.messages", json.dumps(chat))
+                    span.set_attribute("gen_ai.output.messages", json.dumps(ANSWER))
 
-    def payload() -> None:
-        with tracer.start_as_current_span("step") as span:
-            span.set_attribute("gen_ai.input.messages", json.dumps(MESSAGES))
-            span.set_attribute("gen_ai.output.messages", json.dumps(ANSWER))
+        return payload
 
     @tracer.start_as_current_span("step")
-    def decorated_call(messages: list[dict[str, str]]) -> dict[str, str]:
+    async def later(chat: Messages) -> dict[str, str]:
         span = get_current_span()
-        span.set_attribute("gen_ai.input.messages", json.dumps(messages))
-        answer = bare(messages)
+        span.set_attribute("gen_ai.input.messages", json.dumps(chat))
+        answer = await bare_later(chat)
         span.set_attribute("gen_ai.output.messages", json.dumps(answer))
         return answer
 
-    def decorated() -> None:
-        decorated_call(MESSAGES)
+    def empty(_: None) -> None:
+        with tracer.start_as_current_span("step"):
+            pass
+
+    def down(chats: list[Messages], depth: int = 0) -> None:
+        with tracer.start_as_current_span("step") as span:
+            span.set_attribute("gen_ai.input.messages", json.dumps(chats[depth]))
+            if depth + 1 < DEEP:
+                down(chats, depth + 1)
+            span.set_attribute("gen_ai.output.messages", json.dumps(ANSWER))
+
+    payload = spans(tracer)
+    small = sized("0.8 kB", fresh)
+    disabled = NoOpTracer().start_as_current_span("step")(bare)
+    cases = {
+        "disabled": Case(disabled, sized("0.8 kB", repeated)),
+        "empty": Case(empty, nothing),
+    }
+    common(cases, payload, later)
+    cases |= {
+        "unmasked, repeated": Case(payload, sized("0.8 kB", repeated)),
+        "unmasked, fresh": Case(payload, small),
+        "nested 10 deep, fresh": Case(down, lambda n: [small(DEEP) for _ in range(n)], DEEP),
+        "sampled out": Case(spans(rare), small),
+        "decorated, fresh": Case(payload, small),
+    }
 
     def finish() -> None:
         outer.__exit__(None, None, None)
         provider.shutdown()
 
-    return {"empty": empty, "payload": payload, "unmasked": payload, "decorated": decorated}, finish
+    return cases, finish
 
 
-def bare_call() -> None:
-    bare(MESSAGES)
+BARE = {
+    "disabled": Case(bare, sized("0.8 kB", repeated)),
+    "decorated async, repeated": Case(
+        awaiting(bare_later), many(sized("0.8 kB", repeated)), CHUNKS
+    ),
+    "decorated async, fresh": Case(awaiting(bare_later), many(sized("0.8 kB", fresh)), CHUNKS),
+    "generator chunk": Case(lambda _: list(chunks(None)), nothing, CHUNKS),
+}
+"""The same calls without tracing: taken off from the others."""
 
-
-def once(case: Case, count: int, clock: Callable[[], float]) -> float:
-    """Microseconds a call, over ``count`` calls."""
-    begun = clock()
-    for _ in range(count):
-        case()
-    return (clock() - begun) / count * 1e6
+Taken = dict[tuple[str, str], list[float]]
 
 
 def measure(
-    cases: dict[str, Case], count: int, rounds: int, clock: Callable[[], float]
-) -> dict[str, list[float]]:
-    """Every case once in each round; a round's order is the same for all."""
-    taken: dict[str, list[float]] = {name: [] for name in cases}
-    for number in range(1 - WARM_UP, rounds + 1):
+    cases: dict[tuple[str, str], Case],
+    count: int,
+    rounds: int,
+    clock: Callable[[], float],
+    step: Callable[[str], None],
+) -> Taken:
+    """Every case once in each round, those of one row one after the other."""
+    taken: Taken = {name: [] for name in cases}
+    for number in range(-WARM_UP, rounds):
         for name, case in cases.items():
-            gc.collect()
-            time.sleep(PAUSE_S)
+            time.sleep(count * PAUSE_S)
             figure = once(case, count, clock)
-            if number > 0:
+            if number >= 0:
                 taken[name].append(figure)
-        print(f"\rround {max(number, 0)}/{rounds}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        step(f"round {max(number, 0) + 1}")
     return taken
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--count", type=int, default=1_000, help="calls a round (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=25, help="rounds (%(default)s)")
-    parser.add_argument("--wall", action="store_true", help="time on the clock, not the thread's")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args()
+def rows_of(taken: Taken) -> list[dict[str, Any]]:
+    """A row for each case: medians, less the bare call where there is one."""
+    median = {name: statistics.median(figures) for name, figures in taken.items()}
+    rows = []
+    for row in dict.fromkeys(name for name, _ in taken):
+        less = median.get((row, "bare"), 0.0)
+        own, other = median[row, "sessiontrace"] - less, median.get((row, "opentelemetry"))
+        found: dict[str, Any] = {"case": row, "us": own}
+        if other is not None:
+            found |= {"opentelemetry_us": other - less, "ratio": own / max(other - less, 1e-3)}
+        rows.append(found)
+    return rows
 
-    with tempfile.TemporaryDirectory() as scratch:
-        own, finish = ours(Path(scratch))
-        cases = {f"sessiontrace {name}": case for name, case in own.items()}
-        cases["bare call"] = bare_call
+
+def main() -> None:
+    bench = Bench(__doc__)
+    bench.option("--count", full=1_000, quick=200, help="calls a round")
+    bench.option("--rounds", full=15, quick=3, help="rounds")
+    bench.flag("--wall", help="time on the clock, not the thread's")
+    options = bench.start()
+    clock = time.perf_counter if options.wall else time.thread_time
+    with Sink() as sink, tempfile.TemporaryDirectory() as scratch:
+        own, finish = ours(Path(scratch), sink.url)
         peer = opentelemetry()
-        if peer is not None:
-            cases |= {f"opentelemetry {name}": case for name, case in peer[0].items()}
-        clock = time.perf_counter if options.wall else time.thread_time
-        taken = measure(cases, options.count, options.rounds, clock)
+        sorts = {"sessiontrace": own, "opentelemetry": peer[0] if peer else {}, "bare": BARE}
+        cases = {(row, sort): of[row] for row in own for sort, of in sorts.items() if row in of}
+        with bench.progress(options.rounds + WARM_UP) as step:
+            taken = measure(cases, options.count, options.rounds, clock, step)
         finish()
         if peer is not None:
             peer[1]()
-
-    median = {name: statistics.median(figures) for name, figures in taken.items()}
-    over = median["sessiontrace disabled"] - median["bare call"]
-    if options.json:
-        print(json.dumps({"us": median, "disabled_over_bare_us": over}))
-        return
-    print(f"{'us a span (median)':<20}{'sessiontrace':>14}{'opentelemetry':>15}{'ratio':>8}")
-    for name in own:
-        line = f"{name:<20}{median[f'sessiontrace {name}']:>14.2f}"
-        other = median.get(f"opentelemetry {name}")
-        if other is not None:
-            line += f"{other:>15.2f}{median[f'sessiontrace {name}'] / other:>8.3f}"
-        print(line)
-    print(f"{'bare call':<20}{median['bare call']:>14.2f}")
-    print(f"disabled, over the bare call: {over:.2f} us")
-    if peer is None:
-        print("opentelemetry-sdk is not installed: no ratio (pip install opentelemetry-sdk)")
+    rows = rows_of(taken)
+    columns = (
+        Column("case", "us a span (median)"),
+        Column("us", "sessiontrace", ".2f"),
+        Column("opentelemetry_us", "opentelemetry", ".2f"),
+        Column("ratio", "ratio", ".2f"),
+    )
+    note = "" if peer else "opentelemetry-sdk is not installed: nothing to compare with"
+    bars = []
+    for row in rows:
+        bars.append(Bar(row["case"], row["us"], own=True))
+        if "opentelemetry_us" in row:
+            bars.append(Bar("opentelemetry-sdk", row["opentelemetry_us"]))
+    plot = Bars("Capture on the calling thread", bars, "us", log=True)
+    bench.finish(Table("capture", columns, rows, note), plot=plot)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,23 @@
 """What auto-instrumentation adds to a call: the same calls with it and without, interleaved.
 
-    python benchmarks/instrument.py [--calls 2000]
-
 The client talks to a transport in the same process, so that the network is not measured. With
 openinference-instrumentation-openai installed it runs as well, in a process of its own like ours.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib.util
 import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
+
+import child
+from frame import Bench, Column, Table
+from plot import Bar, Bars
 
 CHUNKS = 200
 
@@ -149,11 +148,9 @@ def void(_: object) -> None:
     """Drop a result."""
 
 
-def measure(
-    switch: Callable[[], tuple[Callable[[], None], Callable[[], None]]], calls: int
-) -> None:
-    """Blocks of calls with and without, in turns; p10 and p50 go to stdout as JSON."""
-    on, off = switch()
+def measure(who: str, calls: int) -> dict[str, dict[str, float]]:
+    """In a process of its own: blocks of calls with and without, in turns; p10 and p50."""
+    on, off = {"sessiontrace": ours, "OpenInference": theirs}[who]()
     found: dict[str, dict[str, float]] = {}
     for name, job in jobs().items():
         per_block = 5 if "stream" in name else 50
@@ -176,33 +173,60 @@ def measure(
                 ("p10", "p50"), statistics.quantiles(times[active], n=10)[0:5:4], strict=True
             )
         }
-    print(json.dumps(found))
+    return found
+
+
+def row_of(who: str, call: str, taken: dict[str, float]) -> dict[str, Any]:
+    """What one call of one tracer takes, and what of it is the tracing."""
+    low = taken["traced p10"] - taken["bare p10"]
+    row = {
+        "who": who,
+        "call": call,
+        "bare_us": taken["bare p10"],
+        "traced_us": taken["traced p10"],
+        "added_us": low,
+        "added_p50_us": taken["traced p50"] - taken["bare p50"],
+    }
+    return row | ({"chunk_us": low / CHUNKS} if "stream" in call else {})
 
 
 def main() -> None:
-    """Measure each tracer in a process of its own, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=2000)
-    parser.add_argument("--measure", choices=["ours", "theirs"])
-    options = parser.parse_args()
-    if options.measure:
-        measure({"ours": ours, "theirs": theirs}[options.measure], options.calls)
+    """Measure each tracer in a process of its own."""
+    if child.answer(measure):
         return
-    tracers = {"sessiontrace": "ours"}
+    bench = Bench(__doc__)
+    bench.option("--calls", full=2000, quick=200, help="calls of a sort")
+    options = bench.start()
+    tracers = ["sessiontrace"]
     if importlib.util.find_spec("openinference") is not None:
-        tracers["OpenInference"] = "theirs"
-    print(f"{'':31}{'bare':>10}{'traced':>10}{'added p10':>11}{'p50':>8}   microseconds")
-    for tracer, word in tracers.items():
-        command = [sys.executable, __file__, "--calls", str(options.calls), "--measure", word]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        for name, taken in json.loads(done.stdout.splitlines()[-1]).items():
-            low = taken["traced p10"] - taken["bare p10"]
-            middle = taken["traced p50"] - taken["bare p50"]
-            line = f"{tracer:16}{name:15}{taken['bare p10']:10.1f}{taken['traced p10']:10.1f}"
-            line += f"{low:11.1f}{middle:8.1f}"
-            if "stream" in name:
-                line += f"   {low / CHUNKS:.2f} a chunk"
-            print(line)
+        tracers.append("OpenInference")
+    columns = (
+        Column("who", "traced by"),
+        Column("call", "call"),
+        Column("bare_us", "bare us"),
+        Column("traced_us", "traced us"),
+        Column("added_us", "added us"),
+        Column("added_p50_us", "p50"),
+        Column("chunk_us", "a chunk", ".2f"),
+    )
+    if importlib.util.find_spec("openai") is None:
+        bench.finish(Table("calls", columns, [], "openai is not installed: make contract"),
+                     plot=Bars("What instrumentation adds to a call", []))  # fmt: skip
+        return
+    rows = []
+    with bench.progress(len(tracers)) as step:
+        for who in tracers:
+            found = child.ask(who=who, calls=options.calls)
+            rows += [row_of(who, call, taken) for call, taken in found.items()]
+            step(who)
+    bars = [
+        Bar(f"{row['who']}, {row['call']}", max(row["added_us"], 0.0), row["who"] == tracers[0])
+        for row in rows
+    ]
+    bench.finish(
+        Table("calls", columns, rows),
+        plot=Bars("What instrumentation adds to a call", bars, "us"),
+    )
 
 
 if __name__ == "__main__":

@@ -1,174 +1,102 @@
 """What an application's event loop feels of the tracing: its stalls, with and without.
 
-A heartbeat in the loop says how much later than asked it comes, while the same loop makes so many
-events a second, which a thread exports to a sink in another process. Each variant runs in a
-process of its own: nothing traced, sessiontrace, and opentelemetry-sdk (where it is installed) with
-its BatchSpanProcessor and an exporter that posts JSON with http.client.
+A heartbeat in the loop says how much later than asked it comes, while the same loop calls a traced
+function so many times a second (0.8 kB, fresh texts), and a thread exports the events to a sink in
+another process. Each variant runs in a process of its own, the three of a round one after the
+other: the same calls with nothing traced, with sessiontrace, and with opentelemetry-sdk and its
+OTLP exporter (where `make bench-peers` has made its environment). The figure is the stall, and how
+much more it is than that of the run without tracing beside it.
 """
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import http.client
-import importlib.util
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
+import environments
+from frame import Bench, Column, Table
+from peers.beat import PERCENTILES
+from plot import Lines
 from sink import Sink
 
-VARIANTS = ("nothing", "sessiontrace", "opentelemetry-sdk")
-PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+VARIANTS = {
+    "nothing": ("sessiontrace", False),
+    "sessiontrace": ("sessiontrace", True),
+    "opentelemetry": ("opentelemetry", True),
+}
 
-INPUTS = {"messages": [{"role": "user", "content": "What is the weather in Berlin? " * 8}]}
-OUTPUTS = {"text": "It rains, as it does. " * 16, "usage": {"input": 120, "output": 80}}
-
-
-def nothing(url: str, scratch: str) -> Callable[[], None]:
-    """The work of an event without an event."""
-
-    def step() -> None:
-        json.dumps(INPUTS)
-
-    return step
+Figures = dict[str, float]
 
 
-def sessiontrace(url: str, scratch: str) -> Callable[[], None]:
-    import sessiontrace as st
-
-    tracer = st.Tracer(st.HoneyHive(api_key="benchmark", base_url=url), spool=scratch)
-    session = tracer.session("jitter")
-    session.__enter__()
-
-    def step() -> None:
-        json.dumps(INPUTS)
-        with tracer.span("step", type="model", inputs=INPUTS) as span:
-            span.set(outputs=OUTPUTS)
-
-    return step
-
-
-def opentelemetry(url: str, scratch: str) -> Callable[[], None]:
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import (
-        BatchSpanProcessor,
-        SpanExporter,
-        SpanExportResult,
-    )
-
-    class Posting(SpanExporter):
-        def __init__(self) -> None:
-            self._connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
-
-        def export(self, spans: Any) -> SpanExportResult:
-            body = json.dumps({"spans": [json.loads(span.to_json()) for span in spans]})
-            headers = {"Content-Type": "application/json"}
-            self._connection.request("POST", "/v1/traces", body, headers)
-            self._connection.getresponse().read()
-            return SpanExportResult.SUCCESS
-
-    provider = TracerProvider()
-    provider.add_span_processor(BatchSpanProcessor(Posting(), max_queue_size=20_000))
-    tracer = provider.get_tracer("jitter")
-
-    def step() -> None:
-        json.dumps(INPUTS)
-        with tracer.start_as_current_span("step") as span:
-            span.set_attribute("inputs", json.dumps(INPUTS))
-            span.set_attribute("outputs", json.dumps(OUTPUTS))
-
-    return step
-
-
-MAKE = {"nothing": nothing, "sessiontrace": sessiontrace, "opentelemetry-sdk": opentelemetry}
-
-
-async def beat(step: Callable[[], None], rate: float, seconds: float) -> list[float]:
-    """How late each heartbeat came, in milliseconds."""
-    late: list[float] = []
-    begun = time.perf_counter()
-    made = 0
-    while (now := time.perf_counter()) - begun < seconds:
-        due = int((now - begun) * rate)
-        for _ in range(min(due - made, 20)):
-            step()
-            made += 1
-        asked = time.perf_counter() + 0.001
-        await asyncio.sleep(0.001)
-        if time.perf_counter() - begun > 1.0:  # imports and first connections are not the subject
-            late.append((time.perf_counter() - asked) * 1000)
-    return late
-
-
-def run_one(variant: str, url: str, rate: float, seconds: float) -> None:
-    """In a process of its own: print the percentiles as JSON."""
-    with tempfile.TemporaryDirectory() as scratch:
-        step = MAKE[variant](url, scratch)
-        late = sorted(asyncio.run(beat(step, rate, seconds)))
-        at = {name: late[min(len(late) - 1, int(share * len(late)))]
-              for name, share in PERCENTILES.items()}  # fmt: skip
-        print(json.dumps(at), flush=True)
-
-
-def measure(variant: str, url: str, rate: float, seconds: float) -> dict[str, float]:
+def measure(variant: str, url: str, rate: int, seconds: float) -> Figures:
     """One variant at one rate."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", variant, "--url", url, "--rates", str(rate),
-         "--seconds", str(seconds)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[0])
-    return found
+    name, traced = VARIANTS[variant]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        asked = environments.command(
+            name, "jitter", url=url, rate=rate, seconds=seconds, traced=traced
+        )
+        found = environments.run(asked, scratch)
+    if "failed" in found:
+        sys.exit(f"{variant}: {found['failed']}")
+    return {share: found[share] for share in PERCENTILES}
+
+
+def rounds_of(
+    options: Any, have: list[str], step: Callable[[str], None]
+) -> dict[Any, list[Figures]]:
+    """By rate and variant, each round's figures."""
+    taken: dict[Any, list[Figures]] = {}
+    with Sink() as sink:
+        for _ in range(options.rounds):
+            for rate in options.rates:
+                for variant in have:
+                    found = measure(variant, sink.url, rate, options.seconds)
+                    taken.setdefault((rate, variant), []).append(found)
+                    step(f"{rate}/s, {variant}")
+    return taken
+
+
+def rows_of(taken: dict[Any, list[Figures]]) -> list[dict[str, Any]]:
+    """Medians, and the median of what is more than without tracing."""
+    rows = []
+    for (rate, variant), rounds in taken.items():
+        row: dict[str, Any] = {"rate": rate, "variant": variant}
+        for share in PERCENTILES:
+            row[share] = statistics.median(one[share] for one in rounds)
+            pairs = zip(rounds, taken[rate, "nothing"], strict=True)
+            row[f"{share} more"] = statistics.median(
+                one[share] - bare[share] for one, bare in pairs
+            )
+        rows.append(row)
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    bench = Bench(__doc__)
+    bench.option("--rates", full=[100, 1000, 5000], quick=[1000], nargs="+", help="events a second")
+    bench.option(
+        "--seconds", full=8.0, quick=2.0, help="a variant, of which the first is not counted"
     )
-    parser.add_argument("--rates", type=float, nargs="+", default=[100, 1000, 5000])
-    parser.add_argument("--seconds", type=float, default=6.0, help="a variant (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="of which the medians are shown")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--one", choices=VARIANTS, help=argparse.SUPPRESS)
-    parser.add_argument("--url", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.one:
-        run_one(options.one, options.url, options.rates[0], options.seconds)
-        return
-    have = [v for v in VARIANTS if v != "opentelemetry-sdk" or
-            importlib.util.find_spec("opentelemetry.sdk")]  # fmt: skip
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    with Sink() as sink:
-        for rate in options.rates:
-            rounds: dict[str, list[dict[str, float]]] = {variant: [] for variant in have}
-            for number in range(options.rounds):  # interleaved: the machine has its moods
-                for variant in have:
-                    text = f"\r{rate:.0f}/s {number + 1}/{options.rounds} {variant:<20}"
-                    print(text, end="", file=sys.stderr, flush=True)
-                    measured = measure(variant, sink.url, rate, options.seconds)
-                    rounds[variant].append(measured)
-            found[f"{rate:.0f}/s"] = {
-                variant: {
-                    name: statistics.median(one[name] for one in taken) for name in PERCENTILES
-                }
-                for variant, taken in rounds.items()
-            }
-    print("\r" + " " * 40 + "\r", end="", file=sys.stderr)
-    if options.json:
-        print(json.dumps(found))
-        return
-    print(f"{'loop stall, ms':<28}" + "".join(f"{name:>9}" for name in PERCENTILES))
-    for rate_name, variants in found.items():
-        for variant, at in variants.items():
-            values = "".join(f"{at[name]:>9.2f}" for name in PERCENTILES)
-            print(f"{rate_name:<8}{variant:<20}{values}")
+    bench.option("--rounds", full=5, quick=1, help="rounds")
+    options = bench.start()
+    have = [variant for variant, (name, traced) in VARIANTS.items()
+            if name == "sessiontrace" or environments.ready(name)]  # fmt: skip
+    with bench.progress(options.rounds * len(options.rates) * len(have)) as step:
+        rows = rows_of(rounds_of(options, have, step))
+    columns = [Column("rate", "events/s", ",d"), Column("variant", "traced by")]
+    for share in PERCENTILES:
+        columns += [Column(share, f"{share} ms", ".2f"), Column(f"{share} more", "more", "+.2f")]
+    lines = {
+        variant: [(float(row["rate"]), row["p99.9"]) for row in rows if row["variant"] == variant]
+        for variant in have
+    }
+    bench.finish(
+        Table("jitter", columns, rows),
+        plot=Lines("Stalls of the event loop, 99.9th percentile", lines, "events a second", "ms"),
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,5 @@
 """What the local server does: ingest through HTTP, then lists, searches and one session.
 
-    python benchmarks/server.py            10 000 and 100 000 events
-    python benchmarks/server.py --million  1 000 000 as well
-
 A server is started as a user starts it, over a new store; events of 0.8 kB go to HoneyHive's batch
 route over four connections, 500 in a request, each acknowledged when it is on the disk. Latencies
 are medians and 95th percentiles of 30 requests, the index for search complete.
@@ -10,9 +7,7 @@ are medians and 95th percentiles of 30 requests, the index for search complete.
 
 from __future__ import annotations
 
-import argparse
 import http.client
-import json
 import statistics
 import sys
 import tempfile
@@ -20,8 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
+from frame import Bench, Column, Table
+from plot import Lines
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -30,6 +28,14 @@ from served import Served, serving
 
 from sessiontrace.ids import new_id, now_ns
 
+ASKS = {
+    "list": "/api/sessions?limit=60",
+    "list, filtered": "/api/sessions?limit=60&errors=1",
+    "search, rare": "/api/sessions?limit=60&q=number%20{number}",
+    "search, common": "/api/sessions?limit=60&q=refund",
+    "one session": "/api/sessions/{session}",
+    "histogram": "/api/histogram",
+}
 CONNECTIONS = 4
 BATCH = 500
 STEPS = 20  # in a session
@@ -99,17 +105,30 @@ def ingest(server: Served, bodies: list[bytes]) -> float:
     return took
 
 
-def latency(ask: Callable[[int], object]) -> str:
+def latency(ask: Callable[[int], object]) -> dict[str, float]:
     """Median and 95th percentile in ms."""
     took = []
     for n in range(ASKED):
         begun = time.perf_counter()
         ask(n)
         took.append((time.perf_counter() - begun) * 1000)
-    return f"{statistics.median(took):6.1f} / {sorted(took)[int(ASKED * 0.95)]:6.1f} ms"
+    return {"ms": statistics.median(took), "p95_ms": sorted(took)[int(ASKED * 0.95)]}
 
 
-def measure(events: int) -> None:
+def asked(server: Served) -> list[dict[str, Any]]:
+    """A row for each sort of request."""
+    page = server.json("/api/sessions?limit=1")["sessions"][0]
+    rows = []
+    for name, path in ASKS.items():
+        found = latency(
+            lambda n, path=path: server.json(path.format(number=n * 37, session=page["session_id"]))
+        )
+        rows.append({"request": name, **found})
+    return rows
+
+
+def measure(events: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """One store: how it was filled, and what it answers."""
     bodies = list(requests(events))
     size = sum(map(len, bodies)) / events
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "store.db") as server:
@@ -118,40 +137,58 @@ def measure(events: int) -> None:
         took = ingest(server, bodies)
         spent = process.cpu_times()
         cpu = spent.user + spent.system - before.user - before.system
-        count = events // STEPS
-        print(f"\n{events:,} events of {size:.0f} B in {count:,} sessions")
-        print(f"  ingest            {events / took:10,.0f} events/s"
-              f"   ({cpu / events * 1e6:.0f} us CPU per event)")  # fmt: skip
         begun = time.perf_counter()
         while server.json("/api/about")["unindexed"]:
-            time.sleep(0.2)
-        print(f"  indexed after     {time.perf_counter() - begun:10.1f} s")
-        page = server.json("/api/sessions?limit=1")["sessions"][0]
-        print(f"  list              {latency(lambda _: server.json('/api/sessions?limit=60'))}")
-        by_name = "/api/sessions?limit=60&errors=1"
-        print(f"  list, filtered    {latency(lambda _: server.json(by_name))}")
-        rare = "/api/sessions?limit=60&q=number%20{}"
-        print(f"  search, rare      {latency(lambda n: server.json(rare.format(n * 37)))}")
-        common = "/api/sessions?limit=60&q=refund"
-        print(f"  search, common    {latency(lambda _: server.json(common))}")
-        one = f"/api/sessions/{page['session_id']}"
-        print(f"  one session       {latency(lambda _: server.json(one))}")
-        histogram = "/api/histogram"
-        print(f"  histogram         {latency(lambda _: server.json(histogram))}")
-        rss = process.memory_info().rss / 1e6
-        file = sum(one.stat().st_size for one in Path(folder).iterdir()) / 1e6
-        print(f"  memory {rss:.0f} MB, files {file:.0f} MB")
+            time.sleep(0.05)
+        filled = {
+            "events": events,
+            "bytes": size,
+            "events_per_second": events / took,
+            "cpu_us": cpu / events * 1e6,
+            "indexed_s": time.perf_counter() - begun,
+        }
+        rows = [{"events": events, **row} for row in asked(server)]
+        filled["memory_mib"] = process.memory_info().rss / 2**20
+        filled["files_mib"] = sum(one.stat().st_size for one in Path(folder).iterdir()) / 2**20
+    return filled, rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--million", action="store_true", help="1 000 000 events too")
-    parser.add_argument("--only", type=int, help="this number of events alone")
-    options = parser.parse_args()
-    sizes = [10_000, 100_000, *([1_000_000] if options.million else [])]
-    print(json.dumps({"cores": psutil.cpu_count(), "python": sys.version.split()[0]}))
-    for events in [options.only] if options.only else sizes:
-        measure(events)
+    bench = Bench(__doc__)
+    sizes = [10_000, 100_000, 1_000_000]
+    bench.option("--events", full=sizes, quick=[2_000], nargs="+", help="events in the store")
+    options = bench.start()
+    filled, asked = [], []
+    with bench.progress(len(options.events)) as step:
+        for events in options.events:
+            row, rows = measure(events)
+            filled.append(row)
+            asked += rows
+            step(f"{events:,} events")
+    ingested = (
+        Column("events", "ingest", ",d"),
+        Column("bytes", "bytes each", ".0f"),
+        Column("events_per_second", "events/s", ",.0f"),
+        Column("cpu_us", "server CPU us"),
+        Column("indexed_s", "s until indexed"),
+        Column("memory_mib", "MiB memory", ".0f"),
+        Column("files_mib", "MiB files", ",.0f"),
+    )
+    answered = (
+        Column("events", "of events", ",d"),
+        Column("request", "request"),
+        Column("ms", "ms"),
+        Column("p95_ms", "p95 ms"),
+    )
+    lines = {
+        name: [(float(row["events"]), row["ms"]) for row in asked if row["request"] == name]
+        for name in ASKS
+    }
+    bench.finish(
+        Table("ingest", ingested, filled),
+        Table("answers", answered, asked),
+        plot=Lines("What the local server answers, by events stored", lines, "events", "ms"),
+    )
 
 
 if __name__ == "__main__":

@@ -1,84 +1,101 @@
-"""Short sessions a second to HoneyHive, from the first one opened to the last one acknowledged.
+"""Short sessions a second to each destination, from the first one opened to the last acknowledged.
 
-Each session has three steps and needs a request of its own before its events go out. The backend
-is a sink in a process of its own that waits a set time before it answers.
+Each session has three steps. HoneyHive needs a request for it before its events go out, Humanloop
+one for each level of it. The backend is a sink in a process of its own that waits a set time before
+it answers.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import sys
 import tempfile
 import time
-from pathlib import Path
+from typing import Any
 
+import child
+from export import PATIENCE_S, opened
+from frame import Bench, Column, Table
+from plot import Bar, Bars
 from sink import Sink
 
-import sessiontrace as st
-
 STEPS = 3
+DESTINATIONS = ("honeyhive", "humanloop", "posthog", "otlp", "local")
+WARM_UP = 20
 
 
-def run(count: int, latency: float) -> tuple[float, dict[str, object]]:
-    """Sessions a second, and what the sink saw."""
-    with Sink(latency) as sink, tempfile.TemporaryDirectory() as scratch:
-        tracer = st.Tracer(
-            st.HoneyHive(api_key="benchmark", base_url=sink.url), spool=Path(scratch) / "spool"
-        )
-        begun = time.perf_counter()
+def run(destination: str, url: str, root: str, count: int) -> dict[str, float]:
+    """In a process of its own: so many sessions, acknowledged."""
+    tracer = opened([destination], url, root)
+
+    def produce(count: int) -> Any:
         for number in range(count):
             with tracer.session("short", inputs={"number": number}) as session:
                 for step in range(STEPS):
                     with tracer.span("step", type="tool", inputs={"step": step}):
                         pass
                 session.set(outputs={"done": True})
-        report = tracer.flush(timeout=300)
-        taken = time.perf_counter() - begun
-        tracer.shutdown(timeout=5)
-        if not report:
-            sys.exit(f"not everything was delivered: {report}")
+        return tracer.flush(timeout=PATIENCE_S)
+
+    produce(WARM_UP)
+    begun, cpu = time.perf_counter(), time.process_time()
+    report = produce(count)
+    taken, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    if not report:
+        sys.exit(f"not everything was delivered: {report}")
+    tracer.shutdown(timeout=5)
+    return {"sessions_per_second": count / taken, "cpu_us": cpu / count * 1e6}
+
+
+def measure(destination: str, latency: float, count: int) -> dict[str, float]:
+    """One round, which the sink must have seen whole and in order."""
+    with Sink(latency) as sink, tempfile.TemporaryDirectory() as scratch:
+        found = child.ask(destination=destination, url=sink.url, root=scratch, count=count)
         counts = sink.counts()
-    if counts["events"] != count * STEPS or counts["sessions"] != count:
+    least = 0 if destination == "local" else (count + WARM_UP) * STEPS
+    early = counts["before_their_session"]
+    if counts["events"] < least:
         sys.exit(f"the sink did not see everything: {counts}")
-    return count / taken, counts
+    if destination == "honeyhive" and (counts["sessions"] != count + WARM_UP or early):
+        sys.exit(f"HoneyHive did not see every session before its events: {counts}")
+    return {name: float(figure) for name, figure in found.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--count", type=int, default=1_000, help="sessions a round (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds (%(default)s)")
-    parser.add_argument(
-        "--latency", type=float, nargs="+", default=[0.0, 0.05], help="seconds (0 0.05)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args()
-    found: dict[str, float] = {}
-    early = 0
-    for latency in options.latency:
-        rates = []
-        for number in range(options.rounds):
-            print(
-                f"\r{latency * 1000:.0f} ms: {number + 1}/{options.rounds}",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-            rate, counts = run(options.count, latency)
-            rates.append(rate)
-            early += int(str(counts["before_their_session"]))
-        print(file=sys.stderr)
-        found[f"{latency * 1000:.0f} ms"] = statistics.median(rates)
-    if options.json:
-        print(json.dumps({"sessions_per_second": found, "events_before_their_session": early}))
+    if child.answer(run):
         return
-    print(f"{'latency':<10}{'sessions/s (median)':>22}")
-    for name, rate in found.items():
-        print(f"{name:<10}{rate:>22.0f}")
-    print(f"events that came before their session: {early}")
+    bench = Bench(__doc__)
+    bench.option("--count", full=2_000, quick=200, help="sessions a round")
+    bench.option("--rounds", full=5, quick=1, help="rounds")
+    bench.option("--latency", full=[0.0, 0.05], quick=[0.0], nargs="+", help="seconds")
+    options = bench.start()
+    latencies = {latency: f"{latency * 1000:.0f} ms" for latency in options.latency}
+    variants = [(where, latency) for latency in latencies for where in DESTINATIONS
+                if where != "local" or not latency]  # fmt: skip
+    taken: dict[tuple[str, float], list[dict[str, float]]] = {one: [] for one in variants}
+    with bench.progress(options.rounds * len(variants)) as step:
+        for _ in range(options.rounds):
+            for one in variants:
+                taken[one].append(measure(*one, options.count))
+                step(f"{one[0]}, {latencies[one[1]]}")
+    rows: list[dict[str, Any]] = []
+    for (where, latency), rounds in taken.items():
+        medians = {key: statistics.median(found[key] for found in rounds) for key in rounds[0]}
+        rows.append({"destination": where, "latency": latencies[latency], **medians})
+    columns = (
+        Column("destination", "destination"),
+        Column("latency", "latency"),
+        Column("sessions_per_second", "sessions/s", ".0f"),
+        Column("cpu_us", "CPU us a session", ".0f"),
+    )
+    bars = [
+        Bar(f"{row['destination']}, {row['latency']}", row["sessions_per_second"], own=True)
+        for row in rows
+    ]
+    bench.finish(
+        Table("sessions", columns, rows),
+        plot=Bars("Short sessions to acknowledged", bars, "a second"),
+    )
 
 
 if __name__ == "__main__":

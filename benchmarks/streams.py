@@ -1,17 +1,20 @@
 """What watching a stream costs a chunk, and what a large value costs the call that hands it over.
 
-Prints microseconds a chunk over the bare generator, for text and for dicts of OpenAI's form, and
+Microseconds a chunk over the bare generator, for text and for dicts of OpenAI's form, and
 milliseconds for values far over every cap. Nothing is written anywhere: this is the time of the
-user's thread alone. Best of several rounds, because other programs only ever make it slower.
+user's thread alone, in its own processor time. Best of several rounds: other programs only ever
+make it slower.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
+
+from frame import Bench, Column, Table
+from plot import Bar, Bars
 
 import sessiontrace as st
 from sessiontrace.capture.encode import encode
@@ -36,39 +39,41 @@ async def later(count: int) -> AsyncIterator[str]:
 
 
 def read(stream: Callable[[int], Any], count: int) -> float:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for _ in stream(count):
         pass
-    return time.perf_counter() - begun
+    return time.thread_time() - begun
 
 
 def read_async(stream: Callable[[int], Any], count: int) -> float:
     async def main() -> float:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         async for _ in stream(count):
             pass
-        return time.perf_counter() - begun
+        return time.thread_time() - begun
 
     return asyncio.run(main())
 
 
-def chunks(count: int, rounds: int) -> None:
-    print(f"{'us a chunk, over the bare stream':<40}")
+def chunks(count: int, rounds: int) -> list[dict[str, Any]]:
+    """Microseconds a chunk that the tracing adds."""
     cases: tuple[tuple[str, Any, Any], ...] = (
         ("generator of text", texts, read),
         ("generator of deltas", deltas, read),
         ("async generator of text", later, read_async),
     )
+    rows = []
     for name, stream, reader in cases:
         traced = st.trace(stream)
         bare = min(reader(stream, count) for _ in range(rounds))
         with capture(pinned=False), st.session("benchmark"):
             taken = min(reader(traced, count) for _ in range(rounds))
-        print(f"{name:<40}{(taken - bare) / count * 1e6:>8.2f}")
+        rows.append({"stream": name, "us": (taken - bare) / count * 1e6})
+    return rows
 
 
-def values(rounds: int) -> None:
-    print(f"{'ms a value':<40}")
+def values(rounds: int) -> list[dict[str, Any]]:
+    """Milliseconds for one value each."""
     cases: dict[str, Any] = {
         "5 MB of nested messages": [
             {"role": "user", "content": "y " * 500, "parts": [1, 2, 3]} for _ in range(5_000)
@@ -77,22 +82,34 @@ def values(rounds: int) -> None:
         "100 MB of text": {"text": "x y " * 25_000_000},
         "100 MB picture in base64": {"data": "iVBORw0KGgoAAAANSUhEUgAA" * 4_000_000},
     }
+    rows = []
     for name, value in cases.items():
         taken = []
         for _ in range(rounds):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             encode(value)
-            taken.append(time.perf_counter() - begun)
-        print(f"{name:<40}{min(taken) * 1e3:>8.2f}")
+            taken.append(time.thread_time() - begun)
+        rows.append({"value": name, "ms": min(taken) * 1e3})
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=100_000, help="chunks a round (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds (%(default)s)")
-    options = parser.parse_args()
-    chunks(options.count, options.rounds)
-    values(options.rounds)
+    bench = Bench(__doc__)
+    bench.option("--count", full=100_000, quick=10_000, help="chunks a round")
+    bench.option("--rounds", full=5, quick=2, help="rounds")
+    options = bench.start()
+    with bench.progress(2) as step:
+        streamed = chunks(options.count, options.rounds)
+        step("streams")
+        encoded = values(options.rounds)
+        step("values")
+    bench.finish(
+        Table("chunks", (Column("stream", "stream"), Column("us", "us a chunk", ".2f")), streamed),
+        Table("values", (Column("value", "value"), Column("ms", "ms", ".2f")), encoded),
+        plot=Bars("A large value, handed over", [
+            Bar(row["value"], row["ms"], own=True) for row in encoded
+        ], "ms"),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python examples/server.py            then look at it with: sessiontrace serve
 
-Needs: pip install openai starlette uvicorn. The model is a local stand-in.
+Needs: pip install openai fastapi uvicorn. The model is a local stand-in.
 """
 
 from __future__ import annotations
@@ -13,27 +13,26 @@ import urllib.request
 
 import openai
 import uvicorn
+from fastapi import Body, FastAPI
 from model_server import model_server
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 import sessiontrace as st
 
 
-def application(base_url: str) -> Starlette:
+def application(base_url: str) -> FastAPI:
     """``POST /chat`` with ``{"question": ...}``."""
+    app = FastAPI()
+    app.add_middleware(st.asgi)  # a session around each request
     client = openai.AsyncOpenAI(base_url=base_url, api_key="none")
 
-    async def chat(request: Request) -> JSONResponse:
-        question = (await request.json())["question"]
+    @app.post("/chat")
+    async def chat(question: str = Body(embed=True)) -> dict[str, str | None]:
         answer = await client.chat.completions.create(
             model="stand-in", messages=[{"role": "user", "content": question}]
         )
-        return JSONResponse({"answer": answer.choices[0].message.content})
+        return {"answer": answer.choices[0].message.content}
 
-    return Starlette(routes=[Route("/chat", chat, methods=["POST"])])
+    return app
 
 
 def ask(port: int, question: str) -> str:
@@ -52,7 +51,7 @@ async def main() -> None:
     st.init("local")
     st.instrument("openai")
     async with model_server() as base_url:
-        config = uvicorn.Config(st.asgi(application(base_url)), port=0, log_level="warning")
+        config = uvicorn.Config(application(base_url), port=0, log_level="warning")
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

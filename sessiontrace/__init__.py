@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sessiontrace.destinations import OTLP, HoneyHive, Humanloop, Local, PostHog
     from sessiontrace.instrumentation.catalogue import InstrumentReport
     from sessiontrace.report import Report, Stats
+    from sessiontrace.sampling import Sample
 
 __all__ = [
     "OTLP",
@@ -52,6 +53,7 @@ __all__ = [
     "Local",
     "PostHog",
     "Report",
+    "Sample",
     "SessionTraceError",
     "Stats",
     "Tracer",
@@ -93,6 +95,7 @@ _LATER = {
     "OTLP": "sessiontrace.destinations",
     "PostHog": "sessiontrace.destinations",
     "Report": "sessiontrace.report",
+    "Sample": "sessiontrace.sampling",
     "Stats": "sessiontrace.report",
 }
 

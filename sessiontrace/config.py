@@ -17,6 +17,7 @@ import attrs
 
 from sessiontrace.destinations import DESTINATIONS, Destination, Env
 from sessiontrace.errors import ConfigError
+from sessiontrace.sampling import Sample
 
 __all__ = ["Options", "Redaction", "default_spool", "resolve"]
 
@@ -46,7 +47,7 @@ class Options:
     spool_io: str | None
     spool_quota: int
     redact: Redaction | None
-    sample: float
+    sample: Sample
     threads: bool
 
 
@@ -155,7 +156,7 @@ def _options(given: Mapping[str, Any], env: Env, faults: list[str]) -> Options:
         spool_io=value("spool_io", _choice("map", "write"), None),
         spool_quota=value("spool_quota", _parse_bytes, 512 * _MEBI),
         redact=value("redact", _parse_redact, Redaction()),
-        sample=value("sample", _parse_share, 1.0),
+        sample=value("sample", _parse_sample, Sample()),
         threads=value("threads", _parse_bool, True),
     )
 
@@ -196,11 +197,27 @@ def _parse_bytes(raw: Any, name: str) -> int:
     return count
 
 
-def _parse_share(raw: Any, name: str) -> float:
-    share = float(raw)
-    if not 0.0 <= share <= 1.0:
-        raise ValueError("must be between 0 and 1")
-    return share
+def _parse_sample(raw: Any, name: str) -> Sample:
+    if isinstance(raw, str):
+        raw = _sample_of(raw)
+    sample = raw if isinstance(raw, Sample) else Sample(rate=raw)
+    if faults := sample.faults():
+        raise ValueError("; ".join(faults))
+    return sample
+
+
+def _sample_of(text: str) -> Sample:
+    """From the variable: ``0.1``, or ``0.1,keep_errors,slower_than=2,score_below=0.5``."""
+    given: dict[str, Any] = {}
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "keep_errors" and not value:
+            given[name] = True
+        elif name in {"rate", "slower_than", "score_below"}:
+            given[name] = float(value)
+        else:
+            given["rate"] = float(part)
+    return Sample(**given)
 
 
 def _parse_redact(raw: Any, name: str) -> Redaction | None:

@@ -183,7 +183,7 @@ def fields_of(event: dict[str, Any]) -> Iterator[tuple[Field, Any]]:
     """The fields of the table that an event has, with their values, in the event's order."""
     for part, names in _BY_PART.items():
         held = event.get(part)
-        if isinstance(held, dict):
+        if held and isinstance(held, dict):
             yield from _known(held, names)
             parameters = held.get("hyperparameters") if part == "config" else None
             if isinstance(parameters, dict):

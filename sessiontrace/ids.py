@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 
-__all__ = ["SESSION_NAMESPACE", "is_uuid", "new_id", "now_ns", "pin", "session_uuid"]
+__all__ = ["SESSION_NAMESPACE", "is_uuid", "new_id", "now_ns", "pin", "session_uuid", "stamp"]
 
 SESSION_NAMESPACE = uuid.UUID("5b0d4c5e-3f0b-5c86-9a53-2f6f7c1d9e10")
 """Fixed namespace of the uuid5 that stands for a caller's session id that is no UUID."""
@@ -40,14 +40,11 @@ def now_ns() -> int:
     return _anchor_ns + _monotonic_ns()
 
 
-def new_id(at_ns: int | None = None) -> str:
-    """A new UUIDv7: 48 bits Unix ms, 12 bits counting within the ms, 62 random bits.
-
-    >>> new_id()  # doctest: +SKIP
-    '019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11'
-    """
+def stamp(at_ns: int | None = None) -> tuple[int, str]:
+    """This moment (as ``now_ns`` gives it), or the given one, with a new id that begins with it."""
     global _prefix_ms, _prefix, _sequence
-    ms = (now_ns() if at_ns is None else at_ns) // 1_000_000
+    now = _anchor_ns + _monotonic_ns() if at_ns is None else at_ns
+    ms = now // 1_000_000
     if ms != _prefix_ms:
         text = f"{ms:012x}"
         _prefix = f"{text[:8]}-{text[8:]}-7"
@@ -56,7 +53,16 @@ def new_id(at_ns: int | None = None) -> str:
     # Two threads may draw the same number here; the random bits keep their ids apart.
     _sequence = sequence = (_sequence + 1) & 0xFF
     tail = (_getrandbits(62) | _VARIANT).to_bytes(8, "big").hex("-", 6)
-    return _prefix + _COUNTED[sequence] + tail
+    return now, _prefix + _COUNTED[sequence] + tail
+
+
+def new_id(at_ns: int | None = None) -> str:
+    """A new UUIDv7: 48 bits Unix ms, 12 bits counting within the ms, 62 random bits.
+
+    >>> new_id()  # doctest: +SKIP
+    '019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11'
+    """
+    return stamp(at_ns)[1]
 
 
 def is_uuid(text: str) -> bool:

@@ -13,6 +13,7 @@ __all__ = ["logger", "reset", "tell"]
 logger = logging.getLogger("sessiontrace")
 
 _INTERVAL_S = 60.0
+_REASONS_MAX = 1_000  # reasons may name what came from outside
 _last: dict[str, float] = {}
 
 
@@ -25,6 +26,8 @@ def tell(reason: str, message: str, *args: object, level: int = logging.WARNING)
     now = time.monotonic()
     if now - _last.get(reason, -_INTERVAL_S) < _INTERVAL_S:
         return False
+    if len(_last) >= _REASONS_MAX:
+        _last.clear()
     _last[reason] = now
     try:
         logger.log(level, message, *args)

@@ -180,5 +180,5 @@ def _tell_error(event: Span, span: Any) -> None:
         if one.name == "exception":
             kind = kind or one.attributes.get("exception.type")
             message = message or one.attributes.get("exception.message")
-    event._parts["error"] = str(message or kind or "error")
+    event._blame(str(message or kind or "error"))
     event.set(metadata={"error": {"type": str(kind or "error"), "message": str(message or "")}})

@@ -6,6 +6,7 @@ here touches a disk, a socket or a thread before that first record.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,6 +24,8 @@ from sessiontrace.spool.adopt import Adopted, Adopter
 from sessiontrace.spool.frame import Owed, Position, head
 from sessiontrace.spool.keeper import Keeper
 from sessiontrace.spool.spool import Spool
+from sessiontrace.store import losses
+from sessiontrace.store.base import Note
 from sessiontrace.vendors.ends import ends
 from sessiontrace.vendors.local.exporter import LocalExporter
 from sessiontrace.vendors.local.transport import LocalTransport
@@ -75,7 +78,13 @@ class Pipeline:
         self._adopter = (
             None
             if options.spool is None
-            else Adopter(options.spool, lambda: self.spool.id, owes, self.counters)
+            else Adopter(
+                options.spool,
+                lambda: self.spool.id,
+                owes,
+                self.counters,
+                from_oldest=[one.name for one in destinations if one.start_at == "oldest"],
+            )
         )
         self.offer = self.spool.append
 
@@ -83,12 +92,25 @@ class Pipeline:
         reader = self.spool.reader(destination.name)
         if isinstance(destination, Local):
             assert destination.path is not None  # it is complete
-            transport = partial(LocalTransport, destination.path, self.keeper.submit)
-            return LaneSpec(destination.name, LocalExporter(), transport, reader)
+            transport = partial(LocalTransport, destination.path, self.keeper.submit, self._lost)
+            return LaneSpec(
+                destination.name, LocalExporter(), transport, reader, sample=self.options.sample
+            )
         vendor = ends(destination)
         return LaneSpec(
-            destination.name, vendor.exporter, vendor.transport, reader, hold=vendor.hold
+            destination.name,
+            vendor.exporter,
+            vendor.transport,
+            reader,
+            hold=vendor.hold,
+            sample=self.options.sample,
         )
+
+    def _lost(self) -> Note | None:
+        lost = self.stats().lost
+        if not lost:
+            return None
+        return losses.note(self.spool.id, self.options.service, os.getpid(), lost)
 
     def flush(self, timeout: float) -> Report:
         """Send what was accepted before this call; wait at most ``timeout`` seconds."""

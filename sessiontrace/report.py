@@ -37,6 +37,18 @@ class Stats:
         """All records that capture made: accepted and dropped."""
         return self.accepted + sum(self.dropped.values())
 
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """Records that will never arrive, by what became of them; none that sampling left out.
+
+        Reasons of ``dropped`` as they are; "NAME rejected" and "NAME evicted" for a destination.
+        """
+        found = {reason: count for reason, count in self.dropped.items() if reason != "sampled"}
+        for name, delivery in self.destinations.items():
+            found[f"{name} rejected"] = delivery.rejected + delivery.adopted_rejected
+            found[f"{name} evicted"] = delivery.evicted
+        return {what: count for what, count in found.items() if count}
+
 
 @attrs.frozen
 class Report:
@@ -64,6 +76,7 @@ class Report:
             lines.append(
                 f"  {name}: {delivery.acked} delivered, {delivery.pending} pending, "
                 f"{delivery.rejected} rejected, {delivery.evicted} evicted"
+                + (f", {delivery.sampled} sampled out" if delivery.sampled else "")
                 + (f" ({delivery.state}: {delivery.last_error})" if delivery.last_error else "")
             )
         return "\n".join(lines)

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessiontrace import log
-from sessiontrace.capture import threads
+from sessiontrace.capture import collecting, threads
 from sessiontrace.capture.decorator import is_async
 from sessiontrace.capture.recorder import Heads, Recorder
 from sessiontrace.capture.span import Span
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sessiontrace.instrumentation.catalogue import InstrumentReport
     from sessiontrace.pipeline import Pipeline
     from sessiontrace.report import Report, Stats
+    from sessiontrace.sampling import Sample
 
 __all__ = ["Tracer"]
 
@@ -82,7 +83,7 @@ class Tracer(Tracing):
         on_sigterm: str | None = None,
         enabled: bool | None = None,
         redact: bool | str | Callable[[str, Any], Any] | Sequence[Any] | None = None,
-        sample: float | None = None,
+        sample: float | Sample | None = None,
         threads: bool | None = None,
     ) -> None:
         """Configure the tracer. Without it the first session reads the environment.
@@ -95,7 +96,8 @@ class Tracer(Tracing):
         ``environment``: such as "prod"; becomes the source of sessions. ``capture``: False records
         no inputs and outputs. ``redact``: functions ``fn(field, value)`` that mask more than is
         masked by default; False masks nothing. ``sample``: the share of sessions to record, from 0
-        to 1. ``threads``: False leaves threads and executors without the span they were started in.
+        to 1, or a ``Sample`` that also keeps what failed, was slow or scored low. ``threads``:
+        False leaves threads and executors without the span they were started in.
 
         ``spool``: directory for records not delivered yet, False for memory only. ``durability``:
         "process" (default) survives the death of the process; "sync" also that of the machine, at
@@ -189,9 +191,10 @@ class Tracer(Tracing):
             redact=None
             if options.redact is None
             else Redactor(options.redact.keys, emails=options.redact.emails, functions=sync),
-            sample=options.sample,
+            sample=options.sample.head,
             route=_routes([one.name for one in destinations]),
         )
+        collecting.guard(self)
         if aside is not None:
             aside.quiet = lambda: Suppression(recorder)
         self._aside = aside

@@ -246,13 +246,16 @@ def _flows_reply(request: Request) -> Reply:
 
 
 def _flows_ids(request: Request) -> list[str]:
-    return [orjson.loads(request.body)["log_id"]] if request.method == "POST" else []
+    if request.method != "POST" or request.path == "/evaluators/log":
+        return []
+    return [orjson.loads(request.body)["log_id"]]
 
 
 def _flows_needs(request: Request) -> list[str]:
     if request.method == "PATCH":
         return [request.path.rpartition("/")[2]]
-    parent = orjson.loads(request.body).get("trace_parent_id")
+    body = orjson.loads(request.body)
+    parent = body.get("trace_parent_id", body.get("parent_id"))
     return [parent] if parent else []
 
 

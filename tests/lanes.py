@@ -31,6 +31,7 @@ from sessiontrace.export.verdict import (
     judge_http,
 )
 from sessiontrace.record import EVENT, Record
+from sessiontrace.sampling import Sample
 from sessiontrace.spool.frame import Position
 
 SESSION = "01890000-0000-7000-8000-000000000000"
@@ -166,6 +167,7 @@ class Run:
         dead: Path | None = None,
         transport: Transport | None = None,
         hold: bool = False,
+        sample: Sample | None = None,
     ) -> None:
         self.clock = FastClock()
         self.wire = Wire(respond)
@@ -178,6 +180,7 @@ class Run:
             lambda: transport or self.wire,
             self.source,
             hold=hold,
+            sample=sample,
         )
         self.finished: list[float] = []
         self.lane = Lane(
@@ -202,11 +205,11 @@ class Run:
 
     @property
     def books(self) -> Delivery:
-        return self.ledger.snapshot(self.source, self.lane.adopted)
+        return self.ledger.snapshot(self.lane.own, self.lane.adopted)
 
     def flush(self) -> FlushTicket:
         """A ticket for everything appended so far."""
-        mark = self.source.pending() + self.ledger.settled(self.source)
+        mark = self.lane.own.pending() + self.ledger.settled(self.source)
         ticket = FlushTicket({"there": mark})
         self.lane.flush(ticket)
         return ticket

@@ -40,12 +40,16 @@ def _able(python: str) -> str:
 
 
 def python_of(version: str) -> str:
-    """The interpreter of this version ("3.12"); skips the test where there is none to use."""
+    """The interpreter of this version ("3.12"); skips the test where there is none to use.
+
+    ``make pythons`` makes environments with what our programs need.
+    """
     if version == f"{sys.version_info.major}.{sys.version_info.minor}":
         return sys.executable
-    found = shutil.which(f"python{version}")
+    made = REPO / ".venv" / "pythons" / version / "bin" / "python"
+    found = str(made) if made.exists() else shutil.which(f"python{version}")
     if found is None:
-        pytest.skip(f"no python{version} on the PATH")
+        pytest.skip(f"no python{version} here; make pythons")
     if why := _able(found):
         pytest.skip(f"{found}: {why}")
     return found

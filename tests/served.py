@@ -33,7 +33,7 @@ class Served:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers by lower-case name, body. ``sec_fetch_site=`` becomes Sec-Fetch-Site."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.putrequest(
                 method, path, skip_host="Host" in named, skip_accept_encoding=True
@@ -56,10 +56,14 @@ class Served:
 
 
 @contextmanager
-def serving(db: Path, *options: str) -> Iterator[Served]:
-    """``sessiontrace serve --db DB`` until the block ends; it must then stop by itself."""
+def serving(db: Path, *options: str, store: str | None = None) -> Iterator[Served]:
+    """``sessiontrace serve --db DB`` until the block ends; it must then stop by itself.
+
+    ``store``: a URL to serve instead; ``db`` still says where the process is at home.
+    """
+    place = ["--db", str(db)] if store is None else ["--store", store]
     process = subprocess.Popen(
-        [sys.executable, "-m", "sessiontrace", "serve", "--db", str(db), "--port", "0", *options],
+        [sys.executable, "-m", "sessiontrace", "serve", *place, "--port", "0", *options],
         env=environment(db.parent),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -73,5 +77,5 @@ def serving(db: Path, *options: str) -> Iterator[Served]:
         yield Served(process, int(found[1]))
     finally:
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")

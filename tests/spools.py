@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,11 @@ def die(spool: Spool) -> Path:
     return spool.directory
 
 
-def adopter(root: Path, *ours: Owed, counters: Counters | None = None) -> Adopter:
-    return Adopter(root, lambda: None, ours or (A,), counters or Counters())
+def adopter(
+    root: Path, *ours: Owed, counters: Counters | None = None, from_oldest: Sequence[str] = ()
+) -> Adopter:
+    counters = counters or Counters()
+    return Adopter(root, lambda: None, ours or (A,), counters, from_oldest=from_oldest)
 
 
 @contextmanager

@@ -27,11 +27,11 @@ import orjson
 import psutil  # type: ignore[import-untyped]
 from soak_backend import Oracle
 
-from sessiontrace.spool.status import inspect
-
 _HERE = Path(__file__).resolve().parent
 _TROUBLE_S, _CALM_S = 10.0, 3.0
 _END_S = 90.0
+
+Program = subprocess.Popen[bytes]
 
 
 @attrs.define
@@ -42,13 +42,11 @@ class Programs:
     url: str
     dice: random.Random
     done: Counter[str] = attrs.field(factory=Counter)
-    running: list[subprocess.Popen[bytes]] = attrs.field(factory=list)
+    running: list[Program] = attrs.field(factory=list)
     names: dict[int, str] = attrs.field(factory=dict)
     lives: int = 0
 
-    def start(
-        self, life: str = "", spool: str = "spool", **options: str
-    ) -> subprocess.Popen[bytes]:
+    def start(self, life: str = "", spool: str = "spool", **options: str) -> Program:
         """A producer; its life's name is in everything it records."""
         self.lives += 1
         words = [word for name, value in options.items() for word in (f"--{name}", value) if word]
@@ -115,19 +113,27 @@ class Samples:
         self.fds.append(self.process.num_fds())
         self.threads.append(self.process.num_threads())
 
-    def faults(self) -> list[str]:
-        """Where the second half lies above the first."""
+    def faults(self, within: float) -> list[str]:
+        """What has grown by the end, when all is calm; what may shrink again gets some time to.
+
+        Descriptors rise with every spool of a dead program that waits for a calmer network.
+        """
+        deadline = time.monotonic() + within
+        while (found := self._grown()) and time.monotonic() < deadline:
+            time.sleep(0.5)
+            self.take()
+        return found
+
+    def _grown(self) -> list[str]:
+        """Memory against the first half's most, the others against their usual least."""
         found = []
-        for name, values, share, slack in (
-            ("memory", self.rss, 1.2, 8 << 20),
-            ("descriptors", self.fds, 1.0, 8),
-            ("threads", self.threads, 1.0, 3),
-        ):
-            settled = values[len(values) // 5 :]
-            half = len(settled) // 2
-            first, second = max(settled[:half], default=0), max(settled[half:], default=0)
-            if second > first * share + slack:
-                found.append(f"{name} grew from {first} to {second}")
+        half = len(self.rss) // 2
+        if self.rss[-1] > max(self.rss[:half]) * 1.2 + (16 << 20):
+            found.append(f"memory grew from {max(self.rss[:half])} to {self.rss[-1]}")
+        for name, values, slack in (("descriptors", self.fds, 10), ("threads", self.threads, 3)):
+            least = min(values[len(values) // 10 : half])
+            if values[-1] > least + slack:
+                found.append(f"{name} grew from {least} to {values[-1]}")
         return found
 
 
@@ -144,15 +150,18 @@ def promised(folder: Path) -> tuple[set[str], set[str]]:
     return begun, owed
 
 
-def left(folder: Path) -> int:
-    """Records that ended programs left undelivered."""
-    return sum(debt.pending for one in inspect(folder / "spool") for debt in one.debts)
+def missing(happened: Counter[str]) -> list[str]:
+    """What must have happened for a run to prove anything, and did not."""
+    wanted = ("duplicate", "413", "abandoned session", "kill", "fork", "stop")
+    return [name for name in wanted if not happened[name]]
 
 
 def trouble(oracle: Oracle, programs: Programs, samples: Samples, seconds: float) -> None:
-    """The faults, with a line of progress every five seconds."""
+    """The faults, with a line of progress every five seconds; longer, if too little happens."""
     begun = told = time.monotonic()
-    while (now := time.monotonic()) - begun < seconds:
+    while (now := time.monotonic()) - begun < seconds or (
+        now - begun < 2 * seconds and missing(oracle.seen + programs.done)
+    ):
         oracle.trouble = (now - begun) % (_TROUBLE_S + _CALM_S) < _TROUBLE_S
         programs.act()
         samples.take()
@@ -167,11 +176,16 @@ def trouble(oracle: Oracle, programs: Programs, samples: Samples, seconds: float
         time.sleep(programs.dice.uniform(0.1, 0.6))
 
 
-def end(oracle: Oracle, programs: Programs, folder: Path) -> list[str]:
-    """The phase without faults; what is wrong after it."""
+def end(
+    oracle: Oracle, programs: Programs, samples: Samples, folder: Path, lasting: list[Program]
+) -> list[str]:
+    """The phase without faults; what is wrong after it. ``lasting`` lived through the others."""
     oracle.trouble = False
     programs.stop_all()
     last = programs.start("last", rate="50")
+    found = samples.faults(_END_S)
+    programs.running = lasting
+    programs.stop_all()
     deadline = time.monotonic() + _END_S
     while time.monotonic() < deadline:
         begun, owed = promised(folder)
@@ -182,7 +196,6 @@ def end(oracle: Oracle, programs: Programs, folder: Path) -> list[str]:
     last.send_signal(signal.SIGTERM)
     last.wait(30)
     begun, owed = promised(folder)
-    found = []
     if lost := owed - oracle.delivered.keys():
         found.append(f"{len(lost)} events lost, such as {sorted(lost)[:5]}")
     if invented := oracle.delivered.keys() - begun:
@@ -203,7 +216,7 @@ def books(folder: Path, oracle: Oracle, happened: Counter[str]) -> list[str]:
         told = orjson.loads(path.read_bytes())
         happened["adoption"] += told["adopted"]
         happened["eviction"] += told["evicted"]
-        counted = told["acked"] + told["evicted"] + told["rejected"] + told["pending"]
+        counted = sum(told[name] for name in ("acked", "evicted", "rejected", "sampled", "pending"))
         if told["accepted"] != counted:
             found.append(f"the books of {path.stem} do not balance: {told}")
         if told["rejected"]:
@@ -231,20 +244,16 @@ def main() -> int:
         samples = Samples(psutil.Process(steady.pid))
         try:
             trouble(oracle, programs, samples, options.seconds)
-            programs.running += [steady, small]
-            found = end(oracle, programs, folder)
+            found = end(oracle, programs, samples, folder, [steady, small])
             happened = Counter(oracle.seen)
             found += books(folder, oracle, happened)
-            found += samples.faults()
         finally:
             for one in [*programs.running, steady, small]:
                 if one.poll() is None:
                     one.kill()
         happened.update(programs.done)
-    for name in ("duplicate", "adoption", "eviction", "413", "abandoned session", "kill", "fork",
-                 "stop"):  # fmt: skip
-        if not happened[name]:
-            found.append(f"no {name} happened: the run proves too little")
+    absent = [*missing(happened), *(n for n in ("adoption", "eviction") if not happened[n])]
+    found += [f"no {name} happened: the run proves too little" for name in absent]
     print(f"{len(oracle.delivered):,} events; " + ", ".join(
         f"{count:,} {name}" for name, count in sorted(happened.items())))  # fmt: skip
     for fault in found:

@@ -102,6 +102,7 @@ def main() -> None:
         "acked": books.acked,
         "evicted": books.evicted,
         "rejected": books.rejected,
+        "sampled": books.sampled,
         "pending": books.pending,
         "adopted": books.adopted_acked,
     }

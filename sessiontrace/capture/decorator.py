@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from sessiontrace.capture.arguments import Binder, binder, label_of
 from sessiontrace.capture.flow import Flow, Reduce
 from sessiontrace.capture.generators import follow, watched_async_generator, watched_generator
+from sessiontrace.capture.heads import build, head_of
 from sessiontrace.capture.recorder import Recorder, Switch
 from sessiontrace.capture.span import _OPEN, Span
 from sessiontrace.log import tell
@@ -70,14 +71,16 @@ def _decorate_class(switch: Switch, cls: type, plan: Plan) -> type:
 
 
 def _decorate_function(switch: Switch, fn: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
-    begin = _beginning(fn, plan)
+    begin = _beginning(switch, fn, plan)
     outputs = plan.capture is True or plan.capture == "outputs"
     kind = _kind_of(fn)
     if kind in _GENERATORS:
-        return _carry(fn, _GENERATORS[kind](_start(switch, fn, begin, outputs, plan.reduce)))
+        return _carry(fn, _GENERATORS[kind](fn, _start(switch, fn, begin, outputs, plan.reduce)))
+    finish = _finishing(outputs, plan.reduce)
     if kind == "async":
-        return _carry(fn, _traced_async(switch, fn, begin, outputs, plan.reduce))
-    return _carry(fn, _traced(switch, fn, begin, outputs, plan.reduce))
+        made: Callable[..., Any] = build(_ASYNC, head_of(fn))(switch, fn, begin, finish)
+        return _carry(fn, made)
+    return _carry(fn, _traced(switch, fn, begin, finish))
 
 
 _GENERATORS: dict[str, Callable[..., Callable[..., Any]]] = {
@@ -115,17 +118,24 @@ def _carry(fn: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[...,
     return wrapper
 
 
-Begin = Callable[[Recorder, "tuple[Any, ...]", "dict[str, Any]"], "Span | None"]
+Begin = Callable[["tuple[Any, ...]", "dict[str, Any]"], "Span | None"]
+"""The span of a call with these arguments, not entered; None: nothing is recorded."""
+
+Finish = Callable[[Span, Any], Any]
+"""The end of a call that gave this result; what to return in its place."""
 
 
-def _beginning(fn: Callable[..., Any], plan: Plan) -> Begin:
+def _beginning(switch: Switch, fn: Callable[..., Any], plan: Plan) -> Begin:
     label = plan.name or label_of(fn)
     type_ = plan.type
     bind: Binder | None = None
     if plan.capture is True or plan.capture == "inputs":
         bind = binder(fn, plan.ignore)
 
-    def begin(recorder: Recorder, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
+        recorder = switch.recorder or switch.begin()
+        if recorder is None:
+            return None
         try:
             inputs = bind(args, kwargs) if bind is not None and recorder.capture else None
             return Span(recorder, label, type_, inputs)
@@ -136,13 +146,23 @@ def _beginning(fn: Callable[..., Any], plan: Plan) -> Begin:
     return begin
 
 
+def _finishing(outputs: bool, reduce: Reduce | None) -> Finish:
+    def finish(span: Span, result: Any) -> Any:
+        if (later := follow(span, result, outputs, reduce)) is not None:
+            return later
+        if outputs:
+            span.set(outputs=result)
+        span.end()
+        return result
+
+    return finish
+
+
 def _traced(
-    switch: Switch, fn: Callable[..., Any], begin: Begin, outputs: bool, reduce: Reduce | None
+    switch: Switch, fn: Callable[..., Any], begin: Begin, finish: Finish
 ) -> Callable[..., Any]:
     def traced(*args: Any, **kwargs: Any) -> Any:
-        if switch.off or (recorder := switch.recorder or switch.begin()) is None:
-            return fn(*args, **kwargs)
-        if (span := begin(recorder, args, kwargs)) is None:
+        if switch.off or (span := begin(args, kwargs)) is None:
             return fn(*args, **kwargs)
         span.__enter__()
         try:
@@ -150,38 +170,26 @@ def _traced(
         except BaseException as error:
             span.__exit__(None, error, error.__traceback__)
             raise
-        if (later := follow(span, result, outputs, reduce)) is not None:
-            return later
-        if outputs:
-            span.set(outputs=result)
-        span.end()
-        return result
+        return finish(span, result)
 
     return traced
 
 
-def _traced_async(
-    switch: Switch, fn: Callable[..., Any], begin: Begin, outputs: bool, reduce: Reduce | None
-) -> Callable[..., Any]:
-    async def traced(*args: Any, **kwargs: Any) -> Any:
-        if switch.off or (recorder := switch.recorder or switch.begin()) is None:
-            return await fn(*args, **kwargs)
-        if (span := begin(recorder, args, kwargs)) is None:
-            return await fn(*args, **kwargs)
-        span.__enter__()
+_ASYNC = """
+def make(_st_switch, _st_fn, _st_begin, _st_finish):
+    async def traced(PARAMETERS):
+        GIVEN
+        if _st_switch.off or (_st_span := _st_begin(_st_args, _st_kwargs)) is None:
+            return await _st_fn(*_st_args, **_st_kwargs)
+        _st_span.__enter__()
         try:
-            result = await fn(*args, **kwargs)
-        except BaseException as error:
-            span.__exit__(None, error, error.__traceback__)
+            _st_result = await _st_fn(*_st_args, **_st_kwargs)
+        except BaseException as _st_error:
+            _st_span.__exit__(None, _st_error, _st_error.__traceback__)
             raise
-        if (later := follow(span, result, outputs, reduce)) is not None:
-            return later
-        if outputs:
-            span.set(outputs=result)
-        span.end()
-        return result
-
+        return _st_finish(_st_span, _st_result)
     return traced
+"""
 
 
 def _start(
@@ -191,11 +199,9 @@ def _start(
 
     def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Flow | None, Any]:
         inner = fn(*args, **kwargs)
-        if switch.off or (recorder := switch.recorder or switch.begin()) is None:
+        if switch.off or (span := begin(args, kwargs)) is None:
             return None, inner
-        if (span := begin(recorder, args, kwargs)) is None:
-            return None, inner
-        span._open(recorder.current.get())
+        span._open(span._recorder.current.get())
         return Flow(span, capture=outputs, reduce=reduce), inner
 
     return start
@@ -210,7 +216,7 @@ def traced_block(switch: Switch | Recorder, fresh: Callable[[], Session], fn: F)
         inner = fn(*args, **kwargs)
         if (recorder := session._find_recorder()) is None:
             return None, inner
-        session._recorder = recorder
+        session._take(recorder)
         session._open(recorder.current.get())
         return Flow(session, capture=False), inner
 
@@ -231,5 +237,5 @@ def traced_block(switch: Switch | Recorder, fresh: Callable[[], Session], fn: F)
         return result
 
     if kind in _GENERATORS:
-        return cast("F", _carry(fn, _GENERATORS[kind](start)))
+        return cast("F", _carry(fn, _GENERATORS[kind](fn, start)))
     return cast("F", _carry(fn, inside_async if kind == "async" else inside))

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.capture.harmless import UNMASKED, Harmless
 from sessiontrace.capture.keys import KNOWN, vetted
 from sessiontrace.capture.media import MEDIA_MIN, is_media
 from sessiontrace.capture.text import cut, kind_name, more
@@ -22,7 +23,6 @@ from sessiontrace.capture.walk import ITEMS, Walk
 
 __all__ = [
     "CAP",
-    "Doubtful",
     "encode",
     "encode_object",
     "examine",
@@ -34,18 +34,13 @@ CAP = 256 * 1024
 """Most bytes one part (inputs, outputs, one metadata value ...) takes, encoded."""
 
 
-class Doubtful(bytes):
-    """Encoded bytes with a key in them that nobody has found harmless: redaction must look.
-
-    ``bytes`` of it before anything else: orjson takes no subclass in a ``Fragment``.
-    """
-
-    __slots__ = ()
-
-
 _ROOM = 64 * 1024  # what the fast road admits: characters, and 8 for every node
 _LOOK_DEPTH = 20
+_WALKED_ROOM = 1 << 30  # what the walk let pass is bounded already
+_WALKED_DEPTH = 64
 _MARK = 48  # bytes of the mark that a cut leaves
+
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 _dumps = orjson.dumps
 _known = KNOWN.issuperset
@@ -56,54 +51,60 @@ _ZONES = frozenset({type(None), datetime.timezone})
 
 def encode(value: object, cap: int = CAP) -> bytes:
     """``value`` as JSON of at most ``cap`` bytes; what had to be cut carries a visible mark."""
-    return bytes(examine(value, cap))
+    return examine(value, UNMASKED, cap)[0]
 
 
 def encode_object(value: object, key: str) -> bytes:
     """As ``encode``, and what is no JSON object becomes ``{key: value}``."""
-    return bytes(examine_object(value, key))
+    return examine_object(value, key, UNMASKED)[0]
 
 
-def examine(value: object, cap: int = CAP) -> bytes:
-    """As ``encode``, but ``Doubtful`` when redaction must look at its keys."""
+def examine(value: object, harmless: Harmless, cap: int = CAP) -> tuple[bytes, bool]:
+    """As ``encode``, and whether redaction must look: a text or a key in there is doubtful."""
     try:
-        if _look(value, _ROOM, _LOOK_DEPTH) >= 0:
+        fresh: list[str] = []
+        if _look(value, _ROOM, _LOOK_DEPTH, harmless.known, fresh) >= 0:
             encoded = _dumps(value)
             if len(encoded) <= cap:
-                return encoded
+                return encoded, bool(fresh) and harmless.doubts(fresh)
     except Exception:  # orjson refuses it, or it changed under us: the walk decides
         pass
     try:
-        walk = Walk()
-        encoded = shrink(walk.plain(value), cap)
-        return Doubtful(encoded) if walk.doubtful else encoded
+        plain = Walk().plain(value)
+        encoded = shrink(plain, cap)
+        fresh = []
+        room = _look(plain, _WALKED_ROOM, _WALKED_DEPTH, harmless.known, fresh)
+        return encoded, room < 0 or harmless.doubts(fresh)
     except Exception as error:  # RecursionError near the user's own limit, MemoryError
-        return _unencodable(value, kind_name(type(error)))
+        return _unencodable(value, kind_name(type(error))), True
 
 
-def examine_object(value: object, key: str) -> bytes:
-    """As ``encode_object``, but ``Doubtful`` when redaction must look at its keys."""
+def examine_object(value: object, key: str, harmless: Harmless) -> tuple[bytes, bool]:
+    """As ``encode_object``, and whether redaction must look, as ``examine`` tells."""
     if type(value) is dict:
         try:
             # As in `examine`, for the usual case: this runs twice in every span.
-            if _look(value, _ROOM, _LOOK_DEPTH) >= 0:
+            fresh: list[str] = []
+            if _look(value, _ROOM, _LOOK_DEPTH, harmless.known, fresh) >= 0:
                 encoded = _dumps(value)
                 if len(encoded) <= CAP:
-                    return encoded
+                    return encoded, bool(fresh) and harmless.doubts(fresh)
         except Exception:
             pass
-    encoded = examine(value)
-    if encoded[0] == 123:  # b"{"
-        return encoded
-    named = b'{"%b":%b}' % (key.encode(), encoded)
-    return Doubtful(named) if type(encoded) is Doubtful else named
+    encoded, doubtful = examine(value, harmless)
+    if encoded[0] != 123:  # b"{"
+        encoded = b'{"%b":%b}' % (key.encode(), encoded)
+    return encoded, doubtful
 
 
-def _look(value: Any, room: int, depth: int) -> int:  # noqa: C901  the hottest loop, one frame
+def _look(  # noqa: C901  the hottest loop, one frame
+    value: Any, room: int, depth: int, known: set[int], fresh: list[str]
+) -> int:
     """Room left after a plain value, negative when it is large, deep or not plain.
 
     Every node costs at least 8, so a graph that shares its nodes a million times ends soon too.
-    Dicts in a container are looked through on the spot: chats are lists of them.
+    Dicts in a container are looked through on the spot: chats are lists of them. Texts that are
+    not ``known`` are put to the ``fresh`` ones.
     """
     kind = type(value)
     if kind is dict:
@@ -113,42 +114,48 @@ def _look(value: Any, room: int, depth: int) -> int:  # noqa: C901  the hottest 
     elif kind is list or kind is tuple:
         inner = value
     else:
-        return _look_single(value, kind, room)
+        return _look_single(value, kind, room, known, fresh)
     room -= 8 * len(value)
     if room < 0 or depth <= 0:
         return -1
     for item in inner:
         kind = type(item)
         if kind is str:
-            size = len(item)
-            if size >= MEDIA_MIN and (size > room or is_media(item)):
+            room -= len(item)
+            if room < 0:  # before the hash, which reads a new text whole
                 return -1
-            room -= size
-        elif kind is dict:
-            room -= 8 * len(item)
-            if room < 0 or not (_known(item) or vetted(item)):
+            if hash(item) not in known:
+                if len(item) >= MEDIA_MIN and is_media(item):
+                    return -1
+                fresh.append(item)
+        elif kind is dict and len(item) == 2 and item.get("role") in _ROLES:
+            # A message of a chat: most of what is traced consists of them.
+            text = item.get("content")
+            if type(text) is not str:
+                room = _look(text, room, depth - 2, known, fresh) if "content" in item else -1
+            else:
+                room -= len(text)
+                if room >= 0 and hash(text) not in known:
+                    if len(text) >= MEDIA_MIN and is_media(text):
+                        return -1
+                    fresh.append(text)
+            if room < 0:
                 return -1
-            for leaf in item.values():
-                kind = type(leaf)
-                if kind is str:
-                    size = len(leaf)
-                    if size >= MEDIA_MIN and (size > room or is_media(leaf)):
-                        return -1
-                    room -= size
-                elif kind not in _PLAIN:
-                    room = _look(leaf, room, depth - 2)
-                    if room < 0:
-                        return -1
         elif kind not in _PLAIN:
-            room = _look(item, room, depth - 1)
+            room = _look(item, room, depth - 1, known, fresh)
             if room < 0:
                 return -1
     return room
 
 
-def _look_single(value: Any, kind: type, room: int) -> int:
+def _look_single(value: Any, kind: type, room: int, known: set[int], fresh: list[str]) -> int:
     if kind is str:
-        return room - len(value) if len(value) < MEDIA_MIN or not is_media(value) else -1
+        room -= len(value)
+        if room >= 0 and hash(value) not in known:
+            if len(value) >= MEDIA_MIN and is_media(value):
+                return -1
+            fresh.append(value)
+        return room
     if kind is datetime.datetime:  # a time zone of the user's is code that orjson would run
         return room if type(value.tzinfo) in _ZONES else -1
     return room if kind in _PLAIN else -1

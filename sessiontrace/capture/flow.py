@@ -109,7 +109,7 @@ class Flow:
         found: dict[str, Any] = {"metadata": {"stream_end": how}} if how else {}
         if self.count:
             found["metrics"] = self.metrics()
-            if self.span._captures() and (outputs := self.outputs()) is not None:
+            if self.span._recorder.capture and (outputs := self.outputs()) is not None:
                 found["outputs"] = orjson.Fragment(outputs)
         return found
 

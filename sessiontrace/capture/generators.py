@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 from sessiontrace.capture.flow import Flow, Reduce
+from sessiontrace.capture.heads import ANY, build, head_of
 from sessiontrace.capture.span import _OPEN, Span
 
 __all__ = ["Start", "follow", "watched_async_generator", "watched_generator"]
@@ -23,88 +24,149 @@ Start = Callable[[tuple[Any, ...], dict[str, Any]], "tuple[Flow | None, Any]"]
 _SETTLED = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple})
 """Types of results that are there and will not stream."""
 
+_GENERATOR = """
+def make(_st_start, _st_drive):
+    def traced(PARAMETERS):
+        GIVEN
+        return (yield from _st_drive(_st_start, _st_args, _st_kwargs))
+    return traced
+"""
 
-def watched_generator(start: Start) -> Callable[..., Generator[Any, Any, Any]]:
-    """A generator function whose generators drive the one that ``start`` gives."""
+# There is no `yield from` here, so the loop itself is in the function with the user's parameters.
+_ASYNC_GENERATOR = """
+def make(_st_start, _st_steps):
+    async def traced(PARAMETERS):
+        GIVEN
+        _st = _st_steps(_st_start, _st_args, _st_kwargs)
+        _st_take, _st_took = _st.take, _st.took
+        while True:
+            try:
+                _st_item = await _st_take()
+            except BaseException as _st_error:
+                if _st.failed(_st_error):
+                    return
+                raise
+            _st_took(_st_item)
+            try:
+                _st_sent = yield _st_item
+            except GeneratorExit:
+                await _st.close()
+                raise
+            except BaseException as _st_error:
+                _st.throw(_st_error)
+            else:
+                if _st_sent is not None:
+                    _st.send(_st_sent)
+    return traced
+"""
 
-    def watched(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        flow, inner = start(args, kwargs)
-        if flow is None:
-            return (yield from inner)
-        current = flow.span._recorder.current
-        get, put = current.get, current.set
-        step, given = inner.send, None
-        try:
-            while True:
-                outer = get()
-                put(flow.inner)
-                try:
-                    item = step(given)
-                finally:
-                    flow.inner = get()
-                    put(outer)
-                flow.chunk(item)
-                try:
-                    given = yield item
-                    step = inner.send
-                except GeneratorExit:
-                    _inside(flow, inner.close)
-                    raise
-                except BaseException as error:
-                    step, given = inner.throw, error
-        except StopIteration as stop:
+
+def watched_generator(fn: Callable[..., Any], start: Start) -> Callable[..., Any]:
+    """A generator function with ``fn``'s parameters, driving the generator ``start`` gives."""
+    made: Callable[..., Any] = build(_GENERATOR, head_of(fn))(start, _drive)
+    return made
+
+
+def watched_async_generator(fn: Callable[..., Any], start: Start) -> Callable[..., Any]:
+    """``watched_generator`` for an async generator function."""
+    made: Callable[..., Any] = build(_ASYNC_GENERATOR, head_of(fn))(start, _Steps)
+    return made
+
+
+def _drive(start: Start, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Any, Any, Any]:
+    """One call of a traced generator function."""
+    flow, inner = start(args, kwargs)
+    if flow is None:
+        return (yield from inner)
+    current = flow.span._recorder.current
+    get, put = current.get, current.set
+    step, given = inner.send, None
+    try:
+        while True:
+            outer = get()
+            put(flow.inner)
+            try:
+                item = step(given)
+            finally:
+                flow.inner = get()
+                put(outer)
+            flow.chunk(item)
+            try:
+                given = yield item
+                step = inner.send
+            except GeneratorExit:
+                _inside(flow, inner.close)
+                raise
+            except BaseException as error:
+                step, given = inner.throw, error
+    except StopIteration as stop:
+        flow.end()
+        return stop.value
+    except BaseException as error:
+        flow.end("closed" if isinstance(error, GeneratorExit) else "", error)
+        raise
+
+
+class _Steps:
+    """One call of a traced async generator function, step by step: ``take``, then ``took``."""
+
+    __slots__ = ("_call", "_flow", "_get", "_given", "_inner", "_next", "_outer", "_put")
+
+    def __init__(self, start: Start, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        flow, self._inner = start(args, kwargs)
+        self._flow: Any = _Nobody() if flow is None else flow
+        current = self._flow.span._recorder.current
+        self._get, self._put = current.get, current.set
+        self._outer: Any = None
+        self._next = self._call = self._inner.__anext__
+        self._given: tuple[Any, ...] = ()
+
+    def take(self) -> Any:
+        """Step inside; what to await for the next item."""
+        self._outer = self._get()
+        self._put(self._flow.inner)
+        return self._call(*self._given)
+
+    def took(self, item: Any) -> None:
+        """Step outside again: the item goes to the consumer."""
+        flow = self._flow
+        flow.inner = self._get()
+        self._put(self._outer)
+        self._call, self._given = self._next, ()
+        flow.chunk(item)
+
+    def failed(self, error: BaseException) -> bool:
+        """Step outside for good; whether that is the end of the items."""
+        flow = self._flow
+        flow.inner = self._get()
+        self._put(self._outer)
+        if isinstance(error, StopAsyncIteration):
             flow.end()
-            return stop.value
-        except BaseException as error:
-            flow.end("closed" if isinstance(error, GeneratorExit) else "", error)
-            raise
+            return True
+        flow.end("closed" if isinstance(error, GeneratorExit) else "", error)
+        return False
 
-    return watched
+    def send(self, value: Any) -> None:
+        """The next step gives this value to the user's code."""
+        self._call, self._given = self._inner.asend, (value,)
 
+    def throw(self, error: BaseException) -> None:
+        """The next step raises this error in the user's code."""
+        self._call, self._given = _thrower(self._inner), (error,)
 
-def watched_async_generator(start: Start) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """An async generator function whose generators drive the one that ``start`` gives."""
-
-    async def watched(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        flow, inner = start(args, kwargs)
-        if flow is None:  # there is no `yield from` here: the same steps, telling nobody
-            flow = _Nobody()  # type: ignore[assignment]
-        assert flow is not None
-        current = flow.span._recorder.current
-        get, put = current.get, current.set
-        step: Callable[..., Any] = inner.__anext__
-        given: tuple[Any, ...] = ()
+    async def close(self) -> None:
+        """Close the user's generator, from inside."""
+        flow = self._flow
+        outer = self._get()
+        self._put(flow.inner)
         try:
-            while True:
-                outer = get()
-                put(flow.inner)
-                try:
-                    item = await step(*given)
-                finally:
-                    flow.inner = get()
-                    put(outer)
-                flow.chunk(item)
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    outer = get()
-                    put(flow.inner)
-                    try:
-                        await _closing(inner)
-                    finally:
-                        put(outer)
-                    raise
-                except BaseException as error:
-                    step, given = _thrower(inner), (error,)
-                else:
-                    step, given = (inner.__anext__, ()) if sent is None else (inner.asend, (sent,))
-        except StopAsyncIteration:
-            flow.end()
+            await _closing(self._inner)
         except BaseException as error:
-            flow.end("closed" if isinstance(error, GeneratorExit) else "", error)
+            flow.end("", error)
             raise
-
-    return watched
+        finally:
+            self._put(outer)
+        flow.end("closed")
 
 
 class _Nobody:
@@ -172,24 +234,31 @@ def _later(span: Span, result: Any, kind: type, capture: bool, reduce: Reduce | 
         _step_out(span)
         return _awaited(span, result, capture)
     if kind is types.GeneratorType:
-        return _kept_open(span, watched_generator, result, capture, reduce)
+        return _kept_open(span, _drive, result, capture, reduce)
     if kind is types.AsyncGeneratorType:
-        return _kept_open(span, watched_async_generator, result, capture, reduce)
+        return _kept_open(span, _drive_async, result, capture, reduce)
     if any(base.__name__ == "StreamingResponse" for base in kind.__mro__):
         body = getattr(result, "body_iterator", None)
         if hasattr(type(body), "__anext__"):
-            stream = _kept_open(span, watched_async_generator, body, capture, reduce)
+            stream = _kept_open(span, _drive_async, body, capture, reduce)
             result.body_iterator = stream
             return result
     return None
 
 
+_standing_in = build(_ASYNC_GENERATOR, ANY)
+
+
+def _drive_async(start: Start, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _standing_in(start, _Steps)(*args, **kwargs)
+
+
 def _kept_open(
-    span: Span, make: Callable[[Start], Any], inner: Any, capture: bool, reduce: Reduce | None
+    span: Span, drive: Callable[..., Any], inner: Any, capture: bool, reduce: Reduce | None
 ) -> Any:
     flow = Flow(span, capture=capture, reduce=reduce)
     _step_out(span)
-    stream = make(lambda args, kwargs: (flow, inner))()
+    stream = drive(lambda args, kwargs: (flow, inner), (), {})
     # One that is never begun runs no code of ours when it is dropped.
     weakref.finalize(stream, flow.end, "dropped")
     for name in ("__name__", "__qualname__"):
@@ -220,4 +289,4 @@ async def _awaited(span: Span, inner: Any, capture: bool) -> Any:
         span.end()
         return result
     finally:
-        current.set(outer)
+        span._recorder.current.set(outer)  # looked up again: see `collecting`

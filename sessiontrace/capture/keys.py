@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from sessiontrace.capture.shapes import LEAST, masked, suspicious
+
 __all__ = ["KNOWN", "names_secret", "squeezed", "vetted", "watch_for"]
 
 KNOWN: set[object] = set()
@@ -63,6 +65,8 @@ def vetted(keys: Iterable[object]) -> bool:
         if type(key) is not str or len(key) > _KEY_MAX:
             return False  # to be looked at whenever it comes
         if names_secret(key) or (_watched and squeezed(key) in _watched):
+            return False
+        if len(key) >= LEAST and suspicious(key) and masked(key) != key:
             return False
         if len(KNOWN) >= _KNOWN_MAX:
             KNOWN.clear()

@@ -11,11 +11,11 @@ import orjson
 
 from sessiontrace.capture.encode import encode
 from sessiontrace.capture.parts import compose
-from sessiontrace.capture.sample import keeps
 from sessiontrace.capture.span import _OPEN, name_of
 from sessiontrace.capture.text import text_of
 from sessiontrace.ids import is_uuid, session_uuid
 from sessiontrace.log import tell
+from sessiontrace.sampling import keeps
 
 if TYPE_CHECKING:
     from sessiontrace.capture.recorder import Heads, Recorder

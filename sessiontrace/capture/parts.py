@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import orjson
 
 from sessiontrace.capture.encode import encode, shrink
+from sessiontrace.capture.harmless import Harmless
 
 __all__ = ["EVENT_MAX", "Redact", "compose"]
 
@@ -27,8 +28,9 @@ _Fragment = orjson.Fragment
 class Redact(Protocol):
     """What masks secrets in an encoded object of parts."""
 
-    def suspicious(self, told: bytes) -> bool:
-        """Whether texts in there need a closer look."""
+    @property
+    def harmless(self) -> Harmless:
+        """The texts that it leaves as they are."""
         ...
 
     def __call__(self, parts: bytes) -> bytes:
@@ -37,16 +39,17 @@ class Redact(Protocol):
 
 
 def compose(body: dict[str, Any], redact: Redact | None, doubtful: bool) -> bytes:
-    """A record's bytes: ids and times first, then from ``event_name`` on all that users gave."""
+    """A record's bytes: ids and times first, then from ``event_name`` on all that users gave.
+
+    ``doubtful``: a text or a key in there may have to be masked.
+    """
     try:
         encoded = _dumps(body)
     except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
         encoded = _dumps(_legal(body))
-    if redact is not None:
+    if doubtful and redact is not None:
         at = _UPDATE_AT if "event_name" not in body else encoded.index(_FIRST, _UPDATE_AT)
-        told = encoded[at + 1 :]
-        if doubtful or redact.suspicious(told):
-            encoded = encoded[: at + 1] + redact(b"{" + told)[1:]
+        encoded = encoded[: at + 1] + redact(b"{" + encoded[at + 1 :])[1:]
     return encoded if len(encoded) <= EVENT_MAX else _within(encoded)
 
 

@@ -1,7 +1,8 @@
 """Between processes: the current span in W3C headers, and back out of anybody's headers.
 
 Runs in the user's thread. ``traceparent`` carries the session (trace id) and the low half of the
-event id, ``tracestate`` our whole event id (``st=``), ``baggage`` the session's and user's ids.
+event id, ``tracestate`` our whole event id (``st=``), ``baggage`` the session's and user's ids and
+the names of the destinations that the session is for (``session.to``), if it is not for all.
 Invariant: whatever the headers hold, nothing raises, and nothing longer than its bound is read.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sessiontrace.capture.session import Session
@@ -31,7 +32,8 @@ _TRACEPARENT = re.compile(
 )
 _HEADER_MAX = 8_192
 _MEMBERS_MAX = 64
-_ID_MAX = 256
+_NAMES_MAX = 16
+_TOLD = {"session.id": 256, "user.id": 256, "session.to": 1024}  # our baggage, and its bounds
 _LOW = (1 << 62) - 1
 
 
@@ -43,8 +45,16 @@ class Remote(Session):
 
     __slots__ = ()
 
-    def __init__(self, recorder: Recorder, session_id: str, event_id: str, *, chosen: bool) -> None:
-        super().__init__(recorder, "remote")
+    def __init__(
+        self,
+        recorder: Recorder,
+        session_id: str,
+        event_id: str,
+        *,
+        chosen: bool,
+        to: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(recorder, "remote", to=to)
         self._recorder = recorder
         self._session_id = session_id
         self.event_id = event_id
@@ -52,6 +62,7 @@ class Remote(Session):
         self._session = self
         self._heads = recorder.heads
         self._skipped = None if chosen else "sampled"
+        self._route(recorder)
         self.source = recorder.source
 
     def __enter__(self) -> Self:
@@ -66,13 +77,15 @@ class Remote(Session):
         """Does nothing: the event belongs to the other process."""
         return self
 
-    def end(self, **parts: Any) -> None:
+    def _end(self, leaving: bool) -> None:
         """Leave it: what was current before is current again."""
         if self._state == _OPEN:
             self._state = _ENDED
-            self._leave()
+            current = self._recorder.current
+            if current.get() is self:
+                current.set(self._parent)
 
-    def _offer(self, head: bytes, envelope: dict[str, Any]) -> None:
+    def _offer(self, recorder: Recorder, head: bytes, envelope: dict[str, Any]) -> None:
         """Nothing to record."""
 
 
@@ -115,7 +128,9 @@ def _told(session: Session) -> dict[str, str]:
     user = session._parts.get("user_properties", {}).get("user_id")
     if isinstance(user, str):
         told["user.id"] = user
-    return {name: legal(str(value))[:_ID_MAX] for name, value in told.items()}
+    if session._to is not None:
+        told["session.to"] = ",".join(session._to)
+    return {name: legal(str(value))[: _TOLD[name]] for name, value in told.items()}
 
 
 def extract(recorder: Recorder, headers: object, name: str = "remote") -> Session | None:
@@ -130,15 +145,18 @@ def extract(recorder: Recorder, headers: object, name: str = "remote") -> Sessio
         context = None
     if context is None:
         return None
+    named = context.baggage.get("session.to")
+    to = None if named is None else named.split(",")[:_NAMES_MAX]
     if context.event_id is not None:
-        session_id = str(uuid.UUID(context.trace_id))
-        return Remote(recorder, session_id, context.event_id, chosen=bool(context.flags & 1))
+        session_id, chosen = str(uuid.UUID(context.trace_id)), bool(context.flags & 1)
+        return Remote(recorder, session_id, context.event_id, chosen=chosen, to=to)
     session_id = context.baggage.get("session.id") or _foreign(context.trace_id)
     return Session(
         recorder,
         name,
         session_id=session_id,
         user=context.baggage.get("user.id"),
+        to=to,
         metadata={"otel.trace_id": context.trace_id, "otel.parent_span_id": context.span_id},
     )
 
@@ -170,8 +188,9 @@ def _baggage(header: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for member in _members(header):
         name, equals, value = member.partition(";")[0].partition("=")
-        if equals and name.strip() in {"session.id", "user.id"} and len(value) <= 4 * _ID_MAX:
-            found[name.strip()] = legal(unquote(value.strip()))[:_ID_MAX]
+        most = _TOLD.get(name.strip(), 0)
+        if equals and 0 < len(value) <= 4 * most:
+            found[name.strip()] = legal(unquote(value.strip()))[:most]
     return found
 
 

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from sessiontrace.capture.harmless import UNMASKED
+
 if TYPE_CHECKING:
     from sessiontrace.capture.parts import Redact
     from sessiontrace.capture.span import Span
 
-__all__ = ["Heads", "Recorder", "Switch"]
+__all__ = ["UNOPENED", "Heads", "Recorder", "Switch"]
 
 # Plain classes here: attrs would be a third of the time that `import sessiontrace` takes.
 
@@ -34,7 +36,8 @@ class Recorder:
 
     ``drop(reason)`` counts a record that never came to be offered. ``current`` is the context
     variable that holds the innermost open handle. ``redact`` masks secrets in the encoded parts of
-    a record. ``sample``: the share of sessions to record. ``route`` gives the heads for the
+    a record, ``harmless`` knows the texts in which there are none. ``sample``: the share of
+    sessions to record. ``route`` gives the heads for the
     destinations of those names, None when it knows none of them. ``inert`` is set in a forked child
     on the recorder of its parent: handles that were open at the fork end in the parent only.
     """
@@ -43,6 +46,7 @@ class Recorder:
         "capture",
         "current",
         "drop",
+        "harmless",
         "heads",
         "inert",
         "offer",
@@ -75,9 +79,21 @@ class Recorder:
         self.service = service
         self.capture = capture
         self.redact = redact
+        self.harmless = UNMASKED if redact is None else redact.harmless
         self.sample = sample
         self.route = route
         self.inert = False
+
+
+UNOPENED = Recorder(
+    offer=lambda head, body: False,
+    drop=lambda reason: None,
+    current=ContextVar("sessiontrace.unopened", default=None),
+    heads=Heads(b"", b"", b""),
+    source="",
+    service="",
+)
+"""Stands in until a session opens that was made before there was a recorder."""
 
 
 class Switch(Protocol):

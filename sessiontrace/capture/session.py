@@ -10,12 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessiontrace.capture.decorator import traced_block
-from sessiontrace.capture.recorder import Heads, Recorder, Switch
-from sessiontrace.capture.sample import keeps
-from sessiontrace.capture.span import _NEW, _OPEN, Span
+from sessiontrace.capture.parts import compose
+from sessiontrace.capture.recorder import UNOPENED, Heads, Recorder, Switch
+from sessiontrace.capture.span import _NEW, _OPEN, NO_INPUTS, Span
 from sessiontrace.capture.text import legal, text_of
 from sessiontrace.ids import is_uuid, new_id, now_ns, session_uuid
 from sessiontrace.log import tell
+from sessiontrace.sampling import keeps
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -66,7 +67,8 @@ class Session(Span):
         to: str | Sequence[str] | None = None,
         sample: float | None = None,
     ) -> None:
-        super().__init__(None, name, "session", inputs, config)
+        recorder = switch if isinstance(switch, Recorder) else switch.recorder
+        super().__init__(recorder or UNOPENED, name, "session", inputs, config)
         self._switch = switch
         self._given_source = None if source is None else text_of(source)
         self._given_id = session_id
@@ -108,7 +110,7 @@ class Session(Span):
             to=self._to,
             sample=self._sample,
         )
-        fresh._doubtful = self._doubtful
+        fresh._doubtful = self._doubtful or fresh._recorder is not self._recorder
         fresh._parts = {
             part: dict(held) if isinstance(held, dict) else held
             for part, held in self._parts.items()
@@ -119,17 +121,22 @@ class Session(Span):
         if self._state == _NEW:
             recorder = self._find_recorder()
             if recorder is not None:  # else off: everything inside is a no-op too
-                self._recorder = recorder
+                self._take(recorder)
                 self._open(recorder.current.get())
                 recorder.current.set(self)
         return self
 
+    def _take(self, recorder: Recorder) -> None:
+        """Record with this one."""
+        if recorder is not self._recorder:
+            self._recorder = recorder
+            self._doubtful = True  # so far another one looked, or none
+
     def _open(self, parent: Span | None) -> None:
-        if isinstance(self._switch, Recorder):
-            self._recorder = self._switch
         recorder = self._recorder
         self.source = recorder.source if self._given_source is None else self._given_source
-        self._parts.setdefault("metadata", {}).setdefault("service", recorder.service)
+        if "service" not in self._parts.get("metadata", ()):
+            self._merge("metadata", {"service": recorder.service})
         if not recorder.capture:
             self._parts.pop("inputs", None)
             self._parts.pop("outputs", None)
@@ -140,7 +147,7 @@ class Session(Span):
         self._choose(recorder, parent)
         self._state = _OPEN
         try:
-            self._offer(self._heads.start, self._envelope())
+            self._offer(recorder, self._heads.start, self._envelope())
         except Exception:
             recorder.drop("encode_error")
 
@@ -150,8 +157,13 @@ class Session(Span):
             self._skipped = ""
             return
         rate = recorder.sample if self._sample is None else _rate(self._sample)
+        if self._sample is not None:  # it is decided here: what ``init`` samples by leaves it alone
+            self._merge("metadata", {"sample": rate})
         if rate < 1.0 and not keeps(self._session_id, rate):
             self._skipped = "sampled"
+        self._route(recorder)
+
+    def _route(self, recorder: Recorder) -> None:
         if self._to is not None and recorder.route is not None:
             heads = recorder.route(tuple(self._to))
             if heads is None:  # to no other destination than the one that was meant
@@ -165,14 +177,22 @@ class Session(Span):
             return switch
         return None if switch.off else switch.recorder or switch.begin()
 
-    def _captures(self) -> bool:
-        return self._state == _NEW or self._recorder.capture
-
-    def _emit(self, end: int) -> None:
+    def _emit(self, recorder: Recorder, end: int) -> None:
         envelope = self._envelope()
         envelope["end_time"] = end // 1_000_000
         envelope["duration"] = (end - self._start) / 1_000_000
-        self._offer(self._heads.end, envelope)
+        self._offer(recorder, self._heads.end, envelope)
+
+    def _offer(self, recorder: Recorder, head: bytes, envelope: dict[str, Any]) -> None:
+        """Complete the record and offer it, unless the session is not recorded."""
+        if self._skipped is not None:
+            if self._skipped:
+                recorder.drop(self._skipped)
+            return
+        body = {**envelope, "event_name": self.name, "inputs": NO_INPUTS, **self._parts}
+        if self._children is not None:
+            self._add_children(body)
+        recorder.offer(head, compose(body, recorder.redact, self._doubtful))
 
     def _envelope(self) -> dict[str, Any]:
         return {

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from sessiontrace.capture.encode import Doubtful, examine, examine_object
+from sessiontrace.capture.encode import examine, examine_object
 from sessiontrace.capture.failure import describe, is_cancelled, summary
 from sessiontrace.capture.keys import KNOWN, vetted
 from sessiontrace.capture.parts import EVENT_MAX, compose
 from sessiontrace.capture.text import cut, kind_name, more, text_of
-from sessiontrace.ids import new_id, now_ns
+from sessiontrace.ids import now_ns, stamp
 from sessiontrace.log import tell
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sessiontrace.capture.recorder import Recorder
     from sessiontrace.capture.session import Session
 
-__all__ = ["EVENT_MAX", "UNSET", "Span", "name_of"]
+__all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "name_of"]
 
 CHILDREN_MAX = 10_000
 
@@ -36,14 +36,16 @@ UNSET: Any = object()
 """Tells "not given" from None, which is a value a function may return."""
 
 _NAME_MAX = 512
+_NAMES_MAX = 1_000  # to be remembered
 _KEYS_MAX = 1_000  # of one dict given to `set`
 _RAW_TEXT_MAX = 1_000  # a shorter text goes into the record as it is
 
 _TYPES = ("chain", "model", "tool", "session")
 _NEW, _OPEN, _ENDED = 0, 1, 2
 
+_dumps = orjson.dumps
 _Fragment = orjson.Fragment
-_NO_INPUTS = _Fragment(b"{}")
+NO_INPUTS = _Fragment(b"{}")
 
 
 def name_of(given: object) -> str:
@@ -87,29 +89,29 @@ class Span:
 
     def __init__(
         self,
-        recorder: Recorder | None,
+        recorder: Recorder,
         name: str,
         type: str = "chain",
         inputs: object = None,
         config: Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> None:
-        if recorder is not None:  # a session finds its own when it opens
-            self._recorder = recorder
+        self._recorder = recorder
         self._state = _NEW
         self._children: list[str] | None = None
         self._children_gone = 0
         self._implicit: Session | None = None
-        self._doubtful = False  # a key was given that nobody has found harmless
+        self._doubtful = False  # a text or a key was given that may have to be masked
         self._parts: dict[str, Any] = {}
         self.event_id = ""
-        self.name = name_of(name)
-        self.type = type if isinstance(type, str) and type in _TYPES else _wrong_type(type)
-        if inputs is not None and (recorder is None or recorder.capture):
-            encoded = examine_object(inputs, "input")
-            if isinstance(encoded, Doubtful):
+        # A new name is looked at once; `__class__` may lie, but then the name is not among those.
+        seen = name.__class__ is str and name in recorder.harmless.names
+        self.name = name if seen else self._new_name(name)
+        self.type = type if type.__class__ is str and type in _TYPES else _type_of(type)
+        if inputs is not None and recorder.capture:
+            encoded, doubtful = examine_object(inputs, "input", recorder.harmless)
+            if doubtful:
                 self._doubtful = True
-                encoded = bytes(encoded)
             self._parts["inputs"] = _Fragment(encoded)
         if config is not None:
             self._merge("config", config)
@@ -141,10 +143,11 @@ class Span:
             parent = self._open_implicit_session()
         elif parent._recorder is not recorder and not parent._recorder.inert:
             self._recorder = parent._recorder
-        self._start = start = now_ns()
+            self._doubtful = True  # so far the other one looked
         self._parent = parent
         self._session = parent._session
-        self.event_id = event_id = new_id(start)
+        self._start, event_id = stamp()
+        self.event_id = event_id
         children = parent._children
         if parent._state == _ENDED:  # a task that outlived it: its record is written already
             pass
@@ -162,26 +165,20 @@ class Span:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if self._state == _NEW:
-            return
         try:
             if exc is not None and self._state == _OPEN:
                 self._fail(exc, tb)
-            self.end()
-            if self._recorder.current.get() is not self._parent:
-                self._leave_inner()
+            self._end(True)
         except RecursionError:  # the user's stack is full: no room for a record, but for order
             self._state = _ENDED
             self._recorder.current.set(self._parent)
 
-    def _leave_inner(self) -> None:
+    def _leave_inner(self, here: Span | None) -> None:
         """Handles that were entered in here and never left are not current outside."""
-        current = self._recorder.current
-        here = current.get()
         while here is not None:
             here = here._parent
             if here is self:
-                current.set(self._parent)
+                self._recorder.current.set(self._parent)
                 return
 
     async def __aenter__(self) -> Self:
@@ -200,29 +197,33 @@ class Span:
         """End the span now. Later calls, and leaving the block, do nothing more."""
         if outputs is not UNSET:
             self.set(outputs=outputs)
+        self._end(False)
+
+    def _end(self, leaving: bool) -> None:
+        recorder = self._recorder
         if self._state != _OPEN:
+            if leaving and self._state == _ENDED:
+                self._leave_inner(recorder.current.get())
             return
         self._state = _ENDED  # right after the look, where no other thread can come between
         try:
-            if not self._recorder.inert:
-                self._emit(now_ns())
+            if not recorder.inert:
+                self._emit(recorder, now_ns())
             if self._implicit is not None:
                 self._end_implicit_session(self._implicit)
         except Exception:
-            self._recorder.drop("encode_error")
+            recorder.drop("encode_error")
         finally:  # also when Ctrl-C or a signal's exception comes in the middle
-            self._leave()
-
-    def _leave(self) -> None:
-        """Give the context back, and let go of everything but the way to open ancestors."""
-        parent = self._parent
-        while parent is not None and parent._state == _ENDED:
-            parent = parent._parent
-        self._parent = parent  # else a chain of tasks, each born in the last, would never be freed
-        current = self._recorder.current
-        if current.get() is self:  # else it was left in another task, or out of order
-            current.set(parent)
-        self._parts = {}
+            parent = self._parent
+            if parent is not None and parent._state == _ENDED:
+                self._parent = parent = _open_ancestor(parent)
+            current = recorder.current
+            here = current.get()
+            if here is self:
+                current.set(parent)
+            elif leaving:  # in another task, or out of order
+                self._leave_inner(here)
+            self._parts = {}
 
     def _open_implicit_session(self) -> Session:
         self._implicit = session = self._session_kind(self._recorder, self.name)
@@ -263,11 +264,17 @@ class Span:
         """
         if self._state == _ENDED:
             return self
-        if self._captures():
-            if inputs is not None:
-                self._hold("inputs", examine_object(inputs, "input"))
-            if outputs is not UNSET:
-                self._hold("outputs", examine_object(outputs, "result"))
+        recorder = self._recorder
+        if outputs is not UNSET and recorder.capture:
+            encoded, doubtful = examine_object(outputs, "result", recorder.harmless)
+            if doubtful:
+                self._doubtful = True
+            self._parts["outputs"] = _Fragment(encoded)
+        if inputs is not None and recorder.capture:
+            encoded, doubtful = examine_object(inputs, "input", recorder.harmless)
+            if doubtful:
+                self._doubtful = True
+            self._parts["inputs"] = _Fragment(encoded)
         if config is not None:
             self._merge("config", config)
         if metadata is not None:
@@ -280,36 +287,42 @@ class Span:
             self._merge("user_properties", user_properties)
         return self
 
-    def _hold(self, part: str, encoded: bytes) -> None:
-        """Keep a part that is encoded already."""
-        if isinstance(encoded, Doubtful):
+    def _new_name(self, name: object) -> str:
+        """A name that nobody has looked at yet, as text of bearable length."""
+        text = name_of(name)
+        harmless = self._recorder.harmless
+        if harmless.doubts((text,)):
             self._doubtful = True
-            encoded = bytes(encoded)
-        self._parts[part] = _Fragment(encoded)
+        elif len(harmless.names) < _NAMES_MAX:
+            harmless.names.add(text)
+        return text
 
-    def _captures(self) -> bool:
-        """Whether inputs and outputs are wanted."""
-        return self._recorder.capture
+    def _doubt(self, text: str) -> None:
+        """Look at a text that goes into the record as it is."""
+        if self._recorder.harmless.doubts((text,)):
+            self._doubtful = True
+
+    def _blame(self, error: str) -> None:
+        """The event failed: ``error`` tells how."""
+        self._parts["error"] = error
+        self._doubt(error)
 
     def _merge(self, part: str, values: Mapping[str, object]) -> None:
         held = self._parts.get(part)
         if held is None:
             held = self._parts[part] = {}
+        harmless = self._recorder.harmless
         try:
             pairs = values.items()
             for key, value in pairs if len(values) <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
                 kind = type(value)
-                if not (
-                    (kind is str and len(value) <= _RAW_TEXT_MAX)  # type: ignore[arg-type]
-                    or kind is int
-                    or kind is float
-                    or kind is bool
-                    or value is None
-                ):
-                    encoded = examine(value)
-                    if isinstance(encoded, Doubtful):
+                if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
+                    if hash(value) not in harmless.known:
+                        self._doubt(value)  # type: ignore[arg-type]
+                elif not (kind is int or kind is float or kind is bool or value is None):
+                    encoded, doubtful = examine(value, harmless)
+                    if doubtful:
                         self._doubtful = True
-                        encoded = bytes(encoded)
                     value = _Fragment(encoded)
                 held[name_of(key)] = value
             if not KNOWN.issuperset(held) and not vetted(held):
@@ -318,6 +331,7 @@ class Span:
                 held["…"] = more(len(values) - _KEYS_MAX, "keys")
         except Exception:  # not a mapping, or one that fails when read
             held["_unencodable"] = text_of(values)
+            self._doubtful = True
 
     def _fail(self, error: BaseException, tb: TracebackType | None) -> None:
         try:
@@ -326,48 +340,61 @@ class Span:
             if is_cancelled(error):
                 self._merge("metadata", {"cancelled": True})
                 return
-            self._parts["error"] = summary(error)
+            self._blame(summary(error))
             self._merge("metadata", {"error": describe(error, tb)})
         except Exception:
             self._parts.setdefault("error", kind_name(type(error)))
 
     # -- the record -------------------------------------------------------------------------
 
-    def _emit(self, end: int) -> None:
+    def _emit(self, recorder: Recorder, end: int) -> None:
         session = self._session
+        if session._skipped is not None:
+            if session._skipped:
+                recorder.drop(session._skipped)
+            return
         start = self._start
         parent = self._parent
-        body: dict[str, Any] = {
+        body = {
             "event_id": self.event_id,
             "session_id": session._session_id,
-            "parent_id": parent.event_id if parent is not None else session.event_id,
+            "parent_id": session.event_id if parent is None else parent.event_id,
             "event_type": self.type,
             "source": session.source,
             "start_time": start // 1_000_000,
             "end_time": end // 1_000_000,
             "duration": (end - start) / 1_000_000,
+            "event_name": self.name,
+            "inputs": NO_INPUTS,
+            **self._parts,
         }
-        self._offer(session._heads.event, body)
-
-    def _offer(self, head: bytes, body: dict[str, Any]) -> None:
-        """Complete the record and offer it, unless its session is not recorded."""
-        recorder = self._recorder
-        if (skipped := self._session._skipped) is not None:
-            if skipped:
-                recorder.drop(skipped)
-            return
         if self._children is not None:
-            body["children_ids"] = self._children
-        body["event_name"] = self.name
-        body["inputs"] = _NO_INPUTS
-        body.update(self._parts)
+            self._add_children(body)
+        try:
+            encoded = _dumps(body)
+        except TypeError:
+            encoded = b""
+        if self._doubtful or not encoded or len(encoded) > EVENT_MAX:
+            encoded = compose(body, recorder.redact, self._doubtful)
+        recorder.offer(session._heads.event, encoded)
+
+    def _add_children(self, body: dict[str, Any]) -> None:
+        body["children_ids"] = self._children
         if self._children_gone:
             gone = {"children_truncated": self._children_gone}
             body["metadata"] = {**body.get("metadata", {}), **gone}
-        recorder.offer(head, compose(body, recorder.redact, self._doubtful))
 
 
-def _wrong_type(given: object) -> str:
+def _open_ancestor(span: Span | None) -> Span | None:
+    """The nearest that is still open; a chain of tasks, each born in the last, must not be kept."""
+    while span is not None and span._state == _ENDED:
+        span = span._parent
+    return span
+
+
+def _type_of(given: object) -> str:
+    if isinstance(given, str) and given in _TYPES:
+        return str.__str__(given)
     tell(
         "span:type",
         "span type %s is unknown, recorded as 'chain'; use chain, model or tool",

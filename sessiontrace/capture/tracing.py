@@ -72,7 +72,7 @@ class Tracing:
         becomes ``user_properties.user_id``. ``source``: default the environment, else the service.
         ``tags`` become ``metadata.tags``. ``to``: names of the destinations it goes to, default
         all; what goes to an unknown one goes nowhere and is counted. ``sample``: the share of such
-        sessions to record, from 0 to 1, default that of ``init``.
+        sessions to record, from 0 to 1, in place of what ``init`` samples by.
         """
         return Session(
             self,

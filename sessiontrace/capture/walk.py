@@ -18,7 +18,6 @@ from itertools import islice
 from typing import Any
 
 from sessiontrace.capture import media
-from sessiontrace.capture.keys import vetted
 from sessiontrace.capture.text import cut, kind_name, legal, more, repr_of, text_of, unprintable
 
 __all__ = ["DEPTH", "ITEMS", "TEXT_MAX", "Walk"]
@@ -37,13 +36,12 @@ _ARRAY_MODULES = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "pa
 class Walk:
     """One bounded walk over one value: ``Walk().plain(value)``."""
 
-    __slots__ = ("_nodes", "_path", "_text", "doubtful")
+    __slots__ = ("_nodes", "_path", "_text")
 
     def __init__(self) -> None:
         self._nodes = NODES
         self._text = TEXT_TOTAL
         self._path: set[int] = set()
-        self.doubtful = False  # a key was met that is not known to be harmless
 
     def plain(self, value: Any, depth: int = 0) -> Any:
         """The value in JSON's own types."""
@@ -133,7 +131,6 @@ class Walk:
             if type(key) is not str or key in items or len(key) > _KEY_MAX or not key.isascii():
                 key = _free_key(items, taken, key)
             items[key] = plain(value, depth)
-        self.doubtful = self.doubtful or not vetted(items)
         if length > len(snapshot):
             items["…"] = more(length - len(snapshot), "keys")
         return items
@@ -148,7 +145,6 @@ class Walk:
                 items[name] = unprintable(value, error)
             else:
                 items[name] = self.plain(item, depth + 1)
-        self.doubtful = self.doubtful or not vetted(items)
         return items
 
     def _array(self, value: Any, kind: type, depth: int) -> Any:

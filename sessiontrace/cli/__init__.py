@@ -1,8 +1,8 @@
 """The command line: ``sessiontrace COMMAND``, one file for each command.
 
-Runs in a process of its own, in the main thread. Invariant: ``serve`` and ``run`` need nothing
-beyond the package; every other command, without its extra, says what to install and exits with
-status 2.
+Runs in a process of its own, in the main thread. Invariant: ``serve``, ``run``, ``keys`` and
+``store`` need nothing beyond the package, and what their store needs; every other command, without
+its extra, says what to install and exits with status 2.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ usage: sessiontrace COMMAND [OPTIONS]
 
   serve       show the sessions of the local store in a browser
   run         run a program with its model calls traced
+  keys        API keys for a server that others reach
+  store       make or migrate the tables of a store in ClickHouse
   sessions    list sessions, or show one as a tree           (needs the extra 'cli')
   tail        print steps as they are written                (needs the extra 'cli')
   export      write one session as JSON, OTLP or HTML        (needs the extra 'cli')
@@ -42,6 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from sessiontrace.cli import run as program
 
         return program.run(words[1:])
+    if words[:1] == ["keys"]:
+        from sessiontrace.cli import keys
+
+        return keys.run(words[1:])
+    if words[:1] == ["store"]:
+        from sessiontrace.cli import store
+
+        return store.run(words[1:])
     try:
         import click  # noqa: F401 - only to see whether the extra is here
         import rich  # noqa: F401

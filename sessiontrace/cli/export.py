@@ -18,8 +18,8 @@ from sessiontrace.cli.found import db_option, find_session, open_store, whole
 from sessiontrace.cli.html import page
 from sessiontrace.record import END, EVENT, Record
 from sessiontrace.store.base import Store, StoredSession
-from sessiontrace.vendors import forms
-from sessiontrace.vendors.otlp.encoding import json_request, json_span
+from sessiontrace.vendors.memory import Named
+from sessiontrace.vendors.otlp.json_form import json_request, json_span
 from sessiontrace.vendors.otlp.spans import span_of
 
 __all__ = ["export"]
@@ -62,7 +62,7 @@ def _json(store: Store, stored: StoredSession) -> bytes:
 
 def _otlp(store: Store, stored: StoredSession) -> bytes:
     """An ``ExportTraceServiceRequest``: ``curl -d @file http://collector:4318/v1/traces``."""
-    names = forms.Named()
+    names = Named()
     times = ("start_time", "end_time", "duration")
     session = {**stored.record, **{name: getattr(stored.summary, name) for name in times}}
     records = [Record(END, b"*", orjson.dumps(session))]

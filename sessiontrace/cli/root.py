@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import click
 
+from sessiontrace.cli import keys, store
 from sessiontrace.cli import serve as serving
 from sessiontrace.cli.doctor import doctor
 from sessiontrace.cli.export import export
@@ -55,6 +56,22 @@ def root() -> None:
 def serve(arguments: tuple[str, ...]) -> None:
     """Show the sessions of the local store in a browser."""
     raise click.exceptions.Exit(serving.run(arguments))
+
+
+@root.command(name="keys", context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def keys_(arguments: tuple[str, ...]) -> None:
+    """API keys for a server that others reach."""
+    raise click.exceptions.Exit(keys.run(arguments))
+
+
+@root.command(
+    name="store", context_settings={"ignore_unknown_options": True}, add_help_option=False
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def store_(arguments: tuple[str, ...]) -> None:
+    """Make or migrate the tables of a store in ClickHouse."""
+    raise click.exceptions.Exit(store.run(arguments))
 
 
 root.add_command(sessions)

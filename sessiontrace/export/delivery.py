@@ -1,8 +1,8 @@
 """What a destination is and what became of its records: LaneSpec, Ledger, Delivery.
 
-The ledger is written by the sender's thread alone and read by any. Invariant: ``acked`` and
-``rejected`` move together with the cursor, so that with ``pending`` and ``evicted`` they always add
-up to what was routed here.
+The ledger is written by the sender's thread alone and read by any. Invariant: ``acked``,
+``rejected`` and ``sampled`` move together with what is pending, so that with ``evicted`` they
+always add up to what was routed here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import attrs
 
 from sessiontrace.export.verdict import Exporter, Transport
 from sessiontrace.record import Record
+from sessiontrace.sampling import Sample
 from sessiontrace.spool.frame import Position
 
 __all__ = ["Chunk", "Delivery", "LaneSpec", "Ledger", "Source"]
@@ -68,7 +69,8 @@ class LaneSpec:
     """One destination: its name, its exporter, how to make its transport, and its own reader.
 
     ``transport`` is called in the sender's loop, again after each restart of that loop. ``hold``:
-    the backend wants a session's records together, and not before its end.
+    the backend wants a session's records together, and not before its end. ``sample``: which
+    sessions of our own are sent at all, where that is decided at their end.
     """
 
     name: str
@@ -76,6 +78,7 @@ class LaneSpec:
     transport: Callable[[], Transport]
     reader: Source
     hold: bool = False
+    sample: Sample | None = None
 
 
 @attrs.frozen
@@ -83,15 +86,17 @@ class Delivery:
     """A destination's books at one moment.
 
     ``acked`` (taken by the backend), ``rejected`` (refused for good, now dead letters), ``evicted``
-    (lost to the quota) and ``pending`` count records of this process; the ``adopted_`` ones count
-    records that other processes left behind. ``bytes``: bodies taken; ``requests``: attempts of any
-    outcome; ``retries``: attempts that will be repeated. ``state``: "idle", "sending", "retrying"
-    or "blocked"; ``last_error``: why, empty after a success. It never holds a key.
+    (lost to the quota), ``sampled`` (not sent, as ``sample=`` asked for) and ``pending`` count
+    records of this process; the ``adopted_`` ones count records that other processes left behind.
+    ``bytes``: bodies taken; ``requests``: attempts of any outcome; ``retries``: attempts that will
+    be repeated. ``state``: "idle", "sending", "retrying" or "blocked"; ``last_error``: why, empty
+    after a success. It never holds a key.
     """
 
     acked: int = 0
     rejected: int = 0
     evicted: int = 0
+    sampled: int = 0
     pending: int = 0
     adopted_acked: int = 0
     adopted_rejected: int = 0
@@ -109,6 +114,7 @@ class Ledger:
 
     acked: int = 0
     rejected: int = 0
+    sampled: int = 0
     adopted_acked: int = 0
     adopted_rejected: int = 0
     bytes: int = 0
@@ -126,9 +132,13 @@ class Ledger:
             self.acked += acked
             self.rejected += rejected
 
+    def count_sampled(self, count: int) -> None:
+        """Records of our own that will not be sent."""
+        self.sampled += count
+
     def settled(self, own: Source) -> int:
         """How many of our own records will not be sent any more."""
-        return self.acked + self.rejected + own.evicted
+        return self.acked + self.rejected + self.sampled + own.evicted
 
     def snapshot(self, own: Source, adopted: Sequence[Source]) -> Delivery:
         """The books now."""

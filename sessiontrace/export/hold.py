@@ -14,18 +14,13 @@ from collections.abc import Callable
 import attrs
 
 from sessiontrace.export.delivery import Source
+from sessiontrace.export.holder import MOST_BEHIND, Holder, Passage
 from sessiontrace.record import END, OPEN, START, UPDATE, Record, event_id_of, session_id_of
 from sessiontrace.spool.frame import Position
 
 __all__ = ["Held"]
 
 _READ_BYTES = 1 << 20
-
-
-@attrs.frozen
-class _Chunk:
-    records: list[Record]
-    ends: list[Position]
 
 
 @attrs.define(eq=False)
@@ -39,7 +34,7 @@ class _Group:
     size: int = 0
 
 
-class Held:
+class Held(Holder):
     """``source`` with the records of each session kept together.
 
     A session is let go with its end (a conversation: when none of its turns is open), after
@@ -54,49 +49,25 @@ class Held:
         max_records: int = 10_000,
         max_bytes: int = 16 << 20,
         max_age_s: float = 60.0,
+        max_behind: int = MOST_BEHIND,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source = source
+        super().__init__(source)
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
+        self._max_behind = max_behind
         self._now = now
         self._groups: dict[bytes, _Group] = {}  # by session, longest held first
         self._ready: deque[_Group] = deque()
         self._records = self._size = 0
         self._hurry = False
-        self._ends: deque[Position] = deque()  # of all records read and not passed, in order
-        self._first = 0  # the number of the record that `_ends` begins with
-        self._done: set[int] = set()  # numbers settled out of order
-        self._given: deque[tuple[int, int]] = deque()  # ticket and number of what was given out
-        self._ticket = 0
-
-    # -- a source, as the lane knows it -----------------------------------------------------
-
-    @property
-    def adopted(self) -> bool:
-        """Whether it was another process's."""
-        return self._source.adopted
-
-    @property
-    def replay(self) -> bool:
-        """Whether records may have been delivered before."""
-        return self._source.replay
-
-    @property
-    def evicted(self) -> int:
-        """Records lost to the quota."""
-        return self._source.evicted
-
-    def pending(self) -> int:
-        """Records not settled, held ones included."""
-        return self._source.pending()
 
     def finished(self) -> bool:
         """Whether nothing will ever come any more."""
-        return not self._groups and not self._ready and self._source.finished()
+        return not self._groups and not self._ready and super().finished()
 
-    def read(self, max_records: int, max_bytes: int) -> _Chunk | None:
+    def read(self, max_records: int, max_bytes: int) -> Passage | None:
         """A session's records, whole though there be more than asked for; None: nothing now."""
         if not self._ready:
             chunk = self._source.read(max_records, max(max_bytes, _READ_BYTES))
@@ -111,38 +82,23 @@ class Held:
                 if chunk is None:
                     self._hurry = False
                     return None
-                return _Chunk([], [])
-        return self._give(self._ready.popleft())
-
-    def settle(self, position: Position) -> None:
-        """Everything given out up to this ticket is settled."""
-        while self._given and self._given[0][0] <= position.offset:
-            self._done.add(self._given.popleft()[1])
-        passed: Position | None = None
-        while self._ends and self._first in self._done:
-            self._done.discard(self._first)
-            passed = self._ends.popleft()
-            self._first += 1
-        if passed is not None:
-            self._source.settle(passed)
-
-    # -- what a lane must know of holding ---------------------------------------------------
+                return Passage([], [])
+        group = self._ready.popleft()
+        return self._give(group.records, group.numbers)
 
     def hurry(self) -> None:
         """Let go of everything that is in the source now: a flush, or the end."""
+        super().hurry()
         self._hurry = True
 
     def due(self) -> float | None:
         """Seconds until the longest held session must go; None when nothing is held."""
         for group in self._groups.values():
             return max(0.0, group.since + self._max_age_s - self._now())
-        return None
-
-    # -- holding ----------------------------------------------------------------------------
+        return super().due()
 
     def _take(self, record: Record, end: Position) -> None:
-        number = self._first + len(self._ends)
-        self._ends.append(end)
+        number = self._number(end)
         session = session_id_of(record.body)
         group = self._groups.get(session)
         if group is None:
@@ -173,21 +129,19 @@ class Held:
         self._ready.append(group)
 
     def _let_go_of_most(self) -> None:
-        while self._records > self._max_records or self._size > self._max_bytes:
-            self._let_go(next(iter(self._groups)))
+        for session, group in list(self._groups.items()):
+            if (
+                self._records <= self._max_records
+                and self._size <= self._max_bytes
+                and self._since(group.numbers[0]) <= self._max_behind
+            ):
+                return
+            self._let_go(session)
 
     def _let_go_of_old(self) -> None:
-        while (due := self.due()) is not None and due <= 0:
+        while self._groups and (self.due() or 0.0) <= 0:
             self._let_go(next(iter(self._groups)))
 
     def _let_go_of_all(self) -> None:
         for session in list(self._groups):
             self._let_go(session)
-
-    def _give(self, group: _Group) -> _Chunk:
-        tickets = []
-        for number in group.numbers:
-            self._ticket += 1
-            self._given.append((self._ticket, number))
-            tickets.append(Position(0, self._ticket))
-        return _Chunk(group.records, tickets)

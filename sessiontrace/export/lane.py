@@ -20,10 +20,12 @@ from sessiontrace.export.dead import DeadLetters
 from sessiontrace.export.delivery import LaneSpec, Ledger, Source
 from sessiontrace.export.flush import FlushTicket
 from sessiontrace.export.hold import Held
+from sessiontrace.export.holder import Holder
 from sessiontrace.export.lifecycle import importing
 from sessiontrace.export.loop import Clock
 from sessiontrace.export.parcel import Parcel
 from sessiontrace.export.retry import INITIAL_S, SLEEPY_AFTER_S, Backoff
+from sessiontrace.export.tail import Tail
 from sessiontrace.export.verdict import (
     Blocked,
     Delivered,
@@ -33,6 +35,7 @@ from sessiontrace.export.verdict import (
     UntrustedError,
     Verdict,
 )
+from sessiontrace.pace import Pace
 
 __all__ = ["Lane"]
 
@@ -73,7 +76,10 @@ class Lane:
         self._may_sleep = may_sleep
         self._on_finished = on_finished
         limits = spec.exporter.limits
-        self._own = Feed(self._whole(spec.reader), limits, limits.max_bytes)
+        own: Source = spec.reader
+        if spec.sample is not None and spec.sample.waits:
+            own = Tail(own, spec.sample, ledger.count_sampled, now=clock.now)
+        self._own = Feed(self._whole(own), limits, limits.max_bytes)
         self._feeds: deque[Feed] = deque([self._own])
         self._parcel: Parcel | None = None
         self._tickets: list[FlushTicket] = []
@@ -81,6 +87,7 @@ class Lane:
         self._scouting = False
         self._bell = asyncio.Event()
         self._transport: Transport | None = None
+        self._pace = Pace()  # where an `await` would be one more place to be cancelled at
 
     # -- called from the sender, in its loop ------------------------------------------------
 
@@ -114,6 +121,11 @@ class Lane:
         """Send what can be sent without another try, then return from ``run``."""
         self._finishing = True
         self._bell.set()
+
+    @property
+    def own(self) -> Source:
+        """The spool of this process, as this lane gets it."""
+        return self._own.source
 
     @property
     def adopted(self) -> Sequence[Source]:
@@ -150,7 +162,7 @@ class Lane:
         """The next batch that is worth sending, from whichever source has its turn."""
         if hurry:
             for feed in self._feeds:
-                if isinstance(feed.source, Held):
+                if isinstance(feed.source, Holder):
                     feed.source.hurry()
         for _ in range(len(self._feeds)):
             feed = self._feeds[0]
@@ -173,12 +185,13 @@ class Lane:
             return
         now = self._clock.now()
         wait: float | None = _POLL_S
-        holding = isinstance(self._own.source, Held) and self._own.source.due() is not None
         if self._own.records:
             wait = min(_POLL_S, self._own.due(now))
-        elif not holding and now - self.quiet_since > SLEEPY_AFTER_S and self._may_sleep():
+        elif now - self.quiet_since > SLEEPY_AFTER_S and self._may_sleep():
             # Once more now that the spool would ring: a record may have slipped in before.
-            wait = 0.0 if self._own.read(now) else None
+            source = self._own.source
+            held = source.due() if isinstance(source, Holder) else None
+            wait = 0.0 if self._own.read(now) else held
         await self._clock.wait(self._bell, wait)
 
     async def _hold(self, setback: Setback, seconds: float) -> bool:
@@ -207,6 +220,7 @@ class Lane:
             for step, _ in enumerate(parcel.plan()):
                 if step % _SLICE == _SLICE - 1:
                     await asyncio.sleep(0)
+            self._pace()
         parcel.resume()
         setback: Setback | None = None
         while setback is None:
@@ -252,6 +266,7 @@ class Lane:
         except BaseException:  # cancelled: nobody knows whether it arrived
             parcel.owed.appendleft(request)
             raise
+        self._pace()
         setback = parcel.obey(request, verdict)
         if setback is not None:
             self.ledger.retries += 1

@@ -26,6 +26,7 @@ from sessiontrace.export.verdict import (
     TooLarge,
     Verdict,
 )
+from sessiontrace.pace import Paced
 from sessiontrace.record import OPEN, Record
 from sessiontrace.spool.frame import Position
 
@@ -297,9 +298,9 @@ class Parcel:
     def _encode(self, indices: Sequence[int]) -> Iterable[Iterable[Request]]:
         """The exporter's stages for some of the records, with their indices in this batch."""
         if len(indices) == len(self.records):
-            return self._exporter.encode(Batch(self.records, self.source.replay))
+            return self._exporter.encode(Batch(Paced(self.records), self.source.replay))
         records = [self.records[index] for index in indices]
-        stages = self._exporter.encode(Batch(records, self.source.replay))
+        stages = self._exporter.encode(Batch(Paced(records), self.source.replay))
         return ([_renumbered(request, indices) for request in stage] for stage in stages)
 
     def _replace(self, request: Request, parts: Sequence[Request]) -> None:

@@ -56,9 +56,15 @@ class _Route:
     ledger: Ledger
     lane: Lane | None = None
 
-    def report(self) -> Delivery:
-        adopted = self.lane.adopted if self.lane else ()
-        return self.ledger.snapshot(self.spec.reader, adopted)
+    @property
+    def own(self) -> Source:
+        return self.lane.own if self.lane else self.spec.reader
+
+    def report(self, coming: Sequence[Adopted]) -> Delivery:
+        """The books, with what was adopted and is still on its way to the lane."""
+        name = self.spec.name
+        adopted = [one.readers[name] for one in coming if name in one.readers]
+        return self.ledger.snapshot(self.own, [*adopted, *(self.lane.adopted if self.lane else ())])
 
 
 class Sender:
@@ -136,8 +142,8 @@ class Sender:
         """Send what was appended before this call without waiting for batches to fill."""
         marks = {}
         for name, route in self._routes.items():
-            pending = route.spec.reader.pending()  # first, so that the mark never comes too early
-            marks[name] = pending + route.ledger.settled(route.spec.reader)
+            pending = route.own.pending()  # first, so that the mark never comes too early
+            marks[name] = pending + route.ledger.settled(route.own)
         ticket = FlushTicket(marks)
         with self._lock:
             running = self._thread is not None and self._thread.is_alive()
@@ -148,7 +154,7 @@ class Sender:
             self.wake()
         else:
             for name, route in self._routes.items():
-                ticket.answer(name, not route.spec.reader.pending())
+                ticket.answer(name, not route.own.pending())
         return ticket
 
     def stop(self, timeout: float) -> bool:
@@ -165,11 +171,12 @@ class Sender:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(max(0.0, timeout) + _JOIN_GRACE_S)
-        return not any(route.spec.reader.pending() for route in self._routes.values())
+        return not any(route.own.pending() for route in self._routes.values())
 
     def report(self) -> dict[str, Delivery]:
         """The books of every destination now."""
-        return {name: route.report() for name, route in self._routes.items()}
+        coming = [one for one in self._came.copy() if not isinstance(one, FlushTicket)]
+        return {name: route.report(coming) for name, route in self._routes.items()}
 
     def abandon(self) -> None:
         """In a forked child: this sender is the parent's; it must not even be collected here."""
@@ -283,12 +290,13 @@ class Sender:
         """See what other threads have left for the loop, and have every lane look too."""
         lanes = [route.lane for route in self._routes.values() if route.lane is not None]
         while self._came:
-            one = self._came.popleft()
+            one = self._came[0]
             if isinstance(one, FlushTicket):
                 for lane in lanes:
                     lane.flush(one)
             else:
                 self._adopt(one)
+            self._came.popleft()  # only now, so that it is in the books at any moment
         if self._stopping.is_set():
             self._bell.set()
             for lane in lanes:

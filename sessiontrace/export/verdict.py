@@ -50,13 +50,15 @@ class Batch:
 class Request:
     """One call to a backend. ``records`` are the indices in the batch that it carries.
 
-    A record may be carried by several requests; it is settled when all of them are.
+    A record may be carried by several requests; it is settled when all of them are. ``note`` is the
+    exporter's own: what ``judge`` needs to know of the body without decoding it.
     """
 
     method: str
     path: str
     body: bytes
     records: tuple[int, ...]
+    note: tuple[str, ...] = attrs.field(default=(), eq=False)
 
 
 @attrs.frozen

@@ -122,7 +122,7 @@ def _tell(opened: Span | Call, span: Any) -> None:
     target.set(metadata={"span_kind": held.type})
     if span.error:
         message = field(span.error, "message") or "error"
-        target._parts["error"] = str(message)
+        target._blame(str(message))
         target.set(metadata={"error": {"type": held.type, "message": str(message)}})
     if isinstance(opened, Call):
         _tell_model(opened, held)

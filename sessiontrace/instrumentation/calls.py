@@ -10,23 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, final
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict, final
 
-from sessiontrace.capture.span import _OPEN, UNSET, Span
+from sessiontrace.capture.span import _ENDED, _OPEN, UNSET, Span
 from sessiontrace.ids import now_ns
 from sessiontrace.instrumentation.toolcalls import ToolCalls
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from sessiontrace.capture.recorder import Recorder, Switch
 
 __all__ = [
     "Answer",
     "Call",
     "Calls",
-    "current_call",
+    "Parts",
     "foreign_spans",
     "innermost",
+    "open_call",
     "open_model",
+    "restore",
 ]
 
 _COUNTED = (
@@ -49,7 +53,8 @@ class ForeignSpans(Protocol):
 
 foreign_spans: list[ForeignSpans] = []
 
-_open_call: ContextVar[Call | None] = ContextVar("sessiontrace.call", default=None)
+open_call: ContextVar[Call | None] = ContextVar("sessiontrace.call", default=None)
+"""The call that is being made here: what a layer further in does belongs to it."""
 
 
 class Answer(NamedTuple):
@@ -57,6 +62,14 @@ class Answer(NamedTuple):
 
     outputs: Any
     metadata: dict[str, Any]
+
+
+class Parts(TypedDict, total=False):
+    """What a span may be given when it is made; values are encoded at once."""
+
+    inputs: object
+    config: Mapping[str, object] | None
+    metadata: Mapping[str, object] | None
 
 
 class Calls:
@@ -79,8 +92,11 @@ class Calls:
         """Make tool events of what models ask for, where the program records none."""
         self._tools = ToolCalls()
 
-    def recorder(self) -> Recorder | None:
-        """Where to record now; None when nothing is to be recorded."""
+    def recorder(self, *, at_home: bool = True) -> Recorder | None:
+        """Where to record now; None when nothing is to be recorded.
+
+        ``at_home`` False: what comes opens a session of its own where there is none.
+        """
         switch = self.switch
         if not self.enabled or switch.off:
             return None
@@ -89,7 +105,7 @@ class Calls:
             return None
         current = recorder.current.get()
         if current is None:
-            if self.home is not None:
+            if at_home and self.home is not None:
                 self.home(recorder)
         elif current._session._skipped == "":  # inside suppress()
             return None
@@ -103,13 +119,14 @@ class Calls:
         config: Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
         parent: Span | None = None,
+        recorder: Recorder | None = None,
     ) -> Call | None:
         """Open a model event, or a contribution to the one that is open; None when off.
 
-        ``parent``: where it belongs, default below what is current.
+        ``parent``: where it belongs, default below what is current. ``recorder``: what
+        ``self.recorder()`` gave, for who had to ask before.
         """
-        recorder = self.recorder()
-        if recorder is None:
+        if recorder is None and (recorder := self.recorder()) is None:
             return None
         if parent is None:
             parent = innermost(recorder)
@@ -126,47 +143,26 @@ class Calls:
         return Call(span, None, tools)
 
     def open(
-        self,
-        name: str,
-        type: str,
-        *,
-        inputs: object = None,
-        config: Mapping[str, object] | None = None,
-        metadata: Mapping[str, object] | None = None,
-        parent: Span | None = None,
+        self, name: str, type: str, parent: Span | None = None, **parts: Unpack[Parts]
     ) -> Span | None:
         """A span for libraries that tell of a start and an end; current until it has ended."""
         recorder = self.recorder()
         if recorder is None:
             return None
-        span = Span(recorder, name, type, inputs, config, metadata)
+        span = Span(recorder, name, type, **parts)
         span._open(innermost(recorder) if parent is None else parent)
         recorder.current.set(span)
         return span
 
-    def tool(
-        self,
-        name: str,
-        *,
-        inputs: object = None,
-        config: Mapping[str, object] | None = None,
-        metadata: Mapping[str, object] | None = None,
-    ) -> Span | None:
+    def tool(self, name: str, **parts: Unpack[Parts]) -> Span | None:
         """A tool span to be used with ``with``, so that what runs inside is its child."""
         recorder = self.recorder()
-        return None if recorder is None else Span(recorder, name, "tool", inputs, config, metadata)
+        return None if recorder is None else Span(recorder, name, "tool", **parts)
 
-    def chain(
-        self,
-        name: str,
-        *,
-        inputs: object = None,
-        config: Mapping[str, object] | None = None,
-        metadata: Mapping[str, object] | None = None,
-    ) -> Span | None:
+    def chain(self, name: str, **parts: Unpack[Parts]) -> Span | None:
         """A chain span to be used with ``with``, so that what runs inside is its child."""
         recorder = self.recorder()
-        return None if recorder is None else Span(recorder, name, "chain", inputs, config, metadata)
+        return None if recorder is None else Span(recorder, name, "chain", **parts)
 
 
 @final
@@ -184,7 +180,7 @@ class Call:
         self, span: Span, config: Mapping[str, object] | None, tools: ToolCalls | None
     ) -> None:
         self.span = span
-        self.started = now_ns()
+        self.started = now_ns() if config is not None else span._start
         self.ended = False
         self.subject: object = None
         self._config = config  # given where the span is another layer's
@@ -192,7 +188,7 @@ class Call:
         self._token: Token[Call | None] | None = None
 
     def __enter__(self) -> Call:
-        self._token = _open_call.set(self)
+        self._token = open_call.set(self)
         return self
 
     def __exit__(
@@ -203,19 +199,16 @@ class Call:
     ) -> None:
         token, self._token = self._token, None
         if token is not None:
-            try:
-                _open_call.reset(token)
-            except ValueError:  # a generator that was finished in another context
-                pass
+            restore(token)
 
     def begin(self) -> None:
         """Like entering the block, where there is none: until ``leave``, or the call has ended."""
-        _open_call.set(self)
+        open_call.set(self)
 
     def leave(self) -> None:
         """What is called from here on is no part of this call."""
-        if _open_call.get() is self:
-            _open_call.set(None)
+        if open_call.get() is self:
+            open_call.set(None)
 
     def age_ms(self) -> float:
         """Milliseconds since the call was opened."""
@@ -284,6 +277,14 @@ class Call:
             span._merge("metrics", metrics)
 
 
+def restore(token: Token[Call | None]) -> None:
+    """Undo ``open_call.set``."""
+    try:
+        open_call.reset(token)
+    except ValueError:  # a generator or coroutine that was closed in another context
+        pass
+
+
 def innermost(recorder: Recorder) -> Span | None:
     """The innermost span that is open here; one that ended in another context does not count."""
     span = recorder.current.get()
@@ -294,21 +295,27 @@ def innermost(recorder: Recorder) -> Span | None:
     return span
 
 
-def current_call() -> Call | None:
-    """The call whose block is open here, if it has not ended."""
-    call = _open_call.get()
-    return None if call is None or call.ended else call
-
-
 def open_model(recorder: Recorder, span: Span | None = None) -> Span | None:
     """The model span that is open here, so that another layer of the same call must not open one.
 
     Only the innermost ``span`` (default the current one) counts: a tool that calls a model from
     inside a model span is a call of its own.
     """
-    call = _open_call.get()
-    if call is not None and not call.ended:
-        return call.span
+    call = open_call.get()
     if span is None:
         span = recorder.current.get()
+    if call is not None and not call.ended and _is_around(call.span, recorder, span):
+        return call.span
     return span if span is not None and span.type == "model" and span._state == _OPEN else None
+
+
+def _is_around(outer: Span, recorder: Recorder, parent: Span | None) -> bool:
+    """Whether a call below ``parent`` can be part of the open one.
+
+    One that nobody ended, because its library never told of its end, must not take in all the
+    calls that this context makes in other sessions.
+    """
+    session = outer._session
+    if outer._state != _OPEN or session._state == _ENDED:
+        return False
+    return outer._recorder is recorder if parent is None else session is parent._session

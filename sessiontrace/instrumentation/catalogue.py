@@ -105,7 +105,18 @@ _BUILT_IN = (
     Entry("openai-agents", "agents.tracing", _made("agents", "OpenAIAgents")),
     Entry("mcp", "mcp.client.session", _made("mcp", "Mcp")),
     Entry("celery", "celery.signals", _made("celery", "Celery")),
-    Entry("uvicorn", "uvicorn.config", _made("servers", "Uvicorn"), by_default=False),
+    Entry(
+        "uvicorn",
+        "uvicorn.config",
+        _made("servers", "Server", "uvicorn", "Config", "load", "loaded_app"),
+        by_default=False,
+    ),
+    Entry(
+        "gunicorn",
+        "gunicorn.workers.gasgi",
+        _made("servers", "Server", "gunicorn", "ASGIWorker", "load_wsgi", "asgi"),
+        by_default=False,
+    ),
 )
 
 

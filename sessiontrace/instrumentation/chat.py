@@ -6,11 +6,11 @@ speakers answered, streamed or not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sessiontrace.instrumentation.calls import Answer
-from sessiontrace.instrumentation.fields import field, given, tool_call, without_none
+from sessiontrace.instrumentation.fields import field, given, reader, tool_call
 
 __all__ = ["ChatGather", "TextGather", "chat_answer", "chat_request", "text_answer", "usage_of"]
 
@@ -46,25 +46,26 @@ def chat_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 def chat_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole chat completion."""
-    choices = field(result, "choices") or []
-    finishes = [reason for choice in choices if (reason := field(choice, "finish_reason"))]
-    metadata = _common(result, finishes)
-    shown = [_message(field(choice, "message")) for choice in choices]
-    return Answer(_one_or_all(shown), metadata)
+    get = reader(result)
+    shown, finishes = [], []
+    for choice in get("choices") or ():
+        told = reader(choice)
+        shown.append(_message(told("message")))
+        finishes.append(told("finish_reason"))
+    return Answer(_one_or_all(shown), _common(get, finishes))
 
 
 def _message(message: Any) -> dict[str, Any]:
-    shown = {"role": field(message, "role") or "assistant", "content": field(message, "content")}
-    calls = field(message, "tool_calls")
-    if calls:
+    get = reader(message)
+    shown = {"role": get("role") or "assistant", "content": get("content")}
+    if calls := get("tool_calls"):
         shown["tool_calls"] = [_call_of(call) for call in calls]
-    legacy = field(message, "function_call")
-    if legacy is not None:
+    if (legacy := get("function_call")) is not None:
         shown["tool_calls"] = [tool_call(None, field(legacy, "name"), field(legacy, "arguments"))]
-    for name in ("refusal", "reasoning", "reasoning_content"):
-        value = field(message, name)
-        if value:
-            shown["reasoning" if name == "reasoning_content" else name] = value
+    if refusal := get("refusal"):
+        shown["refusal"] = refusal
+    if thought := get("reasoning") or get("reasoning_content"):
+        shown["reasoning"] = thought
     return shown
 
 
@@ -80,32 +81,39 @@ def _one_or_all(shown: list[dict[str, Any]]) -> dict[str, Any]:
     return shown[0] if len(shown) == 1 else {"choices": shown}
 
 
-def _common(result: Any, finishes: list[Any]) -> dict[str, Any]:
-    usage = field(result, "usage")
-    metadata = {} if usage is None else usage_of(usage)
-    metadata["response_id"] = field(result, "id")
-    metadata["response_model"] = field(result, "model")
-    if finishes:
-        metadata["finish_reason"] = finishes[0] if len(set(finishes)) == 1 else finishes
-    return without_none(metadata)
+def _common(get: Callable[[str], Any], finishes: list[Any]) -> dict[str, Any]:
+    """Metadata of a result by its reader, and why each choice finished (None: it did not)."""
+    metadata = usage_of(get("usage"))
+    if (response_id := get("id")) is not None:
+        metadata["response_id"] = response_id
+    if (model := get("model")) is not None:
+        metadata["response_model"] = model
+    if told := [reason for reason in finishes if reason]:
+        metadata["finish_reason"] = told[0] if len(set(told)) == 1 else told
+    return metadata
+
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_CACHED = (("cache_read_tokens", "cached_tokens"), ("cache_write_tokens", "cache_write_tokens"))
 
 
 def usage_of(usage: Any) -> dict[str, Any]:
     """Token counts; ``prompt_tokens`` include those read from and written to the cache."""
-    prompt = field(usage, "prompt_tokens")
-    details = field(usage, "prompt_tokens_details")
-    completion_details = field(usage, "completion_tokens_details")
-    metadata = {
-        "prompt_tokens": prompt,
-        "completion_tokens": field(usage, "completion_tokens"),
-        "total_tokens": field(usage, "total_tokens"),
-    }
-    if details is not None:
-        metadata["cache_read_tokens"] = field(details, "cached_tokens")
-        metadata["cache_write_tokens"] = field(details, "cache_write_tokens")
-    if completion_details is not None:
-        metadata["reasoning_tokens"] = field(completion_details, "reasoning_tokens")
-    return without_none(metadata)
+    if usage is None:
+        return {}
+    get = reader(usage)
+    metadata = {}
+    for name in _COUNTS:
+        if (count := get(name)) is not None:
+            metadata[name] = count
+    if (details := get("prompt_tokens_details")) is not None:
+        for name, theirs in _CACHED:
+            if (count := field(details, theirs)) is not None:
+                metadata[name] = count
+    details = get("completion_tokens_details")
+    if details is not None and (count := field(details, "reasoning_tokens")) is not None:
+        metadata["reasoning_tokens"] = count
+    return metadata
 
 
 class ChatGather:
@@ -121,12 +129,31 @@ class ChatGather:
     def add(self, chunk: Any) -> None:
         """One chunk: only its deltas are kept."""
         self._last = chunk
-        usage = field(chunk, "usage")
-        if usage is None:
-            usage = field(field(chunk, "x_groq"), "usage")
+        try:  # an SDK's usual chunk holds one piece of text, and only its own fields tell so
+            held = chunk.__dict__
+            (choice,) = held["choices"]
+            told = choice.__dict__
+            delta = told["delta"]
+            fields = delta.__dict__
+            if (
+                (content := fields["content"])
+                and held["usage"] is told["finish_reason"] is fields["tool_calls"] is None
+                and not delta.__pydantic_extra__
+            ):
+                self._choices[told["index"]].content.append(content)
+                return
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass
+        self._add(chunk)
+
+    def _add(self, chunk: Any) -> None:
+        get = reader(chunk)
+        usage = get("usage")
+        if usage is None and (groq := get("x_groq")) is not None:
+            usage = field(groq, "usage")
         if usage is not None:
             self._usage = usage
-        for choice in field(chunk, "choices") or ():
+        for choice in get("choices") or ():
             index = field(choice, "index") or 0
             held = self._choices.get(index)
             if held is None:
@@ -136,8 +163,7 @@ class ChatGather:
     def answer(self) -> Answer:
         """The completion as far as it came."""
         held = [choice for _, choice in sorted(self._choices.items())]
-        finishes = [choice.finish for choice in held if choice.finish]
-        metadata = _common(self._last, finishes)
+        metadata = _common(reader(self._last), [choice.finish for choice in held])
         if self._usage is not None:
             metadata.update(usage_of(self._usage))
         shown = [choice.message() for choice in held] or [{"role": "assistant", "content": None}]
@@ -159,20 +185,14 @@ class _Choice:
         finish = field(choice, "finish_reason")
         if finish is not None:
             self.finish = finish
-        delta = field(choice, "delta")
-        content = field(delta, "content")
-        if content:
+        get = reader(field(choice, "delta"))
+        if content := get("content"):
             self.content.append(content)
-            return
-        for name, pieces in (
-            ("reasoning_content", self.reasoning),
-            ("reasoning", self.reasoning),
-            ("refusal", self.refusal),
-        ):
-            piece = field(delta, name)
-            if piece:
-                pieces.append(piece)
-        for call in field(delta, "tool_calls") or ():
+        if thought := get("reasoning_content") or get("reasoning"):  # some send both, alike
+            self.reasoning.append(thought)
+        if refusal := get("refusal"):
+            self.refusal.append(refusal)
+        for call in get("tool_calls") or ():
             self._add_call(call)
 
     def _add_call(self, call: Any) -> None:
@@ -199,10 +219,11 @@ class _Choice:
 
 def text_answer(result: Any) -> Answer:
     """A whole (legacy) text completion."""
-    choices = field(result, "choices") or []
-    finishes = [reason for choice in choices if (reason := field(choice, "finish_reason"))]
+    get = reader(result)
+    choices = get("choices") or ()
     shown = [{"role": "assistant", "content": field(choice, "text")} for choice in choices]
-    return Answer(_one_or_all(shown), _common(result, finishes))
+    finishes = [field(choice, "finish_reason") for choice in choices]
+    return Answer(_one_or_all(shown), _common(get, finishes))
 
 
 class TextGather(ChatGather):

@@ -40,10 +40,14 @@ class Exchange:
 
     def metadata(self, request_id: Any) -> dict[str, Any]:
         """What the exchange itself adds to an event."""
-        found = {"http_status": self.status, "request_id": request_id}
+        found: dict[str, Any] = {}
+        if self.status is not None:
+            found["http_status"] = self.status
+        if request_id is not None:
+            found["request_id"] = request_id
         if self.retries:
             found["retries"] = self.retries
-        return without_none(found)
+        return found
 
     def close(self, call: Call, result: Any, streams: tuple[type, ...]) -> None:
         """End ``call`` with what the SDK returned, or see to it that its reading will."""

@@ -6,11 +6,12 @@ missing is None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-__all__ = ["field", "given", "tool_call", "without_none"]
+__all__ = ["field", "given", "reader", "tool_call", "without_none"]
 
 _NOT_GIVEN = frozenset({"Omit", "NotGiven", "Unset", "UNSET"})
 
@@ -31,6 +32,17 @@ def field(value: Any, name: str) -> Any:
     except AttributeError:
         return getattr(value, name, None)
     return extra.get(name) if extra else None
+
+
+def reader(value: Any) -> Callable[[str], Any]:
+    """``field`` of one value, for who reads several of its fields: a third of the cost of each."""
+    if type(value) is dict:
+        return value.get
+    try:
+        held, extra = value.__dict__, value.__pydantic_extra__
+    except AttributeError:
+        return functools.partial(field, value)
+    return {**held, **extra}.get if extra else held.get
 
 
 def given(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.capture.span import Span
+from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.calls import Call, Calls
 from sessiontrace.instrumentation.fields import field, given, tool_call, without_none
 
@@ -140,12 +140,10 @@ class _Callbacks:
         model = self._models.pop(run_id, None)
         if model is None:
             return
-        generation = response.generations[0][0]
-        message = getattr(generation, "message", None)
-        if message is None:
-            outputs, metadata = {"role": "assistant", "content": generation.text}, {}
-        else:
-            outputs, metadata = _message(message), _usage(message)
+        try:
+            outputs, metadata = _generated(response.generations[0][0])
+        except Exception as fault:  # of a form nobody told us of; an open call would take in others
+            outputs, metadata = UNSET, {"unread": type(fault).__name__}
         model.call.end(outputs=outputs, metadata=metadata, metrics=model.metrics())
 
     @_quiet
@@ -252,6 +250,14 @@ class _Model:
         if not self._chunks:
             return None
         return {"time_to_first_chunk_ms": self._first, "chunks": self._chunks}
+
+
+def _generated(generation: Any) -> tuple[Any, dict[str, Any]]:
+    """Outputs and metadata of what a model gave: a message or a text."""
+    message = getattr(generation, "message", None)
+    if message is None:
+        return {"role": "assistant", "content": generation.text}, {}
+    return _message(message), _usage(message)
 
 
 def _message(message: Any) -> Any:

@@ -79,6 +79,6 @@ def _close(span: Span, result: Any) -> None:
         span.set(outputs=without_none({"result": shown, "structured": structured}))
         if failed:
             span.set(metadata={"error": {"type": "ToolError", "message": shown}})
-            span._parts["error"] = f"ToolError: {shown}"
+            span._blame(f"ToolError: {shown}")
     except Exception:
         span.set(metadata={"unread": True})

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.instrumentation.calls import Answer
-from sessiontrace.instrumentation.fields import field, given, tool_call, without_none
+from sessiontrace.instrumentation.fields import field, given, reader, tool_call, without_none
 
 __all__ = ["MessageGather", "message_answer", "message_request"]
 
@@ -50,18 +50,21 @@ def message_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 def message_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole message."""
-    usage = field(result, "usage")
-    found = {name: field(usage, name) for name in _USAGE}
-    found["thinking_tokens"] = field(field(usage, "output_tokens_details"), "thinking_tokens")
-    metadata = {
-        **_usage(found),
-        "response_id": field(result, "id"),
-        "response_model": field(result, "model"),
-        "finish_reason": field(result, "stop_reason"),
-    }
-    return Answer(
-        _outputs(field(result, "role"), field(result, "content") or ()), without_none(metadata)
-    )
+    get = reader(result)
+    metadata = _usage(_counts(get("usage")))
+    metadata["response_id"] = get("id")
+    metadata["response_model"] = get("model")
+    metadata["finish_reason"] = get("stop_reason")
+    return Answer(_outputs(get("role"), get("content") or ()), without_none(metadata))
+
+
+def _counts(usage: Any) -> dict[str, Any]:
+    """What a usage object tells, by Anthropic's names."""
+    get = reader(usage)
+    found = {name: get(name) for name in _USAGE}
+    if (details := get("output_tokens_details")) is not None:
+        found["thinking_tokens"] = field(details, "thinking_tokens")
+    return found
 
 
 def _usage(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,13 +98,14 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
     calls: list[dict[str, Any]] = []
     others: list[Any] = []
     for block in blocks:
-        kind = field(block, "type")
+        get = reader(block)
+        kind = get("type")
         if kind == "text":
-            texts.append(field(block, "text") or "")
+            texts.append(get("text") or "")
         elif kind == "thinking":
-            thoughts.append(field(block, "thinking") or "")
+            thoughts.append(get("thinking") or "")
         elif kind == "tool_use":
-            calls.append(tool_call(field(block, "id"), field(block, "name"), field(block, "input")))
+            calls.append(tool_call(get("id"), get("name"), get("input")))
         else:
             others.append(block)
     shown: dict[str, Any] = {
@@ -132,44 +136,42 @@ class MessageGather:
 
     def add(self, event: Any) -> None:
         """One event: only what its block gained is kept."""
-        kind = field(event, "type")
+        get = reader(event)
+        kind = get("type")
         if kind == "content_block_delta":
-            delta = field(event, "delta")
-            piece = field(delta, "text") or field(delta, "partial_json") or field(delta, "thinking")
-            if piece:
-                self._pieces.setdefault(field(event, "index"), []).append(piece)
+            told = reader(get("delta"))
+            if piece := told("text") or told("partial_json") or told("thinking"):
+                index = get("index")
+                pieces = self._pieces.get(index)
+                if pieces is None:
+                    pieces = self._pieces[index] = []
+                pieces.append(piece)
         elif kind == "content_block_start":
-            self._blocks[field(event, "index")] = field(event, "content_block")
+            self._blocks[get("index")] = get("content_block")
         elif kind == "message_start":
-            self._message = field(event, "message")
+            self._message = get("message")
             self._take_usage(field(self._message, "usage"))
         elif kind == "message_delta":
-            self._stop = field(field(event, "delta"), "stop_reason") or self._stop
-            self._take_usage(field(event, "usage"))
+            self._stop = field(get("delta"), "stop_reason") or self._stop
+            self._take_usage(get("usage"))
         elif kind == "message_stop":
             self._stopped = True
 
     def _take_usage(self, usage: Any) -> None:
-        for name in _USAGE:
-            value = field(usage, name)
-            if value is not None:
-                self._usage[name] = value
-        thinking = field(field(usage, "output_tokens_details"), "thinking_tokens")
-        if thinking is not None:
-            self._usage["thinking_tokens"] = thinking
+        """Cumulative: what comes later replaces what came before."""
+        self._usage.update(without_none(_counts(usage)))
 
     def answer(self) -> Answer:
         """The message as far as it came."""
         blocks = [self._block(index) for index in sorted({*self._blocks, *self._pieces})]
-        metadata = {
-            **_usage(self._usage),
-            "response_id": field(self._message, "id"),
-            "response_model": field(self._message, "model"),
-            "finish_reason": self._stop,
-        }
+        get = reader(self._message)
+        metadata = _usage(self._usage)
+        metadata["response_id"] = get("id")
+        metadata["response_model"] = get("model")
+        metadata["finish_reason"] = self._stop
         if not self._stopped:
             metadata["stream_end"] = "cut"
-        return Answer(_outputs(field(self._message, "role"), blocks), without_none(metadata))
+        return Answer(_outputs(get("role"), blocks), without_none(metadata))
 
     def _block(self, index: int) -> Any:
         block = self._blocks.get(index)

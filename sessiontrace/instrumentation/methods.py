@@ -16,7 +16,7 @@ from sessiontrace.instrumentation.calls import Answer, Call, Calls
 from sessiontrace.instrumentation.fields import without_none
 from sessiontrace.instrumentation.streams import Gather, Reading
 
-__all__ = ["Asked", "Methods", "Way", "relay"]
+__all__ = ["Asked", "Methods", "Way"]
 
 
 class Asked(NamedTuple):
@@ -117,10 +117,7 @@ class Methods:
         def method(*args: Any, **kwargs: Any) -> Iterator[Any]:
             call = self._open(way, args, kwargs, skip)
             inner = original(*args, **kwargs)
-            if call is None:
-                yield from inner
-                return
-            yield from relay(inner, _reading(call, way))
+            yield from inner if call is None else relay(inner, _reading(call, way))
 
         return method
 
@@ -129,19 +126,12 @@ class Methods:
         async def method(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             call = self._open(way, args, kwargs, skip)
             inner = original(*args, **kwargs)
-            reading = None if call is None else _reading(call, way)
+            stream: Any = inner if call is None else relay_async(inner, _reading(call, way))
             try:
-                async for chunk in inner:
-                    if reading is not None:
-                        reading.chunk(chunk)
+                async for chunk in stream:
                     yield chunk
-            except BaseException as error:
-                _ended(reading, error)
-                raise
-            else:
-                _ended(reading, None)
             finally:
-                await inner.aclose()
+                await stream.aclose()
 
         return method
 
@@ -195,14 +185,11 @@ def _described(error: BaseException) -> dict[str, Any]:
     return {"http_status": status} if isinstance(status, int) else {}
 
 
-def _ended(reading: Reading | None, error: BaseException | None) -> None:
-    if reading is not None:
-        if error is None:
-            reading.end("exhausted")
-        elif isinstance(error, GeneratorExit):
-            reading.end("closed")
-        else:
-            reading.end("failed", error)
+def _broken(reading: Reading, error: BaseException) -> None:
+    if isinstance(error, GeneratorExit):
+        reading.end("closed")
+    else:
+        reading.end("failed", error)
 
 
 def relay(inner: Any, reading: Reading) -> Iterator[Any]:
@@ -212,10 +199,10 @@ def relay(inner: Any, reading: Reading) -> Iterator[Any]:
             reading.chunk(chunk)
             yield chunk
     except BaseException as error:
-        _ended(reading, error)
+        _broken(reading, error)
         raise
     else:
-        _ended(reading, None)
+        reading.end("exhausted")
     finally:
         inner.close()
 
@@ -227,9 +214,9 @@ async def relay_async(inner: Any, reading: Reading) -> AsyncIterator[Any]:
             reading.chunk(chunk)
             yield chunk
     except BaseException as error:
-        _ended(reading, error)
+        _broken(reading, error)
         raise
     else:
-        _ended(reading, None)
+        reading.end("exhausted")
     finally:
         await inner.aclose()

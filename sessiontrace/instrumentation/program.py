@@ -27,7 +27,7 @@ def begin(switch: Switch) -> None:
     """Instrument this process with everything; called when the first library is imported."""
     made = instruments(switch)
     made.add((), ())
-    made.add(("uvicorn",), ())
+    made.add(("uvicorn", "gunicorn"), ())
     calls = made.calls
     parts = os.environ.get(RUN, "").split(" ", 2)
     if len(parts) == 3:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessiontrace.instrumentation.calls import Answer
-from sessiontrace.instrumentation.fields import field, given, tool_call, without_none
+from sessiontrace.instrumentation.fields import field, given, reader, tool_call, without_none
 
 __all__ = ["ResponseGather", "response_answer", "response_request"]
 
@@ -51,14 +51,12 @@ def response_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 def response_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole response."""
-    metadata = {
-        **_usage(field(result, "usage")),
-        "response_id": field(result, "id"),
-        "response_model": field(result, "model"),
-        "finish_reason": field(field(result, "incomplete_details"), "reason")
-        or _plain(field(result, "status")),
-    }
-    return Answer(_outputs(field(result, "output") or ()), without_none(metadata))
+    get = reader(result)
+    metadata = _usage(get("usage"))
+    metadata["response_id"] = get("id")
+    metadata["response_model"] = get("model")
+    metadata["finish_reason"] = field(get("incomplete_details"), "reason") or _plain(get("status"))
+    return Answer(_outputs(get("output") or ()), without_none(metadata))
 
 
 def _plain(value: Any) -> Any:
@@ -68,13 +66,15 @@ def _plain(value: Any) -> Any:
 def _usage(usage: Any) -> dict[str, Any]:
     if usage is None:
         return {}
+    get = reader(usage)
+    inputs = reader(get("input_tokens_details"))
     return {
-        "prompt_tokens": field(usage, "input_tokens"),
-        "completion_tokens": field(usage, "output_tokens"),
-        "total_tokens": field(usage, "total_tokens"),
-        "cache_read_tokens": field(field(usage, "input_tokens_details"), "cached_tokens"),
-        "cache_write_tokens": field(field(usage, "input_tokens_details"), "cache_write_tokens"),
-        "reasoning_tokens": field(field(usage, "output_tokens_details"), "reasoning_tokens"),
+        "prompt_tokens": get("input_tokens"),
+        "completion_tokens": get("output_tokens"),
+        "total_tokens": get("total_tokens"),
+        "cache_read_tokens": inputs("cached_tokens"),
+        "cache_write_tokens": inputs("cache_write_tokens"),
+        "reasoning_tokens": field(get("output_tokens_details"), "reasoning_tokens"),
     }
 
 
@@ -84,24 +84,19 @@ def _outputs(items: Any) -> dict[str, Any]:
     reasoning: list[str] = []
     others: list[Any] = []
     for item in items:
-        kind = field(item, "type")
+        get = reader(item)
+        kind = get("type")
         if kind == "message":
-            for part in field(item, "content") or ():
+            for part in get("content") or ():
                 text = field(part, "text") or field(part, "refusal")
                 if text:
                     texts.append(text)
         elif kind == "function_call":
-            calls.append(
-                tool_call(field(item, "call_id"), field(item, "name"), field(item, "arguments"))
-            )
+            calls.append(tool_call(get("call_id"), get("name"), get("arguments")))
         elif kind == "custom_tool_call":
-            calls.append(
-                tool_call(field(item, "call_id"), field(item, "name"), field(item, "input"))
-            )
+            calls.append(tool_call(get("call_id"), get("name"), get("input")))
         elif kind == "reasoning":
-            reasoning.extend(
-                text for part in field(item, "summary") or () if (text := field(part, "text"))
-            )
+            reasoning.extend(text for part in get("summary") or () if (text := field(part, "text")))
         else:
             others.append(item)
     shown: dict[str, Any] = {"role": "assistant", "content": "".join(texts) or None}
@@ -128,20 +123,21 @@ class ResponseGather:
 
     def add(self, event: Any) -> None:
         """One event: text, finished tool calls, and the response itself at its ends."""
-        kind = field(event, "type")
+        get = reader(event)
+        kind = get("type")
         if kind == "response.output_text.delta":
-            self._texts.append(field(event, "delta") or "")
+            self._texts.append(get("delta") or "")
         elif kind == "response.output_item.done":
-            item = field(event, "item")
+            item = get("item")
             if field(item, "type") != "message":
                 self._calls.append(item)
         elif kind in _WHOLE:
-            self._response = field(event, "response")
+            self._response = get("response")
             self._whole = True
         elif kind == "response.created":
-            self._response = field(event, "response")
+            self._response = get("response")
         elif kind == "error":
-            self._error = field(event, "message")
+            self._error = get("message")
 
     def answer(self) -> Answer:
         """The response as far as it came."""

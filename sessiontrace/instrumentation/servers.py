@@ -1,4 +1,4 @@
-"""uvicorn: the applications it loads get the ASGI middleware, in every worker.
+"""uvicorn and gunicorn: the ASGI applications they load get the middleware, in every worker.
 
 Runs when a worker loads its application. Only ``sessiontrace run`` asks for it by itself; a program
 of its own accord wraps its application with ``st.asgi``. Invariant: an application that is wrapped
@@ -14,36 +14,38 @@ from typing import Any
 from sessiontrace.instrumentation.asgi import Asgi
 from sessiontrace.instrumentation.calls import Calls
 
-__all__ = ["Uvicorn"]
+__all__ = ["Server"]
 
 
-class Uvicorn:
-    """The instrumentor of uvicorn: ``Config.load`` gives a wrapped application."""
+class Server:
+    """The instrumentor of one server: what its ``kind.load`` leaves in ``held`` is wrapped."""
 
-    name = "uvicorn"
-
-    def __init__(self) -> None:
-        self._config: Any = None
+    def __init__(self, name: str, kind: str, load: str, held: str) -> None:
+        self.name = name
+        self._kind, self._load, self._held = kind, load, held
+        self._owner: Any = None
         self._original: Any = None
 
     def install(self, module: ModuleType, calls: Calls) -> None:
-        """Wrap what ``load`` loads."""
-        config: Any = module.Config
-        original = config.load
+        """Wrap what it loads from now on."""
+        owner: Any = getattr(module, self._kind)
+        original = owner.__dict__[self._load]
         if hasattr(original, "_sessiontrace"):
             return
+        held = self._held
 
         @functools.wraps(original)
         def load(self: Any) -> None:
             original(self)
-            if calls.enabled:
-                self.loaded_app = Asgi(self.loaded_app, calls.switch)
+            app = getattr(self, held, None)
+            if calls.enabled and app is not None:
+                setattr(self, held, Asgi(app, calls.switch))
 
         load._sessiontrace = True  # type: ignore[attr-defined]
-        self._config, self._original = config, original
-        config.load = load
+        self._owner, self._original = owner, original
+        setattr(owner, self._load, load)
 
     def uninstall(self) -> None:
         """Applications loaded from now on are left as they are."""
-        if self._config is not None and hasattr(self._config.load, "_sessiontrace"):
-            self._config.load = self._original
+        if self._owner is not None and hasattr(self._owner.__dict__[self._load], "_sessiontrace"):
+            setattr(self._owner, self._load, self._original)

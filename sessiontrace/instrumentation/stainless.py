@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.calls import Call, Calls, current_call
+from sessiontrace.instrumentation.calls import Call, Calls, open_call, restore
 from sessiontrace.instrumentation.exchange import Exchange, describe
 from sessiontrace.instrumentation.fields import given
 from sessiontrace.instrumentation.routes import PACKAGES, Route, provider_of
@@ -30,6 +30,7 @@ class Stainless:
         self._patched: list[tuple[type, str, Any]] = []
         self._calls: Calls | None = None
         self._streams: tuple[type, ...] = ()
+        self._provider: tuple[Any, Any, str] = (None, None, package)  # of the last client seen
 
     def install(self, module: ModuleType, calls: Calls) -> None:
         """Stand in ``request`` of both base clients, and of subclasses that have their own."""
@@ -70,12 +71,14 @@ class Stainless:
             if call is None:
                 return original(client, *args, **kwargs)
             exchange = call.subject
+            token = open_call.set(call)
             try:
-                with call:
-                    result = original(client, *args, **kwargs)
+                result = original(client, *args, **kwargs)
             except BaseException as error:
                 call.fail(error, metadata=_described(error))
                 raise
+            finally:
+                restore(token)
             self._close(call, exchange, result)
             return result
 
@@ -88,12 +91,14 @@ class Stainless:
             if call is None:
                 return await original(client, *args, **kwargs)
             exchange = call.subject
+            token = open_call.set(call)
             try:
-                with call:
-                    result = await original(client, *args, **kwargs)
+                result = await original(client, *args, **kwargs)
             except BaseException as error:
                 call.fail(error, metadata=_described(error))
                 raise
+            finally:
+                restore(token)
             self._close(call, exchange, result)
             return result
 
@@ -104,38 +109,46 @@ class Stainless:
         try:
             options = args[1] if len(args) > 1 else kwargs["options"]
             route = self._routes.get(options.url)
-            calls = self._calls
-            if route is None or calls is None or calls.recorder() is None:
+            if route is None or (calls := self._calls) is None:
                 return None
-            outer = current_call()
+            recorder = calls.recorder()
+            body = options.json_data
+            if recorder is None or not isinstance(body, Mapping):
+                return None
+            outer = open_call.get()
             if outer is not None and getattr(outer.subject, "options", None) is options:
                 return None  # seen by a subclass's own ``request`` before
-            return self._opened(calls, client, route, options)
+            inputs, config = self._asked(client, route, options, body)
+            name = f"{route.operation} {config['model']}"
+            call = calls.model(name, inputs=inputs, config=config, recorder=recorder)
+            if call is not None:
+                call.subject = Exchange(route, options)
+            return call
         except Exception:
             return None
 
-    def _opened(self, calls: Calls, client: Any, route: Route, options: Any) -> Call | None:
-        body = options.json_data
-        if not isinstance(body, Mapping):
-            return None
+    def _asked(
+        self, client: Any, route: Route, options: Any, body: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Inputs and config of a request."""
         inputs, hyperparameters = route.request(body)
         if options.extra_json:
             hyperparameters.update(options.extra_json)
-        model = body.get("model")
-        config = {
+        kind, host, provider = self._provider
+        if type(client) is not kind or client._base_url is not host:  # asking the URL is not cheap
+            provider = provider_of(client, self.name)
+            self._provider = (type(client), client._base_url, provider)
+        config: dict[str, Any] = {
             "type": route.operation,
-            "model": model,
-            "provider": provider_of(client, self.name),
+            "model": body.get("model"),
+            "provider": provider,
         }
         if hyperparameters:
             config["hyperparameters"] = hyperparameters
         for name in ("tools", "functions"):
             if name in body:
                 config.update(given(body, {name}))
-        call = calls.model(f"{route.operation} {model}", inputs=inputs, config=config)
-        if call is not None:
-            call.subject = Exchange(route, options)
-        return call
+        return inputs, config
 
     def _close(self, call: Call, exchange: Any, result: Any) -> None:
         try:
@@ -157,7 +170,7 @@ def _noting(original: Any) -> Any:
 
     @functools.wraps(original)
     def _process_response(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = current_call()
+        call = open_call.get()
         if call is not None and isinstance(call.subject, Exchange):
             call.subject.note(kwargs.get("response"), kwargs.get("retries_taken"))
         return original(client, *args, **kwargs)

@@ -21,14 +21,26 @@ from aiohttp.typedefs import Middleware
 
 from sessiontrace.errors import StoreError
 from sessiontrace.log import logger
-from sessiontrace.server import guard, honeyhive, humanloop, humanloop_v5, otlp, posthog, query
-from sessiontrace.server.answers import BODY_MAX
+from sessiontrace.secret import Secret
+from sessiontrace.server import (
+    guard,
+    honeyhive,
+    humanloop,
+    humanloop_v5,
+    losses,
+    otlp,
+    posthog,
+    query,
+)
+from sessiontrace.server.access import Access
+from sessiontrace.server.answers import BODY_MAX, Refused, json_of
 from sessiontrace.server.connections import Connections
+from sessiontrace.server.keys import KeyAccess
 from sessiontrace.server.live import Live
+from sessiontrace.server.projects import MAY_READ, PROJECT
 from sessiontrace.server.reading import Reading
 from sessiontrace.server.writing import Retention, Writing
-from sessiontrace.store.base import StoreBusyError, StoreTimeoutError
-from sessiontrace.store.sqlite import SqliteStore
+from sessiontrace.store.base import DEFAULT_PROJECT, StoreBusyError, Stores, StoreTimeoutError
 
 __all__ = ["make_app", "serve"]
 
@@ -46,28 +58,42 @@ _Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(
-    path: Path, port: int, version: str, retention: Retention, connections: Connections
+    stores: Stores,
+    port: int,
+    version: str,
+    retention: Retention,
+    connections: Connections,
+    token: Secret | None = None,
+    *,
+    keys: bool = False,
 ) -> web.Application:
-    """The application over the store at ``path``, for a server that listens on ``port``."""
+    """The application over ``stores``, for a server that listens on ``port``.
+
+    ``token``: what whoever asks must show; None: nothing. ``keys``: an API key instead.
+    """
+    access = KeyAccess(stores, port) if keys else Access(token, port)
     app = web.Application(
-        middlewares=[connections.middleware, _errors_told, _guarded(guard.hosts_of(port))],
+        middlewares=[connections.middleware, _errors_told, _guarded(guard.hosts_of(port), access)],
         client_max_size=BODY_MAX,
     )
-    reading = Reading(path)
-    writing = Writing(path, retention)
+    reading = Reading(stores)
+    writing = Writing(stores, retention)
     live = Live(reading)
-    app.add_routes(query.routes(reading, writing, query.About(version, str(path))))
+    app.add_routes(query.routes(reading, writing, query.About(version, stores.name)))
+    app.add_routes(losses.routes(reading, writing))
     app.add_routes(live.routes())
     app.add_routes(honeyhive.routes(reading, writing))
     app.add_routes(humanloop.routes(reading, writing))
     app.add_routes(humanloop_v5.routes(reading, writing))
-    app.add_routes(posthog.routes(reading, writing))
+    app.add_routes(posthog.routes(reading, writing, access))
     app.add_routes(otlp.routes(writing))
+    app.add_routes([web.post(guard.LOGIN, _login(access))])
     app.add_routes(_page())
 
     async def close(_: web.Application) -> None:
         await asyncio.to_thread(writing.close)
         await asyncio.to_thread(reading.close)
+        await asyncio.to_thread(stores.close)
 
     app.on_shutdown.append(live.stop)
     app.on_cleanup.append(close)
@@ -76,25 +102,29 @@ def make_app(
 
 
 async def serve(
-    path: Path,
+    stores: Stores,
     host: str,
     port: int,
     version: str,
     ready: Callable[[str], None],
     retention: Retention | None = None,
+    token: Secret | None = None,
+    *,
+    keys: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is given the URL when requests are answered.
 
+    ``token`` or ``keys`` must be given where other machines reach ``host``.
     Makes or migrates the store first. Raises ``StoreError``, or ``OSError`` for the port.
     """
-    await asyncio.to_thread(_prepare, path)
+    await asyncio.to_thread(stores.open)
     stop = asyncio.Event()
     _stop_on_signals(stop)
     listener = _listen(host, port)
     port = listener.getsockname()[1]
     connections = Connections()
     runner = web.AppRunner(
-        make_app(path, port, version, retention or Retention(), connections),
+        make_app(stores, port, version, retention or Retention(), connections, token, keys=keys),
         access_log=None,
         logger=_quiet(),
         keepalive_timeout=_KEEPALIVE_S,
@@ -104,8 +134,7 @@ async def serve(
     try:
         await web.SockSite(runner, listener).start()
         connections.watch(lambda: () if runner.server is None else runner.server.connections)
-        name = f"[{host}]" if ":" in host else host
-        ready(f"http://{name}:{port}/")
+        ready(f"http://{_name(host)}:{port}/")
         await stop.wait()
     finally:
         connections.stop()
@@ -122,15 +151,16 @@ def _quiet() -> logging.Logger:
     return found
 
 
-def _prepare(path: Path) -> None:
-    store = SqliteStore(path, busy_s=5.0)
-    store.open()
-    store.close()
-
-
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=128)
+
+
+def _name(host: str) -> str:
+    """What to call this machine where it listens: no browser goes to 0.0.0.0."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared with
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
@@ -142,15 +172,37 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
             return
 
 
-def _guarded(hosts: frozenset[str]) -> Middleware:
+def _guarded(hosts: frozenset[str], access: Access) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: _Answer) -> web.StreamResponse:
-        refused = guard.refusal(request.method, request.path, request.headers, hosts)
+        PROJECT.set(DEFAULT_PROJECT)
+        MAY_READ.set(True)
+        await access.refresh(request.headers)
+        refused = guard.refusal(request.method, request.path, request.headers, hosts, access)
         if refused is not None:
             return _told(refused.status, refused.reason)
         return await handler(request)
 
     return guarded
+
+
+def _login(access: Access) -> _Answer:
+    """``POST /api/login`` {token}: a cookie for the browser that has shown it."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            given = await json_of(request)
+        except Refused as error:
+            return _told(error.status, error.reason)
+        cookie = access.opens(given.get("token") if isinstance(given, dict) else None)
+        if cookie is None and not access.open:
+            return _told(401, "this is not the token")
+        response = web.Response(body=b'{"ok":true}', content_type="application/json")
+        if cookie is not None:
+            response.headers["Set-Cookie"] = cookie
+        return response
+
+    return answer
 
 
 @web.middleware
@@ -174,11 +226,12 @@ async def _errors_told(request: web.Request, handler: _Answer) -> web.StreamResp
 
 
 def _told(status: int, reason: str) -> web.Response:
+    asks = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return web.Response(
         status=status,
         body=orjson.dumps({"error": reason}),
         content_type="application/json",
-        headers={"Cache-Control": "no-store"},
+        headers={"Cache-Control": "no-store", **asks},
     )
 
 

@@ -1,9 +1,10 @@
 """Who may ask: the local server's defence against other machines, other sites and hostile content.
 
-Runs on the server's loop, before every route. The server has no accounts; what protects the
-sessions is that only this machine reaches it, and that no web site can use this machine's browser
-to reach it (DNS rebinding, cross-site requests). Invariant: a request is judged by its method and
-headers alone, before a byte of its body is read, and every answer carries ``HEADERS``.
+Runs on the server's loop, before every route. What protects the sessions is that only this machine
+reaches the server, or else that who asks has a token (``access``); and that no web site can use
+somebody's browser to reach it (DNS rebinding, cross-site requests). Invariant: a request is judged
+by its method and headers alone, before a byte of its body is read, and every answer carries
+``HEADERS``. PostHog's clients show their key in the body: there the route asks for the token.
 
 The cross-origin check is Go 1.25's and datasette's: browsers of the last years say where a request
 comes from (``Sec-Fetch-Site``), older ones at least their ``Origin``, programs neither.
@@ -16,7 +17,10 @@ from collections.abc import Mapping
 
 import attrs
 
-__all__ = ["HEADERS", "Refusal", "hosts_of", "is_loopback", "refusal"]
+from sessiontrace.server.access import Access
+from sessiontrace.server.keys import need_of
+
+__all__ = ["HEADERS", "LOGIN", "Refusal", "hosts_of", "is_loopback", "refusal"]
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -35,6 +39,11 @@ HEADERS: Mapping[str, str] = {
 _SAFE = frozenset({"GET", "HEAD"})
 _OWN_SITE = frozenset({"same-origin", "none"})
 _PAGE = ("/page/", "/sessions/", "/compare/")
+LOGIN = "/api/login"
+_KEY_IN_BODY = frozenset(
+    {"/batch", "/capture", "/track", "/engage", "/e", "/i/v0/e", "/i/v0/ai/batch",
+     "/i/v1/analytics/events"}
+)  # fmt: skip
 _HUMANLOOP = ("/v4/", "/v5/")
 _BODY_TYPES = frozenset({"application/json", "application/x-protobuf"})
 
@@ -65,11 +74,17 @@ def hosts_of(port: int) -> frozenset[str]:
 
 
 def refusal(
-    method: str, path: str, headers: Mapping[str, str], hosts: frozenset[str]
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    hosts: frozenset[str],
+    access: Access | None = None,
 ) -> Refusal | None:
     """Why this request is refused, or None. ``headers`` must look names up whatever their case."""
     host = headers.get("Host", "").lower()
-    if host not in hosts:
+    guarded = access is not None and not access.open
+    # With a token any name will do: a site that takes a name of its own here has no cookie.
+    if not host or not (guarded or host in hosts):
         return Refusal(403, f"this server answers to {' or '.join(sorted(hosts))} only")
     # A link from elsewhere may open the page itself, which holds no sessions: it asks for them.
     opens_page = method in _SAFE and (path == "/" or path.startswith(_PAGE))
@@ -78,6 +93,10 @@ def refusal(
     if method not in _SAFE and not _is_plain_request(path, headers):
         # Neither type can be sent by a form, so that a browser has to ask for leave first.
         return Refusal(415, "Content-Type must be application/json or application/x-protobuf")
+    shown_later = opens_page or path == LOGIN or path.rstrip("/") in _KEY_IN_BODY
+    need = need_of(method, path)
+    if access is not None and not shown_later and not access.admits(headers, need):
+        return Refusal(403 if access.recognises(headers) else 401, access.asks(need))
     return None
 
 

@@ -24,6 +24,7 @@ from sessiontrace.record import Record
 from sessiontrace.server import honeyhive_events as events
 from sessiontrace.server import records
 from sessiontrace.server.answers import Refused, answer, json_of, vendor
+from sessiontrace.server.projects import MAY_READ
 from sessiontrace.server.reading import Reading
 from sessiontrace.server.writing import Change, Writing
 from sessiontrace.store.base import EventQuery, Store
@@ -90,6 +91,7 @@ class _Api:
 
     async def _start(self, given: Any) -> web.Response:
         session_id, fields = events.session_start(given)
+        may_read = MAY_READ.get()
 
         def plan(store: Store) -> tuple[Change, dict[str, Any]]:
             known = records.known(store, session_id)
@@ -99,7 +101,7 @@ class _Api:
                 for name in ("metadata", "user_properties"):
                     if fields.get(name):
                         shown[name] = {**(known.get(name) or {}), **fields[name]}
-            return Change([record] if record else []), shown
+            return Change([record] if record else []), shown if may_read else dict(fields)
 
         shown = await self._writing.change(frozenset((session_id,)), plan)
         return answer({"children_ids": [], **events.shown(shown)})

@@ -80,6 +80,8 @@ class _Api:
         }  # fmt: skip
 
         def plan(store: Store) -> tuple[Change, Body]:
+            if (judged := _judged(store, given, kind)) is not None:
+                return judged, {"id": log_id, "evaluator_id": file_id, "version_id": version}
             parent_id = _parent_id(store, given)
             session_id = _session_id(store, given, parent_id, event_id, kind)
             status = given.get("log_status") or given.get("trace_status")
@@ -101,7 +103,8 @@ class _Api:
             ]
             return Change([made], notes), reply | ({"log_status": status} if status else {})
 
-        touches = frozenset((event_id, str(given.get("trace_parent_id"))))
+        parents = (given.get("trace_parent_id"), given.get("parent_id"))
+        touches = frozenset((event_id, *map(str, parents)))
         return answer(await self._writing.change(touches, plan))
 
     async def update(self, request: web.Request) -> web.Response:
@@ -206,6 +209,20 @@ def _known_id(store: Store, log_id: str) -> str:
 def _parent_id(store: Store, given: Body) -> str | None:
     parent = given.get("trace_parent_id")
     return _known_id(store, parent) if isinstance(parent, str) and parent else None
+
+
+def _judged(store: Store, given: Body, kind: str) -> Change | None:
+    """An evaluator's judgment of a log, as feedback to it; None for any other log."""
+    about = given.get("parent_id")
+    if kind != "evaluator" or not isinstance(about, str) or given.get("judgment") is None:
+        return None
+    event_id = _known_id(store, about)
+    known = store.record(event_id)
+    if known is None:
+        raise Refused(404, f"Log with ID {about!r} not found.")
+    name = str(given.get("path") or given.get("id")).rpartition("/")[2]
+    change = {"feedback": {name: given["judgment"]}}
+    return Change([records.patch(event_id, known["session_id"], change)])
 
 
 def _session_id(store: Store, given: Body, parent_id: str | None, event_id: str, kind: str) -> str:

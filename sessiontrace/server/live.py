@@ -13,12 +13,14 @@ from typing import Any
 from aiohttp import web
 
 from sessiontrace.errors import StoreError
+from sessiontrace.server.projects import PROJECT
 from sessiontrace.server.reading import Reading
 
 __all__ = ["Live"]
 
 _LOOK_S = 0.25
-_BREATH_S = 15.0
+_STEP_S = 1.0
+_BREATHS = 15  # steps after which something is sent, so that nobody between takes it for dead
 _LISTENERS_MAX = 64
 
 
@@ -27,8 +29,8 @@ class Live:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._listeners: set[asyncio.Event] = set()
-        self._watch: asyncio.Task[None] | None = None
+        self._listeners: dict[str, set[asyncio.Event]] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
         self._stopped = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -38,50 +40,55 @@ class Live:
     async def stop(self, _: Any = None) -> None:
         """End every stream, so that the server need not wait for open pages."""
         self._stopped = True
-        if self._watch is not None:
-            self._watch.cancel()
-        for one in list(self._listeners):
-            one.set()
+        for watch in self._watches.values():
+            watch.cancel()
+        for bell in [bell for bells in self._listeners.values() for bell in bells]:
+            bell.set()
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Events named ``changed`` until the reader goes."""
-        if len(self._listeners) >= _LISTENERS_MAX:
+        if sum(map(len, self._listeners.values())) >= _LISTENERS_MAX:
             raise web.HTTPServiceUnavailable(reason="too many pages are open")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        bell = asyncio.Event()
-        self._listeners.add(bell)
-        if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._look())
+        bell, project = asyncio.Event(), PROJECT.get()
+        bells = self._listeners.setdefault(project, set())
+        bells.add(bell)
+        if project not in self._watches or self._watches[project].done():
+            self._watches[project] = asyncio.create_task(self._look(bells))
         try:
             await response.write(b"retry: 1000\nevent: open\ndata: {}\n\n")
-            while not self._stopped:
+            quiet = 0
+            while not (self._stopped or request.transport is None):
                 try:
-                    await asyncio.wait_for(bell.wait(), _BREATH_S)
+                    await asyncio.wait_for(bell.wait(), _STEP_S)
                 except asyncio.TimeoutError:
-                    await response.write(b": still here\n\n")
+                    quiet += 1
+                    if quiet % _BREATHS == 0:
+                        await response.write(b": still here\n\n")
                     continue
                 bell.clear()
+                quiet = 0
                 if not self._stopped:
                     await response.write(b"event: changed\ndata: {}\n\n")
         except (ConnectionError, asyncio.CancelledError):
             pass  # the page was closed
         finally:
-            self._listeners.discard(bell)
+            bells.discard(bell)
         return response
 
-    async def _look(self) -> None:
-        """Ring every bell when another connection has committed; ends with the last listener."""
+    async def _look(self, bells: set[asyncio.Event]) -> None:
+        """Ring every bell of a project when somebody has written; ends with the last listener."""
         seen: int | None = None
-        while self._listeners:
+        while bells:
             try:
                 now = await self._reading.version()
             except StoreError:
                 now = -1  # the page asks, and is told what is wrong
             if seen is not None and now != seen:
-                for bell in self._listeners:
+                for bell in bells:
                     bell.set()
             seen = now
             await asyncio.sleep(_LOOK_S)

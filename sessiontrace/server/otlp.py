@@ -6,12 +6,12 @@ given when the spans are on the disk; spans that are none are counted in ``parti
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
 
 from aiohttp import web
 
-from sessiontrace.server import otlp_decode, otlp_records, records
-from sessiontrace.server.answers import Refused, answer, body_of, json_of, unpacked, vendor
+from sessiontrace.server import otlp_decode, otlp_protobuf, otlp_records, records
+from sessiontrace.server.answers import answer, body_of, json_of, unpacked, vendor
 from sessiontrace.server.writing import Change, Writing
 from sessiontrace.store.base import Store
 
@@ -19,6 +19,8 @@ __all__ = ["keep", "routes"]
 
 _PATHS = ("/v1/traces", "/opentelemetry/v1/traces")
 _PROTOBUF = "application/x-protobuf"
+_WITHOUT_IDS = "spans without ids"
+_LARGE = 128 << 10
 
 
 def routes(writing: Writing) -> list[web.RouteDef]:
@@ -27,14 +29,13 @@ def routes(writing: Writing) -> list[web.RouteDef]:
     async def post(request: web.Request) -> web.Response:
         binary = request.content_type == _PROTOBUF
         if binary:
-            if not otlp_decode.protobuf_here():
-                raise Refused(
-                    415,
-                    "this server reads protobuf only with the package opentelemetry-proto beside "
-                    "it; install it (pip install opentelemetry-proto), or send JSON "
-                    "(OTEL_EXPORTER_OTLP_PROTOCOL=http/json)",
-                )
-            spans, bad = otlp_decode.from_protobuf(unpacked(await body_of(request)))
+            body = unpacked(await body_of(request))
+            # Reading a large one takes a while, and others want to be answered meanwhile.
+            spans, bad = (
+                await asyncio.to_thread(otlp_protobuf.from_protobuf, body)
+                if len(body) > _LARGE
+                else otlp_protobuf.from_protobuf(body)
+            )
         else:
             spans, bad = otlp_decode.from_json(await json_of(request))
         await keep(writing, spans)
@@ -56,19 +57,11 @@ async def keep(writing: Writing, spans: list[otlp_decode.Span]) -> list[str]:
 
 
 def _accepted(bad: int, binary: bool) -> web.Response:
-    if not binary:
-        partial = {"rejectedSpans": str(bad), "errorMessage": "spans without ids"} if bad else None
-        return answer({"partialSuccess": partial} if partial else {})
-    if not bad:
-        return web.Response(body=b"", content_type=_PROTOBUF)
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTraceServiceResponse,
-    )
-
-    told: Any = ExportTraceServiceResponse()
-    told.partial_success.rejected_spans = bad
-    told.partial_success.error_message = "spans without ids"
-    return web.Response(body=told.SerializeToString(), content_type=_PROTOBUF)
+    if binary:
+        body = otlp_protobuf.partial_success(bad, _WITHOUT_IDS) if bad else b""
+        return web.Response(body=body, content_type=_PROTOBUF)
+    partial = {"rejectedSpans": str(bad), "errorMessage": _WITHOUT_IDS} if bad else None
+    return answer({"partialSuccess": partial} if partial else {})
 
 
 def _told(status: int, reason: str) -> web.Response:

@@ -1,4 +1,4 @@
-"""OTLP's requests, in JSON or protobuf, as spans with plain Python values.
+"""OTLP's requests in JSON as spans with plain Python values; ``otlp_protobuf`` reads the others.
 
 Pure functions. Invariant: both encodings give the same spans; a span that is none is left out and
 counted, never the others of its request.
@@ -9,17 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
-from importlib import util
 from typing import Any
 
 import attrs
 
 from sessiontrace.server.answers import Refused
 
-__all__ = ["Span", "from_json", "from_protobuf", "protobuf_here"]
+__all__ = ["DEPTH", "Attributes", "Span", "from_json"]
 
 Attributes = dict[str, Any]
-_DEPTH = 16
+DEPTH = 16
+"""How deep a value may be nested."""
 
 
 @attrs.define(eq=False)
@@ -127,7 +127,7 @@ def _attributes(listed: Any) -> Attributes:
     found: Attributes = {}
     for one in listed if isinstance(listed, list) else ():
         if isinstance(one, dict) and isinstance(one.get("key"), str):
-            found[one["key"]] = _value(one.get("value"), _DEPTH)
+            found[one["key"]] = _value(one.get("value"), DEPTH)
     return found
 
 
@@ -159,71 +159,3 @@ def _value(given: Any, depth: int) -> Any:
 def _int(value: Any) -> int | float:
     found = int(value)
     return found if -(1 << 63) <= found < 1 << 63 else float(found)
-
-
-# -- protobuf -------------------------------------------------------------------------------
-
-
-def protobuf_here() -> bool:
-    """Whether the package ``opentelemetry-proto`` is installed."""
-    try:
-        return util.find_spec("opentelemetry.proto.collector.trace.v1") is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def from_protobuf(body: bytes) -> tuple[list[Span], int]:
-    """The spans of a protobuf request; needs ``opentelemetry-proto``."""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTraceServiceRequest,
-    )
-
-    request = ExportTraceServiceRequest()
-    try:
-        request.ParseFromString(body)
-    except Exception as error:  # protobuf's DecodeError, whichever of its implementations runs
-        raise Refused(400, "the body is no ExportTraceServiceRequest") from error
-    found: list[Span] = []
-    bad = 0
-    for group in request.resource_spans:
-        resource = _pairs(group.resource.attributes)
-        for scoped in group.scope_spans:
-            for span in scoped.spans:
-                if len(span.trace_id) == 16 and len(span.span_id) == 8:
-                    found.append(_message(span, resource, scoped.scope.name))
-                else:
-                    bad += 1
-    return found, bad
-
-
-def _message(span: Any, resource: Attributes, scope: str) -> Span:
-    return Span(
-        trace_id=span.trace_id.hex(),
-        span_id=span.span_id.hex(),
-        parent_id=span.parent_span_id.hex() if span.parent_span_id.strip(b"\0") else None,
-        name=span.name or "unknown",
-        start_ns=span.start_time_unix_nano,
-        end_ns=max(span.start_time_unix_nano, span.end_time_unix_nano),
-        attributes=_pairs(span.attributes),
-        resource=resource,
-        scope=scope,
-        failed=span.status.code == 2,
-        message=span.status.message,
-        events=[(one.name, _pairs(one.attributes)) for one in span.events],
-    )
-
-
-def _pairs(listed: Any) -> Attributes:
-    return {one.key: _any_value(one.value, _DEPTH) for one in listed}
-
-
-def _any_value(value: Any, depth: int) -> Any:
-    kind = value.WhichOneof("value")
-    if kind is None or depth == 0:
-        return None
-    held = getattr(value, kind)
-    if kind == "array_value":
-        return [_any_value(one, depth - 1) for one in held.values]
-    if kind == "kvlist_value":
-        return {one.key: _any_value(one.value, depth - 1) for one in held.values}
-    return base64.b64encode(held).decode() if kind == "bytes_value" else held

@@ -18,6 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from sessiontrace.server import posthog_events, records
+from sessiontrace.server.access import Access
 from sessiontrace.server.answers import Refused, answer, body_of, decoded, unpacked, vendor
 from sessiontrace.server.posthog_sessions import definitions, values
 from sessiontrace.server.reading import Reading
@@ -41,9 +42,9 @@ _ERRORS = {
 }
 
 
-def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
+def routes(reading: Reading, writing: Writing, access: Access) -> list[web.RouteDef]:
     """The routes of the API over one store; each with and without a slash at its end."""
-    api = _Api(reading, writing)
+    api = _Api(reading, writing, access)
     found: list[web.RouteDef] = []
     for end in ("", "/"):
         found += [web.post(path + end, vendor(api.ingest, _refused_event)) for path in _INGEST]
@@ -58,12 +59,13 @@ def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
 
 
 class _Api:
-    def __init__(self, reading: Reading, writing: Writing) -> None:
+    def __init__(self, reading: Reading, writing: Writing, access: Access) -> None:
         self._reading = reading
         self._writing = writing
+        self._access = access
 
     async def ingest(self, request: web.Request) -> web.Response:
-        events, sent_at = _events(await _payload(request))
+        events, sent_at = await self._events(request)
         if request.path.startswith("/i/v0/ai") and any(
             one.get("event") not in _AI_EVENTS for one in events if isinstance(one, dict)
         ):
@@ -74,10 +76,18 @@ class _Api:
         return answer({"status": "Ok"})
 
     async def ingest_v1(self, request: web.Request) -> web.Response:
-        events, _ = _events(await _payload(request))
+        events, _ = await self._events(request)
         await self._keep(events, None)
         told = {str(one["uuid"]): {"result": "ok"} for one in events if one.get("uuid")}
         return answer({"results": told})
+
+    async def _events(self, request: web.Request) -> tuple[list[Any], float | None]:
+        given = await _payload(request)
+        if not self._access.admits(request.headers) and not any(
+            self._access.knows(key) for key in _keys(given)
+        ):
+            raise Refused(401, "API key is not valid: this server asks for its token")
+        return _events(given)
 
     async def _keep(self, events: list[Any], sent_at: float | None) -> None:
         skew = 0.0 if sent_at is None else records.now_ms() - sent_at
@@ -127,6 +137,16 @@ async def _payload(request: web.Request) -> Any:
         return decoded(body)
     except Refused as error:
         raise Refused(error.status, f"failed to parse request: {error.reason}") from error
+
+
+def _keys(given: Any) -> list[Any]:
+    """Where PostHog's clients put their key: on the request, or on its first event."""
+    first = given[0] if isinstance(given, list) and given else given
+    if not isinstance(first, dict):
+        return []
+    properties = first.get("properties")
+    held = properties if isinstance(properties, dict) else {}
+    return [first.get("api_key"), first.get("token"), held.get("token")]
 
 
 def _events(given: Any) -> tuple[list[Any], float | None]:

@@ -28,7 +28,6 @@ from sessiontrace.server.reading import Reading
 from sessiontrace.server.writing import Change, Writing
 from sessiontrace.store.base import Cursor, SessionQuery, Store
 from sessiontrace.store.histogram import DURATIONS_MS
-from sessiontrace.store.sqlite import SqliteStore
 
 __all__ = ["About", "routes"]
 
@@ -39,7 +38,7 @@ _COMMENT_CHARS = 10_000
 
 @attrs.frozen
 class About:
-    """What the page tells of the server: the package's version, and the file it shows."""
+    """What the page tells of the server: the package's version, and the store it shows."""
 
     version: str
     store: str
@@ -119,10 +118,8 @@ class _Api:
             return _error(404, "not in this store")
         return _json(b'{"ok":true}')
 
-    async def _answer(
-        self, request: web.Request, question: Callable[[SqliteStore], Any]
-    ) -> web.Response:
-        def encoded(store: SqliteStore) -> bytes | None:
+    async def _answer(self, request: web.Request, question: Callable[[Store], Any]) -> web.Response:
+        def encoded(store: Store) -> bytes | None:
             answer = question(store)
             return None if answer is None else orjson.dumps(answer)
 
@@ -168,7 +165,7 @@ def _session(store: Store, session_id: str) -> dict[str, Any] | None:
     }
 
 
-def _histogram(store: SqliteStore, query: SessionQuery) -> dict[str, Any]:
+def _histogram(store: Store, query: SessionQuery) -> dict[str, Any]:
     found = store.histogram(query)
     if found is None:
         return {"start": 0, "width": 0, "sessions": [], "failed": [], "durations": [], "bounds": []}

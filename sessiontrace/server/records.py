@@ -80,7 +80,8 @@ def known(store: Store, session_id: str) -> Mapping[str, Any] | None:
 
 def missing(store: Store, wanted: Mapping[str, Record]) -> list[Record]:
     """Of sessions as they would be made, by id, those that nobody has told the store of."""
-    return [record for session_id, record in wanted.items() if known(store, session_id) is None]
+    told = store.told(wanted)
+    return [record for session_id, record in wanted.items() if session_id not in told]
 
 
 def session_id_for(text: str) -> tuple[str, dict[str, Any]]:

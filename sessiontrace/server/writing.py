@@ -14,18 +14,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 
 from sessiontrace.errors import StoreError
-from sessiontrace.ids import now_ns
 from sessiontrace.log import logger
 from sessiontrace.record import Record
-from sessiontrace.store.base import Note, Store, StoreBusyError
+from sessiontrace.server.projects import PROJECT
+from sessiontrace.store import retention
+from sessiontrace.store.base import DEFAULT_PROJECT, Note, Store, StoreBusyError, Stores
 from sessiontrace.store.merge import Decoded
-from sessiontrace.store.sqlite import SqliteStore
+from sessiontrace.store.retention import Retention
 
 __all__ = ["Change", "Retention", "Writing"]
 
@@ -35,7 +35,6 @@ _GROUP_RECORDS = 20_000
 _WAITING_BYTES = 64 << 20
 _IDLE_S = 0.25
 _TRIM_EVERY_S = 60.0
-_DAY_MS = 86_400_000
 
 
 @attrs.frozen
@@ -47,19 +46,12 @@ class Change:
     forget: Sequence[str] = ()
 
 
-@attrs.frozen
-class Retention:
-    """How much is kept: days since a session was last written to, bytes of the file; None: all."""
-
-    days: float | None = 30.0
-    most_bytes: int | None = 2 << 30
-
-
 @attrs.define(eq=False)
 class _Job:
     """One request's share of a transaction; ``plan`` reads the store before anything is written."""
 
     done: Callable[[Any, BaseException | None], None]
+    project: str
     records: Sequence[Record | Decoded] = ()
     plan: Callable[[Store], tuple[Change, Any]] | None = None
     touches: frozenset[str] = frozenset()
@@ -67,10 +59,11 @@ class _Job:
 
 
 class Writing:
-    """The one writer of this process to the store at ``path``."""
+    """The one writer of this process to the stores."""
 
-    def __init__(self, path: Path, retention: Retention) -> None:
-        self._store = SqliteStore(path, busy_s=5.0)
+    def __init__(self, stores: Stores, retention: Retention) -> None:
+        self._source = stores
+        self._stores = {DEFAULT_PROJECT: stores.writer(DEFAULT_PROJECT)}
         self._retention = retention
         self._waiting: deque[_Job] = deque()
         self._bytes = 0
@@ -98,12 +91,13 @@ class Writing:
         return answer
 
     def close(self) -> None:
-        """Write what waits, then let go of the file."""
+        """Write what waits, then let go of the stores."""
         with self._bell:
             self._stopped = True
             self._bell.notify()
         self._thread.join()
-        self._store.close()
+        for store in self._stores.values():
+            store.close()
 
     async def _submit(self, **job: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -123,7 +117,7 @@ class Writing:
             except RuntimeError:  # the loop is closed: nobody waits
                 pass
 
-        made = _Job(done, **job)
+        made = _Job(done, PROJECT.get(), **job)
         with self._bell:
             if self._stopped:
                 raise StoreBusyError("the server is stopping")
@@ -158,6 +152,8 @@ class Writing:
         while self._waiting and count < _GROUP_RECORDS:
             if not touched.isdisjoint(self._waiting[0].touches):
                 break  # it must see what the one before it writes
+            if group and self._waiting[0].project != group[0].project:
+                break  # a transaction is of one store
             job = self._waiting.popleft()
             self._bytes -= job.size
             touched |= job.touches
@@ -181,7 +177,14 @@ class Writing:
         for job, outcome in zip(group, outcomes, strict=True):
             job.done(outcome, None)
 
+    def _store(self, project: str) -> Store:
+        store = self._stores.get(project)
+        if store is None:
+            store = self._stores[project] = self._source.writer(project)
+        return store
+
     def _commit(self, group: list[_Job]) -> list[Any]:
+        store = self._store(group[0].project)
         records: list[Record | Decoded] = []
         notes: list[Note] = []
         forget: list[str] = []
@@ -191,16 +194,16 @@ class Writing:
             own: Sequence[Record | Decoded] = job.records
             outcome: Any = None
             if job.plan is not None:
-                change, outcome = job.plan(self._store)
+                change, outcome = job.plan(store)
                 own = change.records
                 notes.extend(change.notes)
                 forget.extend(change.forget)
             outcomes.append(outcome)
             taken.append((len(records), len(records) + len(own)))
             records.extend(own)
-        refused = self._store.write(records, notes) if records or notes else {}
+        refused = store.write(records, notes) if records or notes else {}
         if forget:
-            self._store.forget(forget)
+            store.forget(forget)
         for at, (job, (start, stop)) in enumerate(zip(group, taken, strict=True)):
             if job.plan is None:
                 outcomes[at] = {
@@ -213,7 +216,7 @@ class Writing:
         try:
             if self._overdue():
                 return False
-            return self._store.index() == 0
+            return not any(store.index() for store in self._stores.values())
         except Exception as error:
             # Another process writes, or the disk is full: those who write are told, we try again.
             logger.debug("tidying the store failed: %s", error)
@@ -223,9 +226,9 @@ class Writing:
         now = time.monotonic()
         if self._trimmed and now - self._trimmed < _TRIM_EVERY_S:
             return False
-        days, most = self._retention.days, self._retention.most_bytes
-        before = None if days is None else now_ns() // 1_000_000 - round(days * _DAY_MS)
-        if (before is not None or most is not None) and self._store.trim(before, most):
+        for store in self._stores.values():
+            retention.agree(store, self._retention)  # programs that write by themselves keep to it
+        if any(retention.trim(store, self._retention) for store in self._stores.values()):
             return True
         self._trimmed = now
         return False

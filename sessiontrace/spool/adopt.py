@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from sessiontrace.counters import Counters
@@ -145,7 +145,11 @@ class Adopted:
 
 
 class Adopter:
-    """Looks for orphans under a root. ``own`` gives the id of this process's spool, if any."""
+    """Looks for orphans under a root. ``own`` gives the id of this process's spool, if any.
+
+    ``from_oldest``: names of destinations that get what is left in a spool even where its maker did
+    not have them.
+    """
 
     def __init__(
         self,
@@ -154,10 +158,12 @@ class Adopter:
         destinations: Sequence[Owed],
         counters: Counters,
         files: Files = OS_FILES,
+        from_oldest: Collection[str] = (),
     ) -> None:
         self._root = root
         self._own = own
         self._destinations = tuple(destinations)
+        self._from_oldest = from_oldest
         self._counters = counters
         self._files = files
         self._adopted: list[Adopted] = []
@@ -224,11 +230,14 @@ class Adopter:
             self._clear_away(directory, lock)
             return None
         ours = self._match(header.owes)
-        if not ours:
+        late = self._late(header.owes, ours)
+        if not ours and not late:
             self._nothing_for_us.add(spool_id)
             return None
-        remains = Remains.examine(files, directory, spool_id, header.owes)
-        adopted = Adopted(directory, lock, remains, header.owes, ours, self._counters, files)
+        ours |= late
+        owes = (*header.owes, *late.values())
+        remains = Remains.examine(files, directory, spool_id, owes)
+        adopted = Adopted(directory, lock, remains, owes, ours, self._counters, files)
         if any(remains.pending[owed.name] for owed in ours.values()):
             if remains.damaged:
                 self._counters.note("corrupt_record", remains.damaged)
@@ -259,3 +268,15 @@ class Adopter:
             if free:
                 found[ours.name] = free[0]
         return found
+
+    def _late(self, owes: Sequence[Owed], ours: Mapping[str, Owed]) -> dict[str, Owed]:
+        """Our destinations that are owed nothing yet and asked for all that is left.
+
+        Names tell cursors and routes apart, so another destination's name is not taken over.
+        """
+        names = {owed.name for owed in owes}
+        return {
+            each.name: each
+            for each in self._destinations
+            if each.name in self._from_oldest and each.name not in ours and each.name not in names
+        }

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from sessiontrace.counters import Counters
 from sessiontrace.log import tell
+from sessiontrace.pace import Pace
 
 __all__ = ["Keeper"]
 
@@ -37,6 +38,7 @@ class Keeper:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()  # a signal handler may close us within start
+        self._pace = Pace()
 
     def start(self) -> bool:
         """Start the thread unless it runs; False when no thread can be started (at exit)."""
@@ -105,6 +107,7 @@ class Keeper:
             result = job()
         except BaseException as error:  # SystemExit too: one job must not end all the others
             result = error
+        self._pace()
         self._guard(lambda: done(result))
 
     def _guard(self, call: Callable[[], None]) -> None:

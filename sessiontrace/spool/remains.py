@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import orjson
 
+from sessiontrace.pace import paced
 from sessiontrace.record import (
     END,
     OPEN,
@@ -167,7 +168,7 @@ def _scan(
     for raw in _windows(files, path):
         lines = (rest + raw).split(b"\n")
         rest = lines.pop()
-        for line in lines:
+        for line in paced(lines):
             offset += len(line) + 1
             if not start:
                 start = first = offset
@@ -208,7 +209,11 @@ def _abandoned(segment: Segment) -> list[Record]:
     """The ends of the sessions still open at the end of a spool's last segment, by event id."""
     opened: dict[bytes, Record] = {}
     seen: dict[bytes, int] = {}
-    for line in segment.read(segment.start, segment.committed).split(b"\n"):
+    try:
+        raw = segment.read(segment.start, segment.committed)
+    except OSError:  # a status of a spool whose process lives: the file is gone meanwhile
+        return []
+    for line in paced(raw.split(b"\n")):
         record = frame.decode(line, segment.seed)
         if record is None:
             continue

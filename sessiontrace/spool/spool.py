@@ -21,6 +21,7 @@ from sessiontrace.spool.files import OS_FILES, Files
 from sessiontrace.spool.frame import MAX_BODY, Header, Owed, Position
 from sessiontrace.spool.home import Home
 from sessiontrace.spool.opens import OpenSessions
+from sessiontrace.spool.own import own_process
 from sessiontrace.spool.reader import Reader
 from sessiontrace.spool.segment import LARGEST, MEMORY, SMALLEST, Segment
 from sessiontrace.spool.upkeep import Upkeep
@@ -45,7 +46,6 @@ class Spool:
 
     __slots__ = (
         "_active",
-        "_appending",
         "_close_wanted",
         "_closed",
         "_counters",
@@ -59,11 +59,14 @@ class Spool:
         "_on_fork",
         "_on_open",
         "_opened",
+        "_opening",
         "_owes",
+        "_own",
         "_pid",
         "_retired",
         "_service",
         "_size",
+        "_stirred",
         "_sync",
         "_upkeep",
         "asleep",
@@ -102,8 +105,9 @@ class Spool:
         self.spare: Segment | None = None
         self.opens = OpenSessions(counters)
         self._active: Segment
-        self._appending = self._closed = self._opened = self._fresh = self._close_wanted = False
+        self._closed = self._opened = self._opening = self._fresh = self._close_wanted = False
         self._detour = True  # unopened, appending or closed: not the straight way
+        self._stirred = False  # within an append another one, or a close, was asked for
         self._deferred: deque[tuple[bytes, bytes]] = deque()
         self._owes = tuple(owes)
         self._service = service
@@ -112,6 +116,7 @@ class Spool:
         self._on_fork = on_fork
         self._sync = durability == "sync"
         self._pid = getpid()
+        self._own = own_process()
         self._number = 0
         self._size = SMALLEST
         self._memory_most = min(quota, _MEMORY_MOST)
@@ -140,33 +145,34 @@ class Spool:
         """
         # The usual way stands here in one frame: a call more would cost a quarter of the checksum.
         try:
-            if getpid() != self._pid:
+            if not self._own[0]:
                 return self._on_fork(head, body)
             with self.lock:
                 if self._detour:
                     taken = self._defer_or_open(head, body)
                 else:
-                    self._detour = self._appending = True
+                    self._detour = True
                     try:
                         segment = self._active
                         tally = segment.tallies.get(head)
-                        if tally is None or tally.turning or segment.view is None:
+                        view = segment.view
+                        if tally is None or tally.turning or view is None:
                             taken = self._lay(head, body)
                         else:
                             raw = b"%08x%b%b\n" % (crc32(body, tally.crc), head, body)
-                            end = segment.committed + len(raw)
+                            start = segment.committed
+                            end = start + len(raw)
                             if end > segment.size or len(raw) > MAX_BODY:
                                 taken = self._lay(head, body)
                             else:
-                                segment.view[segment.committed : end] = raw
+                                view[start:end] = raw
                                 segment.committed = end
                                 tally.count += 1
                                 taken = True
                     finally:
-                        self._appending = False
-                        self._detour = self._closed
-                if (self._deferred or self._close_wanted) and not self._appending:
-                    self._catch_up()
+                        self._detour = False
+                    if self._stirred:
+                        self._catch_up()
             if self.asleep:
                 self._announce()
             if self._sync:
@@ -215,10 +221,11 @@ class Spool:
         if getpid() != self._pid:
             return
         with self.lock:
-            if self._appending:  # a signal handler within append: as soon as that is done
-                self._close_wanted = True
-                return
             if self._closed:
+                return
+            if self._opening or (self._opened and self._detour):
+                # A signal handler within append: as soon as that is done.
+                self._close_wanted = self._stirred = True
                 return
             self._closed = self._detour = True
         if self._opened:
@@ -333,24 +340,34 @@ class Spool:
         if self._closed:
             self._counters.drop("closed")
             return False
-        if self._appending:
+        if self._opened or self._opening:
             self._deferred.append((head, body))
+            self._stirred = True
             return True
-        self._appending = True
+        self._opening = True
         try:
             self._home.open()
             self.roll(len(head) + len(body) + 16)
             self._opened = self._fresh = self.asleep = True
-            return self._lay(head, body)
+            taken = self._lay(head, body)
         finally:
-            self._appending = False
-            self._detour = self._closed
+            self._opening = False
+            self._detour = not self._opened
+        if self._stirred:
+            self._catch_up()
+        return taken
 
     def _catch_up(self) -> None:
         """What came in while a record was laid: from ``__del__``, or from a signal handler."""
+        self._stirred = False
         while self._deferred:
-            deferred, self._deferred = self._deferred, deque()
-            for head, body in deferred:
+            waiting = []  # taken one by one: a signal may come in between and take the others
+            try:
+                while True:
+                    waiting.append(self._deferred.popleft())
+            except IndexError:
+                pass
+            for head, body in waiting:
                 self.append(head, body)
         if self._close_wanted:
             self._close_wanted = False

@@ -6,8 +6,8 @@ Invariant: a summary holds all that a list of sessions shows, so that a list nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -15,9 +15,14 @@ from sessiontrace.errors import StoreError
 from sessiontrace.record import Record
 from sessiontrace.store.facets import Texts
 
+if TYPE_CHECKING:
+    from sessiontrace.store.histogram import Histogram
+    from sessiontrace.store.merge import Decoded
+
 __all__ = [
     "ABANDONED",
     "CANCELLED",
+    "DEFAULT_PROJECT",
     "ENDED",
     "OPEN",
     "Cursor",
@@ -33,12 +38,16 @@ __all__ = [
     "StoreBusyError",
     "StoreTimeoutError",
     "StoredSession",
+    "Stores",
 ]
 
 OPEN = "open"
 ENDED = "ended"
 ABANDONED = "abandoned"
 CANCELLED = "cancelled"
+
+DEFAULT_PROJECT = "default"
+"""The project of whoever names none."""
 
 Cursor = tuple[int, str]
 """A place in the list of sessions: start in Unix ms, and session id."""
@@ -60,6 +69,7 @@ class SessionSummary:
     was seen of it. ``status`` is "open", "ended", "abandoned" or "cancelled"; ``error`` the
     session's own error, cut to 300 characters. ``events`` counts its steps, ``errors`` those of
     them that failed, ``models`` the model calls; ``tokens`` and ``cost`` are sums over those.
+    ``scores``: what it was judged with, by name: its own, else the mean of its steps'.
     """
 
     session_id: str
@@ -76,6 +86,7 @@ class SessionSummary:
     models: int
     tokens: int
     cost: float
+    scores: Mapping[str, float] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -197,9 +208,18 @@ class News:
 
 
 class Store(Protocol):
-    """Where sessions are kept. Every method blocks, and raises ``StoreError`` when it cannot."""
+    """Where sessions are kept. Every method blocks, and raises ``StoreError`` when it cannot.
 
-    def write(self, records: Sequence[Record], notes: Sequence[Note] = ()) -> Mapping[int, str]:
+    This is all that the server knows of a store; ``SqliteStore`` and ``ClickHouseStore`` are two.
+    """
+
+    def open(self) -> None:
+        """Reach the store now, so that what is wrong with it shows at once."""
+        ...
+
+    def write(
+        self, records: Sequence[Record | Decoded], notes: Sequence[Note] = ()
+    ) -> Mapping[int, str]:
         """Take records, all or none; the indices of those that are no legal records, and why.
 
         Records may come again and in any order: each event is shown once, in its final state.
@@ -223,12 +243,20 @@ class Store(Protocol):
         """Read what was written since into the search index; how much is left to read."""
         ...
 
+    def unindexed(self) -> int:
+        """How much was written that search does not find yet."""
+        ...
+
     def sessions(self, query: SessionQuery) -> SessionPage:
         """One page of the list of sessions."""
         ...
 
     def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
         """A session with at most ``limit`` steps; None when it is not here."""
+        ...
+
+    def told(self, session_ids: Collection[str]) -> frozenset[str]:
+        """Those of the sessions whose own record is here; of others events came, at most."""
         ...
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
@@ -261,10 +289,43 @@ class Store(Protocol):
         """What the latest ``most`` sessions say of themselves in texts, counted."""
         ...
 
+    def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
+        """The sessions that fit, counted over time and over durations; None without any."""
+        ...
+
+    def version(self) -> int:
+        """A number that is another one after somebody else has written."""
+        ...
+
     def matching(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """Ids of sessions that start with ``prefix``, at most ``limit``."""
         ...
 
     def close(self) -> None:
         """Let go of files. A closed store opens again with the next call."""
+        ...
+
+
+class Stores(Protocol):
+    """The stores of a server, one for each project. Every method may block."""
+
+    @property
+    def name(self) -> str:
+        """What to show of where they are: a path, or a URL without user and password."""
+        ...
+
+    def open(self) -> None:
+        """Reach them now; ``StoreError`` tells what is wrong."""
+        ...
+
+    def reader(self, project: str, limit_s: float) -> Store:
+        """A store for one thread that reads, each question for at most ``limit_s`` seconds."""
+        ...
+
+    def writer(self, project: str) -> Store:
+        """A store for one thread that writes."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the stores share; they are closed before."""
         ...

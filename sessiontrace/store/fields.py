@@ -10,12 +10,28 @@ from typing import Any
 
 from sessiontrace.store import base
 
-__all__ = ["bucket", "cost_nano", "duration", "error", "status", "text", "time", "tokens", "user"]
+__all__ = [
+    "bucket",
+    "cost_nano",
+    "duration",
+    "error",
+    "scores_nano",
+    "status",
+    "text",
+    "time",
+    "tokens",
+    "user",
+]
 
 _NANO = 1_000_000_000
 _LATEST_MS = 1 << 53
 _MOST = 1 << 32  # of tokens or money in one step: sums of them stay far within 64 bits
 _ERROR_CHARS = 300
+_SCORES = 20
+_NAME_CHARS = 100
+_MEASURES = frozenset({"chunks", "cost", "duration", "latency", "total_cost"})
+_MEASURE_ENDS = ("_ms", "_s", "_seconds", "_tokens", "_count", "_cost", "_bytes")
+_RATINGS = {"good": _NANO, "bad": 0}
 _USER_KEYS = ("user_id", "user", "id", "distinct_id", "email", "name")
 
 
@@ -53,7 +69,10 @@ def duration(event: dict[str, Any], start: int, end: int | None) -> float | None
 
 
 def _number(event: dict[str, Any], *names: str) -> float:
-    for held in (bucket(event, "metadata"), bucket(event, "metrics")):
+    for place in ("metadata", "metrics"):
+        held = event.get(place)
+        if not isinstance(held, dict):
+            continue
         for name in names:
             value = held.get(name)
             if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
@@ -73,6 +92,29 @@ def tokens(event: dict[str, Any]) -> int:
 def cost_nano(event: dict[str, Any]) -> int:
     """Cost in 10**-9 of its currency: integers add up to the same sum in any order."""
     return round(_number(event, "cost", "total_cost") * _NANO)
+
+
+def scores_nano(event: dict[str, Any]) -> dict[str, int]:
+    """What it was judged with, by name, in 10**-9; at most 20, by the order of their names.
+
+    Numbers and booleans of ``feedback``, and of ``metrics`` those whose name tells no measure of
+    time, size or cost. Of texts only a rating that is "good" (1) or "bad" (0), as Humanloop's are.
+    """
+    found: dict[str, int] = {}
+    for place in ("metrics", "feedback"):
+        held = event.get(place)
+        if not isinstance(held, dict):
+            continue
+        for name, value in held.items():
+            if place == "metrics" and (name in _MEASURES or name.endswith(_MEASURE_ENDS)):
+                continue
+            if isinstance(value, (int, float)) and -_MOST < value < _MOST:
+                found[name[:_NAME_CHARS]] = round(value * _NANO)
+            elif name == "rating" and isinstance(value, str) and value in _RATINGS:
+                found[name] = _RATINGS[value]
+    if len(found) > _SCORES:
+        return {name: found[name] for name in sorted(found)[:_SCORES]}
+    return found
 
 
 def user(event: dict[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ import attrs
 from sessiontrace.store.base import SessionQuery
 from sessiontrace.store.queries import conditions
 
-__all__ = ["DURATIONS_MS", "Histogram", "histogram"]
+__all__ = ["DURATIONS_MS", "Histogram", "histogram", "width_of"]
 
 DURATIONS_MS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 """The bounds between the buckets of durations; a session of 10 ms is in the second one."""
@@ -51,7 +51,7 @@ def histogram(connection: sqlite3.Connection, query: SessionQuery, most: int) ->
         return None
     first = query.since if query.since is not None else first
     last = query.until - 1 if query.until is not None else last
-    width = _width(last - first, most)
+    width = width_of(last - first, most)
     start = first // width * width
     count = (last - start) // width + 1
     sessions, failed = [0] * count, [0] * count
@@ -74,7 +74,8 @@ def histogram(connection: sqlite3.Connection, query: SessionQuery, most: int) ->
     return Histogram(start, width, sessions, failed, durations)
 
 
-def _width(span: int, most: int) -> int:
+def width_of(span: int, most: int) -> int:
+    """The round step of time, in ms, with which ``span`` ms take at most ``most`` steps."""
     for width in _WIDTHS_MS:
         if span // width + 2 <= most:
             return width

@@ -27,6 +27,8 @@ Tally = tuple[int, int, int, int, int, int]
 
 _NOTHING: Tally = (0, 0, 0, 0, 0, 0)
 
+_SCORES = 50  # names of scores that a session's steps may bring, the first by their order
+
 
 @attrs.frozen
 class Decoded:
@@ -121,6 +123,7 @@ class EventState:
     rank: int = 0
     body: str | None = None
     patch: str | None = None
+    _scores: dict[str, int] | None = None
 
     def tally(self) -> Tally:
         """What this event adds to its session."""
@@ -134,6 +137,22 @@ class EventState:
             self.cost_nano,
             int(self.turn and self.rank == 1),
         )
+
+    def scores_nano(self) -> dict[str, int]:
+        """What this event was judged with."""
+        if self._scores is None:  # a row that was read, and not folded into yet
+            self._scores = self._scores_read()
+        return self._scores
+
+    def _scores_read(self) -> dict[str, int]:
+        if self.body is None or not any(
+            f'"{name}"' in text
+            for text in (self.body, self.patch or "")
+            for name in ("metrics", "feedback")
+        ):
+            return {}
+        event = orjson.loads(self.body)
+        return fields.scores_nano(overlay(event, orjson.loads(self.patch)) if self.patch else event)
 
     def take(self, decoded: Decoded) -> None:
         """Fold a record of this event in."""
@@ -164,6 +183,7 @@ class EventState:
         self.duration = fields.duration(event, start, self.end_time)
         self.status = _status(event, self.rank)
         self.error = fields.error(event)
+        self._scores = fields.scores_nano(event)
         if self.type == "model":
             self.tokens = fields.tokens(event)
             self.cost_nano = fields.cost_nano(event)
@@ -182,10 +202,13 @@ class SessionState:
     duration: float | None = None
     status: str = base.OPEN
     error: str | None = None
+    scores: dict[str, float] = attrs.field(factory=dict)
     tally: Tally = _NOTHING
     rank: int = 0
     own: dict[str, Any] = attrs.field(factory=dict)
-    """Of the session's own record: name, source, user, start, end, duration, status, error."""
+    """Of its own record: name, source, user, start, end, duration, status, error, scores."""
+    scored: dict[str, list[int]] = attrs.field(factory=dict)
+    """Of its events' scores, by name: their sum in 10**-9, and how many they are."""
     first_turn: list[Any] | None = None  # start, event id, name, source
     last_turn: list[Any] | None = None  # start, event id, rank, status
     last_user: list[Any] | None = None  # start, event id, rank, user
@@ -222,6 +245,7 @@ class SessionState:
             "duration": None if start is None else fields.duration(event, start, end),
             "status": _status(event, self.rank) if self.rank else None,
             "error": fields.error(event),
+            "scores": fields.scores_nano(event),
         }
 
     def take_turn(self, decoded: Decoded) -> None:
@@ -261,8 +285,21 @@ class SessionState:
         else:
             self.seen = [min(self.seen[0], span[0]), max(self.seen[1], span[1])]
 
+    def rate(self, before: dict[str, int], scores: dict[str, int]) -> None:
+        """Add an event's scores, and take away those it had before."""
+        if before == scores:
+            return
+        for sign, held in ((-1, before), (1, scores)):
+            for name, nano in held.items():
+                known = self.scored.setdefault(name, [0, 0])
+                known[0] += sign * nano
+                known[1] += sign
+        kept = sorted(name for name, (_, count) in self.scored.items() if count > 0)[:_SCORES]
+        self.scored = {name: self.scored[name] for name in kept}
+
     def discount(self, event: EventState) -> None:
         """Take away what a deleted event added."""
+        self.rate(event.scores_nano(), {})
         a, b, c, d, e, f = map(sub, self.tally, event.tally())
         self.tally = (a, b, c, d, e, f)
 
@@ -273,6 +310,9 @@ class SessionState:
         self.source = own.get("source") or first[3]
         self.user = own.get("user") or (self.last_user[3] if self.last_user else None)
         self.error = own.get("error")
+        means = {name: total / count for name, (total, count) in self.scored.items()}
+        means |= own.get("scores") or {}  # what was said of the whole counts more
+        self.scores = {name: means[name] / 1e9 for name in sorted(means)}
         self.status = self._settled_status(last[3])
         starts = [at for at in (own.get("start"), first[0]) if at is not None]
         ends = [at for at in (own.get("end"), self.turns_end) if at is not None]
@@ -312,8 +352,9 @@ def fold(
         return
     if event is None:
         event = events[event_id] = EventState(event_id, session_id)
-    before = event.tally()
+    before, scores = event.tally(), event.scores_nano()
     event.take(decoded)
     session.count(before, event)
+    session.rate(scores, event.scores_nano())
     if decoded.kind not in (EVENT, UPDATE):
         session.take_turn(decoded)

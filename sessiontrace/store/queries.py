@@ -7,7 +7,7 @@ limit, whatever was asked.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -33,13 +33,14 @@ __all__ = [
     "session",
     "session_record",
     "sessions",
+    "told",
 ]
 
 _MOST = 10_000
 
 _SUMMARIES = (
     "SELECT session_id, name, source, user, start_time, end_time, duration, status, error, "
-    "events, errors, models, tokens, cost_nano / 1e9 FROM sessions WHERE "
+    "events, errors, models, tokens, cost_nano / 1e9, scores FROM sessions WHERE "
 )
 _STEPS = (
     "SELECT event_id, session_id, parent_id, type, name, start_time, end_time, duration, status, "
@@ -90,7 +91,7 @@ def conditions(query: SessionQuery) -> tuple[list[str], list[Any]]:
 
 
 def _summary(row: Sequence[Any]) -> SessionSummary:
-    return SessionSummary(*row)
+    return SessionSummary(*[*row[:-1], orjson.loads(row[-1])])
 
 
 def session(connection: sqlite3.Connection, session_id: str, limit: int) -> StoredSession | None:
@@ -170,6 +171,18 @@ def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | 
     if row[2]:
         record = turn_event(record)
     return overlay(record, orjson.loads(row[1])) if row[1] else record
+
+
+def told(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozenset[str]:
+    """Those of the sessions that a record with a start told of."""
+    return frozenset(
+        session_id
+        for session_id in session_ids
+        if connection.execute(
+            "SELECT 1 FROM session_records WHERE session_id = ? AND body IS NOT NULL",
+            (session_id,),
+        ).fetchone()
+    )
 
 
 def news(connection: sqlite3.Connection, after: int | None, since: int) -> News:

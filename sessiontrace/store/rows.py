@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,13 +18,14 @@ from sessiontrace.store import merge, notes
 from sessiontrace.store.base import Note
 from sessiontrace.store.merge import Decoded, EventState, SessionState
 
-__all__ = ["load_events", "load_sessions", "store_sessions", "transaction", "write"]
+__all__ = ["Walk", "load_events", "load_sessions", "store_sessions", "transaction", "write"]
 
 _IDS_AT_ONCE = 500
 
 _SESSION = (
     "session_id", "name", "source", "user", "start_time", "end_time", "duration", "status",
-    "error", "events", "errors", "models", "tokens", "cost_nano", "failed", "folded", "state",
+    "error", "events", "errors", "models", "tokens", "cost_nano", "failed", "folded",
+    "scores", "scored", "state",
 )  # fmt: skip
 _EVENT = (
     "event_id", "session_id", "parent_id", "type", "name", "start_time", "end_time", "duration",
@@ -48,8 +49,15 @@ _PUT_RECORD = _upsert("session_records", _RECORD)
 _PUT_EVENT = _upsert("events", _EVENT)
 
 
+Walk = Callable[[Iterable[Any]], Iterator[Any]]
+"""How a long list is gone through: at once, or with pauses."""
+
+
 def write(
-    connection: sqlite3.Connection, decoded: Sequence[Decoded], noted: Sequence[Note] = ()
+    connection: sqlite3.Connection,
+    decoded: Sequence[Decoded],
+    noted: Sequence[Note] = (),
+    walk: Walk = iter,
 ) -> None:
     """Fold decoded records into the file and keep notes, in one transaction."""
     event_ids = {one.event["event_id"] for one in decoded if not one.of_session}
@@ -60,11 +68,11 @@ def write(
         sessions = load_sessions(connection, session_ids)
         changed = {one.event["session_id"] for one in decoded if one.of_session}
         _load_records(connection, sessions, changed)
-        for one in decoded:
+        for one in walk(decoded):
             merge.fold(one, sessions, events)
         for session in sessions.values():
             session.settle()
-        _store(connection, sessions.values(), events.values())
+        _store(connection, sessions.values(), events.values(), walk)
         notes.keep(connection, noted)
 
 
@@ -85,12 +93,13 @@ def _store(
     connection: sqlite3.Connection,
     sessions: Iterable[SessionState],
     events: Iterable[EventState],
+    walk: Walk,
 ) -> None:
     store_sessions(connection, sessions)
     connection.executemany(
         _PUT_RECORD, [(one.session_id, one.body, one.patch) for one in sessions if one.touched]
     )
-    connection.executemany(_PUT_EVENT, map(_event_row, events))
+    connection.executemany(_PUT_EVENT, map(_event_row, walk(events)))
 
 
 def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
@@ -115,8 +124,12 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
     return (
         session.session_id, session.name, session.source, session.user, session.start_time,
         session.end_time, session.duration, session.status, session.error, *session.tally[:5],
-        failed, folded, state.decode(),
+        failed, folded, _json(session.scores), _json(session.scored), state.decode(),
     )  # fmt: skip
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _select(
@@ -149,9 +162,18 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
         *state, open_turns = orjson.loads(row[-1])
         session = found[row[0]] = SessionState(*row[:9])
         session.tally = (*row[9:14], open_turns)
+        session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         for name, value in zip(_STATE, state, strict=True):
             setattr(session, name, value)
     return found
+
+
+def _scored_before(connection: sqlite3.Connection, session_id: str) -> dict[str, list[int]]:
+    """The scores of a session's events, which versions of the file before the third never kept."""
+    session = SessionState(session_id)
+    for row in _select(connection, "events", ("session_id", *_EVENT), (session_id,)):
+        session.rate({}, EventState(*row[1:]).scores_nano())
+    return session.scored
 
 
 def _load_records(

@@ -113,7 +113,38 @@ _SECOND = (
     "INSERT INTO search_queue SELECT -rowid FROM session_records",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND)
+# Of ``scored`` NULL means: nobody has looked at the scores of the session's events yet. Deleting
+# now takes an id out of the queue, so that writing need not look whether it is there.
+_THIRD = (
+    "ALTER TABLE sessions ADD COLUMN scores TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE sessions ADD COLUMN scored TEXT",
+    "DELETE FROM search_queue WHERE id > 0 AND id NOT IN (SELECT id FROM events)",
+    "DELETE FROM search_queue WHERE id < 0 AND -id NOT IN (SELECT rowid FROM session_records)",
+    "DROP TRIGGER events_written",
+    "DROP TRIGGER records_written",
+    """
+    CREATE TRIGGER events_written AFTER INSERT ON events BEGIN
+        INSERT INTO search_queue VALUES (new.id);
+    END
+    """,
+    """
+    CREATE TRIGGER events_deleted AFTER DELETE ON events BEGIN
+        DELETE FROM search_queue WHERE id = old.id;
+    END
+    """,
+    """
+    CREATE TRIGGER records_written AFTER INSERT ON session_records BEGIN
+        INSERT INTO search_queue VALUES (-new.rowid);
+    END
+    """,
+    """
+    CREATE TRIGGER records_deleted AFTER DELETE ON session_records BEGIN
+        DELETE FROM search_queue WHERE id = -old.rowid;
+    END
+    """,
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND, _THIRD)
 """``MIGRATIONS[n]`` are the statements that bring version n to version n + 1."""
 
 

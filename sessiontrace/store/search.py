@@ -17,12 +17,12 @@ import orjson
 
 from sessiontrace.store.merge import overlay
 
-__all__ = ["HITS", "expression", "index"]
+__all__ = ["HITS", "MOST_CHARS", "MOST_WORDS", "WORD", "expression", "index", "texts"]
 
-_WORD = re.compile(r"[^\W_]+")
-_MOST_CHARS = 64 << 10
+WORD = re.compile(r"[^\W_]+")
+MOST_CHARS = 64 << 10
 _MOST_DEPTH = 12
-_MOST_WORDS = 16
+MOST_WORDS = 16
 _SPARE_DOCUMENTS = 50_000
 
 HITS = (
@@ -43,7 +43,7 @@ _SESSION = (
 
 def expression(text: str) -> str | None:
     """What FTS5 is asked for: all words, the last one as a beginning; None without a word."""
-    words = _WORD.findall(text)[:_MOST_WORDS]
+    words = WORD.findall(text)[:MOST_WORDS]
     if not words:
         return None
     return " ".join(f'"{word}"' for word in words) + "*"
@@ -82,11 +82,12 @@ def _add(connection: sqlite3.Connection, number: int) -> None:
     if patch:
         record = overlay(record, orjson.loads(patch))
     made = connection.execute("INSERT INTO search_documents (session) VALUES (?)", (session,))
-    text = " ".join(_texts(name, record))[:_MOST_CHARS]
+    text = " ".join(texts(name, record))[:MOST_CHARS]
     connection.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (made.lastrowid, text))
 
 
-def _texts(name: str | None, record: dict[str, Any]) -> Iterator[str]:
+def texts(name: str | None, record: dict[str, Any]) -> Iterator[str]:
+    """What search looks through: name, error, and the values of inputs and outputs."""
     yield name or ""
     for field in ("error", "inputs", "outputs"):
         yield from _strings(record.get(field), _MOST_DEPTH)
@@ -94,7 +95,7 @@ def _texts(name: str | None, record: dict[str, Any]) -> Iterator[str]:
 
 def _strings(value: Any, depth: int) -> Iterator[str]:
     if isinstance(value, str):
-        yield value[:_MOST_CHARS]
+        yield value[:MOST_CHARS]
     elif isinstance(value, (int, float)):
         yield str(value)
     elif depth and isinstance(value, dict):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sessiontrace.errors import StoreError
+from sessiontrace.pace import paced
 from sessiontrace.record import Record
 from sessiontrace.store import (
     facets,
@@ -30,6 +31,7 @@ from sessiontrace.store import (
     search,
 )
 from sessiontrace.store.base import (
+    DEFAULT_PROJECT,
     EventPage,
     EventQuery,
     News,
@@ -41,7 +43,7 @@ from sessiontrace.store.base import (
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.merge import Decoded
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "SqliteStores"]
 
 T = TypeVar("T")
 
@@ -54,7 +56,8 @@ class SqliteStore:
 
     ``read_only``: never writes, makes or migrates the file. ``busy_s``: how long to wait for
     another writer before ``StoreBusyError``. ``limit_s``: how long a read may take before
-    ``StoreTimeoutError``; None for as long as it takes.
+    ``StoreTimeoutError``; None for as long as it takes. ``aside``: pause often while writing, for
+    the sake of an application in the same process; a server would only be slower by it.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class SqliteStore:
         read_only: bool = False,
         busy_s: float = 1.0,
         limit_s: float | None = None,
+        aside: bool = False,
     ) -> None:
         self.path = path
+        self._walk: rows.Walk = paced if aside else iter
         self._read_only = read_only
         self._busy_s = busy_s
         self._limit_s = limit_s
@@ -83,14 +88,14 @@ class SqliteStore:
     ) -> Mapping[int, str]:
         legal: list[Decoded] = []
         refused: dict[int, str] = {}
-        for index, record in enumerate(records):
+        for index, record in enumerate(self._walk(records)):
             decoded = merge.decode(record)
             if isinstance(decoded, str):
                 refused[index] = decoded
             else:
                 legal.append(decoded)
         if legal or notes:
-            self._run(lambda connection: rows.write(connection, legal, notes))
+            self._run(lambda connection: rows.write(connection, legal, notes, self._walk))
         return refused
 
     def forget(self, event_ids: Sequence[str]) -> int:
@@ -107,6 +112,9 @@ class SqliteStore:
 
     def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
         return self._read(lambda connection: queries.session(connection, session_id, limit))
+
+    def told(self, session_ids: Collection[str]) -> frozenset[str]:
+        return self._read(lambda connection: queries.told(connection, session_ids))
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return self._read(lambda connection: queries.event(connection, event_id))
@@ -222,3 +230,38 @@ class SqliteStore:
 
     def after_fork(self) -> None:
         self._lock.release()
+
+
+class SqliteStores:
+    """A ``Stores``: the default project in the file ``path``, each other in one beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
+    def open(self) -> None:
+        store = self.writer(DEFAULT_PROJECT)
+        store.open()
+        store.close()
+
+    def reader(self, project: str, limit_s: float) -> SqliteStore:
+        path = self._of(project)
+        if not path.exists():  # and a reader makes none
+            store = self.writer(project)
+            store.open()
+            store.close()
+        return SqliteStore(path, read_only=True, limit_s=limit_s)
+
+    def writer(self, project: str) -> SqliteStore:
+        return SqliteStore(self._of(project), busy_s=5.0)
+
+    def close(self) -> None:
+        """Nothing is shared."""
+
+    def _of(self, project: str) -> Path:
+        if project == DEFAULT_PROJECT:
+            return self._path
+        return self._path.with_name(f"{self._path.stem}@{project}{self._path.suffix}")

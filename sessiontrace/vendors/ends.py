@@ -7,7 +7,7 @@ aiohttp is loaded with them. Invariant: nothing here is imported for a destinati
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sessiontrace.destinations import OTLP, Destination, HoneyHive, Humanloop, PostHog
 from sessiontrace.export.verdict import Exporter, Transport
@@ -53,8 +53,8 @@ def _posthog(destination: PostHog) -> Ends:
         # The same clock as the events' own times: PostHog compares the two.
         return stamp(body, key, now_ns() // 1_000_000)
 
-    place = destination.base_url
-    return Ends(PostHogExporter(), lambda: _finishing(_http(place, None), stamped))
+    place, gzip = destination.base_url, destination.gzip
+    return Ends(PostHogExporter(), lambda: _finishing(place, stamp=stamped, gzip=gzip))
 
 
 def _humanloop(destination: Humanloop) -> Ends:
@@ -65,7 +65,7 @@ def _humanloop(destination: Humanloop) -> Ends:
 
     def transport() -> Transport:
         place, key = destination.base_url, destination.api_key
-        return _finishing(_http(place, key, key_header="X-API-KEY", key_prefix=""))
+        return _finishing(place, key, key_header="X-API-KEY", key_prefix="")
 
     # No child is taken before its parent, and children end first.
     return Ends(kind(destination.project), transport, hold=True)
@@ -78,27 +78,29 @@ def _otlp(destination: OTLP) -> Ends:
 
     def transport() -> Transport:
         headers = {name: value.reveal() for name, value in destination.headers.items()}
-        return _http(destination.url, None, {**headers, "Content-Type": exporter.content_type})
+        headers["Content-Type"] = exporter.content_type
+        return _finishing(destination.url, headers=headers, gzip=bool(destination.gzip))
 
     return Ends(exporter, transport)
 
 
-def _http(
-    base_url: str,
-    key: Secret | None,
-    headers: Mapping[str, str] | None = None,
-    *,
-    key_header: str = "Authorization",
-    key_prefix: str = "Bearer ",
-) -> Transport:
+def _http(base_url: str, key: Secret | None, **options: Any) -> Transport:
     from sessiontrace.export.http import HttpTransport
 
-    return HttpTransport(
-        base_url, key, key_header=key_header, key_prefix=key_prefix, headers=headers
-    )
+    return HttpTransport(base_url, key, **options)
 
 
-def _finishing(inner: Transport, stamp: Callable[[bytes], bytes] | None = None) -> Transport:
-    from sessiontrace.vendors.transport import Finishing
+def _finishing(
+    base_url: str,
+    key: Secret | None = None,
+    *,
+    stamp: Callable[[bytes], bytes] | None = None,
+    gzip: bool = False,
+    headers: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Transport:
+    from sessiontrace.vendors.transport import GZIP_HEADERS, Finishing
 
-    return Finishing(inner, stamp)
+    if gzip:
+        headers = {**(headers or {}), **GZIP_HEADERS}
+    return Finishing(_http(base_url, key, headers=headers, **options), stamp, gzip=gzip)

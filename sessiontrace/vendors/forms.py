@@ -1,4 +1,4 @@
-"""Forms that several vendors share: decoded records, times, texts, sizes, and what a reply says.
+"""Forms that several vendors share: records' fields, times, texts, sizes, and what a reply says.
 
 Pure functions, no thread owns them. Invariant: whatever a record's fields hold, these return
 something legal or None, and never raise for it.
@@ -10,29 +10,39 @@ import functools
 import hashlib
 import re
 import uuid
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 import orjson
 
 from sessiontrace.capture.encode import shrink
-from sessiontrace.export.verdict import Blocked, Invalid, Reply, Verdict, judge_http
-from sessiontrace.record import END, OPEN, START, Record, is_turn, turn_event
+from sessiontrace.export.verdict import (
+    Blocked,
+    Delivered,
+    Invalid,
+    Reply,
+    Request,
+    Verdict,
+    judge_http,
+)
+from sessiontrace.record import END, OPEN, START, Record, is_turn, lifted, turn_event
 
 __all__ = [
-    "Lately",
-    "Named",
+    "NONE",
     "bucket",
     "chunks",
-    "decode",
+    "fields",
+    "held",
     "is_lower_uuid",
+    "joined",
     "json_text",
     "judge",
+    "merged",
     "milliseconds",
     "number",
     "printable",
+    "refused",
     "rfc3339",
     "seconds",
     "shorten",
@@ -41,22 +51,43 @@ __all__ = [
     "v7_ms",
 ]
 
-V = TypeVar("V")
+NONE = "NONE"
+"""Method of a request that speaks of records a backend cannot take: its path is the reason."""
 
 _LATEST_MS = 253_402_300_799_000  # the end of year 9999, the last a timestamp can tell
+_FRACTIONS = tuple([f".{ms:03d}Z" for ms in range(1000)])
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _EXCERPT = 200
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMESPACE = uuid.UUID("d3a1a0f7-52f1-5d2f-9c1c-6a4a0a8d7e21")
+_SESSION_KINDS = frozenset({START, OPEN, END})
+_EMPTY = frozenset({b"{}", b"[]", b'""', b"0", b"0.0", b"-0.0", b"false"})
 _PARTS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
 
 
-def decode(record: Record) -> dict[str, Any]:
-    """A record's fields; a turn's start or end as the chain event that it stands for."""
-    event: dict[str, Any] = orjson.loads(record.body)
-    if record.kind in (START, OPEN, END) and is_turn(record.body):
+def fields(record: Record) -> dict[str, Any]:
+    """A record's fields, decoded but for its inputs and outputs, which stay encoded.
+
+    A turn's start or end is the chain event that it stands for.
+    """
+    event = lifted(record.body)
+    if record.kind in _SESSION_KINDS and is_turn(record.body):
+        event.setdefault("inputs", b"{}")
         return turn_event(event)
     return event
+
+
+def held(event: dict[str, Any], part: str) -> bytes | None:
+    """The encoded ``inputs`` or ``outputs``; None where they are empty."""
+    encoded: bytes | None = event.get(part)
+    return None if encoded in _EMPTY else encoded
+
+
+def merged(below: bytes | None, above: bytes) -> bytes:
+    """Encoded inputs with later ones: objects merge, anything else is replaced."""
+    if below is None or not below.startswith(b"{") or not above.startswith(b"{"):
+        return above
+    return orjson.dumps({**orjson.loads(below), **orjson.loads(above)})
 
 
 # -- single values --------------------------------------------------------------------------
@@ -85,7 +116,9 @@ def number(value: Any) -> int | float | None:
 
 def milliseconds(event: dict[str, Any], name: str) -> int | None:
     """A time of the record's as integer Unix ms."""
-    value = number(event.get(name))
+    value = event.get(name)
+    if type(value) is not int:  # as our own are
+        value = number(value)
     return int(value) if value is not None and 0 <= value <= _LATEST_MS else None
 
 
@@ -100,13 +133,12 @@ def seconds(event: dict[str, Any]) -> float | None:
 
 def rfc3339(ms: int) -> str:
     """Unix ms as ``2026-01-02T03:04:05.678Z``."""
-    minute, rest = divmod(ms, 60_000)
-    return f"{_minute(minute)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
+    return _second(ms // 1000) + _FRACTIONS[ms % 1000]
 
 
 @functools.lru_cache(maxsize=1024)
-def _minute(minute: int) -> str:
-    return (_EPOCH + timedelta(minutes=minute)).isoformat(timespec="minutes")[:16]
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat(timespec="seconds")[:19]
 
 
 def is_lower_uuid(identifier: str) -> bool:
@@ -149,6 +181,14 @@ def chunks(
         yield group
 
 
+def joined(head: bytes, items: Sequence[bytes], tail: bytes) -> bytes:
+    """Encoded items between ``head`` and ``tail`` with commas, in one large copy."""
+    first, *rest = items
+    if rest:
+        return b",".join([head + first, *rest[:-1], rest[-1] + tail])
+    return b"%b%b%b" % (head, first, tail)
+
+
 def shorten(record: Record, most: int) -> Record | None:
     """The record within ``most`` bytes, its largest parts cut with a mark; None if it is already.
 
@@ -170,95 +210,21 @@ def shorten(record: Record, most: int) -> Record | None:
     return record._replace(body=orjson.dumps(event))
 
 
-class Lately(Generic[V]):
-    """What an exporter remembers by key: the last ``most``, so that memory stays bounded."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: OrderedDict[str, V] = OrderedDict()
-
-    def get(self, key: str) -> V | None:
-        """What is remembered under ``key``."""
-        return self._held.get(key)
-
-    def put(self, key: str, value: V) -> None:
-        """Remember, and forget the oldest if need be."""
-        self._held[key] = value
-        self._held.move_to_end(key)
-        if len(self._held) > self._most:
-            self._held.popitem(last=False)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._held
-
-
-class Known(NamedTuple):
-    """What is remembered of a session; ``last_ms`` is when it was last heard of."""
-
-    user: str | None = None
-    service: str | None = None
-    last_ms: int | None = None
-
-
-class Named:
-    """Who a session was for, which service made it and when: told by its start and end.
-
-    Starts come before their events in every spool, so the answer does not hang on how a lane cut
-    its batches.
-    """
-
-    _USER = ("user_id", "user", "id", "distinct_id", "email", "name")
-
-    def __init__(self, most: int = 10_000) -> None:
-        self._known: Lately[Known] = Lately(most)
-
-    def learn(self, event: dict[str, Any]) -> None:
-        """Take note of a session's or turn's start or end."""
-        user = self._user(event)
-        service = bucket(event, "metadata").get("service")
-        before = self._known.get(event["session_id"]) or Known()
-        known = Known(
-            user or before.user,
-            service if isinstance(service, str) else before.service,
-            milliseconds(event, "end_time") or milliseconds(event, "start_time") or before.last_ms,
-        )
-        self._known.put(event["session_id"], known)
-
-    def user(self, event: dict[str, Any]) -> str | None:
-        """The user's id: the event's own, else its session's."""
-        return self._user(event) or (self._known.get(event["session_id"]) or Known()).user
-
-    def service(self, event: dict[str, Any]) -> str | None:
-        """The name of the service that recorded the session."""
-        return (self._known.get(event["session_id"]) or Known()).service
-
-    def began(self, event: dict[str, Any]) -> int | None:
-        """When it began, in Unix ms: as it says, as its id says, or when its session was heard of.
-
-        Late scores have no time of their own, and an exporter has no clock.
-        """
-        for name in ("start_time", "end_time"):
-            if (given := milliseconds(event, name)) is not None:
-                return given
-        told = v7_ms(event["event_id"])
-        if told is None:
-            told = (self._known.get(event["session_id"]) or Known()).last_ms
-        return v7_ms(event["session_id"]) if told is None else told
-
-    def _user(self, event: dict[str, Any]) -> str | None:
-        properties = bucket(event, "user_properties")
-        for name in self._USER:
-            value = properties.get(name)
-            if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
-                return str(value)
-        return None
+def refused(reason: str, index: int) -> Request:
+    """What goes to no backend: the record counts as rejected, for ``reason``."""
+    return Request(NONE, reason, b"", (index,))
 
 
 # -- replies --------------------------------------------------------------------------------
 
 
-def judge(reply: Reply) -> Verdict:
-    """``judge_http`` with the backend's own words, and no trust in a web page that says 200."""
+def judge(request: Request, reply: Reply) -> Verdict:
+    """``judge_http`` with the backend's own words, and no trust in a web page that says 200.
+
+    Of a request to nobody the records are rejected.
+    """
+    if request.method == NONE:
+        return Delivered(dict.fromkeys(request.records, request.path))
     if 200 <= reply.status < 300 and "text/html" in reply.headers.get("content-type", ""):
         return Blocked(f"HTTP {reply.status} with a web page: this is not the API; check base_url")
     verdict = judge_http(reply)

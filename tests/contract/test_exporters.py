@@ -337,7 +337,7 @@ def test_an_error_is_told_with_type_and_message(vendor: Vendor) -> None:
 
 
 def test_a_late_score_finds_its_event(vendor: Vendor) -> None:
-    """Feedback minutes after the session went out: it is sent, or refused with a reason."""
+    """Feedback minutes after the session went out: it is sent, by each vendor's own way."""
     story = Story()
     start = story.start()
     event = story.model(start)
@@ -349,11 +349,8 @@ def test_a_late_score_finds_its_event(vendor: Vendor) -> None:
         late(start, feedback={"comment": "good"}),
     ]
     told = deliver(vendor, scores, exporter=exporter)
-    if vendor is FLOWS:
-        assert [one for one, _ in told.rejected] == scores
-        assert "no scores" in told.rejected[0][1]
-        return
     assert told.acked == 2
+    assert vendor is PROTOBUF or any(mentions(one, "0.75") for one in told.requests)
     assert mentions(told.requests[0], "score")
     assert any(mentions(one, "helpful") for one in told.requests)
     assert any(mentions(one, "comment") for one in told.requests)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,3 +185,75 @@ def test_an_otlp_partial_success_is_in_the_books_and_not_sent_again(
     assert (delivery.acked, delivery.rejected, delivery.pending) == (3, 1, 0)
     assert len(backends["otlp"].requests) == 1
     traced.shutdown(5)
+
+
+def test_requests_are_compressed_where_that_was_asked_for(tmp_path: Path) -> None:
+    """PostHog and OTLP with gzip=True: what arrives says so, and is the same as without."""
+    with serving(POSTHOG) as posthog, serving(OTLP) as otlp:
+        traced = st.Tracer(
+            st.PostHog(api_key="phc_key", base_url=posthog.url, gzip=True),
+            st.OTLP(endpoint=otlp.url, protobuf=False, gzip=True),
+            spool=tmp_path,
+        )
+        session_id, _ = run_one(traced)
+        assert traced.flush(10).complete
+        traced.shutdown(5)
+        for backend in (posthog, otlp):
+            assert {one.headers["content-encoding"] for one in backend.requests} == {"gzip"}
+            told = b"".join(gzip.decompress(one.body) for one in backend.requests)
+            assert session_id.encode() in told
+
+
+def test_a_session_goes_where_it_is_told_to_also_from_the_process_it_calls(
+    backends: dict[str, Backend], tmp_path: Path
+) -> None:
+    """to="otlp" there, headers over the wire, a step here: both at the collector, nowhere else."""
+    caller, called = tracer(backends, tmp_path / "caller"), tracer(backends, tmp_path / "called")
+    with caller.session("ours", to="otlp") as session, caller.span("call"):
+        headers = caller.inject({})
+    with called.extract(headers), called.span("answer"):
+        pass
+    for one in (caller, called):
+        assert one.flush(10).complete
+        one.shutdown(5)
+    assert {name for name, backend in backends.items() if backend.requests} == {"otlp"}
+    assert sessions(backends["otlp"]) == {session.session_id}
+    told = b"".join(one.body for one in backends["otlp"].requests)
+    assert b'"name":"answer"' in told
+
+
+@pytest.mark.parametrize("start_at", ["newest", "oldest"])
+def test_a_destination_added_later_starts_where_it_was_asked_to(
+    tmp_path: Path, start_at: str
+) -> None:
+    """A process could not reach its backend and ended; the next one has a second destination."""
+    with Backend() as dead:
+        dead.responder = lambda seen: answer(503)
+        first = st.Tracer(st.PostHog(api_key="phc_key", base_url=dead.url), spool=tmp_path)
+        old, _ = run_one(first)
+        first.shutdown(0.2)
+        with serving(OTLP) as added:
+            second = st.Tracer(
+                st.PostHog(api_key="phc_key", base_url=dead.url),
+                st.OTLP(endpoint=added.url, protobuf=False, gzip=False, start_at=start_at),
+                spool=tmp_path,
+            )
+            new, _ = run_one(second)
+            there = {old, new} if start_at == "oldest" else {new}
+            eventually(lambda: there <= sessions(added))
+            second.flush(0.2)
+            assert sessions(added) == there
+            second.shutdown(0.2)
+
+
+def sessions(backend: Backend) -> set[str]:
+    """The sessions whose spans a collector has got."""
+    found = (
+        pair["value"]["stringValue"]
+        for one in list(backend.requests)
+        for resource in one.json["resourceSpans"]
+        for span in resource["scopeSpans"][0]["spans"]
+        for pair in span["attributes"]
+        if pair["key"] == "session.id"
+    )
+    return set(found)

@@ -21,7 +21,7 @@ from sessiontrace.instrumentation.catalogue import Instruments
 
 anthropic = pytest.importorskip("anthropic", reason="the contract group is not installed")
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 ASKED = [{"role": "user", "content": "Hello?"}]
 USAGE = {
@@ -362,16 +362,21 @@ async def test_async_stream_broken_off(tracing: Listening, provider: Provider, w
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_async_cancellation(tracing: Listening, provider: Provider, streamed: bool) -> None:
     """Cancelled before the answer, or in the middle of the stream: cancelled, not failed."""
+    before, under_way = len(provider.requests), asyncio.Event()
     async with async_client(provider) as client:
 
         async def work() -> None:
             if not streamed:
-                await client.messages.create(**ask("late"))
-            async for _ in await client.messages.create(**ask("slow", stream=True)):
-                pass
+                await client.messages.create(**ask("never"))
+            async for _ in await client.messages.create(**ask("stuck", stream=True)):
+                under_way.set()
 
         task = asyncio.create_task(work())
-        await asyncio.sleep(0.12)
+        if streamed:
+            await under_way.wait()
+        else:
+            while len(provider.requests) == before:
+                await asyncio.sleep(0.005)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -432,7 +437,7 @@ async def test_a_thousand_mixed_calls_are_a_thousand_events(
                 async for _ in await create(**ask(stream=True)):
                     break
 
-    limits = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 50}
+    limits = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 250}
     async with anthropic.AsyncAnthropic(**limits) as client:
         await asyncio.gather(*(one(number, client) for number in range(1000)))
         for _ in range(3):

@@ -12,7 +12,11 @@ from sessiontrace.instrumentation.catalogue import Instruments
 
 celery = pytest.importorskip("celery", reason="the contract group is not installed")
 
-pytestmark = [pytest.mark.contract, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.contract,
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
 @pytest.fixture
@@ -53,13 +57,13 @@ def test_a_task_is_a_span_of_its_callers_session(tracing: Listening, app: Any) -
     """Sent inside a session; run in a worker's thread; told below the sender's span."""
     from celery.contrib.testing.worker import start_worker
 
-    with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=20):
+    with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=100):
         with tracing.session() as session, tracing.span("send") as send:
             good = app.tasks["add"].delay(2, 3)
             bad = app.tasks["fail"].delay()
-            assert good.get(timeout=20) == 5
+            assert good.get(timeout=100) == 5
             with pytest.raises(ValueError, match="theirs"):
-                bad.get(timeout=20)
+                bad.get(timeout=100)
 
     events = {event["event_name"]: event for event in tracing.events}
     assert events["add"]["session_id"] == session.session_id

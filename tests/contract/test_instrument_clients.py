@@ -14,7 +14,11 @@ from stubs.tracing import Listening
 
 from sessiontrace.instrumentation.catalogue import Instruments
 
-pytestmark = [pytest.mark.contract, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.contract,
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 ASKED = [{"role": "user", "content": "Hello?"}]
 

@@ -11,7 +11,11 @@ from stubs.tracing import Listening
 
 from sessiontrace.instrumentation.catalogue import Instruments
 
-pytestmark = [pytest.mark.contract, pytest.mark.filterwarnings("ignore")]
+pytestmark = [
+    pytest.mark.contract,
+    pytest.mark.timeout(300),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
 def answers(body: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from sessiontrace.instrumentation.catalogue import Instruments
 
 groq = pytest.importorskip("groq", reason="the contract group is not installed")
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 
 @pytest.mark.asyncio

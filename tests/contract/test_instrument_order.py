@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from programs import REPO, run
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 LIBRARIES = {
     "openai": "openai",
@@ -63,7 +63,7 @@ def test_every_library_before_and_after_its_import(tmp_path: Path, order: str) -
         tmp_path,
         order,
         *there.values(),
-        limit=50,
+        limit=250,
         LITELLM_LOCAL_MODEL_COST_MAP="True",
     )
     report = json.loads(done.stdout.splitlines()[-1])

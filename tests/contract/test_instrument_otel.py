@@ -20,7 +20,7 @@ pytest.importorskip("opentelemetry.sdk", reason="the contract group is not insta
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

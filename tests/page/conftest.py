@@ -1,47 +1,22 @@
-"""The browser that the page's tests share: Debian's chromium, driven by selenium."""
+"""The browser that the page's tests share, and what it is shown."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Served, serving
-from stored import T0, event, eventually, id_of, session_end, write
+from paged import Page, chromium
+from served import serving
+from stored import T0, event, id_of, session_end, write
 
 from sessiontrace.ids import new_id
-
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-
-CHROMIUM = shutil.which("chromium")
-CHROMEDRIVER = shutil.which("chromedriver")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not (CHROMIUM and CHROMEDRIVER):
-        pytest.skip("no browser: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+    driver = chromium(tmp_path_factory.mktemp("browser"))
     yield driver
     driver.quit()
 
@@ -54,62 +29,13 @@ def db(tmp_path: Path) -> Path:
 @pytest.fixture
 def page(browser: Any, db: Path) -> Iterator[Page]:
     with serving(db) as server:
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-        )
-        browser.get_log("browser")
         shown = Page(browser, server)
+        shown.size(1400)
+        shown.scheme("")
+        shown.complaints()  # of an earlier test that failed
         yield shown
         assert shown.complaints() == []
         browser.get("about:blank")
-
-
-class Page:
-    """The page as a reader uses it: by what is seen and by keys."""
-
-    def __init__(self, driver: Any, server: Served) -> None:
-        self.driver = driver
-        self.server = server
-
-    def open(self, path: str = "/") -> None:
-        self.driver.get(self.server.url + path)
-
-    def all(self, selector: str) -> list[Any]:
-        return list(self.driver.find_elements(By.CSS_SELECTOR, selector))
-
-    def one(self, selector: str) -> Any:
-        return eventually(lambda: self.all(selector))[0]
-
-    def texts(self, selector: str) -> list[str]:
-        """The visible texts; an element that is redrawn meanwhile is looked up again."""
-        for _ in range(5):
-            try:
-                return [one.text for one in self.all(selector)]
-            except StaleElementReferenceException:
-                continue
-        raise AssertionError(f"{selector} never holds still")
-
-    def until(self, selector: str, expected: list[str]) -> None:
-        """Wait until the texts are these; tell what they were if they never are."""
-        seen: list[str] = []
-        try:
-            eventually(
-                lambda: seen.__setitem__(slice(None), self.texts(selector)) or seen == expected
-            )
-        except AssertionError:
-            assert seen == expected
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.driver.switch_to.active_element.send_keys(key)
-
-    def run(self, script: str, *values: Any) -> Any:
-        return self.driver.execute_script(script, *values)
-
-    def complaints(self) -> list[str]:
-        """What the browser's console says, refused scripts and failed requests among it."""
-        return [line["message"] for line in self.driver.get_log("browser")]
 
 
 @pytest.fixture

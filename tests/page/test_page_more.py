@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from stored import T0, event, eventually, id_of, session_end, session_start, update, write
+from paged import MARKS, Page, eventually
+from selenium.webdriver.common.keys import Keys
+from stored import T0, event, id_of, session_end, session_start, update, write
 
 from sessiontrace.ids import new_id
 
-pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-from selenium.webdriver.common.keys import Keys
-
-pytestmark = pytest.mark.page
-Page = Any
+pytestmark = MARKS
 
 
 def test_search_finds_what_steps_said(page: Page, db: Path):
@@ -79,7 +76,7 @@ def test_a_stopped_server_is_told(page: Page, db: Path):
     page.open()
     page.until("#pulse", ["Live"])
     page.server.process.send_signal(signal.SIGTERM)
-    assert page.server.process.wait(timeout=5) == 0, "an open stream must not keep it"
+    assert page.server.process.wait(timeout=20) == 0, "an open stream must not keep it"
     page.until("#pulse", ["Server not reached, trying again"])
     page.until("tbody .c-name a", ["chat"])
     page.complaints()  # the browser's console tells of failed requests, rightly
@@ -89,7 +86,7 @@ def test_the_reader_keeps_the_place_when_sessions_arrive(page: Page, db: Path):
     """Far down in the list nothing moves; a button tells how many are new."""
     write(db, *[session_end(new_id(), T0 + n, event_name=f"s{n}") for n in range(100)])
     page.open()
-    eventually(lambda: len(page.all("tbody .c-name a")) >= 60)
+    eventually(lambda: page.count("tbody .c-name a") >= 60)
     page.run("window.scrollTo(0, 1200)")
     place = (
         "const rows = [...document.querySelectorAll('tbody tr[data-id]')];"
@@ -99,7 +96,7 @@ def test_the_reader_keeps_the_place_when_sessions_arrive(page: Page, db: Path):
     write(db, *[session_end(new_id(), T0 + 1000 + n, event_name="new") for n in range(3)])
     page.until(".fresh", ["↑ 3 new sessions"])
     assert page.run(place) == before
-    page.one(".fresh").click()
+    page.click(".fresh")
     eventually(lambda: page.texts("tbody .c-name a")[:3] == ["new"] * 3)
 
 
@@ -125,7 +122,7 @@ def test_charts_show_when_and_how_long_and_narrow_the_list(page: Page, db: Path)
         ".dispatchEvent(new MouseEvent('click', {bubbles: true}))"
     )
     page.until("tbody .c-name a", ["s0"])
-    page.one(".toggle.span").click()
+    page.click(".toggle.span")
     page.until("tbody .c-name a", [f"s{n}" for n in range(5, -1, -1)])
 
 
@@ -141,14 +138,14 @@ def test_two_sessions_stand_side_by_side(page: Page, db: Path):
     page.until("tbody .c-name a", ["run 1", "run 0"])
     for box in page.all("tbody .c-pick input"):
         box.click()
-    page.one("button.compare").click()
+    page.click("button.compare")
     page.until(".pairs thead a", ["run 1", "run 0"])
     assert page.texts(".pair td:first-child .name") == ["plan", "retry", "answer"]
     assert page.texts(".pair td:nth-child(2) .name") == ["plan", "answer"]
     assert page.texts(".pair td.num") == ["\u221250 ms", "only left", ""]
     assert page.texts(".summary") == ["1 step is in one session only."]
-    page.all("tr.pair")[2].click()
-    page.until(".part h3", ["Inputs the same in both", "Outputs different"])
+    page.click("tr.pair", 2)
+    page.until(".part h2", ["Inputs the same in both", "Outputs different"])
     assert page.texts(".part.differs .j-number") == ["1", "0"]
     page.press(Keys.ESCAPE)
     page.until("tbody .c-name a", ["run 1", "run 0"])
@@ -158,7 +155,7 @@ def test_feedback_given_by_hand_is_kept(page: Page, agent: dict[str, str]):
     """A thumb, then a comment, on a step; they are there after a reload, and in the API."""
     page.open(f"/sessions/{agent['sid']}#{agent['think']}")
     page.until(".detail h2", ["think"])
-    page.one('.score [aria-label="Good"]').click()
+    page.click('.score [aria-label="Good"]')
     page.until(".score [role=status]", ["Saved"])
     name = page.one('.score [aria-label="Name of the score"]')
     name.clear()
@@ -198,7 +195,7 @@ def test_a_step_is_copied_as_json_and_as_curl(page: Page, db: Path):
     assert "it'\\''s $HOME `id`" in copied
     buttons["Copy JSON"].click()
     eventually(lambda: page.run("return window.copied").startswith("{"))
-    page.one(f'[data-id="{id_of(tool)}"]').click()
+    page.click(f'[data-id="{id_of(tool)}"]')
     page.until(".detail .title h2", ["tool"])
     next(one for one in page.all(".badges button") if one.text == "Copy curl").click()
     eventually(
@@ -221,7 +218,7 @@ def test_the_first_chunk_is_marked_in_its_bar(page: Page, db: Path):
         "return (mark.left + mark.width / 2 - lane.left) / lane.width"
     )
     assert at == pytest.approx(0.2, abs=0.005)
-    assert len(page.all(".first-chunk")) == 1
+    assert page.count(".first-chunk") == 1
     page.until(".detail .facts div:nth-child(3)", ["First chunk\nafter 200 ms"])
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from programs import environment
+from running import stored
 from stubs.openai_api import ROUTES
 from stubs.provider import Provider, serving
 
 from sessiontrace.cli import run as run_command
-from sessiontrace.store.base import SessionQuery, StoredSession
-from sessiontrace.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.timeout(300)
 
 AGENT = """
 import openai, os, sys
@@ -54,21 +55,11 @@ def run(
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=200,
         check=False,
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done
-
-
-def stored(home: Path) -> list[StoredSession]:
-    """The sessions of the program's store, whole."""
-    store = SqliteStore(home / "store.db")
-    try:
-        found = [store.session(one.session_id) for one in store.sessions(SessionQuery()).sessions]
-    finally:
-        store.close()
-    return [one for one in found if one is not None]
 
 
 def needs_openai() -> None:
@@ -126,7 +117,10 @@ def test_children_join_the_session(tmp_path: Path, provider: Provider) -> None:
 
 
 def test_a_stream_left_open_at_the_end(tmp_path: Path, provider: Provider) -> None:
-    """The program ends in the middle of a stream: the call is told with what had come."""
+    """The program ends in the middle of a stream: the call is told with what had come.
+
+    Python 3.13.0 itself crashes then, in collecting the SDK's stream; with us as without.
+    """
     needs_openai()
     (tmp_path / "half.py").write_text(
         "import openai, os\n"
@@ -134,7 +128,11 @@ def test_a_stream_left_open_at_the_end(tmp_path: Path, provider: Provider) -> No
         "stream = client.chat.completions.create(model='ok', messages=[], stream=True)\n"
         "next(stream), next(stream)\n"
     )
-    run(tmp_path, ["half.py"], STUB=f"{provider.url}/v1")
+    stub = {"STUB": f"{provider.url}/v1"}
+    bare = subprocess.run(
+        [sys.executable, "half.py"], env=environment(tmp_path, **stub), cwd=tmp_path, check=False
+    )
+    run(tmp_path, ["half.py"], expect=bare.returncode, **stub)
 
     (session,) = stored(tmp_path)
     (event,) = session.events

@@ -291,6 +291,19 @@ def test_a_v5_flow_is_a_session_that_is_completed(v5: Ask, server: Served):
     v5("POST", "/flows/log", {}, status=422)
 
 
+def test_a_v5_judgment_becomes_feedback_of_its_log(v5: Ask, server: Served):
+    """POST /evaluators/log names the log by parent_id; one that is unknown is a 404."""
+    flow_id = str(uuid.uuid4())
+    v5("POST", "/flows/log", {"path": "app/chat", "log_id": flow_id, "log_status": "incomplete"})
+    log = v5("POST", "/prompts/log", {"path": "app/llm", "trace_parent_id": flow_id})
+    judged = {"path": "app/helpful", "parent_id": log["id"], "judgment": True}
+    assert v5("POST", "/evaluators/log", judged)["evaluator_id"]
+    shown = server.json(f"/api/sessions/{flow_id}")
+    (event,) = shown["events"]
+    assert server.json(f"/api/events/{event['event_id']}")["feedback"] == {"helpful": True}
+    v5("POST", "/evaluators/log", {**judged, "parent_id": "log_none"}, status=404)
+
+
 def test_v5_takes_the_decorators_spans_without_a_type(server: Served):
     """The official client posts them with no Content-Type."""
     span = {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "flow", "startTimeUnixNano": "1",

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["ROUTES", "TEXT"]
+__all__ = ["ROUTES", "TEXT", "aws_frame"]
 
 TEXT = "Hello from the stub"
 _WORDS = ("Hello", " from", " the", " stub")
@@ -85,16 +85,17 @@ def converse(body: dict[str, Any]) -> dict[str, Any]:
 
 def converse_stream(body: dict[str, Any]) -> Iterator[bytes]:
     """Bedrock's ConverseStream, in the binary framing of AWS."""
-    yield _aws("messageStart", {"role": "assistant"})
+    yield aws_frame("messageStart", {"role": "assistant"})
     for word in _WORDS:
-        yield _aws("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": word}})
-    yield _aws("contentBlockStop", {"contentBlockIndex": 0})
-    yield _aws("messageStop", {"stopReason": "end_turn"})
+        yield aws_frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": word}})
+    yield aws_frame("contentBlockStop", {"contentBlockIndex": 0})
+    yield aws_frame("messageStop", {"stopReason": "end_turn"})
     usage = {"inputTokens": 12, "outputTokens": 7, "totalTokens": 19}
-    yield _aws("metadata", {"usage": usage, "metrics": {"latencyMs": 5}})
+    yield aws_frame("metadata", {"usage": usage, "metrics": {"latencyMs": 5}})
 
 
-def _aws(kind: str, payload: dict[str, Any]) -> bytes:
+def aws_frame(kind: str, payload: dict[str, Any]) -> bytes:
+    """One event in the binary framing of AWS."""
     headers = b""
     for name, value in (
         (":event-type", kind),

@@ -2,8 +2,8 @@
 
 The model's name in the request says what happens, so that one server serves every scenario:
 "ok" answers, "tools" asks for a tool, "status-429" fails, "flaky" fails once and then answers,
-"late" answers after a while, "sse-error" breaks a stream off with an error event, "cut" cuts the
-connection in the middle of a stream, "slow" pauses between chunks.
+"never" does not answer, "sse-error" breaks a stream off with an error event, "cut" cuts the
+connection in the middle of a stream, "stuck" sends the first chunks of one and then nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Provider:
         self.requests: list[dict[str, Any]] = []
         self.failed_once: set[str] = set()
         self.url = ""
+        self.stopping = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One request, by the name of its model."""
@@ -43,8 +44,8 @@ class Provider:
                 status=status,
                 headers={"x-request-id": "req_stub", "request-id": "req_stub"},
             )
-        if model == "late":
-            await asyncio.sleep(0.3)
+        if model == "never":
+            await self.stopping.wait()
         made = self.routes[request.path](body)
         headers = {"x-request-id": "req_stub", "request-id": "req_stub"}
         if isinstance(made, dict):
@@ -74,8 +75,8 @@ class Provider:
                     await response.write(sse_error().encode())
                     return response
                 await response.write(line if isinstance(line, bytes) else line.encode())
-                if model == "slow":
-                    await asyncio.sleep(0.05)
+                if model == "stuck" and number == 2:
+                    await self.stopping.wait()
             await response.write_eof()
         except ConnectionError:  # the client went away, as it may
             pass
@@ -105,19 +106,26 @@ def serving(routes: dict[str, Callable[[dict[str, Any]], Any]]) -> Iterator[Prov
         provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
+    async def stop(runner: web.AppRunner) -> None:
+        provider.stopping.set()
+        await runner.cleanup()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if rest:  # requests whose clients have gone long ago
+            await asyncio.wait(rest, timeout=10)
+
     def run() -> None:
         asyncio.set_event_loop(loop)
         runner = loop.run_until_complete(start())
         ready.set()
         loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
+        loop.run_until_complete(stop(runner))
         loop.close()
 
     thread = threading.Thread(target=run, name="stub-provider", daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(100)
     try:
         yield provider
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(100)

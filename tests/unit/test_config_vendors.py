@@ -61,6 +61,7 @@ def test_humanloops_version_is_part_of_its_address(given: Any, base_url: str) ->
         (Humanloop(api_key="k", base_url="http://localhost/v5"), "another version"),
         (Humanloop(api_key="k", base_url="http://localhost", version=6), "version must be 4 or 5"),
         (Humanloop(api_key="k", base_url="http://localhost", project=" "), "project"),
+        (PostHog(api_key="k", start_at="yesterday"), "start_at must be 'newest' or 'oldest'"),
         (Humanloop(base_url="http://localhost"), "HUMANLOOP_API_KEY"),
         (PostHog(api_key="phx_1"), "personal"),
         (PostHog(), "POSTHOG_API_KEY"),
@@ -132,15 +133,27 @@ def test_otlps_headers_come_as_otel_writes_them_and_show_nothing() -> None:
     assert found.fingerprint() != OTLP().complete({}).fingerprint()
 
 
-def test_protobuf_is_chosen_by_otels_variable_where_it_can_be_had() -> None:
-    """http/json and anything else mean JSON."""
-    pytest.importorskip("opentelemetry.proto", reason="needs the extra 'otlp'")
+@pytest.mark.parametrize("prefix", ["OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"])
+def test_otlps_form_is_chosen_by_otels_variables(prefix: str) -> None:
+    """Protobuf and gzip; anything else means plain JSON, and an argument outweighs them."""
     for value, protobuf in (("http/protobuf", True), ("http/json", False), ("grpc", False)):
-        assert OTLP().complete({"OTEL_EXPORTER_OTLP_PROTOCOL": value}).protobuf is protobuf
-    assert (
-        OTLP(protobuf=False).complete({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}).protobuf
-        is False
-    )
+        env = {prefix + "PROTOCOL": value}
+        assert OTLP().complete(env).protobuf is protobuf
+        assert OTLP(protobuf=False).complete(env).protobuf is False
+    for value, packed in (("gzip", True), ("none", False)):
+        env = {prefix + "COMPRESSION": value}
+        assert OTLP().complete(env).gzip is packed
+        assert OTLP(gzip=not packed).complete(env).gzip is not packed
+    assert (OTLP().complete({}).protobuf, OTLP().complete({}).gzip) == (False, False)
+
+
+def test_what_is_said_for_traces_outweighs_what_is_said_for_all() -> None:
+    """OTel's rule for its variables."""
+    env = {
+        "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "none",
+    }
+    assert OTLP().complete(env).gzip is False
 
 
 def test_places_that_differ_have_fingerprints_that_differ() -> None:

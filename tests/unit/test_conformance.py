@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -96,6 +97,25 @@ def test_a_naive_decorator_is_found_out() -> None:
     passed = {result.name for result in results if result.passed}
     assert "name docs and signature are kept" in passed
     assert "send and throw reach a generator" in passed
+
+
+class Late(Naive):
+    """Binds the arguments of coroutine functions when they are awaited."""
+
+    def decorate(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fn)
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            return await fn(*args, **kwargs)
+
+        return inner if inspect.iscoroutinefunction(fn) else super().decorate(fn)
+
+
+def test_a_decorator_that_binds_arguments_late_is_found_out() -> None:
+    """A wrong call must fail where it is made, not where its result is awaited."""
+    results = {result.name: result for result in conformance.run(Late())}
+    assert "coroutine" in results["wrong arguments fail at the call"].reason
+    results = {result.name: result for result in conformance.run(Naive())}
+    assert results["wrong arguments fail at the call"].passed
 
 
 def test_the_report_reads_as_a_list() -> None:

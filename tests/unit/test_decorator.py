@@ -61,6 +61,106 @@ def test_a_wrong_call_raises_the_functions_own_type_error() -> None:
     assert captured.event("module_level")["error"].startswith("TypeError")
 
 
+async def coroutine(a: int, /, b: int, c: int = 3, *, d: int, e: int = 5) -> tuple[Any, ...]:
+    return a, b, c, d, e
+
+
+def generator(a: int, b: int = 2, *rest: int, c: int = 3, **more: int) -> Iterator[Any]:
+    yield a, b, rest, c, more
+
+
+async def async_generator(a: int = 1, b: int = 2, /, *, c: int) -> AsyncIterator[Any]:
+    yield a, b, c
+
+
+async def unnamed(*_: int, **__: int) -> tuple[Any, ...]:
+    return _, __
+
+
+class Owner:
+    def generate(self, a: int, *, b: int = 2) -> Iterator[Any]:
+        yield type(self).__name__, a, b
+
+    async def work(self, a: int = 1) -> tuple[Any, ...]:
+        return type(self).__name__, a
+
+
+CALLS: list[tuple[tuple[int, ...], dict[str, int]]] = [
+    ((), {}),
+    ((1,), {}),
+    ((1, 7), {}),
+    ((1, 7, 8), {}),
+    ((1, 7, 8, 9), {}),
+    ((), {"a": 1}),
+    ((1,), {"a": 2}),
+    ((1,), {"b": 7}),
+    ((), {"c": 9}),
+    ((1, 7), {"d": 9}),
+    ((1,), {"b": 7, "c": 8, "d": 9, "e": 0}),
+    ((1, 7), {"c": 9, "z": 0}),
+]
+
+
+def called(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a call gives, or the words of the TypeError that it raises at once."""
+    try:
+        made = fn(*args, **kwargs)
+    except TypeError as error:
+        return str(error)
+    if inspect.iscoroutine(made):
+        return asyncio.run(made)
+    if inspect.isgenerator(made):
+        return list(made)
+
+    async def read() -> list[Any]:
+        return [one async for one in made]
+
+    return asyncio.run(read())
+
+
+@pytest.mark.parametrize("off", [False, True], ids=["on", "off"])
+@pytest.mark.parametrize(
+    "fn",
+    [coroutine, generator, async_generator, unnamed, Owner.generate, Owner.work],
+    ids=lambda fn: str(fn.__qualname__),
+)
+def test_arguments_are_bound_at_the_call_as_the_bare_function_binds_them(
+    fn: Any, off: bool
+) -> None:
+    """Calling an async or generator function runs nothing, but a wrong call fails at once."""
+    captured.off = off
+    traced = captured.trace(fn)
+    owner = (Owner(),) if fn.__qualname__.startswith("Owner.") else ()
+    given, told = 0, []
+    for args, kwargs in CALLS:
+        wanted = called(fn, (*owner, *args), kwargs)
+        assert called(traced, (*owner, *args), kwargs) == wanted, (args, kwargs)
+        if not isinstance(wanted, str):
+            given += 1
+            told.append(len(args) + len(kwargs))
+    assert given > 0
+    if not off:
+        assert len(captured.events) == given
+        shown = [event["inputs"] for event in captured.events]
+        star = {"rest", "_"}  # one input for all that it took
+        sizes = [
+            sum(len(value) if name in star else 1 for name, value in inputs.items())
+            for inputs in shown
+        ]
+        assert sizes == told  # defaults that nobody gave are not shown
+
+
+def test_a_default_that_changes_later_is_the_one_that_counts() -> None:
+    """Nothing of the function is copied but the names of its parameters."""
+
+    def numbers(count: int = 1) -> Iterator[int]:
+        yield from range(count)
+
+    traced = captured.trace(numbers)
+    numbers.__defaults__ = (3,)
+    assert list(traced()) == [0, 1, 2]
+
+
 def test_bare_and_called_forms_are_equal() -> None:
     """@trace and @trace() do the same."""
 

@@ -1,6 +1,7 @@
 """Every row on which tracing decorators have been seen to break user code, ours on each.
 
-The names of the tests are the rows. Arguments are the plain ones and the hostile ones.
+The names of the tests are the rows. Arguments are the plain ones and the hostile ones; the rows
+that have only plain ones here are in test_decorator_matrix_hostile.py again.
 """
 
 from __future__ import annotations
@@ -11,54 +12,13 @@ import functools
 import gc
 import inspect
 import logging
-import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from captured import Captured
-
-
-class BadRepr:
-    def __repr__(self) -> str:
-        raise RuntimeError("no repr")
-
-
-class Endless:
-    def __getattr__(self, name: str) -> Endless:
-        return Endless()
-
-
-class HashlessMeta(type):
-    def __eq__(cls, other: object) -> bool:
-        return False
-
-
-class Hashless(metaclass=HashlessMeta):
-    """Its class cannot be looked up in a set."""
-
-
-def deep() -> list[Any]:
-    value: list[Any] = []
-    for _ in range(3000):
-        value = [value]
-    return value
-
-
-HOSTILE: dict[str, Callable[[], Any]] = {
-    "plain": lambda: "text",
-    "raising repr": BadRepr,
-    "3000 deep": deep,
-    "endless attributes": Endless,
-    "NaN": lambda: float("nan"),
-    "surrogate": lambda: "\ud83d",
-    "2 to the 80": lambda: 2**80,
-    "a lock": threading.Lock,
-    "a class without a hash": Hashless,
-}
-
-hostile = pytest.mark.parametrize("argument", list(HOSTILE.values()), ids=list(HOSTILE))
+from hostile import hostile
 
 
 @pytest.fixture

@@ -18,7 +18,18 @@ ROOT = Path(sessiontrace.__file__).parent
 HEAVY = ("aiohttp", "sqlite3", "anyio", "platformdirs")
 
 LAYERS = [
-    {"errors", "ids", "record", "counters", "log", "genai", "foreign", "secret"},
+    {
+        "errors",
+        "ids",
+        "record",
+        "counters",
+        "log",
+        "genai",
+        "foreign",
+        "pace",
+        "sampling",
+        "secret",
+    },
     {"config", "destinations"},
     {"capture", "spool", "store"},
     {"instrumentation"},

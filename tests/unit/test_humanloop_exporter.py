@@ -222,3 +222,44 @@ def test_version_5_hangs_a_child_of_an_unknown_parent_on_its_session() -> None:
     child = next(one for one in told.bodies if one["log_id"] != start["session_id"])
     assert child["metadata"]["parent_reference_id"] == chain["event_id"]
     assert child["trace_parent_id"] == start["session_id"]
+
+
+def test_version_5_takes_late_scores_as_an_evaluators_judgments() -> None:
+    """One request for each, below the log by the id we gave it, with an id of its own for good."""
+    story = Story()
+    call = story.model(story.start())
+    score = late(call, feedback={"helpful": True, "tags": ["a"]}, metrics={"score": 0.5})
+    told = deliver(FLOWS, [score])
+    assert {(one.method, one.path) for one in told.requests} == {("POST", "/evaluators/log")}
+    assert {one["parent_id"] for one in told.bodies} == {call["event_id"]}
+    judged = {one["path"]: (one["judgment"], one["spec"]["return_type"]) for one in told.bodies}
+    assert judged == {
+        "sessiontrace/helpful": (True, "boolean"),
+        "sessiontrace/tags": ('["a"]', "text"),
+        "sessiontrace/score": (0.5, "number"),
+    }
+    assert len({one["log_id"] for one in told.bodies}) == 3
+    assert deliver(FLOWS, [score]).bodies == told.bodies
+    assert told.acked == 1
+
+
+def test_version_5_refuses_one_score_of_an_unknown_log_and_goes_on() -> None:
+    """404 is about that log, not about the address."""
+    story = Story()
+    scores = [late(story.event(story.start()), metrics={"n": n}) for n in range(2)]
+
+    def answer(request: Request) -> Reply | None:
+        return Reply(404) if b'"judgment":0' in request.body else None
+
+    told = deliver(FLOWS, scores, answer=answer)
+    assert [one for one, _ in told.rejected] == scores[:1]
+    assert told.acked == 1
+
+
+def test_version_5_keeps_the_metrics_an_event_ended_with() -> None:
+    """They are part of the log, not judgments of it."""
+    story = Story()
+    call = story.model(story.start(), metrics={"chunks": 7}, feedback={"ok": False})
+    (log,) = deliver(FLOWS, [record(EVENT, call)]).bodies
+    assert log["metadata"]["metrics"] == {"chunks": 7}
+    assert log["metadata"]["feedback"] == {"ok": False}

@@ -108,6 +108,32 @@ def test_a_tool_tells_its_arguments_and_result() -> None:
     assert found["gen_ai.tool.call.result"] == '{"result":2}'
 
 
+def test_ids_go_along_whole() -> None:
+    """A span id holds half of an event's: who knows our attributes can put the tree together."""
+    story = Story()
+    start = story.start()
+    turn = {**story.start(), "event_id": story.id()}
+    event = story.event(start)
+    child, rate, root, top = sent(
+        record(EVENT, event),
+        late(event, metrics={"n": 1}),
+        record(END, story.end(start)),
+        record(END, story.end(turn)),
+    )
+    assert attributes(child)["sessiontrace.event.id"] == event["event_id"]
+    assert attributes(child)["sessiontrace.parent.id"] == start["session_id"]
+    assert attributes(rate)["sessiontrace.parent.id"] == event["event_id"]
+    assert "sessiontrace.parent.id" not in attributes(root)
+    assert attributes(top)["sessiontrace.parent.id"] == turn["session_id"]
+
+
+def test_times_beyond_64_bits_of_nanoseconds_are_cut_there() -> None:
+    """The year 9999 is a legal time in a record and none in OTLP."""
+    event = Story().event(Story().start(), start_time=253_000_000_000_000, duration=1e300)
+    (span,) = sent(record(EVENT, event))
+    assert span["startTimeUnixNano"] == span["endTimeUnixNano"] == str((1 << 63) - 1)
+
+
 def test_an_error_is_status_type_and_exception_event() -> None:
     """As an OTel SDK would have recorded it."""
     story = Story()
@@ -233,6 +259,15 @@ def test_protobuf_says_what_json_says() -> None:
 
     (encoded,) = deliver(PROTOBUF, records).requests
     assert ExportTraceServiceRequest.FromString(encoded.body) == from_json
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x0a", b"\x0a\x05\x08", b"\x08\x01", b"\x0b", b"\x0d\x01", b"\x80" * 11]
+)
+def test_a_garbled_reply_in_protobuf_is_a_success_all_the_same(body: bytes) -> None:
+    """The status said 200."""
+    reply = Reply(200, {}, body)
+    assert OTLPExporter(protobuf=True).judge(Request("POST", "", b"", (4, 5)), reply) == Delivered()
 
 
 def test_protobufs_partial_success_is_read_too() -> None:

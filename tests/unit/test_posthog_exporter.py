@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import attrs
@@ -209,6 +210,20 @@ async def test_the_finishing_transport_stamps_and_keeps_refusals_off_the_network
     assert [one.body for one in inner.sent] == [b"stamped {}"]
     await transport.close()
     assert inner.closed
+
+
+@pytest.mark.asyncio
+async def test_a_compressed_body_is_the_same_body() -> None:
+    """Stamped first, gzip after it; twice the same bytes, whatever the size."""
+    inner = _Inner()
+    transport = Finishing(inner, lambda body: b"stamped " + body, gzip=True)
+    bodies = [b"", b"{}", b"x" * 100_000]
+    for body in bodies * 2:
+        await transport.send(Request("POST", "/batch/", body, (0,)), ())
+    packed = [one.body for one in inner.sent]
+    assert [gzip.decompress(one) for one in packed[:3]] == [b"stamped " + one for one in bodies]
+    assert packed[3:] == packed[:3]
+    assert len(packed[2]) < 1_000
 
 
 def test_a_batch_is_stable_while_it_is_split() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessiontrace.capture.propagate import Remote, extract, inject
+from sessiontrace.capture.recorder import Heads
 
 FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -184,3 +185,39 @@ def test_hostile_tracestate_and_baggage_do_no_harm(
 def test_a_later_version_of_the_standard_is_read(captured: Captured) -> None:
     """Version 01 may append fields; what we know of it stays where it is."""
     assert extract(captured.recorder, {"traceparent": "01" + FOREIGN[2:] + "-new"}) is not None
+
+
+def test_the_destinations_of_a_session_travel_with_it(captured: Captured) -> None:
+    """to="b" here: what the called process adds goes there too, and nowhere else."""
+    captured.recorder.route = {("b",): captured.recorder.heads}.get
+    with captured.session(to="b"), captured.span("call"):
+        headers = inject(captured.current.get(), {})
+    assert "session.to=b" in headers["baggage"]
+    there = Captured()
+    asked: list[tuple[str, ...]] = []
+
+    def route(names: tuple[str, ...]) -> Heads:
+        asked.append(names)
+        return Heads(b" start b ", b" event b ", b" end b ")
+
+    there.recorder.route = route
+    remote = extract(there.recorder, headers)
+    assert remote is not None
+    with remote, there.span("work"):
+        assert inject(there.current.get(), {})["baggage"] == headers["baggage"]
+    assert asked == [("b",)]
+    assert remote._heads.event == b" event b "
+
+
+def test_a_session_for_destinations_unknown_here_leaves_nothing_here(captured: Captured) -> None:
+    """Better counted as unrouted than told to the wrong backend."""
+    with captured.session(to=("b", "c")), captured.span("call"):
+        headers = inject(captured.current.get(), {})
+    there = Captured()
+    there.recorder.route = lambda names: None
+    remote = extract(there.recorder, headers)
+    assert remote is not None
+    with remote, there.span("work"):
+        pass
+    assert there.records == []
+    assert there.drops == ["unrouted"]

@@ -9,7 +9,7 @@ import pytest
 from captured import Captured
 
 from sessiontrace.capture.recorder import Heads
-from sessiontrace.capture.sample import keeps
+from sessiontrace.sampling import keeps
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from captured import Captured
 
 from sessiontrace.capture.noop import NOOP
 from sessiontrace.capture.parts import EVENT_MAX
+from sessiontrace.capture.redact import Redactor
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.record import EVENT_FIELDS, event_id_of, session_id_of
@@ -363,11 +364,13 @@ def test_an_interrupt_while_ending_leaves_the_context_whole(captured: Captured) 
 def test_an_encoder_that_fails_is_counted_and_raises_nothing(captured: Captured) -> None:
     """Should composing a record fail after all, the loss is counted where it happens."""
 
-    def broken(encoded: bytes) -> bytes:
-        raise RuntimeError
+    class Broken(Redactor):
+        def __call__(self, parts: bytes) -> bytes:
+            raise RuntimeError
 
     with captured.session():
-        captured.recorder.redact = broken
+        captured.recorder.redact = broken = Broken(functions=[lambda field, value: value])
+        captured.recorder.harmless = broken.harmless
         with captured.span("s"):
             pass
         captured.recorder.redact = None

@@ -191,6 +191,39 @@ def test_two_destinations_with_one_fingerprint_get_their_own_shares(tmp_path: Pa
             assert {name: numbers(drain(each)) for name, each in one.readers.items()} == expected
 
 
+def test_a_destination_added_later_gets_what_is_left_when_it_asks_for_the_oldest(
+    tmp_path: Path,
+) -> None:
+    """B was not there when A's records were written: all of them, once, and A loses none."""
+    directory = left_behind(tmp_path, 5, A)
+    assert adopter(tmp_path, B).scan() == []
+    late = adopter(tmp_path, B, from_oldest=[B.name])
+    (spool,) = late.scan()
+    assert numbers(drain(spool.readers[B.name])) == [1, 2, 3, 4, 5]
+    late.release()
+    assert directory.exists()  # A's share is still owed
+    assert adopter(tmp_path, B, from_oldest=[B.name]).scan() == []
+    both = adopter(tmp_path, A, B, from_oldest=[B.name])
+    (spool,) = both.scan()
+    assert spool.readers[B.name].pending() == 0
+    assert numbers(drain(spool.readers[A.name])) == [1, 2, 3, 4, 5]
+    assert drain(spool.readers[B.name]) == []
+    both.release()
+    assert not directory.exists()
+
+
+def test_the_oldest_for_one_destination_leaves_routes_as_they_were(tmp_path: Path) -> None:
+    """Records that were meant for A alone do not go to B."""
+    spool = make(tmp_path, A, io="write")
+    spool.append(EVENT_HEAD, body(1))
+    spool.append(head(EVENT, A.name.encode()), body(2))
+    die(spool)
+    late = adopter(tmp_path, B, from_oldest=[B.name])
+    (found,) = late.scan()
+    assert numbers(drain(found.readers[B.name])) == [1]
+    late.release()
+
+
 def test_A15_a_living_owner_is_not_robbed(tmp_path: Path) -> None:
     """The lock is held: whatever the pid says, the spool is not touched."""
     spool = make(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spools import A, B, adopted, die, drain, fill, left_behind, make, numbers, snapshot
 
+from sessiontrace.spool.files import Files
 from sessiontrace.spool.status import inspect
 
 
@@ -86,3 +87,21 @@ def test_a_copied_spool_is_judged_by_its_directory(tmp_path: Path) -> None:
     found = {status.spool_id: status for status in inspect(tmp_path / "root")}
     assert found["f" * 16].debts == ()
     assert found["f" * 16].damaged == 3
+
+
+def test_a_spool_that_goes_while_it_is_looked_at_is_shown_as_far_as_it_was_seen(
+    tmp_path: Path,
+) -> None:
+    """Its process delivers the rest and removes it between two reads of ours: nothing is raised."""
+    dead = left_behind(tmp_path, 5)
+
+    class Going(Files):
+        opened = 0
+
+        def open(self, path: Path, *, write: bool = False) -> int:
+            self.opened += path.suffix == ".seg"
+            if self.opened > 2:  # after the header and the frames
+                path.unlink(missing_ok=True)
+            return super().open(path, write=write)
+
+    assert [status.spool_id for status in inspect(tmp_path, Going())] == [dead.name]

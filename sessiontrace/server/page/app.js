@@ -1,8 +1,10 @@
 // The page: which view is open, and the line at the top that tells whether it is live.
 
+import { banner } from "./banner.js";
 import { compareView } from "./compare.js";
 import { el } from "./dom.js";
 import { listView } from "./list.js";
+import { login, loginView } from "./login.js";
 import { sessionView } from "./session.js";
 
 const main = document.getElementById("main");
@@ -15,6 +17,7 @@ const WORDS = {
   live: "Live",
   lost: "Server not reached, trying again",
   failing: "The store cannot be read",
+  locked: "Locked",
 };
 
 function tell(state, reason = "") {
@@ -32,6 +35,7 @@ function crumb(...parts) {
 const kept = new Map();
 
 function open(path, { replace = false, push = true } = {}) {
+  if (locked) return;
   if (view) kept.set(view.path, view.keep());
   view?.close();
   if (push) history[replace ? "replaceState" : "pushState"]({}, "", path);
@@ -62,4 +66,21 @@ document.addEventListener("keydown", (event) => {
   view?.key(event);
 });
 
+// A server with a token: it came behind the # of the address, or it is asked for.
+let locked = false;
+window.addEventListener("locked", () => {
+  if (locked) return;
+  locked = true;
+  view?.close();
+  main.replaceChildren();
+  view = loginView({ main, tell, crumb });
+  view.path = location.pathname;
+});
+
+const given = location.hash.match(/^#token=(.+)$/);
+if (given) {
+  history.replaceState({}, "", location.pathname);
+  await login(decodeURIComponent(given[1])).catch(() => {});
+}
 open(location.pathname + location.hash, { replace: true });
+if (!locked) banner(document.getElementById("banner"));

@@ -11,6 +11,11 @@ export function charts({ chosen }) {
   const took = el("figure", { class: "chart took-chart" });
   const element = el("div", { class: "charts", hidden: true }, time, took);
 
+  // Room for them as soon as there is anything to draw: what is below must not jump when they come.
+  function expect(something) {
+    if (!time.firstChild) element.hidden = !something;
+  }
+
   function draw(answer) {
     element.hidden = !answer.sessions.length;
     if (element.hidden) return;
@@ -51,5 +56,5 @@ export function charts({ chosen }) {
       el("div", { class: "ends" }, el("span", {}, from), el("span", {}, to)));
   }
 
-  return { element, draw };
+  return { element, draw, expect };
 }

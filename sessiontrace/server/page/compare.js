@@ -2,8 +2,9 @@
 // that only one of them has stands alone.
 
 import { ask, poll, unchanged } from "./api.js";
+import { conversation, split } from "./chat.js";
 import { el, shape } from "./dom.js";
-import { count, duration, moment, money } from "./format.js";
+import { count, duration, moment, money, score } from "./format.js";
 import { json } from "./json.js";
 import { grow, rows } from "./tree.js";
 
@@ -15,7 +16,7 @@ export function compareView({ main, tell, crumb, go }, left, right) {
   const ids = [left, right];
   const answers = [null, null];
   const body = el("div", { class: "compare-view" });
-  main.append(body);
+  main.append(el("h1", { class: "hidden" }, "Comparison of two sessions"), body);
   document.title = "Comparison · sessiontrace";
   crumb(el("a", { href: "/", "data-route": true }, "Sessions"), el("span", { class: "here" }, "Comparison"));
   const lives = ids.map((id, at) => poll(() => `/api/sessions/${encodeURIComponent(id)}`, {
@@ -33,7 +34,7 @@ export function compareView({ main, tell, crumb, go }, left, right) {
   }));
 
   function draw() {
-    const open = new Set([...body.querySelectorAll("tr.pair[aria-expanded=true]")].map((row) => row.dataset.at));
+    const open = new Set([...body.querySelectorAll("tr.pair.open")].map((row) => row.dataset.at));
     const pairs = align(...answers.map(steps));
     const table = el("table", { class: "pairs" },
       el("thead", {}, el("tr", {}, answers.map((answer) => el("th", { scope: "col" },
@@ -59,37 +60,53 @@ export function compareView({ main, tell, crumb, go }, left, right) {
       ["Errors", count(a.errors), count(b.errors), signed(b.errors - a.errors, count)],
       ["Tokens", count(a.tokens), count(b.tokens), signed(b.tokens - a.tokens, count)],
       ["Cost", money(a.cost), money(b.cost), ""],
+      ...[...new Set([...Object.keys(a.scores), ...Object.keys(b.scores)])].sort().map((name) => scores(name, a.scores[name], b.scores[name])),
     ];
     return lines.map(([name, one, two, differs]) => el("tr", { class: one === two ? "fact" : "fact differs" },
       [one, two].map((value) => el("td", {}, el("span", { class: "soft" }, `${name} `), value)), el("td", { class: "num" }, differs)));
   }
 
+  function scores(name, one, two) {
+    const shown = (value) => (value === undefined ? "–" : score(value));
+    return [name, shown(one), shown(two), one === undefined || two === undefined ? "" : signed(two - one, score)];
+  }
+
   function pairRow([a, b], at, open) {
-    const row = el("tr", { class: `pair${!a || !b ? " alone" : ""}`, "data-at": at, tabindex: "0", "aria-expanded": "false" },
-      cell(a), cell(b), el("td", { class: "num" }, a && b ? change(a.event.duration, b.event.duration) : a ? "only left" : "only right"));
-    const toggle = () => (row.getAttribute("aria-expanded") === "true" ? close(row) : expand(row, a, b));
-    row.addEventListener("click", (event) => { if (!event.target.closest("a") && !String(getSelection())) toggle(); });
-    row.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); toggle(); } });
+    const opener = el("button", { type: "button", class: "opener", "aria-expanded": "false", "aria-label": `What went into and out of ${(a ?? b).event.name}` }, "▸");
+    const row = el("tr", { class: `pair${!a || !b ? " alone" : ""}`, "data-at": at },
+      cell(a, opener), cell(b), el("td", { class: "num" }, a && b ? change(a.event.duration, b.event.duration) : a ? "only left" : "only right"));
+    row.addEventListener("click", (event) => {
+      if (event.target.closest("a") || String(getSelection())) return;
+      if (row.classList.contains("open")) close(row);
+      else expand(row, a, b);
+    });
     if (open) queueMicrotask(() => expand(row, a, b));
     return row;
   }
 
-  function cell(one) {
-    if (!one) return el("td", { class: "absent" }, "–");
+  function cell(one, opener = null) {
+    if (!one) return el("td", { class: "absent" }, opener, opener ? " –" : "–");
     const failed = one.event.error !== null;
     return el("td", { class: failed ? "failed" : null },
-      el("span", { class: "who", style: { "padding-left": `${(one.depth - 1) * 14}px` } }, shape(one.type), el("span", { class: "name" }, one.event.name),
+      el("span", { class: "who", style: { "padding-left": `${(one.depth - 1) * 14}px` } }, opener, shape(one.type), el("span", { class: "name" }, one.event.name),
         failed ? el("span", { class: "mark bad", title: one.event.error }, "error") : null,
         el("span", { class: "soft" }, one.event.duration === null ? "running" : duration(one.event.duration))));
   }
 
+  function turn(row, open) {
+    row.classList.toggle("open", open);
+    const opener = row.querySelector(".opener");
+    opener.setAttribute("aria-expanded", String(open));
+    opener.textContent = open ? "▾" : "▸";
+  }
+
   function close(row) {
-    row.setAttribute("aria-expanded", "false");
+    turn(row, false);
     if (row.nextSibling?.matches?.("tr.inside")) row.nextSibling.remove();
   }
 
   async function expand(row, a, b) {
-    row.setAttribute("aria-expanded", "true");
+    turn(row, true);
     const inside = el("tr", { class: "inside" }, el("td", { colspan: 3 }, "Loading"));
     row.after(inside);
     try {
@@ -106,8 +123,8 @@ export function compareView({ main, tell, crumb, go }, left, right) {
     return shown.map(([name, title]) => {
       const same = JSON.stringify(records[0]?.[name]) === JSON.stringify(records[1]?.[name]);
       return el("section", { class: same ? "part same" : "part differs" },
-        el("h3", {}, title, el("span", { class: "soft" }, same ? " the same in both" : " different")),
-        el("div", { class: "sides" }, (same ? records.slice(0, 1) : records).map((record) => el("div", {}, filled(record?.[name]) ? json(record[name]) : el("span", { class: "soft" }, "–")))));
+        el("h2", {}, title, el("span", { class: "soft" }, same ? " the same in both" : " different")),
+        el("div", { class: "sides" }, (same ? records.slice(0, 1) : records).map((record) => el("div", {}, content(record?.[name])))));
     });
   }
 
@@ -116,6 +133,14 @@ export function compareView({ main, tell, crumb, go }, left, right) {
     close: () => lives.forEach((live) => live.stop()),
     key(event) { if (event.key === "Escape") { event.preventDefault(); go("/"); } },
   };
+}
+
+// Chat messages as a conversation, everything else as it is.
+function content(bucket) {
+  if (!filled(bucket)) return el("span", { class: "soft" }, "–");
+  if (typeof bucket !== "object") return json(bucket);
+  const { messages, rest } = split(bucket);
+  return [messages ? conversation(messages) : null, rest ? json(rest) : null];
 }
 
 const filled = (value) => value !== null && value !== undefined && !(typeof value === "object" && !Object.keys(value).length);

@@ -2,7 +2,7 @@
 
 import { conversation, split } from "./chat.js";
 import { tell } from "./api.js";
-import { copyButton, el, quoted, shape } from "./dom.js";
+import { copyButton, el, quoted, shape, thumb } from "./dom.js";
 import { amount, count, duration, moment, money } from "./format.js";
 import { json } from "./json.js";
 
@@ -83,8 +83,8 @@ export function feedbackForm(eventId) {
   const typed = (text) => (text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text);
   const form = el("form", { class: "score", "aria-label": "Give feedback" },
     name,
-    el("button", { type: "button", class: "quiet", "aria-label": "Good", onclick: () => give(1) }, "👍"),
-    el("button", { type: "button", class: "quiet", "aria-label": "Bad", onclick: () => give(0) }, "👎"),
+    el("button", { type: "button", class: "quiet", "aria-label": "Good", onclick: () => give(1) }, thumb(true)),
+    el("button", { type: "button", class: "quiet", "aria-label": "Bad", onclick: () => give(0) }, thumb(false)),
     value,
     el("button", { type: "submit", class: "quiet" }, "Save"), said);
   form.addEventListener("submit", (event) => {

@@ -46,6 +46,12 @@ export function shape(type) {
   return svg("svg", { viewBox: "0 0 16 16", class: `shape type-${type in SHAPES ? type : "chain"}`, "aria-hidden": "true" }, drawn);
 }
 
+// A thumb as a drawing: not every machine has a font with one.
+export function thumb(up) {
+  const drawn = svg("path", { d: "M5.5 7 8.4 1.6c1.3 0 2 .9 1.7 2.1L9.5 6h3.7c.9 0 1.5.8 1.3 1.6l-1.2 5c-.2.8-.8 1.4-1.6 1.4H5.5ZM1.5 7h2.2v7H1.5Z" });
+  return svg("svg", { viewBox: "0 0 16 16", class: up ? "thumb" : "thumb down", "aria-hidden": "true" }, drawn);
+}
+
 export function copyButton(label, text) {
   const button = el("button", { type: "button", class: "quiet" }, label);
   button.addEventListener("click", async () => {

@@ -53,3 +53,7 @@ export function bytes(length) {
   if (length < 1e6) return `${(length / 1e3).toFixed(length < 1e4 ? 1 : 0)} kB`;
   return `${(length / 1e6).toFixed(1)} MB`;
 }
+
+// A score or the mean of several: at most three digits behind the point.
+export const score = (value) => String(Math.round(value * 1000) / 1000);
+export const scoreText = ([name, value]) => `${name} ${score(value)}`;

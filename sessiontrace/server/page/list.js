@@ -3,8 +3,11 @@
 
 import { ask, poll, unchanged } from "./api.js";
 import { charts } from "./charts.js";
-import { el, shape, copyButton } from "./dom.js";
-import { ago, amount, clockTime, count, dayName, duration, moment, money } from "./format.js";
+import { el } from "./dom.js";
+import { told, welcome } from "./empty.js";
+import { ago, amount, clockTime, dayName, moment } from "./format.js";
+import { onward } from "./onward.js";
+import { dayRow, headRow, sessionRow } from "./row.js";
 
 const PAGE = 60;
 const EVERY = 2000;
@@ -12,15 +15,20 @@ const CHARTS_EVERY = 1500;
 const TOP = 80; // px: above it new sessions slide in, below they wait for a click
 const RANGES = [["", "Any time"], ["900000", "Last 15 minutes"], ["3600000", "Last hour"], ["86400000", "Last 24 hours"], ["604800000", "Last 7 days"]];
 
+const latestFirst = (a, b) => b.start_time - a.start_time || (a.session_id < b.session_id ? 1 : -1);
+
 export function listView({ main, tell, crumb, go, kept }) {
   const filter = kept?.filter ?? { q: "", errors: false, range: "", span: null };
   const picked = new Set(kept?.picked ?? []);
-  let sessions = kept?.sessions ?? [];
-  let next = kept?.next ?? null;
-  let waiting = [];
+  let sessions = kept?.sessions ?? []; // shown, latest first
+  let next = kept?.next ?? null; // where what is older than these begins
+  let waiting = []; // arrived, not shown yet
+  let gap = null; // set when more arrived than an answer holds: what lies behind it
   let loaded = Boolean(kept);
+  let asking = 0; // counts the questions that filters ask: an answer to an earlier one is dropped
   let place = kept?.scroll ?? 0;
-  const rows = new Map();
+  let rows = new Map();
+  const ended = new AbortController();
 
   crumb(el("span", { class: "here" }, "Sessions"));
   document.title = "Sessions · sessiontrace";
@@ -46,20 +54,17 @@ export function listView({ main, tell, crumb, go, kept }) {
   const compare = el("button", { type: "button", class: "compare", hidden: true, onclick: () => go(`/compare/${[...picked].map(encodeURIComponent).join("/")}`) }, "Compare these two");
   const fresh = el("button", { type: "button", class: "fresh", hidden: true, onclick: () => { window.scrollTo({ top: 0 }); admit(); } });
   const body = el("tbody", { id: "sessions" });
-  const head = ["", "Name", "User", "Started", "Duration", "Steps", "Errors", "Tokens", "Cost", "Status", ""];
-  const classes = ["c-state", "c-name", "c-user", "c-time", "c-took num", "c-steps num", "c-errors num", "c-tokens num", "c-cost num", "c-status", "c-pick"];
-  const table = el("table", { class: "sessions" },
-    el("thead", {}, el("tr", {}, head.map((title, at) => el("th", { scope: "col", class: classes[at] }, title || el("span", { class: "hidden" }, at ? "Compare" : "State"))))),
-    body);
-  const more = el("button", { type: "button", class: "more", hidden: true, onclick: older }, "Older sessions");
+  const table = el("table", { class: "sessions", hidden: true }, el("caption", { class: "hidden" }, "Sessions, latest first"), el("thead", {}, headRow()), body);
+  const more = el("button", { type: "button", class: "more", hidden: true }, "Older sessions");
   const note = el("div", { class: "note", hidden: true });
   main.append(
+    el("h1", { class: "hidden" }, "Sessions"),
     el("div", { class: "toolbar" },
       el("div", { class: "search" }, search, el("kbd", { "aria-hidden": "true" }, "/")), errors, range, spanChip),
     overview.element, fresh, table, note, more, compare);
 
-  function path(after = null, limit = PAGE) {
-    return `/api/sessions?${asked({ limit }, after)}`;
+  function path(after = null) {
+    return `/api/sessions?${asked({ limit: PAGE }, after)}`;
   }
 
   function asked(more, after = null) {
@@ -78,9 +83,13 @@ export function listView({ main, tell, crumb, go, kept }) {
 
   function span(chosen) {
     filter.span = chosen;
-    spanChip.hidden = !chosen;
-    if (chosen) spanChip.textContent = `${moment(chosen[0])} to ${clockTime(chosen[1])} ✕`;
+    showSpan();
     restart();
+  }
+
+  function showSpan() {
+    spanChip.hidden = !filter.span;
+    if (filter.span) spanChip.textContent = `${moment(filter.span[0])} to ${clockTime(filter.span[1])} ✕`;
   }
 
   // The charts follow the list, but not at every change: they cost the most to count.
@@ -90,137 +99,124 @@ export function listView({ main, tell, crumb, go, kept }) {
     clearTimeout(chartTimer);
     chartTimer = setTimeout(async () => {
       try {
-        const { body: answer, tag } = await ask(`/api/histogram?${asked({})}`, undefined, chartTag);
+        const { body: answer, tag } = await ask(`/api/histogram?${asked({})}`, ended.signal, chartTag);
         chartTag = tag;
         if (answer !== unchanged) overview.draw(answer);
-      } catch { /* the list tells what is wrong */ }
-    }, soon ? 0 : CHARTS_EVERY);
+      } catch {
+        if (!ended.signal.aborted) chartTimer = setTimeout(chart, EVERY); // the list tells what is wrong
+      }
+    }, soon === true ? 0 : CHARTS_EVERY);
   }
 
   const live = poll(() => path(), { every: EVERY, seen: receive, failed: fail });
   const clock = setInterval(freshenTimes, 1000);
+  const further = onward(more, older);
 
   function receive(answer) {
     tell("live");
-    if (answer === unchanged) return;
+    if (answer !== unchanged) take(answer);
+    else if (waiting.length && window.scrollY < TOP) admit();
+    further.look();
+  }
+
+  function take(answer) {
     chart(!loaded);
-    const known = new Map(sessions.map((one) => [one.session_id, one]));
-    const arrived = answer.sessions.filter((one) => !known.has(one.session_id));
-    if (!loaded || (known.size && arrived.length === answer.sessions.length)) {
-      // The first answer, or so many new sessions that there may be more behind this page.
-      sessions = [];
+    if (!loaded) {
+      sessions = answer.sessions;
       next = answer.next;
+      waiting = [];
+      gap = null;
+      draw();
+      loaded = true;
+      return;
     }
+    const known = new Map(sessions.map((one) => [one.session_id, one]));
     for (const one of answer.sessions) if (known.has(one.session_id)) Object.assign(known.get(one.session_id), one);
-    waiting = arrived;
-    if (!loaded || window.scrollY < TOP) admit();
+    const last = next === null ? null : sessions.at(-1);
+    // What is older than all that is shown comes when one goes on to it.
+    waiting = answer.sessions.filter((one) => !known.has(one.session_id) && (!last || latestFirst(one, last) < 0));
+    gap = answer.next !== null && waiting.length === answer.sessions.length ? answer.next : null;
+    if (window.scrollY < TOP || !sessions.length) admit();
     else {
       fresh.hidden = !waiting.length;
-      fresh.textContent = `↑ ${amount(waiting.length, "new session")}`;
+      fresh.textContent = `↑ ${gap === null ? amount(waiting.length, "new session") : `More than ${waiting.length} new sessions`}`;
       draw();
     }
-    loaded = true;
   }
 
   function admit() {
     fresh.hidden = true;
-    sessions = [...waiting, ...sessions].sort((a, b) => b.start_time - a.start_time || (a.session_id < b.session_id ? 1 : -1));
+    const arrived = new Set(waiting.map((one) => one.session_id));
+    if (gap !== null) [sessions, next] = [waiting, gap];
+    else sessions = [...waiting, ...sessions].sort(latestFirst);
     waiting = [];
-    draw();
+    gap = null;
+    draw(arrived);
   }
 
   function restart() {
-    sessions = [];
-    waiting = [];
-    next = null;
+    asking += 1;
     loaded = false;
+    next = null;
+    more.hidden = true;
+    fresh.hidden = true;
     live.again();
   }
 
   async function older() {
-    if (!next || more.disabled) return;
-    more.disabled = true;
+    const [mine, from] = [asking, next];
     try {
-      const { body: answer } = await ask(path(next), undefined);
+      const { body: answer } = await ask(path(from), ended.signal);
+      if (mine !== asking || from !== next) return; // another filter, or a list that began anew
       const known = new Set(sessions.map((one) => one.session_id));
-      sessions.push(...answer.sessions.filter((one) => !known.has(one.session_id)));
+      sessions = [...sessions, ...answer.sessions.filter((one) => !known.has(one.session_id))];
       next = answer.next;
       draw();
-      // Looked at anew: when the button stays in sight, nothing tells the observer to ask again.
-      seen.unobserve(more);
-      seen.observe(more);
     } catch (error) {
-      fail(error);
-    } finally {
-      more.disabled = false;
+      if (!ended.signal.aborted) fail(error);
+      throw error;
     }
   }
 
   function fail(error) {
     tell(error.status ? "failing" : "lost", error.message);
-    if (!loaded) explain("The sessions cannot be shown", error.status ? error.message : "The server does not answer. Is it still running?");
+    if (!loaded) explain(...told("The sessions cannot be shown", error.status ? error.message : "The server does not answer. Is it still running?"));
   }
 
-  function explain(title, text) {
+  function explain(...parts) {
     note.hidden = false;
     note.className = "note";
-    note.replaceChildren(el("h2", {}, title), el("p", {}, text));
+    note.replaceChildren(...parts);
     table.hidden = true;
   }
 
-  function draw() {
+  function draw(arrived = new Set()) {
     const anchor = document.activeElement?.closest?.("tr")?.dataset.id;
-    const lines = [];
+    const [lines, drawn] = [[], new Map()];
     let today = null;
     const longest = Math.max(1, ...sessions.map((one) => one.duration));
     for (const one of sessions) {
       const name = dayName(one.start_time);
       if (name !== today) {
         today = name;
-        lines.push(el("tr", { class: "day" }, el("th", { colspan: 11, scope: "colgroup" }, name)));
+        lines.push(dayRow(name));
       }
-      const line = rows.get(one.session_id) ?? { row: null, drawn: "" };
       const mark = JSON.stringify(one) + longest;
-      if (line.drawn !== mark) {
-        const made = row(one, longest);
-        if (loaded && !line.row && rows.size) made.classList.add("arrived");
-        line.row = made;
-        line.drawn = mark;
-        rows.set(one.session_id, line);
-      }
-      lines.push(line.row);
+      const before = rows.get(one.session_id);
+      const row = before?.mark === mark ? before.row : sessionRow(one, longest, picker(one), go);
+      if (arrived.has(one.session_id) && rows.size) row.classList.add("arrived");
+      drawn.set(one.session_id, { row, mark });
+      lines.push(row);
     }
+    rows = drawn;
     body.replaceChildren(...lines);
     table.hidden = !sessions.length;
     note.hidden = sessions.length > 0;
-    more.hidden = !next;
+    overview.expect(sessions.length > 0);
+    more.hidden = next === null;
     if (!sessions.length) empty();
     if (anchor) rows.get(anchor)?.row.querySelector("a").focus({ preventScroll: true });
     if (place) { window.scrollTo(0, place); place = 0; }
-  }
-
-  function row(one, longest) {
-    const failed = one.errors > 0 || one.error !== null;
-    const state = one.status === "open" ? "open" : one.status === "ended" ? (one.error !== null ? "error" : "ended") : one.status;
-    const href = `/sessions/${encodeURIComponent(one.session_id)}`;
-    const share = Math.max(0.012, one.duration / longest);
-    const cells = [
-      el("span", { class: `dot s-${state}`, "aria-hidden": "true" }),
-      [el("a", { href, "data-route": true, title: one.session_id }, one.name ?? "unnamed session"), one.source ? el("span", { class: "source" }, one.source) : null],
-      one.user ?? el("span", { class: "none" }, "–"),
-      el("time", { datetime: new Date(one.start_time).toISOString(), title: moment(one.start_time), "data-at": one.start_time }, ago(one.start_time)),
-      el("span", { class: "length" }, el("span", { class: "share", "aria-hidden": "true" }, el("i", { style: { width: `${share * 100}%` } })), el("span", {}, duration(one.duration))),
-      count(one.events),
-      failed ? el("span", { class: "bad" }, one.errors ? count(one.errors) : "1") : el("span", { class: "none" }, "–"),
-      one.tokens ? count(one.tokens) : el("span", { class: "none" }, "–"),
-      one.cost ? money(one.cost) : el("span", { class: "none" }, "–"),
-      el("span", { class: `status s-${state}` }, state === "error" ? "failed" : one.status),
-      picker(one),
-    ];
-    return el("tr", { "data-id": one.session_id, class: failed ? "failed" : "", onclick: (event) => {
-      if (event.target.closest("a, .c-pick") || String(getSelection())) return;
-      go(href);
-    } }, cells.map((cell, at) => el("td", { class: classes[at] }, cell)));
   }
 
   function picker(one) {
@@ -248,49 +244,39 @@ export function listView({ main, tell, crumb, go, kept }) {
 
   async function empty() {
     if (filter.q || filter.errors || filter.range || filter.span) {
-      explain("No session matches", "Nothing in this store fits the filters above.");
-      note.append(el("button", { type: "button", class: "quiet", onclick: () => {
-        Object.assign(filter, { q: "", errors: false, range: "", span: null });
-        spanChip.hidden = true;
-        search.value = "";
-        range.value = "";
-        errors.setAttribute("aria-pressed", "false");
-        restart();
-      } }, "Clear the filters"));
+      explain(...told("No session matches", "Nothing in this store fits the filters above.",
+        el("button", { type: "button", class: "quiet", onclick: clear }, "Clear the filters")));
       return;
     }
-    if (note.dataset.welcome && note.querySelector("pre")) return;
-    note.dataset.welcome = "1";
-    const about = await ask("/api/about").then((answer) => answer.body, () => null);
-    if (sessions.length) return;
-    welcome(about?.store);
+    if (note.classList.contains("welcome")) return;
+    const mine = asking;
+    const about = await ask("/api/about", ended.signal).then((answer) => answer.body, () => null);
+    if (sessions.length || mine !== asking || ended.signal.aborted) return;
+    explain(...welcome(about?.store));
+    note.classList.add("welcome");
   }
 
-  function welcome(store) {
-    const code = "import sessiontrace as st\n\nst.init(\"local\")\n\nwith st.session(\"hello\", user=\"ada\"):\n    with st.span(\"think\", type=\"model\", inputs={\"question\": \"6 x 7\"}) as span:\n        span.set(outputs={\"answer\": 42})\n";
-    note.className = "note welcome";
-    note.replaceChildren(
-      el("div", { class: "trio", "aria-hidden": "true" }, shape("chain"), shape("tool"), shape("model")),
-      el("h2", {}, "No sessions yet"),
-      el("p", {}, "Run this, and your first session appears here by itself:"),
-      el("div", { class: "code" }, el("pre", {}, el("code", {}, code)), copyButton("Copy", () => code)),
-      store ? el("p", { class: "fine" }, "This page shows ", el("code", {}, store), ". Programs with another ", el("code", {}, "SESSIONTRACE_STORE"), " write elsewhere.") : "");
-    table.hidden = true;
-    note.hidden = false;
+  function clear() {
+    Object.assign(filter, { q: "", errors: false, range: "", span: null });
+    showSpan();
+    search.value = "";
+    range.value = "";
+    errors.setAttribute("aria-pressed", "false");
+    restart();
   }
 
+  showSpan();
   if (kept) { draw(); chart(true); compare.hidden = picked.size !== 2; }
-
-  const seen = new IntersectionObserver((entries) => { if (entries[0].isIntersecting && !more.hidden) older(); }, { rootMargin: "400px" });
-  seen.observe(more);
 
   return {
     keep: () => ({ filter, sessions, next, picked: [...picked], scroll: window.scrollY }),
     close() {
+      ended.abort();
       live.stop();
+      further.stop();
       clearInterval(clock);
       clearTimeout(chartTimer);
-      seen.disconnect();
+      clearTimeout(typed);
     },
     key(event) {
       const links = [...body.querySelectorAll("a[data-route]")];

@@ -2,7 +2,7 @@
 
 import { ask, poll, unchanged } from "./api.js";
 import { el, copyButton } from "./dom.js";
-import { amount, count, duration, moment, money } from "./format.js";
+import { amount, count, duration, moment, money, scoreText } from "./format.js";
 import { detail, feedbackForm } from "./detail.js";
 import { waterfall } from "./waterfall.js";
 
@@ -62,7 +62,7 @@ export function sessionView({ main, tell, crumb, go, kept }, id, hash) {
     if (state.answer) return;
     note.hidden = false;
     note.replaceChildren(
-      el("h2", {}, error.status === 404 ? "This session is not here" : "The session cannot be shown"),
+      el("h1", {}, error.status === 404 ? "This session is not here" : "The session cannot be shown"),
       el("p", {}, error.status === 404 ? "It may still be on its way, or be kept in another store." : error.message),
       el("a", { href: "/", "data-route": true, class: "quiet" }, "All sessions"));
   }
@@ -79,6 +79,7 @@ export function sessionView({ main, tell, crumb, go, kept }, id, hash) {
       ["Errors", session.errors ? el("span", { class: "bad" }, count(session.errors)) : null],
       ["Tokens", session.tokens ? count(session.tokens) : null],
       ["Cost", session.cost ? money(session.cost) : null],
+      ["Score", Object.entries(session.scores).map(scoreText).join(", ")],
       ["Tags", Array.isArray(record.metadata?.tags) ? record.metadata.tags.filter((tag) => typeof tag === "string").join(", ") : null],
     ].filter(([, value]) => value !== null && value !== undefined && value !== "");
     head.replaceChildren(...[

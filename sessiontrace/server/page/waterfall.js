@@ -79,27 +79,22 @@ export function waterfall({ selected, opened, folded: kept }) {
       class: `step type-${node.type} s-${status}${failed ? " failed" : ""}`,
       role: "treeitem", tabindex: "-1", "data-id": node.id,
       "aria-level": depth + 1, "aria-expanded": under ? String(!folded.has(node.id)) : null,
-      "aria-label": spoken(node, name, failed, status),
     },
       el("div", { class: "who" },
         guides.slice(0, -1).map((goesOn) => el("span", { class: goesOn ? "guide on" : "guide" })),
         depth ? el("span", { class: guides.at(-1) ? "guide branch on" : "guide branch" }) : null,
         fold, shape(node.type),
-        el("span", { class: "name", title: name }, name),
-        failed ? el("span", { class: "mark bad", title: event ? event.error : session.error }, "error") : null,
-        status === "open" || status === "abandoned" || status === "cancelled" ? el("span", { class: `mark s-${status}` }, status) : null,
-        node.lost ? el("span", { class: "mark", title: "The step that this one belongs to is not in this store" }, "parent missing") : null,
-        folded.has(node.id) ? el("span", { class: "mark" }, `+${countBelow(node)}`) : null,
-        el("span", { class: "type" }, node.type)),
+        // The spaces are not seen: a line is read aloud as its text, word by word.
+        el("span", { class: "name", title: name }, name), " ",
+        failed ? el("span", { class: "mark bad", title: event ? event.error : session.error }, "error") : null, " ",
+        status === "open" || status === "abandoned" || status === "cancelled" ? el("span", { class: `mark s-${status}` }, status) : null, " ",
+        node.lost ? el("span", { class: "mark", title: "The step that this one belongs to is not in this store" }, "parent missing") : null, " ",
+        folded.has(node.id) ? el("span", { class: "mark" }, `+${countBelow(node)}`) : null, " ",
+        el("span", { class: "type" }, node.type)), " ",
       lane(node, failed, status));
     row.addEventListener("click", () => { choose(node.id); opened(); row.focus({ preventScroll: true }); });
     row.addEventListener("dblclick", () => zoomTo(node.id));
     return row;
-  }
-
-  function spoken(node, name, failed, status) {
-    const took = node.event ? node.event.duration : state.answer.session.duration;
-    return [node.type, name, took === null ? "running" : duration(took), failed ? "error" : null, status === "ended" ? null : status].filter(Boolean).join(", ");
   }
 
   function times(node) {

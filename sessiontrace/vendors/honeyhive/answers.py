@@ -48,33 +48,6 @@ class NewEvent(TypedDict, total=False):
 
 
 @attrs.frozen(kw_only=True)
-class StartedSession(Model):
-    """The session's event, as ``POST /v1/sessions`` returns it. Times are Unix ms."""
-
-    event_id: str
-    session_id: str
-    org_id: str
-    workspace_id: str
-    project_id: str
-    parent_id: str | None = None
-    children_ids: list[str] | None = None
-    event_type: str | None = None
-    event_name: str | None = None
-    source: str | None = None
-    error: str | None = None
-    start_time: float | None = None
-    end_time: float | None = None
-    duration: float | None = None
-    config: Any = None
-    inputs: Any = None
-    outputs: Any = None
-    metadata: Any = None
-    metrics: Any = None
-    feedback: Any = None
-    user_properties: Any = None
-
-
-@attrs.frozen(kw_only=True)
 class Event(Model):
     """An event or session as HoneyHive holds it. Times are Unix ms, ``duration`` ms."""
 
@@ -97,6 +70,17 @@ class Event(Model):
     metrics: Any = None
     feedback: Any = None
     user_properties: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class StartedSession(Event):
+    """The session's event, as ``POST /v1/sessions`` returns it, with what HoneyHive promises."""
+
+    event_id: str
+    session_id: str
+    org_id: str
+    workspace_id: str
+    project_id: str
 
 
 @attrs.frozen(kw_only=True)

@@ -12,14 +12,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from sessiontrace import destinations
-from sessiontrace.errors import ConfigError
 from sessiontrace.secret import Secret
+from sessiontrace.vendors.client import Client
 from sessiontrace.vendors.faults import UnexpectedAnswerError
 from sessiontrace.vendors.forms import rfc3339
 from sessiontrace.vendors.honeyhive.answers import (
@@ -31,9 +30,6 @@ from sessiontrace.vendors.honeyhive.answers import (
 )
 from sessiontrace.vendors.models import number
 from sessiontrace.vendors.rest import Rest, path_part
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["Filter", "HoneyHive"]
 
@@ -74,7 +70,7 @@ class Filter:
         return found if self.type is None else {**found, "type": self.type}
 
 
-class HoneyHive:
+class HoneyHive(Client):
     """An async client of HoneyHive's data plane. Use it with ``async with``, in any asyncio loop.
 
     ``api_key``: default ``HH_API_KEY``; ``base_url``: default ``HH_API_URL``, else HoneyHive's
@@ -95,15 +91,11 @@ class HoneyHive:
         ca_file: str | Path | None = None,
         allow_insecure: bool = False,
     ) -> None:
-        found = destinations.HoneyHive(
+        place = destinations.HoneyHive(
             api_key=api_key, base_url=base_url, allow_insecure=allow_insecure
-        ).complete(os.environ)
-        if faults := found.faults():
-            raise ConfigError(faults)
-        assert found.api_key is not None
-        self._rest = Rest(
-            found.base_url,
-            found.api_key,
+        )
+        super().__init__(
+            place.complete(os.environ),
             timeout=timeout,
             retries=retries,
             proxy=proxy,
@@ -111,24 +103,6 @@ class HoneyHive:
         )
         self.sessions = Sessions(self._rest)
         self.events = Events(self._rest)
-
-    def __repr__(self) -> str:
-        return f"HoneyHive({self._rest.base_url!r})"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections. Idempotent."""
-        await self._rest.close()
 
 
 class Sessions:

@@ -2,8 +2,26 @@
 
 No I/O, no clock; used by a lane in the sender's thread. Three stages: sessions are posted before
 the first of their events, then the events go as they are (an event record is exactly a
-PostEventRequest), then all that completes what exists already goes by PUT. Invariant: of one event
-or session, a batch makes at most one POST, and PUTs that arrive in the order of its records.
+PostEventRequest), then all that completes what exists already. What becomes of a record:
+
+==========================  =======================================================================
+record                      HoneyHive
+==========================  =======================================================================
+start, open                 ``POST /v1/sessions`` with the 13 fields of StartSessionRequest
+end of a session            within that POST where its start is in the same batch; else
+                            ``PUT /v1/events/{session_id}``
+event                       in ``POST /v1/events/batch``, its own bytes
+end of a turn               a chain event in that batch; end_time and metadata of its session by PUT
+update                      ``PUT /v1/events/{event_id}``: feedback, metrics, metadata, config and
+                            user_properties merge, outputs replace
+late inputs, late error     ``metadata.inputs``, ``metadata.error.message``: PUT has no such fields
+a session's metrics and     by PUT, a session's error in ``metadata.error``: StartSessionRequest has
+feedback                    no such fields
+all other fields            the fields of the same name, times in Unix ms
+==========================  =======================================================================
+
+Source: HoneyHive's data-plane OpenAPI 1.9.0. Invariant: of one event or session, a batch makes at
+most one POST, and PUTs that arrive in the order of its records.
 """
 
 from __future__ import annotations
@@ -39,6 +57,7 @@ from sessiontrace.record import (
     session_id_of,
     turn_event,
 )
+from sessiontrace.vendors import forms
 from sessiontrace.vendors.honeyhive import models
 from sessiontrace.vendors.honeyhive.models import Body
 
@@ -187,13 +206,13 @@ class _Plan:
             if kind == END:
                 body = orjson.dumps(models.event(turn_event(self._decode(index))))
             if size + len(body) > _MAX_BODY and bodies:
-                yield _events_request(bodies, indices)
+                yield _posted(bodies, indices)
                 bodies, indices, size = [], [], 0
             bodies.append(body)
             indices.append(index)
             size += len(body) + 1
         if bodies:
-            yield _events_request(bodies, indices)
+            yield _posted(bodies, indices)
 
     # -- stage 3, and more of them where one PUT would be too large --------------------------
 
@@ -254,10 +273,9 @@ def _checksum(inputs: object) -> int:
     return zlib.crc32(orjson.dumps(inputs or {}))
 
 
-def _events_request(bodies: list[bytes], indices: Sequence[int]) -> Request:
-    bodies[0] = b'{"events":[' + bodies[0]  # so that the one large copy is the join
-    bodies[-1] += b"]}"
-    return Request("POST", _EVENTS_PATH, b",".join(bodies), tuple(indices))
+def _posted(bodies: Sequence[bytes], indices: Sequence[int]) -> Request:
+    body = forms.joined(b'{"events":[', bodies, b"]}")
+    return Request("POST", _EVENTS_PATH, body, tuple(indices))
 
 
 def _judge_taken(request: Request, reply: Reply) -> Verdict:

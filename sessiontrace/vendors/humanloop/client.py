@@ -14,13 +14,12 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sessiontrace import destinations
-from sessiontrace.errors import ConfigError
 from sessiontrace.export.verdict import Reply
 from sessiontrace.secret import Secret
+from sessiontrace.vendors.client import Client
 from sessiontrace.vendors.faults import (
     ApiError,
     FieldFault,
@@ -44,7 +43,7 @@ from sessiontrace.vendors.rest import Answer, Query, Rest, path_part
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
     M = TypeVar("M", bound=Model)
 
@@ -54,7 +53,7 @@ _LOG_FIELDS = frozenset(NewLog.__annotations__)
 _FEEDBACK_FIELDS = frozenset(NewFeedback.__annotations__)
 
 
-class Humanloop:
+class Humanloop(Client):
     """An async client of a Humanloop v4 API. Use it with ``async with``, in any asyncio loop.
 
     ``api_key``: default ``HUMANLOOP_API_KEY``; ``base_url``: required, default
@@ -73,15 +72,11 @@ class Humanloop:
         ca_file: str | Path | None = None,
         allow_insecure: bool = False,
     ) -> None:
-        found = destinations.Humanloop(
+        place = destinations.Humanloop(
             api_key=api_key, base_url=base_url, allow_insecure=allow_insecure
-        ).complete(os.environ)
-        if faults := found.faults():
-            raise ConfigError(faults)
-        assert found.api_key is not None
-        rest = Rest(
-            found.base_url,
-            found.api_key,
+        )
+        super().__init__(
+            place.complete(os.environ),
             key_header="X-API-KEY",
             key_prefix="",
             timeout=timeout,
@@ -89,30 +84,11 @@ class Humanloop:
             proxy=proxy,
             ca_file=ca_file,
         )
-        self._rest = rest
-        call = _Caller(rest)
+        call = _Caller(self._rest)
         self.sessions = Sessions(call)
         self.logs = Logs(call)
         self.feedback = Feedbacks(call)
         self.projects = Projects(call)
-
-    def __repr__(self) -> str:
-        return f"Humanloop({self._rest.base_url!r})"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections. Idempotent."""
-        await self._rest.close()
 
 
 class _Caller:

@@ -45,7 +45,7 @@ from sessiontrace.record import OPEN, START, Record
 from sessiontrace.vendors import forms
 from sessiontrace.vendors.humanloop import logs
 from sessiontrace.vendors.humanloop.levels import Forest, Node
-from sessiontrace.vendors.transport import NONE
+from sessiontrace.vendors.memory import Lately
 
 __all__ = ["HumanloopExporter"]
 
@@ -65,7 +65,7 @@ class HumanloopExporter:
 
     def __init__(self, project: str = "sessiontrace") -> None:
         self._project = project
-        self._data_ids: forms.Lately[str] = forms.Lately(_REMEMBERED)
+        self._data_ids: Lately[str] = Lately(_REMEMBERED)
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """A stage for each level of logs, then one for what completes logs posted before."""
@@ -88,9 +88,11 @@ class HumanloopExporter:
                 whole.append(node)
         encoded = ((at, orjson.dumps(self._log(forest, node))) for at, node in enumerate(whole))
         for group in forms.chunks(encoded, _REQUEST_LOGS, _REQUEST_MAX):
-            body = b"[%b]" % b",".join([log for _, log in group])
-            carried = [index for at, _ in group for index in whole[at].records]
-            yield Request("POST", "/logs", body, tuple(sorted(carried)))
+            body = forms.joined(b"[", [log for _, log in group], b"]")
+            nodes = [whole[at] for at, _ in group]
+            carried = tuple(sorted([index for node in nodes for index in node.records]))
+            sent = tuple([node.event["event_id"] for node in nodes])
+            yield Request("POST", "/logs", body, carried, sent)
 
     def _log(self, forest: Forest, node: Node) -> dict[str, Any]:
         body = logs.log(_amended(node), self._project)
@@ -122,7 +124,7 @@ class HumanloopExporter:
         if scores:
             yield from self._feedback(event["event_id"], scores, [index])
         if not change and not scores:
-            yield _refused("Humanloop changes only output, error and duration of a log", index)
+            yield forms.refused("Humanloop changes only output, error and duration of a log", index)
 
     def _feedback(
         self, reference: str, scores: list[dict[str, Any]], records: Sequence[int]
@@ -133,23 +135,22 @@ class HumanloopExporter:
             yield Request("POST", "/feedback", body, tuple(records))
             return
         for index in records:
-            yield _refused("Humanloop takes scores only of logs whose id this process saw", index)
+            yield forms.refused(
+                "Humanloop takes scores only of logs whose id this process saw", index
+            )
 
     # -- judging ----------------------------------------------------------------------------
 
     def judge(self, request: Request, reply: Reply) -> Verdict:
         """By status; 404 to a ``PATCH`` speaks of that log alone. Learns the ids of new logs."""
-        if request.method == NONE:
-            return Delivered(dict.fromkeys(request.records, request.path))
         if request.method == "PATCH" and reply.status == 404:
             return Invalid("HTTP 404: no log has this reference")
-        verdict = forms.judge(reply)
+        verdict = forms.judge(request, reply)
         if isinstance(verdict, Delivered) and request.path == "/logs":
-            self._learn(request.body, reply.body)
+            self._learn(request.note, reply.body)
         return verdict
 
-    def _learn(self, sent: bytes, answered: bytes) -> None:
-        references = [log["reference_id"] for log in orjson.loads(sent)]
+    def _learn(self, references: Sequence[str], answered: bytes) -> None:
         try:
             answers = orjson.loads(answered)
         except orjson.JSONDecodeError:
@@ -176,15 +177,14 @@ def _amended(node: Node) -> dict[str, Any]:
             below = event.get(name)
             if name in ("event_id", "session_id", "start_time"):
                 continue
-            merge = name != "outputs" and isinstance(below, dict) and isinstance(value, dict)
-            event[name] = {**below, **value} if merge else value  # type: ignore[dict-item]
+            if name == "inputs":
+                value = forms.merged(below, value)
+            elif isinstance(below, dict) and isinstance(value, dict):
+                value = {**below, **value}
+            event[name] = value
     return event
 
 
 def _patch(event: dict[str, Any], records: Sequence[int]) -> Request:
     path = f"/logs?reference_id={event['event_id']}"
     return Request("PATCH", path, orjson.dumps(logs.update(event)), tuple(records))
-
-
-def _refused(reason: str, index: int) -> Request:
-    return Request(NONE, reason, b"", (index,))

@@ -13,7 +13,10 @@ event chain                 the same, below its parent
 event model                 ``POST /prompts/log``
 event tool                  ``POST /tools/log``
 update: outputs, error      ``PATCH`` of a log whose route this process knows
-update: anything else       refused: v5 takes judgments through evaluators, which are not ours
+update: metrics, feedback   ``POST /evaluators/log`` for each, with the event as ``parent_id`` and
+                            the value as ``judgment`` of an external evaluator
+update: anything else       refused
+metrics, feedback           ``metadata.metrics``, ``metadata.feedback``
 event_id                    ``log_id``, so that a repetition meets the same log
 parent_id                   ``trace_parent_id`` when the parent went before; else the session's log
                             and ``metadata.parent_reference_id``
@@ -23,8 +26,9 @@ start_time, end_time        ``start_time``, ``end_time``; duration ``provider_la
 all else                    as in v4
 ==========================  =======================================================================
 
-Invariant: a log goes in a later stage than its parent, and no flow is completed before its last
-child of the same batch has gone.
+Source: Humanloop's Python client 0.8.38; that an evaluator's log may bring its specification along
+is read from the client, not seen at the hosted service. Invariant: a log goes in a later stage than
+its parent, and no flow is completed before its last child of the same batch has gone.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from sessiontrace.record import EVENT, OPEN, START, Record
 from sessiontrace.vendors import forms
 from sessiontrace.vendors.humanloop import logs
 from sessiontrace.vendors.humanloop.levels import Forest, Node
-from sessiontrace.vendors.transport import NONE
+from sessiontrace.vendors.memory import Lately
 
 __all__ = ["HumanloopFlowsExporter"]
 
@@ -49,6 +53,7 @@ Body = dict[str, Any]
 _REMEMBERED = 20_000
 _SMALL = 64 << 10
 _UNSAFE = re.compile(r"[^A-Za-z0-9._ -]+")
+_JUDGMENTS = "/evaluators/log"
 _ROUTES = {"model": "/prompts/log", "tool": "/tools/log"}
 
 
@@ -62,7 +67,7 @@ class HumanloopFlowsExporter:
 
     def __init__(self, project: str = "sessiontrace") -> None:
         self._project = project
-        self._routes: forms.Lately[str] = forms.Lately(_REMEMBERED)
+        self._routes: Lately[str] = Lately(_REMEMBERED)
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """A stage for each level of logs, then one for what completes them."""
@@ -76,13 +81,14 @@ class HumanloopFlowsExporter:
 
     def _posts(self, forest: Forest, level: Sequence[Node], later: list[Node]) -> Iterator[Request]:
         for node in level:
-            if _is_flow(node) and node.kind not in (START, OPEN):
+            if node.updates or (_is_flow(node) and node.kind not in (START, OPEN)):
                 later.append(node)
             if not node.parent_id and node.event["event_id"] in self._routes:
                 continue
             route = _ROUTES.get(str(node.event.get("event_type")), "/flows/log")
-            body = orjson.dumps(self._log(forest, node))
-            yield Request("POST", route, body, tuple(node.records))
+            body = b"%b" % orjson.dumps(self._log(forest, node))  # a copy, see ``record.lifted``
+            sent = (node.event["event_id"],)
+            yield Request("POST", route, body, tuple(node.records), sent)
 
     def _log(self, forest: Forest, node: Node) -> Body:
         event = node.event
@@ -94,6 +100,9 @@ class HumanloopFlowsExporter:
             "log_id": event["event_id"],
             "metadata": {**given["metadata"], "session_id": event["session_id"]},
         }
+        for part in ("metrics", "feedback"):
+            if held := forms.bucket(event, part):
+                body["metadata"][part] = held
         for name in ("inputs", "source", "output", "error", "messages", "output_message"):
             if name in given:
                 body[name] = given[name]
@@ -137,35 +146,69 @@ class HumanloopFlowsExporter:
         self, later: Sequence[Node], strays: Sequence[tuple[int, Body]]
     ) -> Iterator[Request]:
         for node in reversed(later):  # an inner flow before the outer one
-            change = {**_change(node.event), "log_status": "complete"}
+            if _is_flow(node) and node.kind not in (START, OPEN):
+                yield self._completed(node)
             for update in node.updates:
-                change.update(_change(update))
-            path = f"/flows/logs/{node.event['event_id']}"
-            yield Request("PATCH", path, orjson.dumps(change), tuple(node.records))
+                scores = logs.feedback_of(update)
+                yield from self._judgments(update["event_id"], scores, tuple(node.records))
         for index, event in strays:
-            route = self._routes.get(event["event_id"])
-            change = _change(event)
-            if change and route:
-                yield Request("PATCH", route, orjson.dumps(change), (index,))
-            else:
-                reason = "Humanloop v5 takes late outputs of logs this process sent, and no scores"
-                yield Request(NONE, reason, b"", (index,))
+            yield from self._stray(index, event)
+
+    def _completed(self, node: Node) -> Request:
+        change = {**_change(node.event), "log_status": "complete"}
+        for update in node.updates:
+            change.update(_change(update))
+        path = f"/flows/logs/{node.event['event_id']}"
+        return Request("PATCH", path, orjson.dumps(change), tuple(node.records))
+
+    def _stray(self, index: int, event: Body) -> Iterator[Request]:
+        change = _change(event)
+        route = self._routes.get(event["event_id"])
+        scores = logs.feedback_of(event)
+        if change and route:
+            yield Request("PATCH", route, orjson.dumps(change), (index,))
+        yield from self._judgments(event["event_id"], scores, (index,))
+        if change and not route:
+            yield forms.refused("Humanloop v5 takes late outputs of logs this process sent", index)
+        elif not change and not scores:
+            yield forms.refused("Humanloop v5 changes only output and error of a log", index)
+
+    def _judgments(
+        self, log_id: str, scores: Sequence[Body], records: tuple[int, ...]
+    ) -> Iterator[Request]:
+        """A request for each late score; the same score has the same id."""
+        for score in scores:
+            name, value = score["type"], score["value"]
+            if isinstance(value, list):
+                value = forms.json_text(value)
+            told = orjson.dumps([log_id, name, value])
+            body = {
+                "path": self._path({"event_name": name}),
+                "log_id": forms.stable_uuid(told),
+                "parent_id": log_id,
+                "judgment": value,
+                "spec": {
+                    "evaluator_type": "external",
+                    "arguments_type": "target_free",
+                    "return_type": _return_type(value),
+                },
+            }
+            yield Request("POST", _JUDGMENTS, orjson.dumps(body), records)
 
     # -- judging ----------------------------------------------------------------------------
 
     def judge(self, request: Request, reply: Reply) -> Verdict:
-        """By status; 404 to a ``PATCH`` speaks of that log alone. Learns where logs can change."""
-        if request.method == NONE:
-            return Delivered(dict.fromkeys(request.records, request.path))
-        if request.method == "PATCH" and reply.status == 404:
+        """By status; 404 to a change or score speaks of that log alone. Learns of new logs."""
+        about_one = request.method == "PATCH" or request.path == _JUDGMENTS
+        if about_one and reply.status == 404:
             return Invalid("HTTP 404: no such log")
-        verdict = forms.judge(reply)
-        if isinstance(verdict, Delivered) and request.method == "POST":
+        verdict = forms.judge(request, reply)
+        if isinstance(verdict, Delivered) and request.note:
             self._learn(request, reply.body)
         return verdict
 
     def _learn(self, request: Request, answered: bytes) -> None:
-        log_id = orjson.loads(request.body)["log_id"]
+        (log_id,) = request.note
         route = f"/flows/logs/{log_id}"
         kind = request.path.split("/")[1]  # flows, prompts or tools
         if kind != "flows":
@@ -189,3 +232,9 @@ def _change(event: Body) -> Body:
     found = logs.update(event)
     found.pop("duration", None)
     return found
+
+
+def _return_type(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    return "number" if isinstance(value, (int, float)) else "text"

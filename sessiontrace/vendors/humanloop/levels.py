@@ -9,29 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import attrs
-
 from sessiontrace.record import END, EVENT, OPEN, START, UPDATE, Record
 from sessiontrace.vendors import forms
 
 __all__ = ["Forest", "Node"]
 
 
-@attrs.define(eq=False)
 class Node:
-    """One log in the making, and the records that it stands for."""
+    """One log in the making, and the records that it stands for.
 
-    event: dict[str, Any]
-    kind: bytes
-    records: list[int]
-    updates: list[dict[str, Any]] = attrs.field(factory=list)
-    level: int | None = None
+    ``event``: its fields, ``inputs`` and ``outputs`` encoded. ``parent_id``: the id of the parent,
+    when it has one: sessions and turns have none.
+    """
 
-    @property
-    def parent_id(self) -> str | None:
-        """The id of the parent, when it has one: sessions and turns have none."""
-        parent = self.event.get("parent_id") if self.kind == EVENT else None
-        return parent if isinstance(parent, str) and parent else None
+    __slots__ = ("event", "kind", "level", "parent_id", "records", "updates")
+
+    def __init__(self, event: dict[str, Any], kind: bytes, index: int) -> None:
+        self.records = [index]
+        self.updates: list[dict[str, Any]] = []
+        self.level: int | None = None
+        self.tell(event, kind)
+
+    def tell(self, event: dict[str, Any], kind: bytes) -> None:
+        """What the log is to say."""
+        self.event = event
+        self.kind = kind
+        parent = event.get("parent_id") if kind == EVENT else None
+        self.parent_id = parent if isinstance(parent, str) and parent else None
 
 
 class Forest:
@@ -46,7 +50,7 @@ class Forest:
         self.strays: list[tuple[int, dict[str, Any]]] = []
         updates: list[tuple[int, dict[str, Any]]] = []
         for index, record in enumerate(records):
-            event = forms.decode(record)
+            event = forms.fields(record)
             if record.kind == UPDATE:
                 updates.append((index, event))
             else:
@@ -62,7 +66,7 @@ class Forest:
     def _take(self, index: int, kind: bytes, event: dict[str, Any]) -> None:
         node = self.nodes.get(event["event_id"])
         if node is None:
-            self.nodes[event["event_id"]] = Node(event, kind, [index])
+            self.nodes[event["event_id"]] = Node(event, kind, index)
             return
         if node.kind in (START, OPEN) and kind in (START, OPEN):
             return
@@ -71,7 +75,7 @@ class Forest:
             node.records.clear()
         node.records.append(index)
         if kind in (END, EVENT):
-            node.event, node.kind = event, kind
+            node.tell(event, kind)
 
     def levels(self) -> Iterator[list[Node]]:
         """The nodes by level, parents first."""

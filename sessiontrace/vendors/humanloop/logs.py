@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessiontrace import genai
-from sessiontrace.vendors import forms
+import orjson
 
-__all__ = ["chat", "feedback_of", "log", "output_of", "update"]
+from sessiontrace.vendors import chats, forms
+
+__all__ = ["chat", "feedback_of", "log", "update"]
 
 Body = dict[str, Any]
 
@@ -32,6 +33,7 @@ _PROVIDERS = {
     "mock": "mock",
 }
 _ROLES = frozenset({"user", "assistant", "system", "tool"})
+_PLAIN_ROLES = frozenset(role.encode() for role in _ROLES)
 _FLOATS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _INTS = {
     "max_tokens": ("max_tokens", "max_completion_tokens", "max_output_tokens"),
@@ -48,22 +50,29 @@ _COSTS = {
 
 
 def log(event: Body, project: str) -> Body:
-    """A LogRequest for a decoded event, session or turn; without its parent."""
+    """A LogRequest for an event, session or turn; without its parent.
+
+    ``event``: its fields, whose ``inputs`` and ``outputs`` are encoded and go into the log as such.
+    """
+    inputs = event.get("inputs")
+    asked = chats.asked(inputs) if event.get("event_type") == "model" else None
+    said = _answered(event)
     body: Body = {
         "reference_id": event["event_id"],
         "session_reference_id": event["session_id"],
         "project": project,
-        "inputs": forms.bucket(event, "inputs"),
-        "config": _config(event),
+        "inputs": orjson.Fragment(inputs) if inputs and inputs.startswith(b"{") else {},
+        "config": _config(event, asked is not None),
         "metadata": _metadata(event),
-        **update(event),
+        **_results(event, said),
     }
     if isinstance(event.get("source"), str):
         body["source"] = event["source"]
     if (start := forms.milliseconds(event, "start_time")) is not None:
         body["created_at"] = forms.rfc3339(start)
     if event.get("event_type") == "model":
-        body.update(_call(event))
+        _add_chat(body, asked, said)
+        _add_usage(body, event)
     if found := feedback_of(event):
         body["feedback"] = found
     return body
@@ -71,9 +80,17 @@ def log(event: Body, project: str) -> Body:
 
 def update(event: Body) -> Body:
     """An UpdateLogRequest: all that Humanloop changes in a log that it has."""
+    return _results(event, _answered(event))
+
+
+def _answered(event: Body) -> chats.Chat | None:
+    return chats.answered(event.get("outputs")) if event.get("event_type") == "model" else None
+
+
+def _results(event: Body, said: chats.Chat | None) -> Body:
     body: Body = {}
-    if (output := output_of(event)) is not None:
-        body["output"] = output
+    if (outputs := event.get("outputs")) is not None:
+        body["output"] = orjson.Fragment(_output(outputs, said))
     if event.get("error") is not None:
         body["error"] = forms.text(event["error"])
     if (took := forms.seconds(event)) is not None:
@@ -81,17 +98,22 @@ def update(event: Body) -> Body:
     return body
 
 
-def output_of(event: Body) -> str | None:
-    """The outputs as one text: a model's words, a lone text result, else JSON."""
-    outputs = event.get("outputs")
-    if outputs is None:
-        return None
-    said = genai.choices(event) if event.get("event_type") == "model" else None
-    if said and len(said) == 1 and isinstance(said[0].get("content"), str):
-        return str(said[0]["content"])
-    if isinstance(outputs, dict) and outputs.keys() == {"result"}:
-        return forms.text(outputs["result"])
-    return forms.text(outputs)
+def _output(outputs: bytes, said: chats.Chat | None) -> bytes:
+    """The outputs as one text, encoded: a model's words, a lone text result, else JSON."""
+    if said is not None and said.plain:
+        return said.plain[0][1]
+    if said is not None and len(said.messages) == 1:
+        words = said.messages[0].get("content")
+        if isinstance(words, str):
+            return orjson.dumps(words)
+    lone = chats.lone_text(outputs)
+    if lone is not None and lone[0] == b"result":
+        return lone[1]
+    if outputs.startswith(b'{"result":'):
+        decoded = orjson.loads(outputs)
+        if len(decoded) == 1:
+            return orjson.dumps(forms.text(decoded["result"]))
+    return chats.text_of(outputs)
 
 
 def feedback_of(event: Body) -> list[Body]:
@@ -122,7 +144,7 @@ def _metadata(event: Body) -> Body:
     return found
 
 
-def _config(event: Body) -> Body:
+def _config(event: Body, chat: bool) -> Body:
     if event.get("event_type") != "model":
         return {"type": "tool", "name": forms.text(event.get("event_name") or "unknown")}
     config = forms.bucket(event, "config")
@@ -131,8 +153,10 @@ def _config(event: Body) -> Body:
     provider = config.get("provider")
     if isinstance(provider, str) and provider.lower() in _PROVIDERS:
         found["provider"] = _PROVIDERS[provider.lower()]
-    if genai.messages(event) is not None:
+    if chat:
         found["endpoint"] = "chat"
+    if not parameters:
+        return found
     for name in _FLOATS:
         if (given := forms.number(parameters.get(name))) is not None:
             found[name] = given
@@ -148,27 +172,39 @@ def _config(event: Body) -> Body:
     return found
 
 
-def _call(event: Body) -> Body:
-    """What only a model call has: its chat, its tokens, its cost."""
-    found: Body = {}
-    asked = genai.messages(event)
-    if asked is not None:
-        plain = [chat(one) for one in asked]
-        if None not in plain:
-            found["messages"] = plain
-    said = genai.choices(event)
-    if said and (message := chat(said[0])) is not None:
-        found["output_message"] = message
+def _add_usage(body: Body, event: Body) -> None:
+    """A model call's tokens and cost."""
     held = {**forms.bucket(event, "metrics"), **forms.bucket(event, "metadata")}
+    if not held:
+        return
     for name, names in _COUNTS.items():
         count = next((held[one] for one in names if type(held.get(one)) is int), None)
         if count is not None:
-            found[name] = count
+            body[name] = count
     for name, places in _COSTS.items():
         cost = next((held[one] for one in places if forms.number(held.get(one)) is not None), None)
         if cost is not None:
-            found[name] = cost
-    return found
+            body[name] = cost
+
+
+def _add_chat(body: Body, asked: chats.Chat | None, said: chats.Chat | None) -> None:
+    """A model call's messages, in their own bytes where they are in Humanloop's form already."""
+    if asked is not None:
+        if _legal(asked):
+            body["messages"] = orjson.Fragment(asked.raw)
+        else:
+            messages = [chat(one) for one in asked.messages]
+            if None not in messages:
+                body["messages"] = messages
+    if said is not None:
+        if _legal(said):
+            body["output_message"] = orjson.Fragment(said.raw[1:-1])
+        elif (message := chat(said.messages[0])) is not None:
+            body["output_message"] = message
+
+
+def _legal(told: chats.Chat) -> bool:
+    return told.plain is not None and all(role in _PLAIN_ROLES for role, _ in told.plain)
 
 
 def chat(message: Body) -> Body | None:

@@ -1,13 +1,16 @@
 """The local destination's other half: hands records to the keeper, which writes them to SQLite.
 
-``send`` is awaited on the sender's loop; everything that blocks runs on the keeper's thread.
-Invariant: a reply is given only when the transaction is on the disk or was undone.
+``send`` is awaited on the sender's loop; everything that blocks runs on the keeper's thread. Beside
+the records it tells the store what the process has lost, and takes away what is beyond the store's
+rule, in small steps between batches. Invariant: a reply is given only when the transaction is on
+the disk or was undone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,11 +20,18 @@ from sessiontrace.errors import StoreError
 from sessiontrace.export.lifecycle import importing
 from sessiontrace.export.verdict import Reply, Request
 from sessiontrace.record import Record
-from sessiontrace.store import forks  # noqa: F401  its hooks come before any thread of ours
-from sessiontrace.store.base import Store, StoreBusyError
+from sessiontrace.store import (
+    forks,  # noqa: F401  its hooks come before any thread of ours
+    losses,
+    retention,
+)
+from sessiontrace.store.base import Note, Store, StoreBusyError
 from sessiontrace.vendors.local.exporter import BUSY, REFUSED, TAKEN, UNUSABLE
 
 __all__ = ["LocalTransport", "Submit"]
+
+_TRIM_EVERY_S = 600.0
+_TRIMMED_AT_ONCE = 5  # sessions: the application's exit waits for a step that has begun
 
 
 class Submit(Protocol):
@@ -31,29 +41,40 @@ class Submit(Protocol):
 
 
 class LocalTransport:
-    """Transport into the store at ``path``, which is opened with the first request."""
+    """Transport into the store at ``path``, which is opened with the first request.
 
-    def __init__(self, path: Path, submit: Submit) -> None:
+    ``lost``: the note of what this process has lost so far, None while that is nothing.
+    """
+
+    def __init__(
+        self, path: Path, submit: Submit, lost: Callable[[], Note | None] = lambda: None
+    ) -> None:
         self._path = path
         self._submit = submit
+        self._lost = lost
+        self._told: Mapping[str, Any] | None = None
         self._store: Store | None = None
+        self._next_trim = 0.0
 
     async def send(self, request: Request, records: Sequence[Record]) -> Reply:
         """Write the records; never raises for what the store says, it is in the reply."""
         outcome = await self._on_keeper(lambda: self._attempt(records))
         if isinstance(outcome, Reply):
+            if outcome.status == TAKEN and time.monotonic() >= self._next_trim:
+                self._next_trim = float("inf")  # until it was done
+                self._submit(self._trim, lambda _: None)
             return outcome
         # The keeper did not run it: it has stopped, and the next program's will.
         return Reply(BUSY, body=str(outcome).encode())
 
     async def close(self) -> None:
-        """Close the file, on the keeper's thread too."""
+        """Tell what was lost since, and close the file, on the keeper's thread too."""
         if self._store is not None:
-            await self._on_keeper(self._store.close)
+            await self._on_keeper(self._leave)
 
     def _attempt(self, records: Sequence[Record]) -> Reply:
         try:
-            refused = self._open().write(records)
+            refused = self._write(self._open(), records)
         except StoreBusyError as error:
             return Reply(BUSY, body=str(error).encode())
         except StoreError as error:
@@ -66,13 +87,46 @@ class LocalTransport:
             return Reply(REFUSED, body=text.encode(errors="replace"))
         return Reply(TAKEN, body=orjson.dumps({str(at): why for at, why in refused.items()}))
 
+    def _write(self, store: Store, records: Sequence[Record]) -> Mapping[int, str]:
+        note = self._lost()
+        counts = None if note is None or note.body is None else note.body["counts"]
+        if note is None or counts == self._told:
+            return store.write(records)
+        refused = store.write(records, [note])
+        self._told = counts
+        return refused
+
+    def _trim(self) -> None:
+        """One step of what is beyond the store's rule; the next one follows the next batch."""
+        due = time.monotonic() + _TRIM_EVERY_S
+        try:
+            store = self._open()
+            if old := losses.stale(store):
+                store.write((), old)
+            rule = retention.agreed(store)
+            if rule is not None and retention.trim(store, rule, _TRIMMED_AT_ONCE):
+                due = 0.0
+        except StoreError:  # busy or broken: whoever writes is told
+            pass
+        finally:
+            self._next_trim = due
+
+    def _leave(self) -> None:
+        store = self._open()
+        try:
+            self._write(store, ())
+        except StoreError:
+            pass
+        finally:
+            store.close()
+
     def _open(self) -> Store:
         if self._store is None:
             # Here, so that neither `import sessiontrace` nor another destination loads sqlite3.
             with importing():  # made in here too, so that a fork that waited knows of it
                 from sessiontrace.store.sqlite import SqliteStore
 
-                self._store = SqliteStore(self._path)
+                self._store = SqliteStore(self._path, aside=True)
         return self._store
 
     async def _on_keeper(self, job: Callable[[], Any]) -> Any:

@@ -11,7 +11,8 @@ end of a turn               a root span of the conversation's trace
 event                       a span; of kind CLIENT for a model, else INTERNAL
 update                      a span of no length below the one it is about: "score" or "update"
 session_id                  trace id (its 128 bits), ``session.id``, ``gen_ai.conversation.id``
-event_id, parent_id         span id and parent span id (the low 64 bits)
+event_id, parent_id         span id and parent span id (the low 64 bits); whole in
+                            ``sessiontrace.event.id`` and ``sessiontrace.parent.id``
 start_time, duration        start in ns, end = start + duration in ns
 event_type                  ``gen_ai.operation.name``: chat, embeddings, execute_tool
 config, metadata            ``gen_ai.request.*``, ``gen_ai.usage.*``, ``gen_ai.response.*`` by the
@@ -38,7 +39,9 @@ import orjson
 from sessiontrace.export.verdict import Batch, Delivered, Limits, Reply, Request, Verdict
 from sessiontrace.record import Record
 from sessiontrace.vendors import forms
-from sessiontrace.vendors.otlp import encoding
+from sessiontrace.vendors.memory import Named
+from sessiontrace.vendors.otlp.json_form import json_request, json_span
+from sessiontrace.vendors.otlp.protobuf_form import partial_success, protobuf_request, protobuf_span
 from sessiontrace.vendors.otlp.spans import span_of
 
 __all__ = ["OTLPExporter"]
@@ -60,9 +63,9 @@ class OTLPExporter:
     def __init__(self, path: str = "/v1/traces", *, protobuf: bool = False) -> None:
         self.path = path
         self.protobuf = protobuf
-        self._names = forms.Named()
-        self._one = encoding.protobuf_span if protobuf else encoding.json_span
-        self._many = encoding.protobuf_request if protobuf else encoding.json_request
+        self._names = Named()
+        self._one = protobuf_span if protobuf else json_span
+        self._many = protobuf_request if protobuf else json_request
 
     @property
     def content_type(self) -> str:
@@ -92,7 +95,7 @@ class OTLPExporter:
         A partial success tells how many spans were rejected, not which: the request's last ones
         are counted for them.
         """
-        verdict = forms.judge(reply)
+        verdict = forms.judge(request, reply)
         if isinstance(verdict, Delivered):
             rejected, words = self._partial(reply.body)
             if rejected > 0:
@@ -107,7 +110,8 @@ class OTLPExporter:
         if not body:
             return 0, ""
         if self.protobuf:
-            return _protobuf_partial(body)
+            rejected, words = partial_success(body)
+            return rejected, forms.printable(words)
         try:
             partial = orjson.loads(body).get("partialSuccess") or {}
             words = forms.printable(str(partial.get("errorMessage", "")))
@@ -118,15 +122,3 @@ class OTLPExporter:
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
         return forms.shorten(record, _SMALL)
-
-
-def _protobuf_partial(body: bytes) -> tuple[int, str]:
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-        ExportTraceServiceResponse,
-    )
-
-    try:
-        partial = ExportTraceServiceResponse.FromString(body).partial_success
-    except Exception:  # DecodeError, from a package that may be absent: a 2xx all the same
-        return 0, ""
-    return partial.rejected_spans, forms.printable(partial.error_message)

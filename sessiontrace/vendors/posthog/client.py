@@ -14,21 +14,17 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
 from sessiontrace import destinations
-from sessiontrace.errors import ConfigError
 from sessiontrace.export.verdict import Reply
 from sessiontrace.secret import Secret
+from sessiontrace.vendors.client import Client
 from sessiontrace.vendors.faults import ApiError, ForbiddenError, UnexpectedAnswerError
 from sessiontrace.vendors.models import Model
 from sessiontrace.vendors.rest import Rest, path_part
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["EmptyAnswerWarning", "PostHog", "PropertyDefinition", "Values"]
 
@@ -97,7 +93,7 @@ class _Personal(destinations.Remote):
         return found
 
 
-class PostHog:
+class PostHog(Client):
     """An async client of PostHog's Sessions API. Use it with ``async with``, in any asyncio loop.
 
     ``api_key``: a personal key (``phx_...``) with the scope ``query:read``; default
@@ -119,19 +115,17 @@ class PostHog:
         ca_file: str | Path | None = None,
         allow_insecure: bool = False,
     ) -> None:
-        found = _Personal(
+        place = _Personal(
             api_key=api_key, base_url=base_url, allow_insecure=allow_insecure
         ).complete(os.environ)
-        faults = found.faults()
         project = str(project_id)
+        faults = []
         if not project.isdigit() and project != "@current":
             faults.append(f"project_id must be a number or '@current', not {project_id!r}")
-        if faults:
-            raise ConfigError(faults)
-        assert found.api_key is not None
-        self._rest = Rest(
-            _INGESTION.sub(r"\1\2.posthog.com", found.base_url),
-            found.api_key,
+        super().__init__(
+            place,
+            base_url=_INGESTION.sub(r"\1\2.posthog.com", place.base_url),
+            faults=faults,
             timeout=timeout,
             retries=retries,
             proxy=proxy,
@@ -139,24 +133,6 @@ class PostHog:
         )
         part = project if project == "@current" else path_part(project)
         self.sessions = Sessions(self._rest, f"/api/projects/{part}/sessions")
-
-    def __repr__(self) -> str:
-        return f"PostHog({self._rest.base_url!r})"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close all connections. Idempotent."""
-        await self._rest.close()
 
 
 class Sessions:

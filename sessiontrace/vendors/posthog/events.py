@@ -7,19 +7,24 @@ because one illegal event would make it refuse a whole batch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
+
+import orjson
 
 from sessiontrace import genai
 from sessiontrace.ids import is_uuid
 from sessiontrace.record import END, EVENT, UPDATE, Record
-from sessiontrace.vendors import forms
+from sessiontrace.vendors import chats, forms
+from sessiontrace.vendors.memory import Named
 
 __all__ = ["events_of"]
 
 Event = dict[str, Any]
 
 _DAY_MS = 86_400_000
+_STATE = ("inputs", "outputs")
 _DISTINCT_MAX = 200  # characters; PostHog cuts there, with a warning
 _ID_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~.@()!':|")
 
@@ -44,9 +49,9 @@ _MODEL = {  # metadata, metrics or hyperparameters -> property
 }
 
 
-def events_of(record: Record, names: forms.Named) -> Iterator[Event]:
+def events_of(record: Record, names: Named) -> Iterator[Event]:
     """The events that a record becomes: none, one, or one for each late score."""
-    event = forms.decode(record)
+    event = forms.fields(record)
     if record.kind == EVENT:
         yield _span(event, names)
         return
@@ -62,76 +67,103 @@ def events_of(record: Record, names: forms.Named) -> Iterator[Event]:
         yield _span(event, names)
 
 
-def _trace(event: Event, names: forms.Named) -> Event:
-    return _event(
-        "$ai_trace",
-        event,
-        names,
-        {
-            "$ai_span_name": _name(event),
-            "$ai_input_state": event.get("inputs") or None,
-            "$ai_output_state": event.get("outputs"),
-            **_timing(event),
-            **_rest(event, ("config", "metadata", "metrics", "feedback")),
-        },
-    )
+def _trace(event: Event, names: Named) -> Event:
+    properties: Event = {"$ai_span_name": _name(event)}
+    _add_timing(properties, event)
+    _add_state(properties, event)
+    _add_rest(properties, event, ("config", "metadata", "metrics", "feedback"))
+    return _event("$ai_trace", event, names, properties)
 
 
-def _span(event: Event, names: forms.Named) -> Event:
-    own = {
+def _span(event: Event, names: Named) -> Event:
+    kind = event.get("event_type")
+    properties: Event = {
         "$ai_span_id": event["event_id"],
         "$ai_parent_id": event.get("parent_id") or event["session_id"],
         "$ai_span_name": _name(event),
-        **_timing(event),
-        **_rest(event, ("metadata", "metrics", "feedback")),
     }
-    if event.get("event_type") == "model":
-        embedding = genai.operation(event) == "embeddings"
-        kind = "$ai_embedding" if embedding else "$ai_generation"
-        return _event(kind, event, names, {**own, **_model(event, embedding)})
-    return _event(
-        "$ai_span",
-        event,
-        names,
-        {
-            **own,
-            "$ai_span_type": event.get("event_type"),
-            "$ai_input_state": event.get("inputs") or None,
-            "$ai_output_state": event.get("outputs"),
-            **_rest(event, ("config",)),
-        },
-    )
+    _add_timing(properties, event)
+    _add_rest(properties, event, ("metadata", "metrics", "feedback"))
+    if kind == "model":
+        _add_call(properties, event)
+        if genai.operation(event) == "embeddings":
+            _add_embedded(properties, event)
+            return _event("$ai_embedding", event, names, properties)
+        _add_chat(properties, event)
+        return _event("$ai_generation", event, names, properties)
+    if kind is not None:
+        properties["$ai_span_type"] = kind
+    _add_state(properties, event)
+    _add_rest(properties, event, ("config",))
+    return _event("$ai_span", event, names, properties)
 
 
-def _model(event: Event, embedding: bool) -> Event:
-    config = forms.bucket(event, "config")
-    parameters = forms.bucket(config, "hyperparameters")
-    found: Event = {
-        "$ai_model": config.get("model"),
-        "$ai_provider": config.get("provider"),
-        "$ai_model_parameters": parameters or None,
-        "$ai_tools": config.get("tools"),
-        "$ai_stream": parameters.get("stream"),
-    }
-    for held in (parameters, forms.bucket(event, "metrics"), forms.bucket(event, "metadata")):
-        for name, value in held.items():
-            if name in _MODEL and forms.number(value) is not None:
-                found[_MODEL[name]] = value
-    first = forms.number(forms.bucket(event, "metrics").get("time_to_first_chunk_ms"))
-    if first is not None:
-        found["$ai_time_to_first_token"] = first / 1000
-    if reasons := genai.finish_reasons(event):
-        found["$ai_stop_reason"] = reasons[0]
-    if embedding:
-        inputs = forms.bucket(event, "inputs")
-        found["$ai_input"] = inputs.get("input", inputs) if inputs else None
-    else:
-        found["$ai_input"] = genai.messages_of(event)
-        found["$ai_output_choices"] = genai.choices_of(event)
-    return found
+def _add_state(properties: Event, event: Event) -> None:
+    if (inputs := forms.held(event, "inputs")) is not None:
+        properties["$ai_input_state"] = orjson.Fragment(inputs)
+    if (outputs := event.get("outputs")) is not None:
+        properties["$ai_output_state"] = orjson.Fragment(outputs)
 
 
-def _scores(record: Record, event: Event, names: forms.Named) -> Iterator[Event]:
+def _add_rest(properties: Event, event: Event, parts: tuple[str, ...]) -> None:
+    """What has no property of PostHog's own keeps the record's name."""
+    for name in parts:
+        if value := event.get(name):
+            properties[name] = value
+
+
+def _add_call(properties: Event, event: Event) -> None:
+    """What only a model call has: its model, its parameters, its tokens and cost."""
+    if config := forms.bucket(event, "config"):
+        parameters = forms.bucket(config, "hyperparameters")
+        told = (
+            ("$ai_model", config.get("model")),
+            ("$ai_provider", config.get("provider")),
+            ("$ai_model_parameters", parameters or None),
+            ("$ai_tools", config.get("tools")),
+            ("$ai_stream", parameters.get("stream")),
+        )
+        properties.update((name, value) for name, value in told if value is not None)
+        _add_numbers(properties, parameters)
+    if metrics := forms.bucket(event, "metrics"):
+        _add_numbers(properties, metrics)
+        first = forms.number(metrics.get("time_to_first_chunk_ms"))
+        if first is not None:
+            properties["$ai_time_to_first_token"] = first / 1000
+    if metadata := forms.bucket(event, "metadata"):
+        _add_numbers(properties, metadata)
+        if reasons := genai.finish_reasons(event):
+            properties["$ai_stop_reason"] = reasons[0]
+
+
+def _add_numbers(properties: Event, held: Event) -> None:
+    for name, value in held.items():
+        if name in _MODEL and forms.number(value) is not None:
+            properties[_MODEL[name]] = value
+
+
+def _add_chat(properties: Event, event: Event) -> None:
+    """What a model was given and what it answered, in the bytes that capture encoded."""
+    inputs, outputs = forms.held(event, "inputs"), forms.held(event, "outputs")
+    asked = b"[]" if inputs is None else chats.question(inputs)
+    said = b"[]" if outputs is None else chats.answer(outputs)
+    properties["$ai_input"] = orjson.Fragment(asked)
+    properties["$ai_output_choices"] = orjson.Fragment(said)
+
+
+def _add_embedded(properties: Event, event: Event) -> None:
+    """What was embedded; the vectors are not told."""
+    encoded = forms.held(event, "inputs")
+    if encoded is None or not encoded.startswith(b"{"):
+        return
+    given: Any = orjson.Fragment(encoded)
+    if b'"input":' in encoded:
+        given = orjson.loads(encoded).get("input", given)
+    if given is not None:
+        properties["$ai_input"] = given
+
+
+def _scores(record: Record, event: Event, names: Named) -> Iterator[Event]:
     """A late score is an event of its own: PostHog never changes one that it has."""
     about = {} if event["event_id"] == event["session_id"] else {"$ai_span_id": event["event_id"]}
     for name, value in forms.bucket(event, "metrics").items():
@@ -140,52 +172,52 @@ def _scores(record: Record, event: Event, names: forms.Named) -> Iterator[Event]
     for name, value in forms.bucket(event, "feedback").items():
         said = {"$ai_feedback_text": _value(value), "feedback_name": name}
         yield _score("$ai_feedback", record, event, names, {**about, **said}, f"feedback {name}")
-    rest = {
-        name: event[name]
-        for name in ("inputs", "outputs", "config", "metadata", "error")
-        if event.get(name)
-    }
+    rest = {name: event[name] for name in ("config", "metadata", "error") if event.get(name)}
+    for name in _STATE:
+        if (encoded := forms.held(event, name)) is not None:
+            rest[name] = orjson.Fragment(encoded)
     if rest:
         told = {"$ai_metric_name": "update", "$ai_metric_value": forms.json_text(rest)}
         yield _score("$ai_metric", record, event, names, {**about, **told}, "update")
 
 
 def _score(
-    kind: str, record: Record, event: Event, names: forms.Named, properties: Event, label: str
+    kind: str, record: Record, event: Event, names: Named, properties: Event, label: str
 ) -> Event:
     made = _event(kind, event, names, properties)
     made["uuid"] = forms.stable_uuid(record.body, label)
     return made
 
 
-def _event(kind: str, event: Event, names: forms.Named, properties: Event) -> Event:
+def _event(kind: str, event: Event, names: Named, properties: Event) -> Event:
     session_id = event["session_id"]
     user = names.user(event)
     at = names.began(event)
-    fixed: Event = {
-        "$ai_trace_id": _safe(session_id),
-        "$ai_session_id": _safe(session_id),
-        "$ai_lib": "sessiontrace",
-        "$lib": "sessiontrace",
-        "$geoip_disable": True,
-        "$process_person_profile": user is not None,
-    }
-    opened = forms.v7_ms(session_id)
+    safe, opened = _session(session_id)
+    properties["$ai_trace_id"] = properties["$ai_session_id"] = safe
+    properties["$ai_lib"] = properties["$lib"] = "sessiontrace"
+    properties["$geoip_disable"] = True
+    properties["$process_person_profile"] = user is not None
     if opened is not None and at is not None and 0 <= at - opened < _DAY_MS:
-        fixed["$session_id"] = session_id
-    told = forms.bucket(event, "user_properties")
-    if user is not None and told:
-        fixed["$set"] = told
-    identifier = event["event_id"]
+        properties["$session_id"] = session_id
+    if user is not None and (told := forms.bucket(event, "user_properties")):
+        properties["$set"] = told
     made: Event = {
         "event": kind,
-        "uuid": _uuid(identifier),
+        "uuid": _uuid(event["event_id"]),
         "distinct_id": (user or session_id).replace("\0", "\ufffd")[:_DISTINCT_MAX],
-        "properties": {**{k: v for k, v in properties.items() if v is not None}, **fixed},
+        "properties": properties,
     }
     if at is not None:  # else PostHog takes the time of its arrival
         made["timestamp"] = forms.rfc3339(at)
     return made
+
+
+@functools.lru_cache(maxsize=1024)
+def _session(identifier: str) -> tuple[str, int | None]:
+    """A session's id in the characters that PostHog's AI views take, and when it was made."""
+    safe = "".join(char if char in _ID_SAFE else "_" for char in identifier)
+    return safe, forms.v7_ms(identifier)
 
 
 def _uuid(identifier: str) -> str:
@@ -194,18 +226,13 @@ def _uuid(identifier: str) -> str:
     return forms.stable_uuid(identifier.encode())
 
 
-def _timing(event: Event) -> Event:
+def _add_timing(properties: Event, event: Event) -> None:
+    if (latency := forms.seconds(event)) is not None:
+        properties["$ai_latency"] = latency
     error = event.get("error")
-    return {
-        "$ai_latency": forms.seconds(event),
-        "$ai_is_error": error is not None,
-        "$ai_error": None if error is None else forms.text(error),
-    }
-
-
-def _rest(event: Event, parts: tuple[str, ...]) -> Event:
-    """What has no property of PostHog's own keeps the record's name."""
-    return {name: event.get(name) or None for name in parts}
+    properties["$ai_is_error"] = error is not None
+    if error is not None:
+        properties["$ai_error"] = forms.text(error)
 
 
 def _name(event: Event) -> str:
@@ -214,10 +241,3 @@ def _name(event: Event) -> str:
 
 def _value(value: Any) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else forms.text(value)
-
-
-def _safe(identifier: str) -> str:
-    """An id in the characters that PostHog's AI views take."""
-    if _ID_SAFE.issuperset(identifier):
-        return identifier
-    return "".join(char if char in _ID_SAFE else "_" for char in identifier)

@@ -40,12 +40,12 @@ from collections.abc import Iterator
 
 import orjson
 
-from sessiontrace.export.verdict import Batch, Delivered, Limits, Reply, Request, Verdict
+from sessiontrace.export.verdict import Batch, Limits, Reply, Request, Verdict
 from sessiontrace.record import Record
 from sessiontrace.secret import Secret
 from sessiontrace.vendors import forms
+from sessiontrace.vendors.memory import Named
 from sessiontrace.vendors.posthog.events import events_of
-from sessiontrace.vendors.transport import NONE
 
 __all__ = ["PATH", "PostHogExporter", "stamp"]
 
@@ -63,7 +63,7 @@ class PostHogExporter:
     limits = Limits(max_records=1000, max_bytes=4_000_000, max_age_s=1.0, concurrency=8)
 
     def __init__(self) -> None:
-        self._names = forms.Named()
+        self._names = Named()
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """One stage: requests of up to 100 events and 5 MiB."""
@@ -73,7 +73,7 @@ class PostHogExporter:
 
     def _requests(self, batch: Batch, refused: list[Request]) -> Iterator[Request]:
         for group in forms.chunks(self._encoded(batch, refused), _REQUEST_EVENTS, _REQUEST_MAX):
-            body = b'{"batch":[%b]}' % b",".join([encoded for _, encoded in group])
+            body = forms.joined(b'{"batch":[', [encoded for _, encoded in group], b"]}")
             yield Request("POST", PATH, body, tuple(dict.fromkeys(index for index, _ in group)))
 
     def _encoded(self, batch: Batch, refused: list[Request]) -> Iterator[tuple[int, bytes]]:
@@ -83,16 +83,14 @@ class PostHogExporter:
                 smaller = forms.shorten(record, _CUT_TO) or record
                 found = [orjson.dumps(event) for event in events_of(smaller, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
-                refused.append(Request(NONE, "over 900 KiB, even cut", b"", (index,)))
+                refused.append(forms.refused("over 900 KiB, even cut", index))
                 continue
             for one in found:
                 yield index, one
 
     def judge(self, request: Request, reply: Reply) -> Verdict:
         """By status. One bad event makes PostHog refuse a whole batch with 400: Invalid."""
-        if request.method == NONE:
-            return Delivered(dict.fromkeys(request.records, request.path))
-        return forms.judge(reply)
+        return forms.judge(request, reply)
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
@@ -106,4 +104,4 @@ def stamp(body: bytes, key: Secret, now_ms: int) -> bytes:
     it is really sent.
     """
     head = orjson.dumps({"api_key": key.reveal(), "sent_at": forms.rfc3339(now_ms)})
-    return head[:-1] + b"," + body[1:]
+    return b"".join((head[:-1], b",", memoryview(body)[1:]))

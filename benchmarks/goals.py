@@ -1,0 +1,173 @@
+"""The goals, and how far the figures are from them, with what bounds each as measured.
+
+Pure functions of the scripts' results. Invariant: a goal that was not measured says so; it is never
+taken for met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+__all__ = ["GOALS", "Goal", "lines"]
+
+Found = dict[str, Any]
+
+
+def row(found: Found, script: str, table: str, **wanted: Any) -> Found:
+    """The row of a table that has these values; KeyError where it was not measured."""
+    for one in found[script]["tables"][table]["rows"]:
+        if all(one.get(key) == value for key, value in wanted.items()):
+            return dict(one)
+    raise KeyError(f"{script}: {table}: {wanted}")
+
+
+def peer(found: Found, name: str) -> Found:
+    return row(found, "compare", "peers", name=name)
+
+
+def ratio(name: str) -> Callable[[Found], float]:
+    """Our CPU for an event as a share of theirs."""
+    return lambda found: peer(found, "sessiontrace")["cpu_us"] / peer(found, name)["cpu_us"]
+
+
+def one_part(value: float) -> str:
+    return f"1/{1 / value:.3g}"
+
+
+def cpu_bound(found: Found) -> str:
+    own = peer(found, "sessiontrace")
+    behind = own["cpu_us"] - own["capture_us"]
+    return (
+        f"{own['cpu_us']:.1f} us: {own['capture_us']:.1f} on the caller's thread (decorator, a "
+        f"session every 100 events), {behind:.1f} in the keeper and the sender"
+    )
+
+
+def rate_bound(found: Found) -> str:
+    own = row(found, "export", "at once", case="honeyhive")
+    most = 1e6 / own["cpu_us"]
+    return (
+        f"the processor: {own['cpu_us']:.1f} us an event allow {most:,.0f} a second on one core, "
+        f"{own['capture_us']:.1f} of them the caller's; the sink took {own['sink_us']:.1f} us of "
+        "another core"
+    )
+
+
+def capture_bound(found: Found) -> str:
+    def us(case: str) -> float:
+        return float(row(found, "capture", "capture", case=case)["us"])
+
+    empty, bold, whole = us("empty"), us("unmasked, fresh"), us("0.8 kB, fresh")
+    return (
+        f"an empty span {empty:.1f} us, encoding the payload {bold - empty:.1f}, masking it "
+        f"{whole - bold:.1f}; with repeated texts {us('0.8 kB, repeated'):.1f} in all"
+    )
+
+
+def stall_bound(found: Found) -> str:
+    own = row(found, "jitter", "jitter", rate=5000, variant="sessiontrace")
+    bare = row(found, "jitter", "jitter", rate=5000, variant="nothing")
+    return (
+        f"{own['p99.9']:.1f} ms against {bare['p99.9']:.1f} with nothing traced; the median is "
+        f"{own['p50 more']:+.2f} ms, p99 {own['p99 more']:+.1f}: the interpreter's lock, held by "
+        "the sender's thread"
+    )
+
+
+def import_bound(found: Found) -> str:
+    own = row(found, "startup", "import", module="sessiontrace")
+    return f"{own['cpu_ms']:.0f} ms of processor, {own['ratio']:.2f} of `import asyncio` beside it"
+
+
+def exit_bound(found: Found) -> str:
+    own = row(found, "startup", "exit", backend="hangs")
+    return f"{own['exit_s']:.2f} s, {own['missing']:.0f} events missing after the next run"
+
+
+def memory_bound(found: Found) -> str:
+    own = row(found, "outage", "outage")
+    return (
+        f"{own['events']:,} events; {own['spool_mib']:.0f} MiB of them on disk, "
+        f"{own['missing']:.0f} missing after the next run"
+    )
+
+
+@attrs.frozen
+class Goal:
+    """A figure, its limit, and what there is to say when it is known."""
+
+    name: str
+    limit: float
+    figure: Callable[[Found], float]
+    bound: Callable[[Found], str]
+    shown: Callable[[float], str] = "{:.3g}".format
+    at_least: bool = False
+
+    def line(self, found: Found) -> str:
+        """A row of the table."""
+        sign = ">=" if self.at_least else "<="
+        start = f"| {self.name} | {sign} {self.shown(self.limit)} |"
+        try:
+            figure = self.figure(found)
+            said = self.bound(found)
+        except (KeyError, IndexError):
+            return f"{start} not measured | | |"
+        off = self.limit / figure if self.at_least else figure / self.limit
+        verdict = "met" if off <= 1.0 else f"**missed by {(off - 1) * 100:.0f} %**"
+        return f"{start} {self.shown(figure)} | {verdict} | {said} |"
+
+
+def unless_missing(script: str, table: str, key: str, **wanted: Any) -> Callable[[Found], float]:
+    """A figure that counts only where nothing was lost for it."""
+
+    def figure(found: Found) -> float:
+        own = row(found, script, table, **wanted)
+        return float("inf") if own["missing"] else float(own[key])
+
+    return figure
+
+
+def us(value: float) -> str:
+    return f"{value:.2f} us"
+
+
+GOALS = (
+    Goal("CPU of all threads for an event, of opentelemetry-sdk's", 1 / 6,
+         ratio("opentelemetry"), cpu_bound, one_part),
+    Goal("... of langfuse's", 1 / 25, ratio("langfuse"), cpu_bound, one_part),
+    Goal("... of honeyhive's", 1 / 80, ratio("honeyhive"), cpu_bound, one_part),
+    Goal("events a second to acknowledged, one core", 80_000,
+         lambda found: row(found, "export", "at once", case="honeyhive")["events_per_second"],
+         rate_bound, "{:,.0f}".format, at_least=True),
+    Goal("capture on the caller, 0.8 kB, fresh texts", 5.0,
+         lambda found: row(found, "capture", "capture", case="0.8 kB, fresh")["us"],
+         capture_bound, us),
+    Goal("capture on the caller, 0.8 kB, repeated texts", 5.0,
+         lambda found: row(found, "capture", "capture", case="0.8 kB, repeated")["us"],
+         capture_bound, us),
+    Goal("disabled decorator", 0.3,
+         lambda found: row(found, "capture", "capture", case="disabled")["us"],
+         lambda found: "over the bare call", us),
+    Goal("loop stall p99.9 at 5 000 events/s, less that without us", 2.0,
+         lambda found: row(found, "jitter", "jitter", rate=5000, variant="sessiontrace")[
+             "p99.9 more"], stall_bound, "{:.2f} ms".format),
+    Goal("import", 50.0,
+         lambda found: row(found, "startup", "import", module="sessiontrace")["ms"],
+         import_bound, "{:.0f} ms".format),
+    Goal("exit, backend hanging, 1000 pending", 2.2,
+         unless_missing("startup", "exit", "exit_s", backend="hangs"),
+         exit_bound, "{:.2f} s".format),
+    Goal("memory for 100 000 events while the backend is down", 64.0,
+         unless_missing("outage", "outage", "grown_mib"),
+         memory_bound, "{:.0f} MiB".format),
+)  # fmt: skip
+
+
+def lines(found: Found) -> Iterator[str]:
+    """The table of goals."""
+    yield "| figure | goal | measured | | what it is made of, what bounds it |"
+    yield "|---|---:|---:|---|---|"
+    yield from (goal.line(found) for goal in GOALS)

@@ -1,0 +1,237 @@
+"""What the package costs a program before its first event and after its last one.
+
+import     milliseconds of `import sessiontrace` and of `import asyncio`, in turns, each in a
+           fresh interpreter: by the clock, and of its own processor
+installed  distributions that pip brings with it, itself included, and MiB of their files
+memory     MiB resident in a process that imported it, traced one event, and holds the rest idle
+exit       seconds from the end of main to the end of the process, with 1000 events pending and a
+           backend that refuses connections, takes them and hangs, answers 500, or is well; and
+           how many of the events never arrive once it is well again and the program runs anew
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import child
+import machine
+import payloads
+from export import opened, produce
+from frame import Bench, Column, Table
+from packaging.requirements import Requirement
+from plot import Bar, Bars
+from sink import Sink, refusing
+
+import sessiontrace
+
+PENDING = 1_000
+PATIENCE_S = 60
+
+_IMPORT = """
+import sys, time
+begun, cpu = time.perf_counter(), time.process_time()
+__import__(sys.argv[1])
+cpu, taken = time.process_time() - cpu, time.perf_counter() - begun
+rss = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")] \
+    if sys.platform == "linux" else ["0"]
+print("[%f, %f, %f]" % (taken * 1000, cpu * 1000, int(rss[0]) / 1024))
+"""
+
+
+def importing(module: str) -> list[float]:
+    """Milliseconds by the clock, of the processor, and MiB resident after it."""
+    done = subprocess.check_output([sys.executable, "-c", _IMPORT, module], text=True)
+    found: list[float] = json.loads(done)
+    return found
+
+
+def closure(name: str) -> set[str]:
+    """The distributions that installing this one brings, itself included."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        one = todo.pop().lower().replace("_", "-")
+        if one in found:
+            continue
+        found.add(one)
+        needs = [Requirement(text) for text in importlib.metadata.requires(one) or ()]
+        todo += [r.name for r in needs if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return found
+
+
+def size_mib(names: set[str]) -> float:
+    """The files of these distributions, without compiled Python; ours from where it is."""
+    total = 0
+    for name in names:
+        files = importlib.metadata.files(name) or []
+        places = [Path(str(file.locate())) for file in files]
+        if name == "sessiontrace":
+            places = list(Path(sessiontrace.__file__).parent.rglob("*"))
+        total += sum(one.stat().st_size for one in places if one.suffix != ".pyc" and one.is_file())
+    return total / 2**20
+
+
+def resident(url: str, root: str) -> dict[str, float]:
+    """In a process of its own: memory after one event, delivered."""
+    before = machine.resident_mib()
+    tracer = opened(["honeyhive"], url, root)
+    produce(tracer, payloads.fresh(1))
+    tracer.flush(timeout=30)
+    found = {"before_mib": before, "mib": machine.resident_mib()}
+    tracer.shutdown(timeout=5)
+    return found
+
+
+def leave(url: str, root: str, mode: str) -> dict[str, int]:
+    """In a process of its own: a thousand events, and the end of the program."""
+    import sessiontrace as st
+
+    there = st.HoneyHive(api_key="benchmark", base_url=url)
+    tracer = st.Tracer(there, spool=Path(root) / "spool")
+    if mode != "refuses":
+        produce(tracer, payloads.fresh(1))
+        tracer.flush(timeout=30)
+        urllib.request.urlopen(f"{url}/sink/mode/{mode}").close()
+    produce(tracer, payloads.fresh(PENDING))
+    return {"made": PENDING}
+
+
+def recover(url: str, root: str, count: int) -> dict[str, float]:
+    """In a process of its own: the program's next run, until nothing of the last one is left."""
+    tracer = opened(["honeyhive"], url, root)
+    produce(tracer, payloads.fresh(1))
+    tracer.flush(timeout=30)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        now = tracer.stats().destinations["honeyhive"]
+        if now.adopted_acked >= count or (not now.adopted_pending and now.adopted_acked):
+            break
+        time.sleep(0.01)
+    tracer.shutdown(timeout=5)
+    return {}
+
+
+WORK: dict[str, Callable[..., Any]] = {"leave": leave, "resident": resident, "recover": recover}
+
+
+def work(what: str, **asked: Any) -> Any:
+    return WORK[what](**asked)
+
+
+def leaving(mode: str) -> dict[str, float]:
+    """The exit with a backend in this mode, and what of it arrives later."""
+    with tempfile.TemporaryDirectory() as root:
+        with refusing() as port:
+            url = f"http://127.0.0.1:{port}"
+            if mode == "refuses":
+                ended = exit_of(url, root, mode)
+        with Sink(port=port) as sink:
+            if mode != "refuses":
+                ended = exit_of(url, root, mode)
+                sink.mode("ok")
+            before = sink.counts()["events"]
+            if before < PENDING:
+                child.ask(what="recover", url=url, root=root, count=PENDING)
+            arrived = sink.counts()["events"]
+    return {"exit_s": ended.seconds, "missing": max(PENDING - arrived, 0)}
+
+
+def exit_of(url: str, root: str, mode: str) -> child.Ended:
+    ended = child.outcome({"what": "leave", "url": url, "root": root, "mode": mode}, PATIENCE_S)
+    if ended.killed or ended.code:
+        sys.exit(f"{mode}: the process did not end by itself (status {ended.code})")
+    return ended
+
+
+MODES = {"refuses": "refuses", "hangs": "hang", "answers 500": "500", "is well": "ok"}
+
+
+def main() -> None:
+    if child.answer(work):
+        return
+    bench = Bench(__doc__)
+    bench.option("--rounds", full=15, quick=5, help="imports")
+    bench.option("--exits", full=5, quick=1, help="exits of each sort")
+    options = bench.start()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    imports: dict[str, list[list[float]]] = {"sessiontrace": [], "asyncio": [], "sys": []}
+    exits: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
+    with bench.progress(options.rounds + options.exits * len(MODES)) as step:
+        for module in imports:
+            importing(module)  # so that it is compiled
+        for _ in range(options.rounds):
+            for module, taken in imports.items():
+                taken.append(importing(module))
+            step("import")
+        for _ in range(options.exits):
+            for mode, ended in exits.items():
+                ended.append(leaving(MODES[mode]))
+                step(f"exit, backend {mode}")
+    with Sink() as sink, tempfile.TemporaryDirectory() as root:
+        memory = child.ask(what="resident", url=sink.url, root=root)
+    report(bench, imports, exits, memory)
+
+
+def report(bench: Bench, imports: Any, exits: Any, memory: dict[str, float]) -> None:
+    """Medians as tables."""
+    middle = {
+        module: [statistics.median(one) for one in zip(*taken, strict=True)]
+        for module, taken in imports.items()
+    }
+    rows = [
+        {
+            "module": module,
+            "ms": ms,
+            "cpu_ms": cpu,
+            "rss_mib": rss,
+            "ratio": cpu / middle["asyncio"][1],
+        }
+        for module, (ms, cpu, rss) in middle.items()
+        if module != "sys"
+    ]
+    names = closure("sessiontrace")
+    kept = {
+        "distributions": len(names),
+        "mib": size_mib(names),
+        "own_mib": size_mib({"sessiontrace"}),
+        "bare_rss": middle["sys"][2],
+        "rss": memory["mib"],
+    }
+    ends = [
+        {"backend": mode, "exit_s": statistics.median(one["exit_s"] for one in taken),
+         "missing": max(one["missing"] for one in taken)}
+        for mode, taken in exits.items()
+    ]  # fmt: skip
+    bench.finish(
+        Table("import", (
+            Column("module", "import"), Column("ms", "ms"), Column("cpu_ms", "CPU ms"),
+            Column("ratio", "to asyncio", ".2f"), Column("rss_mib", "MiB resident"),
+        ), rows),
+        Table("installed", (
+            Column("distributions", "distributions", "d"), Column("mib", "MiB of files"),
+            Column("own_mib", "of them ours"), Column("bare_rss", "MiB bare Python"),
+            Column("rss", "MiB after one event"),
+        ), [kept]),
+        Table("exit", (
+            Column("backend", "backend"), Column("exit_s", "s at exit", ".2f"),
+            Column("missing", "missing later", ".0f"),
+        ), ends),
+        plot=Bars("Seconds at exit, 1000 events pending", [
+            Bar(f"backend {row['backend']}", row["exit_s"], own=True) for row in ends
+        ], "s"),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Shapes of secrets in a text: tokens, keys, logins, card numbers; pure, asked in any thread.
+
+Two questions: ``suspicious`` is asked of every new text and costs a few searches through it,
+``masked`` knows. Invariant: a text that ``masked`` would change is suspicious.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["EMAIL", "LEAST", "MASK", "masked", "suspicious"]
+
+MASK = "***"
+
+LEAST = 8
+"""Characters; a shorter text has no shape."""
+
+# What a text is made of that nothing below begins with or needs: few bytes are left of prose.
+_TELLING = b"0123456789:=@-_AJ"
+_DULL = bytes(byte for byte in range(256) if byte not in _TELLING)
+_NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte < 58)
+_CARD_DIGITS = 14
+# What tokens are made of as `a`, all else as a space.
+_WORDLIKE = b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_RUNS = bytes(97 if byte in _WORDLIKE else 32 for byte in range(256))
+_RUN = b"a" * 14  # the shortest stretch that any of the shapes below has
+# A part of each word of _ASSIGNED and _HEADER, and how far before the sign it may begin.
+_WORDS = (b"pass", b"pwd", b"secret", b"key", b"token", b"cookie", b"authorization")
+_REACH = 40
+_SIGNS_MAX = 8  # of which each is looked at by itself
+
+_LETTERS = re.IGNORECASE | re.ASCII  # else a long s is an s, and `suspicious` must know of it
+
+_SHAPES = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"sk-[A-Za-z0-9_-]{16,}"
+    r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"
+    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
+    r"|xox[abeoprs]-[A-Za-z0-9-]{11,}"
+    r"|eyJ[A-Za-z0-9_-]{13,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}"
+    r"|AIza[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z_-]{20,}"
+    r"|hf_[A-Za-z0-9]{20,}|hh_[A-Za-z0-9_]{16,}|ph[cx]_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}"
+    r")"
+)
+_PEM = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]*?(?:-----END[^-]{0,40}-----|\Z)")
+_SCHEME = re.compile(
+    r"\b(bearer|basic)(\s+)(?=[A-Za-z._~+/=-]{0,400}[0-9=])[A-Za-z0-9._~+/=-]{8,}",
+    _LETTERS,
+)
+_HEADER = re.compile(
+    r"((?:set-)?cookie|(?:proxy-)?authorization)([\"'\\]{0,3}\s{0,3}[:=]\s{0,3}[\"'\\]{0,3})"
+    r"[^\r\n\"'\\]+",
+    _LETTERS,
+)
+_ASSIGNED = re.compile(
+    r"((?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|private[_-]?key|token)"
+    r"[\w-]{0,20}[\"'\\]{0,3}\s{0,3}[:=]\s{0,3}[\"'\\]{0,3})([^\s\"'\\,;&}\])]{3,})",
+    _LETTERS,
+)
+_LOGIN = re.compile(r"(?<=://)[^\s/:@\"']{0,64}:[^\s/@\"']{1,256}(?=@)")
+_CARD = re.compile(r"(?<![\w.])[2-6](?:[ -]?[0-9]){13,15}(?![\w.]?[0-9])")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_CARDLIKE = re.compile(rb"[2-6](?:[ -]?[0-9]){13}")
+EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
+
+
+def suspicious(text: str) -> bool:
+    """Whether a text is worth a closer look. Errs to that side only."""
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        return True
+    if raw[:1] in b"{[":  # JSON, perhaps
+        return True
+    telling = raw.translate(None, _DULL)
+    if not telling:
+        return False
+    signs = telling.count(b":") + telling.count(b"=")
+    if signs and _is_assigned(raw, signs):
+        return True
+    if b"@" in telling and b"://" in raw:
+        return True
+    digits = len(telling.translate(None, _NO_DIGITS))
+    if digits >= _CARD_DIGITS and _CARDLIKE.search(raw) is not None:
+        return True
+    if digits or signs:
+        low = raw.lower()
+        if b"bearer" in low or b"basic" in low:
+            return True
+    if b"--" in telling and b"PRIVATE KEY" in raw:
+        return True
+    return (
+        (b"-" in telling or b"_" in telling or b"A" in telling or b"J" in telling or digits > 1)
+        and _RUN in raw.translate(_RUNS)
+        and _SHAPES.search(text) is not None
+    )
+
+
+def _is_assigned(raw: bytes, signs: int) -> bool:
+    """Whether one of the telling words stands before a colon or an equals sign."""
+    low = raw.lower()
+    if signs > _SIGNS_MAX:
+        return any(word in low for word in _WORDS)
+    for sign in (b":", b"="):
+        at = low.find(sign)
+        while at >= 0:
+            before = low[max(0, at - _REACH) : at]
+            for word in _WORDS:
+                if word in before:
+                    return True
+            at = low.find(sign, at + 1)
+    return False
+
+
+def masked(text: str) -> str:
+    """The text with everything shaped like a secret masked."""
+    if len(text) < LEAST:
+        return text
+    text = _SHAPES.sub(MASK, text)
+    if "PRIVATE KEY" in text:
+        text = _PEM.sub(MASK, text)
+    low = text.lower()
+    if "bearer" in low or "basic" in low:
+        text = _SCHEME.sub(r"\1\2" + MASK, text)
+    if "cookie" in low or "authorization" in low:
+        text = _HEADER.sub(r"\1\2" + MASK, text)
+    if "://" in text:
+        text = _LOGIN.sub(MASK, text)
+    if "=" in text or ":" in text:
+        text = _ASSIGNED.sub(r"\1" + MASK, text)
+    return _CARD.sub(_card, text)
+
+
+def _card(found: re.Match[str]) -> str:
+    digits = [int(char) for char in found[0] if char.isdigit()]
+    if len(digits) < _CARD_DIGITS or len(set(digits)) < 2:
+        return found[0]
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    if (sum(digits[::-2]) + sum(doubled)) % 10 != 0 or _in_uuid(found):
+        return found[0]
+    return MASK
+
+
+def _in_uuid(found: re.Match[str]) -> bool:
+    """Whether the digits are an id's: one in some ten thousand ids looks like a card."""
+    start, end = found.span()
+    around = _UUID.finditer(found.string, max(0, start - 36), end + 36)
+    return any(one.start() <= start and end <= one.end() for one in around)

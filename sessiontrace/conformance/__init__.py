@@ -1,0 +1,88 @@
+"""The conformance suite of a tracing decorator: run it on any, ours or somebody else's.
+
+    from sessiontrace import conformance
+    print(conformance.report(conformance.run(Subject())))
+
+``Subject`` is yours and says how to decorate, how to open a span by hand and what was recorded.
+Each check is a way in which tracing decorators have been seen to break user code. Runs in the
+calling thread, each check in a fresh event loop. Invariant: a check that fails names what a user
+would have seen, and never stops those after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sessiontrace.conformance import calls, context, generators
+from sessiontrace.conformance.subject import Seen, Subject
+
+__all__ = ["CHECKS", "Result", "Seen", "Subject", "report", "run"]
+
+CHECKS: tuple[Callable[[Subject], Any], ...] = (
+    *calls.CHECKS,
+    *generators.CHECKS,
+    *context.CHECKS,
+)
+"""All checks, in the order they run."""
+
+
+class Result(NamedTuple):
+    """How one check went; ``reason`` is empty when it passed."""
+
+    name: str
+    passed: bool
+    reason: str = ""
+
+
+def run(subject: Subject) -> list[Result]:
+    """Every check on ``subject``."""
+    return [_run(check, subject) for check in CHECKS]
+
+
+def report(results: list[Result]) -> str:
+    """One line for each check, and the sum."""
+    lines = [
+        f"{'ok  ' if one.passed else 'FAIL'} {one.name} {one.reason}".rstrip() for one in results
+    ]
+    return "\n".join([*lines, f"{sum(one.passed for one in results)} of {len(results)} passed"])
+
+
+def _run(check: Callable[[Subject], Any], subject: Subject) -> Result:
+    name = check.__name__.removeprefix("check_").replace("_", " ")
+    subject.reset()
+    log = _Log()
+    logging.getLogger().addHandler(log)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            if inspect.iscoroutinefunction(check):
+                asyncio.run(check(subject))
+            else:
+                check(subject)
+            gc.collect()
+        if log.lines:
+            raise AssertionError(f"logged: {log.lines[0]}")
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not error.args:
+            raise
+        return Result(name, False, f"({type(error).__name__}: {str(error)[:200]})")
+    finally:
+        logging.getLogger().removeHandler(log)
+    return Result(name, True)
+
+
+class _Log(logging.Handler):
+    """Keeps what was logged as a warning or worse."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage()[:200])

@@ -1,0 +1,75 @@
+"""Which sessions are recorded and sent: the share of all, and what is kept beside it; pure.
+
+Invariant: whether a session belongs to the share depends on its id and the rate only, so that
+every process that takes part in it gives the same answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+from zlib import crc32
+
+__all__ = ["Sample", "keeps"]
+
+
+class Sample(NamedTuple):
+    """What ``init(sample=...)`` takes: a share of all sessions, and those that matter.
+
+    ``rate``: the share to keep, from 0 to 1 (default 1, all). Of the other sessions those are kept
+    too in which anything failed (``keep_errors=True``), that took more than ``slower_than``
+    seconds, or that had a score under ``score_below`` before their end: one number for every
+    score, or ``{"helpful": 0.5}`` by name (scores are the numbers in a session's metrics and
+    feedback; True and False count as 1 and 0).
+
+    With the rate alone a session is chosen when it opens, and the others cost nothing. Else it is
+    decided at its end: all are recorded, and a destination gets an undecided session late, at its
+    end. What cannot be decided is kept: a session that is open after five minutes or when too much
+    waits for it, at a flush, one of another process, and what an ended process left behind.
+    """
+
+    rate: float = 1.0
+    keep_errors: bool = False
+    slower_than: float | None = None
+    score_below: float | Mapping[str, float] | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything but the rate decides, so that a session's end must be awaited."""
+        matters = self.slower_than is not None or self.score_below is not None
+        return self.rate < 1.0 and bool(self.keep_errors or matters)
+
+    @property
+    def head(self) -> float:
+        """The share of sessions to record at all."""
+        return 1.0 if self.waits else self.rate
+
+    def faults(self) -> list[str]:
+        """What is wrong with the values given; empty when nothing is."""
+        found = []
+        if not (_is_number(self.rate) and 0.0 <= self.rate <= 1.0):
+            found.append("the rate must be a number from 0 to 1")
+        if self.keep_errors not in (True, False):
+            found.append("keep_errors must be true or false")
+        if self.slower_than is not None and not (
+            _is_number(self.slower_than) and self.slower_than >= 0.0
+        ):
+            found.append("slower_than must be seconds, 0 or more")
+        below = self.score_below
+        named = isinstance(below, Mapping) and all(
+            isinstance(name, str) and _is_number(least) for name, least in below.items()
+        )
+        if below is not None and not named and not _is_number(below):
+            found.append("score_below must be a number, or numbers by the names of scores")
+        return found
+
+
+def keeps(session_id: str, rate: float) -> bool:
+    """Whether the session with this UUID belongs to the share ``rate`` (0 to 1) of all sessions."""
+    return rate >= 1.0 or crc32(session_id.encode()) < rate * (1 << 32)
+
+
+def _is_number(given: object) -> bool:
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    return number and math.isfinite(given)  # type: ignore[arg-type]

@@ -1,0 +1,44 @@
+"""Own process: telling a forked child from its parent without a system call.
+
+Asked at every append, in any thread. Invariant: what ``own_process`` gave has 1 in the process that
+asked for it and 0 in every child forked from that, also by C code that tells Python nothing.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import Protocol
+
+__all__ = ["Mark", "own_process"]
+
+_WIPE_ON_FORK = getattr(mmap, "MADV_WIPEONFORK", 18)  # Linux 4.14; Python has no name for it yet
+
+
+class Mark(Protocol):
+    """``mark[0]``: 1 in the process that it was made in, 0 in a child."""
+
+    def __getitem__(self, at: int, /) -> int: ...
+
+
+class _Asked:
+    """Where the kernel wipes nothing: by the process id, which costs twenty times as much."""
+
+    __slots__ = ("_pid",)
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def __getitem__(self, at: int, /) -> int:
+        return 1 if os.getpid() == self._pid else 0
+
+
+def own_process() -> Mark:
+    """A mark of this process: a page that the kernel gives to children empty."""
+    try:
+        page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        page.madvise(_WIPE_ON_FORK)
+    except (AttributeError, OSError, TypeError, ValueError):  # another system, or an old kernel
+        return _Asked()
+    page[0] = 1
+    return page

@@ -1,0 +1,1 @@
+"""The store in ClickHouse, for what one machine and one SQLite file cannot hold."""

@@ -1,0 +1,257 @@
+"""One session, one record, a place in the list of ids: questions that name what they want.
+
+No thread owns it; over a line it is given. Invariant: of an event that is there in several
+versions the greatest is read, whether the server has merged them yet or not, and what was
+forgotten is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from sessiontrace.record import turn_event
+from sessiontrace.store.base import EventSummary, SessionSummary, StoredSession
+from sessiontrace.store.clickhouse.line import Line, Question, Row
+from sessiontrace.store.clickhouse.rows import TURN_ROLE
+from sessiontrace.store.clickhouse.schema import NEVER
+from sessiontrace.store.clickhouse.summaries import Patch, patched_event, patches, summaries
+from sessiontrace.store.merge import overlay
+
+__all__ = [
+    "containing",
+    "event",
+    "matching",
+    "places",
+    "record",
+    "session",
+    "session_record",
+    "told",
+    "whole",
+]
+
+_MOST = 10_000
+
+_STEPS = """
+SELECT
+    event_id, parent_id, type, name, start_time, end_time, duration, status, role, error, tokens,
+    cost_nano, first_chunk
+FROM (
+    SELECT * FROM events
+    WHERE project = {project:String} AND session_id = {session:String} AND role > 0
+    ORDER BY event_id, version DESC
+    LIMIT 1 BY event_id
+)
+ORDER BY start_time, event_id
+LIMIT {limit:UInt64}
+"""
+_BODIES = """
+SELECT event_id, role, rank, body FROM events
+WHERE project = {project:String} AND session_id = {session:String}
+    AND event_id IN {ids:Array(String)}
+ORDER BY event_id, version DESC
+LIMIT 1 BY event_id
+"""
+_EVENT = """
+SELECT session_id, role, body FROM events
+WHERE project = {project:String} AND event_id = {id:String} AND role > 0
+ORDER BY version DESC
+LIMIT 1
+"""
+_PATCHES = """
+SELECT session_id, event_id, body, matters FROM patches FINAL
+WHERE project = {project:String} AND session_id = {session:String}
+"""
+_PLACES = """
+SELECT DISTINCT session_id, event_id FROM events
+WHERE project = {project:String} AND event_id IN {ids:Array(String)} AND role > 0
+"""
+_CONTAINING = """
+SELECT event_id FROM (
+    SELECT event_id, start_time, body FROM events
+    WHERE project = {project:String} AND session_id = {session:String} AND role > 0
+    ORDER BY event_id, version DESC
+    LIMIT 1 BY event_id
+)
+WHERE (
+    positionCaseInsensitiveUTF8(body, {text:String}) > 0
+    OR event_id IN (
+        SELECT event_id FROM patches FINAL
+        WHERE project = {project:String} AND session_id = {session:String}
+            AND positionCaseInsensitiveUTF8(body, {text:String}) > 0
+    )
+)
+ORDER BY start_time, event_id
+LIMIT {limit:UInt64}
+"""
+_MATCHING = """
+SELECT session_id FROM sessions
+WHERE project = {project:String} AND session_id >= {from:String} AND session_id < {to:String}
+GROUP BY session_id
+HAVING least(min(told_start), min(seen_start)) < {never:UInt64}
+ORDER BY session_id DESC
+LIMIT {limit:UInt64}
+"""
+_TOLD = """
+SELECT DISTINCT session_id FROM events
+WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role = 0
+"""
+
+
+def session(line: Line, project: str, session_id: str, limit: int) -> StoredSession | None:
+    """A session, its own record, and its steps in order of their start."""
+    summary = summaries(line, project, [session_id]).get(session_id)
+    if summary is None:
+        return None
+    limit = max(1, min(limit, _MOST))
+    values = {"project": project, "session": session_id}
+    rows, own, changes = line.ask_all(
+        [
+            Question(_STEPS, {**values, "limit": limit}),
+            Question(_BODIES, {**values, "ids": [session_id]}),
+            Question(_PATCHES + " ORDER BY at", values),
+        ]
+    )
+    changed = patches(changes)
+    steps = {row[0]: _step(session_id, row) for row in rows}
+    _show_changes(line, values, steps, [one for one in changed if one.matters])
+    record = _own_record(summary, own, changed)
+    return StoredSession(summary, record, list(steps.values()), summary.events - len(steps))
+
+
+def _step(session_id: str, row: Row) -> EventSummary:
+    (event_id, parent, kind, name, start, end, took, status, role, error, tokens, cost, chunk) = row
+    return EventSummary(
+        event_id, session_id, parent, kind, name, start, end, _float(took), status,
+        role == TURN_ROLE, error, tokens, cost / 1e9, _float(chunk),
+    )  # fmt: skip
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)  # JSON has 100 for 100.0
+
+
+def _show_changes(
+    line: Line, values: Mapping[str, Any], steps: dict[str, EventSummary], changes: list[Patch]
+) -> None:
+    """Put late updates into the steps they change, in place."""
+    by_event: dict[str, list[Patch]] = {}
+    for one in changes:
+        if one.event_id in steps:
+            by_event.setdefault(one.event_id, []).append(one)
+    if not by_event:
+        return
+    for row in line.ask(Question(_BODIES, {**values, "ids": sorted(by_event)})):
+        state = patched_event(values["session"], row, by_event[row[0]])
+        steps[row[0]] = EventSummary(
+            state.event_id, state.session_id, state.parent_id, state.type, state.name,
+            state.start_time or 0, state.end_time, state.duration, state.status, state.turn,
+            state.error, state.tokens, state.cost_nano / 1e9, steps[row[0]].first_chunk,
+        )  # fmt: skip
+
+
+def _own_record(
+    summary: SessionSummary, own: Sequence[Row], changes: Sequence[Patch]
+) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "event_id": summary.session_id,
+        "session_id": summary.session_id,
+        "event_type": "session",
+        "event_name": summary.name,
+    }
+    for _, role, _, body in own:
+        if role == 0:
+            record |= orjson.loads(body)
+    return _overlaid(record, [one for one in changes if one.event_id == summary.session_id])
+
+
+def _overlaid(record: dict[str, Any], changes: Sequence[Patch]) -> dict[str, Any]:
+    for one in changes:
+        record = overlay(
+            record,
+            {name: one.event[name] for name in one.event if name not in ("event_id", "session_id")},
+        )
+    return record
+
+
+def whole(role: int, body: str, changes: Sequence[Patch]) -> dict[str, Any]:
+    """The record of an event with its updates; of a turn, the chain event that stands for it."""
+    record: dict[str, Any] = orjson.loads(body)
+    return _overlaid(turn_event(record) if role == TURN_ROLE else record, changes)
+
+
+def event(line: Line, project: str, event_id: str) -> Mapping[str, Any] | None:
+    """The whole record of one event."""
+    rows = line.ask(Question(_EVENT, {"project": project, "id": event_id}))
+    if not rows:
+        return None
+    session_id, role, body = rows[0]
+    values = {"project": project, "session": session_id, "id": event_id}
+    changes = line.ask(Question(_PATCHES + " AND event_id = {id:String} ORDER BY at", values))
+    return whole(role, body, patches(changes))
+
+
+def record(line: Line, project: str, event_id: str) -> Mapping[str, Any] | None:
+    """The whole record of an event or of a session."""
+    found = event(line, project, event_id)
+    return session_record(line, project, event_id) if found is None else found
+
+
+def session_record(line: Line, project: str, session_id: str) -> dict[str, Any] | None:
+    """The whole record of a session; what it does not say itself comes from its events."""
+    summary = summaries(line, project, [session_id]).get(session_id)
+    if summary is None:
+        return None
+    values = {"project": project, "session": session_id, "id": session_id}
+    own, changes = line.ask_all(
+        [
+            Question(_BODIES, {**values, "ids": [session_id]}),
+            Question(_PATCHES + " AND event_id = {id:String} ORDER BY at", values),
+        ]
+    )
+    return {
+        "source": summary.source,
+        "start_time": summary.start_time,
+        "end_time": summary.end_time,
+        "duration": summary.duration,
+        **_own_record(summary, own, patches(changes)),
+    }
+
+
+def containing(line: Line, project: str, session_id: str, text: str, limit: int) -> Sequence[str]:
+    """Steps of one session by a piece of their record, in order of their start."""
+    # As JSON writes it: the bodies are searched as they are.
+    escaped = orjson.dumps(text)[1:-1].decode()
+    values = {
+        "project": project, "session": session_id, "text": escaped,
+        "limit": max(1, min(limit, _MOST)),
+    }  # fmt: skip
+    return [row[0] for row in line.ask(Question(_CONTAINING, values))]
+
+
+def matching(line: Line, project: str, prefix: str, limit: int) -> Sequence[str]:
+    """Session ids by their beginning, latest first."""
+    lowered = prefix.lower()
+    values = {
+        "project": project, "from": lowered, "to": lowered + "\U0010ffff",
+        "never": NEVER, "limit": max(1, min(limit, _MOST)),
+    }  # fmt: skip
+    return [row[0] for row in line.ask(Question(_MATCHING, values))]
+
+
+def told(line: Line, project: str, session_ids: Sequence[str]) -> frozenset[str]:
+    """Those of the sessions whose own record is here."""
+    if not session_ids:
+        return frozenset()
+    values = {"project": project, "ids": list(session_ids)}
+    return frozenset(row[0] for row in line.ask(Question(_TOLD, values)))
+
+
+def places(line: Line, project: str, event_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Session and id of those of the events that are here."""
+    if not event_ids:
+        return []
+    rows = line.ask(Question(_PLACES, {"project": project, "ids": list(event_ids)}))
+    return [(session_id, event_id) for session_id, event_id in rows]

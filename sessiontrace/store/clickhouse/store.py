@@ -1,0 +1,187 @@
+"""The store in ClickHouse: one project of a database that any number of servers share.
+
+Any thread may call it; each method blocks. Invariant: a call of ``write`` that returned is on the
+server's disk; one that raised may be in part, and writing the same again makes it whole and shows
+nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sessiontrace.record import UPDATE, Record
+from sessiontrace.store import merge
+from sessiontrace.store.base import (
+    EventPage,
+    EventQuery,
+    Note,
+    SessionPage,
+    SessionQuery,
+    StoredSession,
+)
+from sessiontrace.store.clickhouse import (
+    charts,
+    listing,
+    notes,
+    queries,
+    removal,
+    rows,
+    scan,
+    schema,
+)
+from sessiontrace.store.clickhouse.address import Address
+from sessiontrace.store.clickhouse.line import Line, Question
+from sessiontrace.store.facets import Texts
+from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.merge import Decoded
+
+__all__ = ["ClickHouseStore", "ClickHouseStores"]
+
+_IDS_AT_ONCE = 1_000
+
+# Parts come with every insert and go with every merge: a merge changes the number too, and the
+# page then asks once in vain.
+_VERSION = """
+SELECT bitAnd(sum(cityHash64(table, name)), 0x7fffffffffffffff) FROM system.parts
+WHERE database = currentDatabase() AND active AND table IN ('events', 'patches')
+"""
+
+
+class ClickHouseStore:
+    """A ``Store`` of one ``project`` over ``line``, which it shares and does not close.
+
+    ``limit_s``: how long reading whole records across sessions may take in all; the line bounds
+    each question.
+    """
+
+    def __init__(self, line: Line, project: str, *, limit_s: float | None = None) -> None:
+        self.project = project
+        self._line = line
+        self._limit_s = limit_s
+
+    def open(self) -> None:
+        schema.check(self._line)
+
+    def write(
+        self, records: Sequence[Record | Decoded], notes: Sequence[Note] = ()
+    ) -> Mapping[int, str]:
+        whole: list[Decoded] = []
+        updates: list[Decoded] = []
+        refused: dict[int, str] = {}
+        for index, record in enumerate(records):
+            decoded = merge.decode(record)
+            if isinstance(decoded, str):
+                refused[index] = decoded
+            else:
+                (updates if decoded.kind == UPDATE else whole).append(decoded)
+        self._insert(whole, updates, notes)
+        return refused
+
+    def _insert(
+        self, whole: Sequence[Decoded], updates: Sequence[Decoded], given: Sequence[Note]
+    ) -> None:
+        tables: dict[str, rows.Columns] = {}
+        if whole:
+            tables["events"] = rows.events(self.project, whole)
+        if updates:
+            tables["patches"] = rows.patches(self.project, updates)
+        if given:
+            known = notes.since(self._line, self.project, given)
+            tables["notes"] = rows.notes(self.project, given, known)
+        if tables:
+            self._line.insert(tables)
+
+    def forget(self, event_ids: Sequence[str]) -> int:
+        wanted = sorted(set(event_ids))
+        return sum(
+            removal.forget(self._line, self.project, wanted[begin : begin + _IDS_AT_ONCE])
+            for begin in range(0, len(wanted), _IDS_AT_ONCE)
+        )
+
+    def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
+        return 0  # the tables' TTL does it
+
+    def index(self, most: int = 500) -> int:
+        return 0  # the server indexes what it inserts
+
+    def unindexed(self) -> int:
+        return 0
+
+    def sessions(self, query: SessionQuery) -> SessionPage:
+        return listing.sessions(self._line, self.project, query)
+
+    def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
+        return queries.session(self._line, self.project, session_id, limit)
+
+    def told(self, session_ids: Collection[str]) -> frozenset[str]:
+        wanted = sorted(session_ids)
+        found: frozenset[str] = frozenset()
+        for begin in range(0, len(wanted), _IDS_AT_ONCE):
+            chunk = wanted[begin : begin + _IDS_AT_ONCE]
+            found |= queries.told(self._line, self.project, chunk)
+        return found
+
+    def event(self, event_id: str) -> Mapping[str, Any] | None:
+        return queries.event(self._line, self.project, event_id)
+
+    def record(self, event_id: str) -> Mapping[str, Any] | None:
+        return queries.record(self._line, self.project, event_id)
+
+    def events(self, query: EventQuery) -> EventPage:
+        return scan.events(self._line, self.project, query, self._limit_s)
+
+    def containing(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
+        return queries.containing(self._line, self.project, session_id, text, limit)
+
+    def note(self, kind: str, id: str) -> Mapping[str, Any] | None:
+        return notes.note(self._line, self.project, kind, id)
+
+    def notes(
+        self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
+    ) -> tuple[Sequence[Note], int]:
+        return notes.notes(self._line, self.project, kind, skip, limit, oldest_first)
+
+    def texts_of_sessions(self, most: int) -> Texts:
+        return charts.texts_of_sessions(self._line, self.project, most)
+
+    def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
+        return charts.histogram(self._line, self.project, query, most)
+
+    def version(self) -> int:
+        return int(self._line.ask(Question(_VERSION))[0][0])
+
+    def matching(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        return queries.matching(self._line, self.project, prefix, limit)
+
+    def close(self) -> None:
+        """Nothing is held but the line, which others share."""
+
+
+class ClickHouseStores:
+    """A ``Stores`` of the database at ``address``: projects are a column of its tables.
+
+    ``read_s``: how long one question may take, in seconds.
+    """
+
+    def __init__(self, address: Address, *, read_s: float = 2.0) -> None:
+        self._address = address
+        self._reading = Line(address, limit_s=read_s)
+        self._writing = Line(address)
+
+    @property
+    def name(self) -> str:
+        return str(self._address)
+
+    def open(self) -> None:
+        schema.check(self._writing)
+
+    def reader(self, project: str, limit_s: float) -> ClickHouseStore:
+        return ClickHouseStore(self._reading, project, limit_s=limit_s)
+
+    def writer(self, project: str) -> ClickHouseStore:
+        return ClickHouseStore(self._writing, project)
+
+    def close(self) -> None:
+        self._reading.close()
+        self._writing.close()

@@ -1,0 +1,203 @@
+"""Session summaries out of the summary tables: what a list shows, and never a step read for it.
+
+No thread owns it; over a line it is given. Invariant: a summary is settled by the same rules as in
+the SQLite store (``merge``), from parts that the views have kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import orjson
+
+from sessiontrace.record import END, EVENT, START, UPDATE
+from sessiontrace.store.base import SessionSummary
+from sessiontrace.store.clickhouse.line import Line, Question, Row
+from sessiontrace.store.clickhouse.rows import EVENT_ROLE, SESSION_ROLE
+from sessiontrace.store.clickhouse.schema import NEVER
+from sessiontrace.store.merge import Decoded, EventState, SessionState
+
+__all__ = ["Patch", "patched_event", "patches", "summaries", "summary_of"]
+
+_MOST_SCORES = 50  # as many as a session keeps in the SQLite store
+
+_PARTS = """
+SELECT
+    session_id, argMaxIfMerge(own), argMinIfMerge(first_turn), argMaxIfMerge(last_turn),
+    argMaxIfMerge(last_user), min(told_start), max(turns_end), min(seen_start), max(seen_end)
+FROM sessions
+WHERE project = {project:String} AND session_id IN {ids:Array(String)}
+GROUP BY session_id
+"""
+
+_SUMS = """
+SELECT
+    session_id, sumMap(scores), sumMap(mapApply((name, _) -> (name, toUInt64(1)), scores)),
+    count(), sum(failed), sum(model), sum(tokens), sum(cost_nano), sum(open)
+FROM (
+    SELECT session_id, step, failed, model, tokens, cost_nano, open, scores
+    FROM tallies
+    WHERE project = {project:String} AND session_id IN {ids:Array(String)}
+    ORDER BY session_id, step, version DESC
+    LIMIT 1 BY session_id, step
+)
+GROUP BY session_id
+"""
+
+_PATCHES = """
+SELECT session_id, event_id, body, matters
+FROM patches FINAL
+WHERE project = {project:String} AND session_id IN {ids:Array(String)}
+ORDER BY at
+"""
+
+_CHANGED = """
+SELECT event_id, role, rank, body
+FROM events
+WHERE project = {project:String} AND session_id IN {ids:Array(String)}
+    AND event_id IN {events:Array(String)}
+ORDER BY event_id, version DESC
+LIMIT 1 BY event_id
+"""
+
+
+@attrs.frozen
+class Patch:
+    """A late update, decoded; ``matters`` where it changes what a list or a tree shows."""
+
+    session_id: str
+    event_id: str
+    event: dict[str, Any]
+    body: str
+    matters: bool
+
+    @property
+    def update(self) -> Decoded:
+        return Decoded(UPDATE, self.event, self.body)
+
+
+def patches(rows: Iterable[Row]) -> list[Patch]:
+    """The updates in ``rows``, in order of arrival."""
+    return [
+        Patch(session_id, event_id, orjson.loads(body), body, bool(matters))
+        for session_id, event_id, body, matters in rows
+    ]
+
+
+def summaries(line: Line, project: str, ids: Sequence[str]) -> dict[str, SessionSummary]:
+    """The summaries of these sessions, by id; those that are not here are left out."""
+    if not ids:
+        return {}
+    values = {"project": project, "ids": list(ids)}
+    parts, sums, changes = line.ask_all(
+        [Question(_PARTS, values), Question(_SUMS, values), Question(_PATCHES, values)]
+    )
+    states = {row[0]: _state(row) for row in parts}
+    for session_id, scores, rated, *tally in sums:
+        if session_id in states:
+            events, errors, models, tokens, cost, opened = tally
+            states[session_id].tally = (events, errors, models, tokens, cost, opened)
+            states[session_id].scored = {
+                name: [scores[name], rated[name]] for name in sorted(scores)[:_MOST_SCORES]
+            }
+    _amend(line, project, states, [one for one in patches(changes) if one.matters])
+    found: dict[str, SessionSummary] = {}
+    for session_id, state in states.items():
+        state.settle()
+        if (summary := summary_of(state)) is not None:
+            found[session_id] = summary
+    return found
+
+
+def summary_of(state: SessionState) -> SessionSummary | None:
+    """What a list shows of a settled state; None when nothing but updates was seen."""
+    if state.start_time is None or state.end_time is None or state.duration is None:
+        return None
+    events, errors, models, tokens, cost_nano, _ = state.tally
+    return SessionSummary(
+        state.session_id, state.name, state.source, state.user, state.start_time, state.end_time,
+        state.duration, state.status, state.error, events, errors, models, tokens, cost_nano / 1e9,
+        state.scores,
+    )  # fmt: skip
+
+
+def _state(row: Row) -> SessionState:
+    session_id, own, first_turn, last_turn, last_user, told, turns_end, seen, seen_end = row
+    state = SessionState(session_id)
+    if own:
+        state.own, state.rank = orjson.loads(own)
+        # The list is in the order of the first start that was told of.
+        state.own["start"] = told
+    if first_turn:
+        state.first_turn = orjson.loads(first_turn)[0]
+        state.last_turn = orjson.loads(last_turn)[1]
+        state.turns_end = turns_end or None
+    if last_user:
+        state.last_user = orjson.loads(last_user)[2]
+    if seen != NEVER:
+        state.seen = [seen, seen_end]
+    return state
+
+
+def _amend(
+    line: Line, project: str, states: Mapping[str, SessionState], changes: Sequence[Patch]
+) -> None:
+    """Fold late updates into the states, over the records that they change."""
+    wanted = sorted({one.event_id for one in changes})
+    if not wanted:
+        return
+    sessions = sorted({one.session_id for one in changes})
+    rows = line.ask(Question(_CHANGED, {"project": project, "ids": sessions, "events": wanted}))
+    found = {row[0]: row for row in rows}
+    by_event: dict[str, list[Patch]] = {}
+    for one in changes:
+        by_event.setdefault(one.event_id, []).append(one)
+    for event_id, own_changes in by_event.items():
+        session_id = own_changes[0].session_id
+        state, row = states.get(session_id), found.get(event_id)
+        if state is None:
+            continue
+        if event_id == session_id:
+            _amend_session(state, row, own_changes)
+        elif row is not None and row[2]:
+            before, after = _before_and_after(session_id, row, own_changes)
+            state.count(before.tally(), after)
+            state.rate(before.scores_nano(), after.scores_nano())
+
+
+def _amend_session(state: SessionState, row: Row | None, changes: Sequence[Patch]) -> None:
+    told = state.own.get("start")
+    if row is not None:
+        _, _, rank, body = row
+        state.rank = 0  # the record itself is taken first, whatever its rank
+        state.take(Decoded(START if rank == 1 else END, orjson.loads(body), body))
+    for one in changes:
+        state.take(one.update)
+    if told is not None:
+        state.own["start"] = told
+
+
+def _before_and_after(
+    session_id: str, row: Row, changes: Sequence[Patch]
+) -> tuple[EventState, EventState]:
+    before = _restored(session_id, row)
+    return before, patched_event(session_id, row, changes)
+
+
+def patched_event(session_id: str, row: Row, changes: Iterable[Patch]) -> EventState:
+    """An event (id, role, rank, body) with its late updates folded in."""
+    state = _restored(session_id, row)
+    for one in changes:
+        state.take(one.update)
+    return state
+
+
+def _restored(session_id: str, row: Row) -> EventState:
+    event_id, role, rank, body = row
+    assert role != SESSION_ROLE
+    state = EventState(event_id, session_id)
+    kind = EVENT if role == EVENT_ROLE else START if rank == 1 else END
+    state.take(Decoded(kind, orjson.loads(body), body))
+    return state

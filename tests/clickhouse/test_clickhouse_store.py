@@ -1,0 +1,240 @@
+"""The store in ClickHouse beside the common contract: its tables, its address, what merges late."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from histories import histories
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from programs import environment
+from stored import T0, event, id_of, session_end, update
+
+from sessiontrace.errors import StoreError
+from sessiontrace.ids import new_id
+from sessiontrace.record import Record
+from sessiontrace.store.base import (
+    EventQuery,
+    SessionQuery,
+    Store,
+    StoreBusyError,
+    StoreTimeoutError,
+)
+from sessiontrace.store.clickhouse import faults, schema
+from sessiontrace.store.clickhouse.address import PASSWORD, parse
+from sessiontrace.store.clickhouse.line import Line, Question
+from sessiontrace.store.clickhouse.store import ClickHouseStore
+from sessiontrace.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
+
+
+def shown(store: Store, session_ids: set[str]) -> Any:
+    """All that a store shows of these sessions."""
+    found = [one for one in store.sessions(SessionQuery(limit=500)).sessions
+             if one.session_id in session_ids]  # fmt: skip
+    whole = [store.session(one.session_id) for one in found]
+    records = [store.events(EventQuery(session_id=one.session_id)) for one in found]
+    return found, whole, records
+
+
+def test_random_histories_show_the_same_in_both_stores(clickhouse: ClickHouseStore, tmp_path: Path):
+    """In any order, cut into batches anywhere, some records twice: the rules of merging are one.
+
+    ClickHouse gets another order than SQLite, through no transaction, as replicas would write it.
+    """
+    file = SqliteStore(tmp_path / "store.db")
+
+    @settings(max_examples=2, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(drawn=st.lists(histories(), min_size=3, max_size=6), seed=st.integers(0, 2**32))
+    def compared(drawn: list[list[Record]], seed: int) -> None:
+        order = random.Random(seed)
+        history = [one for records in drawn for one in records]
+        mixed = [*history, *order.sample(history, k=len(history) // 3)]
+        order.shuffle(mixed)
+        cut = order.randrange(len(mixed) + 1)
+        assert file.write(history) == {}
+        for batch in filter(None, (mixed[:cut], mixed[cut:])):
+            assert clickhouse.write(batch) == {}
+        ids = {orjson.loads(one.body)["session_id"] for one in history}
+        assert shown(clickhouse, ids) == shown(file, ids)
+
+    compared()
+    file.close()
+
+
+def test_merging_changes_nothing_that_is_shown(engine, clickhouse: ClickHouseStore):
+    """The engine throws repetitions away when it merges, hours later: a reader must not notice."""
+    sid = new_id()
+    steps = [event(sid, T0 + n, event_type="model", metadata={"total_tokens": 2}) for n in range(9)]
+    for n in range(4):
+        clickhouse.write([*steps, session_end(sid, outputs={"n": 1})])
+        clickhouse.write([update(id_of(steps[n]), sid, metadata={"total_tokens": 5})])
+    before = shown(clickhouse, {sid})
+    (summary,) = before[0]
+    assert (summary.events, summary.tokens) == (9, 5 * 2 + 4 * 5)
+    line: Line = engine.line()
+    for table in ("events", "tallies", "sessions", "session_hours", "patches"):
+        line.run(Question(f"OPTIMIZE TABLE {table} FINAL"))
+    ((rows,),) = line.ask(
+        Question("SELECT count() FROM events WHERE session_id = {id:String}", {"id": sid})
+    )
+    line.close()
+    assert rows == 10, "nine steps and the session"
+    assert shown(clickhouse, {sid}) == before
+
+
+def test_a_list_reads_no_events(engine, clickhouse: ClickHouseStore):
+    """What a list shows is kept by the views: without the table of events it is the same."""
+    ids = [new_id() for _ in range(3)]
+    for n, sid in enumerate(ids):
+        clickhouse.write([session_end(sid, T0 + n), event(sid, T0 + n, error="x")])
+    before = clickhouse.sessions(SessionQuery())
+    failed = clickhouse.sessions(SessionQuery(failed=True))
+    line: Line = engine.line()
+    line.run(Question("RENAME TABLE events TO events_away"))
+    try:
+        assert clickhouse.sessions(SessionQuery()) == before
+        assert clickhouse.sessions(SessionQuery(failed=True)) == failed
+        assert [one.session_id for one in failed.sessions] == ids[::-1]
+    finally:
+        line.run(Question("RENAME TABLE events_away TO events"))
+        line.close()
+
+
+def test_old_and_impossible_starts_do_not_make_a_partition_each(
+    engine, clickhouse: ClickHouseStore
+):
+    """An import of ten years, and a clock that is wrong: days would make thousands of parts."""
+    steps = [event(new_id(), start) for start in (0, 1, 10**12, 2**52, *range(T0, T0 + 9))]
+    assert clickhouse.write(steps) == {}
+    old = [event(new_id(), 1_500_000_000_000 + day * 86_400_000) for day in range(300)]
+    assert clickhouse.write(old) == {}
+    line: Line = engine.line()
+    ((days,),) = line.ask(
+        Question(
+            "SELECT uniqExact(day) FROM events WHERE project = {project:String}",
+            {"project": clickhouse.project},
+        )
+    )
+    line.close()
+    assert days < 16
+    assert len(clickhouse.sessions(SessionQuery(limit=500)).sessions) == len(steps) + len(old)
+
+
+def migrate(engine, database: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sessiontrace", "store", "migrate", "--store"]
+    return subprocess.run(
+        [*command, engine.url(database), *options],
+        env=environment(Path.cwd()),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_migration_says_first_what_it_would_do_and_does_it_once(engine):
+    """Whoever runs the database reads the statements before they run."""
+    database = f"made_{new_id().replace('-', '')}"
+    dry = migrate(engine, database, "--dry-run", "--keep-days", "7")
+    assert dry.returncode == 0, dry.stderr
+    assert "CREATE TABLE IF NOT EXISTS events" in dry.stdout
+    assert "INTERVAL 7 DAY" in dry.stdout
+    bare = engine.line(database)
+    with pytest.raises(StoreError, match="sessiontrace store migrate"):
+        schema.check(bare)
+    done = migrate(engine, database, "--keep-days", "7")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "statements ran" in done.stdout
+    schema.check(bare)
+    assert schema.migrate(bare) == []
+    bare.run(Question("INSERT INTO migrations (number) VALUES (99)"))
+    with pytest.raises(StoreError, match="upgrade with"):
+        schema.check(bare)
+    bare.run(Question(f"DROP DATABASE {database}"))
+    bare.close()
+
+
+def test_a_migration_that_broke_off_goes_on_where_it_stopped(engine):
+    """Without transactions in the database, every statement may run twice."""
+    database = f"half_{new_id().replace('-', '')}"
+    line: Line = engine.line(database)
+    for statement in schema.pending(line)[:6]:
+        line.run(Question(statement, database=not statement.startswith("CREATE DATABASE")))
+    schema.migrate(line)
+    schema.check(line)
+    line.run(Question(f"DROP DATABASE {database}"))
+    line.close()
+
+
+def test_on_a_cluster_every_table_is_replicated_and_made_everywhere():
+    """``?cluster=`` names it; a table that was forgotten would be on one machine only."""
+    address = parse("clickhouse://h/d?cluster=prod")
+    for statement in schema.MIGRATIONS[0]:
+        filled = schema._filled(statement, address, 30)
+        assert " ON CLUSTER prod" in filled
+        if "MATERIALIZED VIEW" not in filled:
+            assert "ENGINE = Replicated" in filled
+        assert not re.search(r"\{[a-z]+\}|\{Replicated\}", filled)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://h/d", "begins with clickhouse://"),
+        ("clickhouse://h", "database's name"),
+        ("clickhouse://h/d;drop", "database's name"),
+        ("clickhouse://h/a/b", "database's name"),
+        ("clickhouse://h:99999/d", "port"),
+        ("clickhouse://h/d?cluster=a'b", "cluster's name"),
+        ("clickhouse://h/d?secure=1", "unknown option 'secure'"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused_in_words(url: str, said: str):
+    """Before anything is asked of any server."""
+    with pytest.raises(StoreError, match=said):
+        parse(url)
+
+
+def test_a_password_is_told_to_nobody():
+    """In a URL or in the environment: neither address nor error shows it."""
+    address = parse("clickhouses://ada:s3cret%21@[::1]/d", {})
+    assert (address.user, address.port, address.password.reveal()) == ("ada", 8443, "s3cret!")
+    assert "s3cret" not in f"{address} {address!r}"
+    assert str(address) == "clickhouses://[::1]:8443/d"
+    assert parse("clickhouse://h/d", {PASSWORD: "hidden"}).password.reveal() == "hidden"
+
+
+class CodeError(Exception):
+    """An error as the client raises it."""
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__("INSERT INTO events ... a prompt")
+        self.code = code
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(159, StoreTimeoutError), (252, StoreBusyError), (241, StoreBusyError),
+     (None, StoreBusyError), (60, StoreError), (516, StoreError), (62, StoreError)],
+)  # fmt: skip
+def test_what_passes_by_itself_is_told_apart_from_what_does_not(code: int | None, kind: type):
+    """503 with Retry-After for the first: the sender's spool waits; the other wants a human."""
+    error = faults.translate(CodeError(code), parse("clickhouse://h/d"))
+    assert type(error) is kind
+
+
+def test_a_question_that_takes_too_long_is_given_up(engine):
+    """A reader's filter must not hold the engine for minutes."""
+    line: Line = engine.line(limit_s=0.2)
+    with pytest.raises(StoreTimeoutError, match="too long"):
+        line.ask(Question("SELECT sum(cityHash64(number)) FROM numbers(100000000000)"))
+    assert line.ask(Question("SELECT 1")) == [(1,)]
+    line.close()
