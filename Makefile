@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench bench-peers contract clean
+.PHONY: demo test lint types bench bench-peers soak contract pythons clean
 
 demo: $(VENV)/.installed  ## run the example agent and print its session
 	@$(BIN)/python examples/quickstart.py
@@ -20,6 +20,9 @@ lint: $(VENV)/.installed-dev  ## style
 
 types: $(VENV)/.installed-dev  ## static types
 	@$(BIN)/mypy
+
+soak: $(VENV)/.installed-dev  ## two minutes of every kind of trouble; SOAK="--seconds 7200 --seed 7"
+	@$(BIN)/python tools/soak.py $(or $(SOAK),--ci)
 
 bench: $(VENV)/.installed-dev  ## that all benchmarks run; BENCH=full measures, into benchmarks/RESULTS.md
 	@$(BIN)/python benchmarks/suite.py $(if $(filter full,$(BENCH)),--full)

@@ -2,9 +2,10 @@
 
 The engine is chdb's behind HTTP in a process of its own (or any server that --store names, with an
 empty database), one store is filled step by step, and each size is measured when the engine has
-merged what it was given. Events are of 0.8 kB with texts of words as common as words are, 50 to a
+merged what it was given. Events are of 1 kB with texts of words as common as words are, 50 to a
 session, over seven days; one session has 1 000 steps. Inserts go through the store as a replica
 makes them; "replica" is the processor time of that, "engine" of the other side, merges included.
+Last, a server over it takes events through HTTP.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ from typing import Any
 
 import orjson
 import psutil
+import server
 from frame import Bench, Column, Table
 from plot import Lines
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from served import serving
 
 from sessiontrace.ids import new_id, now_ns
 from sessiontrace.record import END, EVENT
@@ -232,16 +238,35 @@ def main() -> None:
     bench = Bench(__doc__)
     bench.option("--events", full=[100_000, 1_000_000, 10_000_000], quick=[10_000], nargs="+",
                  help="sizes to measure at")  # fmt: skip
+    bench.option("--through", full=200_000, quick=2_000, help="events through a server")
     bench.option("--settle", full=300.0, quick=10.0, help="seconds to wait for merges")
     bench._parser.add_argument("--store", help="clickhouse://user@host/database instead of chdb")
     options = bench.start()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         if options.store:
             rows, answers = measure(options, options.store, None)
+            taken = through(options.store, options.through, folder)
         else:
             with engine(folder) as (url, pid):
                 rows, answers = measure(options, url, pid)
-    finish(bench, rows, answers)
+                taken = through(url, options.through, folder)
+    finish(bench, rows, answers, taken)
+
+
+def through(url: str, count: int, folder: str) -> dict[str, Any]:
+    """Events sent to one replica as HoneyHive's client sends them, each acknowledged."""
+    bodies = list(server.requests(count))
+    with serving(Path(folder) / "unused.db", store=url) as served:
+        process = psutil.Process(served.process.pid)
+        before = sum(process.cpu_times()[:2])
+        took = server.ingest(served, bodies)
+        spent = sum(process.cpu_times()[:2]) - before
+    return {
+        "events": count,
+        "per_second": count / took,
+        "cpu_us": spent / count * 1e6,
+        "per_core": count / spent,
+    }
 
 
 def measure(
@@ -273,7 +298,9 @@ def measure(
     return rows, answers
 
 
-def finish(bench: Bench, rows: list[dict[str, Any]], answers: list[dict[str, Any]]) -> None:
+def finish(
+    bench: Bench, rows: list[dict[str, Any]], answers: list[dict[str, Any]], taken: dict[str, Any]
+) -> None:
     filled = (
         Column("events", "events", ",d"),
         Column("bytes_sent", "bytes sent", ".0f"),
@@ -294,11 +321,17 @@ def finish(bench: Bench, rows: list[dict[str, Any]], answers: list[dict[str, Any
         for name in names
     ]  # fmt: skip
     growth = (Column("question", "ms", "s"), *(Column(str(size), f"{size:,}") for size in sizes))
+    replica = (
+        Column("events", "events", ",d"),
+        Column("per_second", "events/s here", ",.0f"),
+        Column("cpu_us", "replica us"),
+        Column("per_core", "events/s per core", ",.0f"),
+    )
     last = rows[-1]
     cores = DAY / 86_400 * 1e-6
     note = (
         f"Extrapolated, not measured: {DAY:,} events a day take "
-        f"{DAY * last['stored'] / 1e9:,.0f} GB a day, {cores * last['replica_us']:.1f} cores of "
+        f"{DAY * last['stored'] / 1e9:,.0f} GB a day, {cores * taken['cpu_us']:.1f} cores of "
         f"replicas and {cores * last.get('engine_us', 0.0):.1f} of ClickHouse, on average."
     )
     lines = {
@@ -309,6 +342,7 @@ def finish(bench: Bench, rows: list[dict[str, Any]], answers: list[dict[str, Any
     bench.finish(
         Table("store", filled, rows, note),
         Table("answers", growth, table),
+        Table("one replica through HTTP", replica, [taken]),
         plot=Lines("What the store in ClickHouse answers, by events stored", lines, "events", "ms"),
     )
 

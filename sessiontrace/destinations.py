@@ -296,7 +296,9 @@ def _parse_headers(listed: str) -> dict[str, str]:
 class Local(Destination):
     """The embedded store: one SQLite file that ``sessiontrace serve`` shows.
 
-    ``path``: default ``SESSIONTRACE_STORE``, else ``store.db`` in the user's data directory.
+    ``path``: default ``SESSIONTRACE_STORE``, else ``store.db`` in the user's data directory. What
+    nothing was written to for 30 days is deleted, and the oldest above 2 GiB, unless a server of
+    this store was told otherwise (``sessiontrace serve --keep-days 0 --keep-mib 0``: nothing).
     """
 
     kind: ClassVar[str] = "local"

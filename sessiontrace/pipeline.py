@@ -119,7 +119,7 @@ class Pipeline:
         if self.spool.mode != "unopened" and not self._closed:
             self.start_threads()
             complete = self.sender.request_flush().wait(timeout)
-            self.spool.save_cursors()
+            self.spool.save_cursors(timeout - (time.monotonic() - begun))
         return Report(complete, time.monotonic() - begun, self.stats())
 
     def adopt(self) -> int:

@@ -1,4 +1,4 @@
-"""What holds for all tests: signals as in a terminal, no look-ups on the network, calm logging."""
+"""What holds for all tests: signals as in a terminal, no network, calm logging and Hypothesis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import os
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+
+# An example may take as long as a busy machine makes it take; a hang is pytest's to find.
+hypothesis.settings.register_profile("calm", deadline=None)
+hypothesis.settings.load_profile("calm")
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import fetches prices
 

@@ -99,8 +99,8 @@ class Flow:
         span = self.span
         for name, found in self._parts(how).items():
             if name == "outputs":
-                if self._own or name not in span._parts:
-                    span._parts[name] = found
+                if self._own or span._outputs is None:
+                    span._outputs = found
                     span._doubtful = True
             else:
                 span._merge(name, found)

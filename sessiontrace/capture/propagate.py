@@ -125,7 +125,7 @@ def inject(span: Span | None, headers: H) -> H:
 
 def _told(session: Session) -> dict[str, str]:
     told = {"session.id": session._given_id or session.session_id}
-    user = session._parts.get("user_properties", {}).get("user_id")
+    user = session._bucket().get("user_properties", {}).get("user_id")
     if isinstance(user, str):
         told["user.id"] = user
     if session._to is not None:

@@ -111,10 +111,9 @@ class Session(Span):
             sample=self._sample,
         )
         fresh._doubtful = self._doubtful or fresh._recorder is not self._recorder
-        fresh._parts = {
-            part: dict(held) if isinstance(held, dict) else held
-            for part, held in self._parts.items()
-        }
+        fresh._inputs, fresh._outputs = self._inputs, self._outputs
+        for part, held in (self._parts or {}).items():
+            fresh._bucket()[part] = dict(held) if isinstance(held, dict) else held
         return fresh
 
     def __enter__(self) -> Self:
@@ -135,11 +134,10 @@ class Session(Span):
     def _open(self, parent: Span | None) -> None:
         recorder = self._recorder
         self.source = recorder.source if self._given_source is None else self._given_source
-        if "service" not in self._parts.get("metadata", ()):
+        if "service" not in self._bucket("metadata"):
             self._merge("metadata", {"service": recorder.service})
         if not recorder.capture:
-            self._parts.pop("inputs", None)
-            self._parts.pop("outputs", None)
+            self._inputs, self._outputs = NO_INPUTS, None
         self._heads = recorder.heads
         self._start = now_ns()
         self._parent = parent
@@ -189,7 +187,9 @@ class Session(Span):
             if self._skipped:
                 recorder.drop(self._skipped)
             return
-        body = {**envelope, "event_name": self.name, "inputs": NO_INPUTS, **self._parts}
+        body = {**envelope, "event_name": self.name, "inputs": self._inputs, **self._bucket()}
+        if self._outputs is not None:
+            body["outputs"] = self._outputs
         if self._children is not None:
             self._add_children(body)
         recorder.offer(head, compose(body, recorder.redact, self._doubtful))

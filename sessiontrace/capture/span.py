@@ -68,6 +68,8 @@ class Span:
         "_children_gone",
         "_doubtful",
         "_implicit",
+        "_inputs",
+        "_outputs",
         "_parent",
         "_parts",
         "_recorder",
@@ -102,7 +104,9 @@ class Span:
         self._children_gone = 0
         self._implicit: Session | None = None
         self._doubtful = False  # a text or a key was given that may have to be masked
-        self._parts: dict[str, Any] = {}
+        self._inputs: Any = NO_INPUTS  # as encoded fragments
+        self._outputs: Any = None
+        self._parts: dict[str, Any] | None = None  # the other buckets, and the error
         self.event_id = ""
         # A new name is looked at once; `__class__` may lie, but then the name is not among those.
         seen = name.__class__ is str and name in recorder.harmless.names
@@ -112,7 +116,7 @@ class Span:
             encoded, doubtful = examine_object(inputs, "input", recorder.harmless)
             if doubtful:
                 self._doubtful = True
-            self._parts["inputs"] = _Fragment(encoded)
+            self._inputs = _Fragment(encoded)
         if config is not None:
             self._merge("config", config)
         if metadata is not None:
@@ -223,24 +227,24 @@ class Span:
                 current.set(parent)
             elif leaving:  # in another task, or out of order
                 self._leave_inner(here)
-            self._parts = {}
+            self._inputs = self._outputs = self._parts = None
 
     def _open_implicit_session(self) -> Session:
         self._implicit = session = self._session_kind(self._recorder, self.name)
-        if (inputs := self._parts.get("inputs")) is not None:
-            session._parts["inputs"] = inputs
-            session._doubtful = self._doubtful
+        session._inputs = self._inputs
+        session._doubtful = self._doubtful
         session._open(None)
         return session
 
     def _end_implicit_session(self, session: Session) -> None:
-        for name in ("inputs", "outputs", "error"):
-            if name in self._parts:
-                session._parts[name] = self._parts[name]
-        metadata = self._parts.get("metadata", {})
-        told = {name: metadata[name] for name in ("error", "cancelled") if name in metadata}
-        if told:
-            session._parts["metadata"] = {**session._parts.get("metadata", {}), **told}
+        session._inputs, session._outputs = self._inputs, self._outputs
+        if self._parts is not None:
+            if "error" in self._parts:
+                session._bucket()["error"] = self._parts["error"]
+            metadata = self._parts.get("metadata", {})
+            told = {name: metadata[name] for name in ("error", "cancelled") if name in metadata}
+            if told:
+                session._bucket("metadata").update(told)
         session._doubtful = self._doubtful
         session.end()
 
@@ -269,12 +273,12 @@ class Span:
             encoded, doubtful = examine_object(outputs, "result", recorder.harmless)
             if doubtful:
                 self._doubtful = True
-            self._parts["outputs"] = _Fragment(encoded)
+            self._outputs = _Fragment(encoded)
         if inputs is not None and recorder.capture:
             encoded, doubtful = examine_object(inputs, "input", recorder.harmless)
             if doubtful:
                 self._doubtful = True
-            self._parts["inputs"] = _Fragment(encoded)
+            self._inputs = _Fragment(encoded)
         if config is not None:
             self._merge("config", config)
         if metadata is not None:
@@ -304,13 +308,20 @@ class Span:
 
     def _blame(self, error: str) -> None:
         """The event failed: ``error`` tells how."""
-        self._parts["error"] = error
+        self._bucket()["error"] = error
         self._doubt(error)
 
+    def _bucket(self, part: str | None = None) -> dict[str, Any]:
+        """What is held under the name of a part; without one, all parts but inputs and outputs."""
+        if self._parts is None:
+            self._parts = {}
+        if part is None:
+            return self._parts
+        held: dict[str, Any] = self._parts.setdefault(part, {})
+        return held
+
     def _merge(self, part: str, values: Mapping[str, object]) -> None:
-        held = self._parts.get(part)
-        if held is None:
-            held = self._parts[part] = {}
+        held = self._bucket(part)
         harmless = self._recorder.harmless
         try:
             pairs = values.items()
@@ -343,7 +354,7 @@ class Span:
             self._blame(summary(error))
             self._merge("metadata", {"error": describe(error, tb)})
         except Exception:
-            self._parts.setdefault("error", kind_name(type(error)))
+            self._bucket().setdefault("error", kind_name(type(error)))
 
     # -- the record -------------------------------------------------------------------------
 
@@ -365,9 +376,13 @@ class Span:
             "end_time": end // 1_000_000,
             "duration": (end - start) / 1_000_000,
             "event_name": self.name,
-            "inputs": NO_INPUTS,
-            **self._parts,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
         }
+        if self._outputs is None:
+            del body["outputs"]
+        if self._parts is not None:
+            body.update(self._parts)
         if self._children is not None:
             self._add_children(body)
         try:

@@ -123,5 +123,5 @@ class Holder:
             passed = self._ends.popleft()
             self._first += 1
         if passed is not None:
+            self._ahead = ahead  # first: who asks in between is told too many are pending, not few
             self._source.settle(passed)
-            self._ahead = ahead

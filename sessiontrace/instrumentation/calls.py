@@ -264,7 +264,7 @@ class Call:
         if span._state != _OPEN:
             return
         for part, given in (("config", config), ("metadata", metadata)):
-            held = span._parts.get(part) or {}
+            held = span._bucket().get(part) or {}
             new = {name: value for name, value in given.items() if name not in held}
             if part == "metadata":  # two calls inside one event: their tokens add up
                 for name in _COUNTED:
@@ -273,7 +273,7 @@ class Call:
                         new[name] = had + more
             if new:
                 span._merge(part, new)
-        if metrics and "metrics" not in span._parts:
+        if metrics and "metrics" not in span._bucket():
             span._merge("metrics", metrics)
 
 

@@ -224,7 +224,7 @@ class Instruments:
             elif _is_there(entry.target):
                 report.waiting[name] = f"until {entry.target} is imported"
             else:
-                report.absent[name] = f"{entry.target.partition('.')[0]} is not installed"
+                report.absent[name] = f"{name} is not installed"
         for name, fault in self._faults.items():
             report.failed[name] = fault
         for name in sorted(self._blocked):
@@ -233,14 +233,24 @@ class Instruments:
 
 
 def _is_there(target: str) -> bool:
-    """Whether the package is installed; asked of its top level only, so nothing is imported."""
-    top = target.partition(".")[0]
-    if top in sys.modules:
-        return True
+    """Whether the package is installed; nothing is imported.
+
+    Its top level tells, unless that is a namespace that several packages share (``google``).
+    """
+    path = None
+    parts = target.split(".")
     try:
-        return PathFinder.find_spec(top) is not None
+        for count in range(1, len(parts) + 1):
+            name = ".".join(parts[:count])
+            if getattr(sys.modules.get(name), "__file__", None) is not None:
+                return True
+            spec = PathFinder.find_spec(name, path)
+            if spec is None or spec.loader is not None:
+                return spec is not None
+            path = spec.submodule_search_locations
     except Exception:  # a broken path entry
         return False
+    return True
 
 
 _found_plug_ins: list[Entry] | None = None

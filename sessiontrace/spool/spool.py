@@ -207,10 +207,13 @@ class Spool:
         if getpid() == self._pid:
             self._upkeep.round()
 
-    def save_cursors(self) -> None:
-        """Write down now what is settled: who is killed after a flush causes no duplicates."""
+    def save_cursors(self, timeout: float = 0.0) -> None:
+        """Write down now what is settled: who is killed after a flush causes no duplicates.
+
+        Waits for so many seconds (a tenth at least) for a keeper that is busy with the disk.
+        """
         if self._opened and getpid() == self._pid:
-            self._upkeep.save_cursors()
+            self._upkeep.save_cursors(timeout)
 
     def close(self, timeout: float = 2.0) -> None:
         """Take no more, write everything out, and let go of the directory.

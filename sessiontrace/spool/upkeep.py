@@ -74,9 +74,9 @@ class Upkeep:
         finally:
             self._turn.release()
 
-    def save_cursors(self) -> None:
+    def save_cursors(self, timeout: float) -> None:
         """Write the cursors now, from any thread, unless the keeper is stuck in the disk."""
-        if self._turn.acquire(timeout=_PATIENCE_S):
+        if self._turn.acquire(timeout=max(_PATIENCE_S, timeout)):
             try:
                 self._write_cursors()
             finally:

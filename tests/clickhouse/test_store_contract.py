@@ -16,6 +16,7 @@ from stored import (
 )
 
 from sessiontrace.ids import new_id
+from sessiontrace.record import Record
 from sessiontrace.store.base import EventQuery, Note, SessionQuery, Store
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
@@ -180,12 +181,13 @@ def test_values_no_column_can_hold_do_no_harm(store: Store):
 @pytest.fixture
 def filled(store: Store) -> tuple[Store, list[str]]:
     ids = [new_id() for _ in range(25)]
+    records: list[Record] = []
     for at, sid in enumerate(ids):
         name = "Größe" if at == 3 else f"chat {at}"
-        records = [session_end(sid, T0 + at * 1000, event_name=name)]
+        records.append(session_end(sid, T0 + at * 1000, event_name=name))
         if at % 10 == 0:
             records.append(event(sid, T0 + at * 1000, error="boom"))
-        store.write(records)
+    store.write(records)
     return store, ids
 
 
@@ -317,9 +319,13 @@ def test_whole_records_are_paged_across_sessions(store: Store):
 def test_charts_hold_every_session_that_fits(store: Store):
     """Over time in round steps, over durations by powers; the same filters as the list."""
     assert store.histogram(SessionQuery()) is None
-    for n in range(50):
-        error = {"error": "no"} if n % 5 == 0 else {}
-        store.write([session_end(new_id(), T0 + n * 60_000, took=3 ** (n % 10), **error)])
+    errors = [{"error": "no"} if n % 5 == 0 else {} for n in range(50)]
+    store.write(
+        [
+            session_end(new_id(), T0 + n * 60_000, took=3 ** (n % 10), **error)
+            for n, error in enumerate(errors)
+        ]
+    )
     chart = store.histogram(SessionQuery())
     assert chart is not None
     assert sum(chart.sessions) == sum(chart.durations) == 50

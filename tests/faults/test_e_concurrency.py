@@ -307,10 +307,11 @@ USER = """
 import sys, time
 import sessiontrace as st
 st.init(st.HoneyHive(api_key="k", base_url=sys.argv[1]))
-for number in range(2000):
-    with st.span("step", inputs={"text": "x" * 1000}):
-        pass
-report = st.flush(10)
+with st.session("s"):
+    for number in range(2000):
+        with st.span("step", inputs={"text": "x" * 1000}):
+            pass
+report = st.flush(20)
 print(report.complete, report.stats.spool_mode, report.stats.dropped, flush=True)
 """
 

@@ -30,8 +30,10 @@ def test_a_session_is_listed_and_opens_as_a_waterfall(page: Page, agent: dict[st
     levels = [one.get_attribute("aria-level") for one in page.all(".step")]
     assert levels == ["1", "2", "3", "2", "2"]
     assert page.texts(".step .mark.bad") == ["error"]
+    page.size(1400, 500)
     page.click(f'[data-id="{agent["failed"]}"]')
     page.until(".detail section.failure p", ["TimeoutError\nno answer"])
+    assert page.run("return window.scrollY") == 0, "what is read must not move by a click"
     assert page.driver.current_url.endswith(f"/sessions/{agent['sid']}#{agent['failed']}")
 
 

@@ -231,3 +231,17 @@ def test_a_late_score_shows_while_the_step_is_open(page: Page, db: Path):
     page.until(".detail h2", ["look_up"])
     write(db, update(id_of(step), sid, metrics={"helpful": 0.25}))
     eventually(lambda: "0.25" in page.one(".detail").text)
+
+
+def test_scores_are_listed_and_those_of_steps_count(page: Page, db: Path):
+    """What was judged well or badly is seen without opening each; given by hand, it comes live."""
+    sid = new_id()
+    step = event(sid)
+    write(db, session_end(sid, metrics={"helpful": 0.875}), step)
+    page.open()
+    page.until("tbody .c-score", ["0.875 helpful"])
+    write(db, update(id_of(step), sid, feedback={"rating": 0}))
+    page.until("tbody .c-score", ["0.875 helpful +1"])
+    assert page.one(".scores").get_attribute("title") == "helpful 0.875\nrating 0"
+    page.click("tbody .c-name a")
+    page.until(".head .facts div:last-child", ["Score\nhelpful 0.875, rating 0"])

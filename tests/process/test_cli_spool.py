@@ -68,7 +68,7 @@ def test_flush_is_bounded_and_says_what_is_left(backend: Backend, tmp_path: Path
     root = tmp_path / "spool"
     leave(backend, root, 10)
     backend.responder = lambda request: answer(503)
-    done = command(tmp_path, backend, "flush", str(root), "--timeout", "0.5", expect=1)
+    done = command(tmp_path, backend, "flush", str(root), "--timeout", "4", expect=1)
     assert "0 records delivered, 0 refused, 12 left (HTTP 503)" in done.stdout
     assert inspect(root)[0].debts[0].pending == 12
 

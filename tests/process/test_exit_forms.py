@@ -74,8 +74,9 @@ def test_B04_an_exit_that_runs_hooks_delivers(
     is delivered before it is gone, its own exit code and message stay, and we print nothing.
     """
     ending, code = DELIVERING[form]
+    patient = "{'exit_timeout': 15}"  # the machine may be busy otherwise
     done = run(
-        program(ending), tmp_path, backend.url, str(tmp_path / "spool"), expect=code,
+        program(ending, patient), tmp_path, backend.url, str(tmp_path / "spool"), expect=code,
         python=python_of(version),
     )  # fmt: skip
     assert names(backend) >= {f"step {number}" for number in range(20)}
@@ -119,7 +120,7 @@ def test_B04_SIGTERM_flushes_where_that_was_asked_for(
     budget, and the process still dies of SIGTERM, as its supervisor expects.
     """
     done = run(
-        program("kill(signal.SIGTERM)", "{'on_sigterm': 'flush'}"),
+        program("kill(signal.SIGTERM)", "{'on_sigterm': 'flush', 'exit_timeout': 15}"),
         tmp_path, backend.url, str(tmp_path / "spool"), expect=-signal.SIGTERM,
         python=python_of(version),
     )  # fmt: skip

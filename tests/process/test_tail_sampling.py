@@ -146,7 +146,8 @@ def test_a_session_that_is_open_at_the_exit_is_kept(backend: Backend, tmp_path: 
     text = (
         FIRST
         + """
-st.init(hive("a"), spool=sys.argv[2], sample=st.Sample(rate=0.0, keep_errors=True))
+keep = st.Sample(rate=0.0, keep_errors=True)
+st.init(hive("a"), spool=sys.argv[2], sample=keep, exit_timeout=15)
 list(one("dull"))
 session = st.session("open").__enter__()
 with st.span("open 0", type="tool"):

@@ -15,6 +15,8 @@ from sessiontrace import conformance
 from sessiontrace.conformance import Seen
 from sessiontrace.testing import Captured, capture
 
+pytestmark = pytest.mark.timeout(300)  # every check collects all garbage of the test process
+
 
 class Ours:
     """sessiontrace itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
@@ -21,8 +22,14 @@ def spin(seconds: float) -> None:
 def pauses(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> int:
     """How often the work stepped aside."""
     seen: list[float] = []
+    here = threading.get_ident()
+
+    def sleep(seconds: float) -> None:
+        if threading.get_ident() == here:
+            seen.append(seconds)
+
     with monkeypatch.context() as patched:
-        patched.setattr(pace, "time", SimpleNamespace(sleep=seen.append))
+        patched.setattr(pace, "time", SimpleNamespace(sleep=sleep))
         work()
     assert all(one < 1e-4 for one in seen)
     return len(seen)

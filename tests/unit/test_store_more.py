@@ -140,3 +140,19 @@ def test_a_row_that_was_deleted_before_it_was_indexed_does_not_block_the_next(tm
     assert store.unindexed() == 0
     store.write([session_end(new_id())])
     store.close()
+
+
+def test_a_file_of_version_two_is_brought_up_to_date(tmp_path: Path):
+    """Its queue may name rows that were deleted; the next rows get their numbers."""
+    path = tmp_path / "store.db"
+    schema.create(path)
+    connection = schema.connect(path, busy_s=1)
+    schema.migrate(connection, path, schema.MIGRATIONS[:2])
+    connection.execute("INSERT INTO search_queue VALUES (1), (2), (-1)")
+    connection.close()
+    store = SqliteStore(path)
+    sid = new_id()
+    assert store.write([session_end(sid), event(sid), event(sid)]) == {}
+    assert store.unindexed() == 3
+    assert store.index() == 0
+    store.close()

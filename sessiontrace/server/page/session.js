@@ -12,7 +12,7 @@ export function sessionView({ main, tell, crumb, go, kept }, id, hash) {
   const state = { answer: null, records: new Map(), selected: hash || kept?.selected || id };
   const head = el("section", { class: "head", "aria-label": "Session" });
   const panel = el("aside", { class: "detail", "aria-label": "Selected step", tabindex: "-1" });
-  const chart = waterfall({ selected: select, opened: () => { panel.classList.add("up"); panel.focus(); }, folded: kept?.folded });
+  const chart = waterfall({ selected: select, opened: () => { panel.classList.add("up"); panel.focus({ preventScroll: getComputedStyle(panel).position === "sticky" }); }, folded: kept?.folded });
   const split = el("div", { class: "split", hidden: true }, chart.element, panel);
   const note = el("div", { class: "note", hidden: true });
   const finder = el("input", { type: "search", placeholder: "Find in the steps", "aria-label": "Find in the steps", autocomplete: "off", spellcheck: "false" });
