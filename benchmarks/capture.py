@@ -300,8 +300,8 @@ def rows_of(taken: Taken) -> list[dict[str, Any]]:
 
 def main() -> None:
     bench = Bench(__doc__)
-    bench.option("--count", full=1_000, quick=200, help="calls a round")
-    bench.option("--rounds", full=15, quick=3, help="rounds")
+    bench.option("--count", full=1_000, quick=100, help="calls a round")
+    bench.option("--rounds", full=15, quick=2, help="rounds")
     bench.flag("--wall", help="time on the clock, not the thread's")
     options = bench.start()
     clock = time.perf_counter if options.wall else time.thread_time

@@ -98,9 +98,10 @@ def leaving(name: str, sink: Sink, patience: float) -> Figures:
         if "made" not in ended.figures or "failed" in again:
             return {"failed": again.get("failed", "leave: no figures")}
         arrived = sink.counts()["events"] - again["made"]
-    made = ended.figures["made"]
-    lost = 1 - min(max(arrived, 0) / made, 1.0)
-    return {"exit_s": ended.seconds, "lost": lost, "exit_killed": ended.killed}
+    found = {"exit_s": ended.seconds, "exit_killed": ended.killed}
+    if ended.killed:  # what is missing then, we took
+        return found
+    return found | {"lost": 1 - min(max(arrived, 0) / ended.figures["made"], 1.0)}
 
 
 def steps(names: list[str], options: Any) -> Iterator[tuple[str, str]]:
@@ -204,7 +205,9 @@ def main() -> None:
     notes += [f"{row['name']}: {why}" for row in rows for why in row.get("failed", ())]
     notes += [f"{row['name']} tried to reach {', '.join(row['outside'])}" for row in rows
               if row.get("outside")]  # fmt: skip
-    notes.append(f"an exit of {options.patience:.0f} s or more was cut there")
+    notes.append(
+        f"an exit of {options.patience:.0f} s or more was cut there, and has no figure for lost"
+    )
     if not inside:
         notes.append("no network namespace here: only what the worker refuses was refused")
     bench.finish(

@@ -195,7 +195,7 @@ def main() -> None:
     if child.answer(measure):
         return
     bench = Bench(__doc__)
-    bench.option("--calls", full=2000, quick=200, help="calls of a sort")
+    bench.option("--calls", full=2000, quick=100, help="calls of a sort")
     options = bench.start()
     tracers = ["sessiontrace"]
     if importlib.util.find_spec("openinference") is not None:

@@ -28,6 +28,8 @@ ORDER = ("capture", "export", "sessions", "scale", "outage", "jitter", "startup"
 
 Found = dict[str, Any]
 
+_QUIET = 1.5  # processes for each core: ours and the sink's make one
+
 
 def read(folder: Path) -> dict[str, Found]:
     """What each script wrote, by its name."""
@@ -44,7 +46,7 @@ def written(found: dict[str, Found]) -> str:
         "",
     ]
     if found:
-        lines += [f"Machine: {machine(found)}.", ""]
+        lines += [f"Machine: {machine(found)}.", "", *busy(found)]
     lines += ["## Goals", "", *goals.lines(found), ""]
     if "compare" in found:
         lines += list(peers(found["compare"]))
@@ -66,12 +68,25 @@ def machine(found: dict[str, Found]) -> str:
     )
 
 
+def busy(found: dict[str, Found]) -> Iterator[str]:
+    """A warning, where more wanted to run than there are cores."""
+    loads = [(one["machine"].get("load") or 0) / one["machine"]["cores"] for one in found.values()]
+    if max(loads) > _QUIET:
+        yield (
+            f"**Measured on a busy machine: up to {max(loads):.1f} processes for each core. Do not "
+            "judge by the figures by the clock (events/s, stalls, imports, exits, answers).**"
+        )
+        yield ""
+
+
 def moment(found: Found) -> str:
     """When, for how long, and how busy the machine was."""
     load = found["machine"].get("load")
     busy = "" if load is None else f"; load {load} at its end"
+    options = found["options"]
+    rounds = f", {options['rounds']} rounds" if "rounds" in options else ""
     small = "; SMALL RUN, figures mean little" if found["options"]["quick"] else ""
-    return f"*{found['when']}, {found['seconds']} s{busy}{small}*"
+    return f"*{found['when']}, {found['seconds']} s{rounds}{busy}{small}*"
 
 
 def markdown(table: Found) -> Iterator[str]:

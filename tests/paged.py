@@ -149,6 +149,11 @@ class Page:
     def run(self, script: str, *values: Any) -> Any:
         return self.driver.execute_script(script, *values)
 
+    def leave(self) -> list[str]:
+        """Go away from the page, so that it asks no more; what the browser said until then."""
+        self.driver.get("about:blank")
+        return self.complaints()
+
     def complaints(self) -> list[str]:
         """What the browser's console says, refused scripts and failed requests among it."""
         return [line["message"] for line in self.driver.get_log("browser")]

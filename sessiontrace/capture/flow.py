@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from sessiontrace.capture.deltas import Fold
 from sessiontrace.capture.encode import encode_object
 from sessiontrace.capture.late import late
@@ -110,7 +108,7 @@ class Flow:
         if self.count:
             found["metrics"] = self.metrics()
             if self.span._recorder.capture and (outputs := self.outputs()) is not None:
-                found["outputs"] = orjson.Fragment(outputs)
+                found["outputs"] = outputs
         return found
 
     def metrics(self) -> dict[str, Any]:

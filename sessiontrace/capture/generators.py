@@ -157,15 +157,16 @@ class _Steps:
     async def close(self) -> None:
         """Close the user's generator, from inside."""
         flow = self._flow
-        outer = self._get()
-        self._put(flow.inner)
+        current = flow.span._recorder.current  # looked up again: see `collecting`
+        outer = current.get()
+        current.set(flow.inner)
         try:
             await _closing(self._inner)
         except BaseException as error:
             flow.end("", error)
             raise
         finally:
-            self._put(outer)
+            current.set(outer)
         flow.end("closed")
 
 

@@ -39,7 +39,8 @@ def offer_update(
         return
     body = {"event_id": event_id, "session_id": session_id, **parts}
     try:
-        recorder.offer(heads.update, compose(body, recorder.redact, doubtful=True))
+        outputs = body.pop("outputs", None)  # encoded
+        recorder.offer(heads.update, compose(body, None, outputs, recorder.redact, doubtful=True))
     except Exception:
         recorder.drop("encode_error")
 

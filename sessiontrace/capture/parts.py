@@ -13,7 +13,7 @@ import orjson
 from sessiontrace.capture.encode import encode, shrink
 from sessiontrace.capture.harmless import Harmless
 
-__all__ = ["EVENT_MAX", "Redact", "compose"]
+__all__ = ["EVENT_MAX", "Redact", "compose", "join"]
 
 EVENT_MAX = 512 * 1024
 """Most bytes of one encoded record; over it the largest parts are cut, with a mark."""
@@ -38,15 +38,35 @@ class Redact(Protocol):
         ...
 
 
-def compose(body: dict[str, Any], redact: Redact | None, doubtful: bool) -> bytes:
+def join(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) -> bytes:
+    """A record's bytes; the encoded ``inputs`` and ``outputs`` come last, each between two tabs.
+
+    That is how exporters cut them out, see ``record.lifted``. TypeError for what orjson refuses.
+    """
+    if outputs is None:
+        if inputs is None:
+            return _dumps(body)
+        return b'%b,"inputs":\t%b\t}' % (_dumps(body)[:-1], inputs)
+    if inputs is None:
+        return b'%b,"outputs":\t%b\t}' % (_dumps(body)[:-1], outputs)
+    return b'%b,"inputs":\t%b\t,"outputs":\t%b\t}' % (_dumps(body)[:-1], inputs, outputs)
+
+
+def compose(
+    body: dict[str, Any],
+    inputs: bytes | None,
+    outputs: bytes | None,
+    redact: Redact | None,
+    doubtful: bool,
+) -> bytes:
     """A record's bytes: ids and times first, then from ``event_name`` on all that users gave.
 
     ``doubtful``: a text or a key in there may have to be masked.
     """
     try:
-        encoded = _dumps(body)
+        encoded = join(body, inputs, outputs)
     except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
-        encoded = _dumps(_legal(body))
+        encoded = join(_legal(body), inputs, outputs)
     if doubtful and redact is not None:
         at = _UPDATE_AT if "event_name" not in body else encoded.index(_FIRST, _UPDATE_AT)
         encoded = encoded[: at + 1] + redact(b"{" + encoded[at + 1 :])[1:]

@@ -187,12 +187,11 @@ class Session(Span):
             if self._skipped:
                 recorder.drop(self._skipped)
             return
-        body = {**envelope, "event_name": self.name, "inputs": self._inputs, **self._bucket()}
-        if self._outputs is not None:
-            body["outputs"] = self._outputs
+        body = {**envelope, "event_name": self.name, **self._bucket()}
         if self._children is not None:
             self._add_children(body)
-        recorder.offer(head, compose(body, recorder.redact, self._doubtful))
+        doubtful = self._doubtful
+        recorder.offer(head, compose(body, self._inputs, self._outputs, recorder.redact, doubtful))
 
     def _envelope(self) -> dict[str, Any]:
         return {

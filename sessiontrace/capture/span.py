@@ -17,7 +17,7 @@ import orjson
 from sessiontrace.capture.encode import examine, examine_object
 from sessiontrace.capture.failure import describe, is_cancelled, summary
 from sessiontrace.capture.keys import KNOWN, vetted
-from sessiontrace.capture.parts import EVENT_MAX, compose
+from sessiontrace.capture.parts import EVENT_MAX, compose, join
 from sessiontrace.capture.text import cut, kind_name, more, text_of
 from sessiontrace.ids import now_ns, stamp
 from sessiontrace.log import tell
@@ -43,9 +43,9 @@ _RAW_TEXT_MAX = 1_000  # a shorter text goes into the record as it is
 _TYPES = ("chain", "model", "tool", "session")
 _NEW, _OPEN, _ENDED = 0, 1, 2
 
-_dumps = orjson.dumps
+NO_INPUTS = b"{}"
+
 _Fragment = orjson.Fragment
-NO_INPUTS = _Fragment(b"{}")
 
 
 def name_of(given: object) -> str:
@@ -104,8 +104,8 @@ class Span:
         self._children_gone = 0
         self._implicit: Session | None = None
         self._doubtful = False  # a text or a key was given that may have to be masked
-        self._inputs: Any = NO_INPUTS  # as encoded fragments
-        self._outputs: Any = None
+        self._inputs: bytes | None = NO_INPUTS  # both encoded; None only after the end
+        self._outputs: bytes | None = None
         self._parts: dict[str, Any] | None = None  # the other buckets, and the error
         self.event_id = ""
         # A new name is looked at once; `__class__` may lie, but then the name is not among those.
@@ -116,7 +116,7 @@ class Span:
             encoded, doubtful = examine_object(inputs, "input", recorder.harmless)
             if doubtful:
                 self._doubtful = True
-            self._inputs = _Fragment(encoded)
+            self._inputs = encoded
         if config is not None:
             self._merge("config", config)
         if metadata is not None:
@@ -273,12 +273,12 @@ class Span:
             encoded, doubtful = examine_object(outputs, "result", recorder.harmless)
             if doubtful:
                 self._doubtful = True
-            self._outputs = _Fragment(encoded)
+            self._outputs = encoded
         if inputs is not None and recorder.capture:
             encoded, doubtful = examine_object(inputs, "input", recorder.harmless)
             if doubtful:
                 self._doubtful = True
-            self._inputs = _Fragment(encoded)
+            self._inputs = encoded
         if config is not None:
             self._merge("config", config)
         if metadata is not None:
@@ -376,21 +376,18 @@ class Span:
             "end_time": end // 1_000_000,
             "duration": (end - start) / 1_000_000,
             "event_name": self.name,
-            "inputs": self._inputs,
-            "outputs": self._outputs,
         }
-        if self._outputs is None:
-            del body["outputs"]
         if self._parts is not None:
             body.update(self._parts)
         if self._children is not None:
             self._add_children(body)
         try:
-            encoded = _dumps(body)
+            encoded = join(body, self._inputs, self._outputs)
         except TypeError:
             encoded = b""
         if self._doubtful or not encoded or len(encoded) > EVENT_MAX:
-            encoded = compose(body, recorder.redact, self._doubtful)
+            doubtful = self._doubtful
+            encoded = compose(body, self._inputs, self._outputs, recorder.redact, doubtful)
         recorder.offer(session._heads.event, encoded)
 
     def _add_children(self, body: dict[str, Any]) -> None:

@@ -34,8 +34,7 @@ def page(browser: Any, db: Path) -> Iterator[Page]:
         shown.scheme("")
         shown.complaints()  # of an earlier test that failed
         yield shown
-        assert shown.complaints() == []
-        browser.get("about:blank")
+        assert shown.leave() == []
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_a_stopped_server_is_told(page: Page, db: Path):
     assert page.server.process.wait(timeout=20) == 0, "an open stream must not keep it"
     page.until("#pulse", ["Server not reached, trying again"])
     page.until("tbody .c-name a", ["chat"])
-    page.complaints()  # the browser's console tells of failed requests, rightly
+    page.leave()  # the browser's console tells of failed requests, rightly
 
 
 def test_the_reader_keeps_the_place_when_sessions_arrive(page: Page, db: Path):

@@ -60,7 +60,7 @@ def results(**rows: Any) -> dict[str, Any]:
             "about": "It measures.", "when": "2026-01-01 00:00 UTC", "seconds": 3, "alone": True,
             "machine": {"processor": "P", "cores": 2, "system": "Linux", "python": "3",
                         "sessiontrace": "0", "aiohttp": "3", "orjson": "3"},
-            "options": {"quick": False, "rounds": 5}, "tables": {},
+            "options": {"quick": False, "rounds": 5, "exits": 2}, "tables": {},
         })  # fmt: skip
         keys = list(given[0])
         columns = [[key, key, "s" if isinstance(given[0][key], str) else ".1f"] for key in keys]
@@ -77,10 +77,30 @@ def test_a_goal_is_met_missed_or_not_measured(part: Callable[[str], Any]) -> Non
         startup__import=[{"module": "sessiontrace", "ms": 40.0, "cpu_ms": 38.0, "ratio": 0.9}],
     )
     by_name = {line.split("|")[1].strip(): line for line in goals.lines(found)}
-    assert "0.40 us | **missed by 33 %**" in by_name["disabled decorator"]
-    assert "40 ms | met" in by_name["import"]
-    assert "**missed by inf %**" in by_name["exit, backend hanging, 1000 pending"]
+    assert "0.40 us | **missed by 33 %** |" in by_name["disabled decorator"]
+    assert "40 ms | met |" in by_name["import"]
+    assert (
+        "**missed by inf %** (of 2 rounds only)" in by_name["exit, backend hanging, 1000 pending"]
+    )
     assert "not measured" in by_name["events a second to acknowledged, one core"]
+
+
+@pytest.mark.parametrize(("rate", "said"), [(24_000.0, "a second |"), (5_000.0, "mostly waited")])
+def test_the_processor_is_named_as_the_bound_only_when_it_was_full(
+    part: Callable[[str], Any], rate: float, said: str
+) -> None:
+    """40 us an event: 24 000 a second fill the core, 5 000 a fifth of it."""
+    own = {"case": "honeyhive", "events_per_second": rate, "cpu_us": 40.0, "sink_us": 10.0}
+    lines = part("goals").lines(results(**{"export__at once": [own]}))
+    assert said in next(line for line in lines if "events a second" in line)
+
+
+def test_a_busy_machine_is_told_on_the_page(part: Callable[[str], Any]) -> None:
+    """Nine processes for each core: whoever reads the figures must know."""
+    found = results(streams__chunks=[{"stream": "text", "us": 1.25}])
+    assert "busy machine" not in part("report").written(found)
+    found["streams"]["machine"]["load"] = 18.0
+    assert "busy machine: up to 9.0 processes for each core" in part("report").written(found)
 
 
 def test_the_page_has_every_table_and_the_multiples(part: Callable[[str], Any]) -> None:

@@ -24,6 +24,7 @@ _MOST = 10_000
 _HOUR_MS = 3_600_000
 _FIRST_WINDOW = {True: 2_000, False: 250}  # with filters that few sessions may pass, and without
 _GROWTH = 40
+_ALL = 2**62
 _SHORTEST_BEGINNING = 3
 
 _WINDOW = """
@@ -93,7 +94,7 @@ def starts_where(wanted: Filter, scope: str = "") -> str:
             f"OR session_id IN (SELECT session_id FROM patches WHERE {within})"
         )
     named = (
-        "arrayExists(one -> position(one, {folded:String}) > 0, groupUniqArrayArray(folded))"
+        "max(arrayExists(one -> position(one, {folded:String}) > 0, folded))"
         if "folded" in wanted.values
         else "0"
     )
@@ -147,7 +148,8 @@ def _found(line: Line, project: str, query: SessionQuery, most: int) -> Iterator
         for rows in _pages(line, project, wanted, (begin, high), after, most):
             yield from _shown(line, project, query, rows)
         high = begin - 1
-        size *= _GROWTH
+        # Each window looks the words up in the whole index again: after the first, all the rest.
+        size = size * _GROWTH if wanted.words is None else _ALL
 
 
 def _window(line: Line, project: str, high: int, size: int) -> int | None:
