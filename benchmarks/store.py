@@ -240,7 +240,7 @@ def main() -> None:
                  help="sizes to measure at")  # fmt: skip
     bench.option("--through", full=200_000, quick=2_000, help="events through a server")
     bench.option("--settle", full=300.0, quick=10.0, help="seconds to wait for merges")
-    bench._parser.add_argument("--store", help="clickhouse://user@host/database instead of chdb")
+    bench.option("--store", full="", quick="", help="clickhouse://user@host/database, not chdb")
     options = bench.start()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         if options.store:

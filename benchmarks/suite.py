@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import report
@@ -36,10 +37,15 @@ def run(name: str, full: bool, results: Path, plots: Path) -> bool:
     command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(results / f"{name}.json"),
                "--svg", str(plots / f"benchmark-{name}.svg")]  # fmt: skip
     begun = time.monotonic()
-    print(f"== {name}", flush=True)
-    done = subprocess.run(command + ([] if full else ["--quick"]), check=False)
-    print(f"-- {name}: {'done' if done.returncode == 0 else 'FAILED'}, "
-          f"{time.monotonic() - begun:.0f} s\n", flush=True)  # fmt: skip
+    if full:
+        print(f"== {name}", flush=True)
+        done = subprocess.run(command, check=False, text=True)
+    else:
+        done = subprocess.run([*command, "--quick"], check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+    said = "done" if done.returncode == 0 else "FAILED"
+    took = time.monotonic() - begun
+    print(f"{done.stdout or ''}-- {name}: {said}, {took:.0f} s\n", flush=True)
     return done.returncode == 0
 
 
@@ -56,7 +62,10 @@ def main() -> None:
         if options.full:
             results, plots = report.RESULTS, report.PLOTS
             results.mkdir(exist_ok=True)
-        failed = [name for name in names if not run(name, options.full, results, plots)]
+        several = 1 if options.full else 2  # small figures may disturb each other
+        with ThreadPoolExecutor(several) as pool:
+            passed = pool.map(lambda name: run(name, options.full, results, plots), names)
+            failed = [name for name, well in zip(names, passed, strict=True) if not well]
         report.written(report.read(results))
     if options.full:
         report.main()

@@ -78,4 +78,4 @@ def serving(db: Path, *options: str, store: str | None = None) -> Iterator[Serve
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (0, "", "")
+    assert (process.returncode, out, err) == (0, "", ""), f"{process.returncode}: {out}{err}"

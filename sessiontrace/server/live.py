@@ -52,13 +52,13 @@ class Live:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
-        await response.prepare(request)
         bell, project = asyncio.Event(), PROJECT.get()
         bells = self._listeners.setdefault(project, set())
         bells.add(bell)
         if project not in self._watches or self._watches[project].done():
             self._watches[project] = asyncio.create_task(self._look(bells))
         try:
+            await response.prepare(request)
             await response.write(b"retry: 1000\nevent: open\ndata: {}\n\n")
             quiet = 0
             while not (self._stopped or request.transport is None):

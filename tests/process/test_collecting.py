@@ -96,7 +96,7 @@ print(json.dumps(seen))
 @pytest.mark.parametrize("version", VERSIONS)
 def test_E08_collections_amid_traced_code_never_crash(version: str, tmp_path: Path) -> None:
     """Before 3.12 a collection may begin within ``ContextVar.set``; a finaliser that sets one then
-    crashes the interpreter (this program did, each time, on 3.10 and 3.11). Finalisers open spans
+    crashes the interpreter (this program did, each time, on 3.11). Finalisers open spans
     and half-read traced generators are collected while the program opens spans itself.
     """
     done = run(STRESS, tmp_path, python=python_of(version), limit=50)
