@@ -322,27 +322,47 @@ class Span:
 
     def _merge(self, part: str, values: Mapping[str, object]) -> None:
         held = self._bucket(part)
-        harmless = self._recorder.harmless
         try:
-            pairs = values.items()
-            for key, value in pairs if len(values) <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
-                kind = type(value)
-                if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
-                    if hash(value) not in harmless.known:
-                        self._doubt(value)  # type: ignore[arg-type]
-                elif not (kind is int or kind is float or kind is bool or value is None):
-                    encoded, doubtful = examine(value, harmless)
-                    if doubtful:
-                        self._doubtful = True
-                    value = _Fragment(encoded)
-                held[name_of(key)] = value
-            if not KNOWN.issuperset(held) and not vetted(held):
-                self._doubtful = True
-            if len(values) > _KEYS_MAX:
-                held["…"] = more(len(values) - _KEYS_MAX, "keys")
+            if type(values) is dict and KNOWN.issuperset(values) and self._takes(values):
+                held.update(values)
+            else:
+                self._merge_any(held, values)
         except Exception:  # not a mapping, or one that fails when read
             held["_unencodable"] = text_of(values)
             self._doubtful = True
+
+    def _takes(self, values: dict[Any, object]) -> bool:
+        """Whether all are scalars that go into the record as they are; texts are looked at."""
+        known = self._recorder.harmless.known
+        for value in values.values():
+            kind = type(value)
+            if kind is str:
+                if len(value) > _RAW_TEXT_MAX:  # type: ignore[arg-type]
+                    return False
+                if hash(value) not in known:
+                    self._doubt(value)  # type: ignore[arg-type]
+            elif not (kind is int or kind is float or kind is bool or value is None):
+                return False
+        return len(values) <= _KEYS_MAX
+
+    def _merge_any(self, held: dict[str, Any], values: Mapping[str, object]) -> None:
+        harmless = self._recorder.harmless
+        pairs = values.items()
+        for key, value in pairs if len(values) <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
+            kind = type(value)
+            if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
+                if hash(value) not in harmless.known:
+                    self._doubt(value)  # type: ignore[arg-type]
+            elif not (kind is int or kind is float or kind is bool or value is None):
+                encoded, doubtful = examine(value, harmless)
+                if doubtful:
+                    self._doubtful = True
+                value = _Fragment(encoded)
+            held[name_of(key)] = value
+        if not KNOWN.issuperset(held) and not vetted(held):
+            self._doubtful = True
+        if len(values) > _KEYS_MAX:
+            held["…"] = more(len(values) - _KEYS_MAX, "keys")
 
     def _fail(self, error: BaseException, tb: TracebackType | None) -> None:
         try:
