@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench bench-peers soak contract pythons clean
+.PHONY: demo test lint types bench bench-peers soak contract clickhouse pythons clean
 
 demo: $(VENV)/.installed  ## run the example agent and print its session
 	@$(BIN)/python examples/quickstart.py
@@ -51,6 +51,12 @@ $(VENV)/.installed-contract: $(VENV)/.installed-dev
 	@touch $@
 
 contract: $(VENV)/.installed-contract  ## the packages of others that tests run against
+
+$(VENV)/.installed-clickhouse: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group clickhouse
+	@touch $@
+
+clickhouse: $(VENV)/.installed-clickhouse  ## ClickHouse's engine, for the tests of the store in it
 
 pythons: $(VENV)/.installed  ## environments of the other Pythons here, for the tests' programs
 	@$(BIN)/python tools/pythons.py $(PYTHONS)

@@ -139,7 +139,7 @@ class Lines:
         series = self._drawable()
         points = [point for line in series.values() for point in line]
         across, up = self._scale([p[0] for p in points]), self._scale([p[1] for p in points])
-        left, right, top, bottom = 70.0, _WIDTH - 170.0, 40.0, 300.0
+        left, right, top, bottom = 84.0, _WIDTH - 170.0, 40.0, 300.0
         parts = [
             _text(0, 18, self.title, "title"),
             f'<path class="axis" fill="none" d="M{left} {top}V{bottom}H{right}"/>',
