@@ -232,7 +232,7 @@ class Span:
     def _open_implicit_session(self) -> Session:
         self._implicit = session = self._session_kind(self._recorder, self.name)
         session._inputs = self._inputs
-        session._doubtful = self._doubtful
+        session._doubtful |= self._doubtful
         session._open(None)
         return session
 
@@ -245,7 +245,7 @@ class Span:
             told = {name: metadata[name] for name in ("error", "cancelled") if name in metadata}
             if told:
                 session._bucket("metadata").update(told)
-        session._doubtful = self._doubtful
+        session._doubtful |= self._doubtful
         session.end()
 
     # -- what it holds ----------------------------------------------------------------------
