@@ -17,6 +17,7 @@ LEAST = 8
 
 # What a text is made of that nothing below begins with or needs: few bytes are left of prose.
 _TELLING = b"0123456789:=@-_AJ"
+_AT, _HYPHEN, _LINE, _A, _J = b"@-_AJ"
 _DULL = bytes(byte for byte in range(256) if byte not in _TELLING)
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte < 58)
 _CARD_DIGITS = 14
@@ -79,7 +80,7 @@ def suspicious(text: str) -> bool:
     signs = telling.count(b":") + telling.count(b"=")
     if signs and _is_assigned(raw, signs):
         return True
-    if b"@" in telling and b"://" in raw:
+    if _AT in telling and b"://" in raw:
         return True
     digits = len(telling.translate(None, _NO_DIGITS))
     if digits >= _CARD_DIGITS and _CARDLIKE.search(raw) is not None:
@@ -90,8 +91,15 @@ def suspicious(text: str) -> bool:
             return True
     if b"--" in telling and b"PRIVATE KEY" in raw:
         return True
+    # Each of the shapes has one of these, beside its long stretch; `29` is of `ya29.`.
     return (
-        (b"-" in telling or b"_" in telling or b"A" in telling or b"J" in telling or digits > 1)
+        (
+            _HYPHEN in telling
+            or _LINE in telling
+            or _A in telling
+            or _J in telling
+            or b"29" in telling
+        )
         and _RUN in raw.translate(_RUNS)
         and _SHAPES.search(text) is not None
     )
