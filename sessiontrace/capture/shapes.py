@@ -17,7 +17,7 @@ LEAST = 8
 
 # What a text is made of that nothing below begins with or needs: few bytes are left of prose.
 _TELLING = b"0123456789:=@-_AJ"
-_AT, _HYPHEN, _LINE, _A, _J = b"@-_AJ"
+_COLON, _EQUALS, _AT, _HYPHEN, _LINE, _A, _J = b":=@-_AJ"
 _DULL = bytes(byte for byte in range(256) if byte not in _TELLING)
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte < 58)
 _CARD_DIGITS = 14
@@ -77,15 +77,16 @@ def suspicious(text: str) -> bool:
     telling = raw.translate(None, _DULL)
     if not telling:
         return False
-    signs = telling.count(b":") + telling.count(b"=")
-    if signs and _is_assigned(raw, signs):
+    signs = _COLON in telling or _EQUALS in telling
+    if signs and _is_assigned(raw, telling.count(b":") + telling.count(b"=")):
         return True
     if _AT in telling and b"://" in raw:
         return True
-    digits = len(telling.translate(None, _NO_DIGITS))
-    if digits >= _CARD_DIGITS and _CARDLIKE.search(raw) is not None:
-        return True
-    if digits or signs:
+    if len(telling) >= _CARD_DIGITS:
+        digits = len(telling.translate(None, _NO_DIGITS))
+        if digits >= _CARD_DIGITS and _CARDLIKE.search(raw) is not None:
+            return True
+    if signs or telling.strip(_NO_DIGITS):
         low = raw.lower()
         if b"bearer" in low or b"basic" in low:
             return True
