@@ -98,7 +98,7 @@ def test_the_processor_is_named_as_the_bound_only_when_it_was_full(
 def test_a_busy_machine_is_told_on_the_page(part: Callable[[str], Any]) -> None:
     """Nine processes for each core: whoever reads the figures must know."""
     found = results(streams__chunks=[{"stream": "text", "us": 1.25}])
-    assert "busy machine" not in part("report").written(found)
+    assert "Measured on a busy machine" not in part("report").written(found)
     found["streams"]["machine"]["load"] = 18.0
     assert "busy machine: up to 9.0 processes for each core" in part("report").written(found)
 
