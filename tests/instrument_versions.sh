@@ -17,7 +17,7 @@ for version in "${versions[@]}"; do
   room=$rooms/$version
   "${PYTHON:-python3}" -m venv "$room"
   "$room/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --editable . "$version" pytest pytest-asyncio pytest-randomly pytest-timeout
+    --editable . "$version" pytest pytest-asyncio pytest-randomly pytest-timeout hypothesis
   echo "== $version on $("$room/bin/python" --version)"
   "$room/bin/python" -m pytest -q -m contract "tests/contract/test_instrument_$name.py" \
     || failed+=("$version")
