@@ -103,8 +103,7 @@ def _look(  # noqa: C901  the hottest loop, one frame
     """Room left after a plain value, negative when it is large, deep or not plain.
 
     Every node costs at least 8, so a graph that shares its nodes a million times ends soon too.
-    Dicts in a container are looked through on the spot: chats are lists of them. Texts that are
-    not ``known`` are put to the ``fresh`` ones.
+    Texts that are not ``known`` are put to the ``fresh`` ones.
     """
     kind = type(value)
     if kind is dict:
@@ -128,7 +127,7 @@ def _look(  # noqa: C901  the hottest loop, one frame
                 if len(item) >= MEDIA_MIN and is_media(item):
                     return -1
                 fresh.append(item)
-        elif kind is dict and len(item) == 2 and item.get("role") in _ROLES:
+        elif kind is dict and len(item) == 2 and _known(item) and item.get("role") in _ROLES:
             # A message of a chat: most of what is traced consists of them.
             text = item.get("content")
             if type(text) is not str:

@@ -13,7 +13,7 @@ import orjson
 from sessiontrace.capture.encode import encode, shrink
 from sessiontrace.capture.harmless import Harmless
 
-__all__ = ["EVENT_MAX", "Redact", "compose", "join"]
+__all__ = ["EVENT_MAX", "Redact", "compose"]
 
 EVENT_MAX = 512 * 1024
 """Most bytes of one encoded record; over it the largest parts are cut, with a mark."""
@@ -38,7 +38,7 @@ class Redact(Protocol):
         ...
 
 
-def join(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) -> bytes:
+def _join(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) -> bytes:
     """A record's bytes; the encoded ``inputs`` and ``outputs`` come last, each between two tabs.
 
     That is how exporters cut them out, see ``record.lifted``. TypeError for what orjson refuses.
@@ -64,9 +64,9 @@ def compose(
     ``doubtful``: a text or a key in there may have to be masked.
     """
     try:
-        encoded = join(body, inputs, outputs)
+        encoded = _join(body, inputs, outputs)
     except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
-        encoded = join(_legal(body), inputs, outputs)
+        encoded = _join(_legal(body), inputs, outputs)
     if doubtful and redact is not None:
         at = _UPDATE_AT if "event_name" not in body else encoded.index(_FIRST, _UPDATE_AT)
         encoded = encoded[: at + 1] + redact(b"{" + encoded[at + 1 :])[1:]

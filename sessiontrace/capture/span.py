@@ -17,7 +17,7 @@ import orjson
 from sessiontrace.capture.encode import examine, examine_object
 from sessiontrace.capture.failure import describe, is_cancelled, summary
 from sessiontrace.capture.keys import KNOWN, vetted
-from sessiontrace.capture.parts import EVENT_MAX, compose, join
+from sessiontrace.capture.parts import EVENT_MAX, compose
 from sessiontrace.capture.text import cut, kind_name, more, text_of
 from sessiontrace.ids import now_ns, stamp
 from sessiontrace.log import tell
@@ -113,10 +113,7 @@ class Span:
         self.name = name if seen else self._new_name(name)
         self.type = type if type.__class__ is str and type in _TYPES else _type_of(type)
         if inputs is not None and recorder.capture:
-            encoded, doubtful = examine_object(inputs, "input", recorder.harmless)
-            if doubtful:
-                self._doubtful = True
-            self._inputs = encoded
+            self._inputs = self._encoded(inputs, "input")
         if config is not None:
             self._merge("config", config)
         if metadata is not None:
@@ -270,15 +267,9 @@ class Span:
             return self
         recorder = self._recorder
         if outputs is not UNSET and recorder.capture:
-            encoded, doubtful = examine_object(outputs, "result", recorder.harmless)
-            if doubtful:
-                self._doubtful = True
-            self._outputs = encoded
+            self._outputs = self._encoded(outputs, "result")
         if inputs is not None and recorder.capture:
-            encoded, doubtful = examine_object(inputs, "input", recorder.harmless)
-            if doubtful:
-                self._doubtful = True
-            self._inputs = encoded
+            self._inputs = self._encoded(inputs, "input")
         if config is not None:
             self._merge("config", config)
         if metadata is not None:
@@ -290,6 +281,13 @@ class Span:
         if user_properties is not None:
             self._merge("user_properties", user_properties)
         return self
+
+    def _encoded(self, value: object, key: str) -> bytes:
+        """An object's bytes; what is none becomes ``{key: value}``."""
+        encoded, doubtful = examine_object(value, key, self._recorder.harmless)
+        if doubtful:
+            self._doubtful = True
+        return encoded
 
     def _new_name(self, name: object) -> str:
         """A name that nobody has looked at yet, as text of bearable length."""
@@ -401,13 +399,8 @@ class Span:
             body.update(self._parts)
         if self._children is not None:
             self._add_children(body)
-        try:
-            encoded = join(body, self._inputs, self._outputs)
-        except TypeError:
-            encoded = b""
-        if self._doubtful or not encoded or len(encoded) > EVENT_MAX:
-            doubtful = self._doubtful
-            encoded = compose(body, self._inputs, self._outputs, recorder.redact, doubtful)
+        redact, doubtful = recorder.redact, self._doubtful
+        encoded = compose(body, self._inputs, self._outputs, redact, doubtful)
         recorder.offer(session._heads.event, encoded)
 
     def _add_children(self, body: dict[str, Any]) -> None:

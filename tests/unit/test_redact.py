@@ -8,6 +8,7 @@ import orjson
 import pytest
 from captured import Captured
 
+from sessiontrace.capture import keys
 from sessiontrace.capture.redact import MASK, Redactor
 
 SECRETS = {
@@ -204,3 +205,15 @@ def test_long_hostile_texts_cost_no_quadratic_time() -> None:
         started = time.perf_counter()
         redacted({"text": text}, emails=True)
         assert time.perf_counter() - started < 3.0, text[:20]
+
+
+@pytest.mark.parametrize("key", ["content", "role"])
+def test_a_chats_own_keys_are_masked_where_that_is_asked(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages have a quick road of their own through the look; it must not lead past the keys."""
+    monkeypatch.setattr(keys, "_watched", set())  # which are the whole process's, and stay
+    captured = Captured(redact=Redactor([key]))
+    with captured.session(), captured.span("s", inputs={"m": [{"role": "user", "content": "hi"}]}):
+        pass
+    assert captured.event("s")["inputs"]["m"][0][key] == MASK
