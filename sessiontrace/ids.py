@@ -1,7 +1,7 @@
 """Identifiers and clocks: UUIDv7 strings, and one wall-clock anchor for a process.
 
 Called from any thread, takes no lock. Invariant: two ids made by this machine are never equal,
-across threads and forks, because 62 of their bits are random and reseeded in a forked child.
+across threads and forks: 48 of their bits are random for each, and reseeded in a forked child.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ __all__ = ["SESSION_NAMESPACE", "is_uuid", "new_id", "now_ns", "pin", "session_u
 SESSION_NAMESPACE = uuid.UUID("5b0d4c5e-3f0b-5c86-9a53-2f6f7c1d9e10")
 """Fixed namespace of the uuid5 that stands for a caller's session id that is no UUID."""
 
-_VARIANT = 1 << 63  # with 62 random bits below: the two variant bits read `10`
+_BATCH = 256
+
+_BATCH = 256
 
 _random = random.Random()  # noqa: S311  ids must be unique, not secret
-_getrandbits = _random.getrandbits
 _time_ns = time.time_ns
 _monotonic_ns = time.monotonic_ns
 
 _anchor_ns = _time_ns() - _monotonic_ns()
 
-_COUNTED = tuple(f"{number:03x}-" for number in range(256))  # formatting costs twice the rest
+# What an id is put together from: to format its 128 bits each time costs twice all the rest.
 _prefix_ms = -1
 _prefix = ""
 _sequence = 0
+_middles: tuple[str, ...] = ()  # by the counter: itself, the variant, 14 random bits
+_tails: list[str] = []  # 48 random bits each
 
 
 def now_ns() -> int:
@@ -52,12 +55,24 @@ def stamp(at_ns: int | None = None) -> tuple[int, str]:
         _sequence = 0
     # Two threads may draw the same number here; the random bits keep their ids apart.
     _sequence = sequence = (_sequence + 1) & 0xFF
-    tail = (_getrandbits(62) | _VARIANT).to_bytes(8, "big").hex("-", 6)
-    return now, _prefix + _COUNTED[sequence] + tail
+    try:
+        tail = _tails.pop()
+    except IndexError:
+        tail = _draw()
+    return now, _prefix + _middles[sequence] + tail
+
+
+def _draw() -> str:
+    """Random bits for one id, and in store for many more."""
+    drawn = _random.getrandbits(48 * _BATCH).to_bytes(6 * _BATCH, "big").hex("-", 6).split("-")
+    tail = drawn.pop()
+    _tails.extend(drawn)
+    return tail
 
 
 def new_id(at_ns: int | None = None) -> str:
-    """A new UUIDv7: 48 bits Unix ms, 12 bits counting within the ms, 62 random bits.
+    """A new UUIDv7: 48 bits Unix ms, 12 bits counting within the ms, 62 random bits
+    (14 of them drawn once for each number of the counter).
 
     >>> new_id()  # doctest: +SKIP
     '019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11'
@@ -80,8 +95,17 @@ def session_uuid(text: str) -> str:
     return text.lower() if is_uuid(text) else str(uuid.uuid5(SESSION_NAMESPACE, text))
 
 
+def _restart(draw_middle: Callable[[], int]) -> None:
+    """Forget what was drawn."""
+    global _prefix_ms, _middles
+    _prefix_ms = -1
+    _tails.clear()
+    _middles = tuple(f"{number:03x}-{0x8000 | draw_middle():04x}-" for number in range(_BATCH))
+
+
 def _reseed() -> None:
     _random.seed(os.urandom(32))
+    _restart(lambda: _random.getrandbits(14))
 
 
 _reseed()
@@ -89,19 +113,19 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_reseed)
 
 
-def pin(monotonic_ns: Callable[[], int], getrandbits: Callable[[int], int]) -> Callable[[], None]:
+def pin(monotonic_ns: Callable[[], int], draw: Callable[[], str]) -> Callable[[], None]:
     """Make clock and ids repeatable, for tests; returns what undoes it.
 
-    ``monotonic_ns`` then gives Unix nanoseconds.
+    ``monotonic_ns`` then gives Unix nanoseconds, ``draw`` the last 12 digits of an id.
     """
-    global _anchor_ns, _monotonic_ns, _getrandbits, _prefix_ms
-    before = (_anchor_ns, _monotonic_ns, _getrandbits)
+    global _anchor_ns, _monotonic_ns, _draw
+    before = (_anchor_ns, _monotonic_ns, _draw)
 
     def undo() -> None:
-        global _anchor_ns, _monotonic_ns, _getrandbits, _prefix_ms
-        _anchor_ns, _monotonic_ns, _getrandbits = before
-        _prefix_ms = -1
+        global _anchor_ns, _monotonic_ns, _draw
+        _anchor_ns, _monotonic_ns, _draw = before
+        _restart(lambda: _random.getrandbits(14))
 
-    _anchor_ns, _monotonic_ns, _getrandbits = 0, monotonic_ns, getrandbits
-    _prefix_ms = -1
+    _anchor_ns, _monotonic_ns, _draw = 0, monotonic_ns, draw
+    _restart(lambda: 0)
     return undo

@@ -204,4 +204,4 @@ def capture(
 
 def _pin() -> Any:
     looks, drawn = itertools.count(), itertools.count(1)
-    return ids.pin(lambda: START_NS + next(looks) * 1_000_000, lambda bits: next(drawn))
+    return ids.pin(lambda: START_NS + next(looks) * 1_000_000, lambda: f"{next(drawn):012x}")

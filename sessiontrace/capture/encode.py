@@ -23,10 +23,13 @@ from sessiontrace.capture.walk import ITEMS, Walk
 
 __all__ = [
     "CAP",
+    "DEPTH",
+    "ROOM",
     "encode",
     "encode_object",
     "examine",
     "examine_object",
+    "look",
     "shrink",
 ]
 
@@ -34,8 +37,12 @@ CAP = 256 * 1024
 """Most bytes one part (inputs, outputs, one metadata value ...) takes, encoded."""
 
 
-_ROOM = 64 * 1024  # what the fast road admits: characters, and 8 for every node
-_LOOK_DEPTH = 20
+ROOM = 64 * 1024
+"""What the fast road admits: characters, and 8 for every node."""
+
+DEPTH = 20
+"""Levels that the fast road admits."""
+
 _WALKED_ROOM = 1 << 30  # what the walk let pass is bounded already
 _WALKED_DEPTH = 64
 _MARK = 48  # bytes of the mark that a cut leaves
@@ -63,7 +70,7 @@ def examine(value: object, harmless: Harmless, cap: int = CAP) -> tuple[bytes, b
     """As ``encode``, and whether redaction must look: a text or a key in there is doubtful."""
     try:
         fresh: list[str] = []
-        if _look(value, _ROOM, _LOOK_DEPTH, harmless.known, fresh) >= 0:
+        if look(value, ROOM, DEPTH, harmless.known, fresh) >= 0:
             encoded = _dumps(value)
             if len(encoded) <= cap:
                 return encoded, bool(fresh) and harmless.doubts(fresh)
@@ -73,7 +80,7 @@ def examine(value: object, harmless: Harmless, cap: int = CAP) -> tuple[bytes, b
         plain = Walk().plain(value)
         encoded = shrink(plain, cap)
         fresh = []
-        room = _look(plain, _WALKED_ROOM, _WALKED_DEPTH, harmless.known, fresh)
+        room = look(plain, _WALKED_ROOM, _WALKED_DEPTH, harmless.known, fresh)
         return encoded, room < 0 or harmless.doubts(fresh)
     except Exception as error:  # RecursionError near the user's own limit, MemoryError
         return _unencodable(value, kind_name(type(error))), True
@@ -81,26 +88,18 @@ def examine(value: object, harmless: Harmless, cap: int = CAP) -> tuple[bytes, b
 
 def examine_object(value: object, key: str, harmless: Harmless) -> tuple[bytes, bool]:
     """As ``encode_object``, and whether redaction must look, as ``examine`` tells."""
-    if type(value) is dict:
-        try:
-            # As in `examine`, for the usual case: this runs twice in every span.
-            fresh: list[str] = []
-            if _look(value, _ROOM, _LOOK_DEPTH, harmless.known, fresh) >= 0:
-                encoded = _dumps(value)
-                if len(encoded) <= CAP:
-                    return encoded, bool(fresh) and harmless.doubts(fresh)
-        except Exception:
-            pass
     encoded, doubtful = examine(value, harmless)
     if encoded[0] != 123:  # b"{"
         encoded = b'{"%b":%b}' % (key.encode(), encoded)
     return encoded, doubtful
 
 
-def _look(  # noqa: C901  the hottest loop, one frame
+def look(  # noqa: C901  the hottest loop, one frame
     value: Any, room: int, depth: int, known: set[int], fresh: list[str]
 ) -> int:
     """Room left after a plain value, negative when it is large, deep or not plain.
+
+    ``orjson.dumps`` takes what has room as it is.
 
     Every node costs at least 8, so a graph that shares its nodes a million times ends soon too.
     Texts that are not ``known`` are put to the ``fresh`` ones.
@@ -131,7 +130,7 @@ def _look(  # noqa: C901  the hottest loop, one frame
             # A message of a chat: most of what is traced consists of them.
             text = item.get("content")
             if type(text) is not str:
-                room = _look(text, room, depth - 2, known, fresh) if "content" in item else -1
+                room = look(text, room, depth - 2, known, fresh) if "content" in item else -1
             else:
                 room -= len(text)
                 if room >= 0 and hash(text) not in known:
@@ -141,7 +140,7 @@ def _look(  # noqa: C901  the hottest loop, one frame
             if room < 0:
                 return -1
         elif kind not in _PLAIN:
-            room = _look(item, room, depth - 1, known, fresh)
+            room = look(item, room, depth - 1, known, fresh)
             if room < 0:
                 return -1
     return room

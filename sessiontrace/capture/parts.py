@@ -38,20 +38,6 @@ class Redact(Protocol):
         ...
 
 
-def _join(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) -> bytes:
-    """A record's bytes; the encoded ``inputs`` and ``outputs`` come last, each between two tabs.
-
-    That is how exporters cut them out, see ``record.lifted``. TypeError for what orjson refuses.
-    """
-    if outputs is None:
-        if inputs is None:
-            return _dumps(body)
-        return b'%b,"inputs":\t%b\t}' % (_dumps(body)[:-1], inputs)
-    if inputs is None:
-        return b'%b,"outputs":\t%b\t}' % (_dumps(body)[:-1], outputs)
-    return b'%b,"inputs":\t%b\t,"outputs":\t%b\t}' % (_dumps(body)[:-1], inputs, outputs)
-
-
 def compose(
     body: dict[str, Any],
     inputs: bytes | None,
@@ -61,12 +47,22 @@ def compose(
 ) -> bytes:
     """A record's bytes: ids and times first, then from ``event_name`` on all that users gave.
 
-    ``doubtful``: a text or a key in there may have to be masked.
+    The encoded ``inputs`` and ``outputs`` come last, each between two tabs: that is how exporters
+    cut them out, see ``record.lifted``. ``doubtful``: a text or a key in there may have to be
+    masked.
     """
     try:
-        encoded = _join(body, inputs, outputs)
+        if outputs is not None and inputs is not None:
+            parts = _dumps(body)[:-1], inputs, outputs
+            encoded = b'%b,"inputs":\t%b\t,"outputs":\t%b\t}' % parts
+        elif inputs is not None:
+            encoded = b'%b,"inputs":\t%b\t}' % (_dumps(body)[:-1], inputs)
+        elif outputs is not None:
+            encoded = b'%b,"outputs":\t%b\t}' % (_dumps(body)[:-1], outputs)
+        else:
+            encoded = _dumps(body)
     except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
-        encoded = _join(_legal(body), inputs, outputs)
+        return compose(_legal(body), inputs, outputs, redact, doubtful)
     if doubtful and redact is not None:
         at = _UPDATE_AT if "event_name" not in body else encoded.index(_FIRST, _UPDATE_AT)
         encoded = encoded[: at + 1] + redact(b"{" + encoded[at + 1 :])[1:]

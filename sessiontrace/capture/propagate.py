@@ -63,6 +63,8 @@ class Remote(Session):
         self._heads = recorder.heads
         self._skipped = None if chosen else "sampled"
         self._route(recorder)
+        if self._skipped is not None:
+            recorder.skips = True
         self.source = recorder.source
 
     def __enter__(self) -> Self:

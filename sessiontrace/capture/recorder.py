@@ -40,6 +40,7 @@ class Recorder:
     sessions to record. ``route`` gives the heads for the
     destinations of those names, None when it knows none of them. ``inert`` is set in a forked child
     on the recorder of its parent: handles that were open at the fork end in the parent only.
+    ``skips``: a session was not recorded, so it is worth asking whether this one is.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Recorder:
         "route",
         "sample",
         "service",
+        "skips",
         "source",
     )
 
@@ -83,6 +85,7 @@ class Recorder:
         self.sample = sample
         self.route = route
         self.inert = False
+        self.skips = False
 
 
 UNOPENED = Recorder(

@@ -68,7 +68,9 @@ class Session(Span):
         sample: float | None = None,
     ) -> None:
         recorder = switch if isinstance(switch, Recorder) else switch.recorder
-        super().__init__(recorder or UNOPENED, name, "session", inputs, config)
+        super().__init__(recorder or UNOPENED, name, "session", None, config)
+        if inputs is not None and self._recorder.capture:
+            self._inputs = self._encoded(inputs, "input")
         self._switch = switch
         self._given_source = None if source is None else text_of(source)
         self._given_id = session_id
@@ -143,6 +145,8 @@ class Session(Span):
         self._parent = parent
         self._session = self
         self._choose(recorder, parent)
+        if self._skipped is not None:
+            recorder.skips = True
         self._state = _OPEN
         try:
             self._offer(recorder, self._heads.start, self._envelope())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from sessiontrace.capture.encode import examine, examine_object
+from sessiontrace.capture.encode import CAP, DEPTH, ROOM, examine, examine_object, look
 from sessiontrace.capture.failure import describe, is_cancelled, summary
 from sessiontrace.capture.keys import KNOWN, vetted
 from sessiontrace.capture.parts import EVENT_MAX, compose
@@ -45,6 +45,7 @@ _NEW, _OPEN, _ENDED = 0, 1, 2
 
 NO_INPUTS = b"{}"
 
+_dumps = orjson.dumps
 _Fragment = orjson.Fragment
 
 
@@ -104,7 +105,7 @@ class Span:
         self._children_gone = 0
         self._implicit: Session | None = None
         self._doubtful = False  # a text or a key was given that may have to be masked
-        self._inputs: bytes | None = NO_INPUTS  # both encoded; None only after the end
+        self._inputs: bytes | None = NO_INPUTS  # both encoded; None: left out, or after the end
         self._outputs: bytes | None = None
         self._parts: dict[str, Any] | None = None  # the other buckets, and the error
         self.event_id = ""
@@ -113,7 +114,10 @@ class Span:
         self.name = name if seen else self._new_name(name)
         self.type = type if type.__class__ is str and type in _TYPES else _type_of(type)
         if inputs is not None and recorder.capture:
-            self._inputs = self._encoded(inputs, "input")
+            if recorder.skips and _is_skipped(recorder.current.get()):
+                self._inputs = None
+            else:
+                self._inputs = self._encoded(inputs, "input")
         if config is not None:
             self._merge("config", config)
         if metadata is not None:
@@ -140,6 +144,9 @@ class Span:
     def _open(self, parent: Span | None) -> None:
         """Begin below ``parent``, without becoming the current handle."""
         recorder = self._recorder
+        if self._inputs is None and not _is_skipped(parent):  # it was made in another session
+            self._inputs = NO_INPUTS
+            self._merge("metadata", {"inputs_left_out": "given in a session that is not recorded"})
         if parent is None:
             parent = self._open_implicit_session()
         elif parent._recorder is not recorder and not parent._recorder.inert:
@@ -266,6 +273,8 @@ class Span:
         if self._state == _ENDED:
             return self
         recorder = self._recorder
+        if recorder.skips and self._state == _OPEN and self._session._skipped is not None:
+            return self
         if outputs is not UNSET and recorder.capture:
             self._outputs = self._encoded(outputs, "result")
         if inputs is not None and recorder.capture:
@@ -284,7 +293,19 @@ class Span:
 
     def _encoded(self, value: object, key: str) -> bytes:
         """An object's bytes; what is none becomes ``{key: value}``."""
-        encoded, doubtful = examine_object(value, key, self._recorder.harmless)
+        harmless = self._recorder.harmless
+        if type(value) is dict:
+            try:  # the usual case of `examine_object` in one frame: this runs twice in every span
+                fresh: list[str] = []
+                if look(value, ROOM, DEPTH, harmless.known, fresh) >= 0:
+                    encoded = _dumps(value)
+                    if len(encoded) <= CAP:
+                        if fresh and harmless.doubts(fresh):
+                            self._doubtful = True
+                        return encoded
+            except Exception:  # the walk decides
+                pass
+        encoded, doubtful = examine_object(value, key, harmless)
         if doubtful:
             self._doubtful = True
         return encoded
@@ -408,6 +429,11 @@ class Span:
         if self._children_gone:
             gone = {"children_truncated": self._children_gone}
             body["metadata"] = {**body.get("metadata", {}), **gone}
+
+
+def _is_skipped(here: Span | None) -> bool:
+    """Whether what begins here is not recorded."""
+    return here is not None and here._session._skipped is not None
 
 
 def _open_ancestor(span: Span | None) -> Span | None:

@@ -251,10 +251,11 @@ class Tracing:
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SPAN
-        span = Span(recorder, name, type, inputs, config, metadata)
         placed = isinstance(parent, Span) and hasattr(parent, "_session")
+        later = placed and recorder.skips  # then it is known whether inputs are recorded
+        span = Span(recorder, name, type, None if later else inputs, config, metadata)
         span._open(parent if placed else self._current.get())
-        return span
+        return span.set(inputs=inputs) if later else span
 
     @overload
     def stream(

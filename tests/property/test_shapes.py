@@ -22,11 +22,14 @@ secrets = st.one_of(
                 "AIza",
                 "ya29.",
                 "hf_",
+                "glpat-",
+                "npm_",
                 "eyJ",
             ]
         ),
         word,
     ),
+    st.builds(lambda one, other: f"eyJ{one}.{other}", word, word),
     st.builds(
         lambda name, sign, value: name + sign + value,
         st.sampled_from(
@@ -49,7 +52,7 @@ secrets = st.one_of(
         ]
     ),
 )
-texts = st.lists(secrets | word | st.text(max_size=12), max_size=6).map(" ".join)
+texts = st.lists(secrets | word | st.text(max_size=12), max_size=14).map(" ".join)
 
 
 @given(texts)

@@ -125,6 +125,17 @@ def test_suppressed_code_records_nothing(traces: Captured) -> None:
     assert traces.dropped == []
 
 
+def test_a_span_with_a_parent_elsewhere_keeps_its_inputs_in_suppressed_code(
+    traces: Captured,
+) -> None:
+    """The parent says whether it is recorded, not the place where it is started."""
+    with st.session("s") as session:
+        with st.suppress():
+            st.start_span("there", parent=session, inputs={"a": 1}).end()
+            st.start_span("here", inputs={"a": 1}).end()
+    assert [(one["event_name"], one["inputs"]) for one in traces.events] == [("there", {"a": 1})]
+
+
 def test_suppress_as_a_decorator(traces: Captured) -> None:
     """On a function and on a generator."""
 

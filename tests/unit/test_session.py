@@ -214,6 +214,48 @@ def test_a_session_not_chosen_by_the_rate_is_counted_whole() -> None:
     assert [kind for kind, _ in captured.records] == ["start", "event", "end"]
 
 
+class Counting:
+    """A value that counts how often somebody encodes it."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def __repr__(self) -> str:
+        self.looks += 1
+        return "counted"
+
+
+def test_what_is_not_recorded_is_not_encoded_either() -> None:
+    """Who records one session in a hundred pays for the others almost nothing."""
+    captured, value = Captured(sample=0.0), Counting()
+    with captured.session(), captured.span(inputs={"a": value}) as span:
+        span.set(outputs=value, metadata={"b": value})
+    assert value.looks == 0
+    with captured.session(sample=1.0), captured.span(inputs={"a": value}):
+        pass
+    assert value.looks == 1
+
+
+def test_a_session_inside_one_that_is_not_recorded_has_its_inputs() -> None:
+    """It is chosen, or not, by its own id and rate."""
+    captured = Captured(sample=0.0)
+    with captured.session(), captured.session(sample=1.0, inputs={"a": 1}):
+        pass
+    assert [record["inputs"] for _, record in captured.records] == [{"a": 1}] * 2
+
+
+def test_a_span_taken_out_of_such_a_session_says_that_its_inputs_are_gone() -> None:
+    """Nobody encoded them when they were given; now they may be others."""
+    captured = Captured(sample=0.0)
+    with captured.session():
+        span = captured.span(inputs={"a": 1}, metadata={"b": 2})
+    with captured.session(sample=1.0), span:
+        pass
+    assert captured.events[0]["inputs"] == {}
+    told = captured.events[0]["metadata"]
+    assert told == {"b": 2, "inputs_left_out": "given in a session that is not recorded"}
+
+
 def test_the_rate_is_kept_and_every_process_agrees() -> None:
     """A session's id alone decides, so that all processes of one session decide alike."""
     ids = [str(uuid.uuid4()) for _ in range(4_000)]
