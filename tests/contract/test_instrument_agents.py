@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from stubs.openai_api import ROUTES, TEXT
 from stubs.provider import serving
-from stubs.tracing import Listening
+from stubs.tracing import Listening, listening_to
 
 from sessiontrace.instrumentation.catalogue import Instruments
 
@@ -93,17 +93,11 @@ async def test_mcp_tools() -> None:
             raise ValueError("no such city")
         return f"rain in {city}"
 
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add(("mcp",), ())
-    assert "mcp" in report.active, str(report)
-    try:
+    with listening_to("mcp") as listening:
         with listening.session():
             async with Client(server) as client:
                 good = await client.call_tool("weather", {"city": "Oslo"})
                 await client.call_tool("weather", {"city": "nowhere"})
-    finally:
-        instruments.remove()
 
     told, failed = listening.events
     assert good.content[0].text == "rain in Oslo"

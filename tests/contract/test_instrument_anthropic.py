@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from stubs.anthropic_api import ROUTES, TEXT
 from stubs.provider import Provider, serving
-from stubs.tracing import Listening
+from stubs.tracing import Listening, listening_to
 
 from sessiontrace.instrumentation.catalogue import Instruments
 
@@ -41,12 +41,8 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture
 def tracing() -> Iterator[Listening]:
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add(("anthropic",), ())
-    assert "anthropic" in report.active, str(report)
-    yield listening
-    instruments.remove()
+    with listening_to("anthropic") as listening:
+        yield listening
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stubs.tracing import Listening
-
-from sessiontrace.instrumentation.catalogue import Instruments
+from stubs.tracing import Listening, listening_to
 
 celery = pytest.importorskip("celery", reason="the contract group is not installed")
 
@@ -23,12 +21,8 @@ pytestmark = [
 def tracing() -> Iterator[Listening]:
     import celery.signals  # noqa: F401 - celery loads it lazily
 
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add(("celery",), ())
-    assert "celery" in report.active, str(report)
-    yield listening
-    instruments.remove()
+    with listening_to("celery") as listening:
+        yield listening
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ import pytest
 from stubs import openai_api, other_apis
 from stubs.other_apis import TEXT
 from stubs.provider import Provider, serving
-from stubs.tracing import Listening
-
-from sessiontrace.instrumentation.catalogue import Instruments
+from stubs.tracing import Listening, listening_to
 
 pytestmark = [
     pytest.mark.contract,
@@ -26,15 +24,9 @@ ASKED = [{"role": "user", "content": "Hello?"}]
 @contextmanager
 def traced(name: str) -> Iterator[tuple[Listening, Provider]]:
     """The library ``name`` instrumented, and a provider for it."""
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add((name,), ())
-    assert name in {**report.active, **report.waiting}, str(report)
-    try:
+    with listening_to(name) as listening:
         with serving({**openai_api.ROUTES, **other_apis.ROUTES}) as provider, listening.session():
             yield listening, provider
-    finally:
-        instruments.remove()
 
 
 def same(events: list[dict[str, Any]], count: int, provider: str, model: str = "ok") -> None:
@@ -187,11 +179,7 @@ async def test_litellm() -> None:
     litellm = pytest.importorskip("litellm", reason="the contract group is not installed")
     import openai
 
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add(("litellm", "openai"), ())
-    assert "litellm" in report.active, str(report)
-    try:
+    with listening_to("litellm", "openai") as listening:
         with serving(openai_api.ROUTES) as provider, listening.session():
             how: dict[str, Any] = {
                 "model": "openai/ok",
@@ -211,8 +199,6 @@ async def test_litellm() -> None:
                 litellm.completion(**{**how, "model": "openai/status-400"}, client=client)
             client.close()
             await later.close()
-    finally:
-        instruments.remove()
 
     *good, failed = listening.events
     assert [event["event_name"] for event in good] == ["chat openai/ok"] * 4

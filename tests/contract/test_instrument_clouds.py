@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 from stubs import anthropic_api, openai_api, other_apis
 from stubs.provider import Provider, serving
-from stubs.tracing import Listening
-
-from sessiontrace.instrumentation.catalogue import Instruments
+from stubs.tracing import Listening, listening_to
 
 pytestmark = [
     pytest.mark.contract,
@@ -61,15 +59,9 @@ ROUTES = {
 @contextmanager
 def traced(name: str) -> Iterator[tuple[Listening, Provider]]:
     """The library ``name`` instrumented, and the clouds."""
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add((name,), ())
-    assert name in report.active, str(report)
-    try:
+    with listening_to(name) as listening:
         with serving(ROUTES) as provider, listening.session():
             yield listening, provider
-    finally:
-        instruments.remove()
 
 
 def same(events: list[dict[str, Any]], count: int, provider: str) -> None:

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from stubs.openai_api import ROUTES, TEXT
 from stubs.provider import serving
-from stubs.tracing import Listening
-
-from sessiontrace.instrumentation.catalogue import Instruments
+from stubs.tracing import listening_to
 
 pytestmark = [
     pytest.mark.contract,
@@ -33,11 +31,7 @@ async def test_pydantic_ai(both: bool) -> None:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add(("pydantic-ai", "openai") if both else ("pydantic-ai",), ())
-    assert "pydantic-ai" in report.active, str(report)
-    try:
+    with listening_to(*(("pydantic-ai", "openai") if both else ("pydantic-ai",))) as listening:
         with serving({**ROUTES, "/v1/chat/completions": answers}) as stub:
             client = openai.AsyncOpenAI(base_url=f"{stub.url}/v1", api_key="k")
             model = OpenAIChatModel("m", provider=OpenAIProvider(openai_client=client))
@@ -52,8 +46,6 @@ async def test_pydantic_ai(both: bool) -> None:
             with listening.session():
                 result = await agent.run("Weather in Oslo?")
             await client.close()
-    finally:
-        instruments.remove()
 
     assert result.output == TEXT
     by_type: dict[str, list[dict[str, Any]]] = {"model": [], "tool": [], "chain": []}
@@ -75,18 +67,12 @@ async def test_llama_index() -> None:
     pytest.importorskip("llama_index.core", reason="the contract group is not installed")
     from llama_index.core.llms import ChatMessage, MockLLM
 
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add(("llama-index",), ())
-    assert "llama-index" in report.active, str(report)
-    try:
+    with listening_to("llama-index") as listening:
         with listening.session():
             llm = MockLLM()
             llm.chat([ChatMessage(role="user", content="Hello?")])
             await llm.achat([ChatMessage(role="user", content="Hello?")])
             llm.complete("Hello?")
-    finally:
-        instruments.remove()
 
     models = [event for event in listening.events if event["event_type"] == "model"]
     assert len(models) == 3

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from stubs.openai_api import ROUTES, TEXT
 from stubs.provider import Provider, serving
-from stubs.tracing import Listening
+from stubs.tracing import Listening, listening_to
 
 from sessiontrace.instrumentation.catalogue import Instruments
 
@@ -35,12 +35,8 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture
 def tracing() -> Iterator[Listening]:
-    listening = Listening()
-    instruments = Instruments(listening)
-    report = instruments.add(("langchain", "openai"), ())
-    assert "langchain" in report.active, str(report)
-    yield listening
-    instruments.remove()
+    with listening_to("langchain", "openai") as listening:
+        yield listening
 
 
 def chat(provider: Provider, model: str = "ok") -> Any:

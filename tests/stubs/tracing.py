@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -10,8 +12,9 @@ import orjson
 from sessiontrace.capture.recorder import Heads, Recorder
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
+from sessiontrace.instrumentation.catalogue import Instruments
 
-__all__ = ["Listening"]
+__all__ = ["Listening", "listening_to"]
 
 
 class Listening:
@@ -58,3 +61,16 @@ class Listening:
         models = [event for event in self.events if event["event_type"] == "model"]
         assert len(models) == 1, [event["event_name"] for event in self.events]
         return models[0]
+
+
+@contextmanager
+def listening_to(*names: str) -> Iterator[Listening]:
+    """What these libraries do is heard; the test fails when the first of them is not there."""
+    listening = Listening()
+    instruments = Instruments(listening)
+    report = instruments.add(names, ())
+    assert names[0] in {**report.active, **report.waiting}, str(report)
+    try:
+        yield listening
+    finally:
+        instruments.remove()
