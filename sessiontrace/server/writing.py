@@ -3,8 +3,9 @@
 ``take`` and ``change`` are awaited on the server's loop; everything else runs on the writer thread.
 What waits when a transaction ends goes into the next one together (a group commit), so that a
 hundred small requests cost one sync of the disk. Invariant: a caller is answered only when what it
-brought is on the disk, and what waits is bounded. When nobody waits, the thread reads what was
-written into the search index and takes away what is too old.
+brought is on the disk, and what waits is bounded. When nobody waits, and for a moment of each
+half second when somebody always does, the thread reads what was written into the search index and
+takes away what is too old.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ T = TypeVar("T")
 _GROUP_RECORDS = 20_000
 _WAITING_BYTES = 64 << 20
 _IDLE_S = 0.25
+_TIDY_WITHIN_S = 0.5
 _TRIM_EVERY_S = 60.0
 
 
@@ -132,6 +134,7 @@ class Writing:
 
     def _run(self) -> None:
         indexed = True  # nothing is known to be left
+        tidied = time.monotonic()
         while True:
             with self._bell:
                 if not self._waiting and not self._stopped:
@@ -142,8 +145,9 @@ class Writing:
             if group:
                 self._write(group)
                 indexed = False
-            else:
+            if not group or time.monotonic() - tidied > _TIDY_WITHIN_S:
                 indexed = self._tidy()
+                tidied = time.monotonic()
 
     def _next_group(self) -> list[_Job]:
         group: list[_Job] = []

@@ -9,7 +9,7 @@ twice and in any order and give the same rows. Only updates of one key are in or
 from __future__ import annotations
 
 from operator import sub
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import orjson
@@ -26,12 +26,12 @@ Tally = tuple[int, int, int, int, int, int]
 """What one event adds to its session: events, errors, models, tokens, cost_nano, open turns."""
 
 _NOTHING: Tally = (0, 0, 0, 0, 0, 0)
+_UNSCORED: dict[str, int] = {}
 
 _SCORES = 50  # names of scores that a session's steps may bring, the first by their order
 
 
-@attrs.frozen
-class Decoded:
+class Decoded(NamedTuple):
     """A legal record, decoded: ``event`` are its fields, ``body`` the same as JSON text."""
 
     kind: bytes
@@ -131,11 +131,11 @@ class EventState:
             return _NOTHING
         return (
             1,
-            int(self.error is not None),
-            int(self.type == "model"),
+            0 if self.error is None else 1,
+            1 if self.type == "model" else 0,
             self.tokens,
             self.cost_nano,
-            int(self.turn and self.rank == 1),
+            1 if self.turn and self.rank == 1 else 0,
         )
 
     def scores_nano(self) -> dict[str, int]:
@@ -277,13 +277,18 @@ class SessionState:
         if before is not _NOTHING:
             u, v, w, x, y, z = map(sub, (u, v, w, x, y, z), before)
         self.tally = (a + u, b + v, c + w, d + x, e + y, f + z)
-        if event.start_time is None:
+        start = event.start_time
+        if start is None:
             return
-        span = (event.start_time, event.end_time or event.start_time)
-        if self.seen is None:
-            self.seen = list(span)
-        else:
-            self.seen = [min(self.seen[0], span[0]), max(self.seen[1], span[1])]
+        end = event.end_time or start
+        seen = self.seen
+        if seen is None:
+            self.seen = [start, end]
+            return
+        if start < seen[0]:
+            seen[0] = start
+        if end > seen[1]:
+            seen[1] = end
 
     def rate(self, before: dict[str, int], scores: dict[str, int]) -> None:
         """Add an event's scores, and take away those it had before."""
@@ -350,9 +355,11 @@ def fold(
     if decoded.of_session:
         session.take(decoded)
         return
+    before, scores = _NOTHING, _UNSCORED
     if event is None:
         event = events[event_id] = EventState(event_id, session_id)
-    before, scores = event.tally(), event.scores_nano()
+    else:
+        before, scores = event.tally(), event.scores_nano()
     event.take(decoded)
     session.count(before, event)
     session.rate(scores, event.scores_nano())

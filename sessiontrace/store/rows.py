@@ -32,20 +32,27 @@ _EVENT = (
     "status", "turn", "error", "tokens", "cost_nano", "rank", "body", "patch",
 )  # fmt: skip
 _RECORD = ("session_id", "body", "patch")
+# Texts that most rows do not have. They go in as 0: of None, as of a bool, the sqlite3 module asks
+# each time how it is to be adapted, which costs as much as a column of an index.
+_ABSENT = frozenset({"error", "patch"})
 _STATE = ("rank", "own", "first_turn", "last_turn", "last_user", "turns_end", "seen")
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    marks = ", ".join("nullif(?, 0)" if name in _ABSENT else "?" for name in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - from above
 
 
 def _upsert(table: str, columns: Sequence[str]) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
-    return (
-        f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608 - names from above
-        f"VALUES ({', '.join('?' * len(columns))}) "
-        f"ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}"
-    )
+    return f"{_insert(table, columns)} ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}"
 
 
 _PUT_SESSION = _upsert("sessions", (*_SESSION, "written"))
 _PUT_RECORD = _upsert("session_records", _RECORD)
+# Two statements: what is new, which is almost all, need not pay for the upsert, whose trigger has
+# SQLite journal the pages of each row by themselves.
+_ADD_EVENT = _insert("events", _EVENT)
 _PUT_EVENT = _upsert("events", _EVENT)
 
 
@@ -64,6 +71,7 @@ def write(
     session_ids = {one.event["session_id"] for one in decoded}
     with transaction(connection):
         events = load_events(connection, event_ids)
+        known = list(events)
         session_ids.update(event.session_id for event in events.values())
         sessions = load_sessions(connection, session_ids)
         changed = {one.event["session_id"] for one in decoded if one.of_session}
@@ -72,7 +80,11 @@ def write(
             merge.fold(one, sessions, events)
         for session in sessions.values():
             session.settle()
-        _store(connection, sessions.values(), events.values(), walk)
+        store_sessions(connection, sessions.values())
+        _store_records(connection, sessions.values())
+        old = [events.pop(event_id) for event_id in known]
+        connection.executemany(_PUT_EVENT, map(_event_row, walk(old)))
+        connection.executemany(_ADD_EVENT, map(_event_row, walk(events.values())))
         notes.keep(connection, noted)
 
 
@@ -89,17 +101,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _store(
-    connection: sqlite3.Connection,
-    sessions: Iterable[SessionState],
-    events: Iterable[EventState],
-    walk: Walk,
-) -> None:
-    store_sessions(connection, sessions)
+def _store_records(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
     connection.executemany(
-        _PUT_RECORD, [(one.session_id, one.body, one.patch) for one in sessions if one.touched]
+        _PUT_RECORD,
+        [(one.session_id, one.body, _or_0(one.patch)) for one in sessions if one.touched],
     )
-    connection.executemany(_PUT_EVENT, map(_event_row, walk(events)))
 
 
 def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
@@ -111,8 +117,9 @@ def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionSta
 def _event_row(event: EventState) -> tuple[Any, ...]:
     return (
         event.event_id, event.session_id, event.parent_id, event.type, event.name,
-        event.start_time, event.end_time, event.duration, event.status, event.turn, event.error,
-        event.tokens, event.cost_nano, event.rank, event.body, event.patch,
+        event.start_time, event.end_time, event.duration, event.status, int(event.turn),
+        0 if event.error is None else event.error, event.tokens, event.cost_nano, event.rank,
+        event.body, 0 if event.patch is None else event.patch,
     )  # fmt: skip
 
 
@@ -123,9 +130,14 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
     state = orjson.dumps([getattr(session, name) for name in _STATE] + [session.tally[5]])
     return (
         session.session_id, session.name, session.source, session.user, session.start_time,
-        session.end_time, session.duration, session.status, session.error, *session.tally[:5],
-        failed, folded, _json(session.scores), _json(session.scored), state.decode(),
+        session.end_time, session.duration, session.status, _or_0(session.error),
+        *session.tally[:5], int(failed), folded, _json(session.scores), _json(session.scored),
+        state.decode(),
     )  # fmt: skip
+
+
+def _or_0(value: str | None) -> str | int:
+    return 0 if value is None else value
 
 
 def _json(value: Any) -> str:

@@ -154,11 +154,7 @@ class SqliteStore:
 
     def unindexed(self) -> int:
         """How much was written that search does not find yet."""
-        return self._read(
-            lambda connection: int(
-                connection.execute("SELECT count(*) FROM search_queue").fetchone()[0]
-            )
-        )
+        return self._read(search.unindexed)
 
     def version(self) -> int:
         """A number that changes with every commit of another connection."""

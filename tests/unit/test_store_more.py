@@ -156,3 +156,111 @@ def test_a_file_of_version_two_is_brought_up_to_date(tmp_path: Path):
     assert store.unindexed() == 3
     assert store.index() == 0
     store.close()
+
+
+def test_a_file_of_version_three_is_brought_up_to_date(tmp_path: Path):
+    """It queues every event for the index; some of it was read already, and is not read again."""
+    path = tmp_path / "store.db"
+    schema.create(path)
+    connection = schema.connect(path, busy_s=1)
+    schema.migrate(connection, path, schema.MIGRATIONS[:3])
+    connection.execute(
+        "INSERT INTO sessions (id, session_id, start_time, status, events, errors, models, tokens,"
+        " cost_nano, failed, folded, state) VALUES (7, ?, ?, 'ended', 2, 0, 0, 0, 0, 0, '', ?)",
+        (sid := new_id(), T0, "[0, {}, null, null, null, null, null, 0]"),
+    )
+    steps = [event(sid, outputs={"text": text}) for text in ("read", "unread")]
+    connection.executemany(
+        "INSERT INTO events (event_id, session_id, type, name, start_time, status, turn, tokens,"
+        " cost_nano, rank, body) VALUES (?, ?, 'tool', 'look', ?, 'ended', 0, 0, 0, 3, ?)",
+        [(id_of(one), sid, T0, one.body.decode()) for one in steps],
+    )
+    connection.execute("DELETE FROM search_queue WHERE id = 1")
+    connection.execute("INSERT INTO search_documents VALUES (1, 7)")
+    connection.execute("INSERT INTO search (rowid, text) VALUES (1, 'look read')")
+    connection.close()
+    store = SqliteStore(path)
+    assert store.unindexed() == 1
+    store.write([event(sid, outputs={"text": "new"})])
+    assert store.unindexed() == 2
+    for text in ("read", "unread", "new"):
+        assert found(store, text) == {sid}
+    assert documents(store) == 3
+    assert store.sessions(SessionQuery()).sessions[0].events == 3
+    store.close()
+
+
+def documents(store: SqliteStore) -> int:
+    connection = sqlite3.connect(store.path)
+    count: int = connection.execute("SELECT count(*) FROM search_documents").fetchone()[0]
+    connection.close()
+    return count
+
+
+def test_an_event_that_changed_before_it_was_read_is_read_once(store: SqliteStore):
+    """Its new state is all that search needs; behind a busy server that is the usual case."""
+    sid = new_id()
+    step = event(sid, outputs={"text": "early"})
+    store.write([step])
+    store.write([update(id_of(step), sid, outputs={"text": "late"})])
+    assert store.unindexed() == 1
+    assert found(store, "late") == {sid}
+    assert found(store, "early") == set()
+    assert documents(store) == 1
+
+
+def test_a_row_that_takes_the_number_of_a_deleted_one_is_read_too(store: SqliteStore):
+    """SQLite gives the last rows' numbers again, and search goes on behind the last it has read."""
+    sid = new_id()
+    gone = [event(sid, outputs={"text": "gone"}) for _ in range(3)]
+    store.write([session_end(sid), event(sid), *gone])
+    assert store.index() == 0
+    assert store.forget([id_of(one) for one in gone]) == 3
+    assert store.unindexed() == 0
+    store.write([event(sid, outputs={"text": "needle"})])
+    assert store.unindexed() == 1
+    assert found(store, "needle") == {sid}
+
+
+def test_holes_among_new_rows_do_not_keep_search_from_the_rest(store: SqliteStore):
+    """Deleted before they were read, they are not counted for ever."""
+    sid = new_id()
+    gone = [event(sid) for _ in range(50)]
+    store.write([event(sid), *gone, event(sid, outputs={"text": "needle"})])
+    store.forget([id_of(one) for one in gone])
+    assert store.index(10) == 0
+    assert store.unindexed() == 0
+    assert found(store, "needle") == {sid}
+
+
+@pytest.mark.parametrize("error", ["", "0", "it broke"])
+def test_an_error_is_one_whatever_its_text(store: SqliteStore, error: str):
+    """Also when it says nothing, and when its session is read back and written again."""
+    sid = new_id()
+    store.write([event(sid, error=error)])
+    store.write([event(sid)])
+    found = store.session(sid)
+    assert found is not None
+    assert [one.error for one in found.events] == [error, None]
+    assert (found.summary.events, found.summary.errors) == (2, 1)
+    step = found.events[0]
+    store.forget([step.event_id])
+    assert store.sessions(SessionQuery()).sessions[0].errors == 0
+
+
+def test_a_file_keeps_the_size_of_its_pages(tmp_path: Path):
+    """A new one has pages that events of a kilobyte fill; an older one works as it is."""
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    made = sqlite3.connect(old)
+    made.execute("PRAGMA page_size = 4096")
+    made.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    schema.migrate(made, old, schema.MIGRATIONS[:1])
+    made.close()
+    for path, size in ((old, 4096), (new, 8192)):
+        store = SqliteStore(path)
+        store.write([event(new_id())])
+        store.close()
+        connection = sqlite3.connect(path)
+        assert connection.execute("PRAGMA page_size").fetchone() == (size,)
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+        connection.close()
