@@ -46,7 +46,7 @@ def test_older_sessions_come_although_asking_for_them_failed(page: Page, db: Pat
     page.run("window.scrollTo(0, document.body.scrollHeight)")
     eventually(lambda: page.count("tbody .c-name a") >= 120)
     assert page.run("return window.lost") == 2
-    page.until("#pulse", ["Live"])
+    assert page.texts("#pulse") == ["Live"]
     page.reach(130)
 
 

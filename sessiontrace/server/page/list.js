@@ -172,6 +172,7 @@ export function listView({ main, tell, crumb, go, kept }) {
       sessions = [...sessions, ...answer.sessions.filter((one) => !known.has(one.session_id))];
       next = answer.next;
       draw();
+      tell("live"); // it may have failed before
     } catch (error) {
       if (!ended.signal.aborted) fail(error);
       throw error;
