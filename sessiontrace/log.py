@@ -5,19 +5,38 @@ Invariant: logging never raises and never prints a traceback or a key.
 
 from __future__ import annotations
 
-import logging
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
 
 __all__ = ["logger", "reset", "tell"]
 
-logger = logging.getLogger("sessiontrace")
-
+_WARNING = 30  # as in logging, which takes a tenth of our import and is seldom needed
 _INTERVAL_S = 60.0
 _REASONS_MAX = 1_000  # reasons may name what came from outside
 _last: dict[str, float] = {}
 
 
-def tell(reason: str, message: str, *args: object, level: int = logging.WARNING) -> bool:
+def _logger() -> logging.Logger:
+    import logging
+
+    return logging.getLogger("sessiontrace")
+
+
+if TYPE_CHECKING:
+    logger = _logger()
+else:
+
+    def __getattr__(name: str) -> object:
+        """``logger``, when somebody asks for it."""
+        if name == "logger":
+            return _logger()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def tell(reason: str, message: str, *args: object, level: int = _WARNING) -> bool:
     """Log ``message`` unless ``reason`` was logged within the last minute.
 
     Returns whether the line went out. ``reason`` should name the thing and its state, such as
@@ -30,7 +49,7 @@ def tell(reason: str, message: str, *args: object, level: int = logging.WARNING)
         _last.clear()
     _last[reason] = now
     try:
-        logger.log(level, message, *args)
+        _logger().log(level, message, *args)
     except Exception:  # a handler of the user's, or a stream closed at exit
         return False
     return True

@@ -145,6 +145,10 @@ class FailingFiles(Files):
         self._may("allocate")
         super().allocate(fd, size)
 
+    def pour(self, fd: int, size: int) -> int:
+        self._may("pwrite")
+        return super().pour(fd, size)
+
     def pwrite(self, fd: int, raw: bytes | memoryview, offset: int) -> int:
         self._may("pwrite")
         return super().pwrite(fd, raw[: self.most_bytes], offset)

@@ -136,6 +136,17 @@ class Segment:
             write_all(self._files, self.fd, raw, self.committed)
         self.committed = end
 
+    def renumber(self, spool_id: str, number: int) -> None:
+        """Give a segment that nobody used yet another number; its header has to follow.
+
+        OSError, and nothing changed, when the file cannot be renamed.
+        """
+        assert self.path is not None
+        path = self.path.with_name(file_name(number))
+        self._files.rename(self.path, path)
+        self.path, self.number, self.seed = path, number, frame.seed(spool_id, number)
+        self.committed = 0
+
     def read(self, start: int, stop: int) -> bytes:
         """Committed bytes, from any thread; OSError when the file is no longer there."""
         view = self.view  # kept alive by this reference even if the keeper drops it meanwhile

@@ -148,11 +148,20 @@ class Upkeep:
             self._home.fail(error)
             made.delete()
             return
-        with spool.lock:
-            if made.number > spool.end().segment:
+        with spool.lock:  # over a rename: an appender in need would make a whole file instead
+            if made.number > spool.end().segment or self._catches_up(made):
                 spool.spare = made
                 return
-        made.delete()  # a full segment was followed by another meanwhile: it would come too late
+        made.delete()
+
+    def _catches_up(self, late: Segment) -> bool:
+        """Full segments were followed by others while this one was made: it goes behind those."""
+        try:
+            late.renumber(self._spool.id, self._spool.next_number())
+            self._spool.prepare(late)
+        except OSError:
+            return False
+        return True
 
     def _sync(self) -> None:
         """One sync for everything that came since the last one."""

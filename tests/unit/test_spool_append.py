@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import stat
 import threading
@@ -202,30 +203,74 @@ def test_a_spare_too_small_for_a_record_is_passed_over(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_a_spare_that_comes_too_late_is_thrown_away(tmp_path: Path) -> None:
-    """While the keeper makes a spare the user's thread fills its segment and makes the next one
-    itself. A spare with a lower number than that would never be read.
+class _Slow(FailingFiles):
+    """While the keeper makes a spare, the user's thread fills its segment and makes the next."""
+
+    spool: Spool
+    image: Path
+
+    def create(self, path: Path) -> int:
+        fd = super().create(path)
+        if "create" in self.calls[:-1] and path.name == "00000002.seg":
+            fill(self.spool, 10, start=2, pad=50_000)
+        return fd
+
+    def rename(self, old: Path, new: Path) -> None:
+        late = old.suffix == ".seg"
+        if late:
+            self._may("rename")
+        super().rename(old, new)
+        if late:
+            shutil.copytree(new.parent.parent, self.image)
+
+
+@pytest.mark.parametrize("io", ["map", "write"])
+def test_a_spare_that_comes_too_late_goes_behind_what_came_meanwhile(
+    tmp_path: Path, io: str
+) -> None:
+    """A spare with a lower number than the active segment would never be read, and to make another
+    takes as long again: a busy program would outrun the keeper for good, and make every segment
+    itself. So the late one gets the next number, in its name, its header and its checksums.
     """
-
-    class Slow(FailingFiles):
-        def create(self, path: Path) -> int:
-            fd = super().create(path)
-            if self.failing and path.suffix == ".seg":
-                self.failing = set()
-                fill(spool, 10, start=2, pad=50_000)
-            return fd
-
-    files = Slow()
-    spool = make(tmp_path, files=files)
+    files = _Slow()
+    files.image = tmp_path / "killed"
+    root = tmp_path / "root"
+    files.spool = spool = make(root, io=io, files=files)
     fill(spool, 1)
-    files.failing = {"nothing, only slow"}
     spool.keep()
+    assert [segment.number for segment in spool.segments] == [1, 3]
+    spare = spool.spare
+    assert spare is not None
+    assert spool.directory is not None
+    assert (spare.number, spare.path) == (4, spool.directory / "00000004.seg")
+    made = files.calls.count("create")
+    fill(spool, 5, start=12, pad=50_000)
+    assert spool.segments[-1] is spare
+    assert files.calls.count("create") == made
+    assert numbers(drain(spool.reader("a"), settle=False)) == list(range(1, 17))
+    die(spool)
+    counters = Counters()
+    with adopted(root, counters=counters) as one:
+        assert numbers(drain(one.readers["a"])) == list(range(1, 17))
+    with adopted(files.image, counters=counters) as one:  # killed with the new name, the old header
+        assert numbers(drain(one.readers["a"])) == list(range(1, 12))
+    assert not counters.noted
+    assert not [*root.iterdir(), *files.image.iterdir()]
+
+
+def test_a_late_spare_whose_file_cannot_be_renamed_is_thrown_away(tmp_path: Path) -> None:
+    """As where a file that is open has its name for good: then it was made for nothing."""
+    files = _Slow()
+    files.failing = {"rename"}
+    files.spool = spool = make(tmp_path, files=files)
+    fill(spool, 1)
+    spool.keep()
+    assert spool.spare is None
+    assert not (tmp_path / spool.id / "00000002.seg").exists()
     spool.keep()
     fill(spool, 30, start=12, pad=50_000)
     assert numbers(drain(spool.reader("a"))) == list(range(1, 42))
-    order = [segment.number for segment in spool.segments]
-    assert order == sorted(order)
-    assert 2 not in order
+    assert spool.mode == "map"
     spool.close()
 
 
