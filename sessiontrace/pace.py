@@ -29,27 +29,28 @@ class Pace:
     The first call pauses: nobody knows what was done before it.
     """
 
-    __slots__ = ("_until",)
+    __slots__ = ("until",)
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self.until = 0.0
 
     def __call__(self) -> None:
         """Step aside if this thread has worked for half a millisecond since it last did."""
-        if _now() > self._until:
+        if _now() > self.until:
             time.sleep(_STEP_ASIDE_S)
-            self._until = _now() + _SLICE_S
+            self.until = _now() + _SLICE_S
 
     def begin(self) -> None:
         """The thread has just waited for something: it may work on for a whole slice."""
-        self._until = _now() + _SLICE_S
+        self.until = _now() + _SLICE_S
 
 
 def paced(items: Iterable[T]) -> Iterator[T]:
     """The same items; pauses between two of them when that is due."""
     pace = Pace()
     for item in items:
-        pace()
+        if _now() > pace.until:  # as a call of its own this would cost twice as much
+            pace()
         yield item
 
 
@@ -72,5 +73,6 @@ class Paced(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         pace = self._pace
         for item in self._items:
-            pace()
+            if _now() > pace.until:
+                pace()
             yield item

@@ -27,6 +27,8 @@ looking for tabs alone. A body without tabs means the same and costs a decoding.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -39,6 +41,7 @@ __all__ = [
     "START",
     "UPDATE",
     "Record",
+    "Records",
     "abandoned_end",
     "event_id_of",
     "is_turn",
@@ -86,6 +89,67 @@ class Record(NamedTuple):
     kind: bytes
     route: bytes
     body: bytes
+
+
+_record = partial(tuple.__new__, Record)
+
+
+class Records(Sequence[Record]):
+    """Many records side by side: a column of kinds, of routes and of bodies.
+
+    Bytes in three lists are nothing to the garbage collector, a tuple for each record is: a batch
+    under way would have it run through the whole application.
+    """
+
+    __slots__ = ("bodies", "kinds", "routes")
+
+    def __init__(
+        self,
+        kinds: list[bytes] | None = None,
+        routes: list[bytes] | None = None,
+        bodies: list[bytes] | None = None,
+    ) -> None:
+        self.kinds = [] if kinds is None else kinds
+        self.routes = [] if routes is None else routes
+        self.bodies = [] if bodies is None else bodies
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Records:
+        """These records."""
+        found = cls()
+        found.extend(records)
+        return found
+
+    def append(self, record: Record) -> None:
+        """One more, behind the others."""
+        kind, route, body = record
+        self.kinds.append(kind)
+        self.routes.append(route)
+        self.bodies.append(body)
+
+    def extend(self, records: Iterable[Record]) -> None:
+        """All of these, behind the others."""
+        if isinstance(records, Records):
+            self.kinds += records.kinds
+            self.routes += records.routes
+            self.bodies += records.bodies
+        else:
+            for record in records:
+                self.append(record)
+
+    def __len__(self) -> int:
+        return len(self.bodies)
+
+    def __iter__(self) -> Iterator[Record]:
+        return map(_record, zip(self.kinds, self.routes, self.bodies, strict=True))
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Records(self.kinds[index], self.routes[index], self.bodies[index])
+        return Record(self.kinds[index], self.routes[index], self.bodies[index])
+
+    def __setitem__(self, index: int, record: Record) -> None:
+        self.kinds[index], self.routes[index], self.bodies[index] = record
 
 
 def event_id_of(body: bytes) -> bytes:

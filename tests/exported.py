@@ -18,7 +18,7 @@ from lanes import MemorySource
 
 from sessiontrace.export.parcel import Parcel
 from sessiontrace.export.verdict import Blocked, Exporter, Reply, Request, Retry
-from sessiontrace.record import END, EVENT, START, UPDATE, Record
+from sessiontrace.record import END, EVENT, START, UPDATE, Record, Records
 from sessiontrace.spool.frame import Position
 from sessiontrace.vendors.honeyhive.exporter import HoneyHiveExporter
 from sessiontrace.vendors.humanloop.exporter import HumanloopExporter
@@ -162,7 +162,7 @@ def deliver(
     exporter = exporter or vendor.make()
     source = MemorySource(records, adopted=replay)
     ends = [Position(1, number + 1) for number in range(len(records))]
-    parcel = Parcel(exporter, source, list(records), ends)
+    parcel = Parcel(exporter, source, Records.of(records), ends)
     told = Told()
     for _ in parcel.plan():
         pass

@@ -10,8 +10,8 @@ import attrs
 
 from sessiontrace.export.delivery import Source
 from sessiontrace.export.verdict import Limits
-from sessiontrace.record import Record
-from sessiontrace.spool.frame import Position
+from sessiontrace.record import Records
+from sessiontrace.spool.places import Places
 
 __all__ = ["Feed"]
 
@@ -29,46 +29,45 @@ class Feed:
     source: Source
     limits: Limits
     max_bytes: int
-    records: list[Record] = attrs.field(factory=list)
-    ends: list[Position] = attrs.field(factory=list)
+    records: Records = attrs.field(factory=Records)
+    ends: Places = attrs.field(factory=Places)
     size: int = 0
-    drained: bool = False
     _since: float = 0.0
     _last_cut: float = float("-inf")
 
-    def read(self, now: float) -> bool:
-        """Read one slice; False when the batch is full or the source has nothing more now.
+    @property
+    def full(self) -> bool:
+        """Whether a batch cannot become larger."""
+        return len(self.records) >= self.limits.max_records or self.size >= self.max_bytes
 
-        ``drained`` then tells that the source had nothing at all.
-        """
-        room = self.limits.max_records - len(self.records)
-        if room <= 0 or self.size >= self.max_bytes:
+    def read(self, now: float) -> bool:
+        """Read one slice; False when the batch is full or the source has nothing more now."""
+        if self.full:
             return False
-        self.drained = False
+        room = self.limits.max_records - len(self.records)
         chunk = self.source.read(min(room, _READ_RECORDS), self.max_bytes - self.size)
         if chunk is None:
-            self.drained = not self.records
             return False
         if not self.records:
             self._since = now
+        known = len(self.records)
         self.records.extend(chunk.records)
         self.ends.extend(chunk.ends)
-        self.size += sum([len(record[2]) for record in chunk.records])
+        self.size += sum(map(len, self.records.bodies[known:]))
         return True
 
     def due(self, now: float) -> float:
         """Seconds until what is gathered should be sent; 0 when a batch can be cut now."""
-        full = len(self.records) >= self.limits.max_records or self.size >= self.max_bytes
-        if full or self.source.adopted:
+        if self.full or self.source.adopted:
             return 0.0
         # The first records after a quiet time go soon: someone may be looking at the page.
         quiet = self._since - self._last_cut > self.limits.max_age_s
         age = min(_QUIET_AGE_S, self.limits.max_age_s) if quiet else self.limits.max_age_s
         return max(0.0, self._since + age - now)
 
-    def cut(self, now: float) -> tuple[list[Record], list[Position]]:
+    def cut(self, now: float) -> tuple[Records, Places]:
         """Everything gathered; the next batch starts empty."""
         taken = self.records, self.ends
-        self.records, self.ends, self.size = [], [], 0
+        self.records, self.ends, self.size = Records(), Places(), 0
         self._last_cut = now
         return taken

@@ -15,8 +15,18 @@ import attrs
 
 from sessiontrace.export.delivery import Source
 from sessiontrace.export.holder import MOST_BEHIND, Holder, Passage
-from sessiontrace.record import END, OPEN, START, UPDATE, Record, event_id_of, session_id_of
+from sessiontrace.record import (
+    END,
+    OPEN,
+    START,
+    UPDATE,
+    Record,
+    Records,
+    event_id_of,
+    session_id_of,
+)
 from sessiontrace.spool.frame import Position
+from sessiontrace.spool.places import Places
 
 __all__ = ["Held"]
 
@@ -28,7 +38,7 @@ class _Group:
     """What is held of one session; ``open`` are its starts without an end."""
 
     since: float
-    records: list[Record] = attrs.field(factory=list)
+    records: Records = attrs.field(factory=Records)
     numbers: list[int] = attrs.field(factory=list)
     open: set[bytes] = attrs.field(factory=set)
     size: int = 0
@@ -82,7 +92,7 @@ class Held(Holder):
                 if chunk is None:
                     self._hurry = False
                     return None
-                return Passage([], [])
+                return Passage(Records(), Places())
         group = self._ready.popleft()
         return self._give(group.records, group.numbers)
 

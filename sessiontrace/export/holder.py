@@ -12,8 +12,10 @@ from collections.abc import Iterable
 import attrs
 
 from sessiontrace.export.delivery import Source
-from sessiontrace.record import OPEN, Record
+from sessiontrace.pace import Pace
+from sessiontrace.record import OPEN, Records
 from sessiontrace.spool.frame import Position
+from sessiontrace.spool.places import Places
 
 __all__ = ["MOST_BEHIND", "Holder", "Passage"]
 
@@ -21,13 +23,15 @@ MOST_BEHIND = 50_000
 """Records that may be read past the oldest one that is held: each is a place to remember, and its
 segment stays on the disk."""
 
+_AT_ONCE = 32  # records crossed off between two looks at the clock
+
 
 @attrs.frozen
 class Passage:
     """Records that are given out, and tickets for them in place of their positions."""
 
-    records: list[Record]
-    ends: list[Position]
+    records: Records
+    ends: Places
 
 
 class Holder:
@@ -35,12 +39,14 @@ class Holder:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._ends: deque[Position] = deque()  # of all records read and not passed, in order
+        # Of all records read and not passed, in order; the collector forgets plain tuples.
+        self._ends: deque[tuple[int, int]] = deque()
         self._first = 0  # the number of the record that `_ends` begins with
         self._done: dict[int, bool] = {}  # settled out of order: number, and whether it counts
         self._ahead = 0  # those of them that count
         self._given: deque[tuple[int, int, bool]] = deque()  # ticket, number, whether it counts
         self._ticket = 0
+        self._pace = Pace()  # a session may be ten thousand records
 
     # -- a source, as the lane knows it -----------------------------------------------------
 
@@ -72,6 +78,8 @@ class Holder:
         while self._given and self._given[0][0] <= position.offset:
             _, number, counts = self._given.popleft()
             self._finish(number, counts)
+            if not number % _AT_ONCE:
+                self._pace()
         self._pass()
 
     def finished(self) -> bool:
@@ -97,17 +105,17 @@ class Holder:
 
     def _number(self, end: Position) -> int:
         """The number of the record that was read next."""
-        self._ends.append(end)
+        self._ends.append((end[0], end[1]))
         return self._first + len(self._ends) - 1
 
-    def _give(self, records: list[Record], numbers: Iterable[int]) -> Passage:
+    def _give(self, records: Records, numbers: Iterable[int]) -> Passage:
         """Hand records out, with tickets."""
-        tickets = []
-        for record, number in zip(records, numbers, strict=True):
+        first = self._ticket + 1
+        for kind, number in zip(records.kinds, numbers, strict=True):
             self._ticket += 1
-            self._given.append((self._ticket, number, record[0] != OPEN))
-            tickets.append(Position(0, self._ticket))
-        return Passage(records, tickets)
+            self._given.append((self._ticket, number, kind != OPEN))
+        tickets = list(range(first, self._ticket + 1))
+        return Passage(records, Places([0] * len(tickets), tickets))
 
     def _finish(self, number: int, counts: bool) -> None:
         """A record is through; one that does not count is a repeat."""
@@ -116,12 +124,14 @@ class Holder:
 
     def _pass(self) -> None:
         """Move the cursor over what is through at the front."""
-        passed: Position | None = None
+        passed: tuple[int, int] | None = None
         ahead = self._ahead
         while self._ends and self._first in self._done:
             ahead -= self._done.pop(self._first)
             passed = self._ends.popleft()
             self._first += 1
+            if not self._first % _AT_ONCE:
+                self._pace()
         if passed is not None:
             self._ahead = ahead  # first: who asks in between is told too many are pending, not few
-            self._source.settle(passed)
+            self._source.settle(Position(*passed))

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
-import io
 import ssl
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 
+from sessiontrace.export.body import Body
 from sessiontrace.export.dns import Addresses
 from sessiontrace.export.verdict import Reply, Request, UntrustedError
 from sessiontrace.record import Record
@@ -30,7 +30,7 @@ _TOTAL_S = 10.0
 _PER_MEBI_S = 1.0
 _MAX_REPLY = 64 << 10
 _MEBI = 1 << 20
-_CHUNKED_FROM = 256 << 10  # above it aiohttp copies slice by slice, below it in one go
+_ONE_PIECE = 1 << 16  # up to here, body and headers go out in one call of the socket
 
 
 class HttpTransport:
@@ -58,10 +58,8 @@ class HttpTransport:
         self._total = total
         self._per_mebi = per_mebi
         self._connect = connect
-        tracing = aiohttp.TraceConfig()
-        tracing.on_connection_reuseconn.append(_note_reuse)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=0,  # the lane bounds what is in flight
                 resolver=_Resolver(),
                 use_dns_cache=False,
@@ -74,7 +72,6 @@ class HttpTransport:
                 **({key_header: key_prefix + key.reveal()} if key else {}),
             },
             cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[tracing],
             trust_env=False,
         )
 
@@ -84,12 +81,12 @@ class HttpTransport:
     async def send(self, request: Request, records: Sequence[Record]) -> Reply:
         """The backend's reply; OSError, TimeoutError or UntrustedError when there is none."""
         for attempt in (1, 2):
-            connection = SimpleNamespace(reused=False)
+            _connected.set(False)
             try:
-                return await self._exchange(request, connection)
+                return await self._exchange(request)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 # The peer closed an idle connection just as we used it: that is no failure.
-                if attempt == 2 or not connection.reused or isinstance(error, _NOT_STALE):
+                if attempt == 2 or _connected.get() or isinstance(error, _NOT_STALE):
                     fault = _fault(error)
                     break
             except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as error:
@@ -101,21 +98,18 @@ class HttpTransport:
         """Close all connections."""
         await self._session.close()
 
-    async def _exchange(self, request: Request, connection: SimpleNamespace) -> Reply:
-        total = self._total + self._per_mebi * len(request.body) / _MEBI
+    async def _exchange(self, request: Request) -> Reply:
+        body = request.content
+        total = self._total + self._per_mebi * body.size / _MEBI
         async with self._session.request(
             request.method,
             self._base_url + request.path,
-            data=request.body if len(request.body) < _CHUNKED_FROM else io.BytesIO(request.body),
+            data=bytes(body) if body.size <= _ONE_PIECE else _Pieces(body),
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=total, connect=self._connect),
-            trace_request_ctx=connection,
         ) as response:
-            body = await self._read(response)
-            headers = {
-                name.lower(): self._without_key(value) for name, value in response.headers.items()
-            }
-            return Reply(response.status, headers, body)
+            answered = await self._read(response)
+            return Reply(response.status, self._headers(response), answered)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """At most 64 KiB of the decoded body; the connection is closed where there is more."""
@@ -130,8 +124,43 @@ class HttpTransport:
         body = b"".join(parts)
         return body.replace(key, b"***") if key and key in body else body
 
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key.reveal(), "***") if self._key else text
+    def _headers(self, response: aiohttp.ClientResponse) -> dict[str, str]:
+        key = self._key.reveal() if self._key else ""
+        return {
+            name.lower(): value.replace(key, "***") if key and key in value else value
+            for name, value in response.headers.items()
+        }
+
+
+class _Pieces(aiohttp.Payload):
+    """A body for aiohttp, which takes it piece by piece, from its beginning at every attempt."""
+
+    _autoclose = True  # there is nothing to close
+
+    def __init__(self, body: Body) -> None:
+        super().__init__(body)
+        self._size = body.size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await self.write_with_length(writer, None)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        for piece in self._value:
+            await writer.write(piece)
+            await asyncio.sleep(0)  # the loop keeps pace
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells whether a request opened a connection; asking aiohttp costs a tenth of the request."""
+
+    async def _create_connection(self, *args: Any, **more: Any) -> Any:
+        _connected.set(True)
+        return await super()._create_connection(*args, **more)
 
 
 class _Resolver(AbstractResolver):
@@ -152,11 +181,10 @@ class _Resolver(AbstractResolver):
         """Nothing is held open."""
 
 
+_connected: ContextVar[bool] = ContextVar("sessiontrace_connected", default=True)
+"""Whether the request of this task has opened a connection; else it was given one that was idle."""
+
 _NOT_STALE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)
-
-
-async def _note_reuse(session: aiohttp.ClientSession, context: Any, params: Any) -> None:
-    context.trace_request_ctx.reused = True
 
 
 def _fault(error: Exception) -> OSError:

@@ -271,7 +271,7 @@ class Lane:
         if setback is not None:
             self.ledger.retries += 1
         elif isinstance(verdict, Delivered):
-            self.ledger.bytes += len(request.body)
+            self.ledger.bytes += request.content.size
         return setback
 
     async def _attempt(self, parcel: Parcel, request: Request) -> Verdict:

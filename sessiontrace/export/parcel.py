@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -27,7 +28,7 @@ from sessiontrace.export.verdict import (
     Verdict,
 )
 from sessiontrace.pace import Paced
-from sessiontrace.record import OPEN, Record
+from sessiontrace.record import OPEN, Record, Records
 from sessiontrace.spool.frame import Position
 
 __all__ = ["BISECT_BUDGET", "Parcel", "Settled"]
@@ -66,8 +67,8 @@ class Parcel:
         self,
         exporter: Exporter,
         source: Source,
-        records: list[Record],
-        ends: list[Position],
+        records: Records,
+        ends: Sequence[Position],
     ) -> None:
         self.source = source
         self.records = records
@@ -126,7 +127,7 @@ class Parcel:
         """The records that a request names."""
         if len(request.records) == len(self.records):
             return self.records
-        return [self.records[index] for index in request.records]
+        return _Picked(self.records, request.records)
 
     def resume(self) -> None:
         """Before going on after a setback: what made progress may cost as much again.
@@ -218,7 +219,7 @@ class Parcel:
             if begin <= index < front
         ]
         # A repeated start is in nobody's books: it was counted when it was first spooled.
-        opens = sum([record[0] == OPEN for record in self.records[begin:front]])
+        opens = self.records.kinds[begin:front].count(OPEN)
         return Settled(front - begin - len(rejected) - opens, rejected, self._ends[front - 1])
 
     def _take(self, request: Request, rejected: Mapping[int, str]) -> Blocked | None:
@@ -252,7 +253,8 @@ class Parcel:
     def _shrink(self, request: Request, reason: str) -> None:
         halves = self._halves(request)
         if halves:
-            self.too_large = min(len(request.body), self.too_large or len(request.body))
+            size = request.content.size
+            self.too_large = min(size, self.too_large or size)
             self._replace(request, halves)
         elif smaller := self._shorten(request):
             self._replace(request, smaller)
@@ -299,7 +301,7 @@ class Parcel:
         """The exporter's stages for some of the records, with their indices in this batch."""
         if len(indices) == len(self.records):
             return self._exporter.encode(Batch(Paced(self.records), self.source.replay))
-        records = [self.records[index] for index in indices]
+        records = _Picked(self.records, indices)
         stages = self._exporter.encode(Batch(Paced(records), self.source.replay))
         return ([_renumbered(request, indices) for request in stage] for stage in stages)
 
@@ -320,6 +322,24 @@ class Parcel:
         again = [[one.request for one in stage] for stage in stages if stage]
         self._later.extendleft(reversed(again))
         return Blocked(f"every record is refused ({reasons[0]})")
+
+
+class _Picked(Sequence[Record]):
+    """Some of a batch's records; most transports never look at them."""
+
+    __slots__ = ("_indices", "_records")
+
+    def __init__(self, records: Records, indices: Sequence[int]) -> None:
+        self._records = records
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return _Picked(self._records, self._indices[index])
+        return self._records[self._indices[index]]
 
 
 def _renumbered(request: Request, indices: Sequence[int]) -> Request:

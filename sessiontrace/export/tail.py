@@ -17,9 +17,19 @@ import orjson
 
 from sessiontrace.export.delivery import Source
 from sessiontrace.export.holder import MOST_BEHIND, Holder, Passage
-from sessiontrace.record import END, OPEN, START, UPDATE, Record, event_id_of, session_id_of
+from sessiontrace.record import (
+    END,
+    OPEN,
+    START,
+    UPDATE,
+    Record,
+    Records,
+    event_id_of,
+    session_id_of,
+)
 from sessiontrace.sampling import Sample, keeps
 from sessiontrace.spool.frame import Position
+from sessiontrace.spool.places import Places
 
 __all__ = ["Tail"]
 
@@ -32,7 +42,7 @@ class _Undecided:
     """A session's records so far; ``open`` are its starts without an end."""
 
     since: float
-    records: list[Record] = attrs.field(factory=list)
+    records: Records = attrs.field(factory=Records)
     numbers: list[int] = attrs.field(factory=list)
     open: set[bytes] = attrs.field(factory=set)
     size: int = 0
@@ -86,8 +96,8 @@ class Tail(Holder):
                 self._keep_what_is_too_much()
                 self._pass()  # over what was dropped
             if not self._ready:
-                return None if chunk is None else Passage([], [])
-        records: list[Record] = []
+                return None if chunk is None else Passage(Records(), Places())
+        records = Records()
         numbers: list[int] = []
         size = 0
         while self._ready and len(records) < max_records and size < max_bytes:
@@ -122,7 +132,7 @@ class Tail(Holder):
                 if self._fates.get(session, True):
                     self._ready.append((record, number))
                 else:
-                    self._drop([record], [number])
+                    self._drop([record.kind], [number])
                 return
             undecided = self._waiting[session] = _Undecided(self._now())
         undecided.records.append(record)
@@ -191,10 +201,10 @@ class Tail(Holder):
         if kept:
             self._ready.extend(zip(undecided.records, undecided.numbers, strict=True))
         else:
-            self._drop(undecided.records, undecided.numbers)
+            self._drop(undecided.records.kinds, undecided.numbers)
 
-    def _drop(self, records: list[Record], numbers: list[int]) -> None:
-        counted = [record.kind != OPEN for record in records]
+    def _drop(self, kinds: list[bytes], numbers: list[int]) -> None:
+        counted = [kind != OPEN for kind in kinds]
         self._on_sampled(sum(counted))
         for number, counts in zip(numbers, counted, strict=True):
             self._finish(number, counts)

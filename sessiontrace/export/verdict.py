@@ -13,6 +13,7 @@ from typing import Protocol
 
 import attrs
 
+from sessiontrace.export.body import Body
 from sessiontrace.record import Record
 
 __all__ = [
@@ -46,6 +47,10 @@ class Batch:
     replay: bool = False
 
 
+def _content(body: bytes | Body) -> Body:
+    return Body((body,)) if isinstance(body, bytes) else body
+
+
 @attrs.frozen
 class Request:
     """One call to a backend. ``records`` are the indices in the batch that it carries.
@@ -56,9 +61,14 @@ class Request:
 
     method: str
     path: str
-    body: bytes
+    content: Body = attrs.field(converter=_content, alias="body")
     records: tuple[int, ...]
     note: tuple[str, ...] = attrs.field(default=(), eq=False)
+
+    @property
+    def body(self) -> bytes:
+        """The content in one piece: a copy, for those who look into it."""
+        return bytes(self.content)
 
 
 @attrs.frozen
@@ -136,7 +146,8 @@ class Exporter(Protocol):
     def encode(self, batch: Batch) -> Iterable[Iterable[Request]]:
         """Stages in order; the requests of one stage may run concurrently.
 
-        Both levels may be generators, so that the lane can breathe between requests. To split a
+        Both levels may be generators, so that the lane can breathe between requests: a stage is
+        used up before the next one is asked for. To split a
         refused request, a lane encodes parts of its records as batches of their own and keeps what
         has the same method and path: where that leaves a record out, the request counts as one.
         """

@@ -15,9 +15,10 @@ from typing import Protocol
 
 import attrs
 
-from sessiontrace.record import OPEN, Record
+from sessiontrace.record import OPEN, Record, Records
 from sessiontrace.spool import frame
 from sessiontrace.spool.frame import EVERYWHERE, Position
+from sessiontrace.spool.places import Places
 from sessiontrace.spool.segment import Segment
 
 __all__ = ["Chunk", "Reader", "Source"]
@@ -25,13 +26,15 @@ __all__ = ["Chunk", "Reader", "Source"]
 _WINDOW = 1 << 16
 """Bytes parsed at a time: they fit the processor's cache, and hold the interpreter under 0.1 ms."""
 
+_CHECKSUM = 9  # with the space behind it
+
 
 @attrs.frozen
 class Chunk:
     """Records in the order they were spooled; ``ends[i]`` is the position just after the i-th."""
 
-    records: list[Record]
-    ends: list[Position]
+    records: Records
+    ends: Places
 
 
 class Source(Protocol):
@@ -54,7 +57,7 @@ class _InFlight:
 
     __slots__ = ("done", "ends", "repeats")
 
-    def __init__(self, ends: list[Position], repeats: int) -> None:
+    def __init__(self, ends: Places, repeats: int) -> None:
         self.ends = ends
         self.done = 0
         self.repeats = repeats  # leading ``open`` frames, which nobody counts
@@ -215,7 +218,7 @@ class Reader:
         if not self._in_flight and self._segment is not None:
             self._settled = max(self._settled, Position(self._number, self._offset))
 
-    def _take(self, segment: Segment, ends: list[Position], repeats: int, after: int) -> bool:
+    def _take(self, segment: Segment, ends: Places, repeats: int, after: int) -> bool:
         with self._source.lock:
             if segment.gone:  # evicted while we read it, and counted as unread
                 return False
@@ -229,26 +232,33 @@ class Reader:
 
     def _parse(
         self, segment: Segment, start: int, raw: bytes, most: int
-    ) -> tuple[list[Record], list[Position], int, int]:
-        """Frames of our own, every one for us: no checks, the fast way."""
-        new, number = tuple.__new__, segment.number
-        records: list[Record] = []
-        ends: list[Position] = []
-        lines = raw.split(b"\n", most)
-        lines.pop()
-        for line in lines:
-            _, kind, route, body = line.split(b" ", 3)
-            records.append(new(Record, (kind, route, body)))
-            start += len(line) + 1
-            ends.append(new(Position, (number, start)))
-        return records, ends, 0, start
+    ) -> tuple[Records, Places, int, int]:
+        """Frames of our own, every one for us: no checks, the fast way.
+
+        ``find`` looks at 16 bytes and more at once, ``split`` at one.
+        """
+        find = raw.find
+        heads: list[bytes] = []
+        bodies: list[bytes] = []
+        ends: list[int] = []
+        at = 0
+        while len(bodies) < most and (end := find(b"\n", at)) >= 0:
+            head_end = find(b" ", find(b" ", at + _CHECKSUM) + 1)
+            heads.append(raw[at + _CHECKSUM : head_end])
+            bodies.append(raw[head_end + 1 : end])
+            at = end + 1
+            ends.append(start + at)
+        known = {head: head.split() for head in set(heads)}  # few: kinds, and sets of names
+        kinds = [known[head][0] for head in heads]
+        routes = [known[head][1] for head in heads]
+        places = Places([segment.number] * len(ends), ends)
+        return Records(kinds, routes, bodies), places, 0, start + at
 
     def _sift(
         self, segment: Segment, start: int, raw: bytes, most: int
-    ) -> tuple[list[Record], list[Position], int, int]:
+    ) -> tuple[Records, Places, int, int]:
         """Frames of others, or not all for us: checked, and those passed over that are not."""
-        records: list[Record] = []
-        ends: list[Position] = []
+        records, ends = Records(), Places()
         repeats, route, resume = 0, self._route, self._resume
         lines = raw.split(b"\n")
         lines.pop()
@@ -278,8 +288,10 @@ class Reader:
                 self._read_out = True
                 return None
             self._resume = ready[-1][0]
-            self._in_flight.append(_InFlight([place for place, _ in ready], 0))
-        return Chunk([end for _, end in ready], [place for place, _ in ready])
+            ends = Places()
+            ends.extend(place for place, _ in ready)
+            self._in_flight.append(_InFlight(ends, 0))
+        return Chunk(Records.of(end for _, end in ready), ends)
 
 
 def _trusted(line: bytes) -> Record:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from sessiontrace.export.body import Body
 from sessiontrace.export.verdict import Reply, Request, Transport
 from sessiontrace.record import Record
 from sessiontrace.vendors.forms import NONE
@@ -29,7 +30,7 @@ _SLICE = 32 << 10  # bytes compressed between two breaths of the loop, a third o
 class Finishing:
     """A transport around ``inner``.
 
-    ``stamp`` completes a body at the moment it is sent; ``gzip``: all bodies are compressed.
+    ``stamp`` completes the beginning of a body when it is sent; ``gzip``: bodies are compressed.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Finishing:
         """The backend's reply, or an empty 200 to what is not for it."""
         if request.method == NONE:
             return Reply(200)
-        body = request.body if self._stamp is None else self._stamp(request.body)
+        body = request.content if self._stamp is None else request.content.begun(self._stamp)
         if self._gzip:
             body = await _compressed(body)
         return await self._inner.send(attrs.evolve(request, body=body), records)
@@ -57,13 +58,14 @@ class Finishing:
         await self._inner.close()
 
 
-async def _compressed(body: bytes) -> bytes:
+async def _compressed(body: Body) -> Body:
     """The body as gzip, always the same bytes; zlib holds no GIL meanwhile."""
     packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP_FORM)
-    view = memoryview(body)
     parts = []
-    for at in range(0, len(body), _SLICE):
-        parts.append(packer.compress(view[at : at + _SLICE]))
-        await asyncio.sleep(0)
+    for piece in body:
+        view = memoryview(piece)
+        for at in range(0, len(piece), _SLICE):
+            parts.append(packer.compress(view[at : at + _SLICE]))
+            await asyncio.sleep(0)
     parts.append(packer.flush())
-    return b"".join(parts)
+    return Body(parts)

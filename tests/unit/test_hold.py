@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 
+import pytest
 from exported import Story, late, record
 from lanes import MemorySource
 
+from sessiontrace import pace
 from sessiontrace.export.hold import Held
 from sessiontrace.record import END, EVENT, START, Record, session_id_of
 from sessiontrace.spool.frame import Position
@@ -187,3 +190,20 @@ def test_whatever_the_order_everything_comes_out_once_and_the_cursor_is_true() -
         assert {session_id_of(one) for one in settled} == {
             session_id_of(session[0].body) for session in sessions
         }
+
+
+def test_settling_a_long_session_leaves_the_application_its_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its ten thousand records are through at once, with the answer for its first one. Crossing
+    them off takes milliseconds, in which the lane steps aside.
+    """
+    source = MemorySource(Story().session(1000))
+    held = Held(source)
+    ((records, ends),) = read_all(held)
+    pauses: list[float] = []
+    monkeypatch.setattr(pace, "_SLICE_S", 0.0)
+    monkeypatch.setattr(pace, "time", SimpleNamespace(sleep=pauses.append))
+    held.settle(ends[-1])
+    assert source.pending() == 0
+    assert len(pauses) >= len(records) // 32

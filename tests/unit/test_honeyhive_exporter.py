@@ -106,6 +106,16 @@ def test_a_short_session_is_posted_whole_and_before_its_events() -> None:
     assert second[3] == (1, 2)
 
 
+def test_a_large_batch_goes_in_requests_of_a_thousand_events() -> None:
+    """HoneyHive answers with the ids of all events, of which 64 KiB are read; and several requests
+    are waited for together. Each event is in one of them, in order.
+    """
+    found = encode(start(), *(span(number) for number in range(2500)), end())
+    batches = [one for one in found if one[1] == "/v1/events/batch"]
+    assert [len(body["events"]) for _, _, body, _ in batches] == [1000, 1000, 500]
+    assert [at for *_, carried in batches for at in carried] == list(range(1, 2501))
+
+
 def test_events_go_as_the_very_bytes_that_were_spooled() -> None:
     """Nothing is decoded on the way: odd spacing inside a body survives."""
     body = b'{"event_id":"%b","session_id":"%b","event_type" : "tool","inputs":{ }}' % (

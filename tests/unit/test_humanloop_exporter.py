@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 from exported import FLOWS, HUMANLOOP, Story, deliver, late, record
 
-from sessiontrace.export.verdict import Invalid, Reply, Request
+from sessiontrace import pace
+from sessiontrace.export.verdict import Batch, Invalid, Reply, Request
 from sessiontrace.record import END, EVENT, START, Record
 from sessiontrace.vendors.humanloop.exporter import HumanloopExporter
+from sessiontrace.vendors.humanloop.flows import HumanloopFlowsExporter
 from sessiontrace.vendors.humanloop.levels import Forest
 
 
@@ -263,3 +266,22 @@ def test_version_5_keeps_the_metrics_an_event_ended_with() -> None:
     (log,) = deliver(FLOWS, [record(EVENT, call)]).bodies
     assert log["metadata"]["metrics"] == {"chunks": 7}
     assert log["metadata"]["feedback"] == {"ok": False}
+
+
+@pytest.mark.parametrize("make", [HumanloopExporter, HumanloopFlowsExporter], ids=["v4", "v5"])
+def test_encoding_ten_thousand_logs_leaves_the_application_its_turns(
+    monkeypatch: pytest.MonkeyPatch, make: type[HumanloopExporter | HumanloopFlowsExporter]
+) -> None:
+    """A whole session is one batch. Sorting it, encoding it and letting go of it each take long
+    for many logs, so the exporter steps aside in all of them, not only while it reads the records.
+    """
+    pauses: list[float] = []
+    monkeypatch.setattr(pace, "_SLICE_S", 0.0)
+    monkeypatch.setattr(pace, "time", SimpleNamespace(sleep=pauses.append))
+    story = Story()
+    start = story.start()
+    records = [record(START, start), *(record(EVENT, story.event(start)) for _ in range(50))]
+    for stage in make().encode(Batch(records)):
+        for _ in stage:
+            pass
+    assert len(pauses) > 3 * 50

@@ -5,7 +5,11 @@ from __future__ import annotations
 import orjson
 
 from sessiontrace.record import (
+    EVENT,
     EVENT_FIELDS,
+    START,
+    Record,
+    Records,
     abandoned_end,
     event_id_of,
     is_turn,
@@ -60,3 +64,18 @@ def test_a_turn_becomes_a_chain_event_below_its_session() -> None:
     assert event["inputs"] == {}
     assert "user_properties" not in event
     assert set(event) <= set(EVENT_FIELDS)
+
+
+def test_records_in_columns_are_a_sequence_of_records() -> None:
+    """Exporters walk through them, pick from them and slice them as they would a list."""
+    one, two = Record(START, b"*", body(A, A)), Record(EVENT, b"x", body(B, A))
+    records = Records.of([one, two])
+    records.extend(Records.of([one]))
+    records.append(two)
+    assert list(records) == [one, two, one, two]
+    assert (len(records), records[1], records[-1], records[1].kind) == (4, two, two, EVENT)
+    assert list(records[1:3]) == [two, one]
+    assert records.kinds == [START, EVENT, START, EVENT]
+    records[0] = two
+    assert list(records) == [two, two, one, two]
+    assert two in records

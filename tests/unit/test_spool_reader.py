@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -193,4 +194,41 @@ def test_nothing_to_read_gives_nothing(tmp_path: Path) -> None:
     assert numbers(drain(reader)) == [1]
     assert reader.read(10, 10) is None
     assert (reader.adopted, reader.replay, reader.spool_id) == (False, False, spool.id)
+    spool.close()
+
+
+def test_what_is_under_way_is_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+    """A thousand records wait for a backend's answer. Were each of them an object with others in
+    it, the collector would run through the whole application because of them, 20 ms at a time.
+    """
+    spool = make(tmp_path)
+    fill(spool, 1000)
+    reader = spool.reader("a")
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        held = []
+        while (chunk := reader.read(1000, 1 << 22)) is not None:
+            held.append(chunk)
+        more = len(gc.get_objects()) - before
+    finally:
+        gc.enable()
+    assert sum(len(chunk.records) for chunk in held) == 1000
+    assert more < 30 * len(held)
+    spool.close()
+
+
+def test_positions_in_columns_are_a_sequence_of_positions(tmp_path: Path) -> None:
+    """A lane compares, slices and passes them on as it would a list."""
+    spool = make(tmp_path)
+    fill(spool, 20)
+    chunk = spool.reader("a").read(20, 1 << 20)
+    assert chunk is not None
+    ends = list(chunk.ends)
+    assert all(isinstance(end, Position) for end in ends)
+    assert ends == sorted(set(ends))
+    assert (chunk.ends[-1], list(chunk.ends[3:5])) == (ends[-1], ends[3:5])
+    assert chunk.ends == ends
+    assert ends[-1] == spool.end()
     spool.close()

@@ -66,6 +66,7 @@ __all__ = ["HoneyHiveExporter"]
 _SESSIONS_PATH = "/v1/sessions"
 _EVENTS_PATH = "/v1/events/batch"
 _MAX_BODY = 4_900_000  # HoneyHive refuses requests over 5 MB
+_MAX_EVENTS = 1000  # as many event ids in a reply stay below the 64 KiB that are read of it
 _MAX_REPLY = 64 << 10
 _REMEMBERED = 10_000
 _BUCKETS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
@@ -79,8 +80,9 @@ class HoneyHiveExporter:
     be there already.
     """
 
-    # 1000 event ids in a reply stay below the 64 KiB that are read of it.
-    limits = Limits(max_records=1000, max_bytes=4_000_000, max_age_s=1.0, concurrency=32)
+    # Several requests of events to a batch: their answers are waited for together, and fewer
+    # sessions reach from one batch into the next, which costs a request each.
+    limits = Limits(max_records=4 * _MAX_EVENTS, max_bytes=4_000_000, max_age_s=1.0, concurrency=32)
 
     def __init__(self) -> None:
         self._inputs: OrderedDict[bytes, int] = OrderedDict()
@@ -138,12 +140,14 @@ class _Plan:
         self._records = batch.records
         self._inputs = inputs
         self._events: list[int] = []
+        self._bodies: list[bytes] = []  # of the events, in step
         self._changes: list[int] = []
         self._sessions: dict[bytes, _Session] = {}
         self._decoded: dict[int, Body] = {}
         for index, (kind, _, body) in enumerate(batch.records):
             if kind == EVENT:
                 self._events.append(index)
+                self._bodies.append(body)
             elif kind == UPDATE:
                 self._changes.append(index)
             else:
@@ -159,6 +163,7 @@ class _Plan:
             self._changes.append(index)
             if is_turn(body):
                 self._events.append(index)
+                self._bodies.append(forms.packed(models.event(turn_event(self._decode(index)))))
             elif session.plain:
                 session.end = index
 
@@ -169,7 +174,7 @@ class _Plan:
         for session_id, session in self._sessions.items():
             if session.starts:
                 carried = [*session.starts, *([] if session.end is None else [session.end])]
-                body = orjson.dumps(self._session_body(session_id, session))
+                body = forms.packed(self._session_body(session_id, session))
                 yield Request("POST", _SESSIONS_PATH, body, tuple(carried))
 
     def _session_body(self, session_id: bytes, session: _Session) -> Body:
@@ -198,21 +203,15 @@ class _Plan:
 
     def events(self) -> Iterator[Request]:
         """POST /v1/events/batch with the events' own bytes, as many as fit into one request."""
-        bodies: list[bytes] = []
-        indices: list[int] = []
-        size = 0
-        for index in self._events:
-            kind, _, body = self._records[index]
-            if kind == END:
-                body = orjson.dumps(models.event(turn_event(self._decode(index))))
-            if size + len(body) > _MAX_BODY and bodies:
-                yield _posted(bodies, indices)
-                bodies, indices, size = [], [], 0
-            bodies.append(body)
-            indices.append(index)
-            size += len(body) + 1
-        if bodies:
-            yield _posted(bodies, indices)
+        bodies, first = self._bodies, 0
+        while first < len(bodies):
+            last = min(len(bodies), first + _MAX_EVENTS)
+            size = sum(map(len, bodies[first:last])) + last - first
+            while size > _MAX_BODY and last > first + 1:
+                last -= 1
+                size -= len(bodies[last]) + 1
+            yield _posted(bodies[first:last], self._events[first:last])
+            first = last
 
     # -- stage 3, and more of them where one PUT would be too large --------------------------
 
@@ -244,7 +243,7 @@ class _Plan:
                     carried.append(index)
             if carried:
                 path = f"/v1/events/{target.decode('ascii')}"
-                yield Request("PUT", path, orjson.dumps(merged), tuple(carried))
+                yield Request("PUT", path, forms.packed(merged), tuple(carried))
 
     def _change(self, index: int) -> Body:
         """What an update or end has to say to what exists already."""
@@ -273,7 +272,7 @@ def _checksum(inputs: object) -> int:
     return zlib.crc32(orjson.dumps(inputs or {}))
 
 
-def _posted(bodies: Sequence[bytes], indices: Sequence[int]) -> Request:
+def _posted(bodies: list[bytes], indices: Sequence[int]) -> Request:
     body = forms.joined(b'{"events":[', bodies, b"]}")
     return Request("POST", _EVENTS_PATH, body, tuple(indices))
 

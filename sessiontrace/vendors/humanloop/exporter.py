@@ -41,6 +41,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.export.verdict import Batch, Delivered, Invalid, Limits, Reply, Request, Verdict
+from sessiontrace.pace import paced
 from sessiontrace.record import OPEN, START, Record
 from sessiontrace.vendors import forms
 from sessiontrace.vendors.humanloop import logs
@@ -74,19 +75,23 @@ class HumanloopExporter:
         for level in forest.levels():
             yield self._posts(forest, level, later)
         yield self._updates(later, forest.strays)
+        level = later = []
+        forest.dissolve()
 
     # -- encoding ---------------------------------------------------------------------------
 
     def _posts(self, forest: Forest, level: Sequence[Node], later: list[Node]) -> Iterator[Request]:
         whole: list[Node] = []
-        for node in level:
+        for node in paced(level):
             known = node.event["event_id"] in self._data_ids
             if not node.parent_id and known:
                 if node.kind not in (START, OPEN):
                     later.append(node)
             else:
                 whole.append(node)
-        encoded = ((at, orjson.dumps(self._log(forest, node))) for at, node in enumerate(whole))
+        encoded = (
+            (at, forms.packed(self._log(forest, node))) for at, node in enumerate(paced(whole))
+        )
         for group in forms.chunks(encoded, _REQUEST_LOGS, _REQUEST_MAX):
             body = forms.joined(b"[", [log for _, log in group], b"]")
             nodes = [whole[at] for at, _ in group]

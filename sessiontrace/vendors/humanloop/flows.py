@@ -40,6 +40,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.export.verdict import Batch, Delivered, Invalid, Limits, Reply, Request, Verdict
+from sessiontrace.pace import paced
 from sessiontrace.record import EVENT, OPEN, START, Record
 from sessiontrace.vendors import forms
 from sessiontrace.vendors.humanloop import logs
@@ -76,17 +77,19 @@ class HumanloopFlowsExporter:
         for level in forest.levels():
             yield self._posts(forest, level, later)
         yield self._updates(later, forest.strays)
+        level = later = []
+        forest.dissolve()
 
     # -- encoding ---------------------------------------------------------------------------
 
     def _posts(self, forest: Forest, level: Sequence[Node], later: list[Node]) -> Iterator[Request]:
-        for node in level:
+        for node in paced(level):
             if node.updates or (_is_flow(node) and node.kind not in (START, OPEN)):
                 later.append(node)
             if not node.parent_id and node.event["event_id"] in self._routes:
                 continue
             route = _ROUTES.get(str(node.event.get("event_type")), "/flows/log")
-            body = b"%b" % orjson.dumps(self._log(forest, node))  # a copy, see ``record.lifted``
+            body = forms.packed(self._log(forest, node))
             sent = (node.event["event_id"],)
             yield Request("POST", route, body, tuple(node.records), sent)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sessiontrace.pace import paced
 from sessiontrace.record import END, EVENT, OPEN, START, UPDATE, Record
 from sessiontrace.vendors import forms
 
@@ -80,12 +81,17 @@ class Forest:
     def levels(self) -> Iterator[list[Node]]:
         """The nodes by level, parents first."""
         found: list[list[Node]] = []
-        for node in self.nodes.values():
+        for node in paced(list(self.nodes.values())):
             level = self._level(node)
             while len(found) <= level:
                 found.append([])
             found[level].append(node)
         yield from found
+
+    def dissolve(self) -> None:
+        """Let go of the nodes one by one: a batch of them at once takes milliseconds."""
+        for _ in paced(range(len(self.nodes))):
+            self.nodes.popitem()
 
     def above(self, node: Node) -> Node | None:
         """The parent, when it is in this batch and on a lower level."""

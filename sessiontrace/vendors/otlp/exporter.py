@@ -40,8 +40,8 @@ from sessiontrace.export.verdict import Batch, Delivered, Limits, Reply, Request
 from sessiontrace.record import Record
 from sessiontrace.vendors import forms
 from sessiontrace.vendors.memory import Named
-from sessiontrace.vendors.otlp.json_form import json_request, json_span
-from sessiontrace.vendors.otlp.protobuf_form import partial_success, protobuf_request, protobuf_span
+from sessiontrace.vendors.otlp.json_form import json_body, json_span
+from sessiontrace.vendors.otlp.protobuf_form import partial_success, protobuf_body, protobuf_span
 from sessiontrace.vendors.otlp.spans import span_of
 
 __all__ = ["OTLPExporter"]
@@ -58,14 +58,14 @@ class OTLPExporter:
     user.
     """
 
-    limits = Limits(max_records=1000, max_bytes=3_000_000, max_age_s=1.0, concurrency=4)
+    limits = Limits(max_records=4000, max_bytes=3_000_000, max_age_s=1.0, concurrency=4)
 
     def __init__(self, path: str = "/v1/traces", *, protobuf: bool = False) -> None:
         self.path = path
         self.protobuf = protobuf
         self._names = Named()
         self._one = protobuf_span if protobuf else json_span
-        self._many = protobuf_request if protobuf else json_request
+        self._many = protobuf_body if protobuf else json_body
 
     @property
     def content_type(self) -> str:

@@ -11,11 +11,12 @@ from collections.abc import Iterable
 
 import orjson
 
+from sessiontrace.export.body import Body
 from sessiontrace.vendors import forms
 from sessiontrace.vendors.otlp.attributes import STEADY, Value
 from sessiontrace.vendors.otlp.spans import ERROR, SCOPE, Span, by_service
 
-__all__ = ["json_request", "json_span"]
+__all__ = ["json_body", "json_request", "json_span"]
 
 _HEAD = b'{"resource":{"attributes":[%b]},"scopeSpans":[{"scope":{"name":"%b"},"spans":['
 _EXCEPTION = b',"events":[{"timeUnixNano":"%d","name":"exception","attributes":[%b]}]'
@@ -39,7 +40,12 @@ def json_span(span: Span) -> bytes:
 
 
 def json_request(spans: Iterable[tuple[str, bytes]]) -> bytes:
-    """Encoded spans, each with its service, as one request."""
+    """Encoded spans, each with its service, as one request in one piece."""
+    return bytes(json_body(spans))
+
+
+def json_body(spans: Iterable[tuple[str, bytes]]) -> Body:
+    """Encoded spans, each with its service, as the body of one request."""
     items: list[bytes] = []
     for service, group in by_service(spans).items():
         head = _HEAD % (_pair("service.name", service), SCOPE)

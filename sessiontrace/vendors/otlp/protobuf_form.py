@@ -12,10 +12,11 @@ import functools
 import struct
 from collections.abc import Iterable, Iterator
 
+from sessiontrace.export.body import Body
 from sessiontrace.vendors.otlp.attributes import STEADY, Value
 from sessiontrace.vendors.otlp.spans import ERROR, SCOPE, Span, by_service
 
-__all__ = ["partial_success", "protobuf_request", "protobuf_span"]
+__all__ = ["partial_success", "protobuf_body", "protobuf_span"]
 
 # A field's tag is its number times 8, plus its wire type: 0 a varint, 1 eight bytes, 2 a length
 # and as many bytes.
@@ -50,8 +51,8 @@ def protobuf_span(span: Span) -> bytes:
     return b"".join(parts)
 
 
-def protobuf_request(spans: Iterable[tuple[str, bytes]]) -> bytes:
-    """Encoded spans, each with its service, as one request."""
+def protobuf_body(spans: Iterable[tuple[str, bytes]]) -> Body:
+    """Encoded spans, each with its service, as the body of one request."""
     parts: list[bytes] = []
     for service, group in by_service(spans).items():
         scoped = [_field(b"\x0a", _field(b"\x0a", SCOPE))]
@@ -62,7 +63,7 @@ def protobuf_request(spans: Iterable[tuple[str, bytes]]) -> bytes:
         size = _varint(inner)
         outer = len(resource) + 1 + len(size) + inner
         parts += (b"\x0a", _varint(outer), resource, b"\x12", size, *scoped)
-    return b"".join(parts)
+    return Body(parts)
 
 
 def _attributes(tag: bytes, attributes: dict[str, Value]) -> bytes:

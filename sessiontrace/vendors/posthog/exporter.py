@@ -60,7 +60,7 @@ _SMALL = 64 << 10
 class PostHogExporter:
     """Exporter for one PostHog project. Remembers who the last 10 000 sessions were for."""
 
-    limits = Limits(max_records=1000, max_bytes=4_000_000, max_age_s=1.0, concurrency=8)
+    limits = Limits(max_records=4000, max_bytes=4_000_000, max_age_s=1.0, concurrency=8)
 
     def __init__(self) -> None:
         self._names = Named()
@@ -78,10 +78,10 @@ class PostHogExporter:
 
     def _encoded(self, batch: Batch, refused: list[Request]) -> Iterator[tuple[int, bytes]]:
         for index, record in enumerate(batch.records):
-            found = [orjson.dumps(event) for event in events_of(record, self._names)]
+            found = [forms.packed(event) for event in events_of(record, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
                 smaller = forms.shorten(record, _CUT_TO) or record
-                found = [orjson.dumps(event) for event in events_of(smaller, self._names)]
+                found = [forms.packed(event) for event in events_of(smaller, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
                 refused.append(forms.refused("over 900 KiB, even cut", index))
                 continue
@@ -98,7 +98,7 @@ class PostHogExporter:
 
 
 def stamp(body: bytes, key: Secret, now_ms: int) -> bytes:
-    """A request's body with the project key and the time of this attempt.
+    """A request's body, or its beginning, with the project key and the time of this attempt.
 
     PostHog measures its clock against ``sent_at``, so a spooled batch must carry the time at which
     it is really sent.

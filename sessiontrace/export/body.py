@@ -1,0 +1,56 @@
+"""A request's body: encoded items between separators, laid together only as they are sent.
+
+A pure value, no thread owns it. A batch of a thousand events is a megabyte. Made in one piece it
+costs more than all the rest of sending it: the kernel has to find and clear its pages, and nobody
+else runs meanwhile (3 to 4 ms were measured, twice over with the copy that was sent). Invariant:
+its bytes are the same however often, and in whatever way, they are asked for.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+
+__all__ = ["Body"]
+
+_PIECE = 1 << 16  # what one call of the socket takes, and memory that malloc has at hand
+
+
+class Body:
+    """``items`` with ``separator`` between them; walking through it gives pieces of about 64 KiB.
+
+    A larger item is a piece of its own.
+    """
+
+    __slots__ = ("_ends", "_items", "_separator", "size")
+
+    def __init__(self, items: Sequence[bytes], separator: bytes = b"") -> None:
+        self._items = items
+        self._separator = separator
+        self._ends = list(accumulate(map(len, items)))  # without separators
+        self.size = sum(self._ends[-1:]) + len(separator) * max(0, len(items) - 1)
+
+    def __iter__(self) -> Iterator[bytes]:
+        items, ends = self._items, self._ends
+        first = sent = 0
+        while first < len(items):
+            last = max(first + 1, bisect_right(ends, sent + _PIECE))
+            if last < len(items):
+                yield self._separator.join([*items[first:last], b""])  # one more behind it
+            else:
+                yield self._separator.join(items[first:last])
+            first, sent = last, ends[last - 1]
+
+    def __bytes__(self) -> bytes:
+        return self._separator.join(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Body) and bytes(self) == bytes(other)
+
+    def __hash__(self) -> int:
+        return hash(bytes(self))
+
+    def begun(self, change: Callable[[bytes], bytes]) -> Body:
+        """The same body with its first item changed."""
+        return Body([change(self._items[0]), *self._items[1:]], self._separator)
