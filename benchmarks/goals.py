@@ -58,7 +58,7 @@ def rate_bound(found: Found) -> str:
         f"{own['sink_us'] * own['events_per_second'] / 1e6:.0%} of one; {own['cpu_us']:.1f} us an "
         f"event would allow {1e6 / own['cpu_us']:,.0f} a second"
     )
-    return said if used > _FULL else f"{said}: it mostly waited, for what is not told here"
+    return said if used > _FULL else f"{said}; the rest is pauses and answers waited for, see below"
 
 
 def capture_bound(found: Found) -> str:
@@ -90,7 +90,8 @@ def stall_bound(found: Found) -> str:
     bare = row(found, "jitter", "jitter", rate=5000, variant="nothing")
     return (
         f"{own['p99.9']:.1f} ms against {bare['p99.9']:.1f} with nothing traced; the median is "
-        f"{own['p50 more']:+.2f} ms, p99 {own['p99 more']:+.1f}; what causes it was not measured"
+        f"{own['p50 more']:+.2f} ms, p99 {own['p99 more']:+.1f}, the maximum "
+        f"{own['max more']:+.1f}; what makes them see below"
     )
 
 

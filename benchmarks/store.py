@@ -1,174 +1,76 @@
 """The store in ClickHouse as it grows: what an event costs on disk and to take, what reads cost.
 
 The engine is chdb's behind HTTP in a process of its own (or any server that --store names, with an
-empty database), one store is filled step by step, and each size is measured when the engine has
+empty database). One store is filled step by step, and each size is measured when the engine has
 merged what it was given. Events are of 1 kB with texts of words as common as words are, 50 to a
-session, over seven days; one session has 1 000 steps. Inserts go through the store as a replica
-makes them; "replica" is the processor time of that, "engine" of the other side, merges included.
-Last, a server over it takes events through HTTP.
+session, over seven days; one session has 1 000 steps. The first million goes through the store as
+a replica writes it, what is more is copied from it by the engine with other ids, times and numbers.
+Before that, events go through HTTP to one replica over an empty store, and to one over an engine
+that keeps nothing: what the replica itself takes. With --folder a run that broke off goes on.
 """
 
 from __future__ import annotations
 
-import itertools
+import json
 import os
-import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import orjson
-import psutil
-import server
+import attrs
+from filling import BASE, LONG, WEEK_MS, Texts, copy, events, fill, number
 from frame import Bench, Column, Table
 from plot import Lines
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-
-from served import serving
+from replica import ENGINE, Spent, ingest, process, settled, spent_by
 
 from sessiontrace.ids import new_id, now_ns
-from sessiontrace.record import END, EVENT
 from sessiontrace.store.base import SessionQuery
 from sessiontrace.store.clickhouse import schema
 from sessiontrace.store.clickhouse.address import parse
 from sessiontrace.store.clickhouse.line import Line, Question
 from sessiontrace.store.clickhouse.store import ClickHouseStore
-from sessiontrace.store.merge import Decoded
 
-ENGINE = Path(__file__).resolve().parent.parent / "tests" / "clickhouse" / "engine.py"
-STEPS = 50
-LONG = 1_000
-BATCH = 20_000
 ASKED = 15
-WEEK_MS = 7 * 86_400_000
-TABLES = ("events", "tallies", "sessions", "session_hours")
+PROJECT = "bench"
 DAY = 1_000_000_000  # events, of the day that is extrapolated
+DAY_MS = 86_400_000
+
+Found = dict[str, Any]
 
 
-class Texts:
-    """Sentences of words that are as common as words are: the n-th one 1/n times."""
+@attrs.define
+class Notebook:
+    """What was measured so far, in a file that the next run reads."""
 
-    def __init__(self, words: int = 30_000) -> None:
-        self._random = random.Random(7)
-        letters = "etaoinshrdlucmfwypvbgkjqxz"
-        weights = [1 / (at + 3) for at in range(len(letters))]
-        draw = self._random.choices
-        self.words = ["".join(draw(letters, weights, k=3 + at % 8)) for at in range(words)]
-        self._weights = list(itertools.accumulate(1 / (at + 10) for at in range(words)))
-        self._sentences = [self._sentence(12) for _ in range(20_000)]
+    path: Path
+    found: Found
+    _noted: float = attrs.field(factory=time.monotonic)
 
-    def _sentence(self, words: int) -> str:
-        return " ".join(self._random.choices(self.words, cum_weights=self._weights, k=words))
+    @classmethod
+    def at(cls, path: Path) -> Notebook:
+        if path.exists():
+            return cls(path, json.loads(path.read_text()))
+        oldest = now_ns() // 1_000_000 - WEEK_MS
+        empty: Found = {"rows": [], "answers": [], "taken": [], "seconds": 0.0}
+        return cls(path, {"oldest": oldest, "long": new_id(), **empty})
 
-    def some(self, sentences: int) -> str:
-        return ". ".join(self._random.choices(self._sentences, k=sentences))
-
-
-def events(texts: Texts, first: int, count: int, all_of_them: int) -> Iterator[Decoded]:
-    """Records number ``first`` and following, as the server hands them to the store."""
-    now = now_ns() // 1_000_000
-    steps, sid, seen = 0, "", 0
-    for number in range(first, first + count):
-        at = now - WEEK_MS + number * WEEK_MS // all_of_them
-        if seen == steps:
-            sid, seen = new_id(), 0
-            steps = LONG if number == first else STEPS
-            yield _decoded(END, {
-                "event_id": sid, "session_id": sid, "event_type": "session",
-                "event_name": f"agent {number % 17}", "source": "bench", "start_time": at,
-                "end_time": at + 9_000, "duration": 9_000.0, "inputs": {"q": texts.some(1)},
-                "user_properties": {"user_id": f"user {number % 10_007}"},
-            })  # fmt: skip
-        seen += 1
-        yield _decoded(EVENT, {
-            "event_id": new_id(), "session_id": sid, "parent_id": sid, "event_type": "model",
-            "event_name": f"answer {number % 23}", "source": "bench", "start_time": at,
-            "end_time": at + 250, "duration": 250.0,
-            "inputs": {"chat_history": [
-                {"role": "system", "content": "You are a helpful assistant of a shop."},
-                {"role": "user", "content": f"number{number} {texts.some(3)}"},
-            ]},
-            "outputs": {"role": "assistant", "content": texts.some(2)},
-            "config": {"model": "gpt-x", "provider": "openai"},
-            "metadata": {"prompt_tokens": 120, "completion_tokens": number % 400, "cost": 0.001},
-            **({"error": "TimeoutError: no answer"} if number % 997 == 0 else {}),
-        })  # fmt: skip
+    def note(self, name: str, *found: Found) -> None:
+        self.found[name] += found
+        now = time.monotonic()
+        self.found["seconds"] += now - self._noted
+        self._noted = now
+        self.path.write_text(json.dumps(self.found))
 
 
-def _decoded(kind: bytes, event: dict[str, Any]) -> Decoded:
-    return Decoded(kind, event, orjson.dumps(event).decode())
-
-
-@contextmanager
-def engine(folder: str) -> Iterator[tuple[str, int]]:
-    """chdb over HTTP: its URL and its process id."""
-    process = subprocess.Popen(
-        [sys.executable, str(ENGINE), folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    yield f"clickhouse://127.0.0.1:{int(process.stdout.readline())}/bench", process.pid
-    process.stdin.close()
-    process.wait(60)
-
-
-def fill(
-    store: ClickHouseStore, texts: Texts, first: int, count: int, total: int
-) -> dict[str, Any]:
-    """Write events in batches, two on their way; what it took this process."""
-    made_s = 0.0
-    begun, spent = time.perf_counter(), time.process_time()
-    size = 0
-    with ThreadPoolExecutor(2) as writers:
-        waiting = []
-        source = events(texts, first, count, total)
-        while True:
-            making = time.thread_time()
-            batch = [one for one, _ in zip(source, range(BATCH), strict=False)]
-            made_s += time.thread_time() - making
-            if not batch:
-                break
-            size += sum(len(one.body) for one in batch)
-            waiting.append(writers.submit(store.write, batch))
-            if len(waiting) > 1:
-                waiting.pop(0).result()
-        for one in waiting:
-            one.result()
-    took = time.perf_counter() - begun
-    return {
-        "bytes_sent": size / count,
-        "per_second": count / took,
-        "replica_us": (time.process_time() - spent - made_s) / count * 1e6,
-    }
-
-
-def settled(line: Line, within_s: float) -> None:
-    """Wait until the engine merges no more; in time, or as it is."""
-    deadline = time.monotonic() + within_s
-    quiet = 0
-    while quiet < 4 and time.monotonic() < deadline:
-        ((running,),) = line.ask(Question("SELECT count() FROM system.merges"))
-        quiet = 0 if running else quiet + 1
-        time.sleep(0.5)
-
-
-def stored(line: Line, count: int) -> dict[str, Any]:
+def stored(line: Line, count: int) -> Found:
     """Bytes an event takes, in all and by table; the search index is within ``events``."""
     rows = line.ask(
         Question(
-            "SELECT table, sum(bytes_on_disk), sum(data_uncompressed_bytes), "
-            "sum(data_compressed_bytes), sum(secondary_indices_compressed_bytes), count() "
+            "SELECT table, sum(bytes_on_disk), sum(secondary_indices_compressed_bytes), count() "
             "FROM system.parts WHERE active AND database = currentDatabase() GROUP BY table"
         )
     )
@@ -180,171 +82,178 @@ def stored(line: Line, count: int) -> dict[str, Any]:
             "AND table = 'events' AND column = 'body'"
         )
     )
-    sizes = {f"{name}_bytes": found[name][1] / count for name in TABLES if name in found}
     return {
         "stored": sum(row[1] for row in rows) / count,
         "ratio": raw / kept,
-        "index": found["events"][4] / count,
-        "parts": found["events"][5],
-        **sizes,
+        "index": (found["events"][2] + found["vocabulary"][1]) / count,
+        "parts": found["events"][3],
+        **{f"{name}_bytes": row[1] / count for name, row in found.items()},
     }
 
 
 def asked(
-    store: ClickHouseStore, words: list[str], count: int, spent: Callable[[], float]
+    store: ClickHouseStore, texts: Texts, count: int, book: Found, spent: Spent
 ) -> dict[str, dict[str, float]]:
     """What a reader asks: medians in ms, and the engine's processor time for one, in ms."""
+    words = texts.words
     page = store.sessions(SessionQuery(limit=60)).sessions
-    long = max(store.sessions(SessionQuery(limit=60, failed=True)).sessions, key=lambda s: s.events)
-    oldest = now_ns() // 1_000_000 - WEEK_MS
-    window = store.sessions(SessionQuery(since=oldest - 1, until=oldest + 3_600_000, limit=500))
-    long = max([long, *window.sessions], key=lambda one: one.events)
+    newest = page[0].start_time
     last = store.session(page[-1].session_id)
+    long = store.session(book["long"])
     assert last is not None
+    assert long is not None
+    assert len(long.events) == min(LONG, count)
     step = last.events[-1].event_id
+
+    def listed(**wanted: Any) -> object:
+        return store.sessions(SessionQuery(limit=60, **wanted))
+
     jobs: dict[str, Callable[[int], object]] = {
-        "list": lambda n: store.sessions(SessionQuery(limit=60)),
-        "list, failed": lambda n: store.sessions(SessionQuery(limit=60, failed=True)),
-        "list, a day": lambda n: store.sessions(
-            SessionQuery(limit=60, until=page[0].start_time - 86_400_000)
-        ),
-        f"session of {long.events:,}": lambda n: store.session(long.session_id),
+        "list": lambda n: listed(),
+        "list, failed": lambda n: listed(failed=True),
+        "list, a day before": lambda n: listed(until=newest - DAY_MS),
+        "session of 1 000 steps": lambda n: store.session(book["long"]),
         "one event": lambda n: store.event(step),
-        "search, one hit": lambda n: store.sessions(
-            SessionQuery(text=f"number{n * (count // 20)}")
-        ),
-        "search, rare word": lambda n: store.sessions(SessionQuery(text=words[-1 - n])),
-        "search, common": lambda n: store.sessions(SessionQuery(text=words[n])),
-        "search, absent": lambda n: store.sessions(SessionQuery(text=f"absent{n}")),
-        "histogram, a day": lambda n: store.histogram(
-            SessionQuery(since=page[0].start_time - 86_400_000)
-        ),
+        "search, one hit": lambda n: listed(text=number(n * (count // ASKED))),
+        "search, rare word": lambda n: listed(text=words[-1 - n]),
+        "search, common word": lambda n: listed(text=words[n]),
+        "search, common and rare": lambda n: listed(text=f"{words[20 + n]} {words[-1 - n]}"),
+        "search, two letters": lambda n: listed(text=words[n][:2]),
+        "search, absent": lambda n: listed(text=f"absent{n}"),
+        "histogram, a day": lambda n: store.histogram(SessionQuery(since=newest - DAY_MS)),
         "histogram, all": lambda n: store.histogram(SessionQuery()),
     }
     return {name: _timed(job, spent) for name, job in jobs.items()}
 
 
-def _timed(job: Callable[[int], object], spent: Callable[[], float]) -> dict[str, float]:
+def _timed(job: Callable[[int], object], spent: Spent) -> dict[str, float]:
     took = []
     before = spent()
     for n in range(ASKED):
         begun = time.perf_counter()
         job(n)
         took.append((time.perf_counter() - begun) * 1000)
-    return {"ms": statistics.median(took), "cpu_ms": (spent() - before) / ASKED * 1000}
+    cpu_ms = (spent() - before) / ASKED * 1000
+    return {"ms": statistics.median(took), "worst_ms": max(took), "cpu_ms": cpu_ms}
+
+
+def measure(options: Any, url: str, pid: int | None, book: Notebook) -> None:
+    """Fill step by step, and note what each size costs."""
+    line, spent = Line(parse(url)), spent_by(pid)
+    schema.migrate(line)
+    store, texts, found = ClickHouseStore(line, PROJECT), Texts(), book.found
+    there = max([0, *(row["events"] for row in found["rows"])])
+    for size in options.events:
+        if size > there:
+            before = spent()
+            row = grown(line, store, texts, (there, size, max(options.events)), found)
+            settled(line, options.settle)
+            if size <= BASE and pid is not None:
+                row["engine_us"] = (spent() - before) / (size - there) * 1e6
+            book.note("rows", {**row, **stored(line, size)})
+            there = size
+        if size == there and all(one["events"] != size for one in found["answers"]):
+            answers = asked(store, texts, size, found, spent)
+            told = ({"events": size, "question": name, **one} for name, one in answers.items())
+            book.note("answers", *told)
+    line.close()
+
+
+def grown(
+    line: Line, store: ClickHouseStore, texts: Texts, sizes: tuple[int, int, int], found: Found
+) -> Found:
+    """Fill the store from one size to the next, on the way to the last; what it took."""
+    there, size, last = sizes
+    apart = WEEK_MS / last
+    if size <= BASE:
+        source = events(texts, found["oldest"], apart, range(there, size), found["long"])
+        return {"events": size, **fill(store, source, size - there)}
+    for which in range(there // BASE, size // BASE):
+        copy(line, which, int(which * BASE * apart))
+    return {"events": size}
 
 
 def main() -> None:
     bench = Bench(__doc__)
-    bench.option("--events", full=[100_000, 1_000_000, 10_000_000], quick=[10_000], nargs="+",
-                 help="sizes to measure at")  # fmt: skip
-    bench.option("--through", full=200_000, quick=2_000, help="events through a server")
-    bench.option("--settle", full=300.0, quick=10.0, help="seconds to wait for merges")
+    bench.option("--events", full=[100_000, BASE, 10 * BASE], quick=[10_000], nargs="+",
+                 help=f"sizes to measure at; above {BASE:,} its multiples")  # fmt: skip
+    bench.option("--through", full=100_000, quick=2_000, help="events through a replica")
+    bench.option("--settle", full=120.0, quick=10.0, help="seconds to wait for merges")
     bench.option("--store", full="", quick="", help="clickhouse://user@host/database, not chdb")
+    bench.option("--folder", full="", quick="", help="where to keep all, and to go on from")
     options = bench.start()
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
-        if options.store:
-            rows, answers = measure(options, options.store, None)
-            taken = through(options.store, options.through, folder)
-        else:
-            with engine(folder) as (url, pid):
-                rows, answers = measure(options, url, pid)
-                taken = through(url, options.through, folder)
-    finish(bench, rows, answers, taken)
+    for before, size in zip([0, *options.events], options.events, strict=False):
+        if size <= before or (size > BASE and (size % BASE or before % BASE)):
+            raise SystemExit(f"--events: {size} cannot follow {before}")
+    with ExitStack() as stack:
+        folder = options.folder or stack.enter_context(
+            tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR"))
+        )
+        Path(folder).mkdir(exist_ok=True)
+        book = Notebook.at(Path(folder) / "measured.json")
+        url, pid = options.store, None
+        if not url:
+            port, pid = stack.enter_context(process(ENGINE, f"{folder}/engine"))
+            url = f"clickhouse://127.0.0.1:{port}/bench"
+        if not book.found["taken"]:
+            book.note("taken", *ingest(url, pid, options.through, options.settle, folder))
+        measure(options, url, pid, book)
+    finish(bench, book.found)
 
 
-def through(url: str, count: int, folder: str) -> dict[str, Any]:
-    """Events sent to one replica as HoneyHive's client sends them, each acknowledged."""
-    bodies = list(server.requests(count))
-    with serving(Path(folder) / "unused.db", store=url) as served:
-        process = psutil.Process(served.process.pid)
-        before = sum(process.cpu_times()[:2])
-        took = server.ingest(served, bodies)
-        spent = sum(process.cpu_times()[:2]) - before
-    return {
-        "events": count,
-        "per_second": count / took,
-        "cpu_us": spent / count * 1e6,
-        "per_core": count / spent,
-    }
-
-
-def measure(
-    options: Any, url: str, pid: int | None
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    line = Line(parse(url))
-    schema.migrate(line)
-    store, texts = ClickHouseStore(line, "bench"), Texts()
-    rows, answers, there = [], [], 0
-    server = None if pid is None else psutil.Process(pid)
-
-    def spent() -> float:
-        return 0.0 if server is None else sum(server.cpu_times()[:2])
-
-    for size in options.events:
-        before = spent()
-        row = {"events": size, **fill(store, texts, there, size - there, options.events[-1])}
-        settled(line, options.settle)
-        if server is not None:
-            row["engine_us"] = (spent() - before) / (size - there) * 1e6
-            row["memory_mib"] = server.memory_info().rss / 2**20
-        rows.append({**row, **stored(line, size)})
-        answers += [
-            {"events": size, "question": name, **found}
-            for name, found in asked(store, texts.words, size, spent).items()
-        ]
-        there = size
-    line.close()
-    return rows, answers
-
-
-def finish(
-    bench: Bench, rows: list[dict[str, Any]], answers: list[dict[str, Any]], taken: dict[str, Any]
-) -> None:
+def finish(bench: Bench, found: Found) -> None:
+    rows, answers, taken = found["rows"], found["answers"], found["taken"]
     filled = (
         Column("events", "events", ",d"),
-        Column("bytes_sent", "bytes sent", ".0f"),
-        Column("stored", "stored", ".0f"),
+        Column("bytes_sent", "bytes as JSON", ".0f"),
+        Column("stored", "bytes stored", ".0f"),
+        Column("index", "of it search", ".0f"),
         Column("ratio", "records shrink"),
-        Column("index", "search index", ".0f"),
-        Column("per_second", "events/s here", ",.0f"),
-        Column("replica_us", "replica us"),
+        Column("replica_us", "writer us"),
         Column("engine_us", "engine us"),
         Column("parts", "parts", "d"),
-        Column("memory_mib", "engine MiB", ",.0f"),
     )
-    names = list(dict.fromkeys(row["question"].split(" of ")[0] for row in answers))
     sizes = [row["events"] for row in rows]
-    table = [
-        {"question": name, **{str(row["events"]): row["ms"] for row in answers
-                              if row["question"].split(" of ")[0] == name}}
-        for name in names
-    ]  # fmt: skip
-    growth = (Column("question", "ms", "s"), *(Column(str(size), f"{size:,}") for size in sizes))
+    table: dict[str, Found] = {}
+    for one in answers:
+        row = table.setdefault(one["question"], {"question": one["question"]})
+        row |= {str(one["events"]): one["ms"], "worst": one["worst_ms"], "cpu": one["cpu_ms"]}
+    growth = (
+        Column("question", "ms", "s"),
+        *(Column(str(size), f"{size:,}", ".0f") for size in sizes),
+        Column("worst", f"worst of {ASKED}", ".0f"),
+        Column("cpu", "engine CPU", ".0f"),
+    )
     replica = (
+        Column("over", "over", "s"),
         Column("events", "events", ",d"),
         Column("per_second", "events/s here", ",.0f"),
+        Column("producer_us", "producer us"),
         Column("cpu_us", "replica us"),
-        Column("per_core", "events/s per core", ",.0f"),
+        Column("engine_us", "engine us"),
+        Column("per_core", "events/s per replica's core", ",.0f"),
     )
-    last = rows[-1]
+    replica_us = taken[-1]["cpu_us"]
+    engine_us = max([row.get("engine_us", 0.0) for row in (*rows, taken[-1])])
     cores = DAY / 86_400 * 1e-6
     note = (
         f"Extrapolated, not measured: {DAY:,} events a day take "
-        f"{DAY * last['stored'] / 1e9:,.0f} GB a day, {cores * taken['cpu_us']:.1f} cores of "
-        f"replicas and {cores * last.get('engine_us', 0.0):.1f} of ClickHouse, on average."
+        f"{DAY * rows[-1]['stored'] / 1e9:,.0f} GB a day, {cores * replica_us:.1f} cores of "
+        f"replicas and {cores * engine_us:.1f} of ClickHouse, on average."
     )
     lines = {
-        name: [(float(row["events"]), row["ms"]) for row in answers
-               if row["question"].split(" of ")[0] == name]
-        for name in names
-    }  # fmt: skip
+        name: [(float(one["events"]), one["ms"]) for one in answers if one["question"] == name]
+        for name in table
+    }
     bench.finish(
+        Table("one replica through HTTP", replica, taken,
+              "us: of processor time, for an event, of events whose texts repeat themselves."),
         Table("store", filled, rows, note),
-        Table("answers", growth, table),
-        Table("one replica through HTTP", replica, [taken]),
+        Table("answers", growth, list(table.values()),
+              f"Medians; the last two columns are of {sizes[-1]:,} events."),
         plot=Lines("What the store in ClickHouse answers, by events stored", lines, "events", "ms"),
-    )
+        seconds=round(found["seconds"]),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def test_merging_changes_nothing_that_is_shown(engine, clickhouse: ClickHouseSto
     (summary,) = before[0]
     assert (summary.events, summary.tokens) == (9, 5 * 2 + 4 * 5)
     line: Line = engine.line()
-    for table in ("events", "tallies", "sessions", "session_hours", "patches"):
+    for table in ("events", "tallies", "sessions", "session_hours", "patches", "vocabulary"):
         line.run(Question(f"OPTIMIZE TABLE {table} FINAL"))
     ((rows,),) = line.ask(
         Question("SELECT count() FROM events WHERE session_id = {id:String}", {"id": sid})
@@ -107,6 +107,29 @@ def test_a_list_reads_no_events(engine, clickhouse: ClickHouseStore):
     finally:
         line.run(Question("RENAME TABLE events_away TO events"))
         line.close()
+
+
+def test_a_beginning_of_more_words_than_are_asked_for_one_by_one_is_found(
+    clickhouse: ClickHouseStore,
+):
+    """Ids in texts make a vocabulary without end, and somebody types the first two letters.
+
+    The words of a beginning are looked up; where they are too many the texts themselves are read.
+    """
+    sid, other = new_id(), new_id()
+    words = [f"zz{number:05x}" for number in range(21_000)]
+    heard = [" ".join(words[at : at + 7_000]) for at in range(0, len(words), 7_000)]
+    steps = [event(sid, T0 + at, inputs={"q": text}) for at, text in enumerate(heard)]
+    clickhouse.write([*steps, event(other, T0, inputs={"q": "pizza"}), event(sid, event_name="y")])
+
+    def found(text: str) -> list[str]:
+        page = clickhouse.sessions(SessionQuery(text=text))
+        return [one.session_id for one in page.sessions]
+
+    for text in ("zz", "zz00", f"{words[9]} zz", words[20_999]):
+        assert found(text) == [sid], text
+    assert found(f"{words[0]} pizza") == []
+    assert found(f"{words[0]} {words[20_999]}") == [], "they are not in one record"
 
 
 def test_old_and_impossible_starts_do_not_make_a_partition_each(

@@ -252,12 +252,14 @@ def test_search_finds_names_inputs_outputs_and_errors(store: Store):
     store.write([session_end(sid, inputs={"topic": "refund"}), step, session_end(other)])
     for text in (
         "order", "BLAUE", "füße", "4711", "gateway", "timeouterror", "refund", "blaue füß",
-        "gateway blaue", "fetch", "q\"--';",
+        "gateway blaue", "fetch", "bl", "gateway f", "q\"--';",
     ):  # fmt: skip
         expected = {sid} if text != "q\"--';" else set()
         assert found(store, text) == expected, text
     assert found(store, "blaue absent") == set()
     assert found(store, "deep") == set(), "keys are not searched"
+    store.write([update(id_of(step), sid, outputs={"n": "an afterthought"})])
+    assert found(store, "aftert") == {sid}
 
 
 def test_steps_of_a_session_are_found_by_a_piece_of_text(store: Store):

@@ -15,7 +15,7 @@ import orjson
 from sessiontrace.store.base import SessionQuery
 from sessiontrace.store.clickhouse.line import Line, Question
 from sessiontrace.store.clickhouse.listing import Filter, sessions, starts_where
-from sessiontrace.store.clickhouse.schema import NEVER
+from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.facets import Texts
 from sessiontrace.store.histogram import DURATIONS_MS, Histogram, width_of
 
@@ -44,7 +44,7 @@ _IDS_AT_ONCE = 500
 
 def histogram(line: Line, project: str, query: SessionQuery, most: int) -> Histogram | None:
     """The charts of the sessions that fit, in at most ``most`` steps of time; None without any."""
-    wanted = Filter.of(query)
+    wanted = Filter.of(line, project, query)
     low = query.since or 0
     high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
     scope = _SCOPE if query.since is not None or query.until is not None else ""

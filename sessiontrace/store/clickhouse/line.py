@@ -40,7 +40,6 @@ INSERT_SETTINGS: Mapping[str, Any] = {
 }
 _READ_SETTINGS: Mapping[str, Any] = {
     "output_format_json_quote_64bit_integers": 0,
-    "text_index_like_min_pattern_length": 3,  # or a prefix of three letters reads every row
 }
 
 

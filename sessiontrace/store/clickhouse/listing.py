@@ -12,20 +12,18 @@ from typing import Any
 
 import attrs
 
-from sessiontrace.store import search
 from sessiontrace.store.base import Cursor, SessionPage, SessionQuery, SessionSummary
 from sessiontrace.store.clickhouse.line import Line, Question, Row
-from sessiontrace.store.clickhouse.schema import NEVER
 from sessiontrace.store.clickhouse.summaries import summaries
+from sessiontrace.store.clickhouse.tables import NEVER
+from sessiontrace.store.clickhouse.words import Words, looked_for
 
 __all__ = ["Filter", "sessions", "starts_where"]
 
 _MOST = 10_000
 _HOUR_MS = 3_600_000
 _FIRST_WINDOW = {True: 2_000, False: 250}  # with filters that few sessions may pass, and without
-_GROWTH = 40
-_ALL = 2**62
-_SHORTEST_BEGINNING = 3
+_GROWTH, _GROWTH_OF_SCANS = 40, 10
 
 _WINDOW = """
 SELECT min(hour), count() FROM (
@@ -38,8 +36,6 @@ _SCOPE = (
     " AND session_id IN (SELECT session_id FROM session_hours WHERE project = {project:String} "
     "AND hour BETWEEN {first_hour:UInt32} AND {last_hour:UInt32})"
 )
-_FULL_WORDS = "hasAllTokens(words, {full:Array(String)})"
-_LAST_WORD = "words LIKE {within:String} AND words LIKE {begins:String}"
 
 
 @attrs.frozen
@@ -50,45 +46,34 @@ class Filter:
     """
 
     having: str
-    words: str | None
+    words: Words | None
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, query: SessionQuery) -> Filter:
+    def of(cls, line: Line, project: str, query: SessionQuery) -> Filter:
         """What of ``query`` the server can decide; exact but for what late updates took back."""
         having: list[str] = []
         values: dict[str, Any] = {}
-        words = None
+        held = None
         if query.failed:
             having.append("bad")
         if query.text:
-            words = _words(query.text, values)
-            values["folded"] = query.text.casefold()
+            held = looked_for(line, project, query.text)
+            values = {"folded": query.text.casefold(), **(held.values if held else {})}
             having.append("(hit OR named)")
-        return cls("".join(f" AND {one}" for one in having), words, values)
+        return cls("".join(f" AND {one}" for one in having), held, values)
 
-
-def _words(text: str, values: dict[str, Any]) -> str | None:
-    """The condition that a record holds all words of ``text``, the last one as a beginning."""
-    found = [word.lower() for word in search.WORD.findall(text)[: search.MOST_WORDS]]
-    if not found:
-        return None
-    last = found[-1]
-    if len(last) < _SHORTEST_BEGINNING:  # half of all words begin so
-        values["full"] = found
-        return _FULL_WORDS
-    values |= {"within": f"%{last}%", "begins": f"% {last}%"}
-    if not found[:-1]:
-        return _LAST_WORD
-    values["full"] = found[:-1]
-    return f"{_FULL_WORDS} AND {_LAST_WORD}"
+    @property
+    def growth(self) -> int:
+        """By how much a window is larger than the one before."""
+        return _GROWTH_OF_SCANS if self.words is not None and self.words.scans else _GROWTH
 
 
 def starts_where(wanted: Filter, scope: str = "") -> str:
     """A query for the sessions that fit: id, start, whether words hit, whether one failed, ms."""
     hit = "0"
     if wanted.words is not None:
-        within = f"project = {{project:String}}{scope} AND {wanted.words}"
+        within = f"project = {{project:String}}{scope} AND {wanted.words.condition}"
         hit = (
             f"session_id IN (SELECT session_id FROM events WHERE {within}) "
             f"OR session_id IN (SELECT session_id FROM patches WHERE {within})"
@@ -132,7 +117,7 @@ def sessions(line: Line, project: str, query: SessionQuery) -> SessionPage:
 
 def _found(line: Line, project: str, query: SessionQuery, most: int) -> Iterator[SessionSummary]:
     """The sessions that fit, at least ``most`` while there are so many."""
-    wanted = Filter.of(query)
+    wanted = Filter.of(line, project, query)
     low = query.since or 0
     high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
     after = query.after
@@ -148,8 +133,7 @@ def _found(line: Line, project: str, query: SessionQuery, most: int) -> Iterator
         for rows in _pages(line, project, wanted, (begin, high), after, most):
             yield from _shown(line, project, query, rows)
         high = begin - 1
-        # Each window looks the words up in the whole index again: after the first, all the rest.
-        size = size * _GROWTH if wanted.words is None else _ALL
+        size *= wanted.growth
 
 
 def _window(line: Line, project: str, high: int, size: int) -> int | None:

@@ -16,8 +16,8 @@ from sessiontrace.record import turn_event
 from sessiontrace.store.base import EventSummary, SessionSummary, StoredSession
 from sessiontrace.store.clickhouse.line import Line, Question, Row
 from sessiontrace.store.clickhouse.rows import TURN_ROLE
-from sessiontrace.store.clickhouse.schema import NEVER
 from sessiontrace.store.clickhouse.summaries import Patch, patched_event, patches, summaries
+from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.merge import overlay
 
 __all__ = [

@@ -14,8 +14,8 @@ from sessiontrace.store.base import EventPage, EventQuery, StoreTimeoutError
 from sessiontrace.store.clickhouse.line import Line, Question, Row
 from sessiontrace.store.clickhouse.queries import session_record, whole
 from sessiontrace.store.clickhouse.rows import SESSION_ROLE
-from sessiontrace.store.clickhouse.schema import NEVER
 from sessiontrace.store.clickhouse.summaries import Patch, patches
+from sessiontrace.store.clickhouse.tables import NEVER
 
 __all__ = ["events"]
 

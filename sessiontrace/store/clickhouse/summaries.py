@@ -16,7 +16,7 @@ from sessiontrace.record import END, EVENT, START, UPDATE
 from sessiontrace.store.base import SessionSummary
 from sessiontrace.store.clickhouse.line import Line, Question, Row
 from sessiontrace.store.clickhouse.rows import EVENT_ROLE, SESSION_ROLE
-from sessiontrace.store.clickhouse.schema import NEVER
+from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.merge import Decoded, EventState, SessionState
 
 __all__ = ["Patch", "patched_event", "patches", "summaries", "summary_of"]

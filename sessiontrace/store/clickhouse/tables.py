@@ -1,0 +1,252 @@
+"""The tables in ClickHouse, and the views that fill them: the statements that make them.
+
+Values, no thread owns them; ``{cluster}``, ``{Replicated}``, ``{days}`` and ``{words}`` are filled
+in by ``schema``. Invariant: no table counts what arrives, since records come at least once, through
+any replica, in any order. ``events``, ``patches``, ``notes`` and ``tallies`` keep the greatest
+version of a key (ReplacingMergeTree; versions that were not merged yet are told apart by whoever
+reads); ``sessions`` and ``vocabulary`` hold only what is the same however often a record is added
+(least, greatest, first, last). The views fill ``sessions``, ``tallies`` and ``session_hours`` from
+what is inserted, all that a list of sessions reads, and ``vocabulary`` with each word once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["NEVER", "TABLES", "WORDS"]
+
+NEVER = 2**64 - 1
+"""The start of a session that nothing was told of, and no event seen."""
+
+# The words of a text, each once, in lower case; punctuation beyond ASCII parts words too.
+WORDS = (
+    "concat(' ', arrayStringConcat(arrayDistinct(tokens(lowerUTF8(if(isValidASCII(text), text, "
+    "replaceRegexpAll(text, '[\\\\p{P}\\\\p{S}\\\\p{Z}]+', ' '))))), ' '))"
+)
+
+_EVENTS = """
+CREATE TABLE IF NOT EXISTS events {cluster} (
+    project LowCardinality(String),
+    session_id String CODEC(ZSTD(1)),
+    event_id String CODEC(ZSTD(1)),
+    day Date,
+    role UInt8,
+    rank UInt8,
+    start_time UInt64 CODEC(Delta, ZSTD(1)),
+    end_time Nullable(UInt64) CODEC(ZSTD(1)),
+    duration Nullable(Float64) CODEC(ZSTD(1)),
+    parent_id Nullable(String) CODEC(ZSTD(1)),
+    type LowCardinality(String),
+    name LowCardinality(String),
+    status LowCardinality(String),
+    error Nullable(String) CODEC(ZSTD(1)),
+    tokens UInt64 CODEC(ZSTD(1)),
+    cost_nano UInt64 CODEC(ZSTD(1)),
+    first_chunk Nullable(Float64) CODEC(ZSTD(1)),
+    scores Map(LowCardinality(String), Int64) CODEC(ZSTD(1)),
+    told String CODEC(ZSTD(1)),
+    folded Array(String) CODEC(ZSTD(1)),
+    body String CODEC(ZSTD(3)),
+    text String EPHEMERAL,
+    words String DEFAULT {words} CODEC(ZSTD(1)),
+    written DateTime DEFAULT now() CODEC(ZSTD(1)),
+    version UInt128 MATERIALIZED bitOr(
+        bitOr(
+            bitShiftLeft(toUInt128(rank), 120),
+            bitShiftLeft(toUInt128(ifNull(end_time, 0)), 64)
+        ),
+        toUInt128(bitAnd(cityHash64(body), 65535))
+    ) CODEC(ZSTD(1)),
+    INDEX by_event event_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX by_word words TYPE text(tokenizer = splitByNonAlpha)
+) ENGINE = {Replicated}ReplacingMergeTree(version)
+PARTITION BY day
+ORDER BY (project, session_id, start_time, event_id)
+TTL written + INTERVAL {days} DAY
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1
+"""
+
+_PATCHES = """
+CREATE TABLE IF NOT EXISTS patches {cluster} (
+    project LowCardinality(String),
+    session_id String,
+    event_id String,
+    content UInt64,
+    at UInt64,
+    month Date,
+    matters UInt8,
+    failed UInt8,
+    folded Array(String),
+    body String CODEC(ZSTD(3)),
+    text String EPHEMERAL,
+    words String DEFAULT {words},
+    written DateTime DEFAULT now(),
+    INDEX by_word words TYPE text(tokenizer = splitByNonAlpha)
+) ENGINE = {Replicated}ReplacingMergeTree(at)
+PARTITION BY month
+ORDER BY (project, session_id, event_id, content)
+TTL written + INTERVAL {days} DAY
+SETTINGS index_granularity = 1024
+"""
+
+_NOTES = """
+CREATE TABLE IF NOT EXISTS notes {cluster} (
+    project LowCardinality(String),
+    kind LowCardinality(String),
+    id String,
+    at UInt64,
+    body String,
+    gone UInt8,
+    version UInt64
+) ENGINE = {Replicated}ReplacingMergeTree(version)
+ORDER BY (project, kind, id)
+"""
+
+_SESSIONS = f"""
+CREATE TABLE IF NOT EXISTS sessions {{cluster}} (
+    project LowCardinality(String),
+    session_id String CODEC(ZSTD(1)),
+    month Date,
+    own AggregateFunction(argMaxIf, String, UInt128, UInt8),
+    first_turn AggregateFunction(argMinIf, String, Tuple(UInt64, String), UInt8),
+    last_turn AggregateFunction(argMaxIf, String, Tuple(UInt64, String, UInt8), UInt8),
+    last_user AggregateFunction(argMaxIf, String, Tuple(UInt64, String, UInt8), UInt8),
+    told_start SimpleAggregateFunction(min, UInt64) DEFAULT {NEVER},
+    own_end SimpleAggregateFunction(max, UInt64),
+    turns_end SimpleAggregateFunction(max, UInt64),
+    seen_start SimpleAggregateFunction(min, UInt64) DEFAULT {NEVER},
+    seen_end SimpleAggregateFunction(max, UInt64),
+    failed SimpleAggregateFunction(max, UInt8),
+    folded SimpleAggregateFunction(groupUniqArrayArray, Array(String)),
+    written SimpleAggregateFunction(max, DateTime)
+) ENGINE = {{Replicated}}AggregatingMergeTree
+PARTITION BY month
+ORDER BY (project, session_id)
+TTL written + INTERVAL {{days}} DAY
+SETTINGS index_granularity = 1024
+"""
+
+_SESSIONS_VIEW = f"""
+CREATE MATERIALIZED VIEW IF NOT EXISTS sessions_of_events {{cluster}} TO sessions AS
+SELECT
+    project,
+    session_id,
+    toStartOfMonth(day) AS month,
+    argMaxIfState(told, version, role = 0) AS own,
+    argMinIfState(told, (start_time, event_id), role = 2) AS first_turn,
+    argMaxIfState(told, (start_time, event_id, rank), role = 2) AS last_turn,
+    argMaxIfState(told, (start_time, event_id, rank), role = 2 AND has_user) AS last_user,
+    min(if(role = 1, {NEVER}, start_time)) AS told_start,
+    max(if(role = 0, ifNull(end_time, 0), 0)) AS own_end,
+    max(if(role = 2, ifNull(end_time, 0), 0)) AS turns_end,
+    min(if(role = 0, {NEVER}, start_time)) AS seen_start,
+    max(if(role = 0, 0, ifNull(end_time, start_time))) AS seen_end,
+    max(isNotNull(error)) AS failed,
+    groupUniqArrayArray(folded) AS folded,
+    max(written) AS written
+FROM (SELECT *, version, JSONExtractRaw(told, 3) != 'null' AS has_user FROM events)
+GROUP BY project, session_id, month
+"""
+
+_PATCHES_VIEW = """
+CREATE MATERIALIZED VIEW IF NOT EXISTS sessions_of_patches {cluster} TO sessions AS
+SELECT
+    project,
+    session_id,
+    month,
+    max(failed) AS failed,
+    groupUniqArrayArray(folded) AS folded,
+    max(written) AS written
+FROM patches
+GROUP BY project, session_id, month
+"""
+
+_HOURS = """
+CREATE TABLE IF NOT EXISTS session_hours {cluster} (
+    project LowCardinality(String),
+    hour UInt32 CODEC(Delta, ZSTD(1)),
+    session_id String CODEC(ZSTD(1)),
+    month Date,
+    written SimpleAggregateFunction(max, DateTime) CODEC(ZSTD(1))
+) ENGINE = {Replicated}AggregatingMergeTree
+PARTITION BY month
+ORDER BY (project, hour, session_id)
+TTL written + INTERVAL {days} DAY
+"""
+
+_HOURS_VIEW = """
+CREATE MATERIALIZED VIEW IF NOT EXISTS hours_of_events {cluster} TO session_hours AS
+SELECT
+    project,
+    toUInt32(intDiv(start_time, 3600000)) AS hour,
+    session_id,
+    toStartOfMonth(day) AS month,
+    max(written) AS written
+FROM events
+GROUP BY project, hour, session_id, month
+"""
+
+_TALLIES = """
+CREATE TABLE IF NOT EXISTS tallies {cluster} (
+    project LowCardinality(String),
+    session_id String CODEC(ZSTD(1)),
+    step UInt64 CODEC(ZSTD(1)),
+    month Date,
+    failed UInt8,
+    model UInt8,
+    open UInt8,
+    tokens UInt64 CODEC(ZSTD(1)),
+    cost_nano UInt64 CODEC(ZSTD(1)),
+    scores Map(LowCardinality(String), Int64) CODEC(ZSTD(1)),
+    version UInt128 CODEC(ZSTD(1)),
+    written DateTime CODEC(ZSTD(1))
+) ENGINE = {Replicated}ReplacingMergeTree(version)
+PARTITION BY month
+ORDER BY (project, session_id, step)
+TTL written + INTERVAL {days} DAY
+SETTINGS index_granularity = 1024
+"""
+
+_TALLIES_VIEW = """
+CREATE MATERIALIZED VIEW IF NOT EXISTS tallies_of_events {cluster} TO tallies AS
+SELECT
+    project,
+    session_id,
+    cityHash64(event_id) AS step,
+    toStartOfMonth(day) AS month,
+    isNotNull(error) AS failed,
+    type = 'model' AS model,
+    role = 2 AND rank = 1 AS open,
+    tokens,
+    cost_nano,
+    scores,
+    version,
+    written
+FROM events
+WHERE role > 0
+"""
+
+_VOCABULARY = """
+CREATE TABLE IF NOT EXISTS vocabulary {cluster} (
+    project LowCardinality(String),
+    word String CODEC(ZSTD(1)),
+    written SimpleAggregateFunction(max, DateTime) CODEC(ZSTD(1))
+) ENGINE = {Replicated}AggregatingMergeTree
+ORDER BY (project, word)
+TTL written + INTERVAL {days} DAY
+SETTINGS index_granularity = 1024
+"""
+
+_VOCABULARY_VIEW = """
+CREATE MATERIALIZED VIEW IF NOT EXISTS vocabulary_of_{table} {cluster} TO vocabulary AS
+SELECT project, arrayJoin(splitByChar(' ', trimBoth(words))) AS word, max(written) AS written
+FROM {table}
+GROUP BY project, word
+"""
+
+TABLES: Sequence[str] = (
+    _EVENTS, _PATCHES, _NOTES, _SESSIONS, _HOURS, _TALLIES, _VOCABULARY,
+    _SESSIONS_VIEW, _PATCHES_VIEW, _HOURS_VIEW, _TALLIES_VIEW,
+    _VOCABULARY_VIEW.replace("{table}", "events"), _VOCABULARY_VIEW.replace("{table}", "patches"),
+)  # fmt: skip
+"""In the order that they are to be made."""
