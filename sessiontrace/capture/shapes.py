@@ -22,6 +22,8 @@ _TWO, _NINE = b"29"
 _DULL = bytes(byte for byte in range(256) if byte not in _TELLING)
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte < 58)
 _CARD_DIGITS = 14
+_ZEROS = bytes(48 if 48 <= byte < 58 else 46 for byte in range(256))  # digits alike, the rest too
+_CARD_ZEROS = b"0" * _CARD_DIGITS
 # What tokens are made of as `a`, all else as a space.
 _WORDLIKE = b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RUNS = bytes(97 if byte in _WORDLIKE else 32 for byte in range(256))
@@ -76,6 +78,8 @@ def suspicious(text: str) -> bool:
         raw = text.encode()
     except UnicodeEncodeError:
         return True
+    if not text.isascii():  # a character for each byte: wider ones are slow, and none is a sign
+        text = raw.decode("latin-1")
     if text[:1] in "{[":  # JSON, perhaps
         return True
     telling = raw.translate(None, _DULL)
@@ -83,13 +87,13 @@ def suspicious(text: str) -> bool:
         return False
     digits = telling
     if not telling.isdigit():
-        if _has_telling_signs(text, telling):
+        if _has_telling_signs(text, raw, telling):
             return True
         digits = telling.strip(_NO_DIGITS)
     if len(digits) >= _CARD_DIGITS and _is_cardlike(raw, digits):
         return True
     if digits or _EQUALS in telling:
-        low = text.lower()
+        low = _lower(text, raw)
         if "bearer" in low or "basic" in low:
             return True
     # Each of the shapes has one of these, beside its long stretch; the digits are those of `ya29.`.
@@ -102,11 +106,16 @@ def suspicious(text: str) -> bool:
     ) and _is_shaped(text, raw)
 
 
-def _has_telling_signs(text: str, telling: bytes) -> bool:
+def _lower(text: str, raw: bytes) -> str:
+    """The text with its ASCII letters small; ``str`` asks for each letter where others are."""
+    return text.lower() if text.isascii() else raw.lower().decode("latin-1")
+
+
+def _has_telling_signs(text: str, raw: bytes, telling: bytes) -> bool:
     """Whether there is a sign together with a word that makes it worth a closer look."""
     if _COLON in telling or _EQUALS in telling:
         signs = telling.count(b":") + telling.count(b"=")
-        if _is_assigned(text.lower(), signs):
+        if _is_assigned(_lower(text, raw), signs):
             return True
     if _AT in telling and "://" in text:
         return True
@@ -114,16 +123,17 @@ def _has_telling_signs(text: str, telling: bytes) -> bool:
 
 
 def _is_cardlike(raw: bytes, digits: bytes) -> bool:
-    count = len(digits.translate(None, _NO_DIGITS))
-    return count >= _CARD_DIGITS and _CARDLIKE.search(raw) is not None
+    return (
+        len(digits.translate(None, _NO_DIGITS)) >= _CARD_DIGITS
+        and _CARD_ZEROS in raw.translate(_ZEROS, b" -")
+        and _CARDLIKE.search(raw) is not None
+    )
 
 
 def _is_shaped(text: str, raw: bytes) -> bool:
     """Whether there is one of the shapes; it is looked for where there are long stretches only."""
     runs = raw.translate(_RUNS)
     at = runs.find(_RUN)
-    if at >= 0 and not text.isascii():  # stretches are counted in bytes
-        return _SHAPES.search(text) is not None
     for _ in range(_STRETCHES_MAX):
         if at < 0:
             return False

@@ -85,7 +85,7 @@ def test_a_goal_is_met_missed_or_not_measured(part: Callable[[str], Any]) -> Non
     assert "not measured" in by_name["events a second to acknowledged, one core"]
 
 
-@pytest.mark.parametrize(("rate", "said"), [(24_000.0, "a second |"), (5_000.0, "pauses and answers")])
+@pytest.mark.parametrize(("rate", "said"), [(24_000.0, "a second |"), (5_000.0, "and answers")])
 def test_the_processor_is_named_as_the_bound_only_when_it_was_full(
     part: Callable[[str], Any], rate: float, said: str
 ) -> None:
