@@ -154,7 +154,7 @@ _FOURTH = (
         WHERE new.id NOT IN (SELECT id FROM search_queue);
     END
     """,
-    "DROP TRIGGER events_deleted",
+    "DROP TRIGGER IF EXISTS events_deleted",  # early files of version 3 have none
     """
     CREATE TRIGGER events_deleted AFTER DELETE ON events BEGIN
         DELETE FROM search_queue WHERE id = old.id;
