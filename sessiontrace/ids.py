@@ -17,9 +17,7 @@ __all__ = ["SESSION_NAMESPACE", "is_uuid", "new_id", "now_ns", "pin", "session_u
 SESSION_NAMESPACE = uuid.UUID("5b0d4c5e-3f0b-5c86-9a53-2f6f7c1d9e10")
 """Fixed namespace of the uuid5 that stands for a caller's session id that is no UUID."""
 
-_BATCH = 256
-
-_BATCH = 256
+_BATCH = 256  # ids for which is drawn at once, and numbers of the counter
 
 _random = random.Random()  # noqa: S311  ids must be unique, not secret
 _time_ns = time.time_ns
@@ -54,7 +52,7 @@ def stamp(at_ns: int | None = None) -> tuple[int, str]:
         _prefix_ms = ms
         _sequence = 0
     # Two threads may draw the same number here; the random bits keep their ids apart.
-    _sequence = sequence = (_sequence + 1) & 0xFF
+    _sequence = sequence = (_sequence + 1) % _BATCH
     try:
         tail = _tails.pop()
     except IndexError:
@@ -95,17 +93,18 @@ def session_uuid(text: str) -> str:
     return text.lower() if is_uuid(text) else str(uuid.uuid5(SESSION_NAMESPACE, text))
 
 
-def _restart(draw_middle: Callable[[], int]) -> None:
-    """Forget what was drawn."""
+def _restart(*, drawn: bool = True) -> None:
+    """Forget what was drawn; the middles' random bits are 0 unless they are ``drawn`` anew."""
     global _prefix_ms, _middles
     _prefix_ms = -1
     _tails.clear()
-    _middles = tuple(f"{number:03x}-{0x8000 | draw_middle():04x}-" for number in range(_BATCH))
+    variants = [0x8000 | (_random.getrandbits(14) if drawn else 0) for _ in range(_BATCH)]
+    _middles = tuple(f"{number:03x}-{variant:04x}-" for number, variant in enumerate(variants))
 
 
 def _reseed() -> None:
     _random.seed(os.urandom(32))
-    _restart(lambda: _random.getrandbits(14))
+    _restart()
 
 
 _reseed()
@@ -124,8 +123,8 @@ def pin(monotonic_ns: Callable[[], int], draw: Callable[[], str]) -> Callable[[]
     def undo() -> None:
         global _anchor_ns, _monotonic_ns, _draw
         _anchor_ns, _monotonic_ns, _draw = before
-        _restart(lambda: _random.getrandbits(14))
+        _restart()
 
     _anchor_ns, _monotonic_ns, _draw = 0, monotonic_ns, draw
-    _restart(lambda: 0)
+    _restart(drawn=False)
     return undo

@@ -19,21 +19,11 @@ _REASONS_MAX = 1_000  # reasons may name what came from outside
 _last: dict[str, float] = {}
 
 
-def _logger() -> logging.Logger:
+def logger() -> logging.Logger:
+    """Where all of our lines go."""
     import logging
 
     return logging.getLogger("sessiontrace")
-
-
-if TYPE_CHECKING:
-    logger = _logger()
-else:
-
-    def __getattr__(name: str) -> object:
-        """``logger``, when somebody asks for it."""
-        if name == "logger":
-            return _logger()
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def tell(reason: str, message: str, *args: object, level: int = _WARNING) -> bool:
@@ -49,7 +39,7 @@ def tell(reason: str, message: str, *args: object, level: int = _WARNING) -> boo
         _last.clear()
     _last[reason] = now
     try:
-        _logger().log(level, message, *args)
+        logger().log(level, message, *args)
     except Exception:  # a handler of the user's, or a stream closed at exit
         return False
     return True

@@ -61,10 +61,9 @@ class Remote(Session):
         self._parent = None
         self._session = self
         self._heads = recorder.heads
-        self._skipped = None if chosen else "sampled"
+        if not chosen:
+            self._skip("sampled")
         self._route(recorder)
-        if self._skipped is not None:
-            recorder.skips = True
         self.source = recorder.source
 
     def __enter__(self) -> Self:

@@ -145,8 +145,6 @@ class Session(Span):
         self._parent = parent
         self._session = self
         self._choose(recorder, parent)
-        if self._skipped is not None:
-            recorder.skips = True
         self._state = _OPEN
         try:
             self._offer(recorder, self._heads.start, self._envelope())
@@ -156,22 +154,27 @@ class Session(Span):
     def _choose(self, recorder: Recorder, parent: Span | None) -> None:
         """Where the session goes, and whether it is recorded at all."""
         if parent is not None and parent._session._skipped == "":  # suppressed
-            self._skipped = ""
+            self._skip("")
             return
         rate = recorder.sample if self._sample is None else _rate(self._sample)
         if self._sample is not None:  # it is decided here: what ``init`` samples by leaves it alone
             self._merge("metadata", {"sample": rate})
         if rate < 1.0 and not keeps(self._session_id, rate):
-            self._skipped = "sampled"
+            self._skip("sampled")
         self._route(recorder)
 
     def _route(self, recorder: Recorder) -> None:
         if self._to is not None and recorder.route is not None:
             heads = recorder.route(tuple(self._to))
             if heads is None:  # to no other destination than the one that was meant
-                self._skipped = "unrouted"
+                self._skip("unrouted")
             else:
                 self._heads = heads
+
+    def _skip(self, reason: str) -> None:
+        """Record nothing in here; every record is counted as dropped for a reason that is given."""
+        self._skipped = reason
+        self._recorder.skips = True
 
     def _find_recorder(self) -> Recorder | None:
         switch = self._switch

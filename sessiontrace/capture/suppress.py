@@ -27,8 +27,7 @@ class Suppression(Remote):
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(recorder, "", "", chosen=True)
-        self._skipped = ""
-        recorder.skips = True
+        self._skip("")
 
     def __call__(self, fn: F) -> F:
         """As a decorator: nothing inside any call of ``fn`` is recorded."""

@@ -11,37 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import attrs
-
 from sessiontrace.export.delivery import Source
-from sessiontrace.export.holder import MOST_BEHIND, Holder, Passage
-from sessiontrace.record import (
-    END,
-    OPEN,
-    START,
-    UPDATE,
-    Record,
-    Records,
-    event_id_of,
-    session_id_of,
-)
+from sessiontrace.export.holder import MOST_BEHIND, Group, Holder, Passage
+from sessiontrace.record import UPDATE, Record, Records, session_id_of
 from sessiontrace.spool.frame import Position
 from sessiontrace.spool.places import Places
 
 __all__ = ["Held"]
 
 _READ_BYTES = 1 << 20
-
-
-@attrs.define(eq=False)
-class _Group:
-    """What is held of one session; ``open`` are its starts without an end."""
-
-    since: float
-    records: Records = attrs.field(factory=Records)
-    numbers: list[int] = attrs.field(factory=list)
-    open: set[bytes] = attrs.field(factory=set)
-    size: int = 0
 
 
 class Held(Holder):
@@ -68,8 +46,8 @@ class Held(Holder):
         self._max_age_s = max_age_s
         self._max_behind = max_behind
         self._now = now
-        self._groups: dict[bytes, _Group] = {}  # by session, longest held first
-        self._ready: deque[_Group] = deque()
+        self._groups: dict[bytes, Group] = {}  # by session, longest held first
+        self._ready: deque[Group] = deque()
         self._records = self._size = 0
         self._hurry = False
 
@@ -112,25 +90,18 @@ class Held(Holder):
         session = session_id_of(record.body)
         group = self._groups.get(session)
         if group is None:
-            group = _Group(self._now())
+            group = Group(self._now())
             if record.kind == UPDATE:  # nobody waits for it, and it waits for nobody
                 self._ready.append(group)
             else:
                 self._groups[session] = group
-        group.records.append(record)
-        group.numbers.append(number)
+        group.add(record, number)
         if group is not self._groups.get(session):
             return
-        size = len(record.body)
-        group.size += size
         self._records += 1
-        self._size += size
-        if record.kind in (START, OPEN):
-            group.open.add(event_id_of(record.body))
-        elif record.kind == END:
-            group.open.discard(event_id_of(record.body))
-            if not group.open:
-                self._let_go(session)
+        self._size += len(record.body)
+        if group.closes(record):
+            self._let_go(session)
 
     def _let_go(self, session: bytes) -> None:
         group = self._groups.pop(session)

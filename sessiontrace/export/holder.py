@@ -13,11 +13,11 @@ import attrs
 
 from sessiontrace.export.delivery import Source
 from sessiontrace.pace import Pace
-from sessiontrace.record import OPEN, Records
+from sessiontrace.record import END, OPEN, START, Record, Records, event_id_of
 from sessiontrace.spool.frame import Position
 from sessiontrace.spool.places import Places
 
-__all__ = ["MOST_BEHIND", "Holder", "Passage"]
+__all__ = ["MOST_BEHIND", "Group", "Holder", "Passage"]
 
 MOST_BEHIND = 50_000
 """Records that may be read past the oldest one that is held: each is a place to remember, and its
@@ -32,6 +32,32 @@ class Passage:
 
     records: Records
     ends: Places
+
+
+@attrs.define(eq=False)
+class Group:
+    """Records of one session that are held together; ``open`` are its starts without an end."""
+
+    since: float
+    records: Records = attrs.field(factory=Records)
+    numbers: list[int] = attrs.field(factory=list)
+    open: set[bytes] = attrs.field(factory=set)
+    size: int = 0
+
+    def add(self, record: Record, number: int) -> None:
+        """One more, behind the others."""
+        self.records.append(record)
+        self.numbers.append(number)
+        self.size += len(record.body)
+
+    def closes(self, record: Record) -> bool:
+        """Note what a record opens or ends; whether nothing is open any more by its end."""
+        if record.kind in (START, OPEN):
+            self.open.add(event_id_of(record.body))
+        elif record.kind == END:
+            self.open.discard(event_id_of(record.body))
+            return not self.open
+        return False
 
 
 class Holder:

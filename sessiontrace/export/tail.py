@@ -12,21 +12,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
 import orjson
 
 from sessiontrace.export.delivery import Source
-from sessiontrace.export.holder import MOST_BEHIND, Holder, Passage
-from sessiontrace.record import (
-    END,
-    OPEN,
-    START,
-    UPDATE,
-    Record,
-    Records,
-    event_id_of,
-    session_id_of,
-)
+from sessiontrace.export.holder import MOST_BEHIND, Group, Holder, Passage
+from sessiontrace.record import END, OPEN, START, UPDATE, Record, Records, session_id_of
 from sessiontrace.sampling import Sample, keeps
 from sessiontrace.spool.frame import Position
 from sessiontrace.spool.places import Places
@@ -35,17 +25,6 @@ __all__ = ["Tail"]
 
 _REMEMBERED = 10_000  # fates, for what comes after a session's end: late events, another turn
 _MEASURED = frozenset({"time_to_first_chunk_ms", "chunks", "largest_gap_ms"})  # by streams
-
-
-@attrs.define(eq=False)
-class _Undecided:
-    """A session's records so far; ``open`` are its starts without an end."""
-
-    since: float
-    records: Records = attrs.field(factory=Records)
-    numbers: list[int] = attrs.field(factory=list)
-    open: set[bytes] = attrs.field(factory=set)
-    size: int = 0
 
 
 class Tail(Holder):
@@ -78,7 +57,7 @@ class Tail(Holder):
         self._max_age_s = max_age_s if slow is None else min(max_age_s, slow)
         self._max_behind = max_behind
         self._now = now
-        self._waiting: dict[bytes, _Undecided] = {}  # by session, oldest first
+        self._waiting: dict[bytes, Group] = {}  # by session, oldest first
         self._fates: OrderedDict[bytes, bool] = OrderedDict()  # kept or not
         self._ready: deque[tuple[Record, int]] = deque()
         self._records = self._size = 0
@@ -134,20 +113,14 @@ class Tail(Holder):
                 else:
                     self._drop([record.kind], [number])
                 return
-            undecided = self._waiting[session] = _Undecided(self._now())
-        undecided.records.append(record)
-        undecided.numbers.append(number)
-        undecided.size += len(record.body)
+            undecided = self._waiting[session] = Group(self._now())
+        undecided.add(record, number)
         self._records += 1
         self._size += len(record.body)
         if self._matters(record):
             self._decide(session, True)
-        elif record.kind in (START, OPEN):
-            undecided.open.add(event_id_of(record.body))
-        elif record.kind == END:
-            undecided.open.discard(event_id_of(record.body))
-            if not undecided.open:
-                self._decide(session, False)
+        elif undecided.closes(record):
+            self._decide(session, False)
 
     def _waits(self, session: bytes, record: Record) -> bool:
         """Whether a session of which nothing waits yet is to be decided from this record on.

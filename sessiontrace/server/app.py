@@ -231,7 +231,7 @@ async def _errors_told(request: web.Request, handler: _Answer) -> web.StreamResp
         return _told(503, str(error))
     except Exception:
         number = secrets.token_hex(4)
-        logger.exception("request %s to %s failed", number, request.rel_url.path)
+        logger().exception("request %s to %s failed", number, request.rel_url.path)
         return _told(500, f"internal error; the server's log has it as {number}")
 
 

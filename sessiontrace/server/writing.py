@@ -223,7 +223,7 @@ class Writing:
             return not any(store.index() for store in self._stores.values())
         except Exception as error:
             # Another process writes, or the disk is full: those who write are told, we try again.
-            logger.debug("tidying the store failed: %s", error)
+            logger().debug("tidying the store failed: %s", error)
             return True
 
     def _overdue(self) -> bool:

@@ -68,24 +68,22 @@ def duration(event: dict[str, Any], start: int, end: int | None) -> float | None
     return None if end is None else float(end - start)
 
 
-def _number(event: dict[str, Any], name: str, other: str) -> float:
+def _number(event: dict[str, Any], *names: str) -> float:
     for place in ("metadata", "metrics"):
         held = event.get(place)
         if not isinstance(held, dict):
             continue
-        value = held.get(name)
-        if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
-            return value
-        value = held.get(other)
-        if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
-            return value
+        for name in names:
+            value = held.get(name)
+            if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
+                return value
     return 0
 
 
 def tokens(event: dict[str, Any]) -> int:
     """Tokens of a model call, in and out together; 0 when it tells none."""
     return int(
-        _number(event, "total_tokens", "total_tokens")
+        _number(event, "total_tokens")
         or _number(event, "prompt_tokens", "input_tokens")
         + _number(event, "completion_tokens", "output_tokens")
     )

@@ -102,11 +102,11 @@ def test_a_key_shows_itself_nowhere() -> None:
     shown += [destination.fingerprint(), f"{destination}"]
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    log.logger.addHandler(handler)
+    log.logger().addHandler(handler)
     try:
-        log.logger.warning("configured %s %r", destination, secret)
+        log.logger().warning("configured %s %r", destination, secret)
     finally:
-        log.logger.removeHandler(handler)
+        log.logger().removeHandler(handler)
     shown.append(stream.getvalue())
     try:
         raise ValueError(destination, secret)
