@@ -19,7 +19,7 @@ from sessiontrace.cli.html import page
 from sessiontrace.record import END, EVENT, Record
 from sessiontrace.store.base import Store, StoredSession
 from sessiontrace.vendors.memory import Named
-from sessiontrace.vendors.otlp.json_form import json_request, json_span
+from sessiontrace.vendors.otlp.json_form import json_body, json_span
 from sessiontrace.vendors.otlp.spans import span_of
 
 __all__ = ["export"]
@@ -71,7 +71,7 @@ def _otlp(store: Store, stored: StoredSession) -> bytes:
         if found is not None:
             records.append(Record(EVENT, b"*", orjson.dumps(found)))
     spans = [span for record in records if (span := span_of(record, names)) is not None]
-    return json_request((span.service, json_span(span)) for span in spans) + b"\n"
+    return bytes(json_body((span.service, json_span(span)) for span in spans)) + b"\n"
 
 
 def _html(store: Store, stored: StoredSession) -> bytes:

@@ -24,7 +24,7 @@ ASKED = [{"role": "user", "content": "Hello?"}]
 @contextmanager
 def traced(name: str) -> Iterator[tuple[Listening, Provider]]:
     """The library ``name`` instrumented, and a provider for it."""
-    with listening_to(name) as listening:
+    with listening_to(name, waiting=True) as listening:
         with serving({**openai_api.ROUTES, **other_apis.ROUTES}) as provider, listening.session():
             yield listening, provider
 

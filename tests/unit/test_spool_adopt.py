@@ -118,7 +118,7 @@ def test_A04_one_flipped_bit_costs_at_most_two_records(tmp_path: Path) -> None:
     raw = files["00000001.seg"]
     first = raw.index(b"\n") + 1
     whole = list(range(1, 13))
-    for place in range(first * 8 + random.randrange(29), len(raw) * 8, 29):  # the seed is told
+    for place in range(first * 8 + random.randrange(13), len(raw) * 8, 13):  # the seed is told
         damaged = bytearray(raw)
         damaged[place // 8] ^= 1 << place % 8
         found, count = revived(tmp_path, directory, {**files, "00000001.seg": bytes(damaged)})

@@ -16,7 +16,7 @@ from sessiontrace.vendors import forms
 from sessiontrace.vendors.otlp.attributes import STEADY, Value
 from sessiontrace.vendors.otlp.spans import ERROR, SCOPE, Span, by_service
 
-__all__ = ["json_body", "json_request", "json_span"]
+__all__ = ["json_body", "json_span"]
 
 _HEAD = b'{"resource":{"attributes":[%b]},"scopeSpans":[{"scope":{"name":"%b"},"spans":['
 _EXCEPTION = b',"events":[{"timeUnixNano":"%d","name":"exception","attributes":[%b]}]'
@@ -37,11 +37,6 @@ def json_span(span: Span) -> bytes:
         parts.append(b',"status":%b' % orjson.dumps({"code": ERROR, "message": span.error}))
     parts += (b',"attributes":[', _pairs(span.attributes), b"]}")
     return b"".join(parts)
-
-
-def json_request(spans: Iterable[tuple[str, bytes]]) -> bytes:
-    """Encoded spans, each with its service, as one request in one piece."""
-    return bytes(json_body(spans))
 
 
 def json_body(spans: Iterable[tuple[str, bytes]]) -> Body:
