@@ -44,7 +44,8 @@ def make(version: str, python: str, dev: bool) -> bool:
     """The environment of this version, made or brought up to date; whether it is usable."""
     home = PLACE / version
     stamp = home / (".installed-dev" if dev else ".installed")
-    newest = (REPO / "pyproject.toml").stat().st_mtime
+    sources = [REPO / "pyproject.toml", *REPO.glob("sessiontrace/*/_hot.pyx")]
+    newest = max(source.stat().st_mtime for source in sources)
     if stamp.exists() and stamp.stat().st_mtime >= newest:
         return True
     own = str(home / "bin" / "python")

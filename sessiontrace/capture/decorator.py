@@ -148,11 +148,13 @@ def _beginning(switch: Switch, fn: Callable[..., Any], plan: Plan) -> Begin:
 
 def _finishing(outputs: bool, reduce: Reduce | None) -> Finish:
     def finish(span: Span, result: Any) -> Any:
-        if (later := follow(span, result, outputs, reduce)) is not None:
-            return later
+        if type(result) is not dict:  # of one there is nothing to follow: one call less
+            later = follow(span, result, outputs, reduce)
+            if later is not None:
+                return later
         if outputs:
             span.set(outputs=result)
-        span.end()
+        span._end(False)
         return result
 
     return finish

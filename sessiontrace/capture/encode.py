@@ -8,52 +8,33 @@ behind.
 
 from __future__ import annotations
 
-import datetime
-import uuid
 from itertools import islice
 from typing import Any
 
 import orjson
 
 from sessiontrace.capture.harmless import UNMASKED, Harmless
-from sessiontrace.capture.keys import KNOWN, vetted
-from sessiontrace.capture.media import MEDIA_MIN, is_media
+from sessiontrace.capture.hot import look
+from sessiontrace.capture.plain import CAP, DEPTH, ROOM
 from sessiontrace.capture.text import cut, kind_name, more
 from sessiontrace.capture.walk import ITEMS, Walk
 
 __all__ = [
     "CAP",
-    "DEPTH",
-    "ROOM",
     "encode",
     "encode_object",
     "examine",
     "examine_object",
-    "look",
+    "legal",
     "shrink",
 ]
-
-CAP = 256 * 1024
-"""Most bytes one part (inputs, outputs, one metadata value ...) takes, encoded."""
-
-
-ROOM = 64 * 1024
-"""What the fast road admits: characters, and 8 for every node."""
-
-DEPTH = 20
-"""Levels that the fast road admits."""
 
 _WALKED_ROOM = 1 << 30  # what the walk let pass is bounded already
 _WALKED_DEPTH = 64
 _MARK = 48  # bytes of the mark that a cut leaves
 
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
-
 _dumps = orjson.dumps
-_known = KNOWN.issuperset
-
-_PLAIN = frozenset({int, float, bool, type(None), datetime.date, uuid.UUID})
-_ZONES = frozenset({type(None), datetime.timezone})
+_Fragment = orjson.Fragment
 
 
 def encode(value: object, cap: int = CAP) -> bytes:
@@ -69,19 +50,17 @@ def encode_object(value: object, key: str) -> bytes:
 def examine(value: object, harmless: Harmless, cap: int = CAP) -> tuple[bytes, bool]:
     """As ``encode``, and whether redaction must look: a text or a key in there is doubtful."""
     try:
-        fresh: list[str] = []
-        if look(value, ROOM, DEPTH, harmless.known, fresh) >= 0:
+        seen = look(value, ROOM, DEPTH, harmless)
+        if seen >= 0:
             encoded = _dumps(value)
             if len(encoded) <= cap:
-                return encoded, bool(fresh) and harmless.doubts(fresh)
+                return encoded, seen > 0
     except Exception:  # orjson refuses it, or it changed under us: the walk decides
         pass
     try:
         plain = Walk().plain(value)
         encoded = shrink(plain, cap)
-        fresh = []
-        room = look(plain, _WALKED_ROOM, _WALKED_DEPTH, harmless.known, fresh)
-        return encoded, room < 0 or harmless.doubts(fresh)
+        return encoded, look(plain, _WALKED_ROOM, _WALKED_DEPTH, harmless) != 0
     except Exception as error:  # RecursionError near the user's own limit, MemoryError
         return _unencodable(value, kind_name(type(error))), True
 
@@ -94,69 +73,20 @@ def examine_object(value: object, key: str, harmless: Harmless) -> tuple[bytes, 
     return encoded, doubtful
 
 
-def look(  # noqa: C901  the hottest loop, one frame
-    value: Any, room: int, depth: int, known: set[int], fresh: list[str]
-) -> int:
-    """Room left after a plain value, negative when it is large, deep or not plain.
-
-    ``orjson.dumps`` takes what has room as it is.
-
-    Every node costs at least 8, so a graph that shares its nodes a million times ends soon too.
-    Texts that are not ``known`` are put to the ``fresh`` ones.
-    """
-    kind = type(value)
-    if kind is dict:
-        if not _known(value) and not vetted(value):
-            return -1
-        inner = value.values()
-    elif kind is list or kind is tuple:
-        inner = value
-    else:
-        return _look_single(value, kind, room, known, fresh)
-    room -= 8 * len(value)
-    if room < 0 or depth <= 0:
-        return -1
-    for item in inner:
-        kind = type(item)
-        if kind is str:
-            room -= len(item)
-            if room < 0:  # before the hash, which reads a new text whole
-                return -1
-            if hash(item) not in known:
-                if len(item) >= MEDIA_MIN and is_media(item):
-                    return -1
-                fresh.append(item)
-        elif kind is dict and len(item) == 2 and _known(item) and item.get("role") in _ROLES:
-            # A message of a chat: most of what is traced consists of them.
-            text = item.get("content")
-            if type(text) is not str:
-                room = look(text, room, depth - 2, known, fresh) if "content" in item else -1
-            else:
-                room -= len(text)
-                if room >= 0 and hash(text) not in known:
-                    if len(text) >= MEDIA_MIN and is_media(text):
-                        return -1
-                    fresh.append(text)
-            if room < 0:
-                return -1
-        elif kind not in _PLAIN:
-            room = look(item, room, depth - 1, known, fresh)
-            if room < 0:
-                return -1
-    return room
-
-
-def _look_single(value: Any, kind: type, room: int, known: set[int], fresh: list[str]) -> int:
-    if kind is str:
-        room -= len(value)
-        if room >= 0 and hash(value) not in known:
-            if len(value) >= MEDIA_MIN and is_media(value):
-                return -1
-            fresh.append(value)
-        return room
-    if kind is datetime.datetime:  # a time zone of the user's is code that orjson would run
-        return room if type(value.tzinfo) in _ZONES else -1
-    return room if kind in _PLAIN else -1
+def legal(body: dict[str, Any]) -> dict[str, Any]:
+    """A record's fields with everything that is not encoded yet sent down the slow road."""
+    legal: dict[str, Any] = {}
+    for name, value in body.items():
+        if isinstance(value, dict):
+            legal[name] = {
+                orjson.loads(encode(key)): (
+                    item if isinstance(item, _Fragment) else _Fragment(encode(item))
+                )
+                for key, item in value.items()
+            }
+        else:
+            legal[name] = value if isinstance(value, _Fragment) else _Fragment(encode(value))
+    return legal
 
 
 def _unencodable(value: object, reason: str) -> bytes:

@@ -16,28 +16,36 @@ _KNOWN_MAX = 8_192
 class Harmless:
     """``harmless(text)`` is the look; None where nothing is ever masked.
 
+    ``by_shape``: the look lets everything pass that is not ``suspicious``, so to ask that is enough
+    where it costs less than the look.
+
     ``known``: hashes of texts. A hash is keyed by the process and has 64 bits: that a secret has
     that of another text is less likely than a bit flip. ``names``: names of spans, as they are.
     """
 
-    __slots__ = ("_harmless", "known", "names")
+    __slots__ = ("_harmless", "by_shape", "known", "masks", "names")
 
-    def __init__(self, harmless: Callable[[str], bool] | None) -> None:
+    def __init__(self, harmless: Callable[[str], bool] | None, *, by_shape: bool = False) -> None:
         self._harmless = harmless
+        self.masks = harmless is not None
+        self.by_shape = by_shape
         self.known: set[int] = set()
         self.names: set[str] = set()
 
     def doubts(self, fresh: Iterable[str]) -> bool:
         """Whether something in those texts must be masked; if not they are known from now on."""
         look = self._harmless
-        known = self.known
         for text in fresh:
             if look is not None and not look(text):
                 return True
-            if len(known) >= _KNOWN_MAX:
-                known.clear()
-            known.add(hash(text))
+            self.know(hash(text))
         return False
+
+    def know(self, hashed: int) -> None:
+        """The text of this hash is harmless."""
+        if len(self.known) >= _KNOWN_MAX:
+            self.known.clear()
+        self.known.add(hashed)
 
 
 UNMASKED = Harmless(None)

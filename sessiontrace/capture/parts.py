@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import orjson
 
-from sessiontrace.capture.encode import encode, shrink
+from sessiontrace.capture.encode import shrink
+from sessiontrace.capture.envelope import joined
 from sessiontrace.capture.harmless import Harmless
 
-__all__ = ["EVENT_MAX", "Redact", "compose"]
+__all__ = ["EVENT_MAX", "Redact", "checked", "compose"]
 
 EVENT_MAX = 512 * 1024
 """Most bytes of one encoded record; over it the largest parts are cut, with a mark."""
@@ -47,42 +48,19 @@ def compose(
 ) -> bytes:
     """A record's bytes: ids and times first, then from ``event_name`` on all that users gave.
 
-    The encoded ``inputs`` and ``outputs`` come last, each between two tabs: that is how exporters
-    cut them out, see ``record.lifted``. ``doubtful``: a text or a key in there may have to be
-    masked.
+    The encoded ``inputs`` and ``outputs`` come last. ``doubtful``: a text or a key in there may
+    have to be masked.
     """
-    try:
-        if outputs is not None and inputs is not None:
-            parts = _dumps(body)[:-1], inputs, outputs
-            encoded = b'%b,"inputs":\t%b\t,"outputs":\t%b\t}' % parts
-        elif inputs is not None:
-            encoded = b'%b,"inputs":\t%b\t}' % (_dumps(body)[:-1], inputs)
-        elif outputs is not None:
-            encoded = b'%b,"outputs":\t%b\t}' % (_dumps(body)[:-1], outputs)
-        else:
-            encoded = _dumps(body)
-    except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
-        return compose(_legal(body), inputs, outputs, redact, doubtful)
+    encoded = joined(body, inputs, outputs)
+    return checked(encoded, redact, doubtful, named="event_name" in body)
+
+
+def checked(encoded: bytes, redact: Redact | None, doubtful: bool, *, named: bool = True) -> bytes:
+    """A record masked where it has to be, and within ``EVENT_MAX``. ``named``: it is no update."""
     if doubtful and redact is not None:
-        at = _UPDATE_AT if "event_name" not in body else encoded.index(_FIRST, _UPDATE_AT)
+        at = encoded.index(_FIRST, _UPDATE_AT) if named else _UPDATE_AT
         encoded = encoded[: at + 1] + redact(b"{" + encoded[at + 1 :])[1:]
     return encoded if len(encoded) <= EVENT_MAX else _within(encoded)
-
-
-def _legal(body: dict[str, Any]) -> dict[str, Any]:
-    """The body with everything that is not encoded yet sent down the slow road."""
-    legal: dict[str, Any] = {}
-    for name, value in body.items():
-        if isinstance(value, dict):
-            legal[name] = {
-                orjson.loads(encode(key)): (
-                    item if isinstance(item, orjson.Fragment) else _Fragment(encode(item))
-                )
-                for key, item in value.items()
-            }
-        else:
-            legal[name] = value if isinstance(value, orjson.Fragment) else _Fragment(encode(value))
-    return legal
 
 
 def _within(encoded: bytes) -> bytes:

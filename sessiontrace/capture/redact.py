@@ -19,6 +19,7 @@ import orjson
 from sessiontrace.capture import shapes
 from sessiontrace.capture.encode import encode
 from sessiontrace.capture.harmless import Harmless
+from sessiontrace.capture.hot import suspicious
 from sessiontrace.capture.keys import names_secret, squeezed, watch_for
 from sessiontrace.capture.shapes import MASK
 
@@ -52,7 +53,8 @@ class Redactor:
         self._emails = emails
         self._functions = tuple(functions)
         self._secret = lru_cache(maxsize=2_048)(self._is_secret)
-        self.harmless = Harmless(self._is_harmless)
+        by_shape = not (emails or functions)
+        self.harmless = Harmless(self._is_harmless, by_shape=by_shape)
         watch_for(keys)
 
     def __call__(self, parts: bytes) -> bytes:
@@ -83,7 +85,7 @@ class Redactor:
             return False
         if len(text) < shapes.LEAST:
             return True
-        if shapes.suspicious(text) or (self._emails and "@" in text):
+        if suspicious(text) or (self._emails and "@" in text):
             return self._text(text, 0) == text
         return True
 

@@ -194,9 +194,9 @@ class Session(Span):
             if self._skipped:
                 recorder.drop(self._skipped)
             return
-        body = {**envelope, "event_name": self.name, **self._bucket()}
+        body = {**envelope, "event_name": self.name, **self._told_parts()}
         if self._children is not None:
-            self._add_children(body)
+            body["children_ids"] = self._children
         doubtful = self._doubtful
         recorder.offer(head, compose(body, self._inputs, self._outputs, recorder.redact, doubtful))
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from sessiontrace.capture.encode import CAP, DEPTH, ROOM, examine, examine_object, look
+from sessiontrace.capture.encode import examine, examine_object
 from sessiontrace.capture.failure import describe, is_cancelled, summary
+from sessiontrace.capture.hot import quick, step
 from sessiontrace.capture.keys import KNOWN, vetted
-from sessiontrace.capture.parts import EVENT_MAX, compose
+from sessiontrace.capture.parts import EVENT_MAX, checked
 from sessiontrace.capture.text import cut, kind_name, more, text_of
 from sessiontrace.ids import now_ns, stamp
 from sessiontrace.log import tell
@@ -294,17 +295,8 @@ class Span:
     def _encoded(self, value: object, key: str) -> bytes:
         """An object's bytes; what is none becomes ``{key: value}``."""
         harmless = self._recorder.harmless
-        if type(value) is dict:
-            try:  # the usual case of `examine_object` in one frame: this runs twice in every span
-                fresh: list[str] = []
-                if look(value, ROOM, DEPTH, harmless.known, fresh) >= 0:
-                    encoded = _dumps(value)
-                    if len(encoded) <= CAP:
-                        if fresh and harmless.doubts(fresh):
-                            self._doubtful = True
-                        return encoded
-            except Exception:  # the walk decides
-                pass
+        if (quickly := quick(value, harmless)) is not None:
+            return quickly
         encoded, doubtful = examine_object(value, key, harmless)
         if doubtful:
             self._doubtful = True
@@ -403,32 +395,32 @@ class Span:
             if session._skipped:
                 recorder.drop(session._skipped)
             return
-        start = self._start
         parent = self._parent
-        body = {
-            "event_id": self.event_id,
-            "session_id": session._session_id,
-            "parent_id": session.event_id if parent is None else parent.event_id,
-            "event_type": self.type,
-            "source": session.source,
-            "start_time": start // 1_000_000,
-            "end_time": end // 1_000_000,
-            "duration": (end - start) / 1_000_000,
-            "event_name": self.name,
-        }
-        if self._parts is not None:
-            body.update(self._parts)
-        if self._children is not None:
-            self._add_children(body)
-        redact, doubtful = recorder.redact, self._doubtful
-        encoded = compose(body, self._inputs, self._outputs, redact, doubtful)
+        encoded = step(
+            self.event_id,
+            session._session_id,
+            session.event_id if parent is None else parent.event_id,
+            self.type,
+            session.source,
+            self._start,
+            end,
+            self.name,
+            self._told_parts() if self._children_gone else self._parts,
+            self._children,
+            self._inputs,
+            self._outputs,
+        )
+        if self._doubtful or len(encoded) > EVENT_MAX:
+            encoded = checked(encoded, recorder.redact, self._doubtful)
         recorder.offer(session._heads.event, encoded)
 
-    def _add_children(self, body: dict[str, Any]) -> None:
-        body["children_ids"] = self._children
-        if self._children_gone:
-            gone = {"children_truncated": self._children_gone}
-            body["metadata"] = {**body.get("metadata", {}), **gone}
+    def _told_parts(self) -> dict[str, Any]:
+        """All parts, and how many children are not listed."""
+        parts = {} if self._parts is None else self._parts
+        if not self._children_gone:
+            return parts
+        gone = {"children_truncated": self._children_gone}
+        return {**parts, "metadata": {**parts.get("metadata", {}), **gone}}
 
 
 def _is_skipped(here: Span | None) -> bool:

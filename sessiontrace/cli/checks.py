@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import attrs
 import orjson
 
+from sessiontrace.capture import hot as capture
 from sessiontrace.destinations import (
     OTLP,
     Destination,
@@ -33,10 +34,11 @@ from sessiontrace.errors import SessionTraceError
 from sessiontrace.export.verdict import Batch, Delivered, Reply, Request, Transport
 from sessiontrace.ids import new_id, now_ns
 from sessiontrace.record import END, START, Record
+from sessiontrace.spool import hot as spool
 from sessiontrace.spool.status import inspect
 from sessiontrace.vendors.ends import ends
 
-__all__ = ["FAULT", "OK", "WARNING", "Finding", "look_at", "look_at_spool"]
+__all__ = ["FAULT", "OK", "WARNING", "Finding", "look_at", "look_at_capture", "look_at_spool"]
 
 OK, WARNING, FAULT = "ok", "warning", "fault"
 
@@ -292,6 +294,14 @@ def look_at_spool(root: Path | None, destinations: Sequence[Destination]) -> lis
         text = f"{damaged} damaged records were passed over"
         found.append(Finding("waiting", WARNING, text, "check the disk"))
     return found
+
+
+def look_at_capture() -> Finding:
+    """Whether the compiled part is in use."""
+    if capture.COMPILED and spool.COMPILED:
+        return Finding("compiled", OK, "yes")
+    advice = "install a C compiler, then this package once more"
+    return Finding("compiled", OK, "no: an event costs its caller up to twice as much", advice)
 
 
 def _room(place: Path) -> list[Finding]:

@@ -13,7 +13,15 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from sessiontrace.cli.checks import FAULT, OK, WARNING, Finding, look_at, look_at_spool
+from sessiontrace.cli.checks import (
+    FAULT,
+    OK,
+    WARNING,
+    Finding,
+    look_at,
+    look_at_capture,
+    look_at_spool,
+)
 from sessiontrace.cli.text import printable, terminal
 from sessiontrace.config import resolve
 from sessiontrace.destinations import Destination
@@ -35,6 +43,7 @@ def doctor(destinations: tuple[str, ...], canary: bool, as_json: bool) -> None:
     targets, options = resolve(destinations, {})
     found = asyncio.run(_look(targets, canary))
     found["spool"] = look_at_spool(options.spool, targets)
+    found["capture"] = [look_at_capture()]
     if as_json:
         plain = {name: [attrs.asdict(one) for one in told] for name, told in found.items()}
         click.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 import attrs
 import orjson
 
 from sessiontrace.record import Record
+
+if TYPE_CHECKING:
+    from mmap import mmap
 
 __all__ = [
     "EVERYWHERE",
@@ -30,6 +33,7 @@ __all__ = [
     "encode",
     "encode_header",
     "head",
+    "lay",
     "routed",
     "seed",
 ]
@@ -94,6 +98,19 @@ def seed(spool_id: str, segment: int) -> int:
 def encode(seed: int, head: bytes, body: bytes) -> bytes:
     """The frame of ``body``, which must have no line feed in it."""
     return b"%08x%b%b\n" % (crc32(body, crc32(head[1:], seed)), head, body)
+
+
+def lay(view: mmap, at: int, size: int, crc: int, head: bytes, body: bytes) -> int:
+    """Put a frame with this checksum into ``view`` at ``at``; where it ends.
+
+    -1, and nothing is written, when it would end beyond ``size`` or be longer than the longest.
+    """
+    raw = b"%08x%b%b\n" % (crc, head, body)
+    end = at + len(raw)
+    if end > size or len(raw) > MAX_BODY:
+        return -1
+    view[at:end] = raw
+    return end
 
 
 def decode(line: bytes, seed: int) -> Record | None:

@@ -20,6 +20,7 @@ from sessiontrace.spool import directory, frame
 from sessiontrace.spool.files import OS_FILES, Files
 from sessiontrace.spool.frame import MAX_BODY, Header, Owed, Position
 from sessiontrace.spool.home import Home
+from sessiontrace.spool.hot import lay
 from sessiontrace.spool.opens import OpenSessions
 from sessiontrace.spool.own import own_process
 from sessiontrace.spool.reader import Reader
@@ -159,13 +160,11 @@ class Spool:
                         if tally is None or tally.turning or view is None:
                             taken = self._lay(head, body)
                         else:
-                            raw = b"%08x%b%b\n" % (crc32(body, tally.crc), head, body)
-                            start = segment.committed
-                            end = start + len(raw)
-                            if end > segment.size or len(raw) > MAX_BODY:
+                            crc = crc32(body, tally.crc)
+                            end = lay(view, segment.committed, segment.size, crc, head, body)
+                            if end < 0:
                                 taken = self._lay(head, body)
                             else:
-                                view[start:end] = raw
                                 segment.committed = end
                                 tally.count += 1
                                 taken = True

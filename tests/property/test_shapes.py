@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sessiontrace.capture.shapes import LEAST, masked, suspicious
+from sessiontrace.capture import hot, shapes
+from sessiontrace.capture.shapes import LEAST, masked
 
 word = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0189_-", min_size=3, max_size=40)
 secrets = st.one_of(
@@ -62,7 +63,8 @@ texts = st.lists(secrets | word | st.text(max_size=12), max_size=14).map(" ".joi
 def test_what_would_be_masked_is_suspicious(text: str) -> None:
     """Tokens, assignments, headers, logins, cards and keys, in any surroundings and spelling."""
     if len(text) >= LEAST and masked(text) != text:
-        assert suspicious(text)
+        assert shapes.suspicious(text)
+        assert hot.suspicious(text)  # the same one where nothing is compiled
 
 
 @given(st.uuids())

@@ -14,6 +14,7 @@ from backend import Backend, Seen, answer
 from exported import POSTHOG
 
 import sessiontrace as st
+from sessiontrace.capture import hot
 from sessiontrace.export.verdict import Request
 
 pytest.importorskip("rich", reason="needs the extra 'cli'")
@@ -97,7 +98,7 @@ def test_without_a_name_it_looks_at_what_a_program_would_use(
     backend.responder = lambda seen: answer(400 if seen.path == "/batch/" else 200, b"{}")
     status, found, _ = doctor(capsys)
     assert status == 0
-    assert list(found) == ["honeyhive", "humanloop", "posthog", "otlp", "spool"]
+    assert list(found) == ["honeyhive", "humanloop", "posthog", "otlp", "spool", "capture"]
 
 
 def test_a_clock_that_is_wrong_is_told(
@@ -190,6 +191,18 @@ def test_records_that_wait_for_a_destination_not_configured_here_are_told(
     assert status == 0
     assert "records of ended programs for posthog (posthog)" in printed
     assert found["spool"]["spool"]["state"] == "ok"
+
+
+def test_what_is_not_compiled_is_told(
+    backend: Backend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It works as well, and takes longer: no fault, but worth knowing."""
+    monkeypatch.setattr(hot, "COMPILED", False)
+    backend.responder = lambda seen: answer(400 if seen.path == "/batch/" else 200, b"{}")
+    status, found, _ = doctor(capsys)
+    assert status == 0
+    assert found["capture"]["compiled"]["state"] == "ok"
+    assert "C compiler" in found["capture"]["compiled"]["advice"]
 
 
 def test_for_people_it_prints_lines(backend: Backend, capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,6 +148,12 @@ def test_both_roads_write_the_same_form(extra: object) -> None:
     assert decoded([*values, extra])[:-1] == decoded(values)
 
 
+def test_a_role_that_is_no_text_is_a_value_like_any_other() -> None:
+    """What looks like a message of a chat need not be one, the second time neither."""
+    for _ in range(2):
+        assert encode([{"role": ["admin"], "note": 1}]) == b'[{"role":["admin"],"note":1}]'
+
+
 def test_keys_that_are_no_text_or_collide_all_survive() -> None:
     """JSON has only text keys: 1 and "1" would overwrite one another."""
     value = {1: "a", "1": "b", None: "c", False: "d", (1, 2): "e", b"x": "f", 2**70: "g", 1.5: "h"}

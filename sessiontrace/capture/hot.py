@@ -1,0 +1,22 @@
+"""Hot: the functions that take most of a capture's time, compiled where that was possible.
+
+Called in users' threads. They are those of ``_hot``, which is made when the package is installed
+and a C compiler is there, else those of ``plain``, ``envelope`` and ``shapes``. Invariant: which
+ones are in use changes how long capture takes, never what is recorded.
+"""
+
+from __future__ import annotations
+
+__all__ = ["COMPILED", "look", "quick", "step", "suspicious"]
+
+try:
+    from sessiontrace.capture._hot import look, quick, step, suspicious
+except ImportError:
+    from sessiontrace.capture.envelope import step
+    from sessiontrace.capture.plain import look, quick
+    from sessiontrace.capture.shapes import suspicious
+
+    COMPILED = False
+    """Whether the compiled forms are in use."""
+else:
+    COMPILED = True

@@ -1,0 +1,3 @@
+from mmap import mmap
+
+def lay(view: mmap, at: int, size: int, crc: int, head: bytes, body: bytes) -> int: ...
