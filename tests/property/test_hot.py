@@ -93,7 +93,7 @@ moment = datetime.datetime(2026, 1, 1)
 times = [moment, moment.replace(tzinfo=datetime.timezone.utc), moment.replace(tzinfo=Zone())]
 others = [*times, moment.date(), moment.time(), b"x", {1}, object(), Own("text"), 1j]
 odd = st.integers(0, len(others) - 1).map(others.__getitem__) | st.uuids()
-keys = st.sampled_from(["role", "content", "q", "password", "api_key", "x" * 70, 1, None, Own("q")])
+keys = st.sampled_from(["role", "content", "q", "password", "api_key", "x" * 70, 1, None])
 values = st.recursive(
     simple | secrets | media | lengthy | odd,
     lambda inner: (
