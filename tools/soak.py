@@ -125,15 +125,12 @@ class Samples:
         return found
 
     def _grown(self) -> list[str]:
-        """Memory against the first half's most, the others against their usual least.
-
-        A burst opens up to 32 connections, and they stay as long as requests go on.
-        """
+        """Memory against the first half's most, the others against their usual least."""
         found = []
         half = len(self.rss) // 2
         if self.rss[-1] > max(self.rss[:half]) * 1.2 + (16 << 20):
             found.append(f"memory grew from {max(self.rss[:half])} to {self.rss[-1]}")
-        for name, values, slack in (("descriptors", self.fds, 42), ("threads", self.threads, 3)):
+        for name, values, slack in (("descriptors", self.fds, 10), ("threads", self.threads, 3)):
             least = min(values[len(values) // 10 : half])
             if values[-1] > least + slack:
                 found.append(f"{name} grew from {least} to {values[-1]}")

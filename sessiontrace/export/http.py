@@ -156,8 +156,19 @@ class _Pieces(aiohttp.Payload):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells whether a request opened a connection; asking aiohttp costs a tenth of the request."""
+    """Uses again what was idle for the shortest time, so that the connections of a burst close.
 
+    aiohttp takes what was idle for the longest: each gets its turn before its time is over, and the
+    32 of one burst stay as long as there are requests.
+    """
+
+    def _release(self, key: Any, *args: Any, **more: Any) -> None:
+        super()._release(key, *args, **more)
+        idle = self._conns.get(key)
+        if idle is not None and len(idle) > 1:
+            idle.rotate()  # what was put behind the others comes first
+
+    # Tells whether a request opened a connection; asking aiohttp costs a tenth of the request.
     async def _create_connection(self, *args: Any, **more: Any) -> Any:
         _connected.set(True)
         return await super()._create_connection(*args, **more)

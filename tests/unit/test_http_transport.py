@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 import ssl
@@ -72,6 +73,18 @@ async def test_connections_are_kept_and_used_again() -> None:
             await transport.send(SMALL, [])
         await transport.close()
         assert backend.connections == 1
+
+
+async def test_the_connections_of_a_burst_go_idle() -> None:
+    """What follows comes over one of them: the others are closed when they were idle for long."""
+    with Backend(latency=0.05) as backend:
+        transport = HttpTransport(backend.url)
+        await asyncio.gather(*(transport.send(SMALL, []) for _ in range(8)))
+        assert backend.connections == 8
+        for _ in range(8):
+            await transport.send(SMALL, [])
+        await transport.close()
+        assert len({seen.connection for seen in backend.requests[8:]}) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
