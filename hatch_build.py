@@ -19,15 +19,16 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _SOURCES = "sessiontrace/*/_hot.pyx"
 
 
-class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
+class CustomBuildHook(BuildHookInterface[Any]):
     """Hatchling finds it by this name."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """``version`` is "editable" when the source tree itself is what will be imported."""
         root = Path(self.root)
         sources = sorted(path.relative_to(root) for path in root.glob(_SOURCES))
-        for source in sources:  # of an older source, perhaps
-            Path(root, _target(source)).unlink(missing_ok=True)
+        if version == "editable":
+            for source in sources:  # what is there may be of an older source
+                Path(root, _target(source)).unlink(missing_ok=True)
         pure = os.environ.get("SESSIONTRACE_PURE", "")
         if pure not in {"", "0"} or not _suits():
             return

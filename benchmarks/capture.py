@@ -12,7 +12,9 @@ Measures, in rounds that take turns so that a noisy machine disturbs all alike:
   chunk        one chunk of a traced generator over one of the bare generator
 
 *repeated* gives the same texts at every call, *fresh* texts that no call has had: what remembers
-texts it has found clean, as our masking does, is faster with the first.
+texts it has found clean, as our masking does with long ones, is faster with the first. Where our
+compiled part is not in use a note says so; ``python tools/pure.py benchmarks/capture.py`` measures
+without it.
 
 The time is that of the calling thread: what capture takes from the user. With --wall it is the
 time on the clock, in which the background threads of both compete for the interpreter. Between
@@ -42,6 +44,8 @@ from plot import Bar, Bars
 from sink import Sink
 
 import sessiontrace as st
+from sessiontrace.capture import hot as in_capture
+from sessiontrace.spool import hot as in_spool
 
 PAUSE_S = 0.00005  # after a case, for each of a round's calls
 WARM_UP = 2
@@ -322,14 +326,16 @@ def main() -> None:
         Column("opentelemetry_us", "opentelemetry", ".2f"),
         Column("ratio", "ratio", ".2f"),
     )
-    note = "" if peer else "opentelemetry-sdk is not installed: nothing to compare with"
+    notes = [] if peer else ["opentelemetry-sdk is not installed: nothing to compare with"]
+    if not (in_capture.COMPILED and in_spool.COMPILED):
+        notes.append("sessiontrace runs without its compiled part")
     bars = []
     for row in rows:
         bars.append(Bar(row["case"], row["us"], own=True))
         if "opentelemetry_us" in row:
             bars.append(Bar("opentelemetry-sdk", row["opentelemetry_us"]))
     plot = Bars("Capture on the calling thread", bars, "us", log=True)
-    bench.finish(Table("capture", columns, rows, note), plot=plot)
+    bench.finish(Table("capture", columns, rows, "; ".join(notes)), plot=plot)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,8 @@ def test_pure_modules_know_no_loop_and_no_thread() -> None:
         "destinations",
         "config",
         "capture.encode",
+        "capture.envelope",
+        "capture.plain",
         "capture.redact",
     )
     forbidden(pure, ("asyncio", "aiohttp", "threading"))
