@@ -43,8 +43,9 @@ def binder(fn: Callable[..., Any], ignore: Collection[str]) -> Binder:
             bound[rest] = given[count:]
         if kwargs:
             bound.update(kwargs)
-        for name in hidden:
-            bound.pop(name, None)
+        if hidden:
+            for name in hidden:
+                bound.pop(name, None)
         return bound
 
     return bind

@@ -153,8 +153,9 @@ def _finishing(outputs: bool, reduce: Reduce | None) -> Finish:
             if later is not None:
                 return later
         if outputs:
-            span.set(outputs=result)
-        span._end(False)
+            span._end_with(result)
+        else:
+            span._end(False)
         return result
 
     return finish

@@ -208,6 +208,14 @@ class Span:
             self.set(outputs=outputs)
         self._end(False)
 
+    def _end_with(self, result: object) -> None:
+        """``set`` and ``end`` for what a traced function returned, without the calls."""
+        recorder = self._recorder
+        skips = recorder.skips and self._session._skipped is not None
+        if self._state == _OPEN and recorder.capture and not skips:
+            self._outputs = self._encoded(result, "result")
+        self._end(False)
+
     def _end(self, leaving: bool) -> None:
         recorder = self._recorder
         if self._state != _OPEN:
