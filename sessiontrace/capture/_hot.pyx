@@ -65,17 +65,10 @@ cdef class _Look:
                 if not self.passes(item, depth - 1):
                     return False
             return True
-        if kind is list:
-            if not self.enters(len(<list>value), depth):
+        if kind is list or kind is tuple:
+            if not self.enters(len(value), depth):
                 return False
-            for item in <list>value:
-                if not self.passes(item, depth - 1):
-                    return False
-            return True
-        if kind is tuple:
-            if not self.enters(len(<tuple>value), depth):
-                return False
-            for item in <tuple>value:
+            for item in value:
                 if not self.passes(item, depth - 1):
                     return False
             return True

@@ -22,7 +22,6 @@ __all__ = ["CAP", "DEPTH", "ROOM", "look", "quick"]
 CAP = 256 * 1024
 """Most bytes one part (inputs, outputs, one metadata value ...) takes, encoded."""
 
-
 ROOM = 64 * 1024
 """What the fast road admits: characters, and 8 for every node."""
 
@@ -54,10 +53,7 @@ def quick(value: object, harmless: Harmless) -> bytes | None:
     if type(value) is not dict:
         return None
     try:
-        fresh: list[str] = []
-        if _room_left(value, ROOM, DEPTH, harmless.known, fresh) < 0:
-            return None
-        if fresh and harmless.doubts(fresh):
+        if look(value, ROOM, DEPTH, harmless) != 0:
             return None
         encoded = _dumps(value)
     except Exception:  # orjson refuses it, or it changed under us

@@ -46,7 +46,6 @@ _NEW, _OPEN, _ENDED = 0, 1, 2
 
 NO_INPUTS = b"{}"
 
-_dumps = orjson.dumps
 _Fragment = orjson.Fragment
 
 

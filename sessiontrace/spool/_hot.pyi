@@ -1,3 +1,1 @@
-from mmap import mmap
-
-def lay(view: mmap, at: int, size: int, crc: int, head: bytes, body: bytes) -> int: ...
+from sessiontrace.spool.frame import lay as lay
