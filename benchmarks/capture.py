@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from frame import Bench, Column, Table
+from harness import Bench, Column, Table
 from payloads import ANSWER, Messages, fresh, repeated
 from plot import Bar, Bars
 from sink import Sink

@@ -26,11 +26,11 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-import child
 import environments
-from alone import alone
+import subprocess_run
 from environments import command, run, surroundings
-from frame import Bench, Column, Table
+from harness import Bench, Column, Table
+from network_isolation import alone
 from peers import NAMES, OURS
 from plot import Bar, Bars, Stack
 from sink import Sink
@@ -92,7 +92,7 @@ def leaving(name: str, sink: Sink, patience: float) -> Figures:
         sink.mode("ok")
         sink.forget()
         asked = command(name, "leave", url=sink.url)
-        ended = child.watch(asked, patience, surroundings(scratch))
+        ended = subprocess_run.watch(asked, patience, surroundings(scratch))
         sink.mode("ok")
         again = run(command(name, "come_back", url=sink.url), scratch)
         if "made" not in ended.figures or "failed" in again:

@@ -24,10 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import child
-import machine
+import machine_info
 import payloads
-from frame import Bench, Column, Table
+import subprocess_run
+from harness import Bench, Column, Table
 from plot import Bar, Bars
 from sink import Sink
 
@@ -98,8 +98,8 @@ def deliver(names: list[str], url: str, root: str, count: int, repeat: bool) -> 
     before = tracer.stats()
     gc.collect()
     gc.freeze()  # a program that makes its texts as it goes would not carry these
-    machine.forget_peak()
-    resident = machine.resident_mib()
+    machine_info.forget_peak()
+    resident = machine_info.resident_mib()
     begun, cpu = time.perf_counter(), time.process_time()
     capture = produce(tracer, chats)
     report = tracer.flush(timeout=PATIENCE_S)
@@ -115,7 +115,7 @@ def recover(names: list[str], url: str, root: str, count: int) -> dict[str, floa
     """In a process of its own: events that a killed one left behind, acknowledged."""
     tracer = opened(names, url, root)
     before = tracer.stats()
-    resident = machine.resident_mib()
+    resident = machine_info.resident_mib()
     begun, cpu = time.perf_counter(), time.process_time()
     produce(tracer, payloads.fresh(1))  # the first record starts the threads that adopt
     while time.perf_counter() - begun < PATIENCE_S:
@@ -150,7 +150,7 @@ def figures(
         "cpu_us_per_destination": cpu / count / several * 1e6,
         "bytes": more("bytes") / count,
         "requests": more("requests"),
-        "grown_mib": machine.peak_mib() - resident,
+        "grown_mib": machine_info.peak_mib() - resident,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
@@ -178,8 +178,8 @@ def round_of(names: tuple[str, ...], count: int, latency: float, repeat: bool) -
     """One round of a row, in a fresh process, with a fresh sink that must have seen it all."""
     with Sink(latency) as sink, tempfile.TemporaryDirectory() as scratch:
         before = sink.counts()["cpu_s"]
-        found = child.ask(what="deliver", names=names, url=sink.url, root=scratch, count=count,
-                          repeat=repeat)  # fmt: skip
+        found = subprocess_run.ask(what="deliver", names=names, url=sink.url, root=scratch,
+                                   count=count, repeat=repeat)  # fmt: skip
         seen = sink.counts()
     remote = [name for name in names if name != "local"]
     made = (count + WARM_UP) * len(remote)
@@ -195,11 +195,11 @@ def recovery(names: tuple[str, ...], count: int) -> dict[str, Any]:
     with Sink() as sink, tempfile.TemporaryDirectory() as scratch:
         asked = {"names": names, "url": sink.url, "root": scratch, "count": count}
         sink.mode("hang")  # so that nothing of it is delivered yet
-        ended = child.outcome({"what": "leave_behind", **asked}, PATIENCE_S)
+        ended = subprocess_run.outcome({"what": "leave_behind", **asked}, PATIENCE_S)
         if ended.code != -signal.SIGKILL:
             sys.exit(f"{names}: the first process ended by itself, with {ended.code}")
         sink.mode("ok")
-        return child.ask(what="recover", **asked)
+        return subprocess_run.ask(what="recover", **asked)
 
 
 def plan(options: Any) -> list[tuple[str, str, Any]]:
@@ -225,7 +225,7 @@ def plan(options: Any) -> list[tuple[str, str, Any]]:
 
 
 def main() -> None:
-    if child.answer(work):
+    if subprocess_run.answer(work):
         return
     bench = Bench(__doc__)
     bench.option("--count", full=40_000, quick=2_000, help="events a round")

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-import child
-from frame import Bench, Column, Table
+import subprocess_run
+from harness import Bench, Column, Table
 from plot import Bar, Bars
 
 CHUNKS = 200
@@ -99,7 +99,7 @@ class Nowhere:
     off = False
 
     def __init__(self) -> None:
-        from sessiontrace.capture.recorder import Heads, Recorder
+        from sessiontrace.capture.tracer_state import Heads, Recorder
 
         self.recorder: Any = Recorder(
             offer=lambda head, body: True,
@@ -118,7 +118,7 @@ class Nowhere:
 def ours() -> tuple[Callable[[], None], Callable[[], None]]:
     """On and off, inside one session."""
     from sessiontrace.capture.session import Session
-    from sessiontrace.instrumentation.catalogue import Instruments
+    from sessiontrace.instrumentation.registry import Instruments
 
     nowhere = Nowhere()
     instruments = Instruments(nowhere)
@@ -192,7 +192,7 @@ def row_of(who: str, call: str, taken: dict[str, float]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure each tracer in a process of its own."""
-    if child.answer(measure):
+    if subprocess_run.answer(measure):
         return
     bench = Bench(__doc__)
     bench.option("--calls", full=2000, quick=100, help="calls of a sort")
@@ -216,7 +216,7 @@ def main() -> None:
     rows = []
     with bench.progress(len(tracers)) as step:
         for who in tracers:
-            found = child.ask(who=who, calls=options.calls)
+            found = subprocess_run.ask(who=who, calls=options.calls)
             rows += [row_of(who, call, taken) for call, taken in found.items()]
             step(who)
     bars = [

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 import environments
-from frame import Bench, Column, Table
-from peers.beat import PERCENTILES
+from harness import Bench, Column, Table
+from peers.heartbeat import PERCENTILES
 from plot import Lines
 from sink import Sink
 

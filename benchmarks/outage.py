@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import child
-import machine
+import machine_info
 import payloads
+import subprocess_run
 from export import A_SESSION, opened, produce, recover
-from frame import Bench, Column, Table
+from harness import Bench, Column, Table
 from plot import Bar, Bars
 from sink import Sink, refusing
 
@@ -29,16 +29,16 @@ def capture(url: str, root: str, count: int) -> None:
     """In a process of its own, which is then killed: events that nobody takes."""
     tracer = opened(["honeyhive"], url, root)
     produce(tracer, payloads.fresh(1))
-    machine.forget_peak()
-    resident, begun, caller = machine.resident_mib(), time.perf_counter(), 0.0
+    machine_info.forget_peak()
+    resident, begun, caller = machine_info.resident_mib(), time.perf_counter(), 0.0
     for _ in range(0, count, A_SESSION):
         caller += produce(tracer, payloads.fresh(A_SESSION))
     seconds, stats = time.perf_counter() - begun, tracer.stats()
     only = stats.destinations["honeyhive"]
     files = [one.stat() for one in Path(root).rglob("*") if one.is_file()]
-    child.tell(
+    subprocess_run.tell(
         {
-            "grown_mib": machine.peak_mib() - resident,
+            "grown_mib": machine_info.peak_mib() - resident,
             "spool_mib": sum(one.st_blocks for one in files) / 2048,
             "caller_us": caller / count * 1e6,
             "events_per_second": count / seconds,
@@ -60,16 +60,16 @@ def measure(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as root:
         with refusing() as port:
             asked = {"url": f"http://127.0.0.1:{port}", "root": root, "count": count}
-            found = child.outcome({"what": "capture", **asked}, patience=60).figures
+            found = subprocess_run.outcome({"what": "capture", **asked}, patience=60).figures
         with Sink(port=port) as sink:
-            later = child.ask(what="recover", names=["honeyhive"], **asked)
+            later = subprocess_run.ask(what="recover", names=["honeyhive"], **asked)
             arrived = sink.counts()["events"]
     missing = max(count - arrived, 0)
     return {**found, "missing": missing, "recovery_seconds": later["seconds"]}
 
 
 def main() -> None:
-    if child.answer(work):
+    if subprocess_run.answer(work):
         return
     bench = Bench(__doc__)
     bench.option("--count", full=100_000, quick=5_000, help="events")

@@ -20,11 +20,11 @@ import server
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from served import serving
+from support.server_process import serving
 
 from sessiontrace.store.clickhouse import schema
-from sessiontrace.store.clickhouse.address import parse
-from sessiontrace.store.clickhouse.line import Line, Question
+from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.url import parse
 
 __all__ = ["ENGINE", "Spent", "ingest", "process", "settled", "spent_by"]
 

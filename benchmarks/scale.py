@@ -21,10 +21,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import child
 import payloads
+import subprocess_run
 from export import PATIENCE_S, WARM_UP, opened, produce
-from frame import Bench, Column, Table
+from harness import Bench, Column, Table
 from plot import Lines
 from sink import Sink
 
@@ -124,7 +124,7 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
 
 
 def main() -> None:
-    if child.answer(run):
+    if subprocess_run.answer(run):
         return
     bench = Bench(__doc__)
     bench.option("--rounds", full=3, quick=1, help="rounds")
@@ -136,7 +136,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for kind, size in asked:
                 with tempfile.TemporaryDirectory() as root:
-                    found = child.ask(kind=kind, size=size, url=sink.url, root=root)
+                    found = subprocess_run.ask(kind=kind, size=size, url=sink.url, root=root)
                 taken[kind, size].append(found)
                 step(f"{kind}: {size}")
     rows: list[dict[str, Any]] = []

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from frame import Bench, Column, Table
+from harness import Bench, Column, Table
 from plot import Lines
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import psutil
-from served import Served, serving
+from support.server_process import Served, serving
 
-from sessiontrace.ids import new_id, now_ns
+from sessiontrace.model.ids import new_id, now_ns
 
 ASKS = {
     "list": "/api/sessions?limit=60",

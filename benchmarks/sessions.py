@@ -13,9 +13,9 @@ import tempfile
 import time
 from typing import Any
 
-import child
+import subprocess_run
 from export import PATIENCE_S, opened
-from frame import Bench, Column, Table
+from harness import Bench, Column, Table
 from plot import Bar, Bars
 from sink import Sink
 
@@ -50,7 +50,7 @@ def run(destination: str, url: str, root: str, count: int) -> dict[str, float]:
 def measure(destination: str, latency: float, count: int) -> dict[str, float]:
     """One round, which the sink must have seen whole and in order."""
     with Sink(latency) as sink, tempfile.TemporaryDirectory() as scratch:
-        found = child.ask(destination=destination, url=sink.url, root=scratch, count=count)
+        found = subprocess_run.ask(destination=destination, url=sink.url, root=scratch, count=count)
         counts = sink.counts()
     least = 0 if destination == "local" else (count + WARM_UP) * STEPS
     early = counts["before_their_session"]
@@ -62,7 +62,7 @@ def measure(destination: str, latency: float, count: int) -> dict[str, float]:
 
 
 def main() -> None:
-    if child.answer(run):
+    if subprocess_run.answer(run):
         return
     bench = Bench(__doc__)
     bench.option("--count", full=2_000, quick=200, help="sessions a round")

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-import machine
+import machine_info
 import orjson
 import protocols
 from aiohttp import web
@@ -177,5 +177,5 @@ if __name__ == "__main__":
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--port", type=int, default=0, help="where (default: any that is free)")
     asked = parser.parse_args()
-    machine.pin(first=False)
+    machine_info.pin(first=False)
     asyncio.run(_serve(asked.latency, asked.port))

@@ -24,11 +24,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import child
-import machine
+import machine_info
 import payloads
+import subprocess_run
 from export import opened, produce
-from frame import Bench, Column, Table
+from harness import Bench, Column, Table
 from packaging.requirements import Requirement
 from plot import Bar, Bars
 from sink import Sink, refusing
@@ -84,11 +84,11 @@ def size_mib(names: set[str]) -> float:
 
 def resident(url: str, root: str) -> dict[str, float]:
     """In a process of its own: memory after one event, delivered."""
-    before = machine.resident_mib()
+    before = machine_info.resident_mib()
     tracer = opened(["honeyhive"], url, root)
     produce(tracer, payloads.fresh(1))
     tracer.flush(timeout=30)
-    found = {"before_mib": before, "mib": machine.resident_mib()}
+    found = {"before_mib": before, "mib": machine_info.resident_mib()}
     tracer.shutdown(timeout=5)
     return found
 
@@ -142,13 +142,15 @@ def leaving(mode: str) -> dict[str, float]:
                 sink.mode("ok")
             before = sink.counts()["events"]
             if before < PENDING:
-                child.ask(what="recover", url=url, root=root, count=PENDING)
+                subprocess_run.ask(what="recover", url=url, root=root, count=PENDING)
             arrived = sink.counts()["events"]
     return {"exit_s": ended.seconds, "missing": max(PENDING - arrived, 0)}
 
 
-def exit_of(url: str, root: str, mode: str) -> child.Ended:
-    ended = child.outcome({"what": "leave", "url": url, "root": root, "mode": mode}, PATIENCE_S)
+def exit_of(url: str, root: str, mode: str) -> subprocess_run.Ended:
+    ended = subprocess_run.outcome(
+        {"what": "leave", "url": url, "root": root, "mode": mode}, PATIENCE_S
+    )
     if ended.killed or ended.code:
         sys.exit(f"{mode}: the process did not end by itself (status {ended.code})")
     return ended
@@ -158,7 +160,7 @@ MODES = {"refuses": "refuses", "hangs": "hang", "answers 500": "500", "is well":
 
 
 def main() -> None:
-    if child.answer(work):
+    if subprocess_run.answer(work):
         return
     bench = Bench(__doc__)
     bench.option("--rounds", full=15, quick=5, help="imports")
@@ -179,7 +181,7 @@ def main() -> None:
                 ended.append(leaving(MODES[mode]))
                 step(f"exit, backend {mode}")
     with Sink() as sink, tempfile.TemporaryDirectory() as root:
-        memory = child.ask(what="resident", url=sink.url, root=root)
+        memory = subprocess_run.ask(what="resident", url=sink.url, root=root)
     report(bench, imports, exits, memory)
 
 

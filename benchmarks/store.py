@@ -22,17 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from filling import BASE, LONG, WEEK_MS, Texts, copy, events, fill, number
-from frame import Bench, Column, Table
+from fill_clickhouse import BASE, LONG, WEEK_MS, Texts, copy, events, fill, number
+from harness import Bench, Column, Table
 from plot import Lines
 from replica import ENGINE, Spent, ingest, process, settled, spent_by
 
-from sessiontrace.ids import new_id, now_ns
-from sessiontrace.store.base import SessionQuery
+from sessiontrace.model.ids import new_id, now_ns
 from sessiontrace.store.clickhouse import schema
-from sessiontrace.store.clickhouse.address import parse
-from sessiontrace.store.clickhouse.line import Line, Question
+from sessiontrace.store.clickhouse.connection import Line, Question
 from sessiontrace.store.clickhouse.store import ClickHouseStore
+from sessiontrace.store.clickhouse.url import parse
+from sessiontrace.store.protocol import SessionQuery
 
 ASKED = 15
 PROJECT = "bench"

@@ -13,11 +13,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from frame import Bench, Column, Table
+from harness import Bench, Column, Table
 from plot import Bar, Bars
 
 import sessiontrace as st
-from sessiontrace.capture.encode import encode
+from sessiontrace.capture.encoding.encoder import encode
 from sessiontrace.testing import capture
 
 DELTA = {"choices": [{"delta": {"content": "word "}}]}

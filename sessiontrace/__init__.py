@@ -34,15 +34,15 @@ from sessiontrace.api import (
     uninstrument,
     update,
 )
-from sessiontrace.errors import ConfigError, SessionTraceError
+from sessiontrace.model.errors import ConfigError, SessionTraceError
 from sessiontrace.tracer import Tracer
 
 if TYPE_CHECKING:
     from sessiontrace import clients, otel
-    from sessiontrace.destinations import OTLP, HoneyHive, Humanloop, Local, PostHog
-    from sessiontrace.instrumentation.catalogue import InstrumentReport
+    from sessiontrace.instrumentation.registry import InstrumentReport
+    from sessiontrace.model.destination import OTLP, HoneyHive, Humanloop, Local, PostHog
+    from sessiontrace.model.sampling import Sample
     from sessiontrace.report import Report, Stats
-    from sessiontrace.sampling import Sample
 
 __all__ = [
     "OTLP",
@@ -88,14 +88,14 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LATER = {
-    "HoneyHive": "sessiontrace.destinations",
-    "Humanloop": "sessiontrace.destinations",
-    "InstrumentReport": "sessiontrace.instrumentation.catalogue",
-    "Local": "sessiontrace.destinations",
-    "OTLP": "sessiontrace.destinations",
-    "PostHog": "sessiontrace.destinations",
+    "HoneyHive": "sessiontrace.model.destination",
+    "Humanloop": "sessiontrace.model.destination",
+    "InstrumentReport": "sessiontrace.instrumentation.registry",
+    "Local": "sessiontrace.model.destination",
+    "OTLP": "sessiontrace.model.destination",
+    "PostHog": "sessiontrace.model.destination",
     "Report": "sessiontrace.report",
-    "Sample": "sessiontrace.sampling",
+    "Sample": "sessiontrace.model.sampling",
     "Stats": "sessiontrace.report",
 }
 

@@ -1,8 +1,8 @@
 """The module-level functions: the methods of one default tracer.
 
 Called from any user thread; documented where they are defined, in ``tracer.py`` and
-``capture/tracing.py``. Invariant: importing this starts nothing and reads no environment; the first
-``init``, session or span does.
+``capture/api_methods.py``. Invariant: importing this starts nothing and reads no environment; the
+first ``init``, session or span does.
 """
 
 from __future__ import annotations

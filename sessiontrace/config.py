@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from sessiontrace.destinations import DESTINATIONS, Destination, Env
-from sessiontrace.errors import ConfigError
-from sessiontrace.sampling import Sample
+from sessiontrace.model.destination import DESTINATIONS, Destination, Env
+from sessiontrace.model.errors import ConfigError
+from sessiontrace.model.sampling import Sample
 
 __all__ = ["Options", "Redaction", "default_spool", "resolve"]
 

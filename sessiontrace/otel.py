@@ -12,11 +12,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.span import UNSET, Span
-from sessiontrace.foreign import Event, event_of, type_of
-from sessiontrace.instrumentation import calls
+from sessiontrace.instrumentation.core import model_calls
+from sessiontrace.wire.span_reader import Event, event_of, type_of
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.recorder import Recorder, Switch
+    from sessiontrace.capture.tracer_state import Recorder, Switch
 
 __all__ = ["SpanProcessor"]
 
@@ -50,7 +50,7 @@ class SpanProcessor:
         self._switch = tracer
         self._open: dict[int, _Open] = {}
         self._lock = threading.Lock()
-        calls.foreign_spans.append(self)
+        model_calls.foreign_spans.append(self)
 
     # -- the interface of OpenTelemetry -----------------------------------------------------
 
@@ -75,8 +75,8 @@ class SpanProcessor:
 
     def shutdown(self) -> None:
         """The provider shuts down; what is open stays open."""
-        if self in calls.foreign_spans:
-            calls.foreign_spans.remove(self)
+        if self in model_calls.foreign_spans:
+            model_calls.foreign_spans.remove(self)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here: events are in the spool when their span has ended."""
@@ -104,7 +104,7 @@ class SpanProcessor:
         above = self._open.get(span.parent.span_id) if span.parent is not None else None
         parent = _deeper(recorder.current.get(), above.span if above is not None else None)
         kind = type_of(span.attributes or {})
-        if kind is None or (kind == "model" and calls.open_model(recorder) is not None):
+        if kind is None or (kind == "model" and model_calls.open_model(recorder) is not None):
             self._open[key] = _Open(parent, parent, own=False)
             return
         event = Span(recorder, span.name, kind)

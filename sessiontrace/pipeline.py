@@ -11,24 +11,24 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sessiontrace import log
 from sessiontrace.config import Options
-from sessiontrace.counters import Counters
-from sessiontrace.destinations import Destination, Local
-from sessiontrace.export.dead import DeadLetters
+from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.sender import LaneSpec, Sender
-from sessiontrace.ids import now_ns
-from sessiontrace.record import END, abandoned_end
+from sessiontrace.model.destination import Destination, Local
+from sessiontrace.model.ids import now_ns
+from sessiontrace.model.record import END, abandoned_end
 from sessiontrace.report import Report, Stats
-from sessiontrace.spool.adopt import Adopted, Adopter
+from sessiontrace.runtime import log
+from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.worker import Keeper
 from sessiontrace.spool.frame import Owed, Position, head
-from sessiontrace.spool.keeper import Keeper
+from sessiontrace.spool.recovery import Adopted, Adopter
 from sessiontrace.spool.spool import Spool
-from sessiontrace.store import losses
-from sessiontrace.store.base import Note
-from sessiontrace.vendors.ends import ends
+from sessiontrace.store import loss_reports
+from sessiontrace.store.protocol import Note
 from sessiontrace.vendors.local.exporter import LocalExporter
 from sessiontrace.vendors.local.transport import LocalTransport
+from sessiontrace.vendors.registry import ends
 
 __all__ = ["Pipeline"]
 
@@ -110,7 +110,7 @@ class Pipeline:
         lost = self.stats().lost
         if not lost:
             return None
-        return losses.note(self.spool.id, self.options.service, os.getpid(), lost)
+        return loss_reports.note(self.spool.id, self.options.service, os.getpid(), lost)
 
     def flush(self, timeout: float) -> Report:
         """Send what was accepted before this call; wait at most ``timeout`` seconds."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from sessiontrace.export.delivery import Delivery
+from sessiontrace.export.stats import Delivery
 
 __all__ = ["Delivery", "Report", "Stats"]
 

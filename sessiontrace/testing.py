@@ -24,11 +24,11 @@ from typing import Any
 import attrs
 import orjson
 
-from sessiontrace import ids
 from sessiontrace.api import _default
-from sessiontrace.capture import threads
-from sessiontrace.capture.recorder import Heads, Recorder
-from sessiontrace.capture.redact import Redactor
+from sessiontrace.capture.context import executors
+from sessiontrace.capture.redaction.redactor import Redactor
+from sessiontrace.capture.tracer_state import Heads, Recorder
+from sessiontrace.model import ids
 from sessiontrace.tracer import Tracer
 
 __all__ = ["Captured", "Node", "capture"]
@@ -190,7 +190,7 @@ def capture(
     )
     undo = _pin() if pinned else None
     before = tracer.off, tracer.recorder, variable.get()
-    threads.carry(variable)
+    executors.carry(variable)
     tracer.off, tracer.recorder = False, recorder
     variable.set(None)
     try:

@@ -13,23 +13,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessiontrace import log
-from sessiontrace.capture import collecting, threads
-from sessiontrace.capture.decorator import is_async
-from sessiontrace.capture.recorder import Heads, Recorder
+from sessiontrace.capture.api_methods import Tracing
+from sessiontrace.capture.context import executors, gc_guard
+from sessiontrace.capture.decorators.function import is_async
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.suppress import Suppression
-from sessiontrace.capture.tracing import Tracing
-from sessiontrace.errors import ConfigError
+from sessiontrace.capture.tracer_state import Heads, Recorder
+from sessiontrace.model.errors import ConfigError
+from sessiontrace.runtime import log
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.aside import Aside
+    from sessiontrace.capture.redaction.async_redactor import Aside
     from sessiontrace.config import Options
-    from sessiontrace.destinations import Destination
-    from sessiontrace.instrumentation.catalogue import InstrumentReport
+    from sessiontrace.instrumentation.registry import InstrumentReport
+    from sessiontrace.model.destination import Destination
+    from sessiontrace.model.sampling import Sample
     from sessiontrace.pipeline import Pipeline
     from sessiontrace.report import Report, Stats
-    from sessiontrace.sampling import Sample
 
 __all__ = ["Tracer"]
 
@@ -157,10 +157,10 @@ class Tracer(Tracing):
 
     def _install(self) -> None:
         """Pipeline and recorder for the configuration in force."""
-        from sessiontrace.capture.aside import Aside
-        from sessiontrace.capture.redact import Redactor
-        from sessiontrace.export import lifecycle
+        from sessiontrace.capture.redaction.async_redactor import Aside
+        from sessiontrace.capture.redaction.redactor import Redactor
         from sessiontrace.pipeline import Pipeline
+        from sessiontrace.runtime import process_hooks
 
         assert self._configured is not None
         destinations, options = self._configured
@@ -171,7 +171,7 @@ class Tracer(Tracing):
         if self.off:
             return
         if options.on_sigterm == "flush":
-            lifecycle.flush_on_sigterm()
+            process_hooks.flush_on_sigterm()
         pipeline = Pipeline(
             destinations,
             options,
@@ -194,17 +194,17 @@ class Tracer(Tracing):
             sample=options.sample.head,
             route=_routes([one.name for one in destinations]),
         )
-        collecting.guard(self)
+        gc_guard.guard(self)
         if aside is not None:
             aside.quiet = lambda: Suppression(recorder)
         self._aside = aside
         self._pipeline = pipeline
         if options.threads:
-            threads.carry(self._current)
+            executors.carry(self._current)
             if self._default:  # a worker process has no other tracer to find
-                threads.carry_into_processes(self._sent)
+                executors.carry_into_processes(self._sent)
         else:
-            threads.release(self._current)
+            executors.release(self._current)
 
     def _sent(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """A function on its way to a worker process."""
@@ -267,13 +267,13 @@ class Tracer(Tracing):
         The report tells what is active, waiting for its import, absent or failed, and why; nothing
         is raised.
         """
-        from sessiontrace.instrumentation.catalogue import instruments
+        from sessiontrace.instrumentation.registry import instruments
 
         return instruments(self).add(names, block)
 
     def uninstrument(self) -> None:
         """Undo ``instrument``: the libraries are as they were."""
-        from sessiontrace.instrumentation.catalogue import instruments
+        from sessiontrace.instrumentation.registry import instruments
 
         instruments(self).remove()
 
@@ -285,16 +285,16 @@ class Tracer(Tracing):
         and background tasks. ``ignore``: paths without a session, such as health checks. For
         Starlette and FastAPI also ``app.add_middleware(st.asgi)``.
         """
-        from sessiontrace.instrumentation.asgi import Asgi
+        from sessiontrace.instrumentation.web.asgi import Asgi
 
         return Asgi(app, self, ignore=ignore)
 
     # -- life cycle -------------------------------------------------------------------------
 
     def _register(self) -> None:
-        from sessiontrace.export import lifecycle
+        from sessiontrace.runtime import process_hooks
 
-        lifecycle.register(self)
+        process_hooks.register(self)
 
     def at_exit(self, timeout: float) -> None:
         """Called once when the interpreter exits."""
@@ -361,7 +361,7 @@ def _sorted(functions: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 
 
 def _heads(route: str) -> Heads:
-    from sessiontrace.record import END, EVENT, START, UPDATE
+    from sessiontrace.model.record import END, EVENT, START, UPDATE
     from sessiontrace.spool.frame import head
 
     return Heads(*(head(kind, route.encode()) for kind in (START, EVENT, END, UPDATE)))

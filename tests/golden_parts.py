@@ -19,7 +19,6 @@ from typing import Any
 from unittest.mock import patch
 
 import orjson
-from exported import VENDORS, Told, Vendor, deliver, mentions
 from golden import PID, bytes_of, text_of
 from golden_program import MOMENT_NS, scenes
 from golden_stories import (
@@ -30,20 +29,21 @@ from golden_stories import (
     uid,
     whole_story,
 )
-from served import Served, serving
-from spools import A, B, adopted, die, drain, make
+from support.exporters import VENDORS, Told, Vendor, deliver, mentions
+from support.server_process import Served, serving
+from support.spools import A, B, adopted, die, drain, make
 
-from sessiontrace.destinations import OTLP, Destination, HoneyHive, Humanloop, PostHog
-from sessiontrace.export.dead import DeadLetters
-from sessiontrace.export.verdict import Batch, Reply, Request
-from sessiontrace.ids import pin
-from sessiontrace.record import Record
+from sessiontrace.export.dead_letters import DeadLetters
+from sessiontrace.export.protocol import Batch, Reply, Request
+from sessiontrace.model.destination import OTLP, Destination, HoneyHive, Humanloop, PostHog
+from sessiontrace.model.ids import pin
+from sessiontrace.model.record import Record
 from sessiontrace.spool.frame import head
-from sessiontrace.store.losses import note
-from sessiontrace.store.sqlite import SqliteStore
-from sessiontrace.vendors.ends import ends
+from sessiontrace.store.loss_reports import note
+from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.vendors.local.exporter import LocalExporter
 from sessiontrace.vendors.local.transport import LocalTransport
+from sessiontrace.vendors.registry import ends
 
 
 def every_part() -> dict[str, Any]:

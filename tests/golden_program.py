@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 import attrs
 import pydantic
 
-from sessiontrace.capture.recorder import Heads, Recorder
-from sessiontrace.capture.redact import Redactor
-from sessiontrace.capture.tracing import Tracing
-from sessiontrace.ids import pin
+from sessiontrace.capture.api_methods import Tracing
+from sessiontrace.capture.redaction.redactor import Redactor
+from sessiontrace.capture.tracer_state import Heads, Recorder
+from sessiontrace.model.ids import pin
 
 MOMENT_NS = 1_790_000_000_000_000_000
 

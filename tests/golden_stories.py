@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.record import END, EVENT, OPEN, START, UPDATE, Record, abandoned_end
+from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, abandoned_end
 
 BEGIN = 1_790_000_000_000
 

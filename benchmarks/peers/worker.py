@@ -20,10 +20,10 @@ import time
 import urllib.request
 from typing import Any
 
-import machine
+import machine_info
 import payloads
 
-from peers import beat
+from peers import heartbeat
 
 A_SESSION = 100
 WARM_UP = 500
@@ -79,8 +79,8 @@ def deliver(adapter: Any, url: str, count: int) -> dict[str, Any]:
     chats = payloads.fresh(count)
     gc.collect()
     gc.freeze()  # a program that makes its texts as it goes would not carry these
-    machine.forget_peak()
-    resident = machine.resident_mib()
+    machine_info.forget_peak()
+    resident = machine_info.resident_mib()
     begun, cpu = time.perf_counter(), time.process_time()
     capture = produce(adapter, step, chats)
     adapter.flush()
@@ -90,7 +90,7 @@ def deliver(adapter: Any, url: str, count: int) -> dict[str, Any]:
         "capture_us": capture / count * 1e6,
         "cpu_us": cpu / count * 1e6,
         "events_per_second": count / taken,
-        "grown_mib": machine.peak_mib() - resident,
+        "grown_mib": machine_info.peak_mib() - resident,
         "expected": made + made // A_SESSION * adapter.ROOTS,
     }
 
@@ -132,10 +132,10 @@ def come_back(adapter: Any, url: str) -> dict[str, Any]:
 def jitter(adapter: Any, url: str, rate: int, seconds: float, traced: bool) -> dict[str, Any]:
     """How late the beats of an event loop come."""
     if not traced:
-        return beat.percentiles(bare, rate, seconds)
+        return heartbeat.percentiles(bare, rate, seconds)
     adapter.start(url)
     with adapter.session():
-        return beat.percentiles(adapter.decorate(bare), rate, seconds)
+        return heartbeat.percentiles(adapter.decorate(bare), rate, seconds)
 
 
 WORK = {
@@ -151,7 +151,7 @@ def main() -> None:
     name, asked = sys.argv[1], json.loads(sys.argv[2])
     stay_inside()
     if asked["what"] != "jitter":  # there the other threads may have a core of their own
-        machine.pin(first=True)
+        machine_info.pin(first=True)
     adapter = importlib.import_module(f"peers.{name}")
     own = next(place for place in sys.path if os.path.exists(f"{place}/peers/worker.py"))
     sys.path.append(sys.path.pop(sys.path.index(own)))  # what a peer imports comes first

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The compiled forms of ``plain.look``, ``shapes.suspicious`` and ``envelope.step``; see ``hot``.
+"""The compiled forms of ``plain.look``, ``shapes.suspicious`` and ``record_body.step``; see ``hot``.
 
 Runs in users' threads, always with the interpreter's lock. Where something is out of the ordinary
 the uncompiled code is asked. Invariant: ``look`` and ``step`` give what the uncompiled ones give,
@@ -19,11 +19,11 @@ from cpython.set cimport PySet_Contains
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, strlen
 
-from sessiontrace.capture import envelope
-from sessiontrace.capture.keys import KNOWN, vetted
-from sessiontrace.capture.media import MEDIA_MIN, is_media
-from sessiontrace.capture.plain import CAP, DEPTH, ROOM
-from sessiontrace.capture.shapes import LEAST
+from sessiontrace.capture.encoding import record_body
+from sessiontrace.capture.redaction.key_names import KNOWN, vetted
+from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
+from sessiontrace.capture.encoding.fast_path import CAP, DEPTH, ROOM
+from sessiontrace.capture.redaction.patterns import LEAST
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
@@ -487,7 +487,7 @@ def step(
     )
     if made is not None:
         return made
-    return envelope.step(
+    return record_body.step(
         event_id, session_id, parent_id, event_type, source, start, end, name, parts, children,
         inputs, outputs,
     )

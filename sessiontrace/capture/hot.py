@@ -12,9 +12,9 @@ __all__ = ["COMPILED", "look", "quick", "step", "suspicious"]
 try:
     from sessiontrace.capture._hot import look, quick, step, suspicious
 except ImportError:
-    from sessiontrace.capture.envelope import step
-    from sessiontrace.capture.plain import look, quick
-    from sessiontrace.capture.shapes import suspicious
+    from sessiontrace.capture.encoding.fast_path import look, quick
+    from sessiontrace.capture.encoding.record_body import step
+    from sessiontrace.capture.redaction.patterns import suspicious
 
     COMPILED = False
     """Whether the compiled forms are in use."""

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessiontrace.capture.decorator import traced_block
-from sessiontrace.capture.parts import compose
-from sessiontrace.capture.recorder import UNOPENED, Heads, Recorder, Switch
+from sessiontrace.capture.decorators.function import traced_block
+from sessiontrace.capture.encoding.record_parts import compose
+from sessiontrace.capture.encoding.safe_text import legal, text_of
 from sessiontrace.capture.span import _NEW, _OPEN, NO_INPUTS, Span
-from sessiontrace.capture.text import legal, text_of
-from sessiontrace.ids import is_uuid, new_id, now_ns, session_uuid
-from sessiontrace.log import tell
-from sessiontrace.sampling import keeps
+from sessiontrace.capture.tracer_state import UNOPENED, Heads, Recorder, Switch
+from sessiontrace.model.ids import is_uuid, new_id, now_ns, session_uuid
+from sessiontrace.model.sampling import keeps
+from sessiontrace.runtime.log import tell
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from sessiontrace.capture.encode import examine, examine_object
-from sessiontrace.capture.failure import describe, is_cancelled, summary
+from sessiontrace.capture.encoding.encoder import examine, examine_object
+from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
+from sessiontrace.capture.encoding.record_parts import EVENT_MAX, checked
+from sessiontrace.capture.encoding.safe_text import cut, kind_name, more, text_of
 from sessiontrace.capture.hot import quick, step
-from sessiontrace.capture.keys import KNOWN, vetted
-from sessiontrace.capture.parts import EVENT_MAX, checked
-from sessiontrace.capture.text import cut, kind_name, more, text_of
-from sessiontrace.ids import now_ns, stamp
-from sessiontrace.log import tell
+from sessiontrace.capture.redaction.key_names import KNOWN, vetted
+from sessiontrace.model.ids import now_ns, stamp
+from sessiontrace.runtime.log import tell
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from sessiontrace.capture.recorder import Recorder
     from sessiontrace.capture.session import Session
+    from sessiontrace.capture.tracer_state import Recorder
 
 __all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "name_of"]
 

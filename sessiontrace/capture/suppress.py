@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessiontrace.capture.decorator import traced_block
-from sessiontrace.capture.propagate import Remote
+from sessiontrace.capture.context.w3c import Remote
+from sessiontrace.capture.decorators.function import traced_block
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.recorder import Recorder
+    from sessiontrace.capture.tracer_state import Recorder
 
 __all__ = ["Suppression"]
 

@@ -37,19 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if reconfigure is not None:
             reconfigure(errors="replace")
     if words[:1] == ["serve"]:
-        from sessiontrace.cli import serve
+        from sessiontrace.cli.commands import serve
 
         return serve.run(words[1:])
     if words[:1] == ["run"]:
-        from sessiontrace.cli import run as program
+        from sessiontrace.cli.commands import run as program
 
         return program.run(words[1:])
     if words[:1] == ["keys"]:
-        from sessiontrace.cli import keys
+        from sessiontrace.cli.commands import keys
 
         return keys.run(words[1:])
     if words[:1] == ["store"]:
-        from sessiontrace.cli import store
+        from sessiontrace.cli.commands import store
 
         return store.run(words[1:])
     try:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import rich  # noqa: F401
     except ModuleNotFoundError:
         return _without_extra(words)
-    from sessiontrace.cli.root import run
+    from sessiontrace.cli.app import run
 
     return run(words)
 

@@ -14,19 +14,12 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from sessiontrace import log
-from sessiontrace.export.batch import Feed
-from sessiontrace.export.dead import DeadLetters
-from sessiontrace.export.delivery import LaneSpec, Ledger, Source
+from sessiontrace.export.backoff import INITIAL_S, SLEEPY_AFTER_S, Backoff
+from sessiontrace.export.batch_delivery import Parcel
+from sessiontrace.export.batcher import Feed
+from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.flush import FlushTicket
-from sessiontrace.export.hold import Held
-from sessiontrace.export.holder import Holder
-from sessiontrace.export.lifecycle import importing
-from sessiontrace.export.loop import Clock
-from sessiontrace.export.parcel import Parcel
-from sessiontrace.export.retry import INITIAL_S, SLEEPY_AFTER_S, Backoff
-from sessiontrace.export.tail import Tail
-from sessiontrace.export.verdict import (
+from sessiontrace.export.protocol import (
     Blocked,
     Delivered,
     Request,
@@ -35,7 +28,14 @@ from sessiontrace.export.verdict import (
     UntrustedError,
     Verdict,
 )
-from sessiontrace.pace import Pace
+from sessiontrace.export.reordering import Holder
+from sessiontrace.export.session_buffer import Held
+from sessiontrace.export.stats import LaneSpec, Ledger, Source
+from sessiontrace.export.tail_sampling import Tail
+from sessiontrace.runtime import log
+from sessiontrace.runtime.event_loop import Clock
+from sessiontrace.runtime.process_hooks import importing
+from sessiontrace.runtime.throttle import Pace
 
 __all__ = ["Lane"]
 

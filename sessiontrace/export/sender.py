@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from sessiontrace import log
-from sessiontrace.counters import Counters
-from sessiontrace.export.dead import DeadLetters
-from sessiontrace.export.delivery import Delivery, LaneSpec, Ledger, Source
+from sessiontrace.export.backoff import SLEEPY_AFTER_S, Backoff
+from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.flush import FlushTicket
-from sessiontrace.export.lifecycle import importing
-from sessiontrace.export.retry import SLEEPY_AFTER_S, Backoff
+from sessiontrace.export.stats import Delivery, LaneSpec, Ledger, Source
+from sessiontrace.runtime import log
+from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.process_hooks import importing
 
 if TYPE_CHECKING:  # all that only the thread itself needs: `import sessiontrace` stays light
     import asyncio
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # all that only the thread itself needs: `import sessiontrace
     import anyio
 
     from sessiontrace.export.lane import Lane
-    from sessiontrace.export.loop import Clock
+    from sessiontrace.runtime.event_loop import Clock
 
 __all__ = ["Adopted", "LaneSpec", "Sender"]
 
@@ -212,13 +212,10 @@ class Sender:
 
             import anyio._backends._asyncio  # noqa: F401 - which anyio itself imports late
 
-            from sessiontrace.export import (
-                lane,  # noqa: F401
-                loop,
-            )
+            from sessiontrace.runtime import event_loop
 
         try:
-            loop.run(self._main)
+            event_loop.run(self._main)
         finally:
             self._loop = None
 
@@ -247,7 +244,7 @@ class Sender:
     def _lane(self, route: _Route) -> Lane:
         """The route's lane, made on first use, ready for this loop."""
         from sessiontrace.export.lane import Lane
-        from sessiontrace.export.loop import Clock
+        from sessiontrace.runtime.event_loop import Clock
 
         clock = self._clock = self._clock or Clock()
         if route.lane is None:

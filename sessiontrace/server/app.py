@@ -20,28 +20,25 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from sessiontrace.errors import StoreError
-from sessiontrace.log import logger
-from sessiontrace.secret import Secret
-from sessiontrace.server import (
-    guard,
-    honeyhive,
-    humanloop,
-    humanloop_v5,
-    losses,
-    otlp,
-    posthog,
-    query,
-)
-from sessiontrace.server.access import Access
-from sessiontrace.server.answers import BODY_MAX, Refused, json_of
-from sessiontrace.server.connections import Connections
-from sessiontrace.server.keys import KeyAccess
-from sessiontrace.server.live import Live
-from sessiontrace.server.projects import MAY_READ, PROJECT
-from sessiontrace.server.reading import Reading
-from sessiontrace.server.writing import Retention, Writing
-from sessiontrace.store.base import DEFAULT_PROJECT, StoreBusyError, Stores, StoreTimeoutError
+from sessiontrace.model.errors import StoreError
+from sessiontrace.model.secret import Secret
+from sessiontrace.runtime.log import logger
+from sessiontrace.server.apis.honeyhive import routes as honeyhive
+from sessiontrace.server.apis.humanloop import routes as humanloop
+from sessiontrace.server.apis.humanloop import routes_v5
+from sessiontrace.server.apis.otlp import routes as otlp
+from sessiontrace.server.apis.page import losses, sessions
+from sessiontrace.server.apis.posthog import routes as posthog
+from sessiontrace.server.change_stream import Live
+from sessiontrace.server.connection_limits import Connections
+from sessiontrace.server.http import BODY_MAX, Refused, json_of
+from sessiontrace.server.security import request_guard
+from sessiontrace.server.security.api_key_auth import KeyAccess
+from sessiontrace.server.security.request_context import MAY_READ, PROJECT
+from sessiontrace.server.security.token_auth import Access
+from sessiontrace.server.store_readers import Reading
+from sessiontrace.server.store_writer import Retention, Writing
+from sessiontrace.store.protocol import DEFAULT_PROJECT, StoreBusyError, Stores, StoreTimeoutError
 
 __all__ = ["make_app", "serve"]
 
@@ -75,21 +72,25 @@ def make_app(
     """
     access = KeyAccess(stores, port) if keys else Access(token, port)
     app = web.Application(
-        middlewares=[connections.middleware, _errors_told, _guarded(guard.hosts_of(port), access)],
+        middlewares=[
+            connections.middleware,
+            _errors_told,
+            _guarded(request_guard.hosts_of(port), access),
+        ],
         client_max_size=BODY_MAX,
     )
     reading = Reading(stores)
     writing = Writing(stores, retention)
     live = Live(reading)
-    app.add_routes(query.routes(reading, writing, query.About(version, stores.name)))
+    app.add_routes(sessions.routes(reading, writing, sessions.About(version, stores.name)))
     app.add_routes(losses.routes(reading, writing))
     app.add_routes(live.routes())
     app.add_routes(honeyhive.routes(reading, writing))
     app.add_routes(humanloop.routes(reading, writing))
-    app.add_routes(humanloop_v5.routes(reading, writing))
+    app.add_routes(routes_v5.routes(reading, writing))
     app.add_routes(posthog.routes(reading, writing, access))
     app.add_routes(otlp.routes(writing))
-    app.add_routes([web.post(guard.LOGIN, _login(access))])
+    app.add_routes([web.post(request_guard.LOGIN, _login(access))])
     app.add_routes(_page())
 
     async def close(_: web.Application) -> None:
@@ -188,7 +189,9 @@ def _guarded(hosts: frozenset[str], access: Access) -> Middleware:
         PROJECT.set(DEFAULT_PROJECT)
         MAY_READ.set(True)
         await access.refresh(request.headers)
-        refused = guard.refusal(request.method, request.path, request.headers, hosts, access)
+        refused = request_guard.refusal(
+            request.method, request.path, request.headers, hosts, access
+        )
         if refused is not None:
             return _told(refused.status, refused.reason)
         return await handler(request)
@@ -246,7 +249,7 @@ def _told(status: int, reason: str) -> web.Response:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(guard.HEADERS)
+    response.headers.update(request_guard.HEADERS)
 
 
 def _page() -> list[web.RouteDef]:
@@ -262,12 +265,12 @@ def _page() -> list[web.RouteDef]:
 
 
 def _page_files() -> list[str]:
-    folder = resources.files("sessiontrace.server") / "page"
+    folder = resources.files("sessiontrace.server") / "static"
     return sorted(one.name for one in folder.iterdir() if Path(one.name).suffix in _TYPES)
 
 
 def _file(name: str) -> _Answer:
-    body = (resources.files("sessiontrace.server") / "page" / name).read_bytes()
+    body = (resources.files("sessiontrace.server") / "static" / name).read_bytes()
     kind = _TYPES[Path(name).suffix]
 
     async def answer(request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from zlib import crc32
 
-from sessiontrace.spool.files import Files, read_range, write_all
+from sessiontrace.spool.filesystem import Files, read_range, write_all
 from sessiontrace.spool.frame import Owed, Position
 
 __all__ = ["SUFFIX", "cursor_path", "read_cursor", "write_cursor"]

@@ -14,7 +14,7 @@ from zlib import crc32
 import attrs
 import orjson
 
-from sessiontrace.record import Record
+from sessiontrace.model.record import Record
 
 if TYPE_CHECKING:
     from mmap import mmap

@@ -10,11 +10,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sessiontrace.counters import Counters
-from sessiontrace.spool import directory as directories
-from sessiontrace.spool.files import Files
+from sessiontrace.runtime.counters import Counters
+from sessiontrace.spool import spool_directory as directories
+from sessiontrace.spool.filesystem import Files
 from sessiontrace.spool.frame import Owed
-from sessiontrace.spool.remains import Remains, read_headers, used_bytes
+from sessiontrace.spool.scan import Remains, read_headers, used_bytes
 
 __all__ = ["Quota"]
 

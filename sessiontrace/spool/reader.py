@@ -15,10 +15,10 @@ from typing import Protocol
 
 import attrs
 
-from sessiontrace.record import OPEN, Record, Records
+from sessiontrace.model.record import OPEN, Record, Records
 from sessiontrace.spool import frame
 from sessiontrace.spool.frame import EVERYWHERE, Position
-from sessiontrace.spool.places import Places
+from sessiontrace.spool.positions import Places
 from sessiontrace.spool.segment import Segment
 
 __all__ = ["Chunk", "Reader", "Source"]

@@ -11,9 +11,9 @@ import threading
 from pathlib import Path
 from zlib import crc32
 
-from sessiontrace.record import END, OPEN, START
+from sessiontrace.model.record import END, OPEN, START
 from sessiontrace.spool import frame
-from sessiontrace.spool.files import Files, read_all, read_range, write_all
+from sessiontrace.spool.filesystem import Files, read_all, read_range, write_all
 
 __all__ = ["LARGEST", "MAP", "MEMORY", "SMALLEST", "WRITE", "Segment", "Tally", "file_name"]
 

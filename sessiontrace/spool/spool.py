@@ -14,18 +14,18 @@ from os import getpid
 from pathlib import Path
 from zlib import crc32
 
-from sessiontrace.counters import Counters
-from sessiontrace.log import tell
-from sessiontrace.spool import directory, frame
-from sessiontrace.spool.files import OS_FILES, Files
+from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.fork_detector import own_process
+from sessiontrace.runtime.log import tell
+from sessiontrace.spool import frame, spool_directory
+from sessiontrace.spool.filesystem import OS_FILES, Files
 from sessiontrace.spool.frame import MAX_BODY, Header, Owed, Position
-from sessiontrace.spool.home import Home
 from sessiontrace.spool.hot import lay
-from sessiontrace.spool.opens import OpenSessions
-from sessiontrace.spool.own import own_process
+from sessiontrace.spool.maintenance import Upkeep
+from sessiontrace.spool.open_sessions import OpenSessions
 from sessiontrace.spool.reader import Reader
 from sessiontrace.spool.segment import LARGEST, MEMORY, SMALLEST, Segment
-from sessiontrace.spool.upkeep import Upkeep
+from sessiontrace.spool.segment_allocator import Home
 
 __all__ = ["Spool"]
 
@@ -96,7 +96,7 @@ class Spool:
         on_open: Callable[[], None],
         on_fork: Callable[[bytes, bytes], bool],
     ) -> None:
-        self.id = directory.new_spool_id()
+        self.id = spool_directory.new_spool_id()
         self.files = files
         self.lock = threading.RLock()
         self.on_wake: Callable[[], None] | None = None

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import attrs
 
-from sessiontrace.spool import directory as directories
-from sessiontrace.spool.files import OS_FILES, Files
+from sessiontrace.spool import spool_directory as directories
+from sessiontrace.spool.filesystem import OS_FILES, Files
 from sessiontrace.spool.frame import Owed
-from sessiontrace.spool.remains import Remains, read_headers, used_bytes
+from sessiontrace.spool.scan import Remains, read_headers, used_bytes
 
 __all__ = ["Debt", "Status", "inspect"]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from sessiontrace.store.base import SessionQuery
-from sessiontrace.store.queries import conditions
+from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.sqlite.queries import conditions
 
 __all__ = ["DURATIONS_MS", "Histogram", "histogram", "width_of"]
 

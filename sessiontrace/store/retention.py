@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from sessiontrace.ids import now_ns
-from sessiontrace.store.base import Note, Store
+from sessiontrace.model.ids import now_ns
+from sessiontrace.store.protocol import Note, Store
 
 __all__ = ["Retention", "agree", "agreed", "trim"]
 

@@ -14,13 +14,13 @@ from typing import Any
 import attrs
 import pytest
 
-from sessiontrace.ids import new_id
-from sessiontrace.store.base import Store
+from sessiontrace.model.ids import new_id
 from sessiontrace.store.clickhouse import schema
-from sessiontrace.store.clickhouse.address import parse
-from sessiontrace.store.clickhouse.line import Line
+from sessiontrace.store.clickhouse.connection import Line
 from sessiontrace.store.clickhouse.store import ClickHouseStore
-from sessiontrace.store.sqlite import SqliteStore
+from sessiontrace.store.clickhouse.url import parse
+from sessiontrace.store.protocol import Store
+from sessiontrace.store.sqlite.store import SqliteStore
 
 ABSENT = [name for name in ("chdb", "clickhouse_connect") if not importlib.util.find_spec(name)]
 

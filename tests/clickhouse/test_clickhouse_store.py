@@ -11,27 +11,27 @@ from typing import Any
 
 import orjson
 import pytest
-from histories import histories
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from programs import environment
-from stored import T0, event, id_of, session_end, update
+from support.records import T0, event, id_of, session_end, update
+from support.session_strategies import histories
+from support.subprocesses import environment
 
-from sessiontrace.errors import StoreError
-from sessiontrace.ids import new_id
-from sessiontrace.record import Record
-from sessiontrace.store.base import (
+from sessiontrace.model.errors import StoreError
+from sessiontrace.model.ids import new_id
+from sessiontrace.model.record import Record
+from sessiontrace.store.clickhouse import errors, schema
+from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.store import ClickHouseStore
+from sessiontrace.store.clickhouse.url import PASSWORD, parse
+from sessiontrace.store.protocol import (
     EventQuery,
     SessionQuery,
     Store,
     StoreBusyError,
     StoreTimeoutError,
 )
-from sessiontrace.store.clickhouse import faults, schema
-from sessiontrace.store.clickhouse.address import PASSWORD, parse
-from sessiontrace.store.clickhouse.line import Line, Question
-from sessiontrace.store.clickhouse.store import ClickHouseStore
-from sessiontrace.store.sqlite import SqliteStore
+from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 
@@ -250,7 +250,7 @@ class CodeError(Exception):
 )  # fmt: skip
 def test_what_passes_by_itself_is_told_apart_from_what_does_not(code: int | None, kind: type):
     """503 with Retry-After for the first: the sender's spool waits; the other wants a human."""
-    error = faults.translate(CodeError(code), parse("clickhouse://h/d"))
+    error = errors.translate(CodeError(code), parse("clickhouse://h/d"))
     assert type(error) is kind
 
 

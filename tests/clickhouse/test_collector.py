@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from served import Served, serving
-from stored import T0, eventually
+from support.records import T0, eventually
+from support.server_process import Served, serving
 
-from sessiontrace.ids import new_id
-from sessiontrace.server.keys import INGEST, need_of
-from sessiontrace.store import keys
-from sessiontrace.store.base import DEFAULT_PROJECT
+from sessiontrace.model.ids import new_id
+from sessiontrace.server.security.api_key_auth import INGEST, need_of
+from sessiontrace.store import api_keys
 from sessiontrace.store.clickhouse.store import ClickHouseStore
-from sessiontrace.store.sqlite import SqliteStore
+from sessiontrace.store.protocol import DEFAULT_PROJECT
+from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 
@@ -40,7 +40,7 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ser
     db = tmp_path / "store.db"
     if request.param == "sqlite":
         store = SqliteStore(db)
-        key = keys.add(store, "collector", may=keys.BOTH)
+        key = api_keys.add(store, "collector", may=api_keys.BOTH)
         store.close()
         with serving(db, "--keys") as server:
             yield server, key.reveal()
@@ -49,10 +49,10 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ser
     line = engine.line()
     store = ClickHouseStore(line, DEFAULT_PROJECT)
     name = f"collector-{new_id()}"
-    key = keys.add(store, name, name, keys.BOTH)
+    key = api_keys.add(store, name, name, api_keys.BOTH)
     with serving(db, "--keys", store=engine.url()) as server:
         yield server, key.reveal()
-    keys.revoke(store, name)
+    api_keys.revoke(store, name)
     line.close()
 
 
@@ -124,7 +124,7 @@ def test_the_example_configuration_holds_together():
         assert exporter["sending_queue"]["storage"] in config["extensions"]
         assert exporter["retry_on_failure"]["max_elapsed_time"] == 0
     largest = config["exporters"]["otlphttp/sessiontrace"]["sending_queue"]["batch"]["max_size"]
-    from sessiontrace.server.answers import BODY_MAX
+    from sessiontrace.server.http import BODY_MAX
 
     assert largest < BODY_MAX, "a batch that is refused as too large is lost by the collector"
     assert need_of("POST", "/v1/traces") == INGEST

@@ -16,20 +16,20 @@ import attrs
 import orjson
 import pytest
 from aiohttp import web
-from programs import environment
-from served import Served, serving
-from stored import T0, eventually
+from support.records import T0, eventually
+from support.server_process import Served, serving
+from support.subprocesses import environment
 
-from sessiontrace.errors import StoreError
-from sessiontrace.ids import new_id
+from sessiontrace.model.errors import StoreError
+from sessiontrace.model.ids import new_id
 from sessiontrace.server.app import make_app
-from sessiontrace.server.connections import Connections
-from sessiontrace.server.keys import need_of
-from sessiontrace.server.writing import Retention
-from sessiontrace.store import keys
-from sessiontrace.store.base import Store
-from sessiontrace.store.keys import BOTH, INGEST, READ
-from sessiontrace.store.sqlite import SqliteStore, SqliteStores
+from sessiontrace.server.connection_limits import Connections
+from sessiontrace.server.security.api_key_auth import need_of
+from sessiontrace.server.store_writer import Retention
+from sessiontrace.store import api_keys
+from sessiontrace.store.api_keys import BOTH, INGEST, READ
+from sessiontrace.store.protocol import Store
+from sessiontrace.store.sqlite.store import SqliteStore, SqliteStores
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 
@@ -48,7 +48,7 @@ def made(db: Path, name: str, may: str = INGEST, project: str = "default") -> st
     """A key in the file; what the command does, without a process for it."""
     store = SqliteStore(db)
     try:
-        return keys.add(store, name, project, may).reveal()
+        return api_keys.add(store, name, project, may).reveal()
     finally:
         store.close()
 
@@ -67,7 +67,7 @@ def test_a_key_is_shown_once_listed_by_its_hash_and_taken_back(tmp_path: Path):
         everything = "\n".join(connection.iterdump())
     connection.close()
     assert key[3:] not in everything
-    assert keys.hashed(key) in everything
+    assert api_keys.hashed(key) in everything
     assert "is revoked" in command(db, "revoke", listed[1][:6]).stdout
     assert len(command(db, "list").stdout.splitlines()) == 1
     again = command(db, "revoke", "checkout")
@@ -77,15 +77,15 @@ def test_a_key_is_shown_once_listed_by_its_hash_and_taken_back(tmp_path: Path):
 
 def test_keys_are_kept_by_every_store(store: Store):
     """The same notes, whatever is under them."""
-    key = keys.add(store, "one", "alpha", READ)
-    keys.add(store, "two", may=BOTH)
-    assert [(one.name, one.project, one.may) for one in keys.listed(store)] == [
+    key = api_keys.add(store, "one", "alpha", READ)
+    api_keys.add(store, "two", may=BOTH)
+    assert [(one.name, one.project, one.may) for one in api_keys.listed(store)] == [
         ("one", "alpha", READ),
         ("two", "default", BOTH),
     ]
-    (gone,) = keys.revoke(store, "one")
-    assert gone.hash == keys.hashed(key.reveal())
-    assert [one.name for one in keys.listed(store)] == ["two"]
+    (gone,) = api_keys.revoke(store, "one")
+    assert gone.hash == api_keys.hashed(key.reveal())
+    assert [one.name for one in api_keys.listed(store)] == ["two"]
     assert key.reveal() not in repr(key)
 
 
@@ -96,7 +96,7 @@ def test_keys_are_kept_by_every_store(store: Store):
 def test_names_that_cannot_be_are_refused(store: Store, name: str, project: str):
     """A project is part of a file's name, and of what a terminal prints."""
     with pytest.raises(StoreError):
-        keys.add(store, name, project)
+        api_keys.add(store, name, project)
 
 
 @attrs.frozen

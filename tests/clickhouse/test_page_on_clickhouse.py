@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from paged import MARKS, Page, chromium
-from served import serving
-from stored import T0, event, id_of, session_end, session_start
+from support.browser import MARKS, Page, chromium
+from support.records import T0, event, id_of, session_end, session_start
+from support.server_process import serving
 
-from sessiontrace.ids import new_id, now_ns
-from sessiontrace.store import keys
-from sessiontrace.store.base import DEFAULT_PROJECT
+from sessiontrace.model.ids import new_id, now_ns
+from sessiontrace.store import api_keys
 from sessiontrace.store.clickhouse.store import ClickHouseStore
+from sessiontrace.store.protocol import DEFAULT_PROJECT
 
 pytestmark = MARKS
 
@@ -23,8 +23,8 @@ pytestmark = MARKS
 def page(engine, clickhouse: ClickHouseStore, tmp_path: Path) -> Iterator[Page]:
     """The page of this test's project; its reader has shown a key that may read and judge."""
     line = engine.line()
-    key = keys.add(
-        ClickHouseStore(line, DEFAULT_PROJECT), "page", clickhouse.project, keys.BOTH
+    key = api_keys.add(
+        ClickHouseStore(line, DEFAULT_PROJECT), "page", clickhouse.project, api_keys.BOTH
     ).reveal()
     line.close()
     driver: Any = chromium(tmp_path / "browser")

@@ -13,16 +13,16 @@ from typing import Any
 
 import orjson
 import pytest
-from served import Served, serving
-from stored import T0, event, eventually
+from support.records import T0, event, eventually
+from support.server_process import Served, serving
 
-from sessiontrace.errors import StoreError
-from sessiontrace.ids import new_id
-from sessiontrace.store import keys
-from sessiontrace.store.base import DEFAULT_PROJECT, SessionQuery, StoreBusyError
-from sessiontrace.store.clickhouse.address import parse
-from sessiontrace.store.clickhouse.line import Line
+from sessiontrace.model.errors import StoreError
+from sessiontrace.model.ids import new_id
+from sessiontrace.store import api_keys
+from sessiontrace.store.clickhouse.connection import Line
 from sessiontrace.store.clickhouse.store import ClickHouseStore
+from sessiontrace.store.clickhouse.url import parse
+from sessiontrace.store.protocol import DEFAULT_PROJECT, SessionQuery, StoreBusyError
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 
@@ -36,9 +36,9 @@ def opened(engine, clickhouse: ClickHouseStore) -> Iterator[dict[str, str]]:
     """Headers with a key for this test's own project."""
     line = engine.line()
     store = ClickHouseStore(line, DEFAULT_PROJECT)
-    key = keys.add(store, clickhouse.project, clickhouse.project, keys.BOTH)
+    key = api_keys.add(store, clickhouse.project, clickhouse.project, api_keys.BOTH)
     yield {"Authorization": f"Bearer {key.reveal()}"}
-    keys.revoke(store, clickhouse.project)
+    api_keys.revoke(store, clickhouse.project)
     line.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from stored import (
+from support.records import (
     T0,
     event,
     id_of,
@@ -15,9 +15,9 @@ from stored import (
     update,
 )
 
-from sessiontrace.ids import new_id
-from sessiontrace.record import Record
-from sessiontrace.store.base import EventQuery, Note, SessionQuery, Store
+from sessiontrace.model.ids import new_id
+from sessiontrace.model.record import Record
+from sessiontrace.store.protocol import EventQuery, Note, SessionQuery, Store
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 

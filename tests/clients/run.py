@@ -30,7 +30,7 @@ CACHE = REPO / ".venv" / "clients"
 INSTALL_S = 300
 RUN_S = 60
 
-from served import Served, serving  # noqa: E402
+from support.server_process import Served, serving  # noqa: E402
 
 
 class NotHereError(Exception):

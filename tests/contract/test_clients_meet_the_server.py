@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from served import Served, serving
+from support.server_process import Served, serving
 
 from sessiontrace.clients import (
     Filter,
@@ -16,7 +16,7 @@ from sessiontrace.clients import (
     RequestError,
     ValidationError,
 )
-from sessiontrace.ids import new_id
+from sessiontrace.model.ids import new_id
 
 pytestmark = pytest.mark.contract
 

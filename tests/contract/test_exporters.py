@@ -7,7 +7,7 @@ from collections import Counter
 
 import orjson
 import pytest
-from exported import (
+from support.exporters import (
     FLOWS,
     HONEYHIVE,
     HUMANLOOP,
@@ -25,9 +25,9 @@ from exported import (
     record,
 )
 
-from sessiontrace.export.verdict import Batch, Blocked, Reply, Request, Retry
-from sessiontrace.record import END, EVENT, OPEN, START, Record, abandoned_end
-from sessiontrace.vendors.transport import NONE
+from sessiontrace.export.protocol import Batch, Blocked, Reply, Request, Retry
+from sessiontrace.model.record import END, EVENT, OPEN, START, Record, abandoned_end
+from sessiontrace.vendors.shared.body_transforms import NONE
 
 pytestmark = [
     pytest.mark.contract,

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Served, serving
+from support.server_process import Served, serving
 
 import sessiontrace as st
-from sessiontrace.destinations import Destination
-from sessiontrace.store.base import SessionQuery
-from sessiontrace.store.sqlite import SqliteStore
+from sessiontrace.model.destination import Destination
+from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.contract
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import orjson
 import pytest
-from backend import Backend, Seen, answer, eventually
-from exported import FLOWS, HONEYHIVE, HUMANLOOP, OTLP, POSTHOG, Vendor
+from support.exporters import FLOWS, HONEYHIVE, HUMANLOOP, OTLP, POSTHOG, Vendor
+from support.fake_backend import Backend, Seen, answer, eventually
 
 import sessiontrace as st
-from sessiontrace.export.verdict import Request
+from sessiontrace.export.protocol import Request
 
 pytestmark = pytest.mark.contract
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from golden import DATA, REPO, difference, read
 from golden_parts import read_back
-from programs import environment
+from support.subprocesses import environment
 
 pytestmark = pytest.mark.contract
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessiontrace.export.verdict import Batch, Request
-from sessiontrace.record import END, EVENT, EVENT_FIELDS, OPEN, START, UPDATE, Record
+from sessiontrace.export.protocol import Batch, Request
+from sessiontrace.model.record import END, EVENT, EVENT_FIELDS, OPEN, START, UPDATE, Record
 from sessiontrace.vendors.honeyhive.exporter import HoneyHiveExporter
 
 yaml = pytest.importorskip("yaml")

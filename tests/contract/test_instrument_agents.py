@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stubs.openai_api import ROUTES, TEXT
-from stubs.provider import serving
-from stubs.tracing import Listening, listening_to
+from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.provider import serving
+from support.stubs.tracing import Listening, listening_to
 
-from sessiontrace.instrumentation.catalogue import Instruments
+from sessiontrace.instrumentation.registry import Instruments
 
 pytestmark = [
     pytest.mark.contract,

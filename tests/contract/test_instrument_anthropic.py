@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stubs.anthropic_api import ROUTES, TEXT
-from stubs.provider import Provider, serving
-from stubs.tracing import Listening, listening_to
+from support.stubs.anthropic_api import ROUTES, TEXT
+from support.stubs.provider import Provider, serving
+from support.stubs.tracing import Listening, listening_to
 
-from sessiontrace.instrumentation.catalogue import Instruments
+from sessiontrace.instrumentation.registry import Instruments
 
 anthropic = pytest.importorskip("anthropic", reason="the contract group is not installed")
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from stubs.tracing import Listening
+from support.stubs.tracing import Listening
 
-from sessiontrace.capture.propagate import inject
-from sessiontrace.instrumentation.asgi import Asgi
+from sessiontrace.capture.context.w3c import inject
+from sessiontrace.instrumentation.web.asgi import Asgi
 
 pytest.importorskip("starlette", reason="the contract group is not installed")
 

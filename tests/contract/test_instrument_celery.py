@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stubs.tracing import Listening, listening_to
+from support.stubs.tracing import Listening, listening_to
 
 celery = pytest.importorskip("celery", reason="the contract group is not installed")
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from stubs import openai_api, other_apis
-from stubs.other_apis import TEXT
-from stubs.provider import Provider, serving
-from stubs.tracing import Listening, listening_to
+from support.stubs import openai_api, other_apis
+from support.stubs.other_apis import TEXT
+from support.stubs.provider import Provider, serving
+from support.stubs.tracing import Listening, listening_to
 
 pytestmark = [
     pytest.mark.contract,

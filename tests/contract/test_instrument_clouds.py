@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from stubs import anthropic_api, openai_api, other_apis
-from stubs.provider import Provider, serving
-from stubs.tracing import Listening, listening_to
+from support.stubs import anthropic_api, openai_api, other_apis
+from support.stubs.provider import Provider, serving
+from support.stubs.tracing import Listening, listening_to
 
 pytestmark = [
     pytest.mark.contract,

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import REPO, environment
-from running import stored
-from stubs.tracing import Listening
+from support.run_command import stored
+from support.stubs.tracing import Listening
+from support.subprocesses import REPO, environment
 
-from sessiontrace.ids import session_uuid
-from sessiontrace.instrumentation.asgi import Asgi
+from sessiontrace.instrumentation.web.asgi import Asgi
+from sessiontrace.model.ids import session_uuid
 
 fastapi = pytest.importorskip("fastapi", reason="the contract group is not installed")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stubs.openai_api import ROUTES, TEXT
-from stubs.provider import serving
-from stubs.tracing import listening_to
+from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.provider import serving
+from support.stubs.tracing import listening_to
 
 pytestmark = [
     pytest.mark.contract,

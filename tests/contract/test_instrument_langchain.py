@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stubs.openai_api import ROUTES, TEXT
-from stubs.provider import Provider, serving
-from stubs.tracing import Listening, listening_to
+from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.provider import Provider, serving
+from support.stubs.tracing import Listening, listening_to
 
-from sessiontrace.instrumentation.catalogue import Instruments
+from sessiontrace.instrumentation.registry import Instruments
 
 pytest.importorskip("langchain_core", reason="the contract group is not installed")
 pytest.importorskip("langchain_openai", reason="the contract group is not installed")

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stubs.openai_api import ROUTES, TEXT
-from stubs.provider import Provider, serving
-from stubs.tracing import Listening, listening_to
+from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.provider import Provider, serving
+from support.stubs.tracing import Listening, listening_to
 
-from sessiontrace.instrumentation.catalogue import Instruments
+from sessiontrace.instrumentation.registry import Instruments
 
 openai = pytest.importorskip("openai", reason="the contract group is not installed")
 
@@ -499,12 +499,12 @@ def test_a_fault_of_ours_never_reaches_the_call(
     tracing: Listening, client: Any, monkeypatch: Any
 ) -> None:
     """Whatever breaks in reading the answer, the user has theirs."""
-    from sessiontrace.instrumentation import exchange
+    from sessiontrace.instrumentation.openai_family import http_response
 
     def broken(*args: Any) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(exchange.Exchange, "close", broken)
+    monkeypatch.setattr(http_response.Exchange, "close", broken)
     result = client.chat.completions.create(**ask())
 
     assert result.choices[0].message.content == TEXT
@@ -688,7 +688,7 @@ def test_threads_at_once(tracing: Listening, client: Any) -> None:
 def calls_alive() -> int:
     """Calls that something still holds, those of other tests included."""
     gc.collect()
-    from sessiontrace.instrumentation.calls import Call
+    from sessiontrace.instrumentation.core.model_calls import Call
 
     return sum(isinstance(held, Call) for held in gc.get_objects())
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from programs import REPO, run
+from support.subprocesses import REPO, run
 
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stubs import anthropic_api, openai_api
-from stubs.provider import serving
-from stubs.tracing import Listening
+from support.stubs import anthropic_api, openai_api
+from support.stubs.provider import serving
+from support.stubs.tracing import Listening
 
-from sessiontrace.foreign import event_of, type_of
-from sessiontrace.instrumentation.catalogue import Instruments
+from sessiontrace.instrumentation.registry import Instruments
 from sessiontrace.otel import SpanProcessor
+from sessiontrace.wire.span_reader import event_of, type_of
 
 pytest.importorskip("opentelemetry.sdk", reason="the contract group is not installed")
 

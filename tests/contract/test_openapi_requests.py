@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from exported import FLOWS, HONEYHIVE, HUMANLOOP, Story, Vendor, deliver, late, record
-from openapi import Check, judge_of
+from support.exporters import FLOWS, HONEYHIVE, HUMANLOOP, Story, Vendor, deliver, late, record
+from support.published_contracts import Check, judge_of
 
-from sessiontrace.export.verdict import Request
-from sessiontrace.record import END, EVENT, START, Record
-from sessiontrace.vendors.transport import NONE
+from sessiontrace.export.protocol import Request
+from sessiontrace.model.record import END, EVENT, START, Record
+from sessiontrace.vendors.shared.body_transforms import NONE
 
 pytestmark = pytest.mark.contract
 

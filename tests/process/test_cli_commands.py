@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from programs import environment
-from stored import T0, event, id_of, session_end, session_start, write
+from support.records import T0, event, id_of, session_end, session_start, write
+from support.subprocesses import environment
 
-from sessiontrace.ids import new_id
+from sessiontrace.model.ids import new_id
 
 WITHOUT_EXTRA = """
 import sys

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backend import Backend, answer, eventually
-from programs import REPO, environment
-from traced import arrived, hive, names, settled, steps, tracing
+from support.fake_backend import Backend, answer, eventually
+from support.subprocesses import REPO, environment
+from support.tracers import arrived, hive, names, settled, steps, tracing
 
 from sessiontrace.spool.status import inspect
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from backend import Backend
-from programs import REPO, run
+from support.fake_backend import Backend
+from support.subprocesses import REPO, run
 
 PROGRAM = """
 import atexit, socket, sys
 url, moment, threads = sys.argv[1:]
 
 from lanes import MemorySource, PlainExporter, event
-from sessiontrace.counters import Counters
+from sessiontrace.runtime.counters import Counters
 from sessiontrace.export.sender import LaneSpec, Sender
 
 look_up = socket.getaddrinfo
@@ -22,7 +22,7 @@ def getaddrinfo(host, *args, **options):
 socket.getaddrinfo = getaddrinfo
 
 def transport():
-    from sessiontrace.export.http import HttpTransport
+    from sessiontrace.export.http_transport import HttpTransport
     return HttpTransport(url)
 
 source = MemorySource()

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backend import Backend, answer, eventually
-from programs import python_of, run, start
-from traced import arrived, hive, names, steps, tracing
+from support.fake_backend import Backend, answer, eventually
+from support.subprocesses import python_of, run, start
+from support.tracers import arrived, hive, names, steps, tracing
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backend import Backend, answer, eventually
-from programs import environment, python_of, run
-from traced import arrived, names
+from support.fake_backend import Backend, answer, eventually
+from support.subprocesses import environment, python_of, run
+from support.tracers import arrived, names
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 
@@ -248,7 +248,7 @@ def test_B12_pools_of_processes_deliver(
 def adopt(backend: Backend, tmp_path: Path, expected: set[str]) -> None:
     """A next program runs, and in the end all of these have arrived."""
     if not names(backend) >= expected:
-        from traced import hive, steps, tracing
+        from support.tracers import hive, steps, tracing
 
         with tracing(tmp_path / "spool", hive(backend, key="k")) as tracer:
             steps(tracer, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from programs import run, start
+from support.subprocesses import run, start
 
 SERVER = """
 import json, sys

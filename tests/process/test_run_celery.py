@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backend import eventually
-from running import run_to_its_end, running, stored
+from support.fake_backend import eventually
+from support.run_command import run_to_its_end, running, stored
 
 pytest.importorskip("celery", reason="the contract group is not installed")
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from programs import environment
-from running import stored
-from stubs.openai_api import ROUTES
-from stubs.provider import Provider, serving
+from support.run_command import stored
+from support.stubs.openai_api import ROUTES
+from support.stubs.provider import Provider, serving
+from support.subprocesses import environment
 
-from sessiontrace.cli import run as run_command
+from sessiontrace.cli.commands import run as run_command
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backend import eventually
-from running import fetch, free_port, running, stored
-from stubs.openai_api import ROUTES, TEXT
-from stubs.provider import Provider, serving
+from support.fake_backend import eventually
+from support.run_command import fetch, free_port, running, stored
+from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.provider import Provider, serving
 
-from sessiontrace.store.base import StoredSession
+from sessiontrace.store.protocol import StoredSession
 
 for _needed in ("uvicorn", "openai", "starlette"):
     pytest.importorskip(_needed, reason="the contract group is not installed")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from programs import REPO, run
-from spools import A, adopted, adopter, drain, numbers
+from support.spools import A, adopted, adopter, drain, numbers
+from support.subprocesses import REPO, run
 
 PATH = f"{REPO}:{REPO / 'tests'}"
 

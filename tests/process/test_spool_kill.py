@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import REPO, run, start
-from spools import A, Owed, adopted, adopter, drain, number_of, numbers
+from support.spools import A, Owed, adopted, adopter, drain, number_of, numbers
+from support.subprocesses import REPO, run, start
 
-from sessiontrace.record import END, START
+from sessiontrace.model.record import END, START
 from sessiontrace.spool.status import inspect
 
 PATH = f"{REPO}:{REPO / 'tests'}"

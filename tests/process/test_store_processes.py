@@ -8,19 +8,19 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from programs import run, start
+from support.subprocesses import run, start
 
-from sessiontrace.store.base import SessionQuery, StoreError
-from sessiontrace.store.sqlite import SqliteStore
+from sessiontrace.store.protocol import SessionQuery, StoreError
+from sessiontrace.store.sqlite.store import SqliteStore
 
 WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from stored import T0, event, session_end, session_start
-from sessiontrace.ids import new_id
-from sessiontrace.store.base import StoreBusyError
-from sessiontrace.store.sqlite import SqliteStore
+from sessiontrace.model.ids import new_id
+from sessiontrace.store.protocol import StoreBusyError
+from sessiontrace.store.sqlite.store import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))
 def write(records):
@@ -109,9 +109,9 @@ def test_parent_and_forked_children_write_on(tmp_path: Path):
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from stored import event, session_end, session_start
-    from sessiontrace.ids import new_id
-    from sessiontrace.store.base import StoreBusyError
-    from sessiontrace.store.sqlite import SqliteStore
+    from sessiontrace.model.ids import new_id
+    from sessiontrace.store.protocol import StoreBusyError
+    from sessiontrace.store.sqlite.store import SqliteStore
 
     store = SqliteStore(Path(sys.argv[1]))
     def write(name, count):
@@ -155,8 +155,8 @@ def test_a_fork_closes_the_connection_first_and_both_sides_open_their_own(tmp_pa
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
     from stored import session_start
-    from sessiontrace.ids import new_id
-    from sessiontrace.store.sqlite import SqliteStore
+    from sessiontrace.model.ids import new_id
+    from sessiontrace.store.sqlite.store import SqliteStore
 
     store = SqliteStore(Path(sys.argv[1]))
     store.write([session_start(new_id())])

@@ -12,12 +12,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from asked import asking
-from programs import environment
-from served import serving
-from stored import T0, event, id_of, session_end, session_start, write
+from support.openapi_client import asking
+from support.records import T0, event, id_of, session_end, session_start, write
+from support.server_process import serving
+from support.subprocesses import environment
 
-from sessiontrace.ids import new_id
+from sessiontrace.model.ids import new_id
 
 HOSTILE = "</pre><script>alert(1)</script>\x1b[31m\u202e"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backend import Backend
-from programs import run
+from support.fake_backend import Backend
+from support.subprocesses import run
 
 FIRST = """
 import json, os, signal, sys

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import programs
 import pytest
-from served import Served, serving
-from stored import eventually
+from support import subprocesses
+from support.records import eventually
+from support.server_process import Served, serving
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_a_session_comes_through(tmp_path: Path, server: Served, vendor: str):
     """One session, three steps, one error, the same tree, whichever API it took."""
     target = TARGETS[vendor].format(url=server.url)
-    done = programs.run(PROGRAM.format(target=target), tmp_path)
+    done = subprocesses.run(PROGRAM.format(target=target), tmp_path)
     sid = done.stdout.split()[-1]
 
     def arrived() -> Any:

@@ -6,14 +6,24 @@ from typing import Any
 
 import orjson
 import pytest
-from exported import FLOWS, HONEYHIVE, HUMANLOOP, OTLP, POSTHOG, PROTOBUF, Story, Vendor, deliver
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.exporters import (
+    FLOWS,
+    HONEYHIVE,
+    HUMANLOOP,
+    OTLP,
+    POSTHOG,
+    PROTOBUF,
+    Story,
+    Vendor,
+    deliver,
+)
 
-from sessiontrace import genai
-from sessiontrace.export.verdict import Batch
-from sessiontrace.record import END, EVENT, START, Record, lifted
-from sessiontrace.vendors import chats
+from sessiontrace.export.protocol import Batch
+from sessiontrace.model.record import END, EVENT, START, Record, lifted
+from sessiontrace.vendors.shared import chat_payload
+from sessiontrace.wire import semconv
 
 _TEXTS = st.text(max_size=20) | st.sampled_from(
     [
@@ -82,8 +92,8 @@ def test_a_chat_is_found_in_encoded_inputs_where_it_is_in_decoded_ones(
     inputs: dict[str, Any],
 ) -> None:
     """The same messages, and all of the rest."""
-    found = chats.asked(orjson.dumps(inputs))
-    expected = genai.messages({"inputs": inputs})
+    found = chat_payload.asked(orjson.dumps(inputs))
+    expected = semconv.messages({"inputs": inputs})
     assert (found is None) == (expected is None)
     if found is not None:
         assert found.messages == orjson.loads(found.raw) == expected
@@ -95,8 +105,8 @@ def test_a_chat_is_found_in_encoded_inputs_where_it_is_in_decoded_ones(
         else:
             shown = ("messages", "chat_history")
             assert found.rest == {k: v for k, v in inputs.items() if k not in shown}
-    assert orjson.loads(chats.question(orjson.dumps(inputs))) == (
-        genai.messages_of({"inputs": inputs or {"": 0}})
+    assert orjson.loads(chat_payload.question(orjson.dumps(inputs))) == (
+        semconv.messages_of({"inputs": inputs or {"": 0}})
         if inputs
         else [{"role": "user", "content": "{}"}]
     )
@@ -108,10 +118,12 @@ def test_an_answer_is_found_in_encoded_outputs_where_it_is_in_decoded_ones(
 ) -> None:
     """Messages, choices, a lone text, or the outputs as a text."""
     encoded = orjson.dumps(outputs)
-    found, expected = chats.answered(encoded), genai.choices({"outputs": outputs})
+    found, expected = chat_payload.answered(encoded), semconv.choices({"outputs": outputs})
     assert (None if found is None else found.messages) == expected
     if outputs:
-        assert orjson.loads(chats.answer(encoded)) == genai.choices_of({"outputs": outputs})
+        assert orjson.loads(chat_payload.answer(encoded)) == semconv.choices_of(
+            {"outputs": outputs}
+        )
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from spools import A, B, adopter, body, die, drain, make, number_of
+from support.spools import A, B, adopter, body, die, drain, make, number_of
 
-from sessiontrace.record import END, EVENT, START, Record
+from sessiontrace.model.record import END, EVENT, START, Record
 from sessiontrace.spool.frame import decode, encode, head, routed, seed
 from sessiontrace.spool.reader import Reader
 from sessiontrace.spool.spool import Spool

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asked import Ask, asking
-from served import Served, serving
+from support.openapi_client import Ask, asking
+from support.server_process import Served, serving
 
-from sessiontrace.ids import is_uuid
+from sessiontrace.model.ids import is_uuid
 
 T0 = 1_790_000_000_000
 

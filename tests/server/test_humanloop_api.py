@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asked import Ask, asking
-from served import Served, serving
+from support.openapi_client import Ask, asking
+from support.server_process import Served, serving
 
 MODEL = {"type": "model", "model": "gpt-x", "provider": "openai", "temperature": 0.5}
 

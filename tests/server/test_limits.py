@@ -16,13 +16,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from asked import asking
-from programs import environment
-from served import Served, serving
-from stored import eventually
+from support.openapi_client import asking
+from support.records import eventually
+from support.server_process import Served, serving
+from support.subprocesses import environment
 
-from sessiontrace.ids import new_id
-from sessiontrace.server.connections import Connections
+from sessiontrace.model.ids import new_id
+from sessiontrace.server.connection_limits import Connections
 
 JSON = {"Content_Type": "application/json"}
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asked import Ask, asking
-from served import Served, serving
+from support.openapi_client import Ask, asking
+from support.server_process import Served, serving
 
 START = 1_790_000_000_000 * 1_000_000
 

@@ -11,12 +11,12 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import environment
+from support.subprocesses import environment
 
-from sessiontrace.server.answers import Refused
-from sessiontrace.server.otlp_decode import from_json
-from sessiontrace.server.otlp_protobuf import from_protobuf, partial_success
-from sessiontrace.server.protobuf import Reader, TooManyError
+from sessiontrace.server.http import Refused
+from sessiontrace.wire.otlp_json_reader import from_json
+from sessiontrace.wire.otlp_protobuf_reader import from_protobuf, partial_success
+from sessiontrace.wire.protobuf import Reader, TooManyError
 
 service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
 from google.protobuf import json_format  # noqa: E402
@@ -192,7 +192,7 @@ def test_no_package_is_needed_for_it(tmp_path: Path):
     program = (
         "import sys; sys.modules['opentelemetry'] = sys.modules['google'] = None\n"
         "import sessiontrace.server.app\n"
-        "from sessiontrace.server.otlp_protobuf import from_protobuf\n"
+        "from sessiontrace.wire.otlp_protobuf_reader import from_protobuf\n"
         "print(from_protobuf(b''))"
     )
     done = subprocess.run(

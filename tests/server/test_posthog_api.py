@@ -11,11 +11,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from asked import Ask, asking
-from served import Served, serving
-from stored import T0, session_end, write
+from support.openapi_client import Ask, asking
+from support.records import T0, session_end, write
+from support.server_process import Served, serving
 
-from sessiontrace.ids import new_id
+from sessiontrace.model.ids import new_id
 
 JSON = {"Content_Type": "application/json"}
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from programs import environment
-from served import Served, serving
-from stored import T0, event, eventually, id_of, session_end, session_start, update, write
+from support.records import T0, event, eventually, id_of, session_end, session_start, update, write
+from support.server_process import Served, serving
+from support.subprocesses import environment
 
-from sessiontrace.ids import new_id
-from sessiontrace.server.guard import HEADERS
+from sessiontrace.model.ids import new_id
+from sessiontrace.server.security.request_guard import HEADERS
 
 
 @pytest.fixture(scope="module")

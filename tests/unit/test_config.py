@@ -13,11 +13,11 @@ from typing import Any
 import attrs
 import pytest
 
-from sessiontrace import log
 from sessiontrace.config import resolve
-from sessiontrace.destinations import HoneyHive, Local
-from sessiontrace.errors import ConfigError
-from sessiontrace.secret import Secret
+from sessiontrace.model.destination import HoneyHive, Local
+from sessiontrace.model.errors import ConfigError
+from sessiontrace.model.secret import Secret
+from sessiontrace.runtime import log
 
 KEY = "hh_do_not_show_me"
 

@@ -81,7 +81,7 @@ def test_afterwards_everything_is_as_before() -> None:
     assert [event["inputs"] for event in outer.events] == [{"query": "outer"}]
     assert st._LATER
     assert testing._default.recorder is None
-    from sessiontrace.ids import new_id
+    from sessiontrace.model.ids import new_id
 
     assert new_id() != new_id()
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.record import turn_event
-from sessiontrace.store.base import EventSummary, SessionSummary, StoredSession
-from sessiontrace.store.clickhouse.line import Line, Question, Row
+from sessiontrace.model.record import turn_event
+from sessiontrace.store.clickhouse.connection import Line, Question, Row
 from sessiontrace.store.clickhouse.rows import TURN_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patched_event, patches, summaries
 from sessiontrace.store.clickhouse.tables import NEVER
-from sessiontrace.store.merge import overlay
+from sessiontrace.store.folding import overlay
+from sessiontrace.store.protocol import EventSummary, SessionSummary, StoredSession
 
 __all__ = [
     "containing",

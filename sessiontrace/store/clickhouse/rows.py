@@ -14,10 +14,11 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.record import EVENT, UPDATE
-from sessiontrace.store import fields, search
-from sessiontrace.store.base import Note
-from sessiontrace.store.merge import Decoded, EventState, SessionState
+from sessiontrace.model.record import EVENT, UPDATE
+from sessiontrace.store import summary_fields
+from sessiontrace.store.folding import Decoded, EventState, SessionState
+from sessiontrace.store.protocol import Note
+from sessiontrace.store.sqlite import search
 
 __all__ = [
     "EVENT_ROLE",
@@ -82,13 +83,13 @@ def _row(project: str, one: Decoded, days: _Days) -> tuple[Any, ...]:
         EVENT_ROLE if one.kind == EVENT else TURN_ROLE, state.rank, start, state.end_time,
         state.duration, state.parent_id, state.type, state.name, state.status, state.error,
         state.tokens, state.cost_nano,
-        _first_chunk(event), fields.scores_nano(event), told, folded, one.body,
+        _first_chunk(event), summary_fields.scores_nano(event), told, folded, one.body,
         _text(state.name, event),
     )  # fmt: skip
 
 
 def _first_chunk(event: dict[str, Any]) -> float | None:
-    found = fields.bucket(event, "metrics").get("time_to_first_chunk_ms")
+    found = summary_fields.bucket(event, "metrics").get("time_to_first_chunk_ms")
     return float(found) if isinstance(found, (int, float)) and found >= 0 else None
 
 
@@ -137,8 +138,12 @@ def patches(project: str, decoded: Sequence[Decoded]) -> Columns:
 
 def _patch(project: str, one: Decoded, at: int, month: str) -> tuple[Any, ...]:
     event = one.event
-    user = fields.user(event) if one.of_session else None
-    words = (fields.text(event.get("event_name")), user, fields.text(event.get("source")))
+    user = summary_fields.user(event) if one.of_session else None
+    words = (
+        summary_fields.text(event.get("event_name")),
+        user,
+        summary_fields.text(event.get("source")),
+    )
     return (
         project, event["session_id"], event["event_id"], _content(one.body), at, month,
         int(_matters(event)), int(event.get("error") is not None), _folded(*words), one.body,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sessiontrace.errors import StoreError
-from sessiontrace.store.clickhouse.address import Address
-from sessiontrace.store.clickhouse.faults import NO_SCHEMA
-from sessiontrace.store.clickhouse.line import Line, Question
+from sessiontrace.model.errors import StoreError
+from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.errors import NO_SCHEMA
 from sessiontrace.store.clickhouse.tables import TABLES, WORDS
+from sessiontrace.store.clickhouse.url import Address
 
 __all__ = ["KEEP_DAYS", "MIGRATIONS", "Migration", "check", "migrate", "pending"]
 

@@ -10,9 +10,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sessiontrace.record import UPDATE, Record
-from sessiontrace.store import merge
-from sessiontrace.store.base import (
+from sessiontrace.model.record import UPDATE, Record
+from sessiontrace.store import folding
+from sessiontrace.store.clickhouse import (
+    deletion,
+    documents,
+    queries,
+    record_scan,
+    rows,
+    schema,
+    session_list,
+)
+from sessiontrace.store.clickhouse import histogram as charts
+from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.url import Address
+from sessiontrace.store.folding import Decoded
+from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.protocol import (
     EventPage,
     EventQuery,
     Note,
@@ -20,21 +34,7 @@ from sessiontrace.store.base import (
     SessionQuery,
     StoredSession,
 )
-from sessiontrace.store.clickhouse import (
-    charts,
-    listing,
-    notes,
-    queries,
-    removal,
-    rows,
-    scan,
-    schema,
-)
-from sessiontrace.store.clickhouse.address import Address
-from sessiontrace.store.clickhouse.line import Line, Question
-from sessiontrace.store.facets import Texts
-from sessiontrace.store.histogram import Histogram
-from sessiontrace.store.merge import Decoded
+from sessiontrace.store.sqlite.property_counts import Texts
 
 __all__ = ["ClickHouseStore", "ClickHouseStores"]
 
@@ -70,7 +70,7 @@ class ClickHouseStore:
         updates: list[Decoded] = []
         refused: dict[int, str] = {}
         for index, record in enumerate(records):
-            decoded = merge.decode(record)
+            decoded = folding.decode(record)
             if isinstance(decoded, str):
                 refused[index] = decoded
             else:
@@ -87,7 +87,7 @@ class ClickHouseStore:
         if updates:
             tables["patches"] = rows.patches(self.project, updates)
         if given:
-            known = notes.since(self._line, self.project, given)
+            known = documents.since(self._line, self.project, given)
             tables["notes"] = rows.notes(self.project, given, known)
         if tables:
             self._line.insert(tables)
@@ -95,7 +95,7 @@ class ClickHouseStore:
     def forget(self, event_ids: Sequence[str]) -> int:
         wanted = sorted(set(event_ids))
         return sum(
-            removal.forget(self._line, self.project, wanted[begin : begin + _IDS_AT_ONCE])
+            deletion.forget(self._line, self.project, wanted[begin : begin + _IDS_AT_ONCE])
             for begin in range(0, len(wanted), _IDS_AT_ONCE)
         )
 
@@ -109,7 +109,7 @@ class ClickHouseStore:
         return 0
 
     def sessions(self, query: SessionQuery) -> SessionPage:
-        return listing.sessions(self._line, self.project, query)
+        return session_list.sessions(self._line, self.project, query)
 
     def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
         return queries.session(self._line, self.project, session_id, limit)
@@ -129,18 +129,18 @@ class ClickHouseStore:
         return queries.record(self._line, self.project, event_id)
 
     def events(self, query: EventQuery) -> EventPage:
-        return scan.events(self._line, self.project, query, self._limit_s)
+        return record_scan.events(self._line, self.project, query, self._limit_s)
 
     def containing(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
         return queries.containing(self._line, self.project, session_id, text, limit)
 
     def note(self, kind: str, id: str) -> Mapping[str, Any] | None:
-        return notes.note(self._line, self.project, kind, id)
+        return documents.note(self._line, self.project, kind, id)
 
     def notes(
         self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
     ) -> tuple[Sequence[Note], int]:
-        return notes.notes(self._line, self.project, kind, skip, limit, oldest_first)
+        return documents.notes(self._line, self.project, kind, skip, limit, oldest_first)
 
     def texts_of_sessions(self, most: int) -> Texts:
         return charts.texts_of_sessions(self._line, self.project, most)

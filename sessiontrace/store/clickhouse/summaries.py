@@ -12,12 +12,12 @@ from typing import Any
 import attrs
 import orjson
 
-from sessiontrace.record import END, EVENT, START, UPDATE
-from sessiontrace.store.base import SessionSummary
-from sessiontrace.store.clickhouse.line import Line, Question, Row
+from sessiontrace.model.record import END, EVENT, START, UPDATE
+from sessiontrace.store.clickhouse.connection import Line, Question, Row
 from sessiontrace.store.clickhouse.rows import EVENT_ROLE, SESSION_ROLE
 from sessiontrace.store.clickhouse.tables import NEVER
-from sessiontrace.store.merge import Decoded, EventState, SessionState
+from sessiontrace.store.folding import Decoded, EventState, SessionState
+from sessiontrace.store.protocol import SessionSummary
 
 __all__ = ["Patch", "patched_event", "patches", "summaries", "summary_of"]
 

@@ -33,7 +33,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 import orjson
 
-from sessiontrace.export.verdict import (
+from sessiontrace.export.protocol import (
     Batch,
     Blocked,
     Delivered,
@@ -45,7 +45,7 @@ from sessiontrace.export.verdict import (
     Verdict,
     judge_http,
 )
-from sessiontrace.record import (
+from sessiontrace.model.record import (
     END,
     EVENT,
     OPEN,
@@ -57,9 +57,9 @@ from sessiontrace.record import (
     session_id_of,
     turn_event,
 )
-from sessiontrace.vendors import forms
-from sessiontrace.vendors.honeyhive import models
-from sessiontrace.vendors.honeyhive.models import Body
+from sessiontrace.vendors.honeyhive import bodies
+from sessiontrace.vendors.honeyhive.bodies import Body
+from sessiontrace.vendors.shared import payload
 
 __all__ = ["HoneyHiveExporter"]
 
@@ -163,7 +163,7 @@ class _Plan:
             self._changes.append(index)
             if is_turn(body):
                 self._events.append(index)
-                self._bodies.append(forms.packed(models.event(turn_event(self._decode(index)))))
+                self._bodies.append(payload.packed(bodies.event(turn_event(self._decode(index)))))
             elif session.plain:
                 session.end = index
 
@@ -174,7 +174,7 @@ class _Plan:
         for session_id, session in self._sessions.items():
             if session.starts:
                 carried = [*session.starts, *([] if session.end is None else [session.end])]
-                body = forms.packed(self._session_body(session_id, session))
+                body = payload.packed(self._session_body(session_id, session))
                 yield Request("POST", _SESSIONS_PATH, body, tuple(carried))
 
     def _session_body(self, session_id: bytes, session: _Session) -> Body:
@@ -182,15 +182,15 @@ class _Plan:
         for index in session.starts:
             start = self._decode(index)
             if is_turn(self._records[index].body):
-                new = models.conversation(start)
+                new = bodies.conversation(start)
             else:
-                new = models.session(start)
+                new = bodies.session(start)
                 self._remember(session_id, start)
             if body:  # as HoneyHive itself does with a session it knows
                 new = {name: new[name] for name in ("metadata", "user_properties") if name in new}
-            models.merge(body, new)
+            bodies.merge(body, new)
         if session.end is not None:
-            models.merge(body, models.session(self._decode(session.end)), ())
+            bodies.merge(body, bodies.session(self._decode(session.end)), ())
         return body
 
     def _remember(self, session_id: bytes, start: Body) -> None:
@@ -239,27 +239,27 @@ class _Plan:
             carried = []
             for index in indices:
                 if change := self._change(index):
-                    models.merge(merged, change)
+                    bodies.merge(merged, change)
                     carried.append(index)
             if carried:
                 path = f"/v1/events/{target.decode('ascii')}"
-                yield Request("PUT", path, forms.packed(merged), tuple(carried))
+                yield Request("PUT", path, payload.packed(merged), tuple(carried))
 
     def _change(self, index: int) -> Body:
         """What an update or end has to say to what exists already."""
         kind, _, body = self._records[index]
         decoded = self._decode(index)
         if kind == UPDATE:
-            return models.update(decoded)
+            return bodies.update(decoded)
         if is_turn(body):
-            return models.session_update(decoded)
+            return bodies.session_update(decoded)
         session_id = session_id_of(body)
         session = self._sessions[session_id]
         if session.end == index and session.fresh:
-            return models.leftover(decoded)
+            return bodies.leftover(decoded)
         known = _checksum(decoded.get("inputs")) == self._inputs.get(session_id)
         late = {name: value for name, value in decoded.items() if name != "inputs" or not known}
-        return models.update(late)
+        return bodies.update(late)
 
     def _decode(self, index: int) -> Body:
         decoded = self._decoded.get(index)
@@ -273,7 +273,7 @@ def _checksum(inputs: object) -> int:
 
 
 def _posted(bodies: list[bytes], indices: Sequence[int]) -> Request:
-    body = forms.joined(b'{"events":[', bodies, b"]}")
+    body = payload.joined(b'{"events":[', bodies, b"]}")
     return Request("POST", _EVENTS_PATH, body, tuple(indices))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import orjson
 
-from sessiontrace.export.verdict import (
+from sessiontrace.export.protocol import (
     Batch,
     Blocked,
     Delivered,

@@ -16,16 +16,12 @@ from typing import Any, Protocol
 
 import orjson
 
-from sessiontrace.errors import StoreError
-from sessiontrace.export.lifecycle import importing
-from sessiontrace.export.verdict import Reply, Request
-from sessiontrace.record import Record
-from sessiontrace.store import (
-    forks,  # noqa: F401  its hooks come before any thread of ours
-    losses,
-    retention,
-)
-from sessiontrace.store.base import Note, Store, StoreBusyError
+from sessiontrace.export.protocol import Reply, Request
+from sessiontrace.model.errors import StoreError
+from sessiontrace.model.record import Record
+from sessiontrace.runtime.process_hooks import importing
+from sessiontrace.store import loss_reports, retention
+from sessiontrace.store.protocol import Note, Store, StoreBusyError
 from sessiontrace.vendors.local.exporter import BUSY, REFUSED, TAKEN, UNUSABLE
 
 __all__ = ["LocalTransport", "Submit"]
@@ -101,7 +97,7 @@ class LocalTransport:
         due = time.monotonic() + _TRIM_EVERY_S
         try:
             store = self._open()
-            if old := losses.stale(store):
+            if old := loss_reports.stale(store):
                 store.write((), old)
             rule = retention.agreed(store)
             if rule is not None and retention.trim(store, rule, _TRIMMED_AT_ONCE):
@@ -124,7 +120,7 @@ class LocalTransport:
         if self._store is None:
             # Here, so that neither `import sessiontrace` nor another destination loads sqlite3.
             with importing():  # made in here too, so that a fork that waited knows of it
-                from sessiontrace.store.sqlite import SqliteStore
+                from sessiontrace.store.sqlite.store import SqliteStore
 
                 self._store = SqliteStore(self._path, aside=True)
         return self._store

@@ -36,13 +36,13 @@ from collections.abc import Iterator
 
 import orjson
 
-from sessiontrace.export.verdict import Batch, Delivered, Limits, Reply, Request, Verdict
-from sessiontrace.record import Record
-from sessiontrace.vendors import forms
-from sessiontrace.vendors.memory import Named
-from sessiontrace.vendors.otlp.json_form import json_body, json_span
-from sessiontrace.vendors.otlp.protobuf_form import partial_success, protobuf_body, protobuf_span
-from sessiontrace.vendors.otlp.spans import span_of
+from sessiontrace.export.protocol import Batch, Delivered, Limits, Reply, Request, Verdict
+from sessiontrace.model.record import Record
+from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.wire.otlp_json import json_body, json_span
+from sessiontrace.wire.otlp_protobuf import partial_success, protobuf_body, protobuf_span
+from sessiontrace.wire.span_writer import span_of
 
 __all__ = ["OTLPExporter"]
 
@@ -78,7 +78,7 @@ class OTLPExporter:
 
     def _requests(self, batch: Batch) -> Iterator[Request]:
         services: dict[int, str] = {}
-        for group in forms.chunks(self._encoded(batch, services), _REQUEST_SPANS, _REQUEST_MAX):
+        for group in payload.chunks(self._encoded(batch, services), _REQUEST_SPANS, _REQUEST_MAX):
             body = self._many((services[index], encoded) for index, encoded in group)
             yield Request("POST", self.path, body, tuple(index for index, _ in group))
 
@@ -95,7 +95,7 @@ class OTLPExporter:
         A partial success tells how many spans were rejected, not which: the request's last ones
         are counted for them.
         """
-        verdict = forms.judge(request, reply)
+        verdict = payload.judge(request, reply)
         if isinstance(verdict, Delivered):
             rejected, words = self._partial(reply.body)
             if rejected > 0:
@@ -111,14 +111,14 @@ class OTLPExporter:
             return 0, ""
         if self.protobuf:
             rejected, words = partial_success(body)
-            return rejected, forms.printable(words)
+            return rejected, payload.printable(words)
         try:
             partial = orjson.loads(body).get("partialSuccess") or {}
-            words = forms.printable(str(partial.get("errorMessage", "")))
+            words = payload.printable(str(partial.get("errorMessage", "")))
             return int(partial.get("rejectedSpans", 0)), words
         except (ValueError, TypeError, AttributeError):  # not even JSON: a 2xx all the same
             return 0, ""
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
-        return forms.shorten(record, _SMALL)
+        return payload.shorten(record, _SMALL)

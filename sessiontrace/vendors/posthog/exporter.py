@@ -40,12 +40,12 @@ from collections.abc import Iterator
 
 import orjson
 
-from sessiontrace.export.verdict import Batch, Limits, Reply, Request, Verdict
-from sessiontrace.record import Record
-from sessiontrace.secret import Secret
-from sessiontrace.vendors import forms
-from sessiontrace.vendors.memory import Named
-from sessiontrace.vendors.posthog.events import events_of
+from sessiontrace.export.protocol import Batch, Limits, Reply, Request, Verdict
+from sessiontrace.model.record import Record
+from sessiontrace.model.secret import Secret
+from sessiontrace.vendors.posthog.event_payload import events_of
+from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared.session_cache import Named
 
 __all__ = ["PATH", "PostHogExporter", "stamp"]
 
@@ -72,29 +72,29 @@ class PostHogExporter:
         yield iter(refused)
 
     def _requests(self, batch: Batch, refused: list[Request]) -> Iterator[Request]:
-        for group in forms.chunks(self._encoded(batch, refused), _REQUEST_EVENTS, _REQUEST_MAX):
-            body = forms.joined(b'{"batch":[', [encoded for _, encoded in group], b"]}")
+        for group in payload.chunks(self._encoded(batch, refused), _REQUEST_EVENTS, _REQUEST_MAX):
+            body = payload.joined(b'{"batch":[', [encoded for _, encoded in group], b"]}")
             yield Request("POST", PATH, body, tuple(dict.fromkeys(index for index, _ in group)))
 
     def _encoded(self, batch: Batch, refused: list[Request]) -> Iterator[tuple[int, bytes]]:
         for index, record in enumerate(batch.records):
-            found = [forms.packed(event) for event in events_of(record, self._names)]
+            found = [payload.packed(event) for event in events_of(record, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
-                smaller = forms.shorten(record, _CUT_TO) or record
-                found = [forms.packed(event) for event in events_of(smaller, self._names)]
+                smaller = payload.shorten(record, _CUT_TO) or record
+                found = [payload.packed(event) for event in events_of(smaller, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
-                refused.append(forms.refused("over 900 KiB, even cut", index))
+                refused.append(payload.refused("over 900 KiB, even cut", index))
                 continue
             for one in found:
                 yield index, one
 
     def judge(self, request: Request, reply: Reply) -> Verdict:
         """By status. One bad event makes PostHog refuse a whole batch with 400: Invalid."""
-        return forms.judge(request, reply)
+        return payload.judge(request, reply)
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
-        return forms.shorten(record, _SMALL)
+        return payload.shorten(record, _SMALL)
 
 
 def stamp(body: bytes, key: Secret, now_ms: int) -> bytes:
@@ -103,5 +103,5 @@ def stamp(body: bytes, key: Secret, now_ms: int) -> bytes:
     PostHog measures its clock against ``sent_at``, so a spooled batch must carry the time at which
     it is really sent.
     """
-    head = orjson.dumps({"api_key": key.reveal(), "sent_at": forms.rfc3339(now_ms)})
+    head = orjson.dumps({"api_key": key.reveal(), "sent_at": payload.rfc3339(now_ms)})
     return b"".join((head[:-1], b",", memoryview(body)[1:]))

@@ -1,0 +1,325 @@
+"""Tracing: what users call to record, as methods over whatever gives them a recorder.
+
+Called from any user thread. Invariant: no method raises, whatever it is given; where nothing is
+recorded each gives an object that takes the same calls and does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast, overload
+
+from sessiontrace.capture.context.w3c import extract, inject
+from sessiontrace.capture.decorators.function import Plan, decorate
+from sessiontrace.capture.non_recording import NOOP
+from sessiontrace.capture.session import Session
+from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.capture.streams.stream import AsyncStream, Stream, watch
+from sessiontrace.capture.streams.stream_span import Reduce
+from sessiontrace.capture.suppress import Suppression
+from sessiontrace.capture.tracer_state import Recorder
+from sessiontrace.capture.updates import score
+
+__all__ = ["Tracing"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+H = TypeVar("H", bound=MutableMapping[str, str])
+
+_NOOP_SPAN = cast("Span", NOOP)
+_NOOP_SESSION = cast("Session", NOOP)
+
+
+class Tracing:
+    """A subclass says where the recorder comes from (``begin``), and when there is none."""
+
+    off: bool
+    recorder: Recorder | None
+    _current: ContextVar[Span | None]
+
+    def begin(self) -> Recorder | None:
+        """The recorder, after configuring it if need be; None when off."""
+        raise NotImplementedError
+
+    def session(
+        self,
+        name: str = "session",
+        *,
+        session_id: str | None = None,
+        user: str | None = None,
+        inputs: object = None,
+        config: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        user_properties: Mapping[str, object] | None = None,
+        source: str | None = None,
+        tags: Sequence[str] = (),
+        to: str | Sequence[str] | None = None,
+        sample: float | None = None,
+    ) -> Session:
+        """A session: ``async with session("chat") as s:``, ``with`` likewise, or a decorator.
+
+        ``session_id``: your own id (any text) makes it a conversation: each opening becomes a turn
+        of the one session with that id, here and in other processes. ``user``: who it is for,
+        becomes ``user_properties.user_id``. ``source``: default the environment, else the service.
+        ``tags`` become ``metadata.tags``. ``to``: names of the destinations it goes to, default
+        all; what goes to an unknown one goes nowhere and is counted. ``sample``: the share of such
+        sessions to record, from 0 to 1, in place of what ``init`` samples by.
+        """
+        return Session(
+            self,
+            name,
+            session_id=session_id,
+            user=user,
+            inputs=inputs,
+            config=config,
+            metadata=metadata,
+            user_properties=user_properties,
+            source=source,
+            tags=tags,
+            to=to,
+            sample=sample,
+        )
+
+    def span(
+        self,
+        name: str,
+        *,
+        type: str = "chain",
+        inputs: object = None,
+        config: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Span:
+        """A step: ``with span("retrieve", type="tool", inputs={...}) as s:``, or ``async with``.
+
+        ``type``: "chain", "model" or "tool". Inputs are encoded at once: later changes to them do
+        not show. A span outside any session opens a session named like it, and ends it with itself.
+        """
+        if self.off or (recorder := self.recorder or self.begin()) is None:
+            return _NOOP_SPAN
+        return Span(recorder, name, type, inputs, config, metadata)
+
+    @overload
+    def trace(self, fn: F, /) -> F: ...
+    @overload
+    def trace(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        type: str = "chain",
+        capture: bool | str = True,
+        ignore: Collection[str] = (),
+        reduce: Reduce | None = None,
+    ) -> Callable[[F], F]: ...
+    def trace(
+        self,
+        fn: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        type: str = "chain",
+        capture: bool | str = True,
+        ignore: Collection[str] = (),
+        reduce: Reduce | None = None,
+    ) -> Any:
+        """Decorate a function: each call becomes a span with its arguments and its result.
+
+        Works on sync and async functions, generators, async generators, methods, static and class
+        methods, partials and callable objects, and on a class (its public methods). The function
+        stays what it was. The span of a generator lasts until it is exhausted or closed, and tells
+        the time to the first chunk; so does that of a function that returns a generator.
+
+        ``name``: default the function's qualified name. ``type``: "chain", "model" or "tool".
+        ``capture``: False records neither arguments nor result, "inputs" or "outputs" only these.
+        ``ignore``: names of arguments to leave out. ``reduce``: makes the outputs from the list of
+        all chunks; by default texts and the deltas of OpenAI and Anthropic are joined.
+        """
+        plan = Plan(name, type, capture, ignore, reduce)
+        return decorate(self, fn, plan) if fn is not None else lambda fn: decorate(self, fn, plan)
+
+    @overload
+    def chain(self, fn: F, /) -> F: ...
+    @overload
+    def chain(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        capture: bool | str = True,
+        ignore: Collection[str] = (),
+        reduce: Reduce | None = None,
+    ) -> Callable[[F], F]: ...
+    def chain(self, fn: Callable[..., Any] | None = None, /, **plan: Any) -> Any:
+        """``trace(type="chain")``, with or without its other arguments."""
+        return (
+            self.trace(type="chain", **plan) if fn is None else self.trace(type="chain", **plan)(fn)
+        )
+
+    @overload
+    def model(self, fn: F, /) -> F: ...
+    @overload
+    def model(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        capture: bool | str = True,
+        ignore: Collection[str] = (),
+        reduce: Reduce | None = None,
+    ) -> Callable[[F], F]: ...
+    def model(self, fn: Callable[..., Any] | None = None, /, **plan: Any) -> Any:
+        """``trace(type="model")``: the function calls a model."""
+        return (
+            self.trace(type="model", **plan) if fn is None else self.trace(type="model", **plan)(fn)
+        )
+
+    @overload
+    def tool(self, fn: F, /) -> F: ...
+    @overload
+    def tool(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        capture: bool | str = True,
+        ignore: Collection[str] = (),
+        reduce: Reduce | None = None,
+    ) -> Callable[[F], F]: ...
+    def tool(self, fn: Callable[..., Any] | None = None, /, **plan: Any) -> Any:
+        """``trace(type="tool")``: the function is a tool, or calls something outside."""
+        return (
+            self.trace(type="tool", **plan) if fn is None else self.trace(type="tool", **plan)(fn)
+        )
+
+    def current_span(self) -> Span:
+        """The innermost open span (or session) here; a no-op, falsy object where there is none."""
+        return self._here() or _NOOP_SPAN
+
+    def current_session(self) -> Session:
+        """The session that is open here; a no-op, falsy object where there is none."""
+        span = self._here()
+        return _NOOP_SESSION if span is None else span._session
+
+    def _here(self) -> Span | None:
+        """The current handle, unless it is one that keeps everything silent."""
+        span = self._current.get()
+        return None if span is None or span._session._skipped == "" else span
+
+    def update(
+        self,
+        /,
+        *,
+        inputs: object = None,
+        outputs: object = UNSET,
+        config: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        metrics: Mapping[str, object] | None = None,
+        feedback: Mapping[str, object] | None = None,
+    ) -> None:
+        """``current_span().set(...)``."""
+        self.current_span().set(
+            inputs=inputs,
+            outputs=outputs,
+            config=config,
+            metadata=metadata,
+            metrics=metrics,
+            feedback=feedback,
+        )
+
+    def start_span(
+        self,
+        name: str,
+        *,
+        parent: Span | None = None,
+        type: str = "chain",
+        inputs: object = None,
+        config: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Span:
+        """A span that is open at once and never current: end it with ``end()``, in any thread.
+
+        ``parent``: a span, a session or what ``extract`` gave; default the current one.
+        """
+        if self.off or (recorder := self.recorder or self.begin()) is None:
+            return _NOOP_SPAN
+        placed = isinstance(parent, Span) and hasattr(parent, "_session")
+        later = placed and recorder.skips  # then it is known whether inputs are recorded
+        span = Span(recorder, name, type, None if later else inputs, config, metadata)
+        span._open(parent if placed else self._current.get())
+        return span.set(inputs=inputs) if later else span
+
+    @overload
+    def stream(
+        self, iterable: AsyncIterable[T], *, name: str | None = None, reduce: Reduce | None = None
+    ) -> AsyncStream[T]: ...
+    @overload
+    def stream(
+        self, iterable: Iterable[T], *, name: str | None = None, reduce: Reduce | None = None
+    ) -> Stream[T]: ...
+    def stream(
+        self, iterable: Any, *, name: str | None = None, reduce: Reduce | None = None
+    ) -> Any:
+        """Watch an (async) iterator: ``async for chunk in stream(response):``.
+
+        The current span gets ``metrics`` (time_to_first_chunk_ms since it began, chunks,
+        largest_gap_ms) and, unless it has outputs, what the chunks add up to; also when it has
+        ended meanwhile. ``name``: a model span of its own instead. ``reduce``: from the list of all
+        chunks to the outputs; by default texts and the deltas of OpenAI and Anthropic are joined.
+        """
+        if self.off or (recorder := self.recorder or self.begin()) is None:
+            return iterable
+        return watch(recorder, iterable, name=name, reduce=reduce)
+
+    def suppress(self) -> Suppression:
+        """``with suppress():`` (or ``async with``, or a decorator): nothing inside is recorded."""
+        if self.off or (recorder := self.recorder or self.begin()) is None:
+            return cast("Suppression", NOOP)
+        return Suppression(recorder)
+
+    def inject(self, headers: H) -> H:
+        """Write the current span into HTTP headers (traceparent, tracestate, baggage); returns
+        them.
+
+        What other tracers put there is kept. Without a span nothing is written.
+        """
+        found: H = inject(self._current.get(), headers)
+        return found
+
+    def extract(self, headers: object, name: str = "remote") -> Session:
+        """The span that ``headers`` tell of, to run under: ``with extract(request.headers):``.
+
+        ``headers``: a mapping, or pairs of texts or bytes. From another sessiontrace process that
+        very span is the parent; from other tracers' headers it is a turn named ``name`` of the
+        session that the baggage (``session.id``) or the trace id stands for. A no-op where they
+        tell nothing.
+        """
+        if self.off or (recorder := self.recorder or self.begin()) is None:
+            return _NOOP_SESSION
+        return extract(recorder, headers, name) or _NOOP_SESSION
+
+    def score(
+        self,
+        name: str,
+        value: float | bool | str,
+        *,
+        comment: str | None = None,
+        session_id: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Judge a session (default the current one) or one event of it, now or long after it ended.
+
+        Numbers and booleans become ``metrics[name]``, texts ``feedback[name]``; ``comment`` becomes
+        ``feedback[name_comment]``. ``session_id``: the session's UUID or your own id of it, which
+        may have run in another process. ``event_id``: of an event of that session.
+        """
+        if not (self.off or (recorder := self.recorder or self.begin()) is None):
+            score(recorder, self._here(), name, value, comment, session_id, event_id)

@@ -1,0 +1,1 @@
+"""The current span, carried into threads, executors and other processes."""

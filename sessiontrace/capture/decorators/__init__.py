@@ -1,0 +1,1 @@
+"""Functions, generators and async generators traced by a decorator."""

@@ -1,0 +1,1 @@
+"""From any Python value to the bounded JSON bytes of a record."""

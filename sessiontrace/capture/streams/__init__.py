@@ -1,0 +1,1 @@
+"""Iterators of chunks recorded while the caller reads them."""

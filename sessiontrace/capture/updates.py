@@ -1,0 +1,87 @@
+"""Late: what is said about an event whose record is written already; any thread.
+
+Invariant: an ``update`` record names its event and session and holds only what is to be merged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from sessiontrace.capture.encoding.encoder import encode
+from sessiontrace.capture.encoding.record_parts import compose
+from sessiontrace.capture.encoding.safe_text import text_of
+from sessiontrace.capture.span import _OPEN, name_of
+from sessiontrace.model.ids import is_uuid, session_uuid
+from sessiontrace.model.sampling import keeps
+from sessiontrace.runtime.log import tell
+
+if TYPE_CHECKING:
+    from sessiontrace.capture.span import Span
+    from sessiontrace.capture.tracer_state import Heads, Recorder
+
+__all__ = ["late", "offer_update", "score"]
+
+
+def late(span: Span, parts: dict[str, Any]) -> None:
+    """Merge ``parts`` into the event of a handle that has ended."""
+    session = span._session
+    if session._skipped is None:
+        offer_update(span._recorder, session._heads, span.event_id, session.session_id, parts)
+
+
+def offer_update(
+    recorder: Recorder, heads: Heads, event_id: str, session_id: str, parts: dict[str, Any]
+) -> None:
+    """Offer one ``update`` record."""
+    if recorder.inert:
+        return
+    body = {"event_id": event_id, "session_id": session_id, **parts}
+    try:
+        outputs = body.pop("outputs", None)  # encoded
+        recorder.offer(heads.update, compose(body, None, outputs, recorder.redact, doubtful=True))
+    except Exception:
+        recorder.drop("encode_error")
+
+
+def score(
+    recorder: Recorder,
+    here: Span | None,
+    name: str,
+    value: object,
+    comment: str | None,
+    session_id: str | None,
+    event_id: str | None,
+) -> None:
+    """Merge a score into a session or event, open or ended, of this process or another one."""
+    label = name_of(name)
+    bucket = "metrics" if isinstance(value, (bool, int, float)) else "feedback"
+    parts: dict[str, dict[str, Any]] = {bucket: {label: value}}
+    if comment is not None:
+        parts.setdefault("feedback", {})[f"{label}_comment"] = text_of(comment)
+    session = None if here is None else here._session
+    if session_id is None and event_id is None:
+        if session is None:
+            tell("score", "score(%r) has no session here; pass session_id=", label)
+        elif session._state == _OPEN:
+            session.set(**parts)
+        else:
+            late(session, _encoded(parts))
+        return
+    if session_id is None and session is not None:
+        session_id = session.session_id
+    if session_id is None or (event_id is not None and not is_uuid(str(event_id))):
+        tell("score", "score(%r) needs session_id=, and event_id= of an event if any", label)
+        return
+    target = session_uuid(text_of(session_id))
+    if not keeps(target, recorder.sample):
+        recorder.drop("sampled")
+        return
+    same = session is not None and session.session_id == target
+    heads = session._heads if same and session is not None else recorder.heads
+    offer_update(recorder, heads, str(event_id or target).lower(), target, _encoded(parts))
+
+
+def _encoded(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {name: orjson.Fragment(encode(held)) for name, held in parts.items()}

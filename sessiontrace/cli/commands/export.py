@@ -1,0 +1,82 @@
+"""``sessiontrace export``: one session out of the local store, for a ticket or another tool.
+
+Reads only. Invariant: what is written is the whole session or an error, and HTML holds nothing
+that a browser would run or fetch.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import click
+import orjson
+
+from sessiontrace.cli.render.html_report import page
+from sessiontrace.cli.store_options import db_option, find_session, open_store, whole
+from sessiontrace.model.record import END, EVENT, Record
+from sessiontrace.store.protocol import Store, StoredSession
+from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.wire.otlp_json import json_body, json_span
+from sessiontrace.wire.span_writer import span_of
+
+__all__ = ["export"]
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@db_option
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["json", "otlp", "html"]),
+    default="json",
+    show_default=True,
+    help="JSON of the records, OTLP/JSON for a collector, or one HTML file to look at.",
+)
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: stdout."
+)
+def export(session_id: str, db: Path | None, kind: str, output: Path | None) -> None:
+    """Write one session as JSON, OTLP or a self-contained HTML file.
+
+    ID may be cut short while it fits one session only; "last" is the latest one.
+    """
+    with closing(open_store(db)) as store:
+        stored = find_session(store, session_id)
+        content = _FORMATS[kind](store, stored)
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    # Prompts and answers are nobody else's to read.
+    with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+
+
+def _json(store: Store, stored: StoredSession) -> bytes:
+    return orjson.dumps(whole(store, stored), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _otlp(store: Store, stored: StoredSession) -> bytes:
+    """An ``ExportTraceServiceRequest``: ``curl -d @file http://collector:4318/v1/traces``."""
+    names = Named()
+    times = ("start_time", "end_time", "duration")
+    session = {**stored.record, **{name: getattr(stored.summary, name) for name in times}}
+    records = [Record(END, b"*", orjson.dumps(session))]
+    for event in stored.events:
+        found = store.event(event.event_id)
+        if found is not None:
+            records.append(Record(EVENT, b"*", orjson.dumps(found)))
+    spans = [span for record in records if (span := span_of(record, names)) is not None]
+    return bytes(json_body((span.service, json_span(span)) for span in spans)) + b"\n"
+
+
+def _html(store: Store, stored: StoredSession) -> bytes:
+    records = {event.event_id: store.event(event.event_id) for event in stored.events}
+    return page(stored, records).encode(errors="replace")
+
+
+_FORMATS = {"json": _json, "otlp": _otlp, "html": _html}

@@ -1,0 +1,1 @@
+"""Stored sessions and values as text, trees and HTML."""

@@ -1,0 +1,55 @@
+"""What the vendors' typed clients are: a key checked, one transport, and a clean end.
+
+Runs in the user's event loop. Invariant: a client that was made has a place and a key that can
+work; everything else is refused with all its faults at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from sessiontrace.clients.http import Rest
+from sessiontrace.model.destination import Remote
+from sessiontrace.model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Client"]
+
+
+class Client:
+    """A client of one vendor's API, to be used with ``async with``, in any asyncio loop."""
+
+    def __init__(
+        self, place: Remote, *, base_url: str = "", faults: Sequence[str] = (), **options: Any
+    ) -> None:
+        """``place``: where and with which key, complete; ``options``: those of ``Rest``.
+
+        ``base_url`` stands in for the place's own. Raises ``ConfigError`` with the place's faults
+        and the given ones.
+        """
+        if found := [*place.faults(), *faults]:
+            raise ConfigError(found)
+        assert place.api_key is not None
+        self._rest = Rest(base_url or place.base_url, place.api_key, **options)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._rest.base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections. Idempotent."""
+        await self._rest.close()

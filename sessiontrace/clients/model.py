@@ -1,0 +1,141 @@
+"""What vendors answer, as attrs classes: read by name, what is unknown kept, what is missing named.
+
+Pure values, no thread owns them. Invariant: reading an answer never fails for a field that it has
+too many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
+
+from sessiontrace.clients.errors import UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Listing", "Model", "Page", "many", "number", "one"]
+
+M = TypeVar("M", bound="Model")
+
+
+def one(model: type[Model]) -> Any:
+    """A field that holds another model, or None."""
+    return attrs.field(default=None, metadata={"read": model.read_or_none})
+
+
+def many(model: type[Model]) -> Any:
+    """A field that holds a list of models; empty when the answer has none."""
+    return attrs.field(
+        factory=tuple,
+        metadata={"read": lambda value: tuple(model.read(item) for item in value or ())},
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Model:
+    """Base of all answers. ``extra``: what the service sent and this version does not know."""
+
+    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, value: Any) -> Self:
+        """The model of a decoded JSON object; ``UnexpectedAnswerError`` names what is missing."""
+        if not isinstance(value, Mapping):
+            raise UnexpectedAnswerError(
+                f"{cls.__name__}: the answer is {type(value).__name__}, not a JSON object"
+            )
+        fields = {field.name: field for field in attrs.fields(cls) if field.name != "extra"}
+        missing = [
+            name
+            for name, field in fields.items()
+            if field.default is attrs.NOTHING and name not in value
+        ]
+        if missing:
+            raise UnexpectedAnswerError(
+                f"{cls.__name__}: the answer lacks {', '.join(missing)}", missing
+            )
+        known: dict[str, Any] = {}
+        for name, field in fields.items():
+            if name in value:
+                read = field.metadata.get("read")
+                known[name] = value[name] if read is None else read(value[name])
+        rest = {name: item for name, item in value.items() if name not in fields}
+        return cls(**known, extra=rest)
+
+    @classmethod
+    def read_or_none(cls, value: Any) -> Self | None:
+        """The same, and None for null."""
+        return None if value is None else cls.read(value)
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[M]):
+    """One page of a listing.
+
+    ``data``: its items. ``page``: its number, ``first`` for the first one. ``size``: most items of
+    a page. ``total``: items of all pages.
+    """
+
+    data: tuple[M, ...]
+    page: int
+    size: int
+    total: int
+    first: int
+    _turn: Callable[[int], Awaitable[Page[M]]] = attrs.field(repr=False, eq=False)
+
+    @property
+    def has_next(self) -> bool:
+        """Whether a page follows."""
+        return (self.page - self.first + 1) * self.size < self.total
+
+    @property
+    def has_previous(self) -> bool:
+        """Whether a page comes before."""
+        return self.page > self.first
+
+    async def next(self) -> Page[M]:
+        """The page that follows; ``LookupError`` when there is none."""
+        if not self.has_next:
+            raise LookupError("this is the last page")
+        return await self._turn(self.page + 1)
+
+    async def previous(self) -> Page[M]:
+        """The page before; ``LookupError`` when there is none."""
+        if not self.has_previous:
+            raise LookupError("this is the first page")
+        return await self._turn(self.page - 1)
+
+
+class Listing(Generic[M]):
+    """A listing that was asked for: ``await`` it for its first page, ``async for`` all items."""
+
+    def __init__(self, turn: Callable[[int], Awaitable[Page[M]]], page: int) -> None:
+        self._turn = turn
+        self._page = page
+
+    def __await__(self) -> Generator[Any, None, Page[M]]:
+        return self._turn(self._page).__await__()
+
+    async def __aiter__(self) -> AsyncIterator[M]:
+        page = await self._turn(self._page)
+        while True:
+            for item in page.data:
+                yield item
+            # A page without items ends it too: totals can be wrong while logs come and go.
+            if not page.data or not page.has_next:
+                return
+            page = await page.next()
+
+
+def number(name: str, value: Any, unit: str, why: str = "") -> None:
+    """Refuse what is no finite number: ``TypeError`` that names the unit."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value - value != 0:
+        raise TypeError(
+            f"{name} must be a finite number ({unit}), not {type(value).__name__} {value!r}"
+            + (f"; {why}" if why else "")
+        )

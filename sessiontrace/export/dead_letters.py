@@ -1,0 +1,65 @@
+"""Dead letters: records that a backend refused for good, kept as files for people to look at.
+
+Written by the sender's thread, rarely. One file of JSON lines for each destination, shared by all
+processes of one spool root. Invariant: at most two files of bounded size a destination, and no
+fault here ever stops a lane: the record is counted as rejected either way.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import orjson
+
+from sessiontrace.model.record import Record
+from sessiontrace.runtime import log
+
+__all__ = ["DeadLetters"]
+
+_MAX_BYTES = 16 << 20
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+
+
+class DeadLetters:
+    """The directory ``root``, made with the first dead letter, readable by its owner only.
+
+    A file that has reached 16 MiB becomes ``<destination>.old.jsonl`` and replaces an older one.
+    """
+
+    def __init__(self, root: Path, *, max_bytes: int = _MAX_BYTES) -> None:
+        self.root = root
+        self._max_bytes = max_bytes
+
+    def put(self, destination: str, record: Record, reason: str) -> bool:
+        """Keep a record with what it was refused for; False when that did not work."""
+        head = {
+            "at": time.time_ns() // 1_000_000,
+            "destination": destination,
+            "reason": reason[:500],
+            "kind": record.kind.decode("ascii", "replace"),
+        }
+        line = b'%b,"record":%b}\n' % (orjson.dumps(head)[:-1], record.body)
+        try:
+            self._append(destination, line)
+        except OSError as error:
+            log.tell("dead", "a dead letter could not be written: %s", error.strerror)
+            return False
+        return True
+
+    def _append(self, destination: str, line: bytes) -> None:
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.root / f"{destination}.jsonl"
+        flags = _FLAGS | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        file = os.open(path, flags, 0o600)
+        try:
+            # One write: lines of several processes do not mix.
+            if os.write(file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            full = os.fstat(file).st_size >= self._max_bytes
+        finally:
+            os.close(file)
+        if full:
+            os.replace(path, self.root / f"{destination}.old.jsonl")

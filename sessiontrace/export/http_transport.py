@@ -1,0 +1,230 @@
+"""The HTTP transport: one aiohttp session a lane, in the sender's loop; the only sender of bytes.
+
+Imported inside the sender's thread, because aiohttp is heavy. Invariants: every attempt ends within
+its total timeout; redirects are never followed; and whatever is raised or returned here holds no
+key, whatever the other side sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import ssl
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+
+from sessiontrace.export.protocol import Reply, Request, UntrustedError
+from sessiontrace.export.request_body import Body
+from sessiontrace.export.resolver import Addresses
+from sessiontrace.model.record import Record
+from sessiontrace.model.secret import Secret
+
+__all__ = ["HttpTransport"]
+
+_CONNECT_S = 5.0
+_TOTAL_S = 10.0
+_PER_MEBI_S = 1.0
+_MAX_REPLY = 64 << 10
+_MEBI = 1 << 20
+_ONE_PIECE = 1 << 16  # up to here, body and headers go out in one call of the socket
+
+
+class HttpTransport:
+    """Sends requests below ``base_url``, with ``key`` in a header when there is one.
+
+    Must be made inside the running loop. A whole attempt may take ``total`` seconds and
+    ``per_mebi`` more for each MiB of its body, ``connect`` of them until there is a connection.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: Secret | None = None,
+        *,
+        key_header: str = "Authorization",
+        key_prefix: str = "Bearer ",
+        headers: Mapping[str, str] | None = None,
+        total: float = _TOTAL_S,
+        per_mebi: float = _PER_MEBI_S,
+        connect: float = _CONNECT_S,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._key = key
+        self._total = total
+        self._per_mebi = per_mebi
+        self._connect = connect
+        self._session = aiohttp.ClientSession(
+            connector=_Connector(
+                limit=0,  # the lane bounds what is in flight
+                resolver=_Resolver(),
+                use_dns_cache=False,
+                ssl=ssl_context or True,
+            ),
+            headers={
+                "Content-Type": "application/json",
+                "User-Agent": f"sessiontrace/{_version()}",
+                **(headers or {}),
+                **({key_header: key_prefix + key.reveal()} if key else {}),
+            },
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    def __repr__(self) -> str:
+        return f"HttpTransport({self._base_url!r})"
+
+    async def send(self, request: Request, records: Sequence[Record]) -> Reply:
+        """The backend's reply; OSError, TimeoutError or UntrustedError when there is none."""
+        for attempt in (1, 2):
+            _connected.set(False)
+            try:
+                return await self._exchange(request)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                # The peer closed an idle connection just as we used it: that is no failure.
+                if attempt == 2 or _connected.get() or isinstance(error, _NOT_STALE):
+                    fault = _fault(error)
+                    break
+            except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as error:
+                fault = _fault(error)
+                break
+        raise fault  # outside of any `except`: aiohttp's own exceptions hold our headers
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def _exchange(self, request: Request) -> Reply:
+        body = request.content
+        total = self._total + self._per_mebi * body.size / _MEBI
+        async with self._session.request(
+            request.method,
+            self._base_url + request.path,
+            data=bytes(body) if body.size <= _ONE_PIECE else _Pieces(body),
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=total, connect=self._connect),
+        ) as response:
+            answered = await self._read(response)
+            return Reply(response.status, self._headers(response), answered)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """At most 64 KiB of the decoded body; the connection is closed where there is more."""
+        parts: list[bytes] = []
+        size = 0
+        while size < _MAX_REPLY and (part := await response.content.read(_MAX_REPLY - size)):
+            parts.append(part)
+            size += len(part)
+        if size >= _MAX_REPLY and not response.content.at_eof():
+            response.close()
+        key = self._key.reveal().encode() if self._key else b""
+        body = b"".join(parts)
+        return body.replace(key, b"***") if key and key in body else body
+
+    def _headers(self, response: aiohttp.ClientResponse) -> dict[str, str]:
+        key = self._key.reveal() if self._key else ""
+        return {
+            name.lower(): value.replace(key, "***") if key and key in value else value
+            for name, value in response.headers.items()
+        }
+
+
+class _Pieces(aiohttp.Payload):
+    """A body for aiohttp, which takes it piece by piece, from its beginning at every attempt."""
+
+    _autoclose = True  # there is nothing to close
+
+    def __init__(self, body: Body) -> None:
+        super().__init__(body)
+        self._size = body.size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await self.write_with_length(writer, None)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        for piece in self._value:
+            await writer.write(piece)
+            await asyncio.sleep(0)  # the loop keeps pace
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Uses again what was idle for the shortest time, so that the connections of a burst close.
+
+    aiohttp takes what was idle for the longest: each gets its turn before its time is over, and the
+    32 of one burst stay as long as there are requests.
+    """
+
+    def _release(self, key: Any, *args: Any, **more: Any) -> None:
+        super()._release(key, *args, **more)
+        idle = self._conns.get(key)
+        if idle is not None and len(idle) > 1:
+            idle.rotate()  # what was put behind the others comes first
+
+    # Tells whether a request opened a connection; asking aiohttp costs a tenth of the request.
+    async def _create_connection(self, *args: Any, **more: Any) -> Any:
+        _connected.set(True)
+        return await super()._create_connection(*args, **more)
+
+
+class _Resolver(AbstractResolver):
+    """Our own lookups in aiohttp's terms."""
+
+    def __init__(self) -> None:
+        self._addresses = Addresses()
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host, host=numeric, port=at, family=kind, proto=protocol, flags=0
+            )
+            for kind, protocol, numeric, at in await self._addresses.resolve(host, port, family)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+_connected: ContextVar[bool] = ContextVar("sessiontrace_connected", default=True)
+"""Whether the request of this task has opened a connection; else it was given one that was idle."""
+
+_NOT_STALE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)
+
+
+def _fault(error: Exception) -> OSError:
+    """What went wrong, in words that can be shown: no headers, no body, no key."""
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
+        return UntrustedError(f"the certificate of {_place(error)} is not trusted")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return OSError(f"no address for {_place(error)}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = type(error.os_error).__name__
+        return OSError(f"cannot connect to {_place(error)} ({cause})")
+    if isinstance(error, aiohttp.InvalidURL):
+        return UntrustedError("the URL is not valid")
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        return TimeoutError("no answer in time")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return OSError("the answer is not HTTP")  # its status is the parser's invention
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return OSError("the connection was closed without an answer")
+    return OSError(f"the connection broke ({type(error).__name__})")
+
+
+def _place(error: Any) -> str:
+    host, port = getattr(error, "host", None), getattr(error, "port", None)
+    return f"{host}:{port}" if host else "the server"
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("sessiontrace")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        return "0"

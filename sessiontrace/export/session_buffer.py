@@ -1,0 +1,128 @@
+"""Holding a session's records until its end, for backends that want parents before children.
+
+``Held`` stands between a lane and a source and looks like a source itself. Used by the sender's
+thread. Invariant: the source's cursor never moves past a record that is still held or not settled,
+in whatever order sessions are let go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+from sessiontrace.export.reordering import MOST_BEHIND, Group, Holder, Passage
+from sessiontrace.export.stats import Source
+from sessiontrace.model.record import UPDATE, Record, Records, session_id_of
+from sessiontrace.spool.frame import Position
+from sessiontrace.spool.positions import Places
+
+__all__ = ["Held"]
+
+_READ_BYTES = 1 << 20
+
+
+class Held(Holder):
+    """``source`` with the records of each session kept together.
+
+    A session is let go with its end (a conversation: when none of its turns is open), after
+    ``max_age_s`` seconds, on ``hurry``, or as the longest held one when more than ``max_records``
+    or ``max_bytes`` are held in all. A chunk without records means: ask again.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        max_records: int = 10_000,
+        max_bytes: int = 16 << 20,
+        max_age_s: float = 60.0,
+        max_behind: int = MOST_BEHIND,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(source)
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._max_behind = max_behind
+        self._now = now
+        self._groups: dict[bytes, Group] = {}  # by session, longest held first
+        self._ready: deque[Group] = deque()
+        self._records = self._size = 0
+        self._hurry = False
+
+    def finished(self) -> bool:
+        """Whether nothing will ever come any more."""
+        return not self._groups and not self._ready and super().finished()
+
+    def read(self, max_records: int, max_bytes: int) -> Passage | None:
+        """A session's records, whole though there be more than asked for; None: nothing now."""
+        if not self._ready:
+            chunk = self._source.read(max_records, max(max_bytes, _READ_BYTES))
+            if chunk is not None:
+                for record, end in zip(chunk.records, chunk.ends, strict=True):
+                    self._take(record, end)
+                self._let_go_of_most()
+            elif self._hurry or self._source.adopted:
+                self._let_go_of_all()
+            self._let_go_of_old()
+            if not self._ready:
+                if chunk is None:
+                    self._hurry = False
+                    return None
+                return Passage(Records(), Places())
+        group = self._ready.popleft()
+        return self._give(group.records, group.numbers)
+
+    def hurry(self) -> None:
+        """Let go of everything that is in the source now: a flush, or the end."""
+        super().hurry()
+        self._hurry = True
+
+    def due(self) -> float | None:
+        """Seconds until the longest held session must go; None when nothing is held."""
+        for group in self._groups.values():
+            return max(0.0, group.since + self._max_age_s - self._now())
+        return super().due()
+
+    def _take(self, record: Record, end: Position) -> None:
+        number = self._number(end)
+        session = session_id_of(record.body)
+        group = self._groups.get(session)
+        if group is None:
+            group = Group(self._now())
+            if record.kind == UPDATE:  # nobody waits for it, and it waits for nobody
+                self._ready.append(group)
+            else:
+                self._groups[session] = group
+        group.add(record, number)
+        if group is not self._groups.get(session):
+            return
+        self._records += 1
+        self._size += len(record.body)
+        if group.closes(record):
+            self._let_go(session)
+
+    def _let_go(self, session: bytes) -> None:
+        group = self._groups.pop(session)
+        self._records -= len(group.records)
+        self._size -= group.size
+        self._ready.append(group)
+
+    def _let_go_of_most(self) -> None:
+        for session, group in list(self._groups.items()):
+            if (
+                self._records <= self._max_records
+                and self._size <= self._max_bytes
+                and self._since(group.numbers[0]) <= self._max_behind
+            ):
+                return
+            self._let_go(session)
+
+    def _let_go_of_old(self) -> None:
+        while self._groups and (self.due() or 0.0) <= 0:
+            self._let_go(next(iter(self._groups)))
+
+    def _let_go_of_all(self) -> None:
+        for session in list(self._groups):
+            self._let_go(session)

@@ -1,0 +1,150 @@
+"""What a destination is and what became of its records: LaneSpec, Ledger, Delivery.
+
+The ledger is written by the sender's thread alone and read by any. Invariant: ``acked``,
+``rejected`` and ``sampled`` move together with what is pending, so that with ``evicted`` they
+always add up to what was routed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+
+from sessiontrace.export.protocol import Exporter, Transport
+from sessiontrace.model.record import Record
+from sessiontrace.model.sampling import Sample
+from sessiontrace.spool.frame import Position
+
+__all__ = ["Chunk", "Delivery", "LaneSpec", "Ledger", "Source"]
+
+
+class Chunk(Protocol):
+    """Records in order; ``ends[i]`` is the position just after ``records[i]``."""
+
+    @property
+    def records(self) -> Sequence[Record]: ...
+    @property
+    def ends(self) -> Sequence[Position]: ...
+
+
+class Source(Protocol):
+    """What a lane reads from: one destination's view of one spool."""
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it belongs to a process that is gone."""
+        ...
+
+    @property
+    def replay(self) -> bool:
+        """Whether some of it may have been delivered before."""
+        ...
+
+    @property
+    def evicted(self) -> int:
+        """Records lost to the quota, unsettled; readable from any thread."""
+        ...
+
+    def read(self, max_records: int, max_bytes: int) -> Chunk | None:
+        """The next unread records, at least one; None when there are none now."""
+        ...
+
+    def settle(self, position: Position) -> None:
+        """Everything before ``position`` is settled."""
+        ...
+
+    def finished(self) -> bool:
+        """Whether nothing will ever come any more."""
+        ...
+
+    def pending(self) -> int:
+        """Records not settled and not evicted; callable from any thread."""
+        ...
+
+
+@attrs.frozen
+class LaneSpec:
+    """One destination: its name, its exporter, how to make its transport, and its own reader.
+
+    ``transport`` is called in the sender's loop, again after each restart of that loop. ``hold``:
+    the backend wants a session's records together, and not before its end. ``sample``: which
+    sessions of our own are sent at all, where that is decided at their end.
+    """
+
+    name: str
+    exporter: Exporter
+    transport: Callable[[], Transport]
+    reader: Source
+    hold: bool = False
+    sample: Sample | None = None
+
+
+@attrs.frozen
+class Delivery:
+    """A destination's books at one moment.
+
+    ``acked`` (taken by the backend), ``rejected`` (refused for good, now dead letters), ``evicted``
+    (lost to the quota), ``sampled`` (not sent, as ``sample=`` asked for) and ``pending`` count
+    records of this process; the ``adopted_`` ones count records that other processes left behind.
+    ``bytes``: bodies taken; ``requests``: attempts of any outcome; ``retries``: attempts that will
+    be repeated. ``state``: "idle", "sending", "retrying" or "blocked"; ``last_error``: why, empty
+    after a success. It never holds a key.
+    """
+
+    acked: int = 0
+    rejected: int = 0
+    evicted: int = 0
+    sampled: int = 0
+    pending: int = 0
+    adopted_acked: int = 0
+    adopted_rejected: int = 0
+    adopted_pending: int = 0
+    bytes: int = 0
+    requests: int = 0
+    retries: int = 0
+    state: str = "idle"
+    last_error: str = ""
+
+
+@attrs.define(eq=False)
+class Ledger:
+    """The running counts behind a ``Delivery``."""
+
+    acked: int = 0
+    rejected: int = 0
+    sampled: int = 0
+    adopted_acked: int = 0
+    adopted_rejected: int = 0
+    bytes: int = 0
+    requests: int = 0
+    retries: int = 0
+    state: str = "idle"
+    last_error: str = ""
+
+    def count(self, source: Source, acked: int, rejected: int) -> None:
+        """Records of ``source`` that were just settled."""
+        if source.adopted:
+            self.adopted_acked += acked
+            self.adopted_rejected += rejected
+        else:
+            self.acked += acked
+            self.rejected += rejected
+
+    def count_sampled(self, count: int) -> None:
+        """Records of our own that will not be sent."""
+        self.sampled += count
+
+    def settled(self, own: Source) -> int:
+        """How many of our own records will not be sent any more."""
+        return self.acked + self.rejected + self.sampled + own.evicted
+
+    def snapshot(self, own: Source, adopted: Sequence[Source]) -> Delivery:
+        """The books now."""
+        return Delivery(
+            evicted=own.evicted,
+            pending=own.pending(),
+            adopted_pending=sum(source.pending() for source in adopted),
+            **attrs.asdict(self),
+        )

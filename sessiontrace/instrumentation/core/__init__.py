@@ -1,0 +1,1 @@
+"""What instrumentors are built from: calls, patched methods, observed streams."""

@@ -1,0 +1,110 @@
+"""Tool calls that nobody traced, read from what the model asked for and was then told.
+
+Runs inside the model call that brings the answers, on its thread. Invariant: a tool event is only
+made up for a call that was answered while nothing else was recorded under the same parent, and it
+says that it was: its times are those between the two model calls.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sessiontrace.capture.span import Span
+from sessiontrace.capture.tracer_state import Recorder
+from sessiontrace.instrumentation.core.response_fields import field
+from sessiontrace.model.ids import now_ns
+
+__all__ = ["ToolCalls"]
+
+_MOST = 1_000
+
+
+class _Asked(NamedTuple):
+    name: str
+    arguments: Any
+    at: int
+    parent: Span
+    children: int
+
+
+class ToolCalls:
+    """What models have asked for and nobody has answered yet; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._asked: OrderedDict[str, _Asked] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def asked(self, span: Span, outputs: Any) -> None:
+        """A model call under ``span``'s parent gave ``outputs``; call it before the span ends."""
+        calls = outputs.get("tool_calls") if isinstance(outputs, dict) else None
+        parent = span._parent
+        if not calls or parent is None:
+            return
+        with self._lock:
+            for call in calls:
+                function = call["function"]
+                if isinstance(call["id"], str):
+                    self._asked[call["id"]] = _Asked(
+                        str(function["name"]),
+                        function["arguments"],
+                        now_ns(),
+                        parent,
+                        len(parent._children or ()),
+                    )
+            while len(self._asked) > _MOST:
+                self._asked.popitem(last=False)
+
+    def answered(self, recorder: Recorder, history: Any) -> None:
+        """The next model call was given ``history``; call it before that call's span opens."""
+        if not self._asked or not isinstance(history, (list, tuple)):
+            return
+        parent = recorder.current.get()
+        found = []
+        with self._lock:
+            for call_id, result in _results(history):
+                asked = self._asked.pop(call_id, None)
+                if asked is not None and asked.parent is parent:
+                    found.append((call_id, asked, result))
+        children = 0 if parent is None else len(parent._children or ())
+        if any(asked.children != children for _, asked, _ in found):
+            return  # something was recorded in between: the program traces its tools itself
+        for call_id, asked, result in found:
+            self._record(recorder, call_id, asked, result)
+
+    def _record(self, recorder: Recorder, call_id: str, asked: _Asked, result: Any) -> None:
+        metadata = {"tool_call_id": call_id, "inferred": True}
+        inputs = _decoded(asked.arguments)
+        span = Span(recorder, asked.name, "tool", inputs, {"tool_name": asked.name}, metadata)
+        span._open(asked.parent)
+        span._start = asked.at
+        span.end(outputs=result)
+
+
+def _decoded(arguments: Any) -> Any:
+    if not isinstance(arguments, str):
+        return arguments
+    import orjson
+
+    try:
+        return orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return {"arguments": arguments}
+
+
+def _results(history: Any) -> Iterator[tuple[str, Any]]:
+    """The answers to tool calls among the last messages, in any of the three APIs' forms."""
+    for message in reversed(history):
+        if field(message, "role") == "assistant" or field(message, "type") == "function_call":
+            return
+        if field(message, "role") == "tool":
+            yield str(field(message, "tool_call_id")), field(message, "content")
+        elif field(message, "type") == "function_call_output":
+            yield str(field(message, "call_id")), field(message, "output")
+        else:
+            content = field(message, "content")
+            for block in content if isinstance(content, list) else ():
+                if field(block, "type") == "tool_result":
+                    yield str(field(block, "tool_use_id")), field(block, "content")

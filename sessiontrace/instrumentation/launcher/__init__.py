@@ -1,0 +1,1 @@
+"""``sessiontrace run``: a program instrumented from outside."""

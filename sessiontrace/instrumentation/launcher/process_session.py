@@ -1,0 +1,76 @@
+"""The session of a program started by ``sessiontrace run``.
+
+Opened by the program's first call and ended at its exit; the processes below it join the session as
+turns of it. Invariant: a program with sessions of its own, or a server with one for each request,
+never opens it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from typing import Any
+
+from sessiontrace.capture.session import Session
+from sessiontrace.capture.tracer_state import Recorder, Switch
+from sessiontrace.instrumentation.registry import instruments
+
+__all__ = ["RUN", "Program", "begin"]
+
+RUN = "SESSIONTRACE_RUN"
+"""``<pid> <session id> <name>`` of the first process, for itself and all below it."""
+
+
+def begin(switch: Switch) -> None:
+    """Instrument this process with everything; called when the first library is imported."""
+    made = instruments(switch)
+    made.add((), ())
+    made.add(("uvicorn", "gunicorn"), ())
+    calls = made.calls
+    parts = os.environ.get(RUN, "").split(" ", 2)
+    if len(parts) == 3:
+        calls.home = Program(*parts).enter
+        calls.infer_tools()
+
+
+class Program:
+    """Opens the program's session where a call finds none."""
+
+    def __init__(self, pid: str, session_id: str, name: str) -> None:
+        self._first_pid = pid
+        self._session_id = session_id
+        self._name = name
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._pid = 0
+
+    def enter(self, recorder: Recorder) -> None:
+        """Make the program's session current here."""
+        if self._session is None or self._pid != os.getpid():
+            with self._lock:
+                if self._session is None or self._pid != os.getpid():
+                    self._open(recorder)
+        recorder.current.set(self._session)
+
+    def _open(self, recorder: Recorder) -> None:
+        self._pid = os.getpid()
+        first = str(self._pid) == self._first_pid
+        name = self._name if first else os.path.basename(sys.argv[0] or "python")
+        inputs = {"arguments": sys.argv[1:]}
+        session = Session(recorder, name, session_id=self._session_id, inputs=inputs)
+        if first:  # the session itself, not a turn of it
+            session.event_id = session.session_id
+        session._open(None)
+        self._session = session
+        # After the first record, so that at exit this comes before the tracer's own farewell.
+        atexit.register(self._end, session)
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:  # its children leave without atexit
+            util.Finalize(None, self._end, args=(session,), exitpriority=10)
+
+    def _end(self, session: Session) -> None:
+        if self._pid == os.getpid():
+            error: Any = getattr(sys, "last_value", None)
+            session.__exit__(None if error is None else type(error), error, None)

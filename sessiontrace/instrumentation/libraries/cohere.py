@@ -1,0 +1,120 @@
+"""cohere: the chat of its second API, whole and streamed.
+
+Runs in the thread or task of the call. Invariant: a stream stays the generator the SDK makes.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
+from sessiontrace.instrumentation.core.model_calls import Answer, Calls
+from sessiontrace.instrumentation.core.response_fields import field, tool_call, without_none
+from sessiontrace.instrumentation.openai_family.chat_format import chat_request
+
+__all__ = ["Cohere"]
+
+
+class Cohere:
+    """The instrumentor of cohere's ``V2Client`` and ``AsyncV2Client``."""
+
+    name = "cohere"
+
+    def __init__(self) -> None:
+        self._methods = Methods("cohere")
+
+    def install(self, module: ModuleType, calls: Calls) -> None:
+        """Stand in chat and chat_stream of both."""
+        self._methods.start(calls)
+        way = Way(_ask, _answer, _Gather)
+        for kind in (module.V2Client, module.AsyncV2Client):
+            self._methods.wrap(kind, "chat", way)
+            self._methods.wrap(kind, "chat_stream", way)
+
+    def uninstall(self) -> None:
+        """Put them back."""
+        self._methods.stop()
+
+
+def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked:
+    inputs, hyperparameters = chat_request(kwargs)
+    for ours, theirs in (("top_p", "p"), ("top_k", "k"), ("stop", "stop_sequences")):
+        if isinstance(kwargs.get(theirs), (int, float, list)):
+            hyperparameters[ours] = kwargs[theirs]
+    config: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
+    if isinstance(kwargs.get("tools"), (list, tuple)):
+        config["tools"] = kwargs["tools"]
+    return Asked("chat", kwargs.get("model"), inputs, config)
+
+
+def _answer(result: Any) -> Answer:
+    message = field(result, "message")
+    blocks = field(message, "content") or ()
+    texts = [field(one, "text") for one in blocks if field(one, "text")]
+    shown: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
+    calls = field(message, "tool_calls")
+    if calls:
+        shown["tool_calls"] = [_call(one) for one in calls]
+    metadata = _usage(field(result, "usage"))
+    metadata["finish_reason"] = _plain(field(result, "finish_reason"))
+    metadata["response_id"] = field(result, "id")
+    return Answer(shown, without_none(metadata))
+
+
+def _call(call: Any) -> dict[str, Any]:
+    function = field(call, "function")
+    return tool_call(field(call, "id"), field(function, "name"), field(function, "arguments"))
+
+
+def _plain(value: Any) -> Any:
+    return None if value is None else str(getattr(value, "value", value))
+
+
+def _usage(usage: Any) -> dict[str, Any]:
+    tokens = field(usage, "tokens") or field(usage, "billed_units")
+    counts = [field(tokens, "input_tokens"), field(tokens, "output_tokens")]
+    whole = [None if count is None else int(count) for count in counts]
+    total = None if None in whole else sum(count or 0 for count in whole)
+    return {"prompt_tokens": whole[0], "completion_tokens": whole[1], "total_tokens": total}
+
+
+class _Gather:
+    """A message from the events of its stream."""
+
+    __slots__ = ("_calls", "_end", "_id", "_texts")
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._calls: dict[int, list[Any]] = {}
+        self._end: Any = None
+        self._id: Any = None
+
+    def add(self, event: Any) -> None:
+        """One event."""
+        kind = field(event, "type")
+        delta = field(event, "delta")
+        message = field(delta, "message")
+        if kind == "content-delta":
+            self._texts.append(field(field(message, "content"), "text") or "")
+        elif kind == "message-start":
+            self._id = field(event, "id")
+        elif kind == "message-end":
+            self._end = delta
+        elif kind in ("tool-call-start", "tool-call-delta"):
+            call = field(message, "tool_calls")
+            held = self._calls.setdefault(field(event, "index") or 0, [None, None, ""])
+            function = field(call, "function")
+            held[0] = field(call, "id") or held[0]
+            held[1] = field(function, "name") or held[1]
+            held[2] += field(function, "arguments") or ""
+
+    def answer(self) -> Answer:
+        """The message as far as it came."""
+        shown: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
+        if self._calls:
+            shown["tool_calls"] = [tool_call(*held) for _, held in sorted(self._calls.items())]
+        metadata = _usage(field(self._end, "usage"))
+        metadata["finish_reason"] = _plain(field(self._end, "finish_reason"))
+        metadata["response_id"] = self._id
+        return Answer(shown, without_none(metadata))

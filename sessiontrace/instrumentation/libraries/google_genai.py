@@ -1,0 +1,140 @@
+"""google-genai: generateContent and embedContent, whole and streamed, at its API client.
+
+Runs in the thread or task of the call. Invariant: the usage in a stream is cumulative, so the last
+one counts.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import orjson
+
+from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
+from sessiontrace.instrumentation.core.model_calls import Answer, Calls
+from sessiontrace.instrumentation.core.response_fields import tool_call, without_none
+
+__all__ = ["Gemini"]
+
+_ROLES = {"model": "assistant"}
+
+
+class Gemini:
+    """The instrumentor of google-genai."""
+
+    name = "google-genai"
+
+    def __init__(self) -> None:
+        self._methods = Methods("gcp.gemini")
+
+    def install(self, module: ModuleType, calls: Calls) -> None:
+        """Stand in the four ways out of its API client."""
+        self._methods.start(calls)
+        client: Any = module.BaseApiClient
+        way = Way(_ask, _answer, _Gather)
+        for name in ("request", "async_request", "request_streamed", "async_request_streamed"):
+            self._methods.wrap(client, name, way)
+
+    def uninstall(self) -> None:
+        """Put them back."""
+        self._methods.stop()
+
+
+def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+    path = str(args[1] if len(args) > 1 else kwargs["path"])
+    body = args[2] if len(args) > 2 else kwargs["request_dict"]
+    where, _, verb = path.partition("?")[0].rpartition(":")
+    model = where.rpartition("/")[2]
+    config = {"provider": "gcp.vertex_ai"} if getattr(client, "vertexai", False) else {}
+    if verb in ("generateContent", "streamGenerateContent"):
+        history = [_message(one) for one in body.get("contents") or ()]
+        system = body.get("systemInstruction")
+        if system:
+            history.insert(0, {**_message(system), "role": "system"})
+        more = {"hyperparameters": body.get("generationConfig"), "tools": body.get("tools")}
+        return Asked("chat", model, {"chat_history": history}, {**config, **without_none(more)})
+    if verb in ("embedContent", "batchEmbedContents"):
+        given = body.get("content") or body.get("requests")
+        return Asked("embeddings", model, {"input": given}, config)
+    return None
+
+
+def _message(content: Any) -> dict[str, Any]:
+    shown = _shown(content.get("parts") or ())
+    role = content.get("role") or "user"
+    return {"role": _ROLES.get(role, role), **shown}
+
+
+def _shown(parts: Any) -> dict[str, Any]:
+    texts: list[str] = []
+    thoughts: list[str] = []
+    calls: list[Any] = []
+    others: list[Any] = []
+    for part in parts:
+        if "text" in part:
+            (thoughts if part.get("thought") else texts).append(part["text"])
+        elif "functionCall" in part:
+            call = part["functionCall"]
+            calls.append(tool_call(call.get("id"), call.get("name"), call.get("args")))
+        else:
+            others.append(part)
+    content: Any = "".join(texts) if texts else None
+    if others:
+        content = list(parts)
+    shown: dict[str, Any] = {"content": content}
+    if calls:
+        shown["tool_calls"] = calls
+    if thoughts:
+        shown["reasoning"] = "".join(thoughts)
+    return shown
+
+
+def _answer(result: Any) -> Answer:
+    gather = _Gather()
+    gather.add(result)
+    return gather.answer()
+
+
+class _Gather:
+    """An answer from its responses: one, or the chunks of a stream."""
+
+    __slots__ = ("_last", "_parts", "_reason", "_role", "_usage")
+
+    def __init__(self) -> None:
+        self._parts: list[Any] = []
+        self._usage: dict[str, Any] = {}
+        self._reason: Any = None
+        self._role = "assistant"
+        self._last: dict[str, Any] = {}
+
+    def add(self, chunk: Any) -> None:
+        """One response, whose body is JSON text."""
+        body = orjson.loads(chunk.body) if chunk.body else {}
+        self._last = body
+        self._usage = body.get("usageMetadata") or self._usage
+        for candidate in (body.get("candidates") or ())[:1]:
+            self._parts.extend((candidate.get("content") or {}).get("parts") or ())
+            self._reason = candidate.get("finishReason") or self._reason
+
+    def answer(self) -> Answer:
+        """The answer as far as it came."""
+        usage = self._usage
+        metadata = {
+            "prompt_tokens": usage.get("promptTokenCount"),
+            "completion_tokens": usage.get("candidatesTokenCount"),
+            "total_tokens": usage.get("totalTokenCount"),
+            "cache_read_tokens": usage.get("cachedContentTokenCount"),
+            "reasoning_tokens": usage.get("thoughtsTokenCount"),
+            "finish_reason": self._reason,
+            "response_id": self._last.get("responseId"),
+            "response_model": self._last.get("modelVersion"),
+        }
+        vectors = self._last.get("embeddings")
+        if vectors is None and "embedding" in self._last:
+            vectors = [self._last["embedding"]]
+        if vectors is not None:
+            size = len(vectors[0].get("values") or ()) if vectors else None
+            shown = without_none({"embeddings": len(vectors), "dimensions": size})
+            return Answer(shown, without_none(metadata))
+        return Answer({"role": self._role, **_shown(self._parts)}, without_none(metadata))

@@ -1,0 +1,299 @@
+"""LangChain and LangGraph: a callback handler that every run gets by LangChain's configure hook.
+
+Its methods run inside the runs, in their thread or task. Parents come from LangChain's run ids, not
+from the context, which differs from thread to thread. Invariant: a handler that fails is silent,
+and the provider's SDK below a model run tells its call to that run's event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.instrumentation.core.model_calls import Call, Calls
+from sessiontrace.instrumentation.core.response_fields import field, given, tool_call, without_none
+
+__all__ = ["LangChain"]
+
+_HIDDEN = "langsmith:hidden"
+_RUNS_MAX = 10_000
+
+_ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "chat": "user"}
+
+_HYPERPARAMETERS = frozenset(
+    {"temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "stream", "n", "seed"}
+)
+
+
+class LangChain:
+    """The instrumentor of langchain-core."""
+
+    name = "langchain"
+
+    def __init__(self) -> None:
+        self._hooks: list[Any] | None = None
+        self._entry: Any = None
+
+    def install(self, module: ModuleType, calls: Calls) -> None:
+        """Register a context variable whose default is the handler, so that every run finds it."""
+        if self._hooks is not None:
+            return
+        from langchain_core.callbacks.base import BaseCallbackHandler
+        from langchain_core.tracers import context
+
+        kind: Any = type("SessionTraceCallbacks", (_Callbacks, BaseCallbackHandler), {})
+        callbacks = kind(calls)
+        variable: ContextVar[Any] = ContextVar("sessiontrace.langchain", default=callbacks)
+        before = len(context._configure_hooks)
+        context.register_configure_hook(variable, inheritable=True)
+        self._hooks = context._configure_hooks
+        self._entry = self._hooks[before]
+
+    def uninstall(self) -> None:
+        """Runs that start from now on do not get the handler."""
+        if self._hooks is not None and self._entry in self._hooks:
+            self._hooks.remove(self._entry)
+        self._hooks = None
+
+
+def _quiet(method: Any) -> Any:
+    """LangChain logs what a handler raises; a fault of ours is none of its user's business."""
+
+    def called(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception:
+            pass
+
+    return called
+
+
+class _Callbacks:
+    """LangChain's events, by run id. Mixed with its handler class when that is there."""
+
+    run_inline = True  # in the task of the run, so that what it sets is seen by the provider's SDK
+    raise_error = False
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._spans: dict[Any, Span | None] = {}
+        self._models: dict[Any, _Model] = {}
+
+    def _above(self, parent_run_id: Any) -> Span | None:
+        return self._spans.get(parent_run_id)
+
+    # -- model runs -------------------------------------------------------------------------
+
+    @_quiet
+    def on_chat_model_start(
+        self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, **more: Any
+    ) -> None:
+        """A chat model was asked."""
+        history = [_message(one) for one in (messages[0] if messages else ())]
+        self._start_model(run_id, parent_run_id, {"chat_history": history}, more)
+
+    @_quiet
+    def on_llm_start(
+        self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, **more: Any
+    ) -> None:
+        """A model that completes texts was asked."""
+        inputs = {"prompt": prompts[0] if len(prompts) == 1 else prompts}
+        self._start_model(run_id, parent_run_id, inputs, more)
+
+    def _start_model(
+        self, run_id: Any, parent_run_id: Any, inputs: dict[str, Any], more: dict[str, Any]
+    ) -> None:
+        parameters = more.get("invocation_params") or {}
+        metadata = more.get("metadata") or {}
+        model = parameters.get("model") or parameters.get("model_name")
+        config: dict[str, Any] = {
+            "type": "chat",
+            "model": model or metadata.get("ls_model_name"),
+            "provider": metadata.get("ls_provider"),
+        }
+        hyperparameters = given(parameters, _HYPERPARAMETERS)
+        if hyperparameters:
+            config["hyperparameters"] = hyperparameters
+        if parameters.get("tools"):
+            config["tools"] = parameters["tools"]
+        name = f"chat {config['model'] or more.get('name') or 'model'}"
+        call = self._calls.model(
+            name, inputs=inputs, config=without_none(config), parent=self._above(parent_run_id)
+        )
+        if call is not None and len(self._models) < _RUNS_MAX:
+            call.begin()
+            self._models[run_id] = _Model(call)
+
+    @_quiet
+    def on_llm_new_token(self, token: Any, *, run_id: Any, **more: Any) -> None:
+        """A piece of a streamed answer."""
+        model = self._models.get(run_id)
+        if model is not None:
+            model.chunk()
+
+    @_quiet
+    def on_llm_end(self, response: Any, *, run_id: Any, **more: Any) -> None:
+        """The answer is whole."""
+        model = self._models.pop(run_id, None)
+        if model is None:
+            return
+        try:
+            outputs, metadata = _generated(response.generations[0][0])
+        except Exception as fault:  # of a form nobody told us of; an open call would take in others
+            outputs, metadata = UNSET, {"unread": type(fault).__name__}
+        model.call.end(outputs=outputs, metadata=metadata, metrics=model.metrics())
+
+    @_quiet
+    def on_llm_error(self, error: BaseException, *, run_id: Any, **more: Any) -> None:
+        """The model failed."""
+        model = self._models.pop(run_id, None)
+        if model is not None:
+            model.call.fail(error, metrics=model.metrics())
+
+    # -- chains, tools and retrievers -------------------------------------------------------
+
+    @_quiet
+    def on_chain_start(self, serialized: Any, inputs: Any, **more: Any) -> None:
+        """A runnable, or a node of a graph, starts."""
+        self._start("chain", serialized, inputs, more)
+
+    @_quiet
+    def on_tool_start(self, serialized: Any, input_str: Any, **more: Any) -> None:
+        """A tool starts."""
+        inputs = more.get("inputs")
+        self._start("tool", serialized, input_str if inputs is None else inputs, more)
+
+    @_quiet
+    def on_retriever_start(self, serialized: Any, query: Any, **more: Any) -> None:
+        """A retriever starts."""
+        self._start("tool", serialized, {"query": query}, more)
+
+    @_quiet
+    def on_chain_end(self, outputs: Any, *, run_id: Any, **more: Any) -> None:
+        """It gave its result."""
+        self._end(run_id, outputs)
+
+    @_quiet
+    def on_tool_end(self, output: Any, *, run_id: Any, **more: Any) -> None:
+        """The tool gave its result, maybe as a message."""
+        metadata = without_none({"tool_call_id": field(output, "tool_call_id")})
+        content = field(output, "content")
+        self._end(run_id, output if content is None else content, metadata)
+
+    @_quiet
+    def on_retriever_end(self, documents: Any, *, run_id: Any, **more: Any) -> None:
+        """The documents found."""
+        shown = [
+            {"content": field(one, "page_content"), "metadata": field(one, "metadata")}
+            for one in documents
+        ]
+        self._end(run_id, {"documents": shown})
+
+    @_quiet
+    def on_chain_error(self, error: BaseException, *, run_id: Any, **more: Any) -> None:
+        """It failed."""
+        span = self._spans.pop(run_id, None)
+        if span is not None:
+            span.__exit__(type(error), error, error.__traceback__)
+
+    on_tool_error = on_chain_error
+    on_retriever_error = on_chain_error
+
+    def _start(self, type: str, serialized: Any, inputs: Any, more: dict[str, Any]) -> None:
+        parent = self._above(more.get("parent_run_id"))
+        if _HIDDEN in (more.get("tags") or ()):
+            self._spans[more["run_id"]] = parent  # what is below it goes under the next one above
+            return
+        name = more.get("name") or (serialized or {}).get("name") or type
+        shown = {"input": inputs} if not isinstance(inputs, Mapping) else dict(inputs)
+        if "messages" in shown and isinstance(shown["messages"], (list, tuple)):
+            shown["messages"] = [_message(one) for one in shown["messages"]]
+        span = self._calls.open(name, type, inputs=shown, parent=parent)
+        if span is not None and len(self._spans) < _RUNS_MAX:
+            self._spans[more["run_id"]] = span
+
+    def _end(self, run_id: Any, outputs: Any, metadata: dict[str, Any] | None = None) -> None:
+        hidden = run_id not in self._spans
+        span = self._spans.pop(run_id, None)
+        if span is None or hidden or span in self._spans.values():
+            return
+        if isinstance(outputs, Mapping) and isinstance(outputs.get("messages"), (list, tuple)):
+            outputs = {**outputs, "messages": [_message(one) for one in outputs["messages"]]}
+        elif field(outputs, "type") in ("ai", "AIMessageChunk", "human", "tool"):
+            outputs = _message(outputs)
+        span.set(metadata=metadata or None)
+        span.end(outputs=outputs)
+
+
+class _Model:
+    """A model run and what is known of its stream."""
+
+    __slots__ = ("_chunks", "_first", "call")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self._chunks = 0
+        self._first = 0.0
+
+    def chunk(self) -> None:
+        """One token came; from now on the program's own code runs in between."""
+        if not self._chunks:
+            self._first = self.call.age_ms()
+            self.call.leave()
+        self._chunks += 1
+
+    def metrics(self) -> dict[str, Any] | None:
+        """Time to the first chunk, and their number."""
+        if not self._chunks:
+            return None
+        return {"time_to_first_chunk_ms": self._first, "chunks": self._chunks}
+
+
+def _generated(generation: Any) -> tuple[Any, dict[str, Any]]:
+    """Outputs and metadata of what a model gave: a message or a text."""
+    message = getattr(generation, "message", None)
+    if message is None:
+        return {"role": "assistant", "content": generation.text}, {}
+    return _message(message), _usage(message)
+
+
+def _message(message: Any) -> Any:
+    """A LangChain message as events show one."""
+    if isinstance(message, tuple) and len(message) == 2:
+        return {"role": _ROLES.get(message[0], message[0]), "content": message[1]}
+    kind = field(message, "type")
+    if kind is None or isinstance(message, Mapping):
+        return message
+    role = field(message, "role") or _ROLES.get(kind, kind)
+    shown: dict[str, Any] = {"role": role, "content": field(message, "content")}
+    calls = field(message, "tool_calls")
+    if calls:
+        shown["tool_calls"] = [
+            tool_call(field(one, "id"), field(one, "name"), field(one, "args")) for one in calls
+        ]
+    if kind == "tool":
+        shown["tool_call_id"] = field(message, "tool_call_id")
+    return shown
+
+
+def _usage(message: Any) -> dict[str, Any]:
+    usage = field(message, "usage_metadata")
+    response = field(message, "response_metadata") or {}
+    read = field(usage, "input_token_details")
+    written = field(usage, "output_token_details")
+    return without_none(
+        {
+            "prompt_tokens": field(usage, "input_tokens"),
+            "completion_tokens": field(usage, "output_tokens"),
+            "total_tokens": field(usage, "total_tokens"),
+            "cache_read_tokens": field(read, "cache_read"),
+            "cache_write_tokens": field(read, "cache_creation"),
+            "reasoning_tokens": field(written, "reasoning"),
+            "finish_reason": response.get("finish_reason") or response.get("stop_reason"),
+            "response_model": response.get("model_name") or response.get("model"),
+            "response_id": field(message, "id"),
+        }
+    )

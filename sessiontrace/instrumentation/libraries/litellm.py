@@ -1,0 +1,67 @@
+"""litellm: its completion functions; the SDK of the provider below adds to the one event.
+
+Runs in the thread or task of the call. Invariant: a name that a program has imported from litellm
+before us is the one thing that is not seen.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
+from sessiontrace.instrumentation.core.model_calls import Calls
+from sessiontrace.instrumentation.core.stream_observer import Reading
+from sessiontrace.instrumentation.core.stream_proxy import watch_object
+from sessiontrace.instrumentation.openai_family.chat_format import (
+    ChatGather,
+    chat_answer,
+    chat_request,
+)
+
+__all__ = ["LiteLlm"]
+
+
+class LiteLlm:
+    """The instrumentor of litellm's ``completion`` and ``acompletion``."""
+
+    name = "litellm"
+
+    def __init__(self) -> None:
+        self._methods = Methods("litellm")
+
+    def install(self, module: ModuleType, calls: Calls) -> None:
+        """Stand in both, where they are defined and where they are shown."""
+        self._methods.start(calls)
+        way = Way(_ask, chat_answer, ChatGather, _watch)
+        for owner in (module, sys.modules.get("litellm")):
+            for name in ("completion", "acompletion"):
+                if owner is not None and name in owner.__dict__:
+                    self._methods.wrap(owner, name, way)
+
+    def uninstall(self) -> None:
+        """Put them back."""
+        self._methods.stop()
+
+
+def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+    if kwargs.get("acompletion"):  # the async one calls the other
+        return None
+    given = {**dict(zip(("model", "messages"), args, strict=False)), **kwargs}
+    inputs, hyperparameters = chat_request(given)
+    model = str(given.get("model"))
+    provider, slash, _ = model.partition("/")
+    config: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
+    if given.get("custom_llm_provider") or slash:
+        config["provider"] = given.get("custom_llm_provider") or provider
+    if isinstance(given.get("tools"), list):
+        config["tools"] = given["tools"]
+    return Asked("chat", model, inputs, config)
+
+
+def _watch(result: Any, reading: Reading) -> bool:
+    if not hasattr(type(result), "__next__"):
+        return False
+    watch_object(result, reading)
+    return True

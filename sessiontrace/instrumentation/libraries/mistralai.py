@@ -1,0 +1,69 @@
+"""mistralai: chat completions, whole and streamed; its answers are of the chat completions form.
+
+Runs in the thread or task of the call. Invariant: the user's event stream stays the SDK's own.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
+from sessiontrace.instrumentation.core.model_calls import Calls
+from sessiontrace.instrumentation.core.response_fields import field
+from sessiontrace.instrumentation.core.stream_observer import Reading, watched
+from sessiontrace.instrumentation.core.stream_proxy import watch_response
+from sessiontrace.instrumentation.openai_family.chat_format import (
+    ChatGather,
+    chat_answer,
+    chat_request,
+)
+
+__all__ = ["Mistral"]
+
+
+class Mistral:
+    """The instrumentor of mistralai's ``Chat``."""
+
+    name = "mistralai"
+
+    def __init__(self) -> None:
+        self._methods = Methods("mistral_ai")
+
+    def install(self, module: ModuleType, calls: Calls) -> None:
+        """Stand in its four methods; ``parse`` goes through them."""
+        self._methods.start(calls)
+        way = Way(_ask, chat_answer, _Gather, _watch)
+        for name in ("complete", "complete_async", "stream", "stream_async"):
+            self._methods.wrap(module.Chat, name, way)
+
+    def uninstall(self) -> None:
+        """Put them back."""
+        self._methods.stop()
+
+
+def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked:
+    inputs, hyperparameters = chat_request(kwargs)
+    config: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
+    if isinstance(kwargs.get("tools"), list):
+        config["tools"] = kwargs["tools"]
+    return Asked("chat", kwargs.get("model"), inputs, config)
+
+
+class _Gather(ChatGather):
+    """Its chunks come wrapped in events."""
+
+    __slots__ = ()
+
+    def add(self, chunk: Any) -> None:
+        """One event."""
+        super().add(field(chunk, "data"))
+
+
+def _watch(result: Any, reading: Reading) -> bool:
+    held = getattr(result, "__dict__", {})
+    if "generator" not in held or "response" not in held:
+        return False
+    result.generator = watched(result.generator, reading)
+    watch_response(result.response, reading)
+    return True

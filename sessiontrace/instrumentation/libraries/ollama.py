@@ -1,0 +1,105 @@
+"""ollama: chat, generate and embed, whole and streamed, at its clients' one request method.
+
+Runs in the thread or task of the call. Invariant: a stream stays the generator the library makes.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
+from sessiontrace.instrumentation.core.model_calls import Answer, Calls
+from sessiontrace.instrumentation.core.response_fields import field, tool_call, without_none
+
+__all__ = ["Ollama"]
+
+
+class Ollama:
+    """The instrumentor of ollama."""
+
+    name = "ollama"
+
+    def __init__(self) -> None:
+        self._methods = Methods("ollama")
+
+    def install(self, module: ModuleType, calls: Calls) -> None:
+        """Stand in the request method of both clients."""
+        self._methods.start(calls)
+        for kind in (module.Client, module.AsyncClient):
+            self._methods.wrap(kind, "_request", Way(_ask, _answer, _Gather))
+
+    def uninstall(self) -> None:
+        """Put them back."""
+        self._methods.stop()
+
+
+def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+    path = args[2] if len(args) > 2 else kwargs.get("url")
+    body = kwargs.get("json") or {}
+    config = without_none({"hyperparameters": body.get("options"), "tools": body.get("tools")})
+    if path == "/api/chat":
+        return Asked("chat", body.get("model"), {"chat_history": body.get("messages")}, config)
+    if path == "/api/generate":
+        inputs = without_none({"prompt": body.get("prompt"), "system": body.get("system")})
+        return Asked("text_completion", body.get("model"), inputs, config)
+    if path == "/api/embed":
+        return Asked("embeddings", body.get("model"), {"input": body.get("input")}, config)
+    return None
+
+
+def _answer(result: Any) -> Answer:
+    vectors = field(result, "embeddings")
+    if vectors is not None:
+        shown = {"embeddings": len(vectors), "dimensions": len(vectors[0]) if vectors else 0}
+        return Answer(shown, _metadata(result))
+    gather = _Gather()
+    gather.add(result)
+    return gather.answer()
+
+
+def _metadata(last: Any) -> dict[str, Any]:
+    prompt, completion = field(last, "prompt_eval_count"), field(last, "eval_count")
+    total = prompt + completion if prompt is not None and completion is not None else None
+    return without_none(
+        {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": total,
+            "finish_reason": field(last, "done_reason"),
+            "response_model": field(last, "model"),
+        }
+    )
+
+
+class _Gather:
+    """A message from its pieces; a whole one is a single piece."""
+
+    __slots__ = ("_calls", "_last", "_texts", "_thoughts")
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._calls: list[Any] = []
+        self._last: Any = None
+
+    def add(self, chunk: Any) -> None:
+        """One piece, of chat or of generate."""
+        self._last = chunk
+        message = field(chunk, "message")
+        self._texts.append(field(message, "content") or field(chunk, "response") or "")
+        self._thoughts.append(field(message, "thinking") or field(chunk, "thinking") or "")
+        for call in field(message, "tool_calls") or ():
+            function = field(call, "function")
+            self._calls.append(
+                tool_call(None, field(function, "name"), field(function, "arguments"))
+            )
+
+    def answer(self) -> Answer:
+        """The message as far as it came."""
+        shown: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
+        if self._calls:
+            shown["tool_calls"] = self._calls
+        if thoughts := "".join(self._thoughts):
+            shown["reasoning"] = thoughts
+        return Answer(shown, _metadata(self._last))

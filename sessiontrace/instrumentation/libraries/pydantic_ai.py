@@ -1,0 +1,165 @@
+"""Pydantic AI: its agents get a tracer provider of ours, for them alone.
+
+Runs inside the runs. It needs OTel's API, which Pydantic AI depends on, and no OTel SDK. Invariant:
+the global provider is never touched, and an agent with settings of its own keeps them.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from types import ModuleType
+from typing import Any
+
+from sessiontrace.instrumentation.core.model_calls import Calls
+
+__all__ = ["PydanticAi"]
+
+
+class PydanticAi:
+    """The instrumentor of pydantic-ai."""
+
+    name = "pydantic-ai"
+
+    def __init__(self) -> None:
+        self._agent: Any = None
+        self._processor: Any = None
+
+    def install(self, module: ModuleType, calls: Calls) -> None:
+        """Instrument all agents with a provider whose spans become events."""
+        if self._agent is not None:
+            return
+        from opentelemetry import trace
+        from pydantic_ai.models.instrumented import InstrumentationSettings
+
+        from sessiontrace.otel import SpanProcessor
+
+        self._processor = SpanProcessor(calls.switch)
+        provider = _provider(trace, self._processor)
+        settings = InstrumentationSettings(tracer_provider=provider, include_content=True)
+        self._agent = module.Agent
+        self._agent.instrument_all(settings)
+
+    def uninstall(self) -> None:
+        """Agents are not instrumented any more."""
+        if self._agent is not None:
+            self._agent.instrument_all(False)
+            self._processor.shutdown()
+            self._agent = None
+
+
+class _Status:
+    __slots__ = ("description", "status_code")
+
+    def __init__(self, status_code: Any = None, description: Any = None) -> None:
+        self.status_code = status_code
+        self.description = description
+
+
+class _Event:
+    __slots__ = ("attributes", "name")
+
+    def __init__(self, name: str, attributes: Any) -> None:
+        self.name = name
+        self.attributes = attributes or {}
+
+
+class _Spanning:
+    """What a span of ours does; mixed with the API's abstract class."""
+
+    def __init__(self, name: str, context: Any, parent: Any, attributes: Any, end: Any) -> None:
+        self.name = name
+        self.context = context
+        self.parent = parent
+        self.attributes: dict[str, Any] = dict(attributes or {})
+        self.status = _Status()
+        self.events: list[_Event] = []
+        self.start_time = time.time_ns()
+        self.end_time = 0
+        self._end = end
+
+    def get_span_context(self) -> Any:
+        """Its ids."""
+        return self.context
+
+    def is_recording(self) -> bool:
+        """Until it has ended."""
+        return not self.end_time
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """One attribute."""
+        self.attributes[key] = value
+
+    def set_attributes(self, attributes: Any) -> None:
+        """Several attributes."""
+        self.attributes.update(attributes)
+
+    def add_event(self, name: str, attributes: Any = None, timestamp: Any = None) -> None:
+        """Something that happened."""
+        self.events.append(_Event(name, attributes))
+
+    def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
+        """An exception, as an event."""
+        kind = type(exception).__qualname__
+        self.add_event("exception", {"exception.type": kind, "exception.message": str(exception)})
+
+    def set_status(self, status: Any, description: Any = None) -> None:
+        """A status object, or a code and its description."""
+        code = getattr(status, "status_code", status)
+        self.status = _Status(code, getattr(status, "description", None) or description)
+
+    def update_name(self, name: str) -> None:
+        """Another name."""
+        self.name = name
+
+    def end(self, end_time: Any = None) -> None:
+        """The end; later calls do nothing."""
+        if not self.end_time:
+            self.end_time = time.time_ns()
+            self._end(self)
+
+    def __exit__(self, kind: object, error: BaseException | None, tb: object) -> None:
+        if error is not None:
+            self.record_exception(error)
+        self.end()
+
+
+def _provider(trace: Any, processor: Any) -> Any:
+    """A tracer provider of OTel's API whose spans go to ``processor``."""
+    span_kind: Any = type("Span", (_Spanning, trace.Span), {})
+    use_span = trace.use_span
+
+    def start_span(self: Any, name: str, context: Any = None, *args: Any, **more: Any) -> Any:
+        above = trace.get_current_span(context).get_span_context()
+        parent = above if above.is_valid else None
+        ids = trace.SpanContext(
+            parent.trace_id if parent is not None else random.getrandbits(128) or 1,
+            random.getrandbits(64) or 1,
+            is_remote=False,
+            trace_flags=trace.TraceFlags(1),
+        )
+        attributes = more.get("attributes", args[1] if len(args) > 1 else None)
+        span = span_kind(name, ids, parent, attributes, processor.on_end)
+        processor.on_start(span)
+        return span
+
+    def start_as_current_span(self: Any, name: str, *args: Any, **more: Any) -> Any:
+        end_on_exit = more.pop("end_on_exit", True)
+        how = {
+            option: more.pop(option)
+            for option in ("record_exception", "set_status_on_exception")
+            if option in more
+        }
+        return use_span(start_span(self, name, *args, **more), end_on_exit, **how)
+
+    tracer_kind: Any = type(
+        "Tracer",
+        (trace.Tracer,),
+        {"start_span": start_span, "start_as_current_span": start_as_current_span},
+    )
+    made: Any = type(
+        "TracerProvider",
+        (trace.TracerProvider,),
+        {"get_tracer": lambda self, *args, **more: tracer_kind()},
+    )
+    return made()

@@ -1,0 +1,140 @@
+"""Servers: pure ASGI middleware, one session (or span) around each request.
+
+Runs in the server's event loop, in the task of the request. Invariant: messages pass through as
+they are, in both directions; the session stays open for streamed bodies, for what runs in a thread
+pool and for background tasks, and ends with the application's call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from sessiontrace.capture.context.w3c import Remote, extract
+from sessiontrace.capture.session import Session
+from sessiontrace.capture.span import Span
+from sessiontrace.model.ids import now_ns
+
+if TYPE_CHECKING:
+    from sessiontrace.capture.tracer_state import Switch
+
+__all__ = ["Asgi"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+SESSION_HEADER = b"x-session-id"
+
+_SEEN = "sessiontrace"  # in a scope: a middleware of ours further out has this request
+
+
+class Asgi:
+    """An ASGI application around another one. ``app`` is the one inside.
+
+    ``ignore``: paths that are no session (health checks). A request with an ``x-session-id`` header
+    is a turn of that conversation; one with the trace headers of another program of ours is a span
+    below that program's; one with anybody else's is a turn of the session they name.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        switch: Switch,
+        *,
+        ignore: Iterable[str] = (),
+    ) -> None:
+        self.app = app
+        self._switch = switch
+        self._ignore = frozenset(ignore)
+
+    def __getattr__(self, name: str) -> Any:  # an app's own attributes: routes, state, router
+        return getattr(self.app, name)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the server's start and end, which pass through."""
+        opened = self._open(scope) if scope["type"] in ("http", "websocket") else None
+        if opened is None:
+            await self.app(scope, receive, send)
+            return
+        above, handle = opened
+        reply = _Reply(handle, send)
+        with above, handle:
+            try:
+                await self.app(scope, receive, reply.send)
+            finally:
+                reply.tell(scope)
+
+    def _open(self, scope: Scope) -> tuple[AbstractContextManager[object], Span] | None:
+        """What a request runs under and its handle, neither entered; None: not recorded."""
+        try:
+            switch = self._switch
+            path = scope.get("path", "")
+            if switch.off or path in self._ignore or _SEEN in scope:
+                return None
+            scope[_SEEN] = True
+            recorder = switch.recorder or switch.begin()
+            if recorder is None:
+                return None
+            name = f"{scope.get('method', 'WEBSOCKET')} {path}"
+            query = scope.get("query_string", b"").decode("latin-1")
+            inputs = {"method": scope.get("method"), "path": path, "query": query}
+            client = scope.get("client")
+            metadata = {"client": client[0]} if client else {}
+            headers = {key.lower(): value for key, value in scope.get("headers") or ()}
+            given = headers.get(SESSION_HEADER, b"").decode("latin-1") or None
+            if given is None and b"traceparent" in headers:
+                found = extract(recorder, headers.items(), name)
+                if isinstance(found, Remote):
+                    return found, Span(recorder, name, "chain", inputs, None, metadata)
+                if found is not None:
+                    return nullcontext(), found.set(inputs=inputs, metadata=metadata)
+            session = Session(recorder, name, session_id=given, inputs=inputs, metadata=metadata)
+            return nullcontext(), session
+        except Exception:
+            return None
+
+
+class _Reply:
+    """What went out to the client."""
+
+    __slots__ = ("_chunks", "_ended", "_handle", "_send", "_started", "_status")
+
+    def __init__(self, handle: Span, send: Send) -> None:
+        self._handle = handle
+        self._send = send
+        self._status: int | None = None
+        self._started = 0
+        self._ended = 0
+        self._chunks = 0
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        """Pass a message on, and remember what it was."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._status = message.get("status")
+            self._started = now_ns()
+        elif kind == "http.response.body":
+            self._chunks += 1
+            if not message.get("more_body"):
+                self._ended = now_ns()
+        await self._send(message)
+
+    def tell(self, scope: Scope) -> None:
+        """Put the outcome on the handle, with the name of the route that was found."""
+        handle = self._handle
+        route = getattr(scope.get("route"), "path", None)
+        if isinstance(route, str):
+            handle.name = f"{scope.get('method', 'WEBSOCKET')} {route}"
+        metrics: dict[str, Any] = {}
+        if self._started:
+            metrics["time_to_response_ms"] = (self._started - handle._start) / 1_000_000
+        if self._ended:
+            metrics["response_ms"] = (self._ended - handle._start) / 1_000_000
+        if self._chunks > 1:
+            metrics["chunks"] = self._chunks
+        if self._status is not None:
+            handle.set(outputs={"status": self._status}, metadata={"http_status": self._status})
+        if metrics:
+            handle.set(metrics=metrics)

@@ -1,0 +1,1 @@
+"""What a record is: values without I/O and without threads."""

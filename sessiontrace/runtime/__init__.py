@@ -1,0 +1,1 @@
+"""The threads of the SDK and its place in the process: workers, loop, hooks, log, counters."""

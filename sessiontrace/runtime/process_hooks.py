@@ -1,0 +1,129 @@
+"""Exit and fork: who is told, and in which order; runs in the main thread or in a forked child.
+
+Invariant: hooks are registered with the first record (SIGTERM's by ``init``, and only when asked
+for), never at import, and never keep a tracer alive.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+from sessiontrace.runtime import log
+
+__all__ = ["Living", "flush_on_sigterm", "importing", "register"]
+
+_IMPORT_S = 5.0
+
+
+class Living(Protocol):
+    """What has threads or files of its own and must learn of exit and fork."""
+
+    exit_timeout: float
+
+    def at_exit(self, timeout: float) -> None:
+        """Deliver what can be delivered within ``timeout`` seconds, and stop."""
+        ...
+
+    def after_fork(self) -> None:
+        """In a forked child: leave everything of the parent's untouched and start anew."""
+        ...
+
+
+_living: weakref.WeakSet[Living] = weakref.WeakSet()
+_hooked_pid = 0
+_imports = threading.RLock()
+_held = False
+
+
+def register(one: Living) -> None:
+    """Tell ``one`` of the exit of this process and of forks, from now on."""
+    global _hooked_pid
+    _living.add(one)
+    if _hooked_pid == os.getpid():
+        return
+    if not _hooked_pid:
+        atexit.register(_at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=_before_fork, after_in_parent=_forked_in_parent, after_in_child=_after_fork
+            )
+    _hooked_pid = os.getpid()
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:  # its children leave by os._exit and run these finalizers, not atexit
+        util.Finalize(None, _at_exit, exitpriority=0)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Around imports in a thread of ours: a fork waits until they are done.
+
+    A child inherits a module that is half imported together with its lock, whose holder stayed in
+    the parent; there it could never be imported.
+    """
+    with _imports:
+        yield
+
+
+def _before_fork() -> None:
+    global _held
+    _held = _imports.acquire(timeout=_IMPORT_S)
+
+
+def _forked_in_parent() -> None:
+    global _held
+    if _held:
+        _held = False
+        _imports.release()
+
+
+def flush_on_sigterm() -> None:
+    """Deliver what is pending before SIGTERM ends this process, if nobody else handles it.
+
+    Python calls handlers in the main thread and lets no other set them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        log.tell("sigterm", 'on_sigterm="flush" needs init in the main thread; without effect')
+    elif signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    try:
+        _at_exit()
+    finally:  # the default action, so that whoever sent it sees what it expects
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def _at_exit() -> None:
+    living = list(_living)
+    if not living:
+        return
+    deadline = time.monotonic() + max(one.exit_timeout for one in living)
+    for one in living:
+        try:
+            one.at_exit(max(0.0, deadline - time.monotonic()))
+        except KeyboardInterrupt:  # a second Ctrl-C: the spool keeps the rest
+            return
+        except Exception as error:
+            log.tell("exit", "a tracer could not be closed: %s", type(error).__name__)
+
+
+def _after_fork() -> None:
+    global _imports
+    _imports = threading.RLock()
+    for one in list(_living):
+        try:
+            one.after_fork()
+        except Exception as error:
+            log.tell("fork", "a tracer is lost in this child: %s", type(error).__name__)

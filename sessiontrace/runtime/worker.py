@@ -1,0 +1,129 @@
+"""The keeper: the daemon thread for whatever blocks - disk, sync, adoption, SQLite.
+
+Others reach it through ``wake`` and ``submit`` only. Invariant: no exception ends the thread, and
+no job is forgotten: each gets its ``done`` call, with an error when the keeper has stopped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.log import tell
+from sessiontrace.runtime.throttle import Pace
+
+__all__ = ["Keeper"]
+
+T = TypeVar("T")
+
+_Job = tuple[Callable[[], Any], Callable[[Any], None]]
+
+
+class Keeper:
+    """Calls ``tick`` every ``interval_s`` seconds and when woken, and runs jobs in between."""
+
+    def __init__(
+        self, *, tick: Callable[[], None], interval_s: float = 0.5, counters: Counters
+    ) -> None:
+        self._tick = tick
+        self._interval_s = interval_s
+        self._counters = counters
+        # SimpleQueue.put may interrupt itself: a signal handler may wake us while we are woken.
+        self._inbox: SimpleQueue[_Job | None] = SimpleQueue()
+        self._woken = False
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._starting = threading.RLock()  # a signal handler may close us within start
+        self._pace = Pace()
+
+    def start(self) -> bool:
+        """Start the thread unless it runs; False when no thread can be started (at exit)."""
+        with self._starting:
+            if self._stopping:
+                return False
+            if self._thread is not None and self._thread.is_alive():
+                return True
+            thread = threading.Thread(target=self._run, name="sessiontrace-keeper", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self._thread = thread
+            return True
+
+    def wake(self) -> None:
+        """Have ``tick`` run now. From any thread, a signal handler too; never blocks."""
+        if not self._woken:
+            self._woken = True
+            self._inbox.put(None)
+
+    def submit(self, job: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
+        """Run ``job`` on the keeper, then ``done`` there with its result or its exception.
+
+        After ``stop``, ``done`` gets a RuntimeError at once.
+        """
+        self._inbox.put((job, done))
+        if self._stopping and not self._running():
+            self._refuse()
+
+    def stop(self, timeout: float) -> bool:
+        """Finish the jobs at hand and end; whether the thread ended in time (seconds)."""
+        self._stopping = True
+        self._inbox.put(None)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        if self._running():
+            return False
+        self._refuse()
+        return True
+
+    def _running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while True:
+            try:
+                entry = self._inbox.get(timeout=max(0.0, due - time.monotonic()))
+                if entry is not None:
+                    self._do(*entry)
+                    continue
+            except Empty:
+                pass
+            if self._stopping:
+                return
+            self._woken = False
+            self._guard(self._tick)
+            due = time.monotonic() + self._interval_s
+
+    def _do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        result: Any
+        try:
+            result = job()
+        except BaseException as error:  # SystemExit too: one job must not end all the others
+            result = error
+        self._pace()
+        self._guard(lambda: done(result))
+
+    def _guard(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except BaseException as error:
+            self._counters.note("keeper_restarts")
+            tell("keeper:failed", "background upkeep failed and goes on: %r", error)
+
+    def _refuse(self) -> None:
+        """Answer the jobs that came too late."""
+        while True:
+            try:
+                entry = self._inbox.get_nowait()
+            except Empty:
+                return
+            if entry is not None:
+                done = entry[1]
+                self._guard(lambda done=done: done(RuntimeError("the keeper has stopped")))  # type: ignore[misc]

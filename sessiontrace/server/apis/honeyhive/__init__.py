@@ -1,0 +1,1 @@
+"""HoneyHive's API over the store."""

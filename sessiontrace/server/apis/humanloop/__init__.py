@@ -1,0 +1,1 @@
+"""Humanloop's API over the store."""

@@ -1,0 +1,51 @@
+"""What the programs that write to this store have lost, for the banner above the page.
+
+Runs on the server's loop. Invariant: only what programs counted themselves is told.
+
+GET /api/losses          {losses: [{id, service, pid, at, counts}]} of the last day
+POST /api/losses/seen    {id}: read, show it no more until more is lost
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from aiohttp import web
+
+from sessiontrace.server.http import Refused, answer, json_of, vendor
+from sessiontrace.server.store_readers import Reading
+from sessiontrace.server.store_writer import Change, Writing
+from sessiontrace.store import loss_reports
+from sessiontrace.store.protocol import Store
+
+__all__ = ["routes"]
+
+
+def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
+    """The routes over one store."""
+
+    async def told(request: web.Request) -> web.Response:
+        found = await reading.ask(loss_reports.recent)
+        return answer({"losses": [attrs.asdict(one) for one in found]})
+
+    async def seen(request: web.Request) -> web.Response:
+        given: Any = await json_of(request)
+        name = given.get("id") if isinstance(given, dict) else None
+        if not isinstance(name, str):
+            raise Refused(400, "id must be a text")
+
+        def plan(store: Store) -> tuple[Change, None]:
+            return Change(notes=[loss_reports.forgotten(name)]), None
+
+        await writing.change(frozenset(), plan)
+        return answer({"ok": True})
+
+    return [
+        web.get("/api/losses", vendor(told, _refused)),
+        web.post("/api/losses/seen", vendor(seen, _refused)),
+    ]
+
+
+def _refused(status: int, reason: str) -> web.Response:
+    return answer({"error": reason}, status)

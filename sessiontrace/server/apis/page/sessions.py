@@ -1,0 +1,216 @@
+"""The JSON that the page reads: sessions, one session, one event; and the scores it gives.
+
+Runs on the server's loop; reading and encoding on the reading threads. Invariant: an answer is
+complete or an error that says what is wrong; numbers asked for are checked and clamped.
+
+GET /api/sessions        q, errors=1, since, until (Unix ms), limit, after -> {sessions, next}
+GET /api/histogram       the same filters -> {start, width, sessions, failed, durations, bounds}
+GET /api/sessions/{id}   {session, record, events, omitted}
+GET /api/sessions/{id}/steps?q=   {steps}: ids of the steps that have the text somewhere
+GET /api/events/{id}     the whole record of one step
+GET /api/about           {version, store, unindexed}
+POST /api/score          {event_id, name, value}: feedback given by hand
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import orjson
+from aiohttp import web
+
+from sessiontrace.server import record_builder
+from sessiontrace.server.http import Refused, json_of
+from sessiontrace.server.store_readers import Reading
+from sessiontrace.server.store_writer import Change, Writing
+from sessiontrace.store.histogram import DURATIONS_MS
+from sessiontrace.store.protocol import Cursor, SessionQuery, Store
+
+__all__ = ["About", "routes"]
+
+_MOST_LISTED = 500
+_TEXT_CHARS = 200
+_COMMENT_CHARS = 10_000
+
+
+@attrs.frozen
+class About:
+    """What the page tells of the server: the package's version, and the store it shows."""
+
+    version: str
+    store: str
+
+
+class BadQueryError(ValueError):
+    """A parameter that cannot be used; the message names it."""
+
+
+def routes(reading: Reading, writing: Writing, about: About) -> list[web.RouteDef]:
+    """The routes of the API over one store."""
+    api = _Api(reading, writing, about)
+    return [
+        web.get("/api/sessions", api.sessions),
+        web.get("/api/sessions/{id}", api.session),
+        web.get("/api/sessions/{id}/steps", api.steps),
+        web.get("/api/events/{id}", api.event),
+        web.get("/api/histogram", api.histogram),
+        web.get("/api/about", api.about),
+        web.post("/api/score", api.score),
+    ]
+
+
+class _Api:
+    def __init__(self, reading: Reading, writing: Writing, about: About) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._about = about
+
+    async def sessions(self, request: web.Request) -> web.Response:
+        try:
+            query = _session_query(request.query)
+        except BadQueryError as error:
+            return _error(400, str(error))
+        return await self._answer(request, lambda store: _sessions(store, query))
+
+    async def histogram(self, request: web.Request) -> web.Response:
+        try:
+            query = _session_query(request.query)
+        except BadQueryError as error:
+            return _error(400, str(error))
+        return await self._answer(request, lambda store: _histogram(store, query))
+
+    async def session(self, request: web.Request) -> web.Response:
+        session_id = request.match_info["id"]
+        return await self._answer(request, lambda store: _session(store, session_id))
+
+    async def steps(self, request: web.Request) -> web.Response:
+        session_id = request.match_info["id"]
+        text = request.query.get("q", "")[:_TEXT_CHARS]
+        return await self._answer(
+            request, lambda store: {"steps": store.containing(session_id, text) if text else []}
+        )
+
+    async def event(self, request: web.Request) -> web.Response:
+        event_id = request.match_info["id"]
+        return await self._answer(request, lambda store: store.event(event_id))
+
+    async def about(self, request: web.Request) -> web.Response:
+        left = await self._reading.ask(lambda store: store.unindexed())
+        return _json(orjson.dumps({**attrs.asdict(self._about), "unindexed": left}))
+
+    async def score(self, request: web.Request) -> web.Response:
+        try:
+            event_id, name, value = _score(await json_of(request))
+        except Refused as error:
+            return _error(error.status, error.reason)
+
+        def plan(store: Store) -> tuple[Change, bool]:
+            known = store.record(event_id)
+            if known is None:
+                return Change(), False
+            change = {"feedback": {name: value}}
+            return Change([record_builder.patch(event_id, known["session_id"], change)]), True
+
+        if not await self._writing.change(frozenset((event_id,)), plan):
+            return _error(404, "not in this store")
+        return _json(b'{"ok":true}')
+
+    async def _answer(self, request: web.Request, question: Callable[[Store], Any]) -> web.Response:
+        def encoded(store: Store) -> bytes | None:
+            answer = question(store)
+            return None if answer is None else orjson.dumps(answer)
+
+        body = await self._reading.ask(encoded)
+        if body is None:
+            return _error(404, "not in this store")
+        # The page asks again after every change: most of the time there is nothing new to send.
+        tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-store"})
+        return _json(body, tag)
+
+
+def _json(body: bytes, tag: str | None = None) -> web.Response:
+    headers = {"Cache-Control": "no-store"} | ({"ETag": tag} if tag else {})
+    return web.Response(body=body, content_type="application/json", headers=headers)
+
+
+def _error(status: int, reason: str) -> web.Response:
+    return web.Response(
+        status=status,
+        body=orjson.dumps({"error": reason}),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _sessions(store: Store, query: SessionQuery) -> dict[str, Any]:
+    page = store.sessions(query)
+    after = None if page.next is None else f"{page.next[0]}.{page.next[1]}"
+    return {"sessions": [attrs.asdict(one) for one in page.sessions], "next": after}
+
+
+def _session(store: Store, session_id: str) -> dict[str, Any] | None:
+    found = store.session(session_id)
+    if found is None:
+        return None
+    return {
+        "session": attrs.asdict(found.summary),
+        "record": found.record,
+        "events": [attrs.asdict(event) for event in found.events],
+        "omitted": found.omitted,
+    }
+
+
+def _histogram(store: Store, query: SessionQuery) -> dict[str, Any]:
+    found = store.histogram(query)
+    if found is None:
+        return {"start": 0, "width": 0, "sessions": [], "failed": [], "durations": [], "bounds": []}
+    return {**attrs.asdict(found), "bounds": DURATIONS_MS}
+
+
+def _score(given: Any) -> tuple[str, str, Any]:
+    """The event, the name and the value of a score; null takes it back."""
+    if not isinstance(given, dict):
+        raise Refused(400, "the body must be an object")
+    event_id, name, value = given.get("event_id"), given.get("name"), given.get("value")
+    if not isinstance(event_id, str) or not isinstance(name, str) or not name.strip():
+        raise Refused(400, "event_id and name must be texts")
+    if value is not None and not isinstance(value, (str, int, float, bool)):
+        raise Refused(400, "value must be a text, a number, true, false or null")
+    if len(name) > _TEXT_CHARS or (isinstance(value, str) and len(value) > _COMMENT_CHARS):
+        raise Refused(400, "the name or the value is too long")
+    return event_id, name.strip(), value
+
+
+def _session_query(given: Mapping[str, str]) -> SessionQuery:
+    return SessionQuery(
+        text=given.get("q", "")[:_TEXT_CHARS].strip(),
+        failed=given.get("errors") == "1",
+        since=_moment(given, "since"),
+        until=_moment(given, "until"),
+        limit=max(1, min(_moment(given, "limit") or 50, _MOST_LISTED)),
+        after=_cursor(given.get("after")),
+    )
+
+
+def _moment(given: Mapping[str, str], name: str) -> int | None:
+    text = given.get(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise BadQueryError(f"{name} must be a whole number")
+    return int(text)
+
+
+def _cursor(text: str | None) -> Cursor | None:
+    if not text:
+        return None
+    start, _, session_id = text.partition(".")
+    moment = _moment({"after": start}, "after")
+    if moment is None or not session_id:
+        raise BadQueryError("after must be the `next` of an earlier answer")
+    return (moment, session_id)

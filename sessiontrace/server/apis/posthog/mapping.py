@@ -1,0 +1,302 @@
+"""PostHog's events as records.
+
+Pure functions but for the clock. ``$ai_trace``, ``$ai_span``, ``$ai_generation`` and
+``$ai_embedding`` become a session and its steps, ``$ai_metric`` and ``$ai_feedback`` late scores of
+them; every other event is a step of the session that ``$session_id`` names, or else of its
+person's. Invariant: ids follow from PostHog's, so that the same event twice is one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.record import END, EVENT, Record
+from sessiontrace.server import record_builder
+from sessiontrace.server.http import Refused
+from sessiontrace.server.record_builder import number
+
+__all__ = ["Converted", "convert"]
+
+Body = dict[str, Any]
+
+_MODEL = {
+    "$ai_input_tokens": "prompt_tokens",
+    "$ai_output_tokens": "completion_tokens",
+    "$ai_total_tokens": "total_tokens",
+    "$ai_reasoning_tokens": "reasoning_tokens",
+    "$ai_cache_read_input_tokens": "cache_read_tokens",
+    "$ai_cache_creation_input_tokens": "cache_write_tokens",
+    "$ai_http_status": "http_status",
+    "$ai_total_cost_usd": "cost",
+    "$ai_input_cost_usd": "prompt_cost",
+    "$ai_output_cost_usd": "completion_cost",
+    "$ai_stop_reason": "finish_reason",
+}
+_USED = frozenset(
+    {
+        *_MODEL,
+        "$ai_trace_id", "$ai_session_id", "$ai_span_id", "$ai_span_name", "$ai_parent_id",
+        "$ai_latency", "$ai_is_error", "$ai_error", "$ai_input_state", "$ai_output_state",
+        "$ai_input", "$ai_output_choices", "$ai_model", "$ai_provider", "$ai_model_parameters",
+        "$ai_tools", "$ai_span_type", "$session_id", "$set", "$set_once", "config", "metadata",
+        "metrics", "feedback", "$geoip_disable", "$process_person_profile", "$ai_lib", "$lib",
+        "$ai_temperature", "$ai_max_tokens", "$ai_stream", "$ai_request_id",
+        "$ai_time_to_first_token",
+    }
+)  # fmt: skip
+_AI = {"$ai_span": "chain", "$ai_generation": "model", "$ai_embedding": "model"}
+
+
+@attrs.frozen
+class Converted:
+    """Records to write, and sessions to make where nobody has told of them, by id."""
+
+    records: list[Record]
+    sessions: dict[str, Record]
+
+
+def convert(events: list[Any], skew_ms: float) -> Converted:
+    """What the events of one request become; one that is malformed refuses them all."""
+    if not events:
+        raise Refused(400, "request holds no event")
+    found: list[Record] = []
+    sessions: dict[str, Record] = {}
+    for given in events:
+        event = _checked(given, skew_ms)
+        made = _record(event)
+        found.append(made)
+        if event.session_id not in sessions and not event.is_session:
+            sessions[event.session_id] = _session(event)
+    return Converted(found, sessions)
+
+
+@attrs.frozen
+class _Event:
+    name: str
+    distinct_id: str
+    uuid: str | None
+    at: float
+    properties: Body
+    person: Body
+    session_id: str
+    original: Body
+    is_session: bool
+
+
+def _checked(given: Any, skew_ms: float) -> _Event:
+    if not isinstance(given, dict):
+        raise Refused(400, "failed to hydrate events from request: an event must be an object")
+    name = given.get("event")
+    if not isinstance(name, str) or not name:
+        raise Refused(400, "event submitted with an empty event name")
+    told = given.get("properties")
+    properties = told if isinstance(told, dict) else {}
+    person = given.get("distinct_id", given.get("$distinct_id", properties.get("distinct_id")))
+    if person is None or person == "":
+        raise Refused(400, "event submitted without a distinct_id")
+    uuid = given.get("uuid") or None
+    if uuid is not None and not (isinstance(uuid, str) and is_uuid(uuid)):
+        raise Refused(400, "failed to parse request: UUID parsing failed")
+    at = record_builder.moment(given.get("timestamp"))
+    now = record_builder.now_ms()
+    at = now if at is None else at + (0.0 if properties.get("$ignore_sent_at") else skew_ms)
+    offset = number(given.get("offset"))
+    if offset is not None and given.get("timestamp") is None:
+        at = now - offset
+    distinct_id = str(person)[:200]
+    session_id, original = _session_of(properties, given.get("session_id"), distinct_id)
+    trace = properties.get("$ai_trace_id")
+    whole = name == "$ai_trace" and record_builder.session_id_for(str(trace))[0] == session_id
+    held = (given.get("$set_once"), properties.get("$set_once"), given.get("$set"),
+            properties.get("$set"))  # fmt: skip
+    merged: Body = {}
+    for one in held:
+        merged |= one if isinstance(one, dict) else {}
+    return _Event(name, distinct_id, uuid, at, properties, merged, session_id, original, whole)
+
+
+def _session_of(properties: Body, top: Any, distinct_id: str) -> tuple[str, Body]:
+    for given in (
+        properties.get("$ai_session_id"),
+        properties.get("$ai_trace_id"),
+        properties.get("$session_id"),
+        top,
+    ):
+        if isinstance(given, (str, int)) and not isinstance(given, bool) and given != "":
+            return record_builder.session_id_for(str(given))
+    return record_builder.own_id("posthog.person", distinct_id), {"distinct_id": distinct_id}
+
+
+def _session(event: _Event) -> Record:
+    name = event.properties.get("$ai_trace_name")
+    entry = {k: v for k, v in event.properties.items() if k.startswith("$entry_")}
+    return record_builder.session(
+        event.session_id,
+        int(event.at),
+        event_name=str(name) if name else event.distinct_id,
+        source=_source(event),
+        metadata=event.original or None,
+        user_properties={**entry, **event.person, "user_id": event.distinct_id},
+    )
+
+
+def _source(event: _Event) -> str:
+    for name in ("$ai_lib", "$lib"):
+        found = event.properties.get(name)
+        if isinstance(found, str) and found:
+            return found
+    return "posthog"
+
+
+def _record(event: _Event) -> Record:
+    if event.name in ("$ai_metric", "$ai_feedback"):
+        return _score(event)
+    properties = event.properties
+    session_id = event.session_id
+    trace = str(properties.get("$ai_trace_id") or "")
+    if event.name == "$ai_trace":
+        event_id = session_id if event.is_session else _span_id(trace, trace)
+    elif event.name in _AI and properties.get("$ai_span_id"):
+        event_id = _span_id(trace, str(properties["$ai_span_id"]))
+    else:
+        event_id = event.uuid or record_builder.own_id(
+            "posthog.event", event.distinct_id, event.name, str(event.at), str(properties)
+        )
+    fields: Body = {
+        "event_id": event_id,
+        "session_id": session_id,
+        "parent_id": None if event.is_session else _parent(event, trace),
+        "event_type": "session" if event.is_session else _type(event),
+        "event_name": str(properties.get("$ai_span_name") or event.name),
+        "source": _source(event),
+        "error": _error(properties),
+        **_times(event),
+        **_content(event),
+    }
+    if event.is_session:
+        fields["user_properties"] = {**event.person, "user_id": event.distinct_id}
+    return record_builder.made(END if event.is_session else EVENT, fields)
+
+
+def _span_id(trace: str, given: str) -> str:
+    return given.lower() if is_uuid(given) else record_builder.own_id("posthog.span", trace, given)
+
+
+def _parent(event: _Event, trace: str) -> str:
+    given = event.properties.get("$ai_parent_id")
+    if event.name == "$ai_trace" or given in (None, ""):
+        if (
+            trace
+            and event.name in _AI
+            and record_builder.session_id_for(trace)[0] != event.session_id
+        ):
+            return _span_id(trace, trace)
+        return event.session_id
+    if str(given) == trace and record_builder.session_id_for(trace)[0] == event.session_id:
+        return event.session_id
+    return _span_id(trace, str(given))
+
+
+def _type(event: _Event) -> str:
+    kind = _AI.get(event.name, "chain")
+    told = event.properties.get("$ai_span_type")
+    return "tool" if kind == "chain" and told in ("tool", "retriever", "function") else kind
+
+
+def _times(event: _Event) -> Body:
+    took = number(event.properties.get("$ai_latency"))
+    if took is None:
+        # A plain event is a moment; a session's end comes with its last event.
+        took = None if event.is_session else 0.0
+    end = None if took is None else event.at + max(0.0, took) * 1000
+    return record_builder.whole_times(
+        event.at, end, None if took is None else max(0.0, took) * 1000, 0
+    )
+
+
+def _error(properties: Body) -> str | None:
+    told = properties.get("$ai_error")
+    if isinstance(told, dict):
+        told = told.get("message") or str(told)
+    if properties.get("$ai_is_error") is True or (told and "$ai_is_error" not in properties):
+        return str(told or "error")
+    return None
+
+
+def _content(event: _Event) -> Body:
+    properties = event.properties
+    if event.name not in _AI and event.name != "$ai_trace":
+        shown = {k: v for k, v in properties.items() if k not in ("$set", "$set_once")}
+        return {"inputs": shown}
+    metadata = {ours: properties[name] for name, ours in _MODEL.items() if name in properties}
+    rest = {k: v for k, v in properties.items() if k not in _USED and v is not None}
+    found: Body = {"inputs": {}, "metadata": {**rest, **metadata}}
+    for name in ("config", "metadata", "metrics", "feedback"):  # as our own exporter sends them
+        if isinstance(properties.get(name), dict):
+            found[name] = {**found.get(name, {}), **properties[name]}
+    first = number(properties.get("$ai_time_to_first_token"))
+    if first is not None:
+        found["metrics"] = {"time_to_first_chunk_ms": first * 1000, **found.get("metrics", {})}
+    if event.name in ("$ai_generation", "$ai_embedding"):
+        found |= _call(event, found.get("config", {}))
+    else:
+        state, result = properties.get("$ai_input_state"), properties.get("$ai_output_state")
+        found["inputs"] = state if isinstance(state, dict) else _held("input", state)
+        found["outputs"] = result if isinstance(result, dict) else _held("result", result) or None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _call(event: _Event, config: Body) -> Body:
+    properties = event.properties
+    parameters = properties.get("$ai_model_parameters")
+    told = {
+        "model": properties.get("$ai_model"),
+        "provider": properties.get("$ai_provider"),
+        "tools": properties.get("$ai_tools"),
+        "hyperparameters": {
+            **(parameters if isinstance(parameters, dict) else {}),
+            **{k[4:]: properties[k] for k in ("$ai_temperature", "$ai_max_tokens", "$ai_stream")
+               if k in properties},
+        },
+        "type": "embedding" if event.name == "$ai_embedding" else None,
+    }  # fmt: skip
+    asked, said = properties.get("$ai_input"), properties.get("$ai_output_choices")
+    messages = isinstance(asked, list) and all(
+        isinstance(one, dict) and "role" in one for one in asked
+    )
+    outputs: Any = None
+    if isinstance(said, list) and said:
+        outputs = said[0] if len(said) == 1 else {"choices": said}
+    elif said:
+        outputs = said
+    return {
+        "config": {**{k: v for k, v in told.items() if v}, **config},
+        "inputs": {"chat_history": asked} if messages and asked else _held("input", asked),
+        "outputs": outputs if isinstance(outputs, dict) or outputs is None else {"result": outputs},
+    }
+
+
+def _held(name: str, value: Any) -> Body:
+    return {} if value is None else {name: value}
+
+
+def _score(event: _Event) -> Record:
+    """A metric or feedback, of the span it names or else of its session."""
+    properties = event.properties
+    trace = str(properties.get("$ai_trace_id") or "")
+    span = properties.get("$ai_span_id") or properties.get("$ai_parent_id")
+    target = event.session_id
+    if span:
+        target = _span_id(trace, str(span))
+    elif trace and record_builder.session_id_for(trace)[0] != event.session_id:
+        target = _span_id(trace, trace)
+    if event.name == "$ai_metric":
+        name = str(properties.get("$ai_metric_name") or "metric")
+        changes = {"metrics": {name: properties.get("$ai_metric_value")}}
+    else:
+        name = str(properties.get("feedback_name") or "feedback")
+        changes = {"feedback": {name: properties.get("$ai_feedback_text")}}
+    return record_builder.patch(target, event.session_id, changes)

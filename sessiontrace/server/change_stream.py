@@ -1,0 +1,94 @@
+"""Server-sent events: tells each open page that the store has changed, so that it asks again.
+
+Runs on the server's loop; the store is looked at on a reading thread, four times a second and only
+while somebody listens. Invariant: an event says that something changed, never what; whoever misses
+one loses nothing, because the next answer to its question is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from sessiontrace.model.errors import StoreError
+from sessiontrace.server.security.request_context import PROJECT
+from sessiontrace.server.store_readers import Reading
+
+__all__ = ["Live"]
+
+_LOOK_S = 0.25
+_STEP_S = 1.0
+_BREATHS = 15  # steps after which something is sent, so that nobody between takes it for dead
+_LISTENERS_MAX = 64
+
+
+class Live:
+    """The open streams of one server."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._listeners: dict[str, set[asyncio.Event]] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._stopped = False
+
+    def routes(self) -> list[web.RouteDef]:
+        """``GET /api/live``."""
+        return [web.get("/api/live", self.stream)]
+
+    async def stop(self, _: Any = None) -> None:
+        """End every stream, so that the server need not wait for open pages."""
+        self._stopped = True
+        for watch in self._watches.values():
+            watch.cancel()
+        for bell in [bell for bells in self._listeners.values() for bell in bells]:
+            bell.set()
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Events named ``changed`` until the reader goes."""
+        if sum(map(len, self._listeners.values())) >= _LISTENERS_MAX:
+            raise web.HTTPServiceUnavailable(reason="too many pages are open")
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        bell, project = asyncio.Event(), PROJECT.get()
+        bells = self._listeners.setdefault(project, set())
+        bells.add(bell)
+        if project not in self._watches or self._watches[project].done():
+            self._watches[project] = asyncio.create_task(self._look(bells))
+        try:
+            await response.prepare(request)
+            await response.write(b"retry: 1000\nevent: open\ndata: {}\n\n")
+            quiet = 0
+            while not (self._stopped or request.transport is None):
+                try:
+                    await asyncio.wait_for(bell.wait(), _STEP_S)
+                except asyncio.TimeoutError:
+                    quiet += 1
+                    if quiet % _BREATHS == 0:
+                        await response.write(b": still here\n\n")
+                    continue
+                bell.clear()
+                quiet = 0
+                if not self._stopped:
+                    await response.write(b"event: changed\ndata: {}\n\n")
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the page was closed
+        finally:
+            bells.discard(bell)
+        return response
+
+    async def _look(self, bells: set[asyncio.Event]) -> None:
+        """Ring every bell of a project when somebody has written; ends with the last listener."""
+        seen: int | None = None
+        while bells:
+            try:
+                now = await self._reading.version()
+            except StoreError:
+                now = -1  # the page asks, and is told what is wrong
+            if seen is not None and now != seen:
+                for bell in bells:
+                    bell.set()
+            seen = now
+            await asyncio.sleep(_LOOK_S)

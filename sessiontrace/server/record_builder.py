@@ -1,0 +1,145 @@
+"""Making records of what vendors' clients send: defaults, ids, times.
+
+Pure functions but for the clock. Invariant: what comes out is a record that a store takes, its
+body opening with its ids, whatever the request held.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import orjson
+
+from sessiontrace.model.ids import SESSION_NAMESPACE, is_uuid, now_ns, session_uuid
+from sessiontrace.model.record import END, EVENT_FIELDS, UPDATE, Record
+from sessiontrace.store.folding import Decoded
+from sessiontrace.store.protocol import Store
+
+__all__ = [
+    "BUCKETS",
+    "iso",
+    "known",
+    "made",
+    "missing",
+    "moment",
+    "now_ms",
+    "number",
+    "own_id",
+    "patch",
+    "ready",
+    "session",
+    "session_id_for",
+    "whole_times",
+]
+
+BUCKETS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
+_LATEST_MS = 1 << 53
+_FRACTION = re.compile(r"(?<=\.)(\d+)")
+
+
+def now_ms() -> int:
+    """Unix ms."""
+    return now_ns() // 1_000_000
+
+
+def made(kind: bytes, fields: Mapping[str, Any]) -> Record:
+    """A record of ``fields``, in the order that every record has; None values are left out."""
+    body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
+    return Record(kind, b"*", orjson.dumps(body))
+
+
+def ready(kind: bytes, fields: dict[str, Any]) -> Decoded:
+    """As ``made``, for many: the store need not decode again what was decoded already."""
+    body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
+    return Decoded(kind, body, orjson.dumps(body).decode())
+
+
+def session(session_id: str, at: int, **fields: Any) -> Record:
+    """The session itself, as far as a client told of it: its end comes with its last event."""
+    head = {"event_id": session_id, "session_id": session_id, "event_type": "session"}
+    return made(END, {**head, "start_time": at, "inputs": {}, **fields})
+
+
+def patch(event_id: str, session_id: str, changes: Mapping[str, Any]) -> Record:
+    """A late change of an event or session."""
+    body = {"event_id": event_id, "session_id": session_id, **changes}
+    return Record(UPDATE, b"*", orjson.dumps(body))
+
+
+def known(store: Store, session_id: str) -> Mapping[str, Any] | None:
+    """A session's own record; None where events of it came, at most, and nobody told of it."""
+    stored = store.session(session_id, 1)
+    if stored is None or "start_time" not in stored.record:
+        return None
+    return store.record(session_id)
+
+
+def missing(store: Store, wanted: Mapping[str, Record]) -> list[Record]:
+    """Of sessions as they would be made, by id, those that nobody has told the store of."""
+    told = store.told(wanted)
+    return [record for session_id, record in wanted.items() if session_id not in told]
+
+
+def session_id_for(text: str) -> tuple[str, dict[str, Any]]:
+    """The session id for a client's own, and the metadata that keeps the original."""
+    if is_uuid(text):
+        return text.lower(), {}
+    return session_uuid(text), {"session_id": text}
+
+
+def own_id(*parts: str) -> str:
+    """A stable UUID for something that a client names in its own way."""
+    return str(uuid.uuid5(SESSION_NAMESPACE, "\n".join(parts)))
+
+
+def number(value: Any) -> float | None:
+    """A finite number that is no bool, or None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) < _LATEST_MS else None
+
+
+def whole_times(
+    start: float | None, end: float | None, took: float | None, now: int
+) -> dict[str, Any]:
+    """``start_time``, ``end_time`` and ``duration`` in ms, the missing ones from the others."""
+    if start is None and end is not None:
+        start = end - (took or 0.0)
+    if start is None:
+        start = now - (took or 0.0)
+    start = min(max(start, 0.0), _LATEST_MS - 1)
+    if end is None and took is not None:
+        end = start + took
+    if end is None:
+        return {"start_time": int(start)}
+    end = min(max(end, start), _LATEST_MS - 1)
+    took = end - start if took is None else max(took, 0.0)
+    return {"start_time": int(start), "end_time": int(end), "duration": float(took)}
+
+
+def moment(value: Any) -> float | None:
+    """Unix ms of an ISO 8601 text (without an offset: UTC); None for anything else."""
+    if not isinstance(value, str):
+        return None
+    text = value.strip().upper().replace("Z", "+00:00")
+    text = _FRACTION.sub(lambda found: f"{found[1]:0<6.6}", text)  # all that Python 3.10 reads
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=timezone.utc)
+    try:
+        return found.timestamp() * 1000
+    except (OverflowError, ValueError):
+        return None
+
+
+def iso(ms: float) -> str:
+    """Unix ms as ISO 8601 in UTC."""
+    found = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,59 @@
+"""The sessions that are open now, each by the ``start`` it was opened with.
+
+Touched under the spool's lock only. Invariant: a segment repeats every start that is kept here, so
+the last segment of a killed process tells alone which sessions it left open.
+"""
+
+from __future__ import annotations
+
+from sessiontrace.model.record import OPEN, START, event_id_of
+from sessiontrace.runtime.counters import Counters
+from sessiontrace.spool import frame
+
+__all__ = ["OpenSessions"]
+
+_MOST_BYTES = 4 << 20
+"""Beyond it the oldest is forgotten (and counted): sessions that nobody ever ends must not pile up
+in memory and in every segment. The adopter cannot end such a one."""
+
+_FRAMING = 32
+
+
+class OpenSessions:
+    """Starts by event id, oldest first. ``size`` is about the bytes their frames take."""
+
+    __slots__ = ("_counters", "_starts", "size")
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._starts: dict[bytes, tuple[bytes, bytes]] = {}
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def turn(self, kind: bytes, route: bytes, body: bytes) -> None:
+        """Take note of a ``start`` or an ``end``."""
+        self._drop(event_id_of(body))
+        if kind == START:
+            self._starts[event_id_of(body)] = (route, body)
+            self.size += len(route) + len(body) + _FRAMING
+            while self.size > _MOST_BYTES:
+                self._drop(next(iter(self._starts)))
+                self._counters.note("open_session_forgotten")
+
+    def starts(self) -> list[tuple[bytes, bytes]]:
+        """Route and start of every session that is open, oldest first."""
+        return list(self._starts.values())
+
+    def frames(self, seed: int) -> bytes:
+        """Every kept start as an ``open`` frame of the segment with this seed."""
+        return b"".join(
+            frame.encode(seed, frame.head(OPEN, route), body)
+            for route, body in self._starts.values()
+        )
+
+    def _drop(self, event_id: bytes) -> None:
+        route, body = self._starts.pop(event_id, (b"", b""))
+        if body:
+            self.size -= len(route) + len(body) + _FRAMING

@@ -1,0 +1,134 @@
+"""Where a spool's segments come from: its directory while the disk allows it, else memory.
+
+Used by the appender under the spool's lock, and by the keeper. Invariant: a failing disk is told
+once, counted, and left alone for 30 seconds; no failure of it ever reaches the appender.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from sessiontrace.model.errors import SpoolError
+from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.log import tell
+from sessiontrace.spool import spool_directory as directories
+from sessiontrace.spool.filesystem import Files
+from sessiontrace.spool.segment import MAP, WRITE, Segment
+
+__all__ = ["Home"]
+
+_RETRY_S = 30.0
+
+
+class Home:
+    """Makes segments. ``directory`` is None until ``open`` has found it usable."""
+
+    def __init__(
+        self,
+        root: Path | None,
+        spool_id: str,
+        io: str | None,
+        files: Files,
+        counters: Counters,
+    ) -> None:
+        self.root = root
+        self.directory: Path | None = None
+        self._id = spool_id
+        self._io = io
+        self._files = files
+        self._counters = counters
+        self._lock: directories.Lock | None = None
+        self._failing_until = 0.0
+        self._failing = root is None
+        self._entries_changed = False
+        self._told = False
+
+    @property
+    def failing(self) -> bool:
+        """Whether segments are made in memory for now."""
+        return self._failing
+
+    def open(self) -> bool:
+        """Make the directory, unless it is there; whether segments can go to disk now."""
+        if self.root is None:
+            return False
+        try:
+            if self.directory is None:
+                self.directory, self._lock = directories.make(self._files, self.root, self._id)
+                if self._io is None:
+                    self._io = MAP if self._files.mappable(self.directory) else WRITE
+        except SpoolError as error:
+            self.fail(error)
+            return False
+        self._failing = False
+        return True
+
+    def due(self) -> bool:
+        """Whether it is time to try a disk again that failed."""
+        return self.root is not None and self._failing and time.monotonic() >= self._failing_until
+
+    def fail(self, error: Exception) -> None:
+        """The disk did not do what was asked: go on in memory."""
+        self._failing = True
+        self._failing_until = time.monotonic() + _RETRY_S
+        self._counters.note("spool_error")
+        if not self._told:
+            self._told = True
+            tell("spool:memory", "events are kept in memory until the disk takes them: %s", error)
+
+    def vanished(self) -> bool:
+        """Whether somebody removed the directory under us. It is forgotten if so."""
+        if self.directory is None:
+            return False
+        try:
+            self._files.lstat(self.directory)
+        except FileNotFoundError:
+            self.release()
+            self.directory = None
+            self._counters.note("spool_vanished")
+            tell("spool:vanished", "the spool directory was removed while in use; made again")
+            return True
+        except OSError:
+            return False
+        return False
+
+    def segment(self, number: int, size: int) -> Segment:
+        """A new segment on disk, else in memory."""
+        made = self.on_disk(number, size)
+        return made or Segment.in_memory(self._files, self._id, number, size)
+
+    def on_disk(self, number: int, size: int, mode: str | None = None) -> Segment | None:
+        """A new segment in the directory, or None when the disk is failing."""
+        if self._failing or self.directory is None:
+            return None
+        try:
+            made = Segment.create(
+                self._files, self.directory, self._id, number, size, mode or self._io or WRITE
+            )
+        except (OSError, ValueError) as error:
+            self.fail(error)
+            return None
+        self._entries_changed = True
+        if self._told:
+            self._told = False
+            tell("spool:disk", "events go to the disk again", level=logging.INFO)
+        return made
+
+    def sync_entries(self) -> None:
+        """The directory's entries on the disk, if there are new ones; OSError when not."""
+        if self._entries_changed and self.directory is not None:
+            self._entries_changed = False
+            self._files.sync_directory(self.directory)
+            self._files.sync_directory(self.directory.parent)
+
+    def release(self) -> None:
+        """Let go of the lock: from now on the directory is an orphan."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def remove(self) -> None:
+        """Remove the directory and let go of the lock."""
+        if self.directory is not None and self._lock is not None:
+            directories.remove(self._files, self.directory, self._lock)

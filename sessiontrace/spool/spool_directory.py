@@ -1,0 +1,197 @@
+"""The directories on disk: the root, one directory a spool, and the lock that says who owns it.
+
+Called by whoever opens or adopts a spool. Invariant: a directory with a spool's name has a lock
+file, and as long as its owner lives that lock is held; so a free lock means an orphan.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+import time
+from pathlib import Path
+
+from sessiontrace.model.errors import SpoolError
+from sessiontrace.spool.cursor import SUFFIX
+from sessiontrace.spool.filesystem import Files
+
+__all__ = [
+    "LOCK",
+    "Lock",
+    "check_root",
+    "claim",
+    "make",
+    "new_spool_id",
+    "remove",
+    "segments",
+    "spools",
+    "sweep",
+]
+
+LOCK = "lock"
+_SPOOL = re.compile(r"[0-9a-f]{16}\Z")
+_UNFINISHED = ".new-"
+_SEGMENT = re.compile(r"(\d{8})\.seg\Z")
+_STALE_S = 60.0
+
+_held: set[Lock] = set()
+
+
+class Lock:
+    """An exclusive lock on a spool. A forked child lets go of its copy at once.
+
+    The kernel frees such a lock when the last descriptor is closed: a worker that kept its copy
+    would hide its dead parent's spool from every adopter.
+    """
+
+    def __init__(self, files: Files, fd: int) -> None:
+        self._files = files
+        self._fd = fd
+        _held.add(self)
+
+    def release(self) -> None:
+        """Let go. In a forked child this leaves the parent's hold as it is."""
+        _held.discard(self)
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._files.close(fd)
+
+
+def _let_go_in_child() -> None:
+    for lock in list(_held):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+def new_spool_id() -> str:
+    """16 hex digits, older spools first: 32 bits of Unix seconds, 32 bits at random."""
+    return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(4).hex()}"
+
+
+def check_root(files: Files, root: Path) -> None:
+    """Make the root if it is missing; SpoolError when it is not safe to write prompts there."""
+    try:
+        files.makedirs(root)
+        found = files.lstat(root)
+    except OSError as error:
+        raise SpoolError(f"{root} cannot be made: {error}") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise SpoolError(f"{root} is no directory (a symbolic link is not followed)")
+    if not files.owned(found):
+        raise SpoolError(f"{root} belongs to another user")
+    if sys.platform != "win32" and found.st_mode & 0o022:
+        raise SpoolError(f"{root} can be written by others; chmod go-w mends it")
+
+
+def make(files: Files, root: Path, spool_id: str) -> tuple[Path, Lock]:
+    """A spool's directory, locked before it gets its name. SpoolError when that fails."""
+    check_root(files, root)
+    final = root / spool_id
+    unfinished = root / (_UNFINISHED + spool_id)
+    lock: Lock | None = None
+    try:
+        files.mkdir(unfinished)
+        lock = Lock(files, files.create(unfinished / LOCK))
+        if not files.lock(lock._fd):
+            raise BlockingIOError(f"{unfinished} was locked by another process")
+        files.rename(unfinished, final)
+    except OSError as error:
+        if lock is not None:
+            lock.release()
+        _discard(files, unfinished)
+        raise SpoolError(f"no spool can be made in {root}: {error}") from error
+    return final, lock
+
+
+def claim(files: Files, directory: Path, *, shared: bool = False) -> Lock | None:
+    """The lock of an orphan, or None while anybody else has it. Never waits."""
+    path = directory / LOCK
+    try:
+        if not stat.S_ISDIR(files.lstat(directory).st_mode):
+            return None
+        fd = files.open(path, write=True)
+    except OSError:
+        return None
+    try:
+        # A lock file that was unlinked meanwhile guards nothing: its spool is gone.
+        if files.lock(fd, shared=shared) and os.path.samestat(files.fstat(fd), files.lstat(path)):
+            return Lock(files, fd)
+    except OSError:
+        pass
+    files.close(fd)
+    return None
+
+
+def remove(files: Files, directory: Path, lock: Lock) -> bool:
+    """Remove a spool whose lock is held, and let go of it; whether the directory is gone."""
+    try:
+        for name in files.listdir(directory):
+            if _SEGMENT.match(name) or name.endswith(SUFFIX):
+                files.unlink(directory / name)
+        if sys.platform == "win32":
+            lock.release()  # an open file cannot be removed there
+        files.unlink(directory / LOCK)
+        files.rmdir(directory)
+    except OSError:
+        return False
+    finally:
+        lock.release()
+    return True
+
+
+def spools(files: Files, root: Path) -> list[str]:
+    """The ids of all spools under the root, oldest first."""
+    try:
+        return [name for name in files.listdir(root) if _SPOOL.match(name)]
+    except OSError:
+        return []
+
+
+def segments(files: Files, directory: Path) -> list[tuple[int, Path, int]]:
+    """Number, path and size of each segment file, in order; whatever else lies there is not ours.
+
+    By number, not by time: a clock that was set back changes nothing.
+    """
+    found: list[tuple[int, Path, int]] = []
+    try:
+        names = files.listdir(directory)
+    except OSError:
+        return found
+    for name in names:
+        match = _SEGMENT.match(name)
+        try:
+            status = files.lstat(directory / name)
+        except OSError:
+            continue
+        if match and stat.S_ISREG(status.st_mode) and files.owned(status):
+            found.append((int(match[1]), directory / name, status.st_size))
+    return sorted(found)
+
+
+def sweep(files: Files, root: Path) -> None:
+    """Remove directories whose maker died before it could give them their name."""
+    try:
+        names = [name for name in files.listdir(root) if name.startswith(_UNFINISHED)]
+        for name in names:
+            directory = root / name
+            if time.time() - files.lstat(directory).st_mtime > _STALE_S:
+                lock = claim(files, directory)
+                if lock is not None:
+                    remove(files, directory, lock)
+                else:
+                    files.rmdir(directory)  # fails, and should, unless it is empty
+    except OSError:
+        return
+
+
+def _discard(files: Files, unfinished: Path) -> None:
+    for remains in (unfinished / LOCK, unfinished):
+        try:
+            files.rmdir(remains) if remains is unfinished else files.unlink(remains)
+        except OSError:
+            continue

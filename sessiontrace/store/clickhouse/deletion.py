@@ -1,0 +1,32 @@
+"""Taking events away that a caller deletes; what is too old goes by the tables' own TTL.
+
+No thread owns it; over a line it is given. Invariant: an event is deleted in every version, with
+what it adds to its session and with its late updates, and may come again later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.queries import places
+
+__all__ = ["forget"]
+
+_WHERE = "WHERE project = {project:String} AND session_id IN {sessions:Array(String)} AND "
+_EVENTS = "event_id IN {ids:Array(String)} AND role > 0"
+_STEPS = "step IN (SELECT cityHash64(arrayJoin({ids:Array(String)})))"
+_PATCHES = "event_id IN {ids:Array(String)}"
+
+
+def forget(line: Line, project: str, event_ids: Sequence[str]) -> int:
+    """Delete events; how many there were."""
+    found = places(line, project, event_ids)
+    if not found:
+        return 0
+    ids = sorted({event_id for _, event_id in found})
+    values = {"project": project, "ids": ids, "sessions": sorted({one for one, _ in found})}
+    # Events last: should this break off, the next attempt still finds what is left.
+    for table, which in (("tallies", _STEPS), ("patches", _PATCHES), ("events", _EVENTS)):
+        line.run(Question(f"DELETE FROM {table} {_WHERE}{which}", values))
+    return len(ids)

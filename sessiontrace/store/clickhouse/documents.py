@@ -1,0 +1,65 @@
+"""Notes in ClickHouse: what vendors' APIs, and the keys of the server, remember beside records.
+
+No thread owns it; over a line it is given. Invariant: of a note that was written several times the
+last body is read, with the time of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.protocol import Note
+
+__all__ = ["note", "notes", "since"]
+
+_MOST = 10_000
+_LIVE = "FROM notes FINAL WHERE project = {project:String} AND kind = {kind:String} AND gone = 0"
+
+
+def note(line: Line, project: str, kind: str, id: str) -> Mapping[str, Any] | None:
+    """The body of one note."""
+    rows = line.ask(
+        Question(
+            f"SELECT body {_LIVE} AND id = {{id:String}}",
+            {"project": project, "kind": kind, "id": id},
+        )
+    )
+    return _decoded(rows[0][0]) if rows else None
+
+
+def notes(
+    line: Line, project: str, kind: str, skip: int, limit: int, oldest_first: bool
+) -> tuple[Sequence[Note], int]:
+    """A page of a kind, and how many there are."""
+    order = "at, id" if oldest_first else "at DESC, id DESC"
+    values = {
+        "project": project, "kind": kind, "limit": max(0, min(limit, _MOST)), "skip": max(0, skip),
+    }  # fmt: skip
+    page = f"SELECT id, at, body {_LIVE} ORDER BY {order}"
+    page += " LIMIT {limit:UInt64} OFFSET {skip:UInt64}"
+    rows, count = line.ask_all(
+        [Question(page, values), Question(f"SELECT count() {_LIVE}", values)]
+    )
+    return [Note(kind, name, at, _decoded(body)) for name, at, body in rows], int(count[0][0])
+
+
+def since(line: Line, project: str, given: Sequence[Note]) -> dict[tuple[str, str], int]:
+    """The times of those of the notes that are there, by kind and id."""
+    text = (
+        "SELECT kind, id, at FROM notes FINAL WHERE project = {project:String} AND gone = 0 "
+        "AND kind IN {kinds:Array(String)} AND id IN {ids:Array(String)}"
+    )
+    values = {
+        "project": project, "kinds": sorted({one.kind for one in given}),
+        "ids": sorted({one.id for one in given}),
+    }  # fmt: skip
+    return {(kind, name): at for kind, name, at in line.ask(Question(text, values))}
+
+
+def _decoded(body: str) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(body)
+    return found

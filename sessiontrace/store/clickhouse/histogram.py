@@ -1,0 +1,126 @@
+"""What is counted over many sessions: the charts above the list, and the texts they tell.
+
+No thread owns it; over a line it is given. Invariant: counts are of sessions, each once, and come
+from the summary tables alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.session_list import Filter, sessions, starts_where
+from sessiontrace.store.clickhouse.tables import NEVER
+from sessiontrace.store.histogram import DURATIONS_MS, Histogram, width_of
+from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.sqlite.property_counts import Texts
+
+__all__ = ["histogram", "texts_of_sessions"]
+
+_HOUR_MS = 3_600_000
+
+_SCOPE = (
+    " AND session_id IN (SELECT session_id FROM session_hours WHERE project = {project:String} "
+    "AND hour BETWEEN {first_hour:UInt32} AND {last_hour:UInt32})"
+)
+_ENTRIES = """
+SELECT session_id, body FROM events
+WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role = 0
+    AND position(body, '"$entry_') > 0
+ORDER BY session_id, version DESC
+LIMIT 1 BY session_id
+UNION ALL
+SELECT session_id, body FROM patches FINAL
+WHERE project = {project:String} AND session_id IN {ids:Array(String)}
+    AND event_id = session_id AND position(body, '"$entry_') > 0
+ORDER BY at
+"""
+_IDS_AT_ONCE = 500
+
+
+def histogram(line: Line, project: str, query: SessionQuery, most: int) -> Histogram | None:
+    """The charts of the sessions that fit, in at most ``most`` steps of time; None without any."""
+    wanted = Filter.of(line, project, query)
+    low = query.since or 0
+    high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
+    scope = _SCOPE if query.since is not None or query.until is not None else ""
+    fitting = starts_where(wanted, scope)
+    values = {
+        **wanted.values, "project": project, "low": low, "high": high,
+        "first_hour": min(low // _HOUR_MS, 2**32 - 1),
+        "last_hour": min(high // _HOUR_MS, 2**32 - 1),
+    }  # fmt: skip
+    ((count, first, last),) = line.ask(
+        Question(f"SELECT count(), min(start), max(start) FROM ({fitting})", values)
+    )
+    if not count:
+        return None
+    first = query.since if query.since is not None else first
+    last = query.until - 1 if query.until is not None else last
+    width = width_of(last - first, most)
+    start = first // width * width
+    return _counted(line, fitting, values | {"start": start, "width": width}, last)
+
+
+def _counted(line: Line, fitting: str, values: dict[str, Any], last: int) -> Histogram:
+    start, width = values["start"], values["width"]
+    count = (last - start) // width + 1
+    over_time = (
+        "SELECT intDiv(start - {start:UInt64}, {width:UInt64}) AS bucket, count(), sum(bad) "
+        f"FROM ({fitting}) GROUP BY bucket"
+    )
+    cases = " ".join(f"took < {bound}, {at}," for at, bound in enumerate(DURATIONS_MS))
+    over_durations = (
+        f"SELECT multiIf({cases} {len(DURATIONS_MS)}) AS bucket, count() "
+        f"FROM ({fitting}) GROUP BY bucket"
+    )
+    by_time, by_duration = line.ask_all(
+        [Question(over_time, values), Question(over_durations, values)]
+    )
+    made, failed = [0] * count, [0] * count
+    for bucket, number, bad in by_time:
+        if 0 <= bucket < count:
+            made[bucket], failed[bucket] = number, bad
+    durations = [0] * (len(DURATIONS_MS) + 1)
+    for bucket, number in by_duration:
+        durations[bucket] = number
+    return Histogram(start, width, made, failed, durations)
+
+
+def texts_of_sessions(line: Line, project: str, most: int) -> Texts:
+    """What the latest ``most`` sessions say of themselves in texts, counted."""
+    found = Texts()
+    page = sessions(line, project, SessionQuery(limit=most)).sessions
+    for one in page:
+        found.count += 1
+        kind = one.error.partition(":")[0].strip() if one.error else None
+        told = (
+            ("name", one.name),
+            ("source", one.source),
+            ("user", one.user),
+            ("error_type", kind),
+        )
+        for key, text in told:
+            if text:
+                found.setdefault(key, Counter())[text] += 1
+    ids = [one.session_id for one in page]
+    for begin in range(0, len(ids), _IDS_AT_ONCE):
+        _count_entries(line, project, ids[begin : begin + _IDS_AT_ONCE], found)
+    return found
+
+
+def _count_entries(line: Line, project: str, ids: Sequence[str], found: Texts) -> None:
+    properties: dict[str, dict[str, Any]] = {}
+    for session_id, body in line.ask(Question(_ENTRIES, {"project": project, "ids": list(ids)})):
+        held = orjson.loads(body).get("user_properties")
+        if isinstance(held, dict):
+            properties.setdefault(session_id, {}).update(held)
+    for one in properties.values():
+        for key, value in one.items():
+            if key.startswith("$entry_") and value not in (None, ""):
+                text = value if isinstance(value, str) else orjson.dumps(value).decode()
+                found.setdefault(key, Counter())[text] += 1

@@ -1,0 +1,174 @@
+"""Reading whole records across sessions, latest start first, a stretch of hours at a time.
+
+No thread owns it; over a line it is given. Invariant: a page is cut from all that fit, and a
+question that would read for longer than its limit is given up instead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sessiontrace.store.clickhouse.connection import Line, Question, Row
+from sessiontrace.store.clickhouse.queries import session_record, whole
+from sessiontrace.store.clickhouse.rows import SESSION_ROLE
+from sessiontrace.store.clickhouse.summaries import Patch, patches
+from sessiontrace.store.clickhouse.tables import NEVER
+from sessiontrace.store.protocol import EventPage, EventQuery, StoreTimeoutError
+
+__all__ = ["events"]
+
+_MOST = 10_000
+_AT_ONCE = 500
+_LATEST = (NEVER, "")
+
+# Of a session the row is its own record, or, where nobody told of it, one that stands for it.
+_PAGE = """
+SELECT start_time, event_id, session_id, role, body FROM (
+    SELECT start_time, event_id, session_id, role, body FROM events
+    WHERE project = {project:String} AND role > 0{narrow}
+    ORDER BY event_id, version DESC
+    LIMIT 1 BY event_id
+    UNION ALL
+    SELECT
+        if(min(told_start) = {never:UInt64}, min(seen_start), min(told_start)) AS start_time,
+        session_id AS event_id, session_id, 0 AS role, '' AS body
+    FROM sessions
+    WHERE project = {project:String}{heads}
+    GROUP BY session_id
+)
+WHERE start_time >= {since:UInt64} AND start_time < {until:UInt64}
+    AND (start_time, event_id) < ({after_start:UInt64}, {after_id:String})
+ORDER BY start_time DESC, event_id DESC
+LIMIT {most:UInt64}
+"""
+_COUNT = """
+SELECT count() FROM (
+    SELECT event_id, start_time FROM events
+    WHERE project = {project:String} AND role > 0{narrow}
+    ORDER BY event_id, version DESC
+    LIMIT 1 BY event_id
+    UNION ALL
+    SELECT
+        session_id AS event_id,
+        if(min(told_start) = {never:UInt64}, min(seen_start), min(told_start)) AS start_time
+    FROM sessions
+    WHERE project = {project:String}{heads}
+    GROUP BY session_id
+)
+WHERE start_time >= {since:UInt64} AND start_time < {until:UInt64}
+"""
+_HOURS = """
+SELECT hour FROM session_hours
+WHERE project = {project:String} AND hour BETWEEN {first_hour:UInt32} AND {last_hour:UInt32}
+GROUP BY hour ORDER BY hour DESC
+"""
+_PATCHES = """
+SELECT session_id, event_id, body, matters FROM patches FINAL
+WHERE project = {project:String} AND session_id IN {sessions:Array(String)}
+    AND event_id IN {ids:Array(String)}
+ORDER BY at
+"""
+_WITHIN = (
+    " AND session_id IN (SELECT session_id FROM session_hours WHERE project = {project:String} "
+    "AND hour = {hour:UInt32})"
+)
+_HOUR_MS = 3_600_000
+
+
+def events(line: Line, project: str, query: EventQuery, limit_s: float | None) -> EventPage:
+    """Events and sessions that fit, as whole records."""
+    limit = max(0, min(query.limit, _MOST))
+    deadline = None if limit_s is None else time.monotonic() + limit_s
+    found: list[Mapping[str, Any]] = []
+    count = 0
+    for record in _records(line, project, query):
+        if deadline is not None and time.monotonic() > deadline:
+            raise StoreTimeoutError(f"reading {line.address} took too long and was given up")
+        if query.fits is not None and not query.fits(record):
+            continue
+        count += 1
+        if query.skip < count <= query.skip + limit:
+            found.append(record)
+        elif query.fits is None and count > query.skip + limit:
+            break
+    if query.fits is None:
+        count = int(line.ask(_question(_COUNT, project, query, _bounds(query)))[0][0])
+    return EventPage(found, count)
+
+
+def _bounds(query: EventQuery) -> tuple[int, int]:
+    return query.since or 0, NEVER if query.until is None else query.until
+
+
+def _records(line: Line, project: str, query: EventQuery) -> Iterator[Mapping[str, Any]]:
+    """Records that fit but for ``fits``, latest first."""
+    since, until = _bounds(query)
+    if query.session_id is not None or query.event_id is not None:
+        yield from _stretch(line, project, query, (since, until), None)
+        return
+    values = {
+        "project": project, "first_hour": min(since // _HOUR_MS, 2**32 - 1),
+        "last_hour": min(until // _HOUR_MS, 2**32 - 1),
+    }  # fmt: skip
+    for (hour,) in line.ask(Question(_HOURS, values)):
+        begin = hour * _HOUR_MS
+        bounds = (max(since, begin), min(until, begin + _HOUR_MS))
+        yield from _stretch(line, project, query, bounds, hour)
+
+
+def _stretch(
+    line: Line, project: str, query: EventQuery, bounds: tuple[int, int], hour: int | None
+) -> Iterator[Mapping[str, Any]]:
+    """The records that start within ``bounds``; of one hour, those of its sessions only."""
+    after = _LATEST
+    while True:
+        rows = line.ask(_question(_PAGE, project, query, bounds, hour, after))
+        yield from _decoded(line, project, rows)
+        if len(rows) < _AT_ONCE:
+            return
+        after = rows[-1][0], rows[-1][1]
+
+
+def _question(
+    text: str,
+    project: str,
+    query: EventQuery,
+    bounds: tuple[int, int],
+    hour: int | None = None,
+    after: tuple[int, str] = _LATEST,
+) -> Question:
+    narrow = heads = "" if hour is None else _WITHIN
+    values: dict[str, Any] = {
+        "project": project, "since": bounds[0], "until": bounds[1], "never": NEVER,
+        "after_start": after[0], "after_id": after[1], "most": _AT_ONCE, "hour": hour or 0,
+    }  # fmt: skip
+    if query.session_id is not None:
+        values["session"] = query.session_id
+        narrow += " AND session_id = {session:String}"
+        heads += " AND session_id = {session:String}"
+    if query.event_id is not None:
+        values["event"] = query.event_id
+        narrow += " AND event_id = {event:String}"
+        heads += " AND session_id = {event:String}"
+    return Question(text.replace("{narrow}", narrow).replace("{heads}", heads), values)
+
+
+def _decoded(line: Line, project: str, rows: Sequence[Row]) -> Iterator[Mapping[str, Any]]:
+    if not rows:
+        return
+    values = {
+        "project": project, "sessions": sorted({row[2] for row in rows}),
+        "ids": [row[1] for row in rows],
+    }  # fmt: skip
+    changes: dict[str, list[Patch]] = {}
+    for one in patches(line.ask(Question(_PATCHES, values))):
+        changes.setdefault(one.event_id, []).append(one)
+    for _, event_id, session_id, role, body in rows:
+        if role == SESSION_ROLE:
+            record = session_record(line, project, session_id)
+            if record is not None:
+                yield record
+        else:
+            yield whole(role, body, changes.get(event_id, []))

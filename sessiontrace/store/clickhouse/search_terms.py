@@ -1,0 +1,60 @@
+"""The words of a search as a condition on records, whose words are indexed one by one.
+
+No thread owns it; over a line it is given. Invariant: the last word is looked for as a beginning.
+The words that it begins come from the vocabulary, where each stands once and in order, so that the
+index is asked for whole words only: to find them itself it would read every word that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.sqlite import search
+
+__all__ = ["Words", "looked_for"]
+
+_MOST_ENDINGS = 20_000
+
+_ENDINGS = f"""
+SELECT word FROM vocabulary
+WHERE project = {{project:String}} AND word >= {{from:String}} AND word < {{to:String}}
+GROUP BY word
+LIMIT {_MOST_ENDINGS + 1}
+"""
+_ALL = "hasAllTokens(words, {full:Array(String)})"
+_ANY = f"hasAnyTokens(words, (SELECT groupArray(word) FROM ({_ENDINGS})))"
+_BEGINS = "position(words, {begins:String}) > 0"
+
+
+@attrs.frozen
+class Words:
+    """A condition, and the values that it names; ``scans`` where no index answers it."""
+
+    condition: str
+    values: Mapping[str, Any]
+    scans: bool = False
+
+
+def looked_for(line: Line, project: str, text: str) -> Words | None:
+    """That a record holds all words of ``text``, the last as a beginning; None without a word."""
+    found = [word.lower() for word in search.WORD.findall(text)[: search.MOST_WORDS]]
+    if not found:
+        return None
+    *full, last = found
+    values: dict[str, Any] = {"from": last, "to": last + "\U0010ffff"}
+    asked = Question(f"SELECT count() FROM ({_ENDINGS})", {**values, "project": project})
+    endings = line.ask(asked)[0][0]
+    if not endings:
+        return Words("0", {})
+    scans = endings > _MOST_ENDINGS
+    parts = [_BEGINS if scans else _ANY]
+    if scans:
+        values = {"begins": f" {last}"}
+    if full:
+        parts.append(_ALL)
+        values["full"] = full
+    return Words(" AND ".join(parts), values, scans and not full)

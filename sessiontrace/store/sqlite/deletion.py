@@ -1,0 +1,66 @@
+"""Taking away: events that a caller deletes, and sessions that are too old or too many.
+
+Runs on the thread that writes. Invariant: what a session counts is what its events add up to, and
+a session goes whole, its events and documents with it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from sessiontrace.store.sqlite import rows
+
+__all__ = ["forget", "trim"]
+
+_PAGES_BACK = 2_000
+
+
+def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
+    """Delete events and take what they counted from their sessions."""
+    with rows.transaction(connection):
+        events = rows.load_events(connection, set(event_ids))
+        sessions = rows.load_sessions(connection, {one.session_id for one in events.values()})
+        for event in events.values():
+            sessions[event.session_id].discount(event)
+        for session in sessions.values():
+            session.settle()
+        rows.store_sessions(connection, sessions.values())
+        connection.executemany(
+            "DELETE FROM events WHERE event_id = ?", [(event_id,) for event_id in events]
+        )
+    return len(events)
+
+
+def trim(
+    connection: sqlite3.Connection, before: int | None, most_bytes: int | None, sessions: int
+) -> int:
+    """Delete the oldest sessions, and give the file's free pages back, some at a time."""
+    with rows.transaction(connection):
+        old: list[tuple[int]] = []
+        if before is not None:
+            old = connection.execute(
+                "SELECT id FROM sessions WHERE written < ? ORDER BY written LIMIT ?",
+                (before, sessions),
+            ).fetchall()
+        if not old and most_bytes is not None and (share := _excess(connection, most_bytes)) > 0:
+            total = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
+            old = connection.execute(
+                "SELECT id FROM sessions ORDER BY written LIMIT ?",
+                (max(1, min(sessions, round(total * share))),),
+            ).fetchall()
+        connection.executemany("DELETE FROM sessions WHERE id = ?", old)
+    if old:
+        # Each step of this statement frees one page, and ``execute`` takes one step only.
+        connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_BACK})")
+    return len(old)
+
+
+def _excess(connection: sqlite3.Connection, most_bytes: int) -> float:
+    """The share of what is stored that is too much."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    used = (pages - free) * size
+    return float((used - most_bytes) / used) if used > most_bytes else 0.0

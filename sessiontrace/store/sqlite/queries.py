@@ -1,0 +1,216 @@
+"""Reading the SQLite store: one function for each question, over a connection it is given.
+
+No thread owns it. Invariant: every value goes in as a parameter, and every answer is bounded by a
+limit, whatever was asked.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from sessiontrace.model.record import turn_event
+from sessiontrace.store.folding import overlay
+from sessiontrace.store.protocol import (
+    EventSummary,
+    News,
+    SessionPage,
+    SessionQuery,
+    SessionSummary,
+    StoredSession,
+)
+from sessiontrace.store.sqlite import search
+
+__all__ = [
+    "conditions",
+    "event",
+    "matching",
+    "news",
+    "record",
+    "session",
+    "session_record",
+    "sessions",
+    "told",
+]
+
+_MOST = 10_000
+
+_SUMMARIES = (
+    "SELECT session_id, name, source, user, start_time, end_time, duration, status, error, "
+    "events, errors, models, tokens, cost_nano / 1e9, scores FROM sessions WHERE "
+)
+_STEPS = (
+    "SELECT event_id, session_id, parent_id, type, name, start_time, end_time, duration, status, "
+    "turn, error, tokens, cost_nano / 1e9, "
+    # Looked for as text first: reading the JSON of every step costs more than all the rest.
+    "CASE WHEN instr(body, '\"time_to_first_chunk_ms\"') > 0 "
+    "THEN json_extract(body, '$.metrics.time_to_first_chunk_ms') END FROM events WHERE "
+)
+
+
+def sessions(connection: sqlite3.Connection, query: SessionQuery) -> SessionPage:
+    """One page of the list, latest start first."""
+    limit = max(1, min(query.limit, _MOST))
+    where, values = conditions(query)
+    rows = connection.execute(
+        _SUMMARIES + " AND ".join(where) + " ORDER BY start_time DESC, session_id DESC LIMIT ?",
+        (*values, limit + 1),
+    ).fetchall()
+    found = [_summary(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return SessionPage(found, (found[-1].start_time, found[-1].session_id) if more else None)
+
+
+def conditions(query: SessionQuery) -> tuple[list[str], list[Any]]:
+    """The conditions of a query on the table of sessions, and their values."""
+    # Of a session without a start nothing but late updates was seen: there is nothing to show.
+    where: list[str] = ["start_time IS NOT NULL"]
+    values: list[Any] = []
+    if query.failed:
+        where.append("failed")
+    if query.since is not None:
+        where.append("start_time >= ?")
+        values.append(query.since)
+    if query.until is not None:
+        where.append("start_time < ?")
+        values.append(query.until)
+    if query.after is not None:
+        where.append("(start_time, session_id) < (?, ?)")
+        values.extend(query.after)
+    if query.text:
+        found = "instr(folded, ?) > 0"
+        values.append(query.text.casefold())
+        if (words := search.expression(query.text)) is not None:
+            found = f"({found} OR {search.HITS})"
+            values.append(words)
+        where.append(found)
+    return where, values
+
+
+def _summary(row: Sequence[Any]) -> SessionSummary:
+    return SessionSummary(*[*row[:-1], orjson.loads(row[-1])])
+
+
+def session(connection: sqlite3.Connection, session_id: str, limit: int) -> StoredSession | None:
+    """A session, its own record, and its steps in order of their start."""
+    row = connection.execute(
+        _SUMMARIES + "session_id = ? AND start_time IS NOT NULL", (session_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    summary = _summary(row)
+    limit = max(1, min(limit, _MOST))
+    steps = connection.execute(
+        _STEPS + "session_id = ? AND rank > 0 ORDER BY start_time, event_id LIMIT ?",
+        (session_id, limit),
+    ).fetchall()
+    events = [_step(step) for step in steps]
+    return StoredSession(
+        summary, _own_record(connection, summary), events, summary.events - len(events)
+    )
+
+
+def _step(row: Sequence[Any]) -> EventSummary:
+    return EventSummary(*[*row[:-1], _first_chunk(row[-1])])
+
+
+def _first_chunk(found: Any) -> float | None:
+    return float(found) if isinstance(found, (int, float)) and found >= 0 else None
+
+
+def session_record(connection: sqlite3.Connection, session_id: str) -> dict[str, Any] | None:
+    """The whole record of a session; what it does not say itself comes from its events."""
+    row = connection.execute(
+        _SUMMARIES + "session_id = ? AND start_time IS NOT NULL", (session_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    summary = _summary(row)
+    told = _own_record(connection, summary)
+    return {
+        "source": summary.source,
+        "start_time": summary.start_time,
+        "end_time": summary.end_time,
+        "duration": summary.duration,
+        **told,
+    }
+
+
+def record(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
+    """The whole record of an event or of a session."""
+    found = event(connection, event_id)
+    return session_record(connection, event_id) if found is None else found
+
+
+def _own_record(connection: sqlite3.Connection, summary: SessionSummary) -> dict[str, Any]:
+    body, patch = connection.execute(
+        "SELECT body, patch FROM session_records WHERE session_id = ?", (summary.session_id,)
+    ).fetchone() or (None, None)
+    record: dict[str, Any] = {
+        "event_id": summary.session_id,
+        "session_id": summary.session_id,
+        "event_type": "session",
+        "event_name": summary.name,
+    }
+    if body:
+        record |= orjson.loads(body)
+    return overlay(record, orjson.loads(patch)) if patch else record
+
+
+def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
+    """The whole record of one event; of a turn, the chain event that stands for it."""
+    row = connection.execute(
+        "SELECT body, patch, turn FROM events WHERE event_id = ? AND rank > 0", (event_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    record: dict[str, Any] = orjson.loads(row[0])
+    if row[2]:
+        record = turn_event(record)
+    return overlay(record, orjson.loads(row[1])) if row[1] else record
+
+
+def told(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozenset[str]:
+    """Those of the sessions that a record with a start told of."""
+    return frozenset(
+        session_id
+        for session_id in session_ids
+        if connection.execute(
+            "SELECT 1 FROM session_records WHERE session_id = ? AND body IS NOT NULL",
+            (session_id,),
+        ).fetchone()
+    )
+
+
+def news(connection: sqlite3.Connection, after: int | None, since: int) -> News:
+    """Events that came after a row, and sessions written to since."""
+    newest = connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
+    steps = connection.execute(
+        _STEPS + "id > ? AND rank > 0 ORDER BY id LIMIT ?",
+        (newest if after is None else after, _MOST),
+    ).fetchall()
+    events = [_step(step) for step in steps]
+    if len(steps) == _MOST:
+        newest = connection.execute(
+            "SELECT id FROM events WHERE event_id = ?", (steps[-1][0],)
+        ).fetchone()[0]
+    rows = connection.execute(
+        _SUMMARIES + "written >= ? AND start_time IS NOT NULL ORDER BY written LIMIT ?",
+        (since, _MOST),
+    ).fetchall()
+    at = connection.execute("SELECT coalesce(max(written), ?) FROM sessions", (since,)).fetchone()
+    return News(events, [_summary(row) for row in rows], newest, at[0])
+
+
+def matching(connection: sqlite3.Connection, prefix: str, limit: int) -> Sequence[str]:
+    """Session ids by their beginning, latest first."""
+    lowered = prefix.lower()
+    rows = connection.execute(
+        "SELECT session_id FROM sessions WHERE session_id >= ? AND session_id < ? "
+        "AND start_time IS NOT NULL ORDER BY session_id DESC LIMIT ?",
+        (lowered, lowered + "\U0010ffff", max(1, min(limit, _MOST))),
+    ).fetchall()
+    return [row[0] for row in rows]

@@ -1,0 +1,122 @@
+"""Reading whole records across sessions, by what a caller asks of them.
+
+No thread owns it. Invariant: rows come latest start first, and a page is cut from all that fit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from sessiontrace.model.record import turn_event
+from sessiontrace.store.folding import overlay
+from sessiontrace.store.protocol import EventPage, EventQuery
+from sessiontrace.store.sqlite.queries import session_record
+
+__all__ = ["containing", "events"]
+
+_MOST = 10_000
+
+
+def events(connection: sqlite3.Connection, query: EventQuery) -> EventPage:
+    """Events and sessions that fit, as whole records."""
+    limit = max(0, min(query.limit, _MOST))
+    found: list[Mapping[str, Any]] = []
+    count = 0
+    for record in _records(connection, query):
+        if query.fits is not None and not query.fits(record):
+            continue
+        count += 1
+        if query.skip < count <= query.skip + limit:
+            found.append(record)
+        elif query.fits is None and count > query.skip + limit:
+            break
+    if query.fits is None:
+        count = _count(connection, query)
+    return EventPage(found, count)
+
+
+def containing(
+    connection: sqlite3.Connection, session_id: str, text: str, limit: int
+) -> Sequence[str]:
+    """Steps of one session by a piece of their record, in order of their start."""
+    wanted = text.casefold()
+    # As JSON writes it: the bodies are searched as they are.
+    escaped = orjson.dumps(wanted)[1:-1].decode()
+    rows = connection.execute(
+        "SELECT event_id, body, patch FROM events WHERE session_id = ? AND rank > 0 "
+        "ORDER BY start_time, event_id",
+        (session_id,),
+    )
+    found: list[str] = []
+    for event_id, body, patch in rows:
+        if escaped in (body or "").casefold() or escaped in (patch or "").casefold():
+            found.append(event_id)
+            if len(found) >= limit:
+                break
+    return found
+
+
+def _records(connection: sqlite3.Connection, query: EventQuery) -> Iterator[dict[str, Any]]:
+    """Events and sessions' own records, merged by their start, latest first."""
+    where, values = _conditions(query, "event_id")
+    steps = connection.execute(
+        "SELECT start_time, event_id, body, patch, turn FROM events "  # noqa: S608 - from below
+        f"WHERE rank > 0 AND {where} ORDER BY start_time DESC, event_id DESC",
+        values,
+    )
+    where, values = _conditions(query, "session_id")
+    heads = connection.execute(
+        "SELECT start_time, session_id FROM sessions "  # noqa: S608 - from below
+        f"WHERE start_time IS NOT NULL AND {where} ORDER BY start_time DESC, session_id DESC",
+        values,
+    )
+    head = heads.fetchone()
+    for start, event_id, body, patch, turn in steps:
+        while head is not None and (head[0], head[1]) > (start, event_id):
+            yield _session(connection, head[1])
+            head = heads.fetchone()
+        record = orjson.loads(body)
+        if turn:
+            record = turn_event(record)
+        yield overlay(record, orjson.loads(patch)) if patch else record
+    while head is not None:
+        yield _session(connection, head[1])
+        head = heads.fetchone()
+
+
+def _session(connection: sqlite3.Connection, session_id: str) -> dict[str, Any]:
+    found = session_record(connection, session_id)
+    return {} if found is None else found
+
+
+def _count(connection: sqlite3.Connection, query: EventQuery) -> int:
+    total = 0
+    for table, condition, column in (
+        ("events", "rank > 0", "event_id"),
+        ("sessions", "start_time IS NOT NULL", "session_id"),
+    ):
+        where, values = _conditions(query, column)
+        total += connection.execute(
+            f"SELECT count(*) FROM {table} WHERE {condition} AND {where}",  # noqa: S608 - from above
+            values,
+        ).fetchone()[0]
+    return total
+
+
+def _conditions(query: EventQuery, id_column: str) -> tuple[str, list[Any]]:
+    where: list[str] = ["1"]
+    values: list[Any] = []
+    for condition, value in (
+        ("session_id = ?", query.session_id),
+        (f"{id_column} = ?", query.event_id),
+        ("start_time >= ?", query.since),
+        ("start_time < ?", query.until),
+    ):
+        if value is not None:
+            where.append(condition)
+            values.append(value)
+    return " AND ".join(where), values

@@ -1,0 +1,197 @@
+"""States as rows: reads the rows that some records touch, folds them in, writes them back.
+
+Runs on the thread that writes, over a connection it is given. Invariant: reading and writing back
+happen in one ``BEGIN IMMEDIATE``, so that two processes never fold into the same old row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+
+from sessiontrace.store import folding
+from sessiontrace.store.folding import Decoded, EventState, SessionState
+from sessiontrace.store.protocol import Note
+from sessiontrace.store.sqlite import documents
+
+__all__ = ["Walk", "load_events", "load_sessions", "store_sessions", "transaction", "write"]
+
+_IDS_AT_ONCE = 500
+
+_SESSION = (
+    "session_id", "name", "source", "user", "start_time", "end_time", "duration", "status",
+    "error", "events", "errors", "models", "tokens", "cost_nano", "failed", "folded",
+    "scores", "scored", "state",
+)  # fmt: skip
+_EVENT = (
+    "event_id", "session_id", "parent_id", "type", "name", "start_time", "end_time", "duration",
+    "status", "turn", "error", "tokens", "cost_nano", "rank", "body", "patch",
+)  # fmt: skip
+_RECORD = ("session_id", "body", "patch")
+# Texts that most rows do not have. They go in as 0: of None, as of a bool, the sqlite3 module asks
+# each time how it is to be adapted, which costs as much as a column of an index.
+_ABSENT = frozenset({"error", "patch"})
+_STATE = ("rank", "own", "first_turn", "last_turn", "last_user", "turns_end", "seen")
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    marks = ", ".join("nullif(?, 0)" if name in _ABSENT else "?" for name in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - from above
+
+
+def _upsert(table: str, columns: Sequence[str]) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    return f"{_insert(table, columns)} ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}"
+
+
+_PUT_SESSION = _upsert("sessions", (*_SESSION, "written"))
+_PUT_RECORD = _upsert("session_records", _RECORD)
+# Two statements: what is new, which is almost all, need not pay for the upsert, whose trigger has
+# SQLite journal the pages of each row by themselves.
+_ADD_EVENT = _insert("events", _EVENT)
+_PUT_EVENT = _upsert("events", _EVENT)
+
+
+Walk = Callable[[Iterable[Any]], Iterator[Any]]
+"""How a long list is gone through: at once, or with pauses."""
+
+
+def write(
+    connection: sqlite3.Connection,
+    decoded: Sequence[Decoded],
+    noted: Sequence[Note] = (),
+    walk: Walk = iter,
+) -> None:
+    """Fold decoded records into the file and keep notes, in one transaction."""
+    event_ids = {one.event["event_id"] for one in decoded if not one.of_session}
+    session_ids = {one.event["session_id"] for one in decoded}
+    with transaction(connection):
+        events = load_events(connection, event_ids)
+        known = list(events)
+        session_ids.update(event.session_id for event in events.values())
+        sessions = load_sessions(connection, session_ids)
+        changed = {one.event["session_id"] for one in decoded if one.of_session}
+        _load_records(connection, sessions, changed)
+        for one in walk(decoded):
+            folding.fold(one, sessions, events)
+        for session in sessions.values():
+            session.settle()
+        store_sessions(connection, sessions.values())
+        _store_records(connection, sessions.values())
+        old = [events.pop(event_id) for event_id in known]
+        connection.executemany(_PUT_EVENT, map(_event_row, walk(old)))
+        connection.executemany(_ADD_EVENT, map(_event_row, walk(events.values())))
+        documents.keep(connection, noted)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """``BEGIN IMMEDIATE`` until the block ends; undone when it raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _store_records(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
+    connection.executemany(
+        _PUT_RECORD,
+        [(one.session_id, one.body, _or_0(one.patch)) for one in sessions if one.touched],
+    )
+
+
+def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
+    """Write the rows of sessions, without their records."""
+    now = time.time_ns() // 1_000_000
+    connection.executemany(_PUT_SESSION, [(*_session_row(one), now) for one in sessions])
+
+
+def _event_row(event: EventState) -> tuple[Any, ...]:
+    return (
+        event.event_id, event.session_id, event.parent_id, event.type, event.name,
+        event.start_time, event.end_time, event.duration, event.status, int(event.turn),
+        0 if event.error is None else event.error, event.tokens, event.cost_nano, event.rank,
+        event.body, 0 if event.patch is None else event.patch,
+    )  # fmt: skip
+
+
+def _session_row(session: SessionState) -> tuple[Any, ...]:
+    failed = session.error is not None or session.tally[1] > 0
+    words = (session.name, session.user, session.source)
+    folded = "\n".join(word.casefold() for word in words if word)
+    state = orjson.dumps([getattr(session, name) for name in _STATE] + [session.tally[5]])
+    return (
+        session.session_id, session.name, session.source, session.user, session.start_time,
+        session.end_time, session.duration, session.status, _or_0(session.error),
+        *session.tally[:5], int(failed), folded, _json(session.scores), _json(session.scored),
+        state.decode(),
+    )  # fmt: skip
+
+
+def _or_0(value: str | None) -> str | int:
+    return 0 if value is None else value
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _select(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], ids: Iterable[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows whose first column is one of ``ids``."""
+    listed = sorted(ids)
+    for start in range(0, len(listed), _IDS_AT_ONCE):
+        chunk = listed[start : start + _IDS_AT_ONCE]
+        yield from connection.execute(
+            f"SELECT {', '.join(columns)} FROM {table} "  # noqa: S608 - names from above
+            f"WHERE {columns[0]} IN ({','.join('?' * len(chunk))})",
+            chunk,
+        )
+
+
+def load_events(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, EventState]:
+    """The events of these ids that are here."""
+    found: dict[str, EventState] = {}
+    for row in _select(connection, "events", _EVENT, ids):
+        event = found[row[0]] = EventState(*row)
+        event.turn = bool(event.turn)
+    return found
+
+
+def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, SessionState]:
+    """The sessions of these ids that are here, without their records."""
+    found: dict[str, SessionState] = {}
+    for row in _select(connection, "sessions", _SESSION, ids):
+        *state, open_turns = orjson.loads(row[-1])
+        session = found[row[0]] = SessionState(*row[:9])
+        session.tally = (*row[9:14], open_turns)
+        session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
+        for name, value in zip(_STATE, state, strict=True):
+            setattr(session, name, value)
+    return found
+
+
+def _scored_before(connection: sqlite3.Connection, session_id: str) -> dict[str, list[int]]:
+    """The scores of a session's events, which versions of the file before the third never kept."""
+    session = SessionState(session_id)
+    for row in _select(connection, "events", ("session_id", *_EVENT), (session_id,)):
+        session.rate({}, EventState(*row[1:]).scores_nano())
+    return session.scored
+
+
+def _load_records(
+    connection: sqlite3.Connection, sessions: Mapping[str, SessionState], ids: Iterable[str]
+) -> None:
+    known = [name for name in ids if name in sessions]
+    for session_id, body, patch in _select(connection, "session_records", _RECORD, known):
+        sessions[session_id].body, sessions[session_id].patch = body, patch

@@ -1,0 +1,163 @@
+"""Full-text search over names, inputs, outputs and errors, in an FTS5 table without content.
+
+Written by whoever serves the store, in steps, behind the writers: indexing costs more than writing,
+and an acknowledgement should not wait for it. Invariant: what is not indexed yet is an event
+behind the last one that was read, or in the queue. The index holds words only; a changed event is
+indexed again as a new document, and what old documents held is swept away when they outnumber the
+others.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from sessiontrace.store.folding import overlay
+
+__all__ = ["HITS", "MOST_CHARS", "MOST_WORDS", "WORD", "expression", "index", "texts", "unindexed"]
+
+WORD = re.compile(r"[^\W_]+")
+MOST_CHARS = 64 << 10
+_MOST_DEPTH = 12
+MOST_WORDS = 16
+_SPARE_DOCUMENTS = 50_000
+
+HITS = (
+    "id IN (SELECT session FROM search_documents WHERE document IN "
+    "(SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT 50000))"
+)
+"""The condition on ``sessions`` that a session holds the words of an ``expression``."""
+
+_QUEUED = "SELECT id FROM search_queue ORDER BY id LIMIT ?"
+_EVENTS = (
+    "SELECT s.id, e.name, e.body, e.patch FROM events e CROSS JOIN sessions s "
+    "ON s.session_id = e.session_id WHERE "
+)
+_EVENT = _EVENTS + "e.id = ?"
+_NEW = _EVENTS + "e.id > ? AND e.id <= ? ORDER BY e.id"
+_SESSION = (
+    "SELECT s.id, s.name, r.body, r.patch FROM session_records r JOIN sessions s "
+    "ON s.session_id = r.session_id WHERE r.rowid = ?"
+)
+
+_Row = tuple[int, str | None, str | None, str | None]
+
+
+def expression(text: str) -> str | None:
+    """What FTS5 is asked for: all words, the last one as a beginning; None without a word."""
+    words = WORD.findall(text)[:MOST_WORDS]
+    if not words:
+        return None
+    return " ".join(f'"{word}"' for word in words) + "*"
+
+
+def index(connection: sqlite3.Connection, most: int) -> int:
+    """Index at most ``most`` documents, in one transaction; how many are left."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        queued = [row[0] for row in connection.execute(_QUEUED, (most,))]
+        _add(connection, (row for number in queued for row in _row(connection, number)))
+        connection.executemany("DELETE FROM search_queue WHERE id = ?", [(one,) for one in queued])
+        if len(queued) + _add_new(connection, most - len(queued)) < most:
+            _sweep(connection)
+        left = unindexed(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return left
+
+
+def unindexed(connection: sqlite3.Connection) -> int:
+    """How much is left to index; rows that were deleted among the new ones count too."""
+    found: int = connection.execute(
+        "SELECT (SELECT count(*) FROM search_queue) + (SELECT coalesce(max(id), 0) FROM events) "
+        "- (SELECT upto FROM search_progress)"
+    ).fetchone()[0]
+    return found
+
+
+def _row(connection: sqlite3.Connection, number: int) -> list[_Row]:
+    """What is queued under this number; nothing when it was deleted since."""
+    asked = _EVENT if number > 0 else _SESSION
+    rows: list[_Row] = connection.execute(asked, (abs(number),)).fetchall()
+    return rows
+
+
+def _add_new(connection: sqlite3.Connection, most: int) -> int:
+    upto: int = connection.execute("SELECT upto FROM search_progress").fetchone()[0]
+    count, end = connection.execute(
+        "SELECT count(*), max(id) FROM (SELECT id FROM events WHERE id > ? ORDER BY id LIMIT ?)",
+        (upto, most),
+    ).fetchone()
+    if count:
+        _add(connection, connection.execute(_NEW, (upto, end)))
+        connection.execute("UPDATE search_progress SET upto = ?", (end,))
+    return int(count)
+
+
+def _add(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+    """Index documents, and note whose they are."""
+    last = connection.execute(
+        "SELECT seq FROM sqlite_sequence WHERE name = 'search_documents'"
+    ).fetchone()
+    first = last[0] + 1 if last else 1
+    sessions: list[int] = []
+
+    def documents() -> Iterator[tuple[int, str]]:
+        for session, name, body, patch in rows:
+            sessions.append(session)
+            yield first + len(sessions) - 1, _text(name, body, patch)
+
+    connection.executemany("INSERT INTO search (rowid, text) VALUES (?, ?)", documents())
+    connection.executemany("INSERT INTO search_documents VALUES (?, ?)", enumerate(sessions, first))
+
+
+def _text(name: str | None, body: str | None, patch: str | None) -> str:
+    record = orjson.loads(body) if body else {}
+    if patch:
+        record = overlay(record, orjson.loads(patch))
+    return " ".join(texts(name, record))[:MOST_CHARS]
+
+
+def texts(name: str | None, record: dict[str, Any]) -> list[str]:
+    """What search looks through: name, error, and the values of inputs and outputs."""
+    found = [name or ""]
+    for field in ("error", "inputs", "outputs"):
+        _gather((record.get(field),), _MOST_DEPTH, found)
+    return found
+
+
+def _gather(values: Iterable[Any], depth: int, found: list[str]) -> None:
+    """Append the texts and numbers among ``values``, and within them ``depth`` levels down."""
+    for value in values:
+        if isinstance(value, str):
+            found.append(value[:MOST_CHARS])
+        elif isinstance(value, dict):
+            if depth:
+                _gather(value.values(), depth - 1, found)
+        elif isinstance(value, list):
+            if depth:
+                _gather(value, depth - 1, found)
+        elif isinstance(value, (int, float)):
+            found.append(str(value))
+
+
+def _sweep(connection: sqlite3.Connection) -> None:
+    """Start the index anew when most of it is of events that were deleted."""
+    last, kept = connection.execute(
+        "SELECT coalesce(max(document), 0), count(*) FROM search_documents"
+    ).fetchone()
+    if last - kept < max(_SPARE_DOCUMENTS, kept):
+        return
+    connection.execute("INSERT INTO search (search) VALUES ('delete-all')")
+    connection.execute("DELETE FROM search_documents")
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'search_documents'")
+    connection.execute("DELETE FROM search_queue WHERE id > 0")
+    connection.execute("UPDATE search_progress SET upto = 0")
+    connection.execute("INSERT OR IGNORE INTO search_queue SELECT -rowid FROM session_records")

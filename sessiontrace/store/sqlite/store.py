@@ -1,0 +1,264 @@
+"""The store in one SQLite file (WAL), shared by several processes and the server.
+
+Used by one thread at a time, behind a lock; each method blocks. Invariant: a call of ``write`` is
+one transaction, so that what it returned for is on the disk whole, and what it raised for not at
+all. No connection is open across a fork: SQLite's locks would not hold in the child.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sessiontrace.model.errors import StoreError
+from sessiontrace.model.record import Record
+from sessiontrace.runtime import fork_hooks
+from sessiontrace.runtime.throttle import paced
+from sessiontrace.store import folding, histogram
+from sessiontrace.store.folding import Decoded
+from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.protocol import (
+    DEFAULT_PROJECT,
+    EventPage,
+    EventQuery,
+    News,
+    Note,
+    SessionPage,
+    SessionQuery,
+    StoredSession,
+)
+from sessiontrace.store.sqlite import (
+    deletion,
+    documents,
+    property_counts,
+    queries,
+    record_scan,
+    rows,
+    schema,
+    search,
+)
+
+__all__ = ["SqliteStore", "SqliteStores"]
+
+T = TypeVar("T")
+
+_FORK_WAIT_S = 2.0
+_STEPS_BETWEEN_CHECKS = 20_000
+
+
+class SqliteStore:
+    """A ``Store`` in the file ``path``, opened with the first call.
+
+    ``read_only``: never writes, makes or migrates the file. ``busy_s``: how long to wait for
+    another writer before ``StoreBusyError``. ``limit_s``: how long a read may take before
+    ``StoreTimeoutError``; None for as long as it takes. ``aside``: pause often while writing, for
+    the sake of an application in the same process; a server would only be slower by it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        busy_s: float = 1.0,
+        limit_s: float | None = None,
+        aside: bool = False,
+    ) -> None:
+        self.path = path
+        self._walk: rows.Walk = paced if aside else iter
+        self._read_only = read_only
+        self._busy_s = busy_s
+        self._limit_s = limit_s
+        self._deadline = 0.0
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        fork_hooks.watch(self)
+
+    def open(self) -> None:
+        """Make or migrate the file now, so that what is wrong with it shows at once."""
+        self._run(lambda connection: None)
+
+    def write(
+        self, records: Sequence[Record | Decoded], notes: Sequence[Note] = ()
+    ) -> Mapping[int, str]:
+        legal: list[Decoded] = []
+        refused: dict[int, str] = {}
+        for index, record in enumerate(self._walk(records)):
+            decoded = folding.decode(record)
+            if isinstance(decoded, str):
+                refused[index] = decoded
+            else:
+                legal.append(decoded)
+        if legal or notes:
+            self._run(lambda connection: rows.write(connection, legal, notes, self._walk))
+        return refused
+
+    def forget(self, event_ids: Sequence[str]) -> int:
+        return self._run(lambda connection: deletion.forget(connection, event_ids))
+
+    def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
+        return self._run(lambda connection: deletion.trim(connection, before, most_bytes, sessions))
+
+    def index(self, most: int = 500) -> int:
+        return self._run(lambda connection: search.index(connection, most))
+
+    def sessions(self, query: SessionQuery) -> SessionPage:
+        return self._read(lambda connection: queries.sessions(connection, query))
+
+    def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
+        return self._read(lambda connection: queries.session(connection, session_id, limit))
+
+    def told(self, session_ids: Collection[str]) -> frozenset[str]:
+        return self._read(lambda connection: queries.told(connection, session_ids))
+
+    def event(self, event_id: str) -> Mapping[str, Any] | None:
+        return self._read(lambda connection: queries.event(connection, event_id))
+
+    def record(self, event_id: str) -> Mapping[str, Any] | None:
+        return self._read(lambda connection: queries.record(connection, event_id))
+
+    def events(self, query: EventQuery) -> EventPage:
+        return self._read(lambda connection: record_scan.events(connection, query))
+
+    def containing(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
+        return self._read(
+            lambda connection: record_scan.containing(connection, session_id, text, limit)
+        )
+
+    def note(self, kind: str, id: str) -> Mapping[str, Any] | None:
+        return self._read(lambda connection: documents.note(connection, kind, id))
+
+    def notes(
+        self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
+    ) -> tuple[Sequence[Note], int]:
+        return self._read(
+            lambda connection: documents.notes(connection, kind, skip, limit, oldest_first)
+        )
+
+    def texts_of_sessions(self, most: int) -> property_counts.Texts:
+        return self._read(lambda connection: property_counts.texts_of_sessions(connection, most))
+
+    def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
+        """Counts of the sessions that fit, over time and over durations; None without any."""
+        return self._read(lambda connection: histogram.histogram(connection, query, most))
+
+    def news(self, after: int | None, since: int) -> News:
+        """What was written since: events after a row, sessions written to at ``since`` or later.
+
+        ``after`` None: no events, but the row to go on from.
+        """
+        return self._read(lambda connection: queries.news(connection, after, since))
+
+    def unindexed(self) -> int:
+        """How much was written that search does not find yet."""
+        return self._read(search.unindexed)
+
+    def version(self) -> int:
+        """A number that changes with every commit of another connection."""
+        return self._run(
+            lambda connection: int(connection.execute("PRAGMA data_version").fetchone()[0])
+        )
+
+    def matching(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        return self._read(lambda connection: queries.matching(connection, prefix, limit))
+
+    def close(self) -> None:
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            with self._lock:
+                if self._connection is None:
+                    self._connection = self._open()
+                return job(self._connection)
+        except (sqlite3.Error, OSError) as error:
+            raise schema.translate(error, self.path) from error
+
+    def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        def snapshot(connection: sqlite3.Connection) -> T:
+            if self._limit_s is not None:
+                self._deadline = time.monotonic() + self._limit_s
+            connection.execute("BEGIN")
+            try:
+                return job(connection)
+            finally:
+                self._deadline = 0.0
+                connection.execute("ROLLBACK")
+
+        return self._run(snapshot)
+
+    def _open(self) -> sqlite3.Connection:
+        if not self._read_only:
+            schema.create(self.path)
+        elif not self.path.exists():
+            raise StoreError(f"{self.path} does not exist: no session was stored there yet")
+        connection = schema.connect(self.path, busy_s=self._busy_s, read_only=self._read_only)
+        try:
+            if self._read_only:
+                schema.check(connection, self.path)
+            else:
+                schema.migrate(connection, self.path, busy_s=self._busy_s)
+            if self._limit_s is not None:
+                connection.set_progress_handler(self._overdue, _STEPS_BETWEEN_CHECKS)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _overdue(self) -> int:
+        return int(0.0 < self._deadline < time.monotonic())
+
+    def before_fork(self) -> bool:
+        # Bounded: a fork must not hang because a disk does. Then the child may find it in use.
+        if not self._lock.acquire(timeout=_FORK_WAIT_S):
+            return False
+        try:
+            self.close()
+        except sqlite3.Error:  # it is forgotten all the same
+            pass
+        return True
+
+    def after_fork(self) -> None:
+        self._lock.release()
+
+
+class SqliteStores:
+    """A ``Stores``: the default project in the file ``path``, each other in one beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
+    def open(self) -> None:
+        store = self.writer(DEFAULT_PROJECT)
+        store.open()
+        store.close()
+
+    def reader(self, project: str, limit_s: float) -> SqliteStore:
+        path = self._of(project)
+        if not path.exists():  # and a reader makes none
+            store = self.writer(project)
+            store.open()
+            store.close()
+        return SqliteStore(path, read_only=True, limit_s=limit_s)
+
+    def writer(self, project: str) -> SqliteStore:
+        return SqliteStore(self._of(project), busy_s=5.0)
+
+    def close(self) -> None:
+        """Nothing is shared."""
+
+    def _of(self, project: str) -> Path:
+        if project == DEFAULT_PROJECT:
+            return self._path
+        return self._path.with_name(f"{self._path.stem}@{project}{self._path.suffix}")

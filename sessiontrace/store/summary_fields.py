@@ -1,0 +1,137 @@
+"""A record's fields as a store summarises them: times, user, tokens, cost, status.
+
+Pure functions over a decoded record, no thread owns them. Invariant: whatever a field holds, they
+return a value that fits its column or None, and never raise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessiontrace.store import protocol
+
+__all__ = [
+    "bucket",
+    "cost_nano",
+    "duration",
+    "error",
+    "scores_nano",
+    "status",
+    "text",
+    "time",
+    "tokens",
+    "user",
+]
+
+_NANO = 1_000_000_000
+_LATEST_MS = 1 << 53
+_MOST = 1 << 32  # of tokens or money in one step: sums of them stay far within 64 bits
+_ERROR_CHARS = 300
+_SCORES = 20
+_NAME_CHARS = 100
+_MEASURES = frozenset({"chunks", "cost", "duration", "latency", "total_cost"})
+_MEASURE_ENDS = ("_ms", "_s", "_seconds", "_tokens", "_count", "_cost", "_bytes")
+_RATINGS = {"good": _NANO, "bad": 0}
+_USER_KEYS = ("user_id", "user", "id", "distinct_id", "email", "name")
+
+
+def time(event: dict[str, Any], name: str) -> int | None:
+    """Unix ms, or None."""
+    value = event.get(name)
+    if type(value) is int or type(value) is float:
+        return int(value) if 0 <= value < _LATEST_MS else None
+    return None
+
+
+def bucket(event: dict[str, Any], name: str) -> dict[str, Any]:
+    """One of the record's objects; empty when it is absent or something else."""
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: Any) -> str | None:
+    """A text that is not empty, or None."""
+    return value if isinstance(value, str) and value else None
+
+
+def error(event: dict[str, Any]) -> str | None:
+    """The error's beginning, or None."""
+    found = event.get("error")
+    return None if found is None else str(found)[:_ERROR_CHARS]
+
+
+def duration(event: dict[str, Any], start: int, end: int | None) -> float | None:
+    """Milliseconds: as the record says, else from its times."""
+    value = event.get("duration")
+    if type(value) is int or type(value) is float:
+        return float(value) if 0 <= value < _LATEST_MS else None
+    return None if end is None else float(end - start)
+
+
+def _number(event: dict[str, Any], *names: str) -> float:
+    for place in ("metadata", "metrics"):
+        held = event.get(place)
+        if not isinstance(held, dict):
+            continue
+        for name in names:
+            value = held.get(name)
+            if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
+                return value
+    return 0
+
+
+def tokens(event: dict[str, Any]) -> int:
+    """Tokens of a model call, in and out together; 0 when it tells none."""
+    return int(
+        _number(event, "total_tokens")
+        or _number(event, "prompt_tokens", "input_tokens")
+        + _number(event, "completion_tokens", "output_tokens")
+    )
+
+
+def cost_nano(event: dict[str, Any]) -> int:
+    """Cost in 10**-9 of its currency: integers add up to the same sum in any order."""
+    return round(_number(event, "cost", "total_cost") * _NANO)
+
+
+def scores_nano(event: dict[str, Any]) -> dict[str, int]:
+    """What it was judged with, by name, in 10**-9; at most 20, by the order of their names.
+
+    Numbers and booleans of ``feedback``, and of ``metrics`` those whose name tells no measure of
+    time, size or cost. Of texts only a rating that is "good" (1) or "bad" (0), as Humanloop's are.
+    """
+    found: dict[str, int] = {}
+    for place in ("metrics", "feedback"):
+        held = event.get(place)
+        if not isinstance(held, dict):
+            continue
+        for name, value in held.items():
+            if place == "metrics" and (name in _MEASURES or name.endswith(_MEASURE_ENDS)):
+                continue
+            if isinstance(value, (int, float)) and -_MOST < value < _MOST:
+                found[name[:_NAME_CHARS]] = round(value * _NANO)
+            elif name == "rating" and isinstance(value, str) and value in _RATINGS:
+                found[name] = _RATINGS[value]
+    if len(found) > _SCORES:
+        return {name: found[name] for name in sorted(found)[:_SCORES]}
+    return found
+
+
+def user(event: dict[str, Any]) -> str | None:
+    """Who the session was for, from its user properties."""
+    properties = bucket(event, "user_properties")
+    for name in _USER_KEYS:
+        value = properties.get(name)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
+            return str(value)
+    return None
+
+
+def status(event: dict[str, Any]) -> str:
+    """How a finished event or session ended."""
+    metadata = event.get("metadata")
+    if not isinstance(metadata, dict):
+        return protocol.ENDED
+    if metadata.get("abandoned") is True:
+        return protocol.ABANDONED
+    return protocol.CANCELLED if metadata.get("cancelled") is True else protocol.ENDED

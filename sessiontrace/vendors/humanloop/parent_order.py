@@ -1,0 +1,122 @@
+"""A batch as a forest: which of its logs must be there before which.
+
+Pure, no thread owns it. Invariant: a log's level is greater than that of its parent in the same
+batch, whatever the ids say, circles included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record
+from sessiontrace.runtime.throttle import paced
+from sessiontrace.vendors.shared import payload
+
+__all__ = ["Forest", "Node"]
+
+
+class Node:
+    """One log in the making, and the records that it stands for.
+
+    ``event``: its fields, ``inputs`` and ``outputs`` encoded. ``parent_id``: the id of the parent,
+    when it has one: sessions and turns have none.
+    """
+
+    __slots__ = ("event", "kind", "level", "parent_id", "records", "updates")
+
+    def __init__(self, event: dict[str, Any], kind: bytes, index: int) -> None:
+        self.records = [index]
+        self.updates: list[dict[str, Any]] = []
+        self.level: int | None = None
+        self.tell(event, kind)
+
+    def tell(self, event: dict[str, Any], kind: bytes) -> None:
+        """What the log is to say."""
+        self.event = event
+        self.kind = kind
+        parent = event.get("parent_id") if kind == EVENT else None
+        self.parent_id = parent if isinstance(parent, str) and parent else None
+
+
+class Forest:
+    """The logs of a batch by id, and the updates of what is not in it.
+
+    ``by_session``: a log whose parent is not in the batch hangs on its session, if that is.
+    """
+
+    def __init__(self, records: Sequence[Record], *, by_session: bool = False) -> None:
+        self._by_session = by_session
+        self.nodes: dict[str, Node] = {}
+        self.strays: list[tuple[int, dict[str, Any]]] = []
+        updates: list[tuple[int, dict[str, Any]]] = []
+        for index, record in enumerate(records):
+            event = payload.fields(record)
+            if record.kind == UPDATE:
+                updates.append((index, event))
+            else:
+                self._take(index, record.kind, event)
+        for index, event in updates:
+            node = self.nodes.get(event["event_id"])
+            if node is None:
+                self.strays.append((index, event))
+            else:
+                node.updates.append(event)
+                node.records.append(index)
+
+    def _take(self, index: int, kind: bytes, event: dict[str, Any]) -> None:
+        node = self.nodes.get(event["event_id"])
+        if node is None:
+            self.nodes[event["event_id"]] = Node(event, kind, index)
+            return
+        if node.kind in (START, OPEN) and kind in (START, OPEN):
+            return
+        if node.kind in (START, OPEN):
+            # The end says all that the start said, which is then in nobody's request.
+            node.records.clear()
+        node.records.append(index)
+        if kind in (END, EVENT):
+            node.tell(event, kind)
+
+    def levels(self) -> Iterator[list[Node]]:
+        """The nodes by level, parents first."""
+        found: list[list[Node]] = []
+        for node in paced(list(self.nodes.values())):
+            level = self._level(node)
+            while len(found) <= level:
+                found.append([])
+            found[level].append(node)
+        yield from found
+
+    def dissolve(self) -> None:
+        """Let go of the nodes one by one: a batch of them at once takes milliseconds."""
+        for _ in paced(range(len(self.nodes))):
+            self.nodes.popitem()
+
+    def above(self, node: Node) -> Node | None:
+        """The parent, when it is in this batch and on a lower level."""
+        parent = self._parent(node)
+        if parent is None or parent.level is None or node.level is None:
+            return None
+        return parent if parent.level < node.level else None
+
+    def _parent(self, node: Node) -> Node | None:
+        parent = self.nodes.get(node.parent_id or "")
+        if parent is None and self._by_session and node.kind == EVENT:
+            parent = self.nodes.get(node.event["session_id"])
+        return parent
+
+    def _level(self, node: Node) -> int:
+        path: list[Node] = []
+        seen: set[int] = set()
+        at: Node | None = node
+        while at is not None and at.level is None and id(at) not in seen:
+            path.append(at)
+            seen.add(id(at))
+            at = self._parent(at)
+        level = at.level if at is not None and at.level is not None else -1
+        for one in reversed(path):
+            level += 1
+            one.level = level
+        assert node.level is not None
+        return node.level

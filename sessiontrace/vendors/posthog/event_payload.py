@@ -1,0 +1,243 @@
+"""A record as PostHog events: names and properties, nothing about batches.
+
+Pure functions, no thread owns them. Invariant: what ``events_of`` returns is legal for PostHog's
+ingestion one by one (a name, a distinct id, a UUID, a text for a time, an object of properties),
+because one illegal event would make it refuse a whole batch.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.record import END, EVENT, UPDATE, Record
+from sessiontrace.vendors.shared import chat_payload, payload
+from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.wire import semconv
+
+__all__ = ["events_of"]
+
+Event = dict[str, Any]
+
+_DAY_MS = 86_400_000
+_STATE = ("inputs", "outputs")
+_DISTINCT_MAX = 200  # characters; PostHog cuts there, with a warning
+_ID_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~.@()!':|")
+
+_MODEL = {  # metadata, metrics or hyperparameters -> property
+    "prompt_tokens": "$ai_input_tokens",
+    "input_tokens": "$ai_input_tokens",
+    "completion_tokens": "$ai_output_tokens",
+    "output_tokens": "$ai_output_tokens",
+    "total_tokens": "$ai_total_tokens",
+    "reasoning_tokens": "$ai_reasoning_tokens",
+    "cache_read_tokens": "$ai_cache_read_input_tokens",
+    "cache_write_tokens": "$ai_cache_creation_input_tokens",
+    "http_status": "$ai_http_status",
+    "cost": "$ai_total_cost_usd",
+    "prompt_cost": "$ai_input_cost_usd",
+    "completion_cost": "$ai_output_cost_usd",
+    "output_cost": "$ai_output_cost_usd",
+    "temperature": "$ai_temperature",
+    "max_tokens": "$ai_max_tokens",
+    "max_completion_tokens": "$ai_max_tokens",
+    "max_output_tokens": "$ai_max_tokens",
+}
+
+
+def events_of(record: Record, names: Named) -> Iterator[Event]:
+    """The events that a record becomes: none, one, or one for each late score."""
+    event = payload.fields(record)
+    if record.kind == EVENT:
+        yield _span(event, names)
+        return
+    if record.kind == UPDATE:
+        yield from _scores(record, event, names)
+        return
+    names.learn(event)
+    if record.kind != END:
+        return
+    if event["event_id"] == event["session_id"]:
+        yield _trace(event, names)
+    else:
+        yield _span(event, names)
+
+
+def _trace(event: Event, names: Named) -> Event:
+    properties: Event = {"$ai_span_name": _name(event)}
+    _add_timing(properties, event)
+    _add_state(properties, event)
+    _add_rest(properties, event, ("config", "metadata", "metrics", "feedback"))
+    return _event("$ai_trace", event, names, properties)
+
+
+def _span(event: Event, names: Named) -> Event:
+    kind = event.get("event_type")
+    properties: Event = {
+        "$ai_span_id": event["event_id"],
+        "$ai_parent_id": event.get("parent_id") or event["session_id"],
+        "$ai_span_name": _name(event),
+    }
+    _add_timing(properties, event)
+    _add_rest(properties, event, ("metadata", "metrics", "feedback"))
+    if kind == "model":
+        _add_call(properties, event)
+        if semconv.operation(event) == "embeddings":
+            _add_embedded(properties, event)
+            return _event("$ai_embedding", event, names, properties)
+        _add_chat(properties, event)
+        return _event("$ai_generation", event, names, properties)
+    if kind is not None:
+        properties["$ai_span_type"] = kind
+    _add_state(properties, event)
+    _add_rest(properties, event, ("config",))
+    return _event("$ai_span", event, names, properties)
+
+
+def _add_state(properties: Event, event: Event) -> None:
+    if (inputs := payload.held(event, "inputs")) is not None:
+        properties["$ai_input_state"] = orjson.Fragment(inputs)
+    if (outputs := event.get("outputs")) is not None:
+        properties["$ai_output_state"] = orjson.Fragment(outputs)
+
+
+def _add_rest(properties: Event, event: Event, parts: tuple[str, ...]) -> None:
+    """What has no property of PostHog's own keeps the record's name."""
+    for name in parts:
+        if value := event.get(name):
+            properties[name] = value
+
+
+def _add_call(properties: Event, event: Event) -> None:
+    """What only a model call has: its model, its parameters, its tokens and cost."""
+    if config := payload.bucket(event, "config"):
+        parameters = payload.bucket(config, "hyperparameters")
+        told = (
+            ("$ai_model", config.get("model")),
+            ("$ai_provider", config.get("provider")),
+            ("$ai_model_parameters", parameters or None),
+            ("$ai_tools", config.get("tools")),
+            ("$ai_stream", parameters.get("stream")),
+        )
+        properties.update((name, value) for name, value in told if value is not None)
+        _add_numbers(properties, parameters)
+    if metrics := payload.bucket(event, "metrics"):
+        _add_numbers(properties, metrics)
+        first = payload.number(metrics.get("time_to_first_chunk_ms"))
+        if first is not None:
+            properties["$ai_time_to_first_token"] = first / 1000
+    if metadata := payload.bucket(event, "metadata"):
+        _add_numbers(properties, metadata)
+        if reasons := semconv.finish_reasons(event):
+            properties["$ai_stop_reason"] = reasons[0]
+
+
+def _add_numbers(properties: Event, held: Event) -> None:
+    for name, value in held.items():
+        if name in _MODEL and payload.number(value) is not None:
+            properties[_MODEL[name]] = value
+
+
+def _add_chat(properties: Event, event: Event) -> None:
+    """What a model was given and what it answered, in the bytes that capture encoded."""
+    inputs, outputs = payload.held(event, "inputs"), payload.held(event, "outputs")
+    asked = b"[]" if inputs is None else chat_payload.question(inputs)
+    said = b"[]" if outputs is None else chat_payload.answer(outputs)
+    properties["$ai_input"] = orjson.Fragment(asked)
+    properties["$ai_output_choices"] = orjson.Fragment(said)
+
+
+def _add_embedded(properties: Event, event: Event) -> None:
+    """What was embedded; the vectors are not told."""
+    encoded = payload.held(event, "inputs")
+    if encoded is None or not encoded.startswith(b"{"):
+        return
+    given: Any = orjson.Fragment(encoded)
+    if b'"input":' in encoded:
+        given = orjson.loads(encoded).get("input", given)
+    if given is not None:
+        properties["$ai_input"] = given
+
+
+def _scores(record: Record, event: Event, names: Named) -> Iterator[Event]:
+    """A late score is an event of its own: PostHog never changes one that it has."""
+    about = {} if event["event_id"] == event["session_id"] else {"$ai_span_id": event["event_id"]}
+    for name, value in payload.bucket(event, "metrics").items():
+        metric = {"$ai_metric_name": name, "$ai_metric_value": _value(value)}
+        yield _score("$ai_metric", record, event, names, {**about, **metric}, f"metric {name}")
+    for name, value in payload.bucket(event, "feedback").items():
+        said = {"$ai_feedback_text": _value(value), "feedback_name": name}
+        yield _score("$ai_feedback", record, event, names, {**about, **said}, f"feedback {name}")
+    rest = {name: event[name] for name in ("config", "metadata", "error") if event.get(name)}
+    for name in _STATE:
+        if (encoded := payload.held(event, name)) is not None:
+            rest[name] = orjson.Fragment(encoded)
+    if rest:
+        told = {"$ai_metric_name": "update", "$ai_metric_value": payload.json_text(rest)}
+        yield _score("$ai_metric", record, event, names, {**about, **told}, "update")
+
+
+def _score(
+    kind: str, record: Record, event: Event, names: Named, properties: Event, label: str
+) -> Event:
+    made = _event(kind, event, names, properties)
+    made["uuid"] = payload.stable_uuid(record.body, label)
+    return made
+
+
+def _event(kind: str, event: Event, names: Named, properties: Event) -> Event:
+    session_id = event["session_id"]
+    user = names.user(event)
+    at = names.began(event)
+    safe, opened = _session(session_id)
+    properties["$ai_trace_id"] = properties["$ai_session_id"] = safe
+    properties["$ai_lib"] = properties["$lib"] = "sessiontrace"
+    properties["$geoip_disable"] = True
+    properties["$process_person_profile"] = user is not None
+    if opened is not None and at is not None and 0 <= at - opened < _DAY_MS:
+        properties["$session_id"] = session_id
+    if user is not None and (told := payload.bucket(event, "user_properties")):
+        properties["$set"] = told
+    made: Event = {
+        "event": kind,
+        "uuid": _uuid(event["event_id"]),
+        "distinct_id": (user or session_id).replace("\0", "\ufffd")[:_DISTINCT_MAX],
+        "properties": properties,
+    }
+    if at is not None:  # else PostHog takes the time of its arrival
+        made["timestamp"] = payload.rfc3339(at)
+    return made
+
+
+@functools.lru_cache(maxsize=1024)
+def _session(identifier: str) -> tuple[str, int | None]:
+    """A session's id in the characters that PostHog's AI views take, and when it was made."""
+    safe = "".join(char if char in _ID_SAFE else "_" for char in identifier)
+    return safe, payload.v7_ms(identifier)
+
+
+def _uuid(identifier: str) -> str:
+    if payload.is_lower_uuid(identifier) or is_uuid(identifier):
+        return identifier
+    return payload.stable_uuid(identifier.encode())
+
+
+def _add_timing(properties: Event, event: Event) -> None:
+    if (latency := payload.seconds(event)) is not None:
+        properties["$ai_latency"] = latency
+    error = event.get("error")
+    properties["$ai_is_error"] = error is not None
+    if error is not None:
+        properties["$ai_error"] = payload.text(error)
+
+
+def _name(event: Event) -> str:
+    return payload.text(event.get("event_name") or "unknown")
+
+
+def _value(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else payload.text(value)

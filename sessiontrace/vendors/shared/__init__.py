@@ -1,0 +1,1 @@
+"""Helpers that the exporters of several vendors share."""

@@ -1,0 +1,252 @@
+"""Forms that several vendors share: records' fields, times, texts, sizes, and what a reply says.
+
+Pure functions, no thread owns them. Invariant: whatever a record's fields hold, these return
+something legal or None, and never raise for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+
+from sessiontrace.capture.encoding.encoder import shrink
+from sessiontrace.export.protocol import (
+    Blocked,
+    Delivered,
+    Invalid,
+    Reply,
+    Request,
+    Verdict,
+    judge_http,
+)
+from sessiontrace.export.request_body import Body
+from sessiontrace.model.record import END, OPEN, START, Record, is_turn, lifted, turn_event
+
+__all__ = [
+    "NONE",
+    "bucket",
+    "chunks",
+    "fields",
+    "held",
+    "is_lower_uuid",
+    "joined",
+    "json_text",
+    "judge",
+    "merged",
+    "milliseconds",
+    "number",
+    "packed",
+    "printable",
+    "refused",
+    "rfc3339",
+    "seconds",
+    "shorten",
+    "stable_uuid",
+    "text",
+    "v7_ms",
+]
+
+NONE = "NONE"
+"""Method of a request that speaks of records a backend cannot take: its path is the reason."""
+
+_LATEST_MS = 253_402_300_799_000  # the end of year 9999, the last a timestamp can tell
+_FRACTIONS = tuple([f".{ms:03d}Z" for ms in range(1000)])
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EXCERPT = 200
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAMESPACE = uuid.UUID("d3a1a0f7-52f1-5d2f-9c1c-6a4a0a8d7e21")
+_SESSION_KINDS = frozenset({START, OPEN, END})
+_EMPTY = frozenset({b"{}", b"[]", b'""', b"0", b"0.0", b"-0.0", b"false"})
+_PARTS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
+
+
+def fields(record: Record) -> dict[str, Any]:
+    """A record's fields, decoded but for its inputs and outputs, which stay encoded.
+
+    A turn's start or end is the chain event that it stands for.
+    """
+    event = lifted(record.body)
+    if record.kind in _SESSION_KINDS and is_turn(record.body):
+        event.setdefault("inputs", b"{}")
+        return turn_event(event)
+    return event
+
+
+def held(event: dict[str, Any], part: str) -> bytes | None:
+    """The encoded ``inputs`` or ``outputs``; None where they are empty."""
+    encoded: bytes | None = event.get(part)
+    return None if encoded in _EMPTY else encoded
+
+
+def merged(below: bytes | None, above: bytes) -> bytes:
+    """Encoded inputs with later ones: objects merge, anything else is replaced."""
+    if below is None or not below.startswith(b"{") or not above.startswith(b"{"):
+        return above
+    return orjson.dumps({**orjson.loads(below), **orjson.loads(above)})
+
+
+# -- single values --------------------------------------------------------------------------
+
+
+def bucket(event: dict[str, Any], name: str) -> dict[str, Any]:
+    """One of the record's objects; empty when absent or no object."""
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: Any) -> str:
+    """A text for a name or an error: itself, or its JSON."""
+    return value if isinstance(value, str) else json_text(value)
+
+
+def packed(value: Any) -> bytes:
+    """A value as JSON that is kept for a while: what orjson returns holds 1 to 4 KiB too much."""
+    return b"%b" % orjson.dumps(value)
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON text."""
+    return orjson.dumps(value).decode()
+
+
+def number(value: Any) -> int | float | None:
+    """A number that is one; bools are none."""
+    return value if type(value) is int or type(value) is float else None
+
+
+def milliseconds(event: dict[str, Any], name: str) -> int | None:
+    """A time of the record's as integer Unix ms."""
+    value = event.get(name)
+    if type(value) is not int:  # as our own are
+        value = number(value)
+    return int(value) if value is not None and 0 <= value <= _LATEST_MS else None
+
+
+def seconds(event: dict[str, Any]) -> float | None:
+    """How long it took, from the duration or else the times."""
+    given = number(event.get("duration"))
+    if given is not None and given >= 0:
+        return given / 1000
+    start, end = milliseconds(event, "start_time"), milliseconds(event, "end_time")
+    return None if start is None or end is None else max(0, end - start) / 1000
+
+
+def rfc3339(ms: int) -> str:
+    """Unix ms as ``2026-01-02T03:04:05.678Z``."""
+    return _second(ms // 1000) + _FRACTIONS[ms % 1000]
+
+
+@functools.lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat(timespec="seconds")[:19]
+
+
+def is_lower_uuid(identifier: str) -> bool:
+    """Whether it is a UUID as our own are written."""
+    return _UUID.fullmatch(identifier) is not None
+
+
+def v7_ms(identifier: str) -> int | None:
+    """The Unix ms in a UUIDv7; None for any other text."""
+    if len(identifier) != 36 or identifier[14] != "7":
+        return None
+    try:
+        found = int(identifier[:8] + identifier[9:13], 16)
+    except ValueError:
+        return None
+    return found if 0 <= found <= _LATEST_MS else None
+
+
+def stable_uuid(body: bytes, label: str = "") -> str:
+    """A UUID for something a record's body implies: the same at every replay."""
+    return str(uuid.uuid5(_NAMESPACE, hashlib.sha256(body).hexdigest() + label))
+
+
+# -- many values ----------------------------------------------------------------------------
+
+
+def chunks(
+    items: Iterable[tuple[int, bytes]], most_items: int, most_bytes: int
+) -> Iterator[list[tuple[int, bytes]]]:
+    """Numbered encodings in order, in groups within both bounds; one alone may be over."""
+    group: list[tuple[int, bytes]] = []
+    size = 0
+    for item in items:
+        if group and (len(group) >= most_items or size + len(item[1]) > most_bytes):
+            yield group
+            group, size = [], 0
+        group.append(item)
+        size += len(item[1]) + 1
+    if group:
+        yield group
+
+
+def joined(head: bytes, items: list[bytes], tail: bytes) -> Body:
+    """Encoded items, at least one, between ``head`` and ``tail`` with commas; takes the list."""
+    items[0] = head + items[0]
+    items[-1] += tail
+    return Body(items, b",")
+
+
+def shorten(record: Record, most: int) -> Record | None:
+    """The record within ``most`` bytes, its largest parts cut with a mark; None if it is already.
+
+    Ids, times, names and ``children_ids`` stay.
+    """
+    if len(record.body) <= most:
+        return None
+    event = orjson.loads(record.body)
+    sizes = {name: len(orjson.dumps(event[name])) for name in _PARTS if event.get(name)}
+    if not sizes:
+        return None
+    room = max(0, most - (len(record.body) - sum(sizes.values())))
+    fair = room // len(sizes)
+    spare = room - sum(min(size, fair) for size in sizes.values())
+    large = [name for name, size in sizes.items() if size > fair]
+    for name in large:
+        cut = orjson.loads(shrink(event[name], fair + spare // len(large)))
+        event[name] = cut if isinstance(cut, dict) else {"result": cut}
+    return record._replace(body=orjson.dumps(event))
+
+
+def refused(reason: str, index: int) -> Request:
+    """What goes to no backend: the record counts as rejected, for ``reason``."""
+    return Request(NONE, reason, b"", (index,))
+
+
+# -- replies --------------------------------------------------------------------------------
+
+
+def judge(request: Request, reply: Reply) -> Verdict:
+    """``judge_http`` with the backend's own words, and no trust in a web page that says 200.
+
+    Of a request to nobody the records are rejected.
+    """
+    if request.method == NONE:
+        return Delivered(dict.fromkeys(request.records, request.path))
+    if 200 <= reply.status < 300 and "text/html" in reply.headers.get("content-type", ""):
+        return Blocked(f"HTTP {reply.status} with a web page: this is not the API; check base_url")
+    verdict = judge_http(reply)
+    if isinstance(verdict, (Invalid, Blocked)) and (words := _excerpt(reply)):
+        return type(verdict)(f"{verdict.reason}: {words}")
+    return verdict
+
+
+def _excerpt(reply: Reply) -> str:
+    """The beginning of a body that is no web page."""
+    if "text/html" in reply.headers.get("content-type", ""):
+        return ""
+    return printable(reply.body[: 4 * _EXCERPT].decode(errors="replace"))
+
+
+def printable(words: str) -> str:
+    """What a backend said, cut to 200 characters on one line, fit for a terminal."""
+    plain = " ".join(words[: 4 * _EXCERPT].split())
+    return "".join(char if char.isprintable() else "?" for char in plain)[:_EXCERPT]

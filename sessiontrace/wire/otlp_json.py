@@ -1,0 +1,90 @@
+"""Spans as an ``ExportTraceServiceRequest`` in JSON.
+
+Pure functions, no thread owns them. Invariant: grouping spans by service is all that this adds, and
+what is JSON already is only quoted.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+import orjson
+
+from sessiontrace.export.request_body import Body
+from sessiontrace.vendors.shared import payload
+from sessiontrace.wire.span_attributes import STEADY, Value
+from sessiontrace.wire.span_writer import ERROR, SCOPE, Span, by_service
+
+__all__ = ["json_body", "json_span"]
+
+_HEAD = b'{"resource":{"attributes":[%b]},"scopeSpans":[{"scope":{"name":"%b"},"spans":['
+_EXCEPTION = b',"events":[{"timeUnixNano":"%d","name":"exception","attributes":[%b]}]'
+
+
+def json_span(span: Span) -> bytes:
+    """One span in OTLP's JSON: ids in hex, 64-bit integers as texts, enums as numbers."""
+    head = (
+        f'{{"traceId":"{span.trace_id}","spanId":"{span.span_id}","kind":{span.kind},'
+        f'"startTimeUnixNano":"{span.start_ns}","endTimeUnixNano":"{span.end_ns}"'
+    )
+    parts = [head.encode(), b',"name":', orjson.dumps(span.name)]
+    if span.parent_id is not None:
+        parts.append(f',"parentSpanId":"{span.parent_id}"'.encode())
+    if span.exception is not None:
+        parts.append(_EXCEPTION % (span.end_ns, _pairs(span.exception)))
+    if span.error is not None:
+        parts.append(b',"status":%b' % orjson.dumps({"code": ERROR, "message": span.error}))
+    parts += (b',"attributes":[', _pairs(span.attributes), b"]}")
+    return b"".join(parts)
+
+
+def json_body(spans: Iterable[tuple[str, bytes]]) -> Body:
+    """Encoded spans, each with its service, as the body of one request."""
+    items: list[bytes] = []
+    for service, group in by_service(spans).items():
+        head = _HEAD % (_pair("service.name", service), SCOPE)
+        first = len(items)
+        items += group
+        items[first] = head + items[first]
+        items[-1] += b"]}]}"
+    return payload.joined(b'{"resourceSpans":[', items, b"]}")
+
+
+def _pairs(attributes: dict[str, Value]) -> bytes:
+    return b",".join(
+        [
+            _steady(key, value) if key in STEADY and type(value) is str else _pair(key, value)
+            for key, value in attributes.items()
+        ]
+    )
+
+
+def _pair(key: str, value: Value) -> bytes:
+    return b'{"key":%b,"value":{%b}}' % (_name(key), _value(value))
+
+
+@functools.lru_cache(maxsize=1024)
+def _steady(key: str, value: str) -> bytes:
+    return _pair(key, value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _name(key: str) -> bytes:
+    return orjson.dumps(key)
+
+
+def _value(value: Value) -> bytes:
+    """An ``AnyValue``, without its braces."""
+    if isinstance(value, str):
+        return b'"stringValue":%b' % orjson.dumps(value)
+    if isinstance(value, bytes):
+        return b'"stringValue":%b' % orjson.dumps(value.decode())
+    if isinstance(value, bool):
+        return b'"boolValue":true' if value else b'"boolValue":false'
+    if isinstance(value, int):
+        return b'"intValue":"%d"' % value
+    if isinstance(value, float):
+        return b'"doubleValue":%b' % orjson.dumps(value)
+    values = b",".join([b'{"stringValue":%b}' % orjson.dumps(one) for one in value])
+    return b'"arrayValue":{"values":[%b]}' % values

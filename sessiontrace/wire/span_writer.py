@@ -1,0 +1,154 @@
+"""A record as an OTLP span, in the form that both encodings are made from.
+
+Pure functions, no thread owns them. Invariant: a span's ids follow from the record's ids alone, so
+that parent and child meet whoever sends them, and however often.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import orjson
+
+from sessiontrace.model.record import END, EVENT, UPDATE, Record
+from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.wire.span_attributes import Value, attributes_of, exception_of, flatten, name_of
+
+__all__ = [
+    "CLIENT",
+    "ERROR",
+    "INTERNAL",
+    "SCOPE",
+    "Span",
+    "by_service",
+    "span_of",
+]
+
+Event = dict[str, Any]
+SCOPE = b"sessiontrace"
+INTERNAL, CLIENT = 1, 3
+ERROR = 2
+_MS_NS = 1_000_000
+_LATEST_NS = (1 << 63) - 1  # in the year 2262; OTLP's times have 64 bits
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+
+class Span(NamedTuple):
+    """One span; ids in hex, times in Unix ns. ``exception``: attributes of its exception event."""
+
+    service: str
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    kind: int
+    start_ns: int
+    end_ns: int
+    attributes: dict[str, Value]
+    error: str | None = None
+    exception: dict[str, Value] | None = None
+
+
+def by_service(spans: Iterable[tuple[str, bytes]]) -> dict[str, list[bytes]]:
+    """Encoded spans by the service that each comes with, in order."""
+    groups: dict[str, list[bytes]] = {}
+    for service, encoded in spans:
+        groups.setdefault(service, []).append(encoded)
+    return groups
+
+
+def span_of(record: Record, names: Named) -> Span | None:
+    """The span that a record becomes; None for the start of a session or turn."""
+    event = payload.fields(record)
+    if record.kind == UPDATE:
+        return _score(record, event, names)
+    if record.kind != EVENT:
+        names.learn(event)
+        if record.kind != END:
+            return None
+    attributes = attributes_of(event, names)
+    error = event.get("error")
+    exception = exception_of(event)
+    if error is not None:
+        attributes.setdefault("error.type", (exception or {}).get("exception.type", "_OTHER"))
+    start, end = _times(event, names)
+    return Span(
+        service=names.service(event) or "unknown_service",
+        trace_id=_trace_id(event["session_id"]),
+        span_id=_low64(event["event_id"]),
+        parent_id=_parent(record, event),
+        name=name_of(event),
+        kind=CLIENT if event.get("event_type") == "model" else INTERNAL,
+        start_ns=start,
+        end_ns=end,
+        attributes=attributes,
+        error=None if error is None else payload.text(error),
+        exception=exception,
+    )
+
+
+def _score(record: Record, event: Event, names: Named) -> Span:
+    """A late score: a span of no length below the one that it is about."""
+    attributes: dict[str, Value] = {
+        "session.id": event["session_id"],
+        "sessiontrace.parent.id": event["event_id"],
+    }
+    for part in ("inputs", "outputs"):
+        if (encoded := payload.held(event, part)) is not None:
+            flatten(attributes, part, {part: orjson.loads(encoded)})
+    for part in ("config", "metadata", "metrics", "feedback"):
+        flatten(attributes, part, event)
+    at, _ = _times(event, names)
+    return Span(
+        service=names.service(event) or "unknown_service",
+        trace_id=_trace_id(event["session_id"]),
+        span_id=_low64(payload.stable_uuid(record.body)),
+        parent_id=_low64(event["event_id"]),
+        name="score" if event.get("metrics") or event.get("feedback") else "update",
+        kind=INTERNAL,
+        start_ns=at,
+        end_ns=at,
+        attributes=attributes,
+    )
+
+
+# -- ids and times --------------------------------------------------------------------------
+
+
+def _hex(identifier: str) -> str:
+    if payload.is_lower_uuid(identifier):
+        return identifier.replace("-", "")
+    found = identifier.replace("-", "").lower()
+    if _HEX.fullmatch(found):
+        return found
+    return payload.stable_uuid(identifier.encode()).replace("-", "")
+
+
+@functools.lru_cache(maxsize=1024)
+def _trace_id(session_id: str) -> str:
+    return _hex(session_id)
+
+
+@functools.lru_cache(maxsize=4096)
+def _low64(identifier: str) -> str:
+    found = _hex(identifier)[16:]
+    return found if found.strip("0") else "8000000000000000"  # all zeros is no span id
+
+
+def _parent(record: Record, event: Event) -> str | None:
+    """None for sessions and for turns: no record stands for the whole of a conversation."""
+    parent = event.get("parent_id")
+    if record.kind == END or not isinstance(parent, str) or not parent:
+        return None
+    return _low64(parent)
+
+
+def _times(event: Event, names: Named) -> tuple[int, int]:
+    start = min((names.began(event) or 0) * _MS_NS, _LATEST_NS)
+    took = min(payload.seconds(event) or 0.0, _LATEST_NS / 1e9)
+    # The start's own fraction of a ms is gone; the duration's is not, so the end keeps it.
+    return start, min(start + round(took * 1e9), _LATEST_NS)

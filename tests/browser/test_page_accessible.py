@@ -1,0 +1,110 @@
+"""What axe-core, the checker that browsers' own tools use, finds wrong with each view: nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support.browser import MARKS, Page
+from support.records import T0, event, id_of, session_end, write
+from support.server_process import serving
+
+from sessiontrace.model.ids import new_id
+from sessiontrace.store import loss_reports
+from sessiontrace.store.sqlite.store import SqliteStore
+
+pytestmark = MARKS
+
+PLACES = [os.environ.get("AXE_CORE", ""), str(Path(__file__).resolve().parents[2])]
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The checker's source."""
+    for place in PLACES:
+        found = Path(place, "node_modules", "axe-core", "axe.min.js")
+        if place and found.is_file():
+            return found.read_text(encoding="utf-8")
+    pytest.skip("no axe-core: npm install axe-core, here or in the folder that AXE_CORE names")
+
+
+def faults(page: Page, axe: str) -> list[str]:
+    """What is wrong, and where."""
+    page.run(axe)
+    found = page.driver.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run(document, arguments[0]).then(found => done(found.violations));",
+        RULES,
+    )
+    return [
+        f"{one['id']} ({one['help']}): {node['html'][:200]}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+@pytest.fixture
+def two(db: Path) -> list[str]:
+    """Two sessions that differ, one of them with an error and a score."""
+    ids = [new_id(), new_id()]
+    for n, sid in enumerate(ids):
+        think = event(sid, T0 + 10, 50, event_type="model", event_name="think",
+                      inputs={"chat_history": [{"role": "user", "content": "Where is it?"}]},
+                      outputs={"role": "assistant", "content": f"Here, {n}."},
+                      config={"model": "gpt-x"}, feedback={"rating": n})  # fmt: skip
+        error = {"error": "TimeoutError: no answer"} if n else {}
+        write(db, session_end(sid, T0 + n, event_name=f"run {n}"), think,
+              event(sid, T0 + 70, 20, parent_id=id_of(think), **error))  # fmt: skip
+    store = SqliteStore(db)
+    store.write((), [loss_reports.note("p1", "shop", 4711, {"too_large": 2})])
+    store.close()
+    return ids
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 390])
+def test_every_view_passes(page: Page, two: list[str], axe: str, scheme: str, width: int):
+    """List, session, step and comparison; both schemes, both widths."""
+    page.scheme(scheme)
+    page.size(width)
+    wrong: dict[str, list[str]] = {}
+
+    def look(name: str, path: str, ready: str) -> None:
+        page.open(path)
+        page.see(ready)
+        page.see(".loss")
+        wrong[name] = faults(page, axe)
+
+    look("list", "/", "tbody .c-name a")
+    look("session", f"/sessions/{two[1]}", ".step .name")
+    page.click(".step", 1)
+    page.see(".chat .said")
+    wrong["step"] = faults(page, axe)
+    look("comparison", f"/compare/{two[0]}/{two[1]}", ".pair .name")
+    page.click("tr.pair", 0)
+    page.see(".part h2")
+    wrong["open comparison"] = faults(page, axe)
+    look("missing session", f"/sessions/{new_id()}", ".note h1")
+    page.leave()  # the browser tells of the 404, rightly
+    assert [f"{name}: {fault}" for name, found in wrong.items() for fault in found] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_empty_page_passes(page: Page, axe: str, scheme: str):
+    """What everyone sees first."""
+    page.scheme(scheme)
+    page.open()
+    page.see(".welcome pre")
+    assert faults(page, axe) == []
+
+
+def test_the_login_passes(page: Page, axe: str, tmp_path: Path):
+    """What everyone sees first of a server on another machine."""
+    with serving(tmp_path / "other.db", "--token-file", str(tmp_path / "token")) as server:
+        locked = Page(page.driver, server)
+        locked.open()
+        locked.see(".login [type=password]")
+        assert faults(locked, axe) == []
+        locked.leave()

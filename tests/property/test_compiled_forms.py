@@ -1,0 +1,208 @@
+"""What is compiled does what the uncompiled code does; where nothing is, this is skipped."""
+
+from __future__ import annotations
+
+import datetime
+import mmap
+import threading
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sessiontrace.capture.encoding import fast_path, record_body
+from sessiontrace.capture.redaction import patterns
+from sessiontrace.capture.redaction.clean_text_cache import UNMASKED, Harmless
+from sessiontrace.capture.redaction.redactor import Redactor
+from sessiontrace.spool import frame
+
+capture: ModuleType = pytest.importorskip("sessiontrace.capture._hot", reason="not compiled")
+spool: ModuleType = pytest.importorskip("sessiontrace.spool._hot", reason="not compiled")
+
+ID = "019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11"
+
+anything = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates included
+long = st.sampled_from(["a", "é", "中", "\U0001f600", "\\", '"']).flatmap(
+    lambda letter: st.integers(500, 530).map(lambda length: letter * length)
+)
+names = st.sampled_from(["step", ID]) | anything | long
+moments = st.integers(0, 2**61) | st.integers(1_700_000_000_000_000_000, 1_900_000_000_000_000_000)
+spans_ns = (
+    st.integers(0, 2_000) | st.integers(0, 10**16) | st.integers(0, 53).map(lambda bit: 2**bit)
+)
+numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+simple = st.none() | st.booleans() | numbers | anything
+parts = st.none() | st.dictionaries(
+    st.sampled_from(["metadata", "config", "metrics", "error"]),
+    st.dictionaries(anything, simple, max_size=3) | anything,
+    max_size=3,
+)
+payloads = st.none() | st.sampled_from([b"{}", b'{"q":"a"}', b'{"q":"' + b"x" * 5_000 + b'"}'])
+
+
+@given(
+    texts=st.tuples(names, names, names, names, names, names),
+    start=moments,
+    lasted=spans_ns,
+    parts=parts,
+    children=st.none() | st.lists(st.just(ID) | anything, max_size=4),
+    payloads=st.tuples(payloads, payloads),
+)
+@example((ID,) * 6, 0, 0, None, None, (None, None))
+@example((ID,) * 6, 10**18, 10**15 - 1, {}, [], (b"{}", None))
+@settings(max_examples=400)
+def test_a_step_has_the_same_bytes(
+    texts: tuple[str, ...],
+    start: int,
+    lasted: int,
+    parts: dict[str, Any] | None,
+    children: list[str] | None,
+    payloads: tuple[bytes | None, bytes | None],
+) -> None:
+    """Whatever its name, however long it took, with children, buckets, inputs, outputs or none."""
+    *own, name = texts
+    given_ = (*own, start, start + lasted, name, parts, children, *payloads)
+    assert capture.step(*given_) == record_body.step(*given_)
+
+
+@given(st.integers(0, 10**15 - 1))
+@settings(max_examples=1_000)
+def test_a_duration_is_written_as_the_float_is(ns: int) -> None:
+    """orjson writes the shortest text that reads as the same float."""
+    given_ = (ID, ID, ID, "tool", "app", 0, ns, "step", None, None, None, None)
+    assert capture.step(*given_) == record_body.step(*given_)
+
+
+class Own(str):
+    __slots__ = ()
+
+
+class Zone(datetime.tzinfo):
+    pass
+
+
+secrets = st.sampled_from(
+    ["sk-" + "a1" * 10, "password=hunter2", "é token: abcdef", "4111 1111 1111 1111"]
+)
+media = st.just("data:image/png;base64," + "iVBORw0KGgo" * 200)
+lengthy = st.sampled_from(["word ", "中 ", "key: ", "-"]).flatmap(
+    lambda word: st.integers(90, 600).map(lambda count: word * count)
+)
+moment = datetime.datetime(2026, 1, 1)
+times = [moment, moment.replace(tzinfo=datetime.timezone.utc), moment.replace(tzinfo=Zone())]
+others = [*times, moment.date(), moment.time(), b"x", {1}, object(), Own("text"), 1j]
+odd = st.integers(0, len(others) - 1).map(others.__getitem__) | st.uuids()
+keys = st.sampled_from(["role", "content", "q", "password", "api_key", "x" * 70, 1, None])
+values = st.recursive(
+    simple | secrets | media | lengthy | odd,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(keys | anything, inner, max_size=4)
+        | st.fixed_dictionaries({"role": st.just("user"), "content": inner})
+    ),
+    max_leaves=8,
+)
+redactors = st.sampled_from(
+    [lambda: Redactor().harmless, lambda: Redactor(emails=True).harmless, lambda: UNMASKED]
+)
+
+
+@given(st.lists(values, min_size=1, max_size=3), redactors)
+@settings(max_examples=600)
+def test_the_look_says_the_same_of_any_value(given_: list[Any], made: Any) -> None:
+    """One look after the other: what the first has remembered changes nothing either."""
+    one, other = made(), made()
+    for value in [*given_, *given_]:
+        found = fast_path.look(value, 1 << 20, 64, one)
+        assert capture.look(value, 1 << 20, 64, other) == found
+        assert capture.quick(value, other) == fast_path.quick(value, one)
+
+
+@pytest.mark.parametrize("form", [fast_path, capture], ids=["uncompiled", "compiled"])
+def test_a_look_ends_early(form: Any) -> None:
+    """Long texts, wide lists, deep ones, and a few objects that hold one another many times."""
+    harmless = Redactor().harmless
+    many: list[Any] = []
+    for _ in range(60):
+        many = [many, many]
+    deep: Any = 1
+    for _ in range(100):
+        deep = [deep]
+    for value in ("x" * 70_000, ["x" * 40_000] * 2, [0] * 10_000, many, deep, {"a": deep}):
+        assert form.look(value, fast_path.ROOM, fast_path.DEPTH, harmless) == -1
+    assert form.quick({"a": ["x" * 1_000]}, harmless) is not None
+
+
+@pytest.mark.parametrize("form", [fast_path, capture], ids=["uncompiled", "compiled"])
+def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
+    """Dicts and lists that grow and shrink while they are looked at; orjson has the last word."""
+    shared: dict[str, Any] = {"a": [], "b": {}}
+    stop = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            shared["a"].append("text" * (number % 50))
+            shared[f"k{number % 100}"] = [number]
+            if number % 100 == 0:
+                shared["a"].clear()
+                shared.pop(f"k{number % 7}", None)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(2_000):
+            found = form.quick(shared, Harmless(lambda text: True))
+            assert found is None or found.startswith(b'{"a":[')
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("form", [patterns, capture], ids=["uncompiled", "compiled"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Where is the old harbour, and what is there to see?",
+        "Note: the meeting is on 2026-11-21 at 10:30, in room 12_b.",
+        "see https://example.com/a/b?c=d and write to nobody",
+        "basic information about bearer bonds - as ever",
+        "a test_function_with_a_long_name and an-other-word-with-many-joints",
+        "Ärger über größere Öfen; 中文 ist schwer",
+    ],
+)
+def test_prose_is_not_suspicious(form: Any, text: str) -> None:
+    """Else every text would be looked at twice."""
+    assert not form.suspicious(text)
+
+
+@given(
+    at=st.integers(0, 300),
+    size=st.integers(0, 256),
+    crc=st.integers(0, 2**32 - 1),
+    head=st.sampled_from([b" event * ", b" start a,b "]),
+    body=st.binary(max_size=80) | st.just(b"x" * (frame.MAX_BODY + 1)),
+)
+def test_a_frame_is_laid_at_the_same_place(
+    at: int, size: int, crc: int, head: bytes, body: bytes
+) -> None:
+    """Nothing is written where it does not fit, and nothing outside of its place."""
+    one, other = mmap.mmap(-1, 256), mmap.mmap(-1, 256)
+    assert spool.lay(one, at, size, crc, head, body) == frame.lay(other, at, size, crc, head, body)
+    assert one[:] == other[:]
+
+
+def test_a_frame_beyond_the_memory_is_refused() -> None:
+    """A size that is wrong must not become a write into somebody else's memory."""
+    with mmap.mmap(-1, 64) as small:
+        with pytest.raises(IndexError):
+            spool.lay(small, 60, 1_000, 0, b" event * ", b"{}")
+        with pytest.raises(TypeError):
+            spool.lay(small, 0, 64, 0, b" event * ", "text")
+        assert small[:] == bytes(64)
+    with pytest.raises(ValueError, match="closed"):
+        spool.lay(small, 0, 64, 0, b" event * ", b"{}")

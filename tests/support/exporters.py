@@ -1,0 +1,331 @@
+"""What exporter tests are made of: sessions as records, and each vendor's backend as a function.
+
+story = Story()
+records = story.session("chat", children=3)
+told = deliver(HUMANLOOP, records)
+told.requests, told.rejected
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import attrs
+import orjson
+from support.lane_harness import MemorySource
+
+from sessiontrace.export.batch_delivery import Parcel
+from sessiontrace.export.protocol import Blocked, Exporter, Reply, Request, Retry
+from sessiontrace.model.record import END, EVENT, START, UPDATE, Record, Records
+from sessiontrace.spool.frame import Position
+from sessiontrace.vendors.honeyhive.exporter import HoneyHiveExporter
+from sessiontrace.vendors.humanloop.exporter_v4 import HumanloopExporter
+from sessiontrace.vendors.humanloop.exporter_v5 import HumanloopFlowsExporter
+from sessiontrace.vendors.otlp.exporter import OTLPExporter
+from sessiontrace.vendors.posthog.exporter import PostHogExporter
+from sessiontrace.vendors.shared.body_transforms import NONE
+
+T0 = 1_790_000_000_000
+
+Body = dict[str, Any]
+
+
+class Story:
+    """Makes ids that say when they were made, and records in the order a spool would have them."""
+
+    def __init__(self, at: int = T0) -> None:
+        self.at = at
+        self._made = 0
+
+    def id(self) -> str:
+        self._made += 1
+        time = f"{self.at:012x}"
+        return f"{time[:8]}-{time[8:]}-7000-8000-{self._made:012x}"
+
+    def start(self, session_id: str | None = None, **more: Any) -> Body:
+        session_id = session_id or self.id()
+        return {
+            "event_id": session_id,
+            "session_id": session_id,
+            "event_type": "session",
+            "event_name": "support chat",
+            "source": "tests",
+            "start_time": self.at,
+            "inputs": {"question": "why?"},
+            "metadata": {"service": "shop"},
+            "user_properties": {"user_id": "ada"},
+            **more,
+        }
+
+    def end(self, start: Body, took: int = 1000, **more: Any) -> Body:
+        ended = {**start, "end_time": start["start_time"] + took, "duration": float(took)}
+        return {**ended, "outputs": {"result": "because"}, **more}
+
+    def event(self, parent: Body, kind: str = "tool", took: int = 100, **more: Any) -> Body:
+        return {
+            "event_id": self.id(),
+            "session_id": parent["session_id"],
+            "parent_id": parent["event_id"],
+            "event_type": kind,
+            "event_name": f"a {kind}",
+            "source": "tests",
+            "start_time": self.at,
+            "end_time": self.at + took,
+            "duration": float(took),
+            "inputs": {"input": 1},
+            "outputs": {"result": 2},
+            **more,
+        }
+
+    def model(self, parent: Body, **more: Any) -> Body:
+        call: Body = {
+            "inputs": {"chat_history": [{"role": "user", "content": "why?"}]},
+            "outputs": {"role": "assistant", "content": "because"},
+            "config": {
+                "model": "gpt-9",
+                "provider": "openai",
+                "hyperparameters": {"temperature": 0.5, "max_tokens": 64, "stop": ["\n"]},
+            },
+            "metadata": {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16},
+        }
+        return self.event(parent, "model", **{**call, **more})
+
+    def update(self, about: Body, **more: Any) -> Body:
+        return {"event_id": about["event_id"], "session_id": about["session_id"], **more}
+
+    def session(self, children: int = 3, **more: Any) -> list[Record]:
+        """A session with a chain that holds ``children`` events, as a spool has it."""
+        start = self.start(**more)
+        chain = self.event(start, "chain", inputs={"plan": 1})
+        inner = [
+            self.model(chain) if number % 2 else self.event(chain) for number in range(children)
+        ]
+        children_ids = [one["event_id"] for one in inner][:10_000]
+        return [
+            record(START, start),
+            *(record(EVENT, one) for one in inner),
+            record(EVENT, {**chain, "children_ids": children_ids}),
+            record(END, self.end(start)),
+        ]
+
+
+def record(kind: bytes, body: Body) -> Record:
+    """A body as a spool hands it out: ids first."""
+    first = {name: body[name] for name in ("event_id", "session_id")}
+    return Record(kind, b"*", orjson.dumps({**first, **body}))
+
+
+@attrs.frozen
+class Vendor:
+    """One exporter under test.
+
+    ``make``: a fresh one. ``reply``: what its backend says to a legal request. ``ids``: what a
+    request brings into being. ``needs``: what must have been there before. ``refusal``: the status
+    that says "the content is wrong".
+    """
+
+    name: str
+    make: Callable[[], Exporter]
+    reply: Callable[[Request], Reply]
+    ids: Callable[[Request], list[str]]
+    needs: Callable[[Request], list[str]]
+    refusal: int = 400
+    text: Callable[[bytes], bytes] = attrs.field(default=lambda body: body)
+
+
+@attrs.define
+class Told:
+    """What became of records: all requests in the order sent, and who was refused why."""
+
+    requests: list[Request] = attrs.field(factory=list)
+    taken: list[Request] = attrs.field(factory=list)
+    rejected: list[tuple[Record, str]] = attrs.field(factory=list)
+    acked: int = 0
+    setback: Blocked | Retry | None = None
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [orjson.loads(one.body) for one in self.requests if one.method != NONE]
+
+
+def deliver(
+    vendor: Vendor,
+    records: Sequence[Record],
+    *,
+    exporter: Exporter | None = None,
+    answer: Callable[[Request], Reply | None] = lambda request: None,
+    replay: bool = False,
+) -> Told:
+    """Send records as one batch through a parcel; ``answer`` may reply in the backend's place."""
+    exporter = exporter or vendor.make()
+    source = MemorySource(records, adopted=replay)
+    ends = [Position(1, number + 1) for number in range(len(records))]
+    parcel = Parcel(exporter, source, Records.of(records), ends)
+    told = Told()
+    for _ in parcel.plan():
+        pass
+    while not parcel.finished and told.setback is None:
+        if (settled := parcel.settle()) is not None:
+            told.acked += settled.acked
+            told.rejected.extend(settled.rejected)
+        elif parcel.owed:
+            request = parcel.owed.popleft()
+            told.requests.append(request)
+            reply = answer(request)
+            if reply is None:
+                reply = Reply(200) if request.method == NONE else vendor.reply(request)
+                told.taken.append(request)
+            told.setback = parcel.obey(request, exporter.judge(request, reply))
+        else:
+            told.setback = parcel.advance()
+    return told
+
+
+def _json(status: int, body: Any) -> Reply:
+    return Reply(status, {"content-type": "application/json"}, orjson.dumps(body))
+
+
+# -- HoneyHive ------------------------------------------------------------------------------
+
+
+def _honeyhive_reply(request: Request) -> Reply:
+    body = orjson.loads(request.body)
+    if request.path == "/v1/sessions":
+        ids = dict.fromkeys(("event_id", "session_id"), body["session_id"])
+        return _json(200, {**ids, "org_id": "o", "workspace_id": "w", "project_id": "p"})
+    if request.path == "/v1/events/batch":
+        made = [one["event_id"] for one in body["events"]]
+        return _json(200, {"event_ids": made, "success": True})
+    return Reply(200)
+
+
+def _honeyhive_ids(request: Request) -> list[str]:
+    body = orjson.loads(request.body)
+    if request.path == "/v1/sessions":
+        return [body["session_id"]]
+    return [one["event_id"] for one in body.get("events", ())]
+
+
+def _honeyhive_needs(request: Request) -> list[str]:
+    body = orjson.loads(request.body)
+    return [one["session_id"] for one in body.get("events", ())]
+
+
+# -- Humanloop ------------------------------------------------------------------------------
+
+
+def _humanloop_reply(request: Request) -> Reply:
+    body = orjson.loads(request.body)
+    if request.path == "/logs":
+        made = [{"id": f"data_{one['reference_id']}", "project_id": "pr_1"} for one in body]
+        return _json(200, made)
+    if request.path == "/feedback":
+        return _json(200, [{**one, "id": "ann_1"} for one in body])
+    return _json(200, {})
+
+
+def _humanloop_ids(request: Request) -> list[str]:
+    if request.path != "/logs":
+        return []
+    return [one["reference_id"] for one in orjson.loads(request.body)]
+
+
+def _humanloop_needs(request: Request) -> list[str]:
+    if request.path != "/logs":
+        return [request.path.partition("=")[2]] if request.method == "PATCH" else []
+    found = orjson.loads(request.body)
+    return [one["parent_reference_id"] for one in found if "parent_reference_id" in one]
+
+
+def _flows_reply(request: Request) -> Reply:
+    kind = request.path.split("/")[1][:-1]
+    log_id = orjson.loads(request.body).get("log_id", "")
+    return _json(200, {"id": log_id, f"{kind}_id": f"{kind}_1", "version_id": "v_1"})
+
+
+def _flows_ids(request: Request) -> list[str]:
+    if request.method != "POST" or request.path == "/evaluators/log":
+        return []
+    return [orjson.loads(request.body)["log_id"]]
+
+
+def _flows_needs(request: Request) -> list[str]:
+    if request.method == "PATCH":
+        return [request.path.rpartition("/")[2]]
+    body = orjson.loads(request.body)
+    parent = body.get("trace_parent_id", body.get("parent_id"))
+    return [parent] if parent else []
+
+
+# -- PostHog and OTLP -----------------------------------------------------------------------
+
+
+def _posthog_ids(request: Request) -> list[str]:
+    return [one["uuid"] for one in orjson.loads(request.body)["batch"]]
+
+
+def spans(request: Request) -> Iterator[Body]:
+    """The spans of an OTLP request in JSON."""
+    for resource in orjson.loads(request.body)["resourceSpans"]:
+        for scope in resource["scopeSpans"]:
+            yield from scope["spans"]
+
+
+def _otlp_ids(request: Request) -> list[str]:
+    return [one["spanId"] for one in spans(request)]
+
+
+def _protobuf_ids(request: Request) -> list[str]:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    parsed = ExportTraceServiceRequest.FromString(request.body)
+    return [
+        span.span_id.hex()
+        for resource in parsed.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
+def _nothing(request: Request) -> list[str]:
+    return []
+
+
+HONEYHIVE = Vendor(
+    "honeyhive", HoneyHiveExporter, _honeyhive_reply, _honeyhive_ids, _honeyhive_needs
+)
+HUMANLOOP = Vendor(
+    "humanloop", HumanloopExporter, _humanloop_reply, _humanloop_ids, _humanloop_needs, 422
+)
+FLOWS = Vendor("humanloop-v5", HumanloopFlowsExporter, _flows_reply, _flows_ids, _flows_needs, 422)
+POSTHOG = Vendor(
+    "posthog", PostHogExporter, lambda request: _json(200, {"status": "Ok"}), _posthog_ids, _nothing
+)
+OTLP = Vendor("otlp", OTLPExporter, lambda request: _json(200, {}), _otlp_ids, _nothing)
+PROTOBUF = Vendor(
+    "otlp-protobuf",
+    lambda: OTLPExporter(protobuf=True),
+    lambda request: Reply(200, {"content-type": "application/x-protobuf"}),
+    _protobuf_ids,
+    _nothing,
+)
+
+VENDORS = (HONEYHIVE, HUMANLOOP, FLOWS, POSTHOG, OTLP, PROTOBUF)
+
+
+def own_id(vendor: Vendor, event_id: str) -> str:
+    """The id under which a vendor knows an event."""
+    plain = event_id.replace("-", "")
+    return plain[16:] if vendor in (OTLP, PROTOBUF) else event_id
+
+
+def mentions(request: Request, words: str) -> bool:
+    """Whether a request's body holds the words, however they are written."""
+    return re.search(re.escape(words).encode(), request.body) is not None
+
+
+def late(about: Body, **change: Any) -> Record:
+    """An update of an event or session."""
+    return record(UPDATE, {k: about[k] for k in ("event_id", "session_id")} | change)

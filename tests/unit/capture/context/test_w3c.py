@@ -1,0 +1,223 @@
+"""inject and extract: W3C headers, ours and anybody's, whole and hostile."""
+
+from __future__ import annotations
+
+import uuid
+from email.message import Message
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.recording_tracer import Captured
+
+from sessiontrace.capture.context.w3c import Remote, extract, inject
+from sessiontrace.capture.tracer_state import Heads
+
+FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def captured() -> Captured:
+    return Captured()
+
+
+def test_a_span_goes_over_the_wire_and_is_the_parent_there(captured: Captured) -> None:
+    """Two processes, one session: the child's parent is the very span that called."""
+    with captured.session(user="ann"), captured.span("call") as call:
+        headers = inject(captured.current.get(), {"accept": "*/*"})
+    there = Captured()
+    remote = extract(there.recorder, headers)
+    assert remote is not None
+    with remote, there.span("work"):
+        pass
+    event = there.event("work")
+    assert event["parent_id"] == call.event_id
+    assert event["session_id"] == call.session_id
+    assert [kind for kind, _ in there.records] == ["event"]
+    assert there.current.get() is None
+    assert headers["traceparent"].startswith("00-" + call.session_id.replace("-", "") + "-")
+    assert "user.id=ann" in headers["baggage"]
+    assert headers["accept"] == "*/*"
+
+
+def test_what_others_put_into_the_headers_is_kept(captured: Captured) -> None:
+    """We are one of several tracers on the way."""
+    headers = {"tracestate": "vendor=1,st=old", "baggage": "tenant=7;ttl=1,session.id=old"}
+    with captured.session() as session:
+        inject(session, headers)
+    assert headers["tracestate"] == f"st={session.event_id},vendor=1"
+    assert headers["baggage"] == f"tenant=7;ttl=1,session.id={session.session_id}"
+
+
+def test_a_foreign_trace_becomes_a_turn_of_its_session(captured: Captured) -> None:
+    """The caller is traced by something else: all our services agree on one session."""
+    ids = set()
+    for name in ("a", "b"):
+        handle = extract(captured.recorder, {"Traceparent": FOREIGN}, name)
+        assert handle is not None
+        with handle, captured.span(f"in {name}"):
+            pass
+        ids.add(captured.event(f"in {name}")["session_id"])
+        assert captured.parent_of(f"in {name}") == name
+    assert len(ids) == 1
+    assert uuid.UUID(ids.pop()).version == 4
+    start = captured.of("start")[0]
+    assert start["metadata"]["otel.trace_id"] == FOREIGN[3:35]
+
+
+def test_baggage_names_the_session_and_the_user(captured: Captured) -> None:
+    """The front end knows the chat's id; percent-encoded as the standard says."""
+    headers = [
+        (b"traceparent", FOREIGN.encode()),
+        (b"baggage", b"session.id=chat%207 ; p=1, user.id=%C3%A4nn"),
+    ]
+    handle = extract(captured.recorder, headers)
+    assert handle is not None
+    with handle:
+        pass
+    (end,) = captured.of("end")
+    assert end["metadata"]["session_id"] == "chat 7"
+    assert end["user_properties"] == {"user_id": "änn"}
+
+
+@pytest.mark.parametrize("form", ["message", "wsgi", "capitals", "pairs"])
+def test_every_usual_form_of_headers_is_read(captured: Captured, form: str) -> None:
+    """http.server's messages, WSGI environments, mappings in capitals, ASGI's pairs."""
+    headers: Any = {
+        "message": Message(),
+        "wsgi": {"HTTP_TRACEPARENT": FOREIGN},
+        "capitals": {"TRACEPARENT": FOREIGN},
+        "pairs": [("host", "x"), ("traceparent", FOREIGN)],
+    }[form]
+    if form == "message":
+        headers["Traceparent"] = FOREIGN
+    assert extract(captured.recorder, headers) is not None
+
+
+def test_the_sampling_decision_travels(captured: Captured) -> None:
+    """A session not chosen there is not recorded here either."""
+    with captured.session(sample=0.0), captured.span():
+        headers = inject(captured.current.get(), {})
+    assert headers["traceparent"].endswith("-00")
+    there = Captured()
+    remote = extract(there.recorder, headers)
+    assert remote is not None
+    with remote, there.span():
+        pass
+    assert there.records == []
+    assert there.drops == ["sampled"]
+
+
+def test_a_trace_continued_by_somebody_between_us_is_theirs(captured: Captured) -> None:
+    """A proxy made its own span and left our tracestate: its span is the parent, not ours."""
+    with captured.session(), captured.span() as span:
+        headers = inject(span, {})
+    trace_id = headers["traceparent"][3:35]
+    headers["traceparent"] = f"00-{trace_id}-00f067aa0ba902b7-01"
+    assert not isinstance(extract(captured.recorder, headers), Remote)
+
+
+def test_without_a_span_nothing_is_written(captured: Captured) -> None:
+    """No span, no headers."""
+    assert inject(None, {}) == {}
+    assert inject(captured.span(), {}) == {}
+
+
+class Refusing(dict[str, str]):
+    def __setitem__(self, key: str, value: str) -> None:
+        raise TypeError("read-only")
+
+
+def test_headers_that_cannot_be_written_are_left_alone(captured: Captured) -> None:
+    """Some frameworks hand out read-only headers."""
+    with captured.session() as session:
+        assert inject(session, Refusing()) == {}
+        frozen: Any = MappingProxyType({"a": "b"})
+        assert inject(session, frozen) is frozen
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        5,
+        "traceparent",
+        [],
+        [1, 2],
+        [("traceparent",)],
+        {"traceparent": None},
+        {"traceparent": 5},
+        {"traceparent": FOREIGN[:-1]},
+        {"traceparent": FOREIGN.upper()},
+        {"traceparent": "ff" + FOREIGN[2:]},
+        {"traceparent": FOREIGN + "-more"},
+        {"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"},
+        {"traceparent": f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01"},
+        {"traceparent": "x" * 10_000_000},
+        {"traceparent": "\u0660\u0660-" + FOREIGN[3:]},
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_headers_that_tell_nothing_give_nothing(captured: Captured, headers: object) -> None:
+    """Clients send anything; none of it may fail a request."""
+    assert extract(captured.recorder, headers) is None
+
+
+@given(
+    st.text(max_size=80) | st.binary(max_size=80),
+    st.text(max_size=200) | st.binary(max_size=200),
+)
+def test_hostile_tracestate_and_baggage_do_no_harm(
+    tracestate: str | bytes, baggage: str | bytes
+) -> None:
+    """The traceparent is good, the rest is noise: we go on with the good part."""
+    captured = Captured()
+    headers = {"traceparent": FOREIGN, "tracestate": tracestate, "baggage": baggage}
+    handle = extract(captured.recorder, headers)
+    assert handle is not None
+    with handle, captured.span():
+        inject(captured.current.get(), {**headers})  # type: ignore[arg-type]
+    assert captured.drops == []
+
+
+def test_a_later_version_of_the_standard_is_read(captured: Captured) -> None:
+    """Version 01 may append fields; what we know of it stays where it is."""
+    assert extract(captured.recorder, {"traceparent": "01" + FOREIGN[2:] + "-new"}) is not None
+
+
+def test_the_destinations_of_a_session_travel_with_it(captured: Captured) -> None:
+    """to="b" here: what the called process adds goes there too, and nowhere else."""
+    captured.recorder.route = {("b",): captured.recorder.heads}.get
+    with captured.session(to="b"), captured.span("call"):
+        headers = inject(captured.current.get(), {})
+    assert "session.to=b" in headers["baggage"]
+    there = Captured()
+    asked: list[tuple[str, ...]] = []
+
+    def route(names: tuple[str, ...]) -> Heads:
+        asked.append(names)
+        return Heads(b" start b ", b" event b ", b" end b ")
+
+    there.recorder.route = route
+    remote = extract(there.recorder, headers)
+    assert remote is not None
+    with remote, there.span("work"):
+        assert inject(there.current.get(), {})["baggage"] == headers["baggage"]
+    assert asked == [("b",)]
+    assert remote._heads.event == b" event b "
+
+
+def test_a_session_for_destinations_unknown_here_leaves_nothing_here(captured: Captured) -> None:
+    """Better counted as unrouted than told to the wrong backend."""
+    with captured.session(to=("b", "c")), captured.span("call"):
+        headers = inject(captured.current.get(), {})
+    there = Captured()
+    there.recorder.route = lambda names: None
+    remote = extract(there.recorder, headers)
+    assert remote is not None
+    with remote, there.span("work"):
+        pass
+    assert there.records == []
+    assert there.drops == ["unrouted"]

@@ -1,0 +1,243 @@
+"""A backend that refuses: too much at once, one bad record, or everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.lane_harness import PlainExporter, Run, event, numbers
+
+from sessiontrace.export.protocol import Batch, Delivered, Reply, Request, Verdict
+from sessiontrace.model.record import Record
+
+pytestmark = pytest.mark.asyncio
+
+
+def refusing(poison: set[int], status: int = 400):
+    """Refuse each request that holds one of these."""
+    return lambda request: Reply(status if poison.intersection(numbers(request)) else 200)
+
+
+def letters(root: Path) -> list[dict[str, object]]:
+    file = root / "there.jsonl"
+    return [orjson.loads(line) for line in file.read_bytes().splitlines()] if file.exists() else []
+
+
+@pytest.mark.parametrize("poison", [0, 37, 99])
+async def test_C13_one_bad_record_in_a_hundred_costs_at_most_fourteen_requests(
+    poison: int, tmp_path: Path
+) -> None:
+    """The other ninety-nine arrive, once each; the bad one becomes a dead letter."""
+    run = Run(refusing({poison}), [event(n) for n in range(100)], dead=tmp_path)
+    await run.until(lambda: run.done)
+    await run.end()
+    assert len(run.sent) - 1 <= 14
+    taken = [n for request in run.sent if poison not in numbers(request) for n in numbers(request)]
+    assert sorted(taken) == [n for n in range(100) if n != poison]
+    assert (run.books.acked, run.books.rejected, run.books.pending) == (99, 1, 0)
+    (letter,) = letters(tmp_path)
+    assert letter["reason"] == "HTTP 400"
+    assert letter["record"] == orjson.loads(event(poison).body)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sets(st.integers(0, 63), max_size=3))
+@pytest.mark.asyncio
+async def test_the_good_arrive_and_the_bad_do_not_whatever_their_places(poison: set[int]) -> None:
+    """Up to three bad records anywhere in sixty-four: exactly they are rejected."""
+    run = Run(refusing(poison), [event(n) for n in range(64)])
+    await run.until(lambda: run.done)
+    await run.end()
+    assert (run.books.acked, run.books.rejected) == (64 - len(poison), len(poison))
+
+
+async def test_C14_a_backend_that_refuses_everything_gets_no_dead_letters(tmp_path: Path) -> None:
+    """The schema changed over there, or a proxy answers 400 to all: that is no fault of the
+    records. The lane blocks, and when it is mended everything arrives."""
+    run = Run(lambda request: Reply(400), [event(n) for n in range(500)], dead=tmp_path)
+    await run.until(lambda: run.books.state == "blocked")
+    assert len(run.sent) <= 1 + 32
+    sent = len(run.sent)
+    await run.until(lambda: run.clock.time > 1000 + 3600)
+    assert len(run.sent) - sent < 200, "the probes of an hour are few"
+    assert run.books.rejected == 0
+    run.wire.respond = lambda request: Reply(200)
+    await run.until(lambda: run.done)
+    await run.end()
+    assert (run.books.acked, run.books.rejected) == (500, 0)
+    assert not letters(tmp_path)
+
+
+async def test_two_records_that_are_both_refused_block_as_well(tmp_path: Path) -> None:
+    """The smallest batch in which everything is refused."""
+    run = Run(lambda request: Reply(422), [event(1), event(2)], dead=tmp_path)
+    await run.until(lambda: run.books.state == "blocked")
+    assert "every record is refused" in run.books.last_error
+    await run.end()
+    assert run.books.pending == 2
+    assert not letters(tmp_path)
+
+
+async def test_a_single_record_that_is_refused_is_rejected(tmp_path: Path) -> None:
+    """Alone in its batch, it has nobody to prove that the backend is at fault."""
+    run = Run(lambda request: Reply(400), [event(1)], dead=tmp_path)
+    await run.until(lambda: run.done)
+    await run.end()
+    assert (run.books.acked, run.books.rejected) == (0, 1)
+    assert len(letters(tmp_path)) == 1
+
+
+async def test_many_bad_records_spend_the_budget_and_the_rest_is_found_by_and_by() -> None:
+    """Every tenth of 1000 is bad, far more than one search may cost. The lane blocks, but each
+    probe goes on where the last one stopped, until the good are through."""
+    poison = set(range(0, 1000, 10))
+    run = Run(refusing(poison), [event(n) for n in range(1000)])
+    await run.until(lambda: run.books.state == "blocked")
+    assert len(run.sent) <= 1 + 32
+    await run.until(lambda: run.done, seconds=24 * 3600)
+    await run.end()
+    assert (run.books.acked, run.books.rejected) == (900, 100)
+
+
+async def test_a_refused_session_does_not_stop_its_events() -> None:
+    """A request that cannot be divided (a session's start and end in one) is rejected as one;
+    the next stage goes on."""
+
+    class Sessions(PlainExporter):
+        def encode(self, batch: Batch) -> list[list[Request]]:
+            kinds = [record.kind for record in batch.records]
+            if b"start" in kinds:  # whole with its end
+                both = tuple(at for at, kind in enumerate(kinds) if kind != b"event")
+                first = [Request("POST", "/session", b"", both)]
+            else:
+                first = [
+                    Request("PUT", "/session", b"", (at,))
+                    for at, kind in enumerate(kinds)
+                    if kind == b"end"
+                ]
+            rest = tuple(at for at, kind in enumerate(kinds) if kind == b"event")
+            return [first, [Request("POST", "/events", b"", rest)] if rest else []]
+
+    run = Run(
+        lambda request: Reply(400 if request.path == "/session" else 200),
+        [event(1, b"start"), event(2), event(3), event(4, b"end")],
+        exporter=Sessions(),
+    )
+    await run.until(lambda: run.done)
+    await run.end()
+    assert [request.path for request in run.sent] == ["/session", "/events"]
+    assert (run.books.acked, run.books.rejected) == (2, 2)
+
+
+async def test_C12_too_much_at_once_is_halved_and_the_limit_remembered() -> None:
+    """A proxy takes at most 20 kB. The first batch is halved until it fits; later batches are cut
+    so that they fit at once."""
+    records = [event(n, inputs={"text": "x" * 1000}) for n in range(400)]
+    run = Run(lambda request: Reply(413 if len(request.body) > 100_000 else 200), records)
+    await run.until(lambda: run.done)
+    assert (run.books.acked, run.books.rejected) == (400, 0)
+    refused = sum(len(request.body) > 100_000 for request in run.sent)
+    assert refused
+    run.source.records += [event(1000 + n, inputs={"text": "x" * 1000}) for n in range(400)]
+    await run.until(lambda: run.done)
+    await run.end()
+    assert sum(len(request.body) > 100_000 for request in run.sent) == refused
+    assert run.books.acked == 800
+
+
+async def test_C12_one_record_too_large_is_cut_once_and_then_given_up(tmp_path: Path) -> None:
+    """The exporter offers a smaller form of the middle record, which is taken; of the last one
+    even that is too large, and it becomes a dead letter."""
+
+    class Cutting(PlainExporter):
+        def cut(self, record: Record) -> Record | None:
+            body = orjson.loads(record.body)
+            body["inputs"] = {"text": body["inputs"]["text"][: len(body["inputs"]["text"]) // 2]}
+            return record._replace(body=orjson.dumps(body))
+
+    run = Run(
+        lambda request: Reply(413 if len(request.body) > 1000 else 200),
+        [event(n, inputs={"text": "x" * size}) for n, size in enumerate((10, 1500, 9000))],
+        exporter=Cutting(),
+        dead=tmp_path,
+    )
+    await run.until(lambda: run.done)
+    await run.end()
+    assert (run.books.acked, run.books.rejected) == (2, 1)
+    (letter,) = letters(tmp_path)
+    assert letter["record"]["event_id"].endswith("2")  # type: ignore[index]
+
+
+async def test_C17_partial_success_is_final_for_both_halves(tmp_path: Path) -> None:
+    """The backend takes a batch and says which three it will never take: no retry of anything."""
+
+    class Partial(PlainExporter):
+        def judge(self, request: Request, reply: Reply) -> Verdict:
+            return Delivered({at: "no such field" for at in request.records if at % 4 == 1})
+
+    run = Run(
+        lambda request: Reply(200),
+        [event(n) for n in range(12)],
+        exporter=Partial(),
+        dead=tmp_path,
+    )
+    await run.until(lambda: run.done)
+    await run.end()
+    assert len(run.sent) == 1
+    assert (run.books.acked, run.books.rejected) == (9, 3)
+    assert {letter["reason"] for letter in letters(tmp_path)} == {"no such field"}
+
+
+async def test_partial_success_that_takes_nothing_blocks() -> None:
+    """A backend that rejects every one of many records politely is misconfigured all the same."""
+
+    class Nothing(PlainExporter):
+        def judge(self, request: Request, reply: Reply) -> Verdict:
+            return Delivered(dict.fromkeys(request.records, "no such project"))
+
+    run = Run(lambda request: Reply(200), [event(n) for n in range(12)], exporter=Nothing())
+    await run.until(lambda: run.books.state == "blocked")
+    await run.end()
+    assert (run.books.rejected, run.books.pending) == (0, 12)
+
+
+async def test_a_record_that_breaks_the_exporter_is_rejected_alone(tmp_path: Path) -> None:
+    """One record of a hundred makes encode() raise: the others go on."""
+
+    class Fragile(PlainExporter):
+        def encode(self, batch: Batch) -> list[list[Request]]:
+            if any(b'"bomb"' in record.body for record in batch.records):
+                raise TypeError("boom")
+            return super().encode(batch)
+
+    records = [event(n) for n in range(100)]
+    records[42] = event(42, metadata={"bomb": True})
+    run = Run(lambda request: Reply(200), records, exporter=Fragile(), dead=tmp_path)
+    await run.until(lambda: run.done)
+    await run.end()
+    assert (run.books.acked, run.books.rejected) == (99, 1)
+    assert letters(tmp_path)[0]["reason"] == "cannot be encoded (TypeError)"
+
+
+async def test_an_exporter_that_fails_on_everything_blocks() -> None:
+    """A bug of ours is no reason to give up a spool."""
+
+    class Broken(PlainExporter):
+        broken = True
+
+        def encode(self, batch: Batch) -> list[list[Request]]:
+            if self.broken:
+                raise TypeError("boom")
+            return super().encode(batch)
+
+    exporter = Broken()
+    run = Run(lambda request: Reply(200), [event(n) for n in range(5)], exporter=exporter)
+    await run.until(lambda: run.books.state == "blocked")
+    assert run.books.rejected == 0
+    exporter.broken = False
+    await run.until(lambda: run.done)
+    await run.end()
+    assert run.books.acked == 5

@@ -1,0 +1,356 @@
+"""Calls, streamed readings and inferred tools: one event for each call, however it ends."""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pydantic
+import pytest
+from support.stubs.tracing import Listening
+
+from sessiontrace.instrumentation.core.model_calls import Answer, Calls, open_call
+from sessiontrace.instrumentation.core.stream_observer import Chunks, Reading
+from sessiontrace.instrumentation.core.stream_proxy import watch_object, watch_response
+from sessiontrace.instrumentation.openai_family.chat_format import ChatGather
+
+
+class Words:
+    """A gather that keeps texts, and refuses what is no text."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def add(self, chunk: Any) -> None:
+        self.words.append(chunk.upper())
+
+    def answer(self) -> Answer:
+        return Answer({"content": " ".join(self.words)}, {"words": len(self.words)})
+
+
+def reading(tracing: Listening, gather: Any = None) -> Reading:
+    call = Calls(tracing).model("chat m", inputs={}, config={"model": "m"})
+    assert call is not None
+    return Reading(call, gather or Words(), {"http_status": 200}, lambda error: {"told": True})
+
+
+def test_the_outermost_call_is_the_event() -> None:
+    """A library calls another one: the inner call only adds what is not known yet."""
+    tracing = Listening()
+    calls = Calls(tracing)
+    with tracing.session():
+        outer = calls.model("outer", config={"model": "m"})
+        assert outer is not None
+        with outer:
+            inner = calls.model("inner", config={"model": "other", "provider": "p"})
+            assert inner is not None
+            with inner:
+                assert open_call.get() is inner
+            inner.end(outputs="inner", metadata={"total_tokens": 3, "request_id": "r"})
+            assert open_call.get() is outer
+        outer.end(outputs={"content": "outer"}, metadata={"finish_reason": "stop"})
+
+    event = tracing.model
+    assert event["event_name"] == "outer"
+    assert event["config"] == {"model": "m", "provider": "p"}
+    assert event["outputs"] == {"content": "outer"}
+    assert event["metadata"] == {"total_tokens": 3, "request_id": "r", "finish_reason": "stop"}
+
+
+def test_a_tool_inside_a_model_span_may_call_a_model() -> None:
+    """Only the innermost span tells whether a call is part of one that is open."""
+    tracing = Listening()
+    with tracing.session(), tracing.span("agent", "model"), tracing.span("look", "tool"):
+        call = Calls(tracing).model("chat m")
+        assert call is not None
+        call.end()
+
+    assert [event["event_name"] for event in tracing.events] == ["chat m", "look", "agent"]
+
+
+def test_a_call_that_nobody_ends_takes_in_no_call_of_another_session() -> None:
+    """A library that never tells of an end must not silence all that its context does later."""
+    tracing, other = Listening(), Listening()
+    calls = Calls(tracing)
+
+    def run() -> None:
+        with tracing.session():
+            lost = calls.model("lost")
+            assert lost is not None
+            lost.begin()
+            inner = calls.model("part of it")
+            assert inner is not None
+            inner.end()
+        assert tracing.events == []
+        for recording, name in ((tracing, "later"), (other, "of another tracer")):
+            with recording.session():
+                call = Calls(recording).model(name)
+                assert call is not None
+                call.end()
+        outside = calls.model("outside")
+        assert outside is not None
+        outside.end()
+
+    contextvars.copy_context().run(run)
+    assert [event["event_name"] for event in tracing.events] == ["later", "outside"]
+    assert [event["event_name"] for event in other.events] == ["of another tracer"]
+
+
+def test_a_call_ends_once() -> None:
+    """Whoever comes second is late."""
+    tracing = Listening()
+    with tracing.session():
+        call = Calls(tracing).model("chat m")
+        assert call is not None
+        call.end(outputs="first")
+        call.end(outputs="second")
+        call.fail(ValueError("late"))
+
+    assert tracing.model["outputs"] == {"result": "first"}
+    assert tracing.model.get("error") is None
+
+
+def test_nothing_is_opened_when_off() -> None:
+    """Switched off, uninstrumented, or before there is anything to record to."""
+    tracing = Listening()
+    calls = Calls(tracing)
+    tracing.off = True
+    assert calls.model("m") is None
+    tracing.off = False
+    calls.enabled = False
+    assert calls.tool("t") is None
+    assert calls.chain("c") is None
+    assert tracing.records == []
+
+
+@pytest.mark.parametrize("way", ["read out", "closed", "failed", "dropped", "dropped half-read"])
+def test_a_stream_ends_its_call_once(way: str) -> None:
+    """However it ends, with what had come by then."""
+    tracing = Listening()
+
+    def words() -> Iterator[str]:
+        yield "one"
+        yield "two"
+        if way == "failed":
+            raise ValueError("broken")
+
+    class Stream:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+    with tracing.session():
+        found = reading(tracing)
+        chunks = Chunks(words(), found)
+        stream = Stream(chunks)
+        found.follow(stream)
+        if way == "read out":
+            assert list(chunks) == ["one", "two"]
+        elif way == "failed":
+            with pytest.raises(ValueError, match="broken"):
+                list(chunks)
+        elif way != "dropped":
+            assert next(chunks) == "one"
+        if way == "closed":
+            found.end("closed")
+        del stream, chunks
+        gc.collect()
+
+    event = tracing.model
+    count = {"read out": 2, "failed": 2, "closed": 1, "dropped": 0, "dropped half-read": 1}[way]
+    assert event["metadata"]["words"] == count
+    assert event["metadata"]["http_status"] == 200
+    ends = {"closed": "closed", "dropped": "dropped", "dropped half-read": "dropped"}
+    assert event["metadata"].get("stream_end") == ends.get(way)
+    assert event.get("error") == ("ValueError: broken" if way == "failed" else None)
+    assert event["metadata"].get("told") == (True if way == "failed" else None)
+    assert event.get("metrics", {}).get("chunks", 0) == count
+
+
+def test_chunks_of_an_unknown_form_are_counted_and_passed_on() -> None:
+    """Reading a chunk may fail; the user's loop does not."""
+    tracing = Listening()
+    with tracing.session():
+        assert list(Chunks(iter([1, "two", 3]), reading(tracing))) == [1, "two", 3]
+
+    assert tracing.model["outputs"] == {"content": "TWO"}
+    assert tracing.model["metadata"]["unread_chunks"] == 2
+
+
+def test_a_response_is_its_own_class_again_when_closed() -> None:
+    """While it is watched it is a subclass; afterwards nothing is left of us."""
+
+    class Response:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    tracing = Listening()
+    response = Response()
+    with tracing.session():
+        watch_response(response, reading(tracing))
+        assert isinstance(response, Response)
+        assert type(response).__name__ == "Response"
+        response.close()
+
+    assert type(response) is Response
+    assert vars(response) == {"closed": True}
+    assert tracing.model["metadata"]["stream_end"] == "closed"
+
+
+def test_a_stream_object_is_watched_by_its_class() -> None:
+    """An object that iterates by its own methods keeps them, and its kind."""
+
+    class Stream:
+        def __init__(self) -> None:
+            self.left = ["one", "two"]
+
+        def __iter__(self) -> Stream:
+            return self
+
+        def __next__(self) -> str:
+            if not self.left:
+                raise StopIteration
+            return self.left.pop(0)
+
+    tracing = Listening()
+    with tracing.session():
+        stream = Stream()
+        watch_object(stream, reading(tracing))
+        assert isinstance(stream, Stream)
+        assert list(stream) == ["one", "two"]
+
+    assert tracing.model["outputs"] == {"content": "ONE TWO"}
+
+
+ASKED = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [
+        {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city":"Oslo"}'},
+        }
+    ],
+}
+
+
+def ask(calls: Calls, history: list[Any], outputs: Any) -> None:
+    call = calls.model("chat m", inputs={"chat_history": history})
+    assert call is not None
+    call.end(outputs=outputs)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"role": "tool", "tool_call_id": "c1", "content": "rain"},
+        {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "rain"}],
+        },
+        {"type": "function_call_output", "call_id": "c1", "output": "rain"},
+    ],
+)
+def test_a_tool_that_nobody_traced_is_inferred(told: dict[str, Any]) -> None:
+    """Asked for by one model call and answered before the next, in any API's form."""
+    tracing = Listening()
+    calls = Calls(tracing)
+    calls.infer_tools()
+    with tracing.session() as session:
+        ask(calls, [], ASKED)
+        ask(calls, [{"role": "user"}, ASKED, told], {"content": "It rains"})
+
+    (tool,) = [event for event in tracing.events if event["event_type"] == "tool"]
+    assert tool["event_name"] == "weather"
+    assert tool["inputs"] == {"city": "Oslo"}
+    assert tool["outputs"] == {"result": "rain"}
+    assert tool["metadata"]["inferred"] is True
+    assert tool["parent_id"] == session.session_id
+    first, second = [event for event in tracing.events if event["event_type"] == "model"]
+    # Asked for within the first call: the two may lie on both sides of a millisecond.
+    assert first["end_time"] - 1 <= tool["start_time"] <= tool["end_time"] <= second["start_time"]
+
+
+def test_a_tool_that_is_traced_is_not_inferred() -> None:
+    """The program records its tools itself: nothing is made up beside them."""
+    tracing = Listening()
+    calls = Calls(tracing)
+    calls.infer_tools()
+    with tracing.session():
+        ask(calls, [], ASKED)
+        with tracing.span("weather", "tool"):
+            pass
+        ask(calls, [ASKED, {"role": "tool", "tool_call_id": "c1", "content": "rain"}], {})
+
+    assert [event["event_type"] for event in tracing.events] == ["model", "tool", "model"]
+    assert "inferred" not in tracing.events[1].get("metadata", {})
+
+
+class Held(pydantic.BaseModel, extra="allow"):
+    """What all parts of the SDKs' chunks are made of."""
+
+
+class Delta(Held):
+    content: Any = None
+    refusal: Any = None
+    tool_calls: Any = None
+
+
+class Choice(Held):
+    delta: Delta
+    index: int
+    finish_reason: Any = None
+
+
+class Chunk(Held):
+    id: str
+    model: str
+    choices: list[Choice]
+    usage: Any = None
+
+
+def chunk(delta: dict[str, Any], index: int = 0, **more: Any) -> dict[str, Any]:
+    reason = more.pop("finish_reason", None)
+    choices = [{"index": index, "delta": delta, "finish_reason": reason}]
+    return {"id": "c", "model": "m", "choices": choices, **more}
+
+
+CALL = {"index": 0, "id": "t", "function": {"name": "weather", "arguments": "{"}}
+MORE = {"index": 0, "function": {"arguments": "}"}}
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+
+
+@pytest.mark.parametrize("made", [dict, Chunk.model_validate], ids=["dicts", "objects"])
+def test_chunks_of_every_form_add_up(made: Any) -> None:
+    """Also what comes beside a piece of text: a tool call, thoughts, the reason, the usage."""
+    gather = ChatGather()
+    for told in (
+        chunk({"role": "assistant", "content": ""}),
+        chunk({"content": "a"}),
+        chunk({"content": "b"}),
+        chunk({"content": "c", "tool_calls": [CALL]}),
+        chunk({"tool_calls": [MORE]}),
+        chunk({"content": "d", "reasoning_content": "hm"}),
+        chunk({"content": "other"}, index=1),
+        chunk({"refusal": "no"}, index=1),
+        chunk({"content": "e"}, finish_reason="stop", usage=USAGE),
+        {**chunk({}), "choices": []},
+    ):
+        gather.add(made(told))
+
+    outputs, metadata = gather.answer()
+    first, second = outputs["choices"]
+    assert first["content"] == "abcde"
+    assert first["reasoning"] == "hm"
+    assert first["tool_calls"][0]["function"] == {"name": "weather", "arguments": "{}"}
+    assert second == {"role": "assistant", "content": "other", "refusal": "no"}
+    assert metadata == {
+        **USAGE,
+        "response_id": "c",
+        "response_model": "m",
+        "finish_reason": "stop",
+    }

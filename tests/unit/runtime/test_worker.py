@@ -1,0 +1,203 @@
+"""The keeper's thread: it ticks, it takes jobs, and nothing ends it but stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import pytest
+
+from sessiontrace.runtime import log
+from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.worker import Keeper
+
+
+def eventually(true: Callable[[], bool], within: float = 10.0) -> bool:
+    deadline = time.monotonic() + within
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Keeper]]:
+    made: list[Keeper] = []
+
+    def keeper(tick: Callable[[], None] = lambda: None, interval_s: float = 60.0) -> Keeper:
+        log.reset()
+        made.append(Keeper(tick=tick, interval_s=interval_s, counters=Counters()))
+        return made[-1]
+
+    yield keeper
+    for one in made:
+        assert one.stop(10)
+
+
+def test_it_ticks_by_itself_and_at_once_when_woken(make: Callable[..., Keeper]) -> None:
+    """Every interval, and whenever somebody needs a spare segment now."""
+    ticks: list[float] = []
+    often = make(lambda: ticks.append(0), interval_s=0.001)
+    assert often.start()
+    assert eventually(lambda: len(ticks) > 5)
+
+    woken: list[float] = []
+    rarely = make(lambda: woken.append(0))
+    assert rarely.start()
+    assert eventually(lambda: len(woken) == 1), "the first tick comes at once"
+    for count in range(2, 6):
+        rarely.wake()
+        assert eventually(lambda count=count: len(woken) == count)  # type: ignore[misc]
+
+
+def test_starting_twice_starts_one_thread(make: Callable[..., Keeper]) -> None:
+    """Each first record of each tracer may ask; one thread a keeper is enough."""
+    keeper = make()
+    before = threading.active_count()
+    assert all(keeper.start() for _ in range(3))
+    assert threading.active_count() == before + 1
+
+
+def test_jobs_run_there_in_order_with_their_outcome(make: Callable[..., Keeper]) -> None:
+    """The local destination's writes: result or exception, on the keeper's own thread."""
+    keeper = make()
+    outcomes: list[object] = []
+    names: list[str] = []
+
+    def fail() -> None:
+        raise OSError("busy")
+
+    def name() -> str:
+        names.append(threading.current_thread().name)
+        return "done"
+
+    keeper.submit(name, outcomes.append)
+    keeper.submit(fail, outcomes.append)
+    keeper.start()
+    assert eventually(lambda: len(outcomes) == 2)
+    assert names == ["sessiontrace-keeper"]
+    assert outcomes[0] == "done"
+    assert isinstance(outcomes[1], OSError)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), SystemExit(1), MemoryError(), KeyboardInterrupt()]
+)
+def test_nothing_that_is_raised_ends_it(
+    make: Callable[..., Keeper], error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A tick or a callback fails, even by sys.exit: counted, told once a minute, and on it goes."""
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(1)
+        raise error
+
+    keeper = make(tick, interval_s=0.001)
+    keeper.start()
+    assert eventually(lambda: len(ticks) > 4)
+    outcomes: list[object] = []
+
+    def exit_now() -> None:
+        raise SystemExit(3)
+
+    keeper.submit(exit_now, outcomes.append)
+    assert eventually(lambda: len(outcomes) == 1)
+    assert isinstance(outcomes[0], SystemExit)
+    assert keeper._counters.noted["keeper_restarts"] >= 4
+    assert len([r for r in caplog.records if "upkeep failed" in r.message]) == 1
+
+
+def test_stop_finishes_the_jobs_at_hand(make: Callable[..., Keeper]) -> None:
+    """The last writes before exit are written; what comes after is refused, not forgotten."""
+    keeper = make()
+    outcomes: list[object] = []
+    gate = threading.Event()
+    keeper.start()
+    keeper.submit(lambda: gate.wait(10), outcomes.append)
+    for number in range(5):
+        keeper.submit(lambda number=number: number, outcomes.append)  # type: ignore[misc]
+    gate.set()
+    assert keeper.stop(10)
+    assert outcomes == [True, 0, 1, 2, 3, 4]
+    keeper.submit(lambda: "late", outcomes.append)
+    assert isinstance(outcomes[-1], RuntimeError)
+    assert not keeper.start()
+
+
+def test_stop_gives_up_in_time_on_a_job_that_hangs(make: Callable[..., Keeper]) -> None:
+    """A dead disk must not hold up the exit."""
+    keeper = make()
+    gate, begun = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        gate.wait(10)
+
+    keeper.start()
+    keeper.submit(hang, lambda outcome: None)
+    assert begun.wait(10)
+    assert not keeper.stop(0.01)
+    gate.set()
+
+
+def test_a_job_may_stop_the_keeper(make: Callable[..., Keeper]) -> None:
+    """Shutdown called from our own thread does not wait for itself."""
+    keeper = make()
+    answers: list[object] = []
+    keeper.start()
+    keeper.submit(lambda: keeper.stop(10), answers.append)
+    assert eventually(lambda: len(answers) == 1)
+    assert answers == [False]
+    assert keeper.stop(10)
+
+
+def test_a_keeper_that_never_ran_refuses_its_jobs_at_stop(make: Callable[..., Keeper]) -> None:
+    """At interpreter exit no thread can be started: whoever waits for a job must not wait on."""
+    keeper = make()
+    outcomes: list[object] = []
+    keeper.submit(lambda: 1, outcomes.append)
+    assert keeper.stop(0.01)
+    assert isinstance(outcomes[0], RuntimeError)
+
+
+def test_no_thread_at_exit_is_told_by_false(
+    make: Callable[..., Keeper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.12 refuses new threads while it shuts down."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    keeper = make()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert not keeper.start()
+    assert keeper.start()
+
+
+def test_a_signal_handler_may_wake_it_within_wake(make: Callable[..., Keeper]) -> None:
+    """An Event would deadlock when its own set() is interrupted by a handler that sets it."""
+    ticks: list[int] = []
+    keeper = make(lambda: ticks.append(1))
+    keeper.start()
+
+    def wake(signum: int, frame: FrameType | None) -> None:
+        keeper.wake()
+
+    old = signal.signal(signal.SIGALRM, wake)
+    signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+    try:
+        deadline = time.monotonic() + 0.3
+        while time.monotonic() < deadline:
+            keeper.wake()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    before = len(ticks)
+    keeper.wake()
+    assert eventually(lambda: len(ticks) > before)
