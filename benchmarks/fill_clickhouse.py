@@ -17,9 +17,9 @@ import orjson
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import END, EVENT
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.store import ClickHouseStore
-from sessiontrace.store.folding import Decoded
+from sessiontrace.store.folding import DecodedRecord
 
 __all__ = ["BASE", "LONG", "WEEK_MS", "Texts", "copy", "fill", "number"]
 
@@ -61,7 +61,7 @@ def number(event: int) -> str:
 
 def events(
     texts: Texts, oldest: int, apart_ms: float, numbers: range, long: str
-) -> Iterator[Decoded]:
+) -> Iterator[DecodedRecord]:
     """Records of these numbers, as the server hands them to the store.
 
     The first session is ``long``, where the numbers begin at 0.
@@ -94,11 +94,11 @@ def events(
         })  # fmt: skip
 
 
-def _decoded(kind: bytes, event: dict[str, Any]) -> Decoded:
-    return Decoded(kind, event, orjson.dumps(event).decode())
+def _decoded(kind: bytes, event: dict[str, Any]) -> DecodedRecord:
+    return DecodedRecord(kind, event, orjson.dumps(event).decode())
 
 
-def fill(store: ClickHouseStore, source: Iterator[Decoded], count: int) -> dict[str, Any]:
+def fill(store: ClickHouseStore, source: Iterator[DecodedRecord], count: int) -> dict[str, Any]:
     """Write records in batches, two on their way; what it took this process."""
     made_s = 0.0
     begun, spent = time.perf_counter(), time.process_time()
@@ -144,11 +144,11 @@ SETTINGS max_partitions_per_insert_block = 0, max_insert_threads = 1, max_thread
 """
 
 
-def copy(line: Line, which: int, later_ms: int) -> None:
+def copy(line: Connection, which: int, later_ms: int) -> None:
     """Copy number ``which`` of the first ``BASE`` events, so much later; unless it is there."""
     mark = f"{which + 1:02x}"
     there = "SELECT count() FROM events WHERE startsWith(session_id, {mark:String})"
-    if line.ask(Question(there, {"mark": mark}))[0][0] >= BASE:
+    if line.query(Query(there, {"mark": mark}))[0][0] >= BASE:
         return
 
     def named(column: str) -> str:
@@ -165,4 +165,4 @@ def copy(line: Line, which: int, later_ms: int) -> None:
         id=mark, which=which, pieces=_PIECES,
     )  # fmt: skip
     for piece in range(_PIECES):
-        line.run(Question(statement, {"piece": piece}))
+        line.run(Query(statement, {"piece": piece}))

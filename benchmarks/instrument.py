@@ -99,13 +99,13 @@ class Nowhere:
     off = False
 
     def __init__(self) -> None:
-        from sessiontrace.capture.tracer_state import Heads, Recorder
+        from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
 
-        self.recorder: Any = Recorder(
+        self.recorder: Any = TracerState(
             offer=lambda head, body: True,
             drop=void,
             current=ContextVar("benchmark", default=None),
-            heads=Heads(b" start * ", b" event * ", b" end * "),
+            heads=FrameHeaders(b" start * ", b" event * ", b" end * "),
             source="benchmark",
             service="benchmark",
         )

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from support.server_process import serving
 
 from sessiontrace.store.clickhouse import schema
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.url import parse
 
 __all__ = ["ENGINE", "Spent", "ingest", "process", "settled", "spent_by"]
@@ -65,12 +65,12 @@ def spent_by(pid: int | None) -> Spent:
     return lambda: float(sum(known.cpu_times()[:2]))
 
 
-def settled(line: Line, within_s: float) -> None:
+def settled(line: Connection, within_s: float) -> None:
     """Wait until the engine merges no more; in time, or as it is."""
     deadline = time.monotonic() + within_s
     quiet = 0
     while quiet < 4 and time.monotonic() < deadline:
-        ((running,),) = line.ask(Question("SELECT count() FROM system.merges"))
+        ((running,),) = line.query(Query("SELECT count() FROM system.merges"))
         quiet = 0 if running else quiet + 1
         time.sleep(0.5)
 
@@ -98,13 +98,13 @@ def ingest(url: str, pid: int | None, count: int, settle_s: float, folder: str) 
     """One replica over an engine that keeps nothing, and over ClickHouse, empty."""
     own = urlsplit(url)._replace(path=f"/{DATABASE}").geturl()
     address = parse(own)
-    line, rows = Line(address), []
+    line, rows = Connection(address), []
     schema.migrate(line)
     if pid is not None:
         with process(VOID, address.host, str(address.port)) as (port, void):
             nowhere = f"clickhouse://127.0.0.1:{port}/{DATABASE}"
             rounds = [through(nowhere, count, folder, spent_by(void)) for _ in range(ROUNDS)]
-        ((kept,),) = line.ask(Question("SELECT count() FROM events"))
+        ((kept,),) = line.query(Query("SELECT count() FROM events"))
         assert not kept, f"{kept} events came to the engine behind it"
         median = sorted(rounds, key=lambda one: float(one["cpu_us"]))[ROUNDS // 2]
         rows.append({"over": "an engine that keeps nothing", **median})
@@ -113,6 +113,6 @@ def ingest(url: str, pid: int | None, count: int, settle_s: float, folder: str) 
     row = through(own, count, folder, spent)
     settled(line, settle_s)
     row["engine_us"] = (spent() - before) / count * 1e6
-    line.run(Question(f"DROP DATABASE {DATABASE}", database=False))
+    line.run(Query(f"DROP DATABASE {DATABASE}", database=False))
     line.close()
     return [*rows, {"over": "ClickHouse", **row}]

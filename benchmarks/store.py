@@ -29,7 +29,7 @@ from replica import ENGINE, Spent, ingest, process, settled, spent_by
 
 from sessiontrace.model.ids import new_id, now_ns
 from sessiontrace.store.clickhouse import schema
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.clickhouse.url import parse
 from sessiontrace.store.protocol import SessionQuery
@@ -66,17 +66,17 @@ class Notebook:
         self.path.write_text(json.dumps(self.found))
 
 
-def stored(line: Line, count: int) -> Found:
+def stored(line: Connection, count: int) -> Found:
     """Bytes an event takes, in all and by table; the search index is within ``events``."""
-    rows = line.ask(
-        Question(
+    rows = line.query(
+        Query(
             "SELECT table, sum(bytes_on_disk), sum(secondary_indices_compressed_bytes), count() "
             "FROM system.parts WHERE active AND database = currentDatabase() GROUP BY table"
         )
     )
     found = {row[0]: row for row in rows}
-    ((raw, kept),) = line.ask(
-        Question(
+    ((raw, kept),) = line.query(
+        Query(
             "SELECT sum(data_uncompressed_bytes), sum(data_compressed_bytes) FROM "
             "system.parts_columns WHERE active AND database = currentDatabase() "
             "AND table = 'events' AND column = 'body'"
@@ -139,7 +139,7 @@ def _timed(job: Callable[[int], object], spent: Spent) -> dict[str, float]:
 
 def measure(options: Any, url: str, pid: int | None, book: Notebook) -> None:
     """Fill step by step, and note what each size costs."""
-    line, spent = Line(parse(url)), spent_by(pid)
+    line, spent = Connection(parse(url)), spent_by(pid)
     schema.migrate(line)
     store, texts, found = ClickHouseStore(line, PROJECT), Texts(), book.found
     there = max([0, *(row["events"] for row in found["rows"])])
@@ -160,7 +160,11 @@ def measure(options: Any, url: str, pid: int | None, book: Notebook) -> None:
 
 
 def grown(
-    line: Line, store: ClickHouseStore, texts: Texts, sizes: tuple[int, int, int], found: Found
+    line: Connection,
+    store: ClickHouseStore,
+    texts: Texts,
+    sizes: tuple[int, int, int],
+    found: Found,
 ) -> Found:
     """Fill the store from one size to the next, on the way to the last; what it took."""
     there, size, last = sizes

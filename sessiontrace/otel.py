@@ -16,7 +16,7 @@ from sessiontrace.instrumentation.core import model_calls
 from sessiontrace.wire.span_reader import Event, event_of, type_of
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.tracer_state import Recorder, Switch
+    from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 
 __all__ = ["SpanProcessor"]
 
@@ -42,7 +42,7 @@ class SpanProcessor:
     else (HTTP, databases) are passed over, and their children go under the next one above.
     """
 
-    def __init__(self, tracer: Switch | None = None) -> None:
+    def __init__(self, tracer: TracerProtocol | None = None) -> None:
         if tracer is None:
             from sessiontrace import api
 
@@ -84,7 +84,7 @@ class SpanProcessor:
 
     # -- from spans to events ---------------------------------------------------------------
 
-    def current(self, recorder: Recorder) -> Span | None:
+    def current(self, recorder: TracerState) -> Span | None:
         """The event of the OTel span that is current here, or of the next one above."""
         trace = sys.modules.get("opentelemetry.trace")
         if trace is None or not self._open:
@@ -92,7 +92,7 @@ class SpanProcessor:
         held = self._open.get(trace.get_current_span().get_span_context().span_id)
         return None if held is None else held.span
 
-    def _recorder(self) -> Recorder | None:
+    def _recorder(self) -> TracerState | None:
         switch = self._switch
         return None if switch.off else switch.recorder or switch.begin()
 
@@ -180,5 +180,5 @@ def _tell_error(event: Span, span: Any) -> None:
         if one.name == "exception":
             kind = kind or one.attributes.get("exception.type")
             message = message or one.attributes.get("exception.message")
-    event._blame(str(message or kind or "error"))
+    event._set_error(str(message or kind or "error"))
     event.set(metadata={"error": {"type": str(kind or "error"), "message": str(message or "")}})

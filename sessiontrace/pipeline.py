@@ -20,15 +20,15 @@ from sessiontrace.model.record import END, abandoned_end
 from sessiontrace.report import Report, Stats
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.runtime.worker import Keeper
-from sessiontrace.spool.frame import Owed, Position, head
-from sessiontrace.spool.recovery import Adopted, Adopter
+from sessiontrace.runtime.worker import BackgroundWorker
+from sessiontrace.spool.frame import Consumer, Position, head
+from sessiontrace.spool.recovery import RecoveredSpool, SpoolRecovery
 from sessiontrace.spool.spool import Spool
 from sessiontrace.store import loss_reports
-from sessiontrace.store.protocol import Note
+from sessiontrace.store.protocol import Document
 from sessiontrace.vendors.local.exporter import LocalExporter
 from sessiontrace.vendors.local.transport import LocalTransport
-from sessiontrace.vendors.registry import ends
+from sessiontrace.vendors.registry import parts_of
 
 __all__ = ["Pipeline"]
 
@@ -53,10 +53,10 @@ class Pipeline:
         self._closed = False
         self._next_adoption = 0.0
         self._last_end: Position | None = None
-        owes = [Owed(one.name, one.kind, one.fingerprint()) for one in destinations]
+        consumers = [Consumer(one.name, one.kind, one.fingerprint()) for one in destinations]
         self.spool = Spool(
             options.spool,
-            owes=owes,
+            consumers=consumers,
             service=options.service,
             quota=options.spool_quota,
             io=options.spool_io,
@@ -65,7 +65,7 @@ class Pipeline:
             on_open=self._open,
             on_fork=forked,
         )
-        self.keeper = Keeper(tick=self._tick, counters=self.counters)
+        self.keeper = BackgroundWorker(tick=self._tick, counters=self.counters)
         self.sender = Sender(
             lanes=[self._lane(one) for one in destinations],
             counters=self.counters,
@@ -78,10 +78,10 @@ class Pipeline:
         self._adopter = (
             None
             if options.spool is None
-            else Adopter(
+            else SpoolRecovery(
                 options.spool,
                 lambda: self.spool.id,
-                owes,
+                consumers,
                 self.counters,
                 from_oldest=[one.name for one in destinations if one.start_at == "oldest"],
             )
@@ -96,7 +96,7 @@ class Pipeline:
             return LaneSpec(
                 destination.name, LocalExporter(), transport, reader, sample=self.options.sample
             )
-        vendor = ends(destination)
+        vendor = parts_of(destination)
         return LaneSpec(
             destination.name,
             vendor.exporter,
@@ -106,7 +106,7 @@ class Pipeline:
             sample=self.options.sample,
         )
 
-    def _lost(self) -> Note | None:
+    def _lost(self) -> Document | None:
         lost = self.stats().lost
         if not lost:
             return None
@@ -168,7 +168,9 @@ class Pipeline:
     def start_threads(self) -> None:
         """Start keeper and sender where they do not run; at interpreter exit that may fail."""
         if not (self.keeper.start() and self.sender.start()):
-            log.tell("threads", "no thread can be started now; records stay in the spool for later")
+            log.log_once(
+                "threads", "no thread can be started now; records stay in the spool for later"
+            )
 
     def _end_open_sessions(self) -> None:
         with self.spool.lock:
@@ -200,5 +202,5 @@ class Pipeline:
         self.spool.asleep = False
         return False
 
-    def _release(self, adopted: Adopted) -> None:
+    def _release(self, adopted: RecoveredSpool) -> None:
         self.keeper.submit(adopted.release, lambda outcome: None)

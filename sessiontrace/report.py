@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from sessiontrace.export.stats import Delivery
+from sessiontrace.export.stats import DeliveryStats
 
-__all__ = ["Delivery", "Report", "Stats"]
+__all__ = ["DeliveryStats", "Report", "Stats"]
 
 
 @attrs.frozen
@@ -22,7 +22,7 @@ class Stats:
     ``accepted``: records taken into the spool. ``dropped``: records lost before that, by reason.
     ``noted``: what happened and is no loss (corrupt records found, workers restarted), by name.
     ``spool_mode``: "map", "write", "memory" or "unopened"; ``spool``: its directory, or None.
-    ``destinations``: a ``Delivery`` for each, by name.
+    ``destinations``: a ``DeliveryStats`` for each, by name.
     """
 
     accepted: int = 0
@@ -30,7 +30,7 @@ class Stats:
     noted: Mapping[str, int] = attrs.field(factory=dict)
     spool_mode: str = "unopened"
     spool: str | None = None
-    destinations: Mapping[str, Delivery] = attrs.field(factory=dict)
+    destinations: Mapping[str, DeliveryStats] = attrs.field(factory=dict)
 
     @property
     def offered(self) -> int:

@@ -27,7 +27,7 @@ import orjson
 from sessiontrace.api import _default
 from sessiontrace.capture.context import executors
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.capture.tracer_state import Heads, Recorder
+from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
 from sessiontrace.model import ids
 from sessiontrace.tracer import Tracer
 
@@ -179,11 +179,11 @@ def capture(
     tracer = tracer or _default
     captured = Captured()
     variable = tracer._current
-    recorder = Recorder(
+    recorder = TracerState(
         offer=captured._offer,
         drop=captured.dropped.append,
         current=variable,
-        heads=Heads(b"start", b"event", b"end", b"update"),
+        heads=FrameHeaders(b"start", b"event", b"end", b"update"),
         source="test",
         service="test",
         redact=Redactor() if redact else None,

@@ -17,13 +17,13 @@ from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.context import executors, gc_guard
 from sessiontrace.capture.decorators.function import is_async
 from sessiontrace.capture.span import Span
-from sessiontrace.capture.suppress import Suppression
-from sessiontrace.capture.tracer_state import Heads, Recorder
+from sessiontrace.capture.suppress import SuppressedScope
+from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.runtime import log
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.redaction.async_redactor import Aside
+    from sessiontrace.capture.redaction.async_redactor import AsyncRedactionQueue
     from sessiontrace.config import Options
     from sessiontrace.instrumentation.registry import InstrumentReport
     from sessiontrace.model.destination import Destination
@@ -60,10 +60,10 @@ class Tracer(Tracing):
     def _prepare(self) -> None:
         self.off = False
         self._default = False
-        self.recorder: Recorder | None = None
+        self.recorder: TracerState | None = None
         self.exit_timeout = 2.0
         self._pipeline: Pipeline | None = None
-        self._aside: Aside | None = None
+        self._aside: AsyncRedactionQueue | None = None
         self._configured: tuple[tuple[Destination, ...], Options] | None = None
         self._current: ContextVar[Span | None] = ContextVar("sessiontrace.current", default=None)
         self._lock = threading.RLock()
@@ -141,7 +141,7 @@ class Tracer(Tracing):
             self._configured = found
             self._install()
 
-    def begin(self) -> Recorder | None:
+    def begin(self) -> TracerState | None:
         """The recorder, after configuring from the environment if need be; None when off."""
         with self._lock:
             if self.recorder is None and not self.off:
@@ -149,15 +149,15 @@ class Tracer(Tracing):
                     self.configure((), {})
                 except ConfigError as error:
                     self.off = True
-                    log.tell("config", "%s\nNothing is traced until this is mended.", error)
+                    log.log_once("config", "%s\nNothing is traced until this is mended.", error)
                 except Exception as error:
                     self.off = True
-                    log.tell("config", "sessiontrace cannot start (%s)", type(error).__name__)
+                    log.log_once("config", "sessiontrace cannot start (%s)", type(error).__name__)
             return self.recorder
 
     def _install(self) -> None:
         """Pipeline and recorder for the configuration in force."""
-        from sessiontrace.capture.redaction.async_redactor import Aside
+        from sessiontrace.capture.redaction.async_redactor import AsyncRedactionQueue
         from sessiontrace.capture.redaction.redactor import Redactor
         from sessiontrace.pipeline import Pipeline
         from sessiontrace.runtime import process_hooks
@@ -179,8 +179,10 @@ class Tracer(Tracing):
             forked=self._forked,
         )
         sync, later = _sorted(() if options.redact is None else options.redact.functions)
-        aside = Aside(later, pipeline.offer, pipeline.counters.drop) if later else None
-        self.recorder = recorder = Recorder(
+        aside = (
+            AsyncRedactionQueue(later, pipeline.offer, pipeline.counters.drop) if later else None
+        )
+        self.recorder = recorder = TracerState(
             offer=pipeline.offer if aside is None else aside.offer,
             drop=pipeline.counters.drop,
             current=self._current,
@@ -196,7 +198,7 @@ class Tracer(Tracing):
         )
         gc_guard.guard(self)
         if aside is not None:
-            aside.quiet = lambda: Suppression(recorder)
+            aside.quiet = lambda: SuppressedScope(recorder)
         self._aside = aside
         self._pipeline = pipeline
         if options.threads:
@@ -305,7 +307,7 @@ class Tracer(Tracing):
             if delivery.pending
         }
         for name, delivery in left.items():
-            log.tell(
+            log.log_once(
                 f"exit:{name}",
                 "%d records are not delivered to %s yet (%s); they stay in %s for the next run",
                 delivery.pending,
@@ -360,21 +362,21 @@ def _sorted(functions: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     return [one for one in functions if one not in later], later
 
 
-def _heads(route: str) -> Heads:
+def _heads(route: str) -> FrameHeaders:
     from sessiontrace.model.record import END, EVENT, START, UPDATE
     from sessiontrace.spool.frame import head
 
-    return Heads(*(head(kind, route.encode()) for kind in (START, EVENT, END, UPDATE)))
+    return FrameHeaders(*(head(kind, route.encode()) for kind in (START, EVENT, END, UPDATE)))
 
 
-def _routes(names: Sequence[str]) -> Callable[[tuple[str, ...]], Heads | None]:
+def _routes(names: Sequence[str]) -> Callable[[tuple[str, ...]], FrameHeaders | None]:
     """From the names in ``to=`` to frame heads; None when no destination has one of them."""
 
     @functools.lru_cache(maxsize=1_024)
-    def route(wanted: tuple[str, ...]) -> Heads | None:
+    def route(wanted: tuple[str, ...]) -> FrameHeaders | None:
         known = [name for name in names if name in wanted]
         if unknown := [name for name in wanted if name not in names]:
-            log.tell(
+            log.log_once(
                 f"route:{unknown}",
                 "to=%s: there is no such destination; what goes there is dropped and counted",
                 ", ".join(unknown)[:200],

@@ -43,7 +43,7 @@ from sessiontrace.store.loss_reports import note
 from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.vendors.local.exporter import LocalExporter
 from sessiontrace.vendors.local.transport import LocalTransport
-from sessiontrace.vendors.registry import ends
+from sessiontrace.vendors.registry import parts_of
 
 
 def every_part() -> dict[str, Any]:
@@ -170,7 +170,7 @@ async def _wire() -> dict[str, Any]:
     for name, place in places(url).items():
         vendor = vendors[name.removesuffix(" gzip")]
         arrivals.clear()
-        both_ends = ends(place.complete({}))
+        both_ends = parts_of(place.complete({}))
         transport = both_ends.transport()
         for story in (small_story(), late_story()[:1], large_story()):
             for request in deliver(vendor, story, exporter=both_ends.exporter).requests:
@@ -401,7 +401,7 @@ def _answer(
     server: Served, path: str, method: str = "GET", body: bytes | None = None
 ) -> dict[str, Any]:
     kind = {} if body is None else {"Content_Type": "application/json"}
-    status, headers, answer = server.ask(
+    status, headers, answer = server.request(
         path, method, body, Host=f"127.0.0.1:{server.port}", **kind
     )
     ours = {name: headers[name] for name in sorted(headers) if name not in ("date", "server")}

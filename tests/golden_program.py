@@ -29,7 +29,7 @@ import pydantic
 
 from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.capture.tracer_state import Heads, Recorder
+from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
 from sessiontrace.model.ids import pin
 
 MOMENT_NS = 1_790_000_000_000_000_000
@@ -47,17 +47,17 @@ class Taped(Tracing):
         self.tape: list[str] = []
         self.dropped: list[str] = []
         self._current = ContextVar("taped", default=None)
-        self.recorder = Recorder(
+        self.recorder = TracerState(
             offer=self._offer,
             drop=self.dropped.append,
             current=self._current,
-            heads=Heads(b"start", b"event", b"end", b"update"),
+            heads=FrameHeaders(b"start", b"event", b"end", b"update"),
             source="golden",
             service="teapot",
             **options,
         )
 
-    def begin(self) -> Recorder | None:
+    def begin(self) -> TracerState | None:
         return self.recorder
 
     def _offer(self, head: bytes, body: bytes) -> bool:

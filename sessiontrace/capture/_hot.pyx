@@ -20,7 +20,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, strlen
 
 from sessiontrace.capture.encoding import record_body
-from sessiontrace.capture.redaction.key_names import KNOWN, vetted
+from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
 from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
 from sessiontrace.capture.encoding.fast_path import CAP, DEPTH, ROOM
 from sessiontrace.capture.redaction.patterns import LEAST
@@ -99,8 +99,8 @@ cdef class _Look:
         if length >= _media_min and is_media(text):
             return False
         if self.by_shape and length >= CHEAP and not _is_suspicious(text):
-            self.harmless.know(key)
-        elif self.harmless.doubts((text,)):
+            self.harmless.remember_clean(key)
+        elif self.harmless.needs_masking((text,)):
             self.doubtful = True
         return True
 
@@ -110,7 +110,7 @@ cdef bint _keys_pass(dict value) except -1:
         if type(key) is not str:
             return False
         if not PySet_Contains(_known_keys, key):
-            return vetted(value)
+            return all_keys_clean(value)
     return True
 
 

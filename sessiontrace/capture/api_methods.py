@@ -19,14 +19,14 @@ from contextvars import ContextVar
 from typing import Any, TypeVar, cast, overload
 
 from sessiontrace.capture.context.w3c import extract, inject
-from sessiontrace.capture.decorators.function import Plan, decorate
+from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.non_recording import NOOP
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.capture.streams.stream import AsyncStream, Stream, watch
 from sessiontrace.capture.streams.stream_span import Reduce
-from sessiontrace.capture.suppress import Suppression
-from sessiontrace.capture.tracer_state import Recorder
+from sessiontrace.capture.suppress import SuppressedScope
+from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.capture.updates import score
 
 __all__ = ["Tracing"]
@@ -43,10 +43,10 @@ class Tracing:
     """A subclass says where the recorder comes from (``begin``), and when there is none."""
 
     off: bool
-    recorder: Recorder | None
+    recorder: TracerState | None
     _current: ContextVar[Span | None]
 
-    def begin(self) -> Recorder | None:
+    def begin(self) -> TracerState | None:
         """The recorder, after configuring it if need be; None when off."""
         raise NotImplementedError
 
@@ -143,7 +143,7 @@ class Tracing:
         ``ignore``: names of arguments to leave out. ``reduce``: makes the outputs from the list of
         all chunks; by default texts and the deltas of OpenAI and Anthropic are joined.
         """
-        plan = Plan(name, type, capture, ignore, reduce)
+        plan = TraceOptions(name, type, capture, ignore, reduce)
         return decorate(self, fn, plan) if fn is not None else lambda fn: decorate(self, fn, plan)
 
     @overload
@@ -279,11 +279,11 @@ class Tracing:
             return iterable
         return watch(recorder, iterable, name=name, reduce=reduce)
 
-    def suppress(self) -> Suppression:
+    def suppress(self) -> SuppressedScope:
         """``with suppress():`` (or ``async with``, or a decorator): nothing inside is recorded."""
         if self.off or (recorder := self.recorder or self.begin()) is None:
-            return cast("Suppression", NOOP)
-        return Suppression(recorder)
+            return cast("SuppressedScope", NOOP)
+        return SuppressedScope(recorder)
 
     def inject(self, headers: H) -> H:
         """Write the current span into HTTP headers (traceparent, tracestate, baggage); returns

@@ -10,13 +10,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessiontrace.capture.decorators.function import traced_block
-from sessiontrace.capture.encoding.record_parts import compose
-from sessiontrace.capture.encoding.safe_text import legal, text_of
+from sessiontrace.capture.encoding.record_parts import compose_record
+from sessiontrace.capture.encoding.safe_text import sanitize_text, text_of
 from sessiontrace.capture.span import _NEW, _OPEN, NO_INPUTS, Span
-from sessiontrace.capture.tracer_state import UNOPENED, Heads, Recorder, Switch
+from sessiontrace.capture.tracer_state import UNOPENED, FrameHeaders, TracerProtocol, TracerState
 from sessiontrace.model.ids import is_uuid, new_id, now_ns, session_uuid
-from sessiontrace.model.sampling import keeps
-from sessiontrace.runtime.log import tell
+from sessiontrace.model.sampling import is_sampled
+from sessiontrace.runtime.log import log_once
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,13 +47,13 @@ class Session(Span):
         "source",
     )
 
-    _heads: Heads
+    _heads: FrameHeaders
     _skipped: str | None
     """Why nothing of this session is recorded: a reason to count, "" to stay silent."""
 
     def __init__(
         self,
-        switch: Switch | Recorder,
+        switch: TracerProtocol | TracerState,
         name: str,
         *,
         session_id: str | None = None,
@@ -67,7 +67,7 @@ class Session(Span):
         to: str | Sequence[str] | None = None,
         sample: float | None = None,
     ) -> None:
-        recorder = switch if isinstance(switch, Recorder) else switch.recorder
+        recorder = switch if isinstance(switch, TracerState) else switch.recorder
         super().__init__(recorder or UNOPENED, name, "session", None, config)
         if inputs is not None and self._recorder.capture:
             self._inputs = self._encoded(inputs, "input")
@@ -80,7 +80,7 @@ class Session(Span):
         if session_id is None:
             self.event_id = self._session_id = new_id()
         else:
-            given = legal(session_id) if type(session_id) is str else text_of(session_id)
+            given = sanitize_text(session_id) if type(session_id) is str else text_of(session_id)
             self._session_id = session_uuid(given)
             self.event_id = new_id()
             if not is_uuid(given):
@@ -112,31 +112,31 @@ class Session(Span):
             to=self._to,
             sample=self._sample,
         )
-        fresh._doubtful = self._doubtful or fresh._recorder is not self._recorder
+        fresh._needs_redaction = self._needs_redaction or fresh._recorder is not self._recorder
         fresh._inputs, fresh._outputs = self._inputs, self._outputs
         for part, held in (self._parts or {}).items():
-            fresh._bucket()[part] = dict(held) if isinstance(held, dict) else held
+            fresh._field_group()[part] = dict(held) if isinstance(held, dict) else held
         return fresh
 
     def __enter__(self) -> Self:
         if self._state == _NEW:
             recorder = self._find_recorder()
             if recorder is not None:  # else off: everything inside is a no-op too
-                self._take(recorder)
+                self._use_state(recorder)
                 self._open(recorder.current.get())
                 recorder.current.set(self)
         return self
 
-    def _take(self, recorder: Recorder) -> None:
+    def _use_state(self, recorder: TracerState) -> None:
         """Record with this one."""
         if recorder is not self._recorder:
             self._recorder = recorder
-            self._doubtful = True  # so far another one looked, or none
+            self._needs_redaction = True  # so far another one looked, or none
 
     def _open(self, parent: Span | None) -> None:
         recorder = self._recorder
         self.source = recorder.source if self._given_source is None else self._given_source
-        if "service" not in self._bucket("metadata"):
+        if "service" not in self._field_group("metadata"):
             self._merge("metadata", {"service": recorder.service})
         if not recorder.capture:
             self._inputs, self._outputs = NO_INPUTS, None
@@ -144,14 +144,14 @@ class Session(Span):
         self._start = now_ns()
         self._parent = parent
         self._session = self
-        self._choose(recorder, parent)
+        self._decide_sampling(recorder, parent)
         self._state = _OPEN
         try:
             self._offer(recorder, self._heads.start, self._envelope())
         except Exception:
             recorder.drop("encode_error")
 
-    def _choose(self, recorder: Recorder, parent: Span | None) -> None:
+    def _decide_sampling(self, recorder: TracerState, parent: Span | None) -> None:
         """Where the session goes, and whether it is recorded at all."""
         if parent is not None and parent._session._skipped == "":  # suppressed
             self._skip("")
@@ -159,11 +159,11 @@ class Session(Span):
         rate = recorder.sample if self._sample is None else _rate(self._sample)
         if self._sample is not None:  # it is decided here: what ``init`` samples by leaves it alone
             self._merge("metadata", {"sample": rate})
-        if rate < 1.0 and not keeps(self._session_id, rate):
+        if rate < 1.0 and not is_sampled(self._session_id, rate):
             self._skip("sampled")
         self._route(recorder)
 
-    def _route(self, recorder: Recorder) -> None:
+    def _route(self, recorder: TracerState) -> None:
         if self._to is not None and recorder.route is not None:
             heads = recorder.route(tuple(self._to))
             if heads is None:  # to no other destination than the one that was meant
@@ -176,29 +176,31 @@ class Session(Span):
         self._skipped = reason
         self._recorder.skips = True
 
-    def _find_recorder(self) -> Recorder | None:
+    def _find_recorder(self) -> TracerState | None:
         switch = self._switch
-        if isinstance(switch, Recorder):
+        if isinstance(switch, TracerState):
             return switch
         return None if switch.off else switch.recorder or switch.begin()
 
-    def _emit(self, recorder: Recorder, end: int) -> None:
+    def _emit(self, recorder: TracerState, end: int) -> None:
         envelope = self._envelope()
         envelope["end_time"] = end // 1_000_000
         envelope["duration"] = (end - self._start) / 1_000_000
         self._offer(recorder, self._heads.end, envelope)
 
-    def _offer(self, recorder: Recorder, head: bytes, envelope: dict[str, Any]) -> None:
+    def _offer(self, recorder: TracerState, head: bytes, envelope: dict[str, Any]) -> None:
         """Complete the record and offer it, unless the session is not recorded."""
         if self._skipped is not None:
             if self._skipped:
                 recorder.drop(self._skipped)
             return
-        body = {**envelope, "event_name": self.name, **self._told_parts()}
+        body = {**envelope, "event_name": self.name, **self._payload()}
         if self._children is not None:
             body["children_ids"] = self._children
-        doubtful = self._doubtful
-        recorder.offer(head, compose(body, self._inputs, self._outputs, recorder.redact, doubtful))
+        doubtful = self._needs_redaction
+        recorder.offer(
+            head, compose_record(body, self._inputs, self._outputs, recorder.redact, doubtful)
+        )
 
     def _envelope(self) -> dict[str, Any]:
         return {
@@ -226,5 +228,5 @@ def _texts(given: object) -> list[str]:
 def _rate(given: object) -> float:
     if isinstance(given, (int, float)) and 0.0 <= given <= 1.0:
         return float(given)
-    tell("session:sample", "sample=%s is no number from 0 to 1, taken as 1", text_of(given, 80))
+    log_once("session:sample", "sample=%s is no number from 0 to 1, taken as 1", text_of(given, 80))
     return 1.0

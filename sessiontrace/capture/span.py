@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from sessiontrace.capture.encoding.encoder import examine, examine_object
+from sessiontrace.capture.encoding.encoder import encode_and_check, examine_object
 from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
-from sessiontrace.capture.encoding.record_parts import EVENT_MAX, checked
+from sessiontrace.capture.encoding.record_parts import EVENT_MAX, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, more, text_of
 from sessiontrace.capture.hot import quick, step
-from sessiontrace.capture.redaction.key_names import KNOWN, vetted
+from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
 from sessiontrace.model.ids import now_ns, stamp
-from sessiontrace.runtime.log import tell
+from sessiontrace.runtime.log import log_once
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from sessiontrace.capture.session import Session
-    from sessiontrace.capture.tracer_state import Recorder
+    from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "name_of"]
 
@@ -67,9 +67,9 @@ class Span:
         "__weakref__",
         "_children",
         "_children_gone",
-        "_doubtful",
         "_implicit",
         "_inputs",
+        "_needs_redaction",
         "_outputs",
         "_parent",
         "_parts",
@@ -85,14 +85,14 @@ class Span:
     # Set beside that class: to import it when it is needed fails in a `__del__` at exit.
     _session_kind: ClassVar[type[Session]]
 
-    _recorder: Recorder
+    _recorder: TracerState
     _parent: Span | None
     _session: Session
     _start: int
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: TracerState,
         name: str,
         type: str = "chain",
         inputs: object = None,
@@ -104,7 +104,7 @@ class Span:
         self._children: list[str] | None = None
         self._children_gone = 0
         self._implicit: Session | None = None
-        self._doubtful = False  # a text or a key was given that may have to be masked
+        self._needs_redaction = False  # a text or a key was given that may have to be masked
         self._inputs: bytes | None = NO_INPUTS  # both encoded; None: left out, or after the end
         self._outputs: bytes | None = None
         self._parts: dict[str, Any] | None = None  # the other buckets, and the error
@@ -151,7 +151,7 @@ class Span:
             parent = self._open_implicit_session()
         elif parent._recorder is not recorder and not parent._recorder.inert:
             self._recorder = parent._recorder
-            self._doubtful = True  # so far the other one looked
+            self._needs_redaction = True  # so far the other one looked
         self._parent = parent
         self._session = parent._session
         self._start, event_id = stamp()
@@ -181,7 +181,7 @@ class Span:
             self._state = _ENDED
             self._recorder.current.set(self._parent)
 
-    def _leave_inner(self, here: Span | None) -> None:
+    def _restore_context(self, here: Span | None) -> None:
         """Handles that were entered in here and never left are not current outside."""
         while here is not None:
             here = here._parent
@@ -219,7 +219,7 @@ class Span:
         recorder = self._recorder
         if self._state != _OPEN:
             if leaving and self._state == _ENDED:
-                self._leave_inner(recorder.current.get())
+                self._restore_context(recorder.current.get())
             return
         self._state = _ENDED  # right after the look, where no other thread can come between
         try:
@@ -238,13 +238,13 @@ class Span:
             if here is self:
                 current.set(parent)
             elif leaving:  # in another task, or out of order
-                self._leave_inner(here)
+                self._restore_context(here)
             self._inputs = self._outputs = self._parts = None
 
     def _open_implicit_session(self) -> Session:
         self._implicit = session = self._session_kind(self._recorder, self.name)
         session._inputs = self._inputs
-        session._doubtful |= self._doubtful
+        session._needs_redaction |= self._needs_redaction
         session._open(None)
         return session
 
@@ -252,12 +252,12 @@ class Span:
         session._inputs, session._outputs = self._inputs, self._outputs
         if self._parts is not None:
             if "error" in self._parts:
-                session._bucket()["error"] = self._parts["error"]
+                session._field_group()["error"] = self._parts["error"]
             metadata = self._parts.get("metadata", {})
             told = {name: metadata[name] for name in ("error", "cancelled") if name in metadata}
             if told:
-                session._bucket("metadata").update(told)
-        session._doubtful |= self._doubtful
+                session._field_group("metadata").update(told)
+        session._needs_redaction |= self._needs_redaction
         session.end()
 
     # -- what it holds ----------------------------------------------------------------------
@@ -306,30 +306,30 @@ class Span:
             return quickly
         encoded, doubtful = examine_object(value, key, harmless)
         if doubtful:
-            self._doubtful = True
+            self._needs_redaction = True
         return encoded
 
     def _new_name(self, name: object) -> str:
         """A name that nobody has looked at yet, as text of bearable length."""
         text = name_of(name)
         harmless = self._recorder.harmless
-        if harmless.doubts((text,)):
-            self._doubtful = True
+        if harmless.needs_masking((text,)):
+            self._needs_redaction = True
         elif len(harmless.names) < _NAMES_MAX:
             harmless.names.add(text)
         return text
 
     def _doubt(self, text: str) -> None:
         """Look at a text that goes into the record as it is."""
-        if self._recorder.harmless.doubts((text,)):
-            self._doubtful = True
+        if self._recorder.harmless.needs_masking((text,)):
+            self._needs_redaction = True
 
-    def _blame(self, error: str) -> None:
+    def _set_error(self, error: str) -> None:
         """The event failed: ``error`` tells how."""
-        self._bucket()["error"] = error
+        self._field_group()["error"] = error
         self._doubt(error)
 
-    def _bucket(self, part: str | None = None) -> dict[str, Any]:
+    def _field_group(self, part: str | None = None) -> dict[str, Any]:
         """What is held under the name of a part; without one, all parts but inputs and outputs."""
         if self._parts is None:
             self._parts = {}
@@ -339,7 +339,7 @@ class Span:
         return held
 
     def _merge(self, part: str, values: Mapping[str, object]) -> None:
-        held = self._bucket(part)
+        held = self._field_group(part)
         try:
             if type(values) is dict and KNOWN.issuperset(values) and self._takes(values):
                 held.update(values)
@@ -347,7 +347,7 @@ class Span:
                 self._merge_any(held, values)
         except Exception:  # not a mapping, or one that fails when read
             held["_unencodable"] = text_of(values)
-            self._doubtful = True
+            self._needs_redaction = True
 
     def _takes(self, values: dict[Any, object]) -> bool:
         """Whether all are scalars that go into the record as they are; texts are looked at."""
@@ -372,13 +372,13 @@ class Span:
                 if hash(value) not in harmless.known:
                     self._doubt(value)  # type: ignore[arg-type]
             elif not (kind is int or kind is float or kind is bool or value is None):
-                encoded, doubtful = examine(value, harmless)
+                encoded, doubtful = encode_and_check(value, harmless)
                 if doubtful:
-                    self._doubtful = True
+                    self._needs_redaction = True
                 value = _Fragment(encoded)
             held[name_of(key)] = value
-        if not KNOWN.issuperset(held) and not vetted(held):
-            self._doubtful = True
+        if not KNOWN.issuperset(held) and not all_keys_clean(held):
+            self._needs_redaction = True
         if len(values) > _KEYS_MAX:
             held["…"] = more(len(values) - _KEYS_MAX, "keys")
 
@@ -389,14 +389,14 @@ class Span:
             if is_cancelled(error):
                 self._merge("metadata", {"cancelled": True})
                 return
-            self._blame(summary(error))
+            self._set_error(summary(error))
             self._merge("metadata", {"error": describe(error, tb)})
         except Exception:
-            self._bucket().setdefault("error", kind_name(type(error)))
+            self._field_group().setdefault("error", kind_name(type(error)))
 
     # -- the record -------------------------------------------------------------------------
 
-    def _emit(self, recorder: Recorder, end: int) -> None:
+    def _emit(self, recorder: TracerState, end: int) -> None:
         session = self._session
         if session._skipped is not None:
             if session._skipped:
@@ -412,16 +412,16 @@ class Span:
             self._start,
             end,
             self.name,
-            self._told_parts() if self._children_gone else self._parts,
+            self._payload() if self._children_gone else self._parts,
             self._children,
             self._inputs,
             self._outputs,
         )
-        if self._doubtful or len(encoded) > EVENT_MAX:
-            encoded = checked(encoded, recorder.redact, self._doubtful)
+        if self._needs_redaction or len(encoded) > EVENT_MAX:
+            encoded = redact_and_bound(encoded, recorder.redact, self._needs_redaction)
         recorder.offer(session._heads.event, encoded)
 
-    def _told_parts(self) -> dict[str, Any]:
+    def _payload(self) -> dict[str, Any]:
         """All parts, and how many children are not listed."""
         parts = {} if self._parts is None else self._parts
         if not self._children_gone:
@@ -445,7 +445,7 @@ def _open_ancestor(span: Span | None) -> Span | None:
 def _type_of(given: object) -> str:
     if isinstance(given, str) and given in _TYPES:
         return str.__str__(given)
-    tell(
+    log_once(
         "span:type",
         "span type %s is unknown, recorded as 'chain'; use chain, model or tool",
         text_of(given, 80),

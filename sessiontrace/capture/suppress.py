@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessiontrace.capture.context.w3c import Remote
+from sessiontrace.capture.context.w3c import RemoteSpan
 from sessiontrace.capture.decorators.function import traced_block
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.tracer_state import Recorder
+    from sessiontrace.capture.tracer_state import TracerState
 
-__all__ = ["Suppression"]
+__all__ = ["SuppressedScope"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Suppression(Remote):
+class SuppressedScope(RemoteSpan):
     """``with suppress():`` (or ``async with``, or a decorator). Truthy only while it does it."""
 
     __slots__ = ()
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: TracerState) -> None:
         super().__init__(recorder, "", "", chosen=True)
         self._skip("")
 
     def __call__(self, fn: F) -> F:
         """As a decorator: nothing inside any call of ``fn`` is recorded."""
         recorder = self._recorder
-        return traced_block(recorder, lambda: Suppression(recorder), fn)
+        return traced_block(recorder, lambda: SuppressedScope(recorder), fn)

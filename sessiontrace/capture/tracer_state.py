@@ -11,18 +11,18 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from sessiontrace.capture.redaction.clean_text_cache import UNMASKED
+from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION
 
 if TYPE_CHECKING:
     from sessiontrace.capture.encoding.record_parts import Redact
     from sessiontrace.capture.span import Span
 
-__all__ = ["UNOPENED", "Heads", "Recorder", "Switch"]
+__all__ = ["UNOPENED", "FrameHeaders", "TracerProtocol", "TracerState"]
 
 # Plain classes here: attrs would be a third of the time that `import sessiontrace` takes.
 
 
-class Heads(NamedTuple):
+class FrameHeaders(NamedTuple):
     """The frame heads of one route, one for each kind of record."""
 
     start: bytes
@@ -31,7 +31,7 @@ class Heads(NamedTuple):
     update: bytes = b" update * "
 
 
-class Recorder:
+class TracerState:
     """``offer(head, body)`` takes a record and says whether it was accepted; it never raises.
 
     ``drop(reason)`` counts a record that never came to be offered. ``current`` is the context
@@ -65,13 +65,13 @@ class Recorder:
         offer: Callable[[bytes, bytes], bool],
         drop: Callable[[str], None],
         current: ContextVar[Span | None],
-        heads: Heads,
+        heads: FrameHeaders,
         source: str,
         service: str,
         capture: bool = True,
         redact: Redact | None = None,
         sample: float = 1.0,
-        route: Callable[[tuple[str, ...]], Heads | None] | None = None,
+        route: Callable[[tuple[str, ...]], FrameHeaders | None] | None = None,
     ) -> None:
         self.offer = offer
         self.drop = drop
@@ -81,25 +81,25 @@ class Recorder:
         self.service = service
         self.capture = capture
         self.redact = redact
-        self.harmless = UNMASKED if redact is None else redact.harmless
+        self.harmless = NO_REDACTION if redact is None else redact.harmless
         self.sample = sample
         self.route = route
         self.inert = False
         self.skips = False
 
 
-UNOPENED = Recorder(
+UNOPENED = TracerState(
     offer=lambda head, body: False,
     drop=lambda reason: None,
     current=ContextVar("sessiontrace.unopened", default=None),
-    heads=Heads(b"", b"", b""),
+    heads=FrameHeaders(b"", b"", b""),
     source="",
     service="",
 )
 """Stands in until a session opens that was made before there was a recorder."""
 
 
-class Switch(Protocol):
+class TracerProtocol(Protocol):
     """Where decorated functions and sessions find a recorder at the moment of use: a tracer."""
 
     @property
@@ -108,10 +108,10 @@ class Switch(Protocol):
         ...
 
     @property
-    def recorder(self) -> Recorder | None:
+    def recorder(self) -> TracerState | None:
         """The recorder, or None before the first use."""
         ...
 
-    def begin(self) -> Recorder | None:
+    def begin(self) -> TracerState | None:
         """The recorder, after initialising from the environment if need be; None when off."""
         ...

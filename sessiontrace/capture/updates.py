@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sessiontrace.capture.encoding.encoder import encode
-from sessiontrace.capture.encoding.record_parts import compose
+from sessiontrace.capture.encoding.record_parts import compose_record
 from sessiontrace.capture.encoding.safe_text import text_of
 from sessiontrace.capture.span import _OPEN, name_of
 from sessiontrace.model.ids import is_uuid, session_uuid
-from sessiontrace.model.sampling import keeps
-from sessiontrace.runtime.log import tell
+from sessiontrace.model.sampling import is_sampled
+from sessiontrace.runtime.log import log_once
 
 if TYPE_CHECKING:
     from sessiontrace.capture.span import Span
-    from sessiontrace.capture.tracer_state import Heads, Recorder
+    from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
 
-__all__ = ["late", "offer_update", "score"]
+__all__ = ["offer_update", "score", "update_ended"]
 
 
-def late(span: Span, parts: dict[str, Any]) -> None:
+def update_ended(span: Span, parts: dict[str, Any]) -> None:
     """Merge ``parts`` into the event of a handle that has ended."""
     session = span._session
     if session._skipped is None:
@@ -32,7 +32,11 @@ def late(span: Span, parts: dict[str, Any]) -> None:
 
 
 def offer_update(
-    recorder: Recorder, heads: Heads, event_id: str, session_id: str, parts: dict[str, Any]
+    recorder: TracerState,
+    heads: FrameHeaders,
+    event_id: str,
+    session_id: str,
+    parts: dict[str, Any],
 ) -> None:
     """Offer one ``update`` record."""
     if recorder.inert:
@@ -40,13 +44,15 @@ def offer_update(
     body = {"event_id": event_id, "session_id": session_id, **parts}
     try:
         outputs = body.pop("outputs", None)  # encoded
-        recorder.offer(heads.update, compose(body, None, outputs, recorder.redact, doubtful=True))
+        recorder.offer(
+            heads.update, compose_record(body, None, outputs, recorder.redact, doubtful=True)
+        )
     except Exception:
         recorder.drop("encode_error")
 
 
 def score(
-    recorder: Recorder,
+    recorder: TracerState,
     here: Span | None,
     name: str,
     value: object,
@@ -63,19 +69,19 @@ def score(
     session = None if here is None else here._session
     if session_id is None and event_id is None:
         if session is None:
-            tell("score", "score(%r) has no session here; pass session_id=", label)
+            log_once("score", "score(%r) has no session here; pass session_id=", label)
         elif session._state == _OPEN:
             session.set(**parts)
         else:
-            late(session, _encoded(parts))
+            update_ended(session, _encoded(parts))
         return
     if session_id is None and session is not None:
         session_id = session.session_id
     if session_id is None or (event_id is not None and not is_uuid(str(event_id))):
-        tell("score", "score(%r) needs session_id=, and event_id= of an event if any", label)
+        log_once("score", "score(%r) needs session_id=, and event_id= of an event if any", label)
         return
     target = session_uuid(text_of(session_id))
-    if not keeps(target, recorder.sample):
+    if not is_sampled(target, recorder.sample):
         recorder.drop("sampled")
         return
     same = session is not None and session.session_id == target

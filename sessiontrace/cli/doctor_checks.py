@@ -26,17 +26,17 @@ from sessiontrace.model.destination import (
     OTLP,
     Destination,
     HoneyHive,
+    HttpDestination,
     Humanloop,
     Local,
     PostHog,
-    Remote,
 )
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.model.ids import new_id, now_ns
 from sessiontrace.model.record import END, START, Record
 from sessiontrace.spool import hot as spool
 from sessiontrace.spool.status import inspect
-from sessiontrace.vendors.registry import ends
+from sessiontrace.vendors.registry import parts_of
 
 __all__ = ["FAULT", "OK", "WARNING", "Finding", "look_at", "look_at_capture", "look_at_spool"]
 
@@ -63,14 +63,14 @@ async def look_at(destination: Destination, canary: bool) -> list[Finding]:
     """Everything that can be told of a (completed) destination from here."""
     if isinstance(destination, Local):
         return _look_at_store(destination, canary)
-    assert isinstance(destination, (Remote, OTLP))
+    assert isinstance(destination, (HttpDestination, OTLP))
     url = destination.url if isinstance(destination, OTLP) else destination.base_url
     found = [await _address(url)]
     if found[-1].state != FAULT and urlsplit(url).scheme == "https":
         found.append(await _certificate(url))
     if found[-1].state == FAULT:
         return found
-    end = ends(destination)
+    end = parts_of(destination)
     transport = end.transport()
     try:
         found += await _answers(destination, transport)
@@ -160,7 +160,7 @@ async def _answers(destination: Destination, transport: Transport) -> list[Findi
 def _about(destination: Destination, reply: Reply, took: float) -> Finding:
     status = reply.status
     place = f"HTTP {status} in {took * 1000:.0f} ms"
-    if isinstance(destination, Remote):
+    if isinstance(destination, HttpDestination):
         key, url = destination.KEY_VARIABLE, destination.URL_VARIABLE
     else:
         key, url = "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -217,14 +217,14 @@ def canary_records() -> list[Record]:
 async def _canary(destination: Destination, transport: Transport) -> Finding:
     """Send one session as the lane would, but once."""
     records = canary_records()
-    exporter = ends(destination).exporter
+    exporter = parts_of(destination).exporter
     for stage in exporter.encode(Batch(records)):
         for request in stage:
             try:
                 reply = await transport.send(request, [records[at] for at in request.records])
             except (OSError, asyncio.TimeoutError) as error:
                 return Finding("canary", FAULT, f"not sent ({error})", "repeat the command")
-            verdict = exporter.judge(request, reply)
+            verdict = exporter.interpret(request, reply)
             if not isinstance(verdict, Delivered) or verdict.rejected:
                 text = f"not taken: {getattr(verdict, 'reason', 'rejected')}"
                 return Finding("canary", FAULT, text, "see what it says; is the key for writing?")

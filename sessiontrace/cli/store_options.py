@@ -51,7 +51,7 @@ def find_session(store: Store, session_id: str) -> StoredSession:
     if session_id == _LAST:
         found = [one.session_id for one in store.sessions(SessionQuery(limit=1)).sessions]
     else:
-        found = list(store.matching(session_id)) if session_id else []
+        found = list(store.ids_with_prefix(session_id)) if session_id else []
     if not found:
         raise click.ClickException(
             f"no session starts with {printable(session_id, 60)!r}; "

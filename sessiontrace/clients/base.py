@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sessiontrace.clients.http import Rest
-from sessiontrace.model.destination import Remote
+from sessiontrace.model.destination import HttpDestination
 from sessiontrace.model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ class Client:
     """A client of one vendor's API, to be used with ``async with``, in any asyncio loop."""
 
     def __init__(
-        self, place: Remote, *, base_url: str = "", faults: Sequence[str] = (), **options: Any
+        self,
+        place: HttpDestination,
+        *,
+        base_url: str = "",
+        faults: Sequence[str] = (),
+        **options: Any,
     ) -> None:
         """``place``: where and with which key, complete; ``options``: those of ``Rest``.
 

@@ -75,7 +75,7 @@ class Values(Sequence[str]):
 
 
 @attrs.frozen(kw_only=True)
-class _Personal(destination.Remote):
+class _Personal(destination.HttpDestination):
     """PostHog's private API, which wants a personal key."""
 
     kind: ClassVar[str] = "posthog"

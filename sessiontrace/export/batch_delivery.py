@@ -21,24 +21,24 @@ from sessiontrace.export.protocol import (
     Delivered,
     Exporter,
     Invalid,
+    Outcome,
     Request,
     Retry,
     TooLarge,
-    Verdict,
 )
 from sessiontrace.export.stats import Source
 from sessiontrace.model.record import OPEN, Record, Records
-from sessiontrace.runtime.throttle import Paced
+from sessiontrace.runtime.throttle import Throttled
 from sessiontrace.spool.frame import Position
 
-__all__ = ["BISECT_BUDGET", "Parcel", "Settled"]
+__all__ = ["BISECT_BUDGET", "Acknowledged", "BatchDelivery"]
 
 BISECT_BUDGET = 32
 """Extra requests that a batch may cost in search of what is wrong with it."""
 
 
 @attrs.frozen
-class Settled:
+class Acknowledged:
     """How far the settled prefix moved: what it held, and up to where."""
 
     acked: int
@@ -54,13 +54,13 @@ class _Refused:
     reason: str
 
 
-class Parcel:
+class BatchDelivery:
     """One batch, from its cut until its last record is settled.
 
-    ``owed`` holds the current stage's requests still to be sent. ``searching`` asks for them one
-    after the other, so that the search for what is wrong with one soon finds what is right with
-    the backend. ``too_large`` is the size of the smallest body so far that was refused for its
-    size and carried several records.
+    ``pending_requests`` holds the current stage's requests still to be sent. ``bisecting`` asks
+    for them one after the other, so that the search for what is wrong with one soon finds what is
+    right with the backend. ``too_large`` is the size of the smallest body so far that was refused
+    for its size and carried several records.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class Parcel:
         self.source = source
         self.records = records
         self.planned = False
-        self.owed: deque[Request] = deque()
-        self.searching = False
+        self.pending_requests: deque[Request] = deque()
+        self.bisecting = False
         self.too_large: int | None = None
         self._exporter = exporter
         self._ends = ends
@@ -123,7 +123,7 @@ class Parcel:
         self._later = deque(stages)
         self.planned = True
 
-    def carried(self, request: Request) -> Sequence[Record]:
+    def records_of(self, request: Request) -> Sequence[Record]:
         """The records that a request names."""
         if len(request.records) == len(self.records):
             return self.records
@@ -141,9 +141,9 @@ class Parcel:
         self._progress = False
         if forgive:
             stages = [[one.request for one in stage] for stage in self._refused if stage]
-            if self.owed:
-                stages.append(list(self.owed))
-            self.owed.clear()
+            if self.pending_requests:
+                stages.append(list(self.pending_requests))
+            self.pending_requests.clear()
             self._refused.clear()
             self._later.extendleft(reversed(stages))
 
@@ -152,8 +152,9 @@ class Parcel:
         """Whether the backend took something since the last setback."""
         return self._progress
 
-    def obey(self, request: Request, verdict: Verdict) -> Retry | Blocked | None:
-        """Take the verdict on a request that was taken off ``owed``; what stops the batch, if any.
+    def apply(self, request: Request, verdict: Outcome) -> Retry | Blocked | None:
+        """Take the verdict on a request that was taken off ``pending_requests``; what stops the
+        batch, if any.
 
         After a Retry or Blocked the request is owed again.
         """
@@ -167,7 +168,7 @@ class Parcel:
         self._forgive = self._forgive or setback is not None
         return setback
 
-    def _obey(self, request: Request, verdict: Verdict) -> Retry | Blocked | None:
+    def _obey(self, request: Request, verdict: Outcome) -> Retry | Blocked | None:
         if isinstance(verdict, Delivered):
             return self._take(request, verdict.rejected)
         if isinstance(verdict, Invalid):
@@ -175,21 +176,21 @@ class Parcel:
         if isinstance(verdict, TooLarge):
             self._shrink(request, verdict.reason)
             return None
-        self.owed.appendleft(request)
+        self.pending_requests.appendleft(request)
         return verdict
 
     def _advance(self) -> Blocked | None:
         if self._refused and len(self._refused[-1]) > 1 and not self._taken_in_stage:
-            return self._reconsider([self._refused.pop()])
+            return self._requeue_as_blocked([self._refused.pop()])
         if self._later:
-            self.owed.extend(self._later.popleft())
+            self.pending_requests.extend(self._later.popleft())
             self._refused.append([])
-            self._taken_in_stage = self.searching = False
+            self._taken_in_stage = self.bisecting = False
             return None
         refused = list(itertools.chain.from_iterable(self._refused))
         if len(refused) + len(self._unencodable) > 1 and not self._taken:
             stages, self._refused = self._refused, []
-            return self._reconsider(stages)
+            return self._requeue_as_blocked(stages)
         for one in refused:
             for index in one.request.records:
                 self._rejected.setdefault(index, one.reason)
@@ -202,10 +203,10 @@ class Parcel:
 
     @property
     def finished(self) -> bool:
-        """Whether every record is settled and ``settle`` has said so."""
+        """Whether every record is settled and ``acknowledge`` has said so."""
         return self.planned and self._front == len(self.records)
 
-    def settle(self) -> Settled | None:
+    def acknowledge(self) -> Acknowledged | None:
         """Move over the settled prefix; None when it did not move."""
         left, begin, front = self._left, self._front, self._front
         while front < len(left) and not left[front]:
@@ -220,12 +221,12 @@ class Parcel:
         ]
         # A repeated start is in nobody's books: it was counted when it was first spooled.
         opens = self.records.kinds[begin:front].count(OPEN)
-        return Settled(front - begin - len(rejected) - opens, rejected, self._ends[front - 1])
+        return Acknowledged(front - begin - len(rejected) - opens, rejected, self._ends[front - 1])
 
     def _take(self, request: Request, rejected: Mapping[int, str]) -> Blocked | None:
         several = len(request.records) > 1
         if several and len(rejected) == len(request.records) and not self._taken_in_stage:
-            self.owed.appendleft(request)
+            self.pending_requests.appendleft(request)
             return Blocked(f"every record is refused ({next(iter(rejected.values()))})")
         self._taken = self._taken_in_stage = self._progress = True
         self._rejected.update(rejected)
@@ -235,23 +236,23 @@ class Parcel:
         return None
 
     def _divide(self, request: Request, reason: str) -> Blocked | None:
-        halves = self._halves(request)
+        halves = self._split(request)
         if not halves:
             self._refused[-1].append(_Refused(request, reason))
             return None
         if len(halves) <= self._budget:
             self._budget -= len(halves)
-            self.searching = True
+            self.bisecting = True
             self._replace(request, halves)
             return None
-        self.owed.appendleft(request)
+        self.pending_requests.appendleft(request)
         if not self._taken_in_stage:  # perhaps none of them is to blame
-            self.owed.extend(one.request for one in self._refused[-1])
+            self.pending_requests.extend(one.request for one in self._refused[-1])
             self._refused[-1].clear()
         return Blocked(f"too many records are refused ({reason})")
 
     def _shrink(self, request: Request, reason: str) -> None:
-        halves = self._halves(request)
+        halves = self._split(request)
         if halves:
             size = request.content.size
             self.too_large = min(size, self.too_large or size)
@@ -261,13 +262,13 @@ class Parcel:
         else:
             self._refused[-1].append(_Refused(request, reason))
 
-    def _halves(self, request: Request) -> list[Request]:
+    def _split(self, request: Request) -> list[Request]:
         """The request as two or more, or nothing when it counts as one."""
         middle = len(request.records) // 2
         if not middle:
             return []
-        first = self._again(request, request.records[:middle])
-        second = self._again(request, request.records[middle:])
+        first = self._reencode(request, request.records[:middle])
+        second = self._reencode(request, request.records[middle:])
         return [*first, *second] if first and second else []
 
     def _shorten(self, request: Request) -> list[Request]:
@@ -281,9 +282,9 @@ class Parcel:
             return []
         for index, record in smaller.items():
             self.records[index] = record or self.records[index]
-        return self._again(request, request.records)
+        return self._reencode(request, request.records)
 
-    def _again(self, request: Request, indices: Sequence[int]) -> list[Request]:
+    def _reencode(self, request: Request, indices: Sequence[int]) -> list[Request]:
         """The request made anew for some of its records; nothing if that leaves one of them out."""
         try:
             found = [
@@ -300,9 +301,9 @@ class Parcel:
     def _encode(self, indices: Sequence[int]) -> Iterable[Iterable[Request]]:
         """The exporter's stages for some of the records, with their indices in this batch."""
         if len(indices) == len(self.records):
-            return self._exporter.encode(Batch(Paced(self.records), self.source.replay))
+            return self._exporter.encode(Batch(Throttled(self.records), self.source.replay))
         records = _Picked(self.records, indices)
-        stages = self._exporter.encode(Batch(Paced(records), self.source.replay))
+        stages = self._exporter.encode(Batch(Throttled(records), self.source.replay))
         return ([_renumbered(request, indices) for request in stage] for stage in stages)
 
     def _replace(self, request: Request, parts: Sequence[Request]) -> None:
@@ -311,9 +312,9 @@ class Parcel:
         for part in parts:
             for index in part.records:
                 self._left[index] += 1
-        self.owed.extendleft(reversed(parts))
+        self.pending_requests.extendleft(reversed(parts))
 
-    def _reconsider(self, stages: Sequence[Sequence[_Refused]]) -> Blocked:
+    def _requeue_as_blocked(self, stages: Sequence[Sequence[_Refused]]) -> Blocked:
         """Nothing was taken and everything refused: owe it all again, and call it blocked."""
         reasons = [one.reason for stage in stages for one in stage]
         reasons += self._unencodable.values()

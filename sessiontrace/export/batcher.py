@@ -11,16 +11,16 @@ import attrs
 from sessiontrace.export.protocol import Limits
 from sessiontrace.export.stats import Source
 from sessiontrace.model.record import Records
-from sessiontrace.spool.positions import Places
+from sessiontrace.spool.positions import Positions
 
-__all__ = ["Feed"]
+__all__ = ["Batcher"]
 
 _READ_RECORDS = 128  # at a time: keeps a slice of work under half a millisecond
 _QUIET_AGE_S = 0.1
 
 
 @attrs.define(eq=False)
-class Feed:
+class Batcher:
     """One source's records on their way into the next batch.
 
     ``max_bytes`` may be lowered by the lane when the backend turns out to take less.
@@ -30,7 +30,7 @@ class Feed:
     limits: Limits
     max_bytes: int
     records: Records = attrs.field(factory=Records)
-    ends: Places = attrs.field(factory=Places)
+    ends: Positions = attrs.field(factory=Positions)
     size: int = 0
     _since: float = 0.0
     _last_cut: float = float("-inf")
@@ -65,9 +65,9 @@ class Feed:
         age = min(_QUIET_AGE_S, self.limits.max_age_s) if quiet else self.limits.max_age_s
         return max(0.0, self._since + age - now)
 
-    def cut(self, now: float) -> tuple[Records, Places]:
+    def cut(self, now: float) -> tuple[Records, Positions]:
         """Everything gathered; the next batch starts empty."""
         taken = self.records, self.ends
-        self.records, self.ends, self.size = Records(), Places(), 0
+        self.records, self.ends, self.size = Records(), Positions(), 0
         self._last_cut = now
         return taken

@@ -45,7 +45,7 @@ class DeadLetters:
         try:
             self._append(destination, line)
         except OSError as error:
-            log.tell("dead", "a dead letter could not be written: %s", error.strerror)
+            log.log_once("dead", "a dead letter could not be written: %s", error.strerror)
             return False
         return True
 

@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 
 from sessiontrace.export.protocol import Reply, Request, UntrustedError
-from sessiontrace.export.request_body import Body
+from sessiontrace.export.request_body import RequestBody
 from sessiontrace.export.resolver import Addresses
 from sessiontrace.model.record import Record
 from sessiontrace.model.secret import Secret
@@ -137,7 +137,7 @@ class _Pieces(aiohttp.Payload):
 
     _autoclose = True  # there is nothing to close
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: RequestBody) -> None:
         super().__init__(body)
         self._size = body.size
 

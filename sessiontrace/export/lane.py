@@ -15,27 +15,27 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from sessiontrace.export.backoff import INITIAL_S, SLEEPY_AFTER_S, Backoff
-from sessiontrace.export.batch_delivery import Parcel
-from sessiontrace.export.batcher import Feed
+from sessiontrace.export.batch_delivery import BatchDelivery
+from sessiontrace.export.batcher import Batcher
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.flush import FlushTicket
 from sessiontrace.export.protocol import (
     Blocked,
     Delivered,
+    Outcome,
     Request,
     Retry,
     Transport,
     UntrustedError,
-    Verdict,
 )
-from sessiontrace.export.reordering import Holder
-from sessiontrace.export.session_buffer import Held
-from sessiontrace.export.stats import LaneSpec, Ledger, Source
-from sessiontrace.export.tail_sampling import Tail
+from sessiontrace.export.reordering import OutOfOrderSource
+from sessiontrace.export.session_buffer import SessionBuffer
+from sessiontrace.export.stats import DeliveryCounters, LaneSpec, Source
+from sessiontrace.export.tail_sampling import TailSampler
 from sessiontrace.runtime import log
 from sessiontrace.runtime.event_loop import Clock
 from sessiontrace.runtime.process_hooks import importing
-from sessiontrace.runtime.throttle import Pace
+from sessiontrace.runtime.throttle import Throttle
 
 __all__ = ["Lane"]
 
@@ -44,11 +44,11 @@ _TELL_AFTER_FAILURES = 3
 _SMALLEST_BATCH = 64 << 10
 _SLICE = 4  # requests encoded, or begun, at a time
 
-Setback = Retry | Blocked
+DeliveryStop = Retry | Blocked
 
 
 class Lane:
-    """One destination. ``run`` until ``finish``; everything else may be called in between.
+    """One destination. ``run`` until ``request_stop``; everything else may be called in between.
 
     ``may_sleep`` is asked when there has been nothing to do for a while, and tells whether the
     lane may wait for the bell alone. ``on_finished`` hears that an adopted source is through.
@@ -57,7 +57,7 @@ class Lane:
     def __init__(
         self,
         spec: LaneSpec,
-        ledger: Ledger,
+        ledger: DeliveryCounters,
         *,
         clock: Clock,
         backoff: Backoff,
@@ -77,17 +77,17 @@ class Lane:
         self._on_finished = on_finished
         limits = spec.exporter.limits
         own: Source = spec.reader
-        if spec.sample is not None and spec.sample.waits:
-            own = Tail(own, spec.sample, ledger.count_sampled, now=clock.now)
-        self._own = Feed(self._whole(own), limits, limits.max_bytes)
-        self._feeds: deque[Feed] = deque([self._own])
-        self._parcel: Parcel | None = None
+        if spec.sample is not None and spec.sample.decides_at_end:
+            own = TailSampler(own, spec.sample, ledger.count_sampled, now=clock.now)
+        self._own = Batcher(self._wrap_source(own), limits, limits.max_bytes)
+        self._feeds: deque[Batcher] = deque([self._own])
+        self._parcel: BatchDelivery | None = None
         self._tickets: list[FlushTicket] = []
         self._finishing = False
         self._scouting = False
         self._bell = asyncio.Event()
         self._transport: Transport | None = None
-        self._pace = Pace()  # where an `await` would be one more place to be cancelled at
+        self._pace = Throttle()  # where an `await` would be one more place to be cancelled at
 
     # -- called from the sender, in its loop ------------------------------------------------
 
@@ -102,14 +102,14 @@ class Lane:
         if transport is not None:
             await transport.close()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Look for new records at once."""
         self._bell.set()
 
     def add(self, source: Source) -> None:
         """Deliver what an adopted spool still owes, in turn with the others."""
         limits = self._exporter.limits
-        self._feeds.append(Feed(self._whole(source), limits, self._own.max_bytes))
+        self._feeds.append(Batcher(self._wrap_source(source), limits, self._own.max_bytes))
         self._bell.set()
 
     def flush(self, ticket: FlushTicket) -> None:
@@ -117,7 +117,7 @@ class Lane:
         self._tickets.append(ticket)
         self._bell.set()
 
-    def finish(self) -> None:
+    def request_stop(self) -> None:
         """Send what can be sent without another try, then return from ``run``."""
         self._finishing = True
         self._bell.set()
@@ -132,8 +132,8 @@ class Lane:
         """The adopted sources still under way."""
         return [feed.source for feed in self._feeds if feed is not self._own]
 
-    def _whole(self, source: Source) -> Source:
-        return Held(source, now=self._clock.now) if self._spec.hold else source
+    def _wrap_source(self, source: Source) -> Source:
+        return SessionBuffer(source, now=self._clock.now) if self._spec.hold else source
 
     # -- the task ---------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class Lane:
             if parcel is None:
                 self._answer(asked, True)
                 going = not last
-                await self._rest()
+                await self._wait_for_work()
                 continue
             self.ledger.state = "sending" if self.ledger.state == "idle" else self.ledger.state
             setback = await self._deliver(parcel)
@@ -155,15 +155,15 @@ class Lane:
                 self._parcel = None
                 self._recover()
             else:
-                going = await self._hold(setback, self._fail(setback)) and not last
+                going = await self._wait_before_retry(setback, self._fail(setback)) and not last
         self._answer(list(self._tickets), self._parcel is None)
 
-    async def _next(self, hurry: bool) -> Parcel | None:
+    async def _next(self, hurry: bool) -> BatchDelivery | None:
         """The next batch that is worth sending, from whichever source has its turn."""
         if hurry:
             for feed in self._feeds:
-                if isinstance(feed.source, Holder):
-                    feed.source.hurry()
+                if isinstance(feed.source, OutOfOrderSource):
+                    feed.source.release_all()
         for _ in range(len(self._feeds)):
             feed = self._feeds[0]
             self._feeds.rotate(-1)
@@ -172,13 +172,13 @@ class Lane:
                 await asyncio.sleep(0)
             now = self._clock.now()
             if feed.records and (hurry or not feed.due(now)):
-                return Parcel(self._exporter, feed.source, *feed.cut(now))
+                return BatchDelivery(self._exporter, feed.source, *feed.cut(now))
             if feed is not self._own and not feed.records and feed.source.finished():
                 self._feeds.remove(feed)
                 self._on_finished()
         return None
 
-    async def _rest(self) -> None:
+    async def _wait_for_work(self) -> None:
         """Nothing to send: wait for the next poll, for a batch to come of age, or for the bell."""
         self.ledger.state = "idle"
         if self._finishing:
@@ -190,11 +190,11 @@ class Lane:
         elif now - self.quiet_since > SLEEPY_AFTER_S and self._may_sleep():
             # Once more now that the spool would ring: a record may have slipped in before.
             source = self._own.source
-            held = source.due() if isinstance(source, Holder) else None
+            held = source.due() if isinstance(source, OutOfOrderSource) else None
             wait = 0.0 if self._own.read(now) else held
         await self._clock.wait(self._bell, wait)
 
-    async def _hold(self, setback: Setback, seconds: float) -> bool:
+    async def _wait_before_retry(self, setback: DeliveryStop, seconds: float) -> bool:
         """Wait before the next try; False when there shall be none.
 
         A flush or the finish shortens a wait that is only our own caution, and no other.
@@ -214,7 +214,7 @@ class Lane:
 
     # -- delivery ---------------------------------------------------------------------------
 
-    async def _deliver(self, parcel: Parcel) -> Setback | None:
+    async def _deliver(self, parcel: BatchDelivery) -> DeliveryStop | None:
         """Everything the parcel owes, stage by stage; what stopped it, or None when it is done."""
         if not parcel.planned:
             for step, _ in enumerate(parcel.plan()):
@@ -222,33 +222,33 @@ class Lane:
                     await asyncio.sleep(0)
             self._pace()
         parcel.resume()
-        setback: Setback | None = None
+        setback: DeliveryStop | None = None
         while setback is None:
             self._settle(parcel)
             if parcel.finished:
                 return None
-            setback = await self._send_owed(parcel) if parcel.owed else parcel.advance()
+            setback = await self._send_owed(parcel) if parcel.pending_requests else parcel.advance()
         if parcel.progressed:
             self._backoff.ease()
         self._settle(parcel)
         return setback
 
-    async def _send_owed(self, parcel: Parcel) -> Setback | None:
+    async def _send_owed(self, parcel: BatchDelivery) -> DeliveryStop | None:
         """Send what is owed, several at a time; after a failure one goes ahead alone."""
         if self._scouting:
-            setback = await self._send(parcel, parcel.owed.popleft())
+            setback = await self._send(parcel, parcel.pending_requests.popleft())
             if setback is not None:
                 return setback
             self._scouting = False
-        setbacks: list[Setback] = []
+        setbacks: list[DeliveryStop] = []
 
         async def work(alone: bool) -> None:
-            while parcel.owed and not setbacks and (alone or not parcel.searching):
-                setback = await self._send(parcel, parcel.owed.popleft())
+            while parcel.pending_requests and not setbacks and (alone or not parcel.bisecting):
+                setback = await self._send(parcel, parcel.pending_requests.popleft())
                 if setback is not None:
                     setbacks.append(setback)
 
-        workers = min(len(parcel.owed), self._exporter.limits.concurrency)
+        workers = min(len(parcel.pending_requests), self._exporter.limits.concurrency)
         if workers == 1:
             await work(True)
         elif workers:
@@ -257,31 +257,31 @@ class Lane:
                     group.start_soon(work, number == 0)
                     if number % _SLICE == _SLICE - 1:
                         await asyncio.sleep(0)
-        return max(setbacks, key=_weight, default=None)
+        return max(setbacks, key=_severity, default=None)
 
-    async def _send(self, parcel: Parcel, request: Request) -> Setback | None:
+    async def _send(self, parcel: BatchDelivery, request: Request) -> DeliveryStop | None:
         """One request and what its verdict means for the parcel."""
         try:
             verdict = await self._attempt(parcel, request)
         except BaseException:  # cancelled: nobody knows whether it arrived
-            parcel.owed.appendleft(request)
+            parcel.pending_requests.appendleft(request)
             raise
         self._pace()
-        setback = parcel.obey(request, verdict)
+        setback = parcel.apply(request, verdict)
         if setback is not None:
             self.ledger.retries += 1
         elif isinstance(verdict, Delivered):
             self.ledger.bytes += request.content.size
         return setback
 
-    async def _attempt(self, parcel: Parcel, request: Request) -> Verdict:
+    async def _attempt(self, parcel: BatchDelivery, request: Request) -> Outcome:
         self.ledger.requests += 1
         try:
             if self._transport is None:
                 with importing():  # aiohttp, or what else this one needs
                     self._transport = self._spec.transport()
-            reply = await self._transport.send(request, parcel.carried(request))
-            return self._exporter.judge(request, reply)
+            reply = await self._transport.send(request, parcel.records_of(request))
+            return self._exporter.interpret(request, reply)
         except UntrustedError as error:
             return Blocked(str(error))
         except OSError as error:
@@ -289,9 +289,9 @@ class Lane:
         except Exception as error:  # a transport or judge at fault: its text may hold anything
             return Retry(type(error).__name__)
 
-    def _settle(self, parcel: Parcel) -> None:
+    def _settle(self, parcel: BatchDelivery) -> None:
         """Move the cursor over what is settled, after the books and the dead letters know."""
-        settled = parcel.settle()
+        settled = parcel.acknowledge()
         if parcel.too_large is not None:
             for feed in self._feeds:
                 feed.max_bytes = max(_SMALLEST_BATCH, min(feed.max_bytes, parcel.too_large // 2))
@@ -301,9 +301,9 @@ class Lane:
         for record, reason in settled.rejected:
             if self._dead is not None:
                 self._dead.put(self.name, record, reason)
-            log.tell(f"{self.name}:rejected", "%s refuses a record: %s", self.name, reason)
+            log.log_once(f"{self.name}:rejected", "%s refuses a record: %s", self.name, reason)
         self.ledger.count(parcel.source, settled.acked, len(settled.rejected))
-        parcel.source.settle(settled.position)
+        parcel.source.acknowledge(settled.position)
         self._answer_settled()
 
     # -- health -----------------------------------------------------------------------------
@@ -313,12 +313,12 @@ class Lane:
         told = self._backoff.probes or self._backoff.failures >= _TELL_AFTER_FAILURES
         if told:
             text = "%s takes records again"
-            log.tell(f"{self.name}:recovered", text, self.name, level=logging.INFO)
+            log.log_once(f"{self.name}:recovered", text, self.name, level=logging.INFO)
         self._backoff.reset()
         self._scouting = False
         self.ledger.state, self.ledger.last_error = "sending", ""
 
-    def _fail(self, setback: Setback) -> float:
+    def _fail(self, setback: DeliveryStop) -> float:
         """Write down why it stopped; seconds until the next try."""
         self._scouting = True
         self.ledger.last_error = setback.reason
@@ -326,14 +326,14 @@ class Lane:
         if isinstance(setback, Blocked):
             if self.ledger.state != "blocked":
                 text = "%s is blocked: %s; %s and tried again from time to time"
-                log.tell(f"{self.name}:blocked", text, self.name, setback.reason, kept)
+                log.log_once(f"{self.name}:blocked", text, self.name, setback.reason, kept)
             self.ledger.state = "blocked"
             return self._backoff.probe()
         self.ledger.state = "retrying"
         wait = self._backoff.retry(setback.after)
         if self._backoff.failures == _TELL_AFTER_FAILURES:
             text = "%s does not answer as it should: %s; %s and tried again"
-            log.tell(f"{self.name}:retrying", text, self.name, setback.reason, kept)
+            log.log_once(f"{self.name}:retrying", text, self.name, setback.reason, kept)
         return wait
 
     def _answer(self, tickets: Sequence[FlushTicket], complete: bool) -> None:
@@ -350,7 +350,7 @@ class Lane:
             self._answer([one for one in self._tickets if one.marks[self.name] <= settled], True)
 
 
-def _weight(setback: Setback) -> tuple[bool, float]:
+def _severity(setback: DeliveryStop) -> tuple[bool, float]:
     """Blocked outweighs Retry, and the longer wait the shorter."""
     if isinstance(setback, Blocked):
         return True, 0.0

@@ -1,6 +1,6 @@
 """What is asked of a backend and what its answer means: Request, Reply, Verdict.
 
-Pure values between a vendor's exporter (``encode`` and ``judge``), the lane that obeys, and the
+Pure values between a vendor's exporter (``encode`` and ``interpret``), the lane that obeys, and the
 transport that sends. No thread owns them. Invariant: a verdict speaks of exactly those records
 that its request names.
 """
@@ -13,7 +13,7 @@ from typing import Protocol
 
 import attrs
 
-from sessiontrace.export.request_body import Body
+from sessiontrace.export.request_body import RequestBody
 from sessiontrace.model.record import Record
 
 __all__ = [
@@ -23,13 +23,13 @@ __all__ = [
     "Exporter",
     "Invalid",
     "Limits",
+    "Outcome",
     "Reply",
     "Request",
     "Retry",
     "TooLarge",
     "Transport",
     "UntrustedError",
-    "Verdict",
     "judge_http",
     "retry_after",
 ]
@@ -47,8 +47,8 @@ class Batch:
     replay: bool = False
 
 
-def _content(body: bytes | Body) -> Body:
-    return Body((body,)) if isinstance(body, bytes) else body
+def _content(body: bytes | RequestBody) -> RequestBody:
+    return RequestBody((body,)) if isinstance(body, bytes) else body
 
 
 @attrs.frozen
@@ -56,12 +56,12 @@ class Request:
     """One call to a backend. ``records`` are the indices in the batch that it carries.
 
     A record may be carried by several requests; it is settled when all of them are. ``note`` is the
-    exporter's own: what ``judge`` needs to know of the body without decoding it.
+    exporter's own: what ``interpret`` needs to know of the body without decoding it.
     """
 
     method: str
     path: str
-    content: Body = attrs.field(converter=_content, alias="body")
+    content: RequestBody = attrs.field(converter=_content, alias="body")
     records: tuple[int, ...]
     note: tuple[str, ...] = attrs.field(default=(), eq=False)
 
@@ -116,7 +116,7 @@ class Blocked:
     reason: str
 
 
-Verdict = Delivered | Retry | TooLarge | Invalid | Blocked
+Outcome = Delivered | Retry | TooLarge | Invalid | Blocked
 
 
 @attrs.frozen
@@ -153,7 +153,7 @@ class Exporter(Protocol):
         """
         ...
 
-    def judge(self, request: Request, reply: Reply) -> Verdict:
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
         """What the reply means for the records that the request names."""
         ...
 
@@ -177,7 +177,7 @@ _INVALID = frozenset({400, 409, 422})
 _RETRY_AFTER_MAX_S = 3600.0
 
 
-def judge_http(reply: Reply) -> Verdict:
+def judge_http(reply: Reply) -> Outcome:
     """The verdict by status alone, for backends whose 2xx bodies tell nothing more.
 
     Only 400, 409 and 422 speak of the records themselves. Every other refusal is about the key,

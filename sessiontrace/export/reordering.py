@@ -13,11 +13,11 @@ import attrs
 
 from sessiontrace.export.stats import Source
 from sessiontrace.model.record import END, OPEN, START, Record, Records, event_id_of
-from sessiontrace.runtime.throttle import Pace
+from sessiontrace.runtime.throttle import Throttle
 from sessiontrace.spool.frame import Position
-from sessiontrace.spool.positions import Places
+from sessiontrace.spool.positions import Positions
 
-__all__ = ["MOST_BEHIND", "Group", "Holder", "Passage"]
+__all__ = ["MOST_BEHIND", "BufferedSession", "OutOfOrderSource", "TicketedChunk"]
 
 MOST_BEHIND = 50_000
 """Records that may be read past the oldest one that is held: each is a place to remember, and its
@@ -27,15 +27,15 @@ _AT_ONCE = 32  # records crossed off between two looks at the clock
 
 
 @attrs.frozen
-class Passage:
+class TicketedChunk:
     """Records that are given out, and tickets for them in place of their positions."""
 
     records: Records
-    ends: Places
+    ends: Positions
 
 
 @attrs.define(eq=False)
-class Group:
+class BufferedSession:
     """Records of one session that are held together; ``open`` are its starts without an end."""
 
     since: float
@@ -60,7 +60,7 @@ class Group:
         return False
 
 
-class Holder:
+class OutOfOrderSource:
     """The books of the order; ``read`` is the subclass's, which numbers what it reads."""
 
     def __init__(self, source: Source) -> None:
@@ -72,7 +72,7 @@ class Holder:
         self._ahead = 0  # those of them that count
         self._given: deque[tuple[int, int, bool]] = deque()  # ticket, number, whether it counts
         self._ticket = 0
-        self._pace = Pace()  # a session may be ten thousand records
+        self._pace = Throttle()  # a session may be ten thousand records
 
     # -- a source, as the lane knows it -----------------------------------------------------
 
@@ -95,11 +95,11 @@ class Holder:
         """Records not settled, held ones included."""
         return max(0, self._source.pending() - self._ahead)
 
-    def read(self, max_records: int, max_bytes: int) -> Passage | None:
+    def read(self, max_records: int, max_bytes: int) -> TicketedChunk | None:
         """What may go now; without records: ask again; None: nothing now."""
         raise NotImplementedError
 
-    def settle(self, position: Position) -> None:
+    def acknowledge(self, position: Position) -> None:
         """Everything given out up to this ticket is settled."""
         while self._given and self._given[0][0] <= position.offset:
             _, number, counts = self._given.popleft()
@@ -114,14 +114,14 @@ class Holder:
 
     # -- what a lane must know of holding ---------------------------------------------------
 
-    def hurry(self) -> None:
+    def release_all(self) -> None:
         """Let go of everything that is in the source now: a flush, or the end."""
-        if isinstance(self._source, Holder):
-            self._source.hurry()
+        if isinstance(self._source, OutOfOrderSource):
+            self._source.release_all()
 
     def due(self) -> float | None:
         """Seconds until something that is held must go; None when nothing is held."""
-        return self._source.due() if isinstance(self._source, Holder) else None
+        return self._source.due() if isinstance(self._source, OutOfOrderSource) else None
 
     # -- for subclasses ---------------------------------------------------------------------
 
@@ -134,14 +134,14 @@ class Holder:
         self._ends.append((end[0], end[1]))
         return self._first + len(self._ends) - 1
 
-    def _give(self, records: Records, numbers: Iterable[int]) -> Passage:
+    def _give(self, records: Records, numbers: Iterable[int]) -> TicketedChunk:
         """Hand records out, with tickets."""
         first = self._ticket + 1
         for kind, number in zip(records.kinds, numbers, strict=True):
             self._ticket += 1
             self._given.append((self._ticket, number, kind != OPEN))
         tickets = list(range(first, self._ticket + 1))
-        return Passage(records, Places([0] * len(tickets), tickets))
+        return TicketedChunk(records, Positions([0] * len(tickets), tickets))
 
     def _finish(self, number: int, counts: bool) -> None:
         """A record is through; one that does not count is a repeat."""
@@ -160,4 +160,4 @@ class Holder:
                 self._pace()
         if passed is not None:
             self._ahead = ahead  # first: who asks in between is told too many are pending, not few
-            self._source.settle(Position(*passed))
+            self._source.acknowledge(Position(*passed))

@@ -12,12 +12,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
-__all__ = ["Body"]
+__all__ = ["RequestBody"]
 
 _PIECE = 1 << 16  # what one call of the socket takes, and memory that malloc has at hand
 
 
-class Body:
+class RequestBody:
     """``items`` with ``separator`` between them; walking through it gives pieces of about 64 KiB.
 
     A larger item is a piece of its own.
@@ -46,11 +46,11 @@ class Body:
         return self._separator.join(self._items)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Body) and bytes(self) == bytes(other)
+        return isinstance(other, RequestBody) and bytes(self) == bytes(other)
 
     def __hash__(self) -> int:
         return hash(bytes(self))
 
-    def begun(self, change: Callable[[bytes], bytes]) -> Body:
+    def begun(self, change: Callable[[bytes], bytes]) -> RequestBody:
         """The same body with its first item changed."""
-        return Body([change(self._items[0]), *self._items[1:]], self._separator)
+        return RequestBody([change(self._items[0]), *self._items[1:]], self._separator)

@@ -18,7 +18,7 @@ import attrs
 from sessiontrace.export.backoff import SLEEPY_AFTER_S, Backoff
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.flush import FlushTicket
-from sessiontrace.export.stats import Delivery, LaneSpec, Ledger, Source
+from sessiontrace.export.stats import DeliveryCounters, DeliveryStats, LaneSpec, Source
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.process_hooks import importing
@@ -53,14 +53,14 @@ class _Route:
     """One destination as other threads see it; its lane exists once the thread runs."""
 
     spec: LaneSpec
-    ledger: Ledger
+    ledger: DeliveryCounters
     lane: Lane | None = None
 
     @property
     def own(self) -> Source:
         return self.lane.own if self.lane else self.spec.reader
 
-    def report(self, coming: Sequence[Adopted]) -> Delivery:
+    def report(self, coming: Sequence[Adopted]) -> DeliveryStats:
         """The books, with what was adopted and is still on its way to the lane."""
         name = self.spec.name
         adopted = [one.readers[name] for one in coming if name in one.readers]
@@ -87,7 +87,7 @@ class Sender:
         clock: Clock | None = None,
         uniform: Callable[[float, float], float] | None = None,
     ) -> None:
-        self._routes = {spec.name: _Route(spec, Ledger()) for spec in lanes}
+        self._routes = {spec.name: _Route(spec, DeliveryCounters()) for spec in lanes}
         self._counters = counters
         self._dead = dead
         self._sleep = sleep
@@ -173,7 +173,7 @@ class Sender:
             thread.join(max(0.0, timeout) + _JOIN_GRACE_S)
         return not any(route.own.pending() for route in self._routes.values())
 
-    def report(self) -> dict[str, Delivery]:
+    def report(self) -> dict[str, DeliveryStats]:
         """The books of every destination now."""
         coming = [one for one in self._came.copy() if not isinstance(one, FlushTicket)]
         return {name: route.report(coming) for name, route in self._routes.items()}
@@ -212,6 +212,7 @@ class Sender:
 
             import anyio._backends._asyncio  # noqa: F401 - which anyio itself imports late
 
+            from sessiontrace.export import lane  # noqa: F401 - which the loop would import late
             from sessiontrace.runtime import event_loop
 
         try:
@@ -297,9 +298,9 @@ class Sender:
         if self._stopping.is_set():
             self._bell.set()
             for lane in lanes:
-                lane.finish()
+                lane.request_stop()
         for lane in lanes:
-            lane.ring()
+            lane.wake()
 
     def _adopt(self, adopted: Adopted) -> None:
         self._adopted.append(adopted)
@@ -328,9 +329,9 @@ class Sender:
         if self._sleep():
             return True
         for lane in lanes:  # the record that came just now may have rung for none of them
-            lane.ring()
+            lane.wake()
         return False
 
     def _note_restart(self, what: str, error: BaseException) -> None:
         self._counters.note("sender_restarts")
-        log.tell("sender", "%s failed (%s) and is started again", what, type(error).__name__)
+        log.log_once("sender", "%s failed (%s) and is started again", what, type(error).__name__)

@@ -1,8 +1,8 @@
 """Holding a session's records until its end, for backends that want parents before children.
 
-``Held`` stands between a lane and a source and looks like a source itself. Used by the sender's
-thread. Invariant: the source's cursor never moves past a record that is still held or not settled,
-in whatever order sessions are let go.
+``SessionBuffer`` stands between a lane and a source and looks like a source itself. Used by the
+sender's thread. Invariant: the source's cursor never moves past a record that is still held or not
+settled, in whatever order sessions are let go.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from sessiontrace.export.reordering import MOST_BEHIND, Group, Holder, Passage
+from sessiontrace.export.reordering import (
+    MOST_BEHIND,
+    BufferedSession,
+    OutOfOrderSource,
+    TicketedChunk,
+)
 from sessiontrace.export.stats import Source
 from sessiontrace.model.record import UPDATE, Record, Records, session_id_of
 from sessiontrace.spool.frame import Position
-from sessiontrace.spool.positions import Places
+from sessiontrace.spool.positions import Positions
 
-__all__ = ["Held"]
+__all__ = ["SessionBuffer"]
 
 _READ_BYTES = 1 << 20
 
 
-class Held(Holder):
+class SessionBuffer(OutOfOrderSource):
     """``source`` with the records of each session kept together.
 
     A session is let go with its end (a conversation: when none of its turns is open), after
-    ``max_age_s`` seconds, on ``hurry``, or as the longest held one when more than ``max_records``
-    or ``max_bytes`` are held in all. A chunk without records means: ask again.
+    ``max_age_s`` seconds, on ``release_all``, or as the longest held one when more than
+    ``max_records`` or ``max_bytes`` are held in all. A chunk without records means: ask again.
     """
 
     def __init__(
@@ -46,8 +51,8 @@ class Held(Holder):
         self._max_age_s = max_age_s
         self._max_behind = max_behind
         self._now = now
-        self._groups: dict[bytes, Group] = {}  # by session, longest held first
-        self._ready: deque[Group] = deque()
+        self._groups: dict[bytes, BufferedSession] = {}  # by session, longest held first
+        self._ready: deque[BufferedSession] = deque()
         self._records = self._size = 0
         self._hurry = False
 
@@ -55,7 +60,7 @@ class Held(Holder):
         """Whether nothing will ever come any more."""
         return not self._groups and not self._ready and super().finished()
 
-    def read(self, max_records: int, max_bytes: int) -> Passage | None:
+    def read(self, max_records: int, max_bytes: int) -> TicketedChunk | None:
         """A session's records, whole though there be more than asked for; None: nothing now."""
         if not self._ready:
             chunk = self._source.read(max_records, max(max_bytes, _READ_BYTES))
@@ -70,13 +75,13 @@ class Held(Holder):
                 if chunk is None:
                     self._hurry = False
                     return None
-                return Passage(Records(), Places())
+                return TicketedChunk(Records(), Positions())
         group = self._ready.popleft()
         return self._give(group.records, group.numbers)
 
-    def hurry(self) -> None:
+    def release_all(self) -> None:
         """Let go of everything that is in the source now: a flush, or the end."""
-        super().hurry()
+        super().release_all()
         self._hurry = True
 
     def due(self) -> float | None:
@@ -90,7 +95,7 @@ class Held(Holder):
         session = session_id_of(record.body)
         group = self._groups.get(session)
         if group is None:
-            group = Group(self._now())
+            group = BufferedSession(self._now())
             if record.kind == UPDATE:  # nobody waits for it, and it waits for nobody
                 self._ready.append(group)
             else:

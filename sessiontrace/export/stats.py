@@ -1,4 +1,4 @@
-"""What a destination is and what became of its records: LaneSpec, Ledger, Delivery.
+"""What a destination is and what became of its records: LaneSpec, Ledger, DeliveryStats.
 
 The ledger is written by the sender's thread alone and read by any. Invariant: ``acked``,
 ``rejected`` and ``sampled`` move together with what is pending, so that with ``evicted`` they
@@ -17,7 +17,7 @@ from sessiontrace.model.record import Record
 from sessiontrace.model.sampling import Sample
 from sessiontrace.spool.frame import Position
 
-__all__ = ["Chunk", "Delivery", "LaneSpec", "Ledger", "Source"]
+__all__ = ["Chunk", "DeliveryCounters", "DeliveryStats", "LaneSpec", "Source"]
 
 
 class Chunk(Protocol):
@@ -51,7 +51,7 @@ class Source(Protocol):
         """The next unread records, at least one; None when there are none now."""
         ...
 
-    def settle(self, position: Position) -> None:
+    def acknowledge(self, position: Position) -> None:
         """Everything before ``position`` is settled."""
         ...
 
@@ -82,7 +82,7 @@ class LaneSpec:
 
 
 @attrs.frozen
-class Delivery:
+class DeliveryStats:
     """A destination's books at one moment.
 
     ``acked`` (taken by the backend), ``rejected`` (refused for good, now dead letters), ``evicted``
@@ -109,8 +109,8 @@ class Delivery:
 
 
 @attrs.define(eq=False)
-class Ledger:
-    """The running counts behind a ``Delivery``."""
+class DeliveryCounters:
+    """The running counts behind a ``DeliveryStats``."""
 
     acked: int = 0
     rejected: int = 0
@@ -140,9 +140,9 @@ class Ledger:
         """How many of our own records will not be sent any more."""
         return self.acked + self.rejected + self.sampled + own.evicted
 
-    def snapshot(self, own: Source, adopted: Sequence[Source]) -> Delivery:
+    def snapshot(self, own: Source, adopted: Sequence[Source]) -> DeliveryStats:
         """The books now."""
-        return Delivery(
+        return DeliveryStats(
             evicted=own.evicted,
             pending=own.pending(),
             adopted_pending=sum(source.pending() for source in adopted),

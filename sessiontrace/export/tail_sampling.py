@@ -1,6 +1,6 @@
 """Tail sampling: a session's records wait for what decides whether they are sent at all.
 
-``Tail`` stands between a lane and its own spool and looks like a source itself. Used by the
+``TailSampler`` stands between a lane and its own spool and looks like a source itself. Used by the
 sender's thread. Invariants: a record is given out or counted as sampled, never both; and what
 cannot be decided is given out.
 """
@@ -14,26 +14,31 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.export.reordering import MOST_BEHIND, Group, Holder, Passage
+from sessiontrace.export.reordering import (
+    MOST_BEHIND,
+    BufferedSession,
+    OutOfOrderSource,
+    TicketedChunk,
+)
 from sessiontrace.export.stats import Source
 from sessiontrace.model.record import END, OPEN, START, UPDATE, Record, Records, session_id_of
-from sessiontrace.model.sampling import Sample, keeps
+from sessiontrace.model.sampling import Sample, is_sampled
 from sessiontrace.spool.frame import Position
-from sessiontrace.spool.positions import Places
+from sessiontrace.spool.positions import Positions
 
-__all__ = ["Tail"]
+__all__ = ["TailSampler"]
 
 _REMEMBERED = 10_000  # fates, for what comes after a session's end: late events, another turn
 _MEASURED = frozenset({"time_to_first_chunk_ms", "chunks", "largest_gap_ms"})  # by streams
 
 
-class Tail(Holder):
+class TailSampler(OutOfOrderSource):
     """``source`` without the sessions that ``sample`` does not keep; those go to ``on_sampled``.
 
     A session is kept as soon as there is a reason to, and dropped at its end (a conversation: when
     none of its turns is open) if there was none. It is kept undecided after ``max_age_s`` seconds,
-    on ``hurry``, or as the oldest one when more than ``max_records`` or ``max_bytes`` wait in all.
-    A chunk without records means: ask again.
+    on ``release_all``, or as the oldest one when more than ``max_records`` or ``max_bytes`` wait
+    in all. A chunk without records means: ask again.
     """
 
     def __init__(
@@ -57,13 +62,13 @@ class Tail(Holder):
         self._max_age_s = max_age_s if slow is None else min(max_age_s, slow)
         self._max_behind = max_behind
         self._now = now
-        self._waiting: dict[bytes, Group] = {}  # by session, oldest first
-        self._fates: OrderedDict[bytes, bool] = OrderedDict()  # kept or not
+        self._waiting: dict[bytes, BufferedSession] = {}  # by session, oldest first
+        self._decisions: OrderedDict[bytes, bool] = OrderedDict()  # kept or not
         self._ready: deque[tuple[Record, int]] = deque()
         self._records = self._size = 0
         self._hurry = False
 
-    def read(self, max_records: int, max_bytes: int) -> Passage | None:
+    def read(self, max_records: int, max_bytes: int) -> TicketedChunk | None:
         """What is kept; without records: ask again; None: nothing now."""
         if not self._ready:
             chunk = self._source.read(max_records, max_bytes)
@@ -75,7 +80,7 @@ class Tail(Holder):
                 self._keep_what_is_too_much()
                 self._pass()  # over what was dropped
             if not self._ready:
-                return None if chunk is None else Passage(Records(), Places())
+                return None if chunk is None else TicketedChunk(Records(), Positions())
         records = Records()
         numbers: list[int] = []
         size = 0
@@ -90,7 +95,7 @@ class Tail(Holder):
         """Whether nothing will ever come any more."""
         return not self._waiting and not self._ready and super().finished()
 
-    def hurry(self) -> None:
+    def release_all(self) -> None:
         """Keep what is undecided in the source now: a flush, or the end."""
         self._hurry = True
 
@@ -108,12 +113,12 @@ class Tail(Holder):
         undecided = self._waiting.get(session)
         if undecided is None:
             if not self._waits(session, record):
-                if self._fates.get(session, True):
+                if self._decisions.get(session, True):
                     self._ready.append((record, number))
                 else:
                     self._drop([record.kind], [number])
                 return
-            undecided = self._waiting[session] = Group(self._now())
+            undecided = self._waiting[session] = BufferedSession(self._now())
         undecided.add(record, number)
         self._records += 1
         self._size += len(record.body)
@@ -127,9 +132,9 @@ class Tail(Holder):
 
         Only what begins here is: what another process opened has no end in this spool.
         """
-        if record.kind != START or self._fates.get(session) is True:
+        if record.kind != START or self._decisions.get(session) is True:
             return False
-        if keeps(session.decode("ascii", "replace"), self._sample.rate):
+        if is_sampled(session.decode("ascii", "replace"), self._sample.rate):
             return False
         return "sample" not in _part(_decoded(record, b'"sample":'), "metadata")
 
@@ -167,10 +172,10 @@ class Tail(Holder):
         undecided = self._waiting.pop(session)
         self._records -= len(undecided.records)
         self._size -= undecided.size
-        self._fates[session] = kept
-        self._fates.move_to_end(session)
-        if len(self._fates) > _REMEMBERED:
-            self._fates.popitem(last=False)
+        self._decisions[session] = kept
+        self._decisions.move_to_end(session)
+        if len(self._decisions) > _REMEMBERED:
+            self._decisions.popitem(last=False)
         if kept:
             self._ready.extend(zip(undecided.records, undecided.numbers, strict=True))
         else:

@@ -15,12 +15,12 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from sessiontrace.instrumentation.core.model_calls import Calls
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.import_hooks import Hooks
 from sessiontrace.runtime import log
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.tracer_state import Switch
+    from sessiontrace.capture.tracer_state import TracerProtocol
 
 __all__ = ["GROUP", "InstrumentReport", "Instrumentor", "Instruments", "instruments", "targets"]
 
@@ -37,7 +37,7 @@ class Instrumentor(Protocol):
 
     name: str
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Put the hooks in."""
         ...
 
@@ -135,7 +135,7 @@ _BUILT_IN = (
 _instruments: Instruments | None = None
 
 
-def instruments(switch: Switch) -> Instruments:
+def instruments(switch: TracerProtocol) -> Instruments:
     """The one ``Instruments`` of this process, recording to ``switch`` from now on."""
     global _instruments
     if _instruments is None:
@@ -152,8 +152,8 @@ def targets() -> list[str]:
 class Instruments:
     """The instrumentors of this process and their state."""
 
-    def __init__(self, switch: Switch) -> None:
-        self.calls = Calls(switch)
+    def __init__(self, switch: TracerProtocol) -> None:
+        self.calls = CallRecorder(switch)
         self._lock = threading.RLock()
         self._hooks = Hooks(self._failed)
         self._entries: dict[str, Entry] = {}
@@ -222,7 +222,9 @@ class Instruments:
 
     def _failed(self, name: str, error: Exception) -> None:
         self._faults[name] = f"{type(error).__name__}: {error}"
-        log.tell(f"instrument:{name}", "%s cannot be instrumented: %s", name, self._faults[name])
+        log.log_once(
+            f"instrument:{name}", "%s cannot be instrumented: %s", name, self._faults[name]
+        )
 
     def _report(self, names: Collection[str]) -> InstrumentReport:
         report = InstrumentReport({}, {}, {}, {}, {})
@@ -282,7 +284,7 @@ def _plug_ins() -> list[Entry]:
                 name = point.value.partition(":")[0].partition(".")[0]
                 _found_plug_ins.append(Entry(name, point.name, _loaded(point)))
         except Exception as error:
-            log.tell("instrument:plugins", "plug-ins cannot be read (%s)", type(error).__name__)
+            log.log_once("instrument:plugins", "plug-ins cannot be read (%s)", type(error).__name__)
     return _found_plug_ins
 
 

@@ -25,10 +25,10 @@ __all__ = [
     "Destination",
     "Env",
     "HoneyHive",
+    "HttpDestination",
     "Humanloop",
     "Local",
     "PostHog",
-    "Remote",
     "default_store",
 ]
 
@@ -89,7 +89,7 @@ class Destination:
 
 
 @attrs.frozen(kw_only=True)
-class Remote(Destination):
+class HttpDestination(Destination):
     """A destination behind a URL with a key.
 
     ``allow_insecure``: let ``http://`` go to other hosts than this one, key and all.
@@ -103,7 +103,7 @@ class Remote(Destination):
     base_url: str = ""
     allow_insecure: bool = False
 
-    def complete(self, env: Env) -> Remote:
+    def complete(self, env: Env) -> HttpDestination:
         url = self.base_url or env.get(self.URL_VARIABLE) or self.DEFAULT_URL
         return attrs.evolve(
             self,
@@ -123,7 +123,7 @@ class Remote(Destination):
 
 
 @attrs.frozen(kw_only=True)
-class HoneyHive(Remote):
+class HoneyHive(HttpDestination):
     """HoneyHive's data plane (REST v1).
 
     ``api_key``: a project key; default ``HH_API_KEY``. ``base_url``: default ``HH_API_URL``, else
@@ -137,7 +137,7 @@ class HoneyHive(Remote):
 
 
 @attrs.frozen(kw_only=True)
-class PostHog(Remote):
+class PostHog(HttpDestination):
     """PostHog's AI observability, through its public ingestion.
 
     ``api_key``: the project's token (``phc_...``), not a personal key; default
@@ -164,7 +164,7 @@ class PostHog(Remote):
 
 
 @attrs.frozen(kw_only=True)
-class Humanloop(Remote):
+class Humanloop(HttpDestination):
     """A server that speaks Humanloop's API: the hosted service closed on 8 September 2025.
 
     ``api_key``: default ``HUMANLOOP_API_KEY``. ``base_url``: required, default

@@ -21,8 +21,8 @@ session.
 
 Each of ``inputs`` and ``outputs`` may stand between two tabs (``"inputs":<TAB>{...}<TAB>``) where
 it is an object. No JSON text
-holds a raw tab and orjson writes none between its tokens, so that ``lifted`` can cut them out by
-looking for tabs alone. A body without tabs means the same and costs a decoding.
+holds a raw tab and orjson writes none between its tokens, so that ``decode_keeping_payloads`` can
+cut them out by looking for tabs alone. A body without tabs means the same and costs a decoding.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ __all__ = [
     "Record",
     "Records",
     "abandoned_end",
+    "decode_keeping_payloads",
     "event_id_of",
     "is_turn",
-    "lifted",
     "session_id_of",
     "turn_event",
 ]
@@ -167,7 +167,7 @@ def is_turn(body: bytes) -> bool:
     return body[13:49] != body[65:101]
 
 
-def lifted(body: bytes) -> dict[str, Any]:
+def decode_keeping_payloads(body: bytes) -> dict[str, Any]:
     """A body's fields, decoded, but ``inputs`` and ``outputs`` as the JSON they were encoded to.
 
     Either of these two is absent where it is null.

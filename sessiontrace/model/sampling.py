@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from zlib import crc32
 
-__all__ = ["Sample", "keeps"]
+__all__ = ["Sample", "is_sampled"]
 
 
 class Sample(NamedTuple):
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     score_below: float | Mapping[str, float] | None = None
 
     @property
-    def waits(self) -> bool:
+    def decides_at_end(self) -> bool:
         """Whether anything but the rate decides, so that a session's end must be awaited."""
         matters = self.slower_than is not None or self.score_below is not None
         return self.rate < 1.0 and bool(self.keep_errors or matters)
@@ -43,7 +43,7 @@ class Sample(NamedTuple):
     @property
     def head(self) -> float:
         """The share of sessions to record at all."""
-        return 1.0 if self.waits else self.rate
+        return 1.0 if self.decides_at_end else self.rate
 
     def faults(self) -> list[str]:
         """What is wrong with the values given; empty when nothing is."""
@@ -65,7 +65,7 @@ class Sample(NamedTuple):
         return found
 
 
-def keeps(session_id: str, rate: float) -> bool:
+def is_sampled(session_id: str, rate: float) -> bool:
     """Whether the session with this UUID belongs to the share ``rate`` (0 to 1) of all sessions."""
     return rate >= 1.0 or crc32(session_id.encode()) < rate * (1 << 32)
 

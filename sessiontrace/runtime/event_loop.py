@@ -19,7 +19,7 @@ from typing import Any
 
 import anyio
 
-from sessiontrace.runtime.throttle import Pace
+from sessiontrace.runtime.throttle import Throttle
 
 __all__ = ["Clock", "run"]
 
@@ -35,7 +35,7 @@ class _Selector(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pace = Pace()
+        self.pace = Throttle()
         self._turn = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:

@@ -10,18 +10,18 @@ import mmap
 import os
 from typing import Protocol
 
-__all__ = ["Mark", "own_process"]
+__all__ = ["ForkMarker", "own_process"]
 
 _WIPE_ON_FORK = getattr(mmap, "MADV_WIPEONFORK", 18)  # Linux 4.14; Python has no name for it yet
 
 
-class Mark(Protocol):
+class ForkMarker(Protocol):
     """``mark[0]``: 1 in the process that it was made in, 0 in a child."""
 
     def __getitem__(self, at: int, /) -> int: ...
 
 
-class _Asked:
+class PidMarker:
     """Where the kernel wipes nothing: by the process id, which costs twenty times as much."""
 
     __slots__ = ("_pid",)
@@ -33,12 +33,12 @@ class _Asked:
         return 1 if os.getpid() == self._pid else 0
 
 
-def own_process() -> Mark:
+def own_process() -> ForkMarker:
     """A mark of this process: a page that the kernel gives to children empty."""
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         page.madvise(_WIPE_ON_FORK)
     except (AttributeError, OSError, TypeError, ValueError):  # another system, or an old kernel
-        return _Asked()
+        return PidMarker()
     page[0] = 1
     return page

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import logging
 
-__all__ = ["logger", "reset", "tell"]
+__all__ = ["log_once", "logger", "reset"]
 
 _WARNING = 30  # as in logging, which takes a tenth of our import and is seldom needed
 _INTERVAL_S = 60.0
@@ -26,7 +26,7 @@ def logger() -> logging.Logger:
     return logging.getLogger("sessiontrace")
 
 
-def tell(reason: str, message: str, *args: object, level: int = _WARNING) -> bool:
+def log_once(reason: str, message: str, *args: object, level: int = _WARNING) -> bool:
     """Log ``message`` unless ``reason`` was logged within the last minute.
 
     Returns whether the line went out. ``reason`` should name the thing and its state, such as

@@ -20,12 +20,12 @@ from typing import Protocol
 
 from sessiontrace.runtime import log
 
-__all__ = ["Living", "flush_on_sigterm", "importing", "register"]
+__all__ = ["ProcessListener", "flush_on_sigterm", "importing", "register"]
 
 _IMPORT_S = 5.0
 
 
-class Living(Protocol):
+class ProcessListener(Protocol):
     """What has threads or files of its own and must learn of exit and fork."""
 
     exit_timeout: float
@@ -39,13 +39,13 @@ class Living(Protocol):
         ...
 
 
-_living: weakref.WeakSet[Living] = weakref.WeakSet()
+_living: weakref.WeakSet[ProcessListener] = weakref.WeakSet()
 _hooked_pid = 0
 _imports = threading.RLock()
 _held = False
 
 
-def register(one: Living) -> None:
+def register(one: ProcessListener) -> None:
     """Tell ``one`` of the exit of this process and of forks, from now on."""
     global _hooked_pid
     _living.add(one)
@@ -92,7 +92,7 @@ def flush_on_sigterm() -> None:
     Python calls handlers in the main thread and lets no other set them.
     """
     if threading.current_thread() is not threading.main_thread():
-        log.tell("sigterm", 'on_sigterm="flush" needs init in the main thread; without effect')
+        log.log_once("sigterm", 'on_sigterm="flush" needs init in the main thread; without effect')
     elif signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _on_sigterm)
 
@@ -116,7 +116,7 @@ def _at_exit() -> None:
         except KeyboardInterrupt:  # a second Ctrl-C: the spool keeps the rest
             return
         except Exception as error:
-            log.tell("exit", "a tracer could not be closed: %s", type(error).__name__)
+            log.log_once("exit", "a tracer could not be closed: %s", type(error).__name__)
 
 
 def _after_fork() -> None:
@@ -126,4 +126,4 @@ def _after_fork() -> None:
         try:
             one.after_fork()
         except Exception as error:
-            log.tell("fork", "a tracer is lost in this child: %s", type(error).__name__)
+            log.log_once("fork", "a tracer is lost in this child: %s", type(error).__name__)

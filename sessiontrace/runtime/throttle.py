@@ -3,8 +3,8 @@
 A thread that computes keeps the interpreter for 5 ms at a time while others wait for it. Whoever
 works here lets go of it after half a millisecond, and really: giving it up for a microsecond would
 have it back before another thread has woken up (a starved application was measured). Any thread;
-one ``Pace`` a thread. Invariant: a pause is short, and never comes where a lock is held that the
-application waits for.
+one ``Throttle`` a thread. Invariant: a pause is short, and never comes where a lock is held that
+the application waits for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["Pace", "Paced", "paced"]
+__all__ = ["Throttle", "Throttled", "paced"]
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _STEP_ASIDE_S = 1e-6  # the kernel's timer slack makes about 60 us of it
 _now = time.perf_counter
 
 
-class Pace:
+class Throttle:
     """Call it between two small pieces of work: it pauses for some 60 us when that is due.
 
     The first call pauses: nobody knows what was done before it.
@@ -47,21 +47,21 @@ class Pace:
 
 def paced(items: Iterable[T]) -> Iterator[T]:
     """The same items; pauses between two of them when that is due."""
-    pace = Pace()
+    pace = Throttle()
     for item in items:
         if _now() > pace.until:  # as a call of its own this would cost twice as much
             pace()
         yield item
 
 
-class Paced(Sequence[T]):
+class Throttled(Sequence[T]):
     """The same sequence; who walks through it or picks from it pauses when that is due."""
 
     __slots__ = ("_items", "_pace")
 
     def __init__(self, items: Sequence[T]) -> None:
         self._items = items
-        self._pace = Pace()
+        self._pace = Throttle()
 
     def __len__(self) -> int:
         return len(self._items)

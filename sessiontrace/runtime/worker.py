@@ -13,17 +13,17 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.runtime.log import tell
-from sessiontrace.runtime.throttle import Pace
+from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.throttle import Throttle
 
-__all__ = ["Keeper"]
+__all__ = ["BackgroundWorker"]
 
 T = TypeVar("T")
 
 _Job = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
-class Keeper:
+class BackgroundWorker:
     """Calls ``tick`` every ``interval_s`` seconds and when woken, and runs jobs in between."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Keeper:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()  # a signal handler may close us within start
-        self._pace = Pace()
+        self._pace = Throttle()
 
     def start(self) -> bool:
         """Start the thread unless it runs; False when no thread can be started (at exit)."""
@@ -115,7 +115,7 @@ class Keeper:
             call()
         except BaseException as error:
             self._counters.note("keeper_restarts")
-            tell("keeper:failed", "background upkeep failed and goes on: %r", error)
+            log_once("keeper:failed", "background upkeep failed and goes on: %r", error)
 
     def _refuse(self) -> None:
         """Answer the jobs that came too late."""

@@ -29,15 +29,15 @@ from sessiontrace.server.apis.humanloop import routes_v5
 from sessiontrace.server.apis.otlp import routes as otlp
 from sessiontrace.server.apis.page import losses, sessions
 from sessiontrace.server.apis.posthog import routes as posthog
-from sessiontrace.server.change_stream import Live
+from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
-from sessiontrace.server.http import BODY_MAX, Refused, json_of
+from sessiontrace.server.http import BODY_MAX, RequestRejected, json_of
 from sessiontrace.server.security import request_guard
-from sessiontrace.server.security.api_key_auth import KeyAccess
+from sessiontrace.server.security.api_key_auth import ApiKeyAuth
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
-from sessiontrace.server.security.token_auth import Access
-from sessiontrace.server.store_readers import Reading
-from sessiontrace.server.store_writer import Retention, Writing
+from sessiontrace.server.security.token_auth import TokenAuth
+from sessiontrace.server.store_readers import StoreReaders
+from sessiontrace.server.store_writer import Retention, StoreWriter
 from sessiontrace.store.protocol import DEFAULT_PROJECT, StoreBusyError, Stores, StoreTimeoutError
 
 __all__ = ["make_app", "serve"]
@@ -70,7 +70,7 @@ def make_app(
 
     ``token``: what whoever asks must show; None: nothing. ``keys``: an API key instead.
     """
-    access = KeyAccess(stores, port) if keys else Access(token, port)
+    access = ApiKeyAuth(stores, port) if keys else TokenAuth(token, port)
     app = web.Application(
         middlewares=[
             connections.middleware,
@@ -79,9 +79,9 @@ def make_app(
         ],
         client_max_size=BODY_MAX,
     )
-    reading = Reading(stores)
-    writing = Writing(stores, retention)
-    live = Live(reading)
+    reading = StoreReaders(stores)
+    writing = StoreWriter(stores, retention)
+    live = ChangeStream(reading)
     app.add_routes(sessions.routes(reading, writing, sessions.About(version, stores.name)))
     app.add_routes(losses.routes(reading, writing))
     app.add_routes(live.routes())
@@ -183,7 +183,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
             return
 
 
-def _guarded(hosts: frozenset[str], access: Access) -> Middleware:
+def _guarded(hosts: frozenset[str], access: TokenAuth) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: _Answer) -> web.StreamResponse:
         PROJECT.set(DEFAULT_PROJECT)
@@ -199,13 +199,13 @@ def _guarded(hosts: frozenset[str], access: Access) -> Middleware:
     return guarded
 
 
-def _login(access: Access) -> _Answer:
+def _login(access: TokenAuth) -> _Answer:
     """``POST /api/login`` {token}: a cookie for the browser that has shown it."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             given = await json_of(request)
-        except Refused as error:
+        except RequestRejected as error:
             return _told(error.status, error.reason)
         cookie = access.opens(given.get("token") if isinstance(given, dict) else None)
         if cookie is None and not access.open:

@@ -14,9 +14,9 @@ from aiohttp import web
 
 from sessiontrace.model.errors import StoreError
 from sessiontrace.server.security.request_context import PROJECT
-from sessiontrace.server.store_readers import Reading
+from sessiontrace.server.store_readers import StoreReaders
 
-__all__ = ["Live"]
+__all__ = ["ChangeStream"]
 
 _LOOK_S = 0.25
 _STEP_S = 1.0
@@ -24,10 +24,10 @@ _BREATHS = 15  # steps after which something is sent, so that nobody between tak
 _LISTENERS_MAX = 64
 
 
-class Live:
+class ChangeStream:
     """The open streams of one server."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: StoreReaders) -> None:
         self._reading = reading
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}

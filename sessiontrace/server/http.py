@@ -21,14 +21,14 @@ from sessiontrace.store.protocol import StoreBusyError, StoreTimeoutError
 
 __all__ = [
     "BODY_MAX",
-    "Refused",
+    "RequestRejected",
     "Told",
-    "answer",
     "body_of",
     "decoded",
     "json_of",
+    "json_response",
     "unpacked",
-    "vendor",
+    "with_vendor_errors",
 ]
 
 BODY_MAX = 16 << 20
@@ -41,7 +41,7 @@ Told = Callable[[int, str], web.Response]
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
+class RequestRejected(Exception):  # noqa: N818 - an answer, not a fault of ours
     """The request cannot be served; ``status`` and ``reason`` are for whoever sent it."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -50,7 +50,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
         self.reason = reason
 
 
-def answer(value: Any, status: int = 200) -> web.Response:
+def json_response(value: Any, status: int = 200) -> web.Response:
     """A JSON answer that nobody caches."""
     return web.Response(
         status=status,
@@ -60,13 +60,13 @@ def answer(value: Any, status: int = 200) -> web.Response:
     )
 
 
-def vendor(handler: _Handler, told: Told) -> _Handler:
+def with_vendor_errors(handler: _Handler, told: Told) -> _Handler:
     """``handler`` with its faults told by ``told``."""
 
     async def handled(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
-        except Refused as error:
+        except RequestRejected as error:
             return told(error.status, error.reason)
         except web.HTTPRequestEntityTooLarge:
             return told(413, f"the body is larger than {BODY_MAX >> 20} MiB")
@@ -84,11 +84,13 @@ async def body_of(request: web.Request) -> bytes:
     try:
         return await asyncio.wait_for(request.read(), _BODY_S)
     except asyncio.TimeoutError as error:
-        raise Refused(408, f"the body took longer than {_BODY_S:.0f} s") from error
+        raise RequestRejected(408, f"the body took longer than {_BODY_S:.0f} s") from error
     except web.HTTPRequestEntityTooLarge:
         raise
     except Exception as error:  # aiohttp and the unpackers have one each
-        raise Refused(400, "the body cannot be read; is it what Content-Encoding says?") from error
+        raise RequestRejected(
+            400, "the body cannot be read; is it what Content-Encoding says?"
+        ) from error
 
 
 async def json_of(request: web.Request) -> Any:
@@ -100,11 +102,11 @@ def decoded(body: bytes) -> Any:
     """The value of a JSON text that is not made of more parts than memory allows."""
     # What is shorter than so many bytes cannot hold so many.
     if len(body) > _PARTS_MAX and body.count(b"{") + body.count(b"[") > _PARTS_MAX:
-        raise Refused(413, f"the body holds more than {_PARTS_MAX:,} objects and lists")
+        raise RequestRejected(413, f"the body holds more than {_PARTS_MAX:,} objects and lists")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is no JSON: {error}") from error
+        raise RequestRejected(400, f"the body is no JSON: {error}") from error
 
 
 def unpacked(body: bytes) -> bytes:
@@ -115,7 +117,7 @@ def unpacked(body: bytes) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
             found = packed.read(BODY_MAX + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise Refused(400, "the body looks like gzip and is none") from error
+        raise RequestRejected(400, "the body looks like gzip and is none") from error
     if len(found) > BODY_MAX:
-        raise Refused(413, f"the body is larger than {BODY_MAX >> 20} MiB")
+        raise RequestRejected(413, f"the body is larger than {BODY_MAX >> 20} MiB")
     return found

@@ -16,21 +16,21 @@ import orjson
 
 from sessiontrace.model.ids import SESSION_NAMESPACE, is_uuid, now_ns, session_uuid
 from sessiontrace.model.record import END, EVENT_FIELDS, UPDATE, Record
-from sessiontrace.store.folding import Decoded
+from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.protocol import Store
 
 __all__ = [
     "BUCKETS",
+    "build_decoded",
+    "build_record",
+    "find_session",
     "iso",
-    "known",
-    "made",
-    "missing",
     "moment",
+    "new_sessions",
     "now_ms",
     "number",
     "own_id",
     "patch",
-    "ready",
     "session",
     "session_id_for",
     "whole_times",
@@ -46,22 +46,22 @@ def now_ms() -> int:
     return now_ns() // 1_000_000
 
 
-def made(kind: bytes, fields: Mapping[str, Any]) -> Record:
+def build_record(kind: bytes, fields: Mapping[str, Any]) -> Record:
     """A record of ``fields``, in the order that every record has; None values are left out."""
     body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
     return Record(kind, b"*", orjson.dumps(body))
 
 
-def ready(kind: bytes, fields: dict[str, Any]) -> Decoded:
-    """As ``made``, for many: the store need not decode again what was decoded already."""
+def build_decoded(kind: bytes, fields: dict[str, Any]) -> DecodedRecord:
+    """As ``build_record``, for many: the store need not decode again what was decoded already."""
     body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
-    return Decoded(kind, body, orjson.dumps(body).decode())
+    return DecodedRecord(kind, body, orjson.dumps(body).decode())
 
 
 def session(session_id: str, at: int, **fields: Any) -> Record:
     """The session itself, as far as a client told of it: its end comes with its last event."""
     head = {"event_id": session_id, "session_id": session_id, "event_type": "session"}
-    return made(END, {**head, "start_time": at, "inputs": {}, **fields})
+    return build_record(END, {**head, "start_time": at, "inputs": {}, **fields})
 
 
 def patch(event_id: str, session_id: str, changes: Mapping[str, Any]) -> Record:
@@ -70,7 +70,7 @@ def patch(event_id: str, session_id: str, changes: Mapping[str, Any]) -> Record:
     return Record(UPDATE, b"*", orjson.dumps(body))
 
 
-def known(store: Store, session_id: str) -> Mapping[str, Any] | None:
+def find_session(store: Store, session_id: str) -> Mapping[str, Any] | None:
     """A session's own record; None where events of it came, at most, and nobody told of it."""
     stored = store.session(session_id, 1)
     if stored is None or "start_time" not in stored.record:
@@ -78,9 +78,9 @@ def known(store: Store, session_id: str) -> Mapping[str, Any] | None:
     return store.record(session_id)
 
 
-def missing(store: Store, wanted: Mapping[str, Record]) -> list[Record]:
+def new_sessions(store: Store, wanted: Mapping[str, Record]) -> list[Record]:
     """Of sessions as they would be made, by id, those that nobody has told the store of."""
-    told = store.told(wanted)
+    told = store.sessions_known(wanted)
     return [record for session_id, record in wanted.items() if session_id not in told]
 
 

@@ -1,8 +1,8 @@
 """Reading the store beside the loop: a few threads, each with a store of its own.
 
-``ask`` is awaited on the server's loop and its question runs on one of the threads, over the store
-of the request's project. Invariant: the loop never waits for a store, and no question runs longer
-than the limit.
+``query`` is awaited on the server's loop and its question runs on one of the threads, over the
+store of the request's project. Invariant: the loop never waits for a store, and no question runs
+longer than the limit.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import TypeVar
 from sessiontrace.server.security.request_context import PROJECT
 from sessiontrace.store.protocol import Store, Stores
 
-__all__ = ["Reading"]
+__all__ = ["StoreReaders"]
 
 T = TypeVar("T")
 
 
-class Reading:
+class StoreReaders:
     """Questions to the stores; each may take ``limit_s`` seconds."""
 
     def __init__(self, stores: Stores, *, threads: int = 3, limit_s: float = 2.0) -> None:
@@ -32,7 +32,7 @@ class Reading:
         self._stores: list[Store] = []
         self._watched: dict[str, Store] = {}
 
-    async def ask(self, question: Callable[[Store], T]) -> T:
+    async def query(self, question: Callable[[Store], T]) -> T:
         """The answer of ``question``, which is given a store to read; its ``StoreError``."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._answer, PROJECT.get(), question)

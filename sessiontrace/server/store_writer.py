@@ -1,11 +1,11 @@
 """Writing to the store beside the loop: one thread, and many requests in one transaction.
 
-``take`` and ``change`` are awaited on the server's loop; everything else runs on the writer thread.
-What waits when a transaction ends goes into the next one together (a group commit), so that a
-hundred small requests cost one sync of the disk. Invariant: a caller is answered only when what it
-brought is on the disk, and what waits is bounded. When nobody waits, and for a moment of each
-half second when somebody always does, the thread reads what was written into the search index and
-takes away what is too old.
+``take`` and ``transact`` are awaited on the server's loop; everything else runs on the writer
+thread. What waits when a transaction ends goes into the next one together (a group commit), so
+that a hundred small requests cost one sync of the disk. Invariant: a caller is answered only when
+what it brought is on the disk, and what waits is bounded. When nobody waits, and for a moment of
+each half second when somebody always does, the thread reads what was written into the search index
+and takes away what is too old.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from sessiontrace.model.record import Record
 from sessiontrace.runtime.log import logger
 from sessiontrace.server.security.request_context import PROJECT
 from sessiontrace.store import retention
-from sessiontrace.store.folding import Decoded
-from sessiontrace.store.protocol import DEFAULT_PROJECT, Note, Store, StoreBusyError, Stores
+from sessiontrace.store.folding import DecodedRecord
+from sessiontrace.store.protocol import DEFAULT_PROJECT, Document, Store, StoreBusyError, Stores
 from sessiontrace.store.retention import Retention
 
-__all__ = ["Change", "Retention", "Writing"]
+__all__ = ["Change", "Retention", "StoreWriter"]
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Change:
     """What a plan asks for: records and notes to write, and events to delete."""
 
     records: Sequence[Record] = ()
-    notes: Sequence[Note] = ()
+    notes: Sequence[Document] = ()
     forget: Sequence[str] = ()
 
 
@@ -54,13 +54,13 @@ class _Job:
 
     done: Callable[[Any, BaseException | None], None]
     project: str
-    records: Sequence[Record | Decoded] = ()
+    records: Sequence[Record | DecodedRecord] = ()
     plan: Callable[[Store], tuple[Change, Any]] | None = None
     touches: frozenset[str] = frozenset()
     size: int = 0
 
 
-class Writing:
+class StoreWriter:
     """The one writer of this process to the stores."""
 
     def __init__(self, stores: Stores, retention: Retention) -> None:
@@ -75,7 +75,7 @@ class Writing:
         self._thread = threading.Thread(target=self._run, name="sessiontrace-writing", daemon=True)
         self._thread.start()
 
-    async def take(self, records: Sequence[Record | Decoded]) -> Mapping[int, str]:
+    async def take(self, records: Sequence[Record | DecodedRecord]) -> Mapping[int, str]:
         """Write records; the indices of those that are none, and why. Raises ``StoreError``."""
         if not records:
             return {}
@@ -83,7 +83,9 @@ class Writing:
         refused: Mapping[int, str] = await self._submit(records=records, size=size)
         return refused
 
-    async def change(self, touches: frozenset[str], plan: Callable[[Store], tuple[Change, T]]) -> T:
+    async def transact(
+        self, touches: frozenset[str], plan: Callable[[Store], tuple[Change, T]]
+    ) -> T:
         """Write what ``plan`` makes of the store as it is, and return what else it gave.
 
         ``touches`` are the ids whose state the plan reads: of two plans that share one, the later
@@ -189,13 +191,13 @@ class Writing:
 
     def _commit(self, group: list[_Job]) -> list[Any]:
         store = self._store(group[0].project)
-        records: list[Record | Decoded] = []
-        notes: list[Note] = []
+        records: list[Record | DecodedRecord] = []
+        notes: list[Document] = []
         forget: list[str] = []
         outcomes: list[Any] = []
         taken: list[tuple[int, int]] = []  # where each job's records are in the transaction
         for job in group:
-            own: Sequence[Record | Decoded] = job.records
+            own: Sequence[Record | DecodedRecord] = job.records
             outcome: Any = None
             if job.plan is not None:
                 change, outcome = job.plan(store)

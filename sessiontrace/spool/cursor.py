@@ -11,7 +11,7 @@ from pathlib import Path
 from zlib import crc32
 
 from sessiontrace.spool.filesystem import Files, read_range, write_all
-from sessiontrace.spool.frame import Owed, Position
+from sessiontrace.spool.frame import Consumer, Position
 
 __all__ = ["SUFFIX", "cursor_path", "read_cursor", "write_cursor"]
 
@@ -25,7 +25,7 @@ def cursor_path(directory: Path, name: str) -> Path:
     return directory / (name + SUFFIX)
 
 
-def read_cursor(files: Files, directory: Path, spool_id: str, owed: Owed) -> Position:
+def read_cursor(files: Files, directory: Path, spool_id: str, owed: Consumer) -> Position:
     """The position a cursor file tells, else ``Position(0, 0)``."""
     nothing = Position(0, 0)
     try:
@@ -40,7 +40,7 @@ def read_cursor(files: Files, directory: Path, spool_id: str, owed: Owed) -> Pos
 
 
 def write_cursor(
-    files: Files, directory: Path, spool_id: str, owed: Owed, position: Position
+    files: Files, directory: Path, spool_id: str, owed: Consumer, position: Position
 ) -> None:
     """Write the position over the last one. May raise OSError.
 

@@ -24,8 +24,8 @@ __all__ = [
     "FORMAT",
     "MAX_BODY",
     "NAME",
+    "Consumer",
     "Header",
-    "Owed",
     "Position",
     "damage",
     "decode",
@@ -62,7 +62,7 @@ class Position(NamedTuple):
 
 
 @attrs.frozen
-class Owed:
+class Consumer:
     """One destination that a segment's records are owed to.
 
     ``fingerprint`` tells whether a destination of that name is still the same place.
@@ -81,7 +81,7 @@ class Header:
     segment: int
     service: str
     pid: int
-    owes: tuple[Owed, ...]
+    consumers: tuple[Consumer, ...]
     format: int = FORMAT
 
 
@@ -143,7 +143,7 @@ def encode_header(header: Header) -> bytes:
                 "segment": header.segment,
                 "service": header.service,
                 "pid": header.pid,
-                "destinations": [attrs.asdict(owed) for owed in header.owes],
+                "destinations": [attrs.asdict(owed) for owed in header.consumers],
             }
         ),
     )
@@ -166,12 +166,12 @@ def decode_header(line: bytes) -> Header | None:
             segment=int(fields["segment"]),
             service=str(fields["service"]),
             pid=int(fields["pid"]),
-            owes=_owes(fields["destinations"]),
+            consumers=_consumers(fields["destinations"]),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
 
 
-def _owes(listed: Sequence[dict[str, str]]) -> tuple[Owed, ...]:
-    found = (Owed(each["name"], each["kind"], each["fingerprint"]) for each in listed)
+def _consumers(listed: Sequence[dict[str, str]]) -> tuple[Consumer, ...]:
+    found = (Consumer(each["name"], each["kind"], each["fingerprint"]) for each in listed)
     return tuple(owed for owed in found if NAME.match(owed.name))

@@ -12,32 +12,37 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.runtime.log import tell
+from sessiontrace.runtime.log import log_once
 from sessiontrace.spool import frame, quota
 from sessiontrace.spool.cursor import write_cursor
-from sessiontrace.spool.frame import Owed, Position
+from sessiontrace.spool.frame import Consumer, Position
 from sessiontrace.spool.segment import MEMORY, WRITE, Segment
-from sessiontrace.spool.segment_allocator import Home
+from sessiontrace.spool.segment_allocator import SegmentAllocator
 
 if TYPE_CHECKING:
     from sessiontrace.spool.spool import Spool
 
-__all__ = ["Upkeep"]
+__all__ = ["SpoolMaintenance"]
 
 _PATIENCE_S = 0.1
 
 
-class Upkeep:
+class SpoolMaintenance:
     """One spool's keeper side."""
 
     def __init__(
-        self, spool: Spool, home: Home, owes: Sequence[Owed], most: int, counters: Counters
+        self,
+        spool: Spool,
+        home: SegmentAllocator,
+        consumers: Sequence[Consumer],
+        most: int,
+        counters: Counters,
     ) -> None:
         self._spool = spool
         self._home = home
-        self._owes = owes
+        self._consumers = consumers
         self._counters = counters
-        self._quota = quota.Quota(home.root, spool.id, owes, most, spool.files, counters)
+        self._quota = quota.Quota(home.root, spool.id, consumers, most, spool.files, counters)
         self._written: dict[str, Position] = {}
         self._turn = threading.RLock()  # one round, or the closing, at a time
 
@@ -57,14 +62,14 @@ class Upkeep:
     def close(self, timeout: float) -> None:
         """The last round: leave a complete spool for an adopter, or none."""
         if not self._turn.acquire(timeout=timeout):
-            tell("spool:close", "the disk did not answer; the spool is left for the next start")
+            log_once("spool:close", "the disk did not answer; the spool is left for the next start")
             return
         try:
             self._seal_all()
             self._sync()
             self._write_cursors()
             for reader in self._spool.readers.values():
-                reader.forfeit({segment.number for segment in self._spool.segments})
+                reader.abandon_in_flight({segment.number for segment in self._spool.segments})
             self._delete_passed()
             left = [s for s in self._spool.segments if s.mode != MEMORY]
             if left or len(self._spool.opens):
@@ -191,7 +196,7 @@ class Upkeep:
         """
         spool = self._spool
         self._counters.note("sync_failed")
-        tell("spool:sync", "the disk failed to take what was written; written again elsewhere")
+        log_once("spool:sync", "the disk failed to take what was written; written again elsewhere")
         with spool.lock:
             spare, spool.spare = spool.spare, None
             number = spool.next_number()
@@ -231,7 +236,7 @@ class Upkeep:
         directory = self._home.directory
         if directory is None:
             return
-        for owed in self._owes:
+        for owed in self._consumers:
             position = self._spool.readers[owed.name].position()
             if position == self._written.get(owed.name, Position(0, 0)):
                 continue
@@ -242,7 +247,7 @@ class Upkeep:
                 self._counters.note("cursor_failed")
 
     def _passed(self, segment: Segment) -> bool:
-        return all(reader.passed(segment) for reader in self._spool.readers.values())
+        return all(reader.is_acknowledged(segment) for reader in self._spool.readers.values())
 
     def _delete_passed(self) -> None:
         for segment in list(self._spool.segments):

@@ -13,12 +13,12 @@ from typing import Any
 
 from sessiontrace.spool.frame import Position
 
-__all__ = ["Places"]
+__all__ = ["Positions"]
 
 _position = partial(tuple.__new__, Position)
 
 
-class Places(Sequence[Position]):
+class Positions(Sequence[Position]):
     """Positions side by side: a column of segments, a column of offsets."""
 
     __slots__ = ("_offsets", "_segments")
@@ -34,7 +34,7 @@ class Places(Sequence[Position]):
 
     def extend(self, positions: Iterable[Position]) -> None:
         """All of these, behind the others."""
-        if isinstance(positions, Places):
+        if isinstance(positions, Positions):
             self._segments += positions._segments
             self._offsets += positions._offsets
         else:
@@ -49,7 +49,7 @@ class Places(Sequence[Position]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return Places(self._segments[index], self._offsets[index])
+            return Positions(self._segments[index], self._offsets[index])
         return Position(self._segments[index], self._offsets[index])
 
     def __eq__(self, other: object) -> bool:

@@ -13,8 +13,8 @@ from pathlib import Path
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.filesystem import Files
-from sessiontrace.spool.frame import Owed
-from sessiontrace.spool.scan import Remains, read_headers, used_bytes
+from sessiontrace.spool.frame import Consumer
+from sessiontrace.spool.scan import SpoolScan, read_headers, used_bytes
 
 __all__ = ["Quota"]
 
@@ -28,14 +28,14 @@ class Quota:
         self,
         root: Path | None,
         own: str,
-        owes: Sequence[Owed],
+        consumers: Sequence[Consumer],
         most: int,
         files: Files,
         counters: Counters,
     ) -> None:
         self._root = root
         self._own = own
-        self._fingerprints = {owed.fingerprint for owed in owes}
+        self._fingerprints = {owed.fingerprint for owed in consumers}
         self._most = most
         self._files = files
         self._counters = counters
@@ -70,7 +70,7 @@ class Quota:
         """Delete an orphan's oldest segments until enough is free; the bytes that came free."""
         if over <= 0:
             return 0
-        lock = directories.claim(self._files, spool)
+        lock = directories.try_lock(self._files, spool)
         if lock is None:
             return 0
         freed = 0
@@ -78,14 +78,14 @@ class Quota:
             header, known = read_headers(self._files, spool, spool.name)
             if header is None or not known:
                 return 0
-            if self._fingerprints & {owed.fingerprint for owed in header.owes}:
+            if self._fingerprints & {owed.fingerprint for owed in header.consumers}:
                 return 0
-            before = self._owed(spool, header.owes)
+            before = self._owed(spool, header.consumers)
             for _, path, size in directories.segments(self._files, spool):
                 if freed < over:
                     freed += used_bytes(self._files, path, size)
                     self._files.unlink(path)
-            self._counters.note("evicted_orphaned", before - self._owed(spool, header.owes))
+            self._counters.note("evicted_orphaned", before - self._owed(spool, header.consumers))
             if not directories.segments(self._files, spool):
                 directories.remove(self._files, spool, lock)
         except OSError:
@@ -94,5 +94,5 @@ class Quota:
             lock.release()
         return freed
 
-    def _owed(self, spool: Path, owes: Sequence[Owed]) -> int:
-        return sum(Remains.examine(self._files, spool, spool.name, owes).pending.values())
+    def _owed(self, spool: Path, consumers: Sequence[Consumer]) -> int:
+        return sum(SpoolScan.examine(self._files, spool, spool.name, consumers).pending.values())

@@ -18,7 +18,7 @@ import attrs
 from sessiontrace.model.record import OPEN, Record, Records
 from sessiontrace.spool import frame
 from sessiontrace.spool.frame import EVERYWHERE, Position
-from sessiontrace.spool.positions import Places
+from sessiontrace.spool.positions import Positions
 from sessiontrace.spool.segment import Segment
 
 __all__ = ["Chunk", "Reader", "Source"]
@@ -34,7 +34,7 @@ class Chunk:
     """Records in the order they were spooled; ``ends[i]`` is the position just after the i-th."""
 
     records: Records
-    ends: Places
+    ends: Positions
 
 
 class Source(Protocol):
@@ -47,7 +47,7 @@ class Source(Protocol):
         """The next segment after this number; called with the lock held."""
         ...
 
-    def lose(self, segment: Segment) -> None:
+    def mark_unreadable(self, segment: Segment) -> None:
         """A segment cannot be read any more: count what each destination loses by it."""
         ...
 
@@ -57,12 +57,12 @@ class _InFlight:
 
     __slots__ = ("done", "ends", "repeats")
 
-    def __init__(self, ends: Places, repeats: int) -> None:
+    def __init__(self, ends: Positions, repeats: int) -> None:
         self.ends = ends
         self.done = 0
         self.repeats = repeats  # leading ``open`` frames, which nobody counts
 
-    def settle(self, position: Position) -> int:
+    def acknowledge(self, position: Position) -> int:
         """How many more of the chunk's own records lie before ``position``."""
         before = max(self.done, self.repeats)
         self.done = max(self.done, bisect_right(self.ends, position))
@@ -123,7 +123,7 @@ class Reader:
             segment, start, stop, plain = place
             raw = _whole_lines(segment, start, stop, limit)
             if not raw:
-                self._source.lose(segment)
+                self._source.mark_unreadable(segment)
                 continue
             if plain and not self.adopted:
                 records, ends, repeats, after = self._parse(segment, start, raw, max_records)
@@ -133,12 +133,12 @@ class Reader:
                 return Chunk(records, ends)
         return self._read_ends(max_records)
 
-    def settle(self, position: Position) -> None:
+    def acknowledge(self, position: Position) -> None:
         """Everything handed out before ``position`` is settled; an older position does nothing."""
         with self._source.lock:
             while self._in_flight:
                 oldest = self._in_flight[0]
-                self.settled_count += oldest.settle(position)
+                self.settled_count += oldest.acknowledge(position)
                 if oldest.done < len(oldest.ends):
                     break
                 self._in_flight.popleft()
@@ -160,12 +160,12 @@ class Reader:
         with self._source.lock:
             return max(0, self._total() - self.settled_count - self.evicted)
 
-    def passed(self, segment: Segment) -> bool:
+    def is_acknowledged(self, segment: Segment) -> bool:
         """Whether a sealed segment holds nothing unsettled for this destination."""
         number, offset = self._settled
         return number > segment.number or (number == segment.number and offset >= segment.committed)
 
-    def miss(self, segment: Segment) -> None:
+    def count_evicted(self, segment: Segment) -> None:
         """A segment goes: count what was not handed out. Called with the lock held."""
         here = self._number == segment.number
         if self._number > segment.number or (here and self._read_all(segment)):
@@ -177,7 +177,7 @@ class Reader:
     def _read_all(self, segment: Segment) -> bool:
         return self._segment is None or self._offset >= segment.committed
 
-    def forfeit(self, live: set[int]) -> None:
+    def abandon_in_flight(self, live: set[int]) -> None:
         """At close: what is in flight and no longer in any segment will never come back."""
         with self._source.lock:
             for flight in self._in_flight:
@@ -218,7 +218,7 @@ class Reader:
         if not self._in_flight and self._segment is not None:
             self._settled = max(self._settled, Position(self._number, self._offset))
 
-    def _take(self, segment: Segment, ends: Places, repeats: int, after: int) -> bool:
+    def _take(self, segment: Segment, ends: Positions, repeats: int, after: int) -> bool:
         with self._source.lock:
             if segment.gone:  # evicted while we read it, and counted as unread
                 return False
@@ -232,7 +232,7 @@ class Reader:
 
     def _parse(
         self, segment: Segment, start: int, raw: bytes, most: int
-    ) -> tuple[Records, Places, int, int]:
+    ) -> tuple[Records, Positions, int, int]:
         """Frames of our own, every one for us: no checks, the fast way.
 
         ``find`` looks at 16 bytes and more at once, ``split`` at one.
@@ -251,14 +251,14 @@ class Reader:
         known = {head: head.split() for head in set(heads)}  # few: kinds, and sets of names
         kinds = [known[head][0] for head in heads]
         routes = [known[head][1] for head in heads]
-        places = Places([segment.number] * len(ends), ends)
+        places = Positions([segment.number] * len(ends), ends)
         return Records(kinds, routes, bodies), places, 0, start + at
 
     def _sift(
         self, segment: Segment, start: int, raw: bytes, most: int
-    ) -> tuple[Records, Places, int, int]:
+    ) -> tuple[Records, Positions, int, int]:
         """Frames of others, or not all for us: checked, and those passed over that are not."""
-        records, ends = Records(), Places()
+        records, ends = Records(), Positions()
         repeats, route, resume = 0, self._route, self._resume
         lines = raw.split(b"\n")
         lines.pop()
@@ -288,7 +288,7 @@ class Reader:
                 self._read_out = True
                 return None
             self._resume = ready[-1][0]
-            ends = Places()
+            ends = Positions()
             ends.extend(place for place, _ in ready)
             self._in_flight.append(_InFlight(ends, 0))
         return Chunk(Records.of(end for _, end in ready), ends)

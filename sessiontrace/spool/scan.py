@@ -27,10 +27,10 @@ from sessiontrace.spool import frame
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.cursor import read_cursor
 from sessiontrace.spool.filesystem import Files, read_range
-from sessiontrace.spool.frame import FORMAT, Header, Owed, Position
+from sessiontrace.spool.frame import FORMAT, Consumer, Header, Position
 from sessiontrace.spool.segment import Segment
 
-__all__ = ["AFTER_ALL", "Remains", "read_headers", "resume_at", "used_bytes"]
+__all__ = ["AFTER_ALL", "SpoolScan", "read_headers", "resume_at", "used_bytes"]
 
 AFTER_ALL = 99_999_999
 """The segment number of positions behind the last segment, among the ends of open sessions."""
@@ -42,7 +42,7 @@ See = Callable[[int, int, Record], None]
 
 
 @attrs.define
-class Remains:
+class SpoolScan:
     """The segments of one spool and what is still owed from them."""
 
     segments: list[Segment] = attrs.field(factory=list)
@@ -52,7 +52,9 @@ class Remains:
     resume: dict[str, Position] = attrs.field(factory=dict)
 
     @classmethod
-    def examine(cls, files: Files, directory: Path, spool_id: str, owes: Iterable[Owed]) -> Remains:
+    def examine(
+        cls, files: Files, directory: Path, spool_id: str, owes: Iterable[Consumer]
+    ) -> SpoolScan:
         """Read every frame of a spool once: count what each destination has not settled."""
         found = cls()
         listed = directories.segments(files, directory)

@@ -15,7 +15,7 @@ from sessiontrace.model.record import END, OPEN, START
 from sessiontrace.spool import frame
 from sessiontrace.spool.filesystem import Files, read_all, read_range, write_all
 
-__all__ = ["LARGEST", "MAP", "MEMORY", "SMALLEST", "WRITE", "Segment", "Tally", "file_name"]
+__all__ = ["LARGEST", "MAP", "MEMORY", "SMALLEST", "WRITE", "FrameCounter", "Segment", "file_name"]
 
 SMALLEST = 1 << 18
 LARGEST = 1 << 23
@@ -30,7 +30,7 @@ def file_name(number: int) -> str:
     return f"{number:08d}.seg"
 
 
-class Tally:
+class FrameCounter:
     """What a segment holds of one head (kind and route), and the checksum that head starts."""
 
     __slots__ = ("count", "crc", "kind", "route", "turning")
@@ -84,7 +84,7 @@ class Segment:
         self.broken = False  # a sync failed: its descriptor is never trusted again
         self.copy = False  # repeats a broken segment's frames, for adopters only
         self.gone = False  # evicted or lost: its records are counted and will not be read
-        self.tallies: dict[bytes, Tally] = {}
+        self.tallies: dict[bytes, FrameCounter] = {}
 
     @classmethod
     def create(
@@ -120,11 +120,11 @@ class Segment:
         made.sealed = True
         return made
 
-    def tally(self, head: bytes) -> Tally:
+    def tally(self, head: bytes) -> FrameCounter:
         """The tally of a head, a new one the first time."""
         tally = self.tallies.get(head)
         if tally is None:
-            tally = self.tallies[head] = Tally(head, self.seed)
+            tally = self.tallies[head] = FrameCounter(head, self.seed)
         return tally
 
     def put(self, raw: bytes) -> None:

@@ -12,17 +12,17 @@ from pathlib import Path
 
 from sessiontrace.model.errors import SpoolError
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.runtime.log import tell
+from sessiontrace.runtime.log import log_once
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.filesystem import Files
 from sessiontrace.spool.segment import MAP, WRITE, Segment
 
-__all__ = ["Home"]
+__all__ = ["SegmentAllocator"]
 
 _RETRY_S = 30.0
 
 
-class Home:
+class SegmentAllocator:
     """Makes segments. ``directory`` is None until ``open`` has found it usable."""
 
     def __init__(
@@ -76,7 +76,9 @@ class Home:
         self._counters.note("spool_error")
         if not self._told:
             self._told = True
-            tell("spool:memory", "events are kept in memory until the disk takes them: %s", error)
+            log_once(
+                "spool:memory", "events are kept in memory until the disk takes them: %s", error
+            )
 
     def vanished(self) -> bool:
         """Whether somebody removed the directory under us. It is forgotten if so."""
@@ -88,7 +90,7 @@ class Home:
             self.release()
             self.directory = None
             self._counters.note("spool_vanished")
-            tell("spool:vanished", "the spool directory was removed while in use; made again")
+            log_once("spool:vanished", "the spool directory was removed while in use; made again")
             return True
         except OSError:
             return False
@@ -113,7 +115,7 @@ class Home:
         self._entries_changed = True
         if self._told:
             self._told = False
-            tell("spool:disk", "events go to the disk again", level=logging.INFO)
+            log_once("spool:disk", "events go to the disk again", level=logging.INFO)
         return made
 
     def sync_entries(self) -> None:

@@ -16,16 +16,16 @@ from zlib import crc32
 
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.fork_detector import own_process
-from sessiontrace.runtime.log import tell
+from sessiontrace.runtime.log import log_once
 from sessiontrace.spool import frame, spool_directory
 from sessiontrace.spool.filesystem import OS_FILES, Files
-from sessiontrace.spool.frame import MAX_BODY, Header, Owed, Position
+from sessiontrace.spool.frame import MAX_BODY, Consumer, Header, Position
 from sessiontrace.spool.hot import lay
-from sessiontrace.spool.maintenance import Upkeep
+from sessiontrace.spool.maintenance import SpoolMaintenance
 from sessiontrace.spool.open_sessions import OpenSessions
 from sessiontrace.spool.reader import Reader
 from sessiontrace.spool.segment import LARGEST, MEMORY, SMALLEST, Segment
-from sessiontrace.spool.segment_allocator import Home
+from sessiontrace.spool.segment_allocator import SegmentAllocator
 
 __all__ = ["Spool"]
 
@@ -49,10 +49,12 @@ class Spool:
         "_active",
         "_close_wanted",
         "_closed",
+        "_consumers",
         "_counters",
         "_deferred",
         "_detour",
         "_fresh",
+        "_has_deferred",
         "_home",
         "_largest",
         "_memory_most",
@@ -61,13 +63,11 @@ class Spool:
         "_on_open",
         "_opened",
         "_opening",
-        "_owes",
         "_own",
         "_pid",
         "_retired",
         "_service",
         "_size",
-        "_stirred",
         "_sync",
         "_upkeep",
         "asleep",
@@ -86,7 +86,7 @@ class Spool:
         self,
         root: Path | None,
         *,
-        owes: Sequence[Owed],
+        consumers: Sequence[Consumer],
         service: str,
         quota: int,
         io: str | None,
@@ -108,9 +108,9 @@ class Spool:
         self._active: Segment
         self._closed = self._opened = self._opening = self._fresh = self._close_wanted = False
         self._detour = True  # unopened, appending or closed: not the straight way
-        self._stirred = False  # within an append another one, or a close, was asked for
+        self._has_deferred = False  # within an append another one, or a close, was asked for
         self._deferred: deque[tuple[bytes, bytes]] = deque()
-        self._owes = tuple(owes)
+        self._consumers = tuple(consumers)
         self._service = service
         self._counters = counters
         self._on_open = on_open
@@ -123,9 +123,9 @@ class Spool:
         self._memory_most = min(quota, _MEMORY_MOST)
         self._largest = min(LARGEST, max(SMALLEST, quota // 4))
         self._retired: dict[bytes, int] = {}
-        self._home = Home(root, self.id, io, files, counters)
-        self.readers = {owed.name: self._reader(owed.name) for owed in self._owes}
-        self._upkeep = Upkeep(self, self._home, self._owes, quota, counters)
+        self._home = SegmentAllocator(root, self.id, io, files, counters)
+        self.readers = {owed.name: self._reader(owed.name) for owed in self._consumers}
+        self._upkeep = SpoolMaintenance(self, self._home, self._consumers, quota, counters)
 
     @property
     def directory(self) -> Path | None:
@@ -170,16 +170,16 @@ class Spool:
                                 taken = True
                     finally:
                         self._detour = False
-                    if self._stirred:
-                        self._catch_up()
+                    if self._has_deferred:
+                        self._drain_deferred()
             if self.asleep:
-                self._announce()
+                self._notify()
             if self._sync:
                 self._upkeep.sync_now()
             return taken
         except Exception as error:
             self._counters.drop("spool_error")
-            tell("spool:append", "an event could not be spooled: %s", type(error).__name__)
+            log_once("spool:append", "an event could not be spooled: %s", type(error).__name__)
             return False
 
     def end(self) -> Position:
@@ -227,7 +227,7 @@ class Spool:
                 return
             if self._opening or (self._opened and self._detour):
                 # A signal handler within append: as soon as that is done.
-                self._close_wanted = self._stirred = True
+                self._close_wanted = self._has_deferred = True
                 return
             self._closed = self._detour = True
         if self._opened:
@@ -242,7 +242,7 @@ class Spool:
         """The next segment a reader should read. The lock is held."""
         return next((s for s in self.segments if s.number > number and not s.copy), None)
 
-    def lose(self, segment: Segment) -> None:
+    def mark_unreadable(self, segment: Segment) -> None:
         """A segment's file cannot be read: count what it held."""
         self._counters.note("segment_lost")
         self.forget(segment, evicted=True)
@@ -259,7 +259,7 @@ class Spool:
             _add(self._retired, segment.counts())
             if evicted:
                 for reader in self.readers.values():
-                    reader.miss(segment)
+                    reader.count_evicted(segment)
 
     def roll(self, need: int) -> None:
         """Seal the active segment and begin one with room for ``need`` bytes. The lock is held."""
@@ -283,7 +283,7 @@ class Spool:
     def prepare(self, segment: Segment) -> Segment:
         """Write the header of a new segment. OSError when the disk refuses."""
         line = frame.encode_header(
-            Header(self.id, segment.number, self._service, self._pid, self._owes)
+            Header(self.id, segment.number, self._service, self._pid, self._consumers)
         )
         segment.put(line)
         segment.start = segment.first = segment.committed
@@ -344,7 +344,7 @@ class Spool:
             return False
         if self._opened or self._opening:
             self._deferred.append((head, body))
-            self._stirred = True
+            self._has_deferred = True
             return True
         self._opening = True
         try:
@@ -355,13 +355,13 @@ class Spool:
         finally:
             self._opening = False
             self._detour = not self._opened
-        if self._stirred:
-            self._catch_up()
+        if self._has_deferred:
+            self._drain_deferred()
         return taken
 
-    def _catch_up(self) -> None:
+    def _drain_deferred(self) -> None:
         """What came in while a record was laid: from ``__del__``, or from a signal handler."""
-        self._stirred = False
+        self._has_deferred = False
         while self._deferred:
             waiting = []  # taken one by one: a signal may come in between and take the others
             try:
@@ -375,7 +375,7 @@ class Spool:
             self._close_wanted = False
             self.close()
 
-    def _announce(self) -> None:
+    def _notify(self) -> None:
         """The record is taken whatever those do that are told of it."""
         self.asleep = False
         try:
@@ -385,7 +385,7 @@ class Spool:
             if self.on_data is not None:
                 self.on_data()
         except Exception as error:
-            tell("spool:announce", "an event is spooled, but nobody was told: %r", error)
+            log_once("spool:announce", "an event is spooled, but nobody was told: %r", error)
 
     def _take_spare(self, wanted: int) -> Segment | None:
         """The spare, if it has the room; one that has not is passed over, empty."""
@@ -399,7 +399,7 @@ class Spool:
     def _make(self, wanted: int) -> Segment:
         """A segment made by the appender itself: the first one, or when no spare was ready."""
         size = self.next_size() if self._home.failing and self._opened else SMALLEST
-        while size < wanted + _HEADER_ROOM + 256 * len(self._owes) + len(self._service):
+        while size < wanted + _HEADER_ROOM + 256 * len(self._consumers) + len(self._service):
             size *= 2
         if self._opened and not self._home.failing:
             self._counters.note("segment_without_spare")

@@ -21,13 +21,13 @@ __all__ = [
     "LOCK",
     "Lock",
     "check_root",
-    "claim",
     "make",
     "new_spool_id",
     "remove",
     "segments",
     "spools",
     "sweep",
+    "try_lock",
 ]
 
 LOCK = "lock"
@@ -108,7 +108,7 @@ def make(files: Files, root: Path, spool_id: str) -> tuple[Path, Lock]:
     return final, lock
 
 
-def claim(files: Files, directory: Path, *, shared: bool = False) -> Lock | None:
+def try_lock(files: Files, directory: Path, *, shared: bool = False) -> Lock | None:
     """The lock of an orphan, or None while anybody else has it. Never waits."""
     path = directory / LOCK
     try:
@@ -180,7 +180,7 @@ def sweep(files: Files, root: Path) -> None:
         for name in names:
             directory = root / name
             if time.time() - files.lstat(directory).st_mtime > _STALE_S:
-                lock = claim(files, directory)
+                lock = try_lock(files, directory)
                 if lock is not None:
                     remove(files, directory, lock)
                 else:

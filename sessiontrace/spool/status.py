@@ -13,17 +13,17 @@ import attrs
 
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.filesystem import OS_FILES, Files
-from sessiontrace.spool.frame import Owed
-from sessiontrace.spool.scan import Remains, read_headers, used_bytes
+from sessiontrace.spool.frame import Consumer
+from sessiontrace.spool.scan import SpoolScan, read_headers, used_bytes
 
-__all__ = ["Debt", "Status", "inspect"]
+__all__ = ["ConsumerLag", "Status", "inspect"]
 
 
 @attrs.frozen
-class Debt:
+class ConsumerLag:
     """What a spool owes to one destination: records beyond its cursor."""
 
-    owed: Owed
+    owed: Consumer
     pending: int
 
 
@@ -38,7 +38,7 @@ class Status:
     service: str
     pid: int
     alive: bool
-    debts: tuple[Debt, ...]
+    debts: tuple[ConsumerLag, ...]
     segments: int
     used_bytes: int
     damaged: int
@@ -60,19 +60,19 @@ def _inspect(files: Files, directory: Path) -> Status | None:
         opened_at = files.lstat(directory / directories.LOCK).st_mtime
     except OSError:
         return None  # removed meanwhile, or no spool at all
-    probe = directories.claim(files, directory, shared=True)
+    probe = directories.try_lock(files, directory, shared=True)
     if probe is not None:
         probe.release()
     header, _ = read_headers(files, directory, directory.name)
-    owes = header.owes if header is not None else ()
-    remains = Remains.examine(files, directory, directory.name, owes)
+    owes = header.consumers if header is not None else ()
+    remains = SpoolScan.examine(files, directory, directory.name, owes)
     listed = directories.segments(files, directory)
     return Status(
         spool_id=directory.name,
         service=header.service if header is not None else "",
         pid=header.pid if header is not None else 0,
         alive=probe is None,
-        debts=tuple(Debt(owed, remains.pending[owed.name]) for owed in owes),
+        debts=tuple(ConsumerLag(owed, remains.pending[owed.name]) for owed in owes),
         segments=len(listed),
         used_bytes=sum(used_bytes(files, path, size) for _, path, size in listed),
         damaged=remains.damaged,

@@ -20,7 +20,7 @@ import attrs
 
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.secret import Secret
-from sessiontrace.store.protocol import DEFAULT_PROJECT, Note, Store
+from sessiontrace.store.protocol import DEFAULT_PROJECT, Document, Store
 
 __all__ = ["BOTH", "INGEST", "MAY", "READ", "Key", "add", "hashed", "listed", "pass_of", "revoke"]
 
@@ -82,7 +82,7 @@ def add(store: Store, name: str, project: str = DEFAULT_PROJECT, may: str = BOTH
     assert may in MAY
     key = _PREFIX + secrets.token_urlsafe(32)
     body = {"name": name.strip(), "project": project, "may": may, "pass": hashed(pass_of(key))}
-    store.write([], [Note(_KIND, hashed(key), time.time_ns() // 1_000_000, body)])
+    store.write([], [Document(_KIND, hashed(key), time.time_ns() // 1_000_000, body)])
     return Secret(key)
 
 
@@ -105,7 +105,7 @@ def revoke(store: Store, which: str) -> list[Key]:
             raise StoreError(f"several keys begin with {which}: {', '.join(_ids(gone))}")
     if not gone:
         raise StoreError("no key has this name or id; `sessiontrace keys list` shows them")
-    store.write([], [Note(_KIND, key.hash, key.at, None) for key in gone])
+    store.write([], [Document(_KIND, key.hash, key.at, None) for key in gone])
     return gone
 
 
@@ -113,7 +113,7 @@ def _ids(keys: Iterable[Key]) -> list[str]:
     return [key.id for key in keys]
 
 
-def _key(note: Note) -> Key | None:
+def _key(note: Document) -> Key | None:
     body: dict[str, Any] = dict(note.body or {})
     name, project, may, opens = (body.get(name) for name in ("name", "project", "may", "pass"))
     if not all(isinstance(one, str) for one in (name, project, may, opens)) or may not in MAY:

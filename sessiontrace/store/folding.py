@@ -17,7 +17,7 @@ import orjson
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.store import protocol, summary_fields
 
-__all__ = ["Decoded", "EventState", "SessionState", "decode", "fold", "overlay"]
+__all__ = ["DecodedRecord", "EventState", "SessionState", "apply_patch", "decode", "fold"]
 
 _RANKS = {START: 1, OPEN: 1, END: 3, EVENT: 3}
 _ABANDONED_RANK = 2
@@ -31,7 +31,7 @@ _UNSCORED: dict[str, int] = {}
 _SCORES = 50  # names of scores that a session's steps may bring, the first by their order
 
 
-class Decoded(NamedTuple):
+class DecodedRecord(NamedTuple):
     """A legal record, decoded: ``event`` are its fields, ``body`` the same as JSON text."""
 
     kind: bytes
@@ -50,9 +50,9 @@ class Decoded(NamedTuple):
         return _RANKS[self.kind]
 
 
-def decode(record: Record | Decoded) -> Decoded | str:
+def decode(record: Record | DecodedRecord) -> DecodedRecord | str:
     """The record decoded, or why it is none that a store can keep."""
-    if isinstance(record, Decoded):  # by the server, which made it
+    if isinstance(record, DecodedRecord):  # by the server, which made it
         return record
     try:
         text = record.body.decode()
@@ -65,15 +65,15 @@ def decode(record: Record | Decoded) -> Decoded | str:
         if not isinstance(event.get(name), str) or not event[name]:
             return f"no {name}"
     if record.kind == UPDATE:
-        return Decoded(record.kind, event, text)
+        return DecodedRecord(record.kind, event, text)
     if record.kind not in _RANKS:
         return f"unknown kind {record.kind.decode(errors='replace')}"
     if summary_fields.time(event, "start_time") is None:
         return "no start_time"
-    return Decoded(record.kind, event, text)
+    return DecodedRecord(record.kind, event, text)
 
 
-def overlay(event: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+def apply_patch(event: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     """``event`` with ``patch`` on top: metadata and the like merge by key, the rest replaces."""
     merged = dict(event)
     for name, value in patch.items():
@@ -88,7 +88,7 @@ def overlay(event: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 def _amended(patch: str | None, event: dict[str, Any]) -> str:
     changes = {name: event[name] for name in event if name not in ("event_id", "session_id")}
     below = orjson.loads(patch) if patch else {}
-    return orjson.dumps(overlay(below, changes)).decode()
+    return orjson.dumps(apply_patch(below, changes)).decode()
 
 
 def _status(event: dict[str, Any], rank: int) -> str:
@@ -156,10 +156,10 @@ class EventState:
             return {}
         event = orjson.loads(self.body)
         return summary_fields.scores_nano(
-            overlay(event, orjson.loads(self.patch)) if self.patch else event
+            apply_patch(event, orjson.loads(self.patch)) if self.patch else event
         )
 
-    def take(self, decoded: Decoded) -> None:
+    def take(self, decoded: DecodedRecord) -> None:
         """Fold a record of this event in."""
         if decoded.kind == UPDATE:
             self.patch = _amended(self.patch, decoded.event)
@@ -179,7 +179,7 @@ class EventState:
         if self.turn:
             event = turn_event(event)
         if self.patch:
-            event = overlay(event, orjson.loads(self.patch))
+            event = apply_patch(event, orjson.loads(self.patch))
         start = summary_fields.time(event, "start_time") or 0
         self.parent_id = summary_fields.text(event.get("parent_id"))
         self.type = summary_fields.text(event.get("event_type")) or "chain"
@@ -223,7 +223,7 @@ class SessionState:
     patch: str | None = None
     touched: bool = False  # body or patch changed
 
-    def take(self, decoded: Decoded) -> None:
+    def take(self, decoded: DecodedRecord) -> None:
         """Fold a record of the session itself in."""
         if decoded.kind == UPDATE:
             self.patch = _amended(self.patch, decoded.event)
@@ -239,7 +239,7 @@ class SessionState:
         self.touched = True
         event = orjson.loads(self.body) if self.body else {}
         if self.patch:
-            event = overlay(event, orjson.loads(self.patch))
+            event = apply_patch(event, orjson.loads(self.patch))
         start, end = (
             summary_fields.time(event, "start_time"),
             summary_fields.time(event, "end_time"),
@@ -256,7 +256,7 @@ class SessionState:
             "scores": summary_fields.scores_nano(event),
         }
 
-    def take_turn(self, decoded: Decoded) -> None:
+    def take_turn(self, decoded: DecodedRecord) -> None:
         """Note what a turn of a conversation tells of its session."""
         event, rank = decoded.event, decoded.rank
         start, event_id = summary_fields.time(event, "start_time") or 0, event["event_id"]
@@ -350,7 +350,7 @@ class SessionState:
 
 
 def fold(
-    decoded: Decoded, sessions: dict[str, SessionState], events: dict[str, EventState]
+    decoded: DecodedRecord, sessions: dict[str, SessionState], events: dict[str, EventState]
 ) -> None:
     """Fold one record into the states that it touches, making those that are missing."""
     event_id, session_id = decoded.event["event_id"], decoded.event["session_id"]

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from sessiontrace.model.ids import now_ns
-from sessiontrace.store.protocol import Note, Store
+from sessiontrace.store.protocol import Document, Store
 
 __all__ = ["KIND", "Loss", "forgotten", "note", "recent", "stale"]
 
@@ -38,15 +38,17 @@ class Loss:
     counts: Mapping[str, int]
 
 
-def note(id: str, service: str, pid: int, counts: Mapping[str, int]) -> Note:
+def note(id: str, service: str, pid: int, counts: Mapping[str, int]) -> Document:
     """The note that tells of them."""
     now = now_ns() // 1_000_000
-    return Note(KIND, id, now, {"service": service, "pid": pid, "at": now, "counts": dict(counts)})
+    return Document(
+        KIND, id, now, {"service": service, "pid": pid, "at": now, "counts": dict(counts)}
+    )
 
 
-def forgotten(id: str) -> Note:
+def forgotten(id: str) -> Document:
     """Takes a note away: somebody has read it."""
-    return Note(KIND, id, 0, None)
+    return Document(KIND, id, 0, None)
 
 
 def recent(store: Store, now: int | None = None) -> list[Loss]:
@@ -57,14 +59,14 @@ def recent(store: Store, now: int | None = None) -> list[Loss]:
     return latest[:_SHOWN]
 
 
-def stale(store: Store) -> list[Note]:
+def stale(store: Store) -> list[Document]:
     """What takes away the notes that nobody will read any more, some at a time."""
     before = now_ns() // 1_000_000 - _STALE_MS
     oldest, _ = store.notes(KIND, 0, _SHOWN, oldest_first=True)
     return [forgotten(one.id) for one in oldest if _loss(one).at < before]
 
 
-def _loss(one: Note) -> Loss:
+def _loss(one: Document) -> Loss:
     body: Mapping[str, Any] = one.body or {}
     counts = body.get("counts")
     at, pid = body.get("at"), body.get("pid")

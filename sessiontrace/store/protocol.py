@@ -13,10 +13,10 @@ import attrs
 
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.record import Record
-from sessiontrace.store.sqlite.property_counts import Texts
+from sessiontrace.store.sqlite.property_counts import PropertyCounts
 
 if TYPE_CHECKING:
-    from sessiontrace.store.folding import Decoded
+    from sessiontrace.store.folding import DecodedRecord
     from sessiontrace.store.histogram import Histogram
 
 __all__ = [
@@ -25,12 +25,12 @@ __all__ = [
     "DEFAULT_PROJECT",
     "ENDED",
     "OPEN",
+    "Changes",
     "Cursor",
+    "Document",
     "EventPage",
     "EventQuery",
     "EventSummary",
-    "News",
-    "Note",
     "SessionPage",
     "SessionQuery",
     "SessionSummary",
@@ -180,7 +180,7 @@ class EventPage:
 
 
 @attrs.frozen
-class Note:
+class Document:
     """Something a vendor's API has to remember that is no record, such as a project.
 
     ``kind`` and ``id`` name it; ``at`` (Unix ms) orders notes of a kind. ``body`` None takes the
@@ -194,7 +194,7 @@ class Note:
 
 
 @attrs.frozen
-class News:
+class Changes:
     """What was written to a store since it was last asked.
 
     ``events`` in the order they came, ``sessions`` in their present state; ``last`` and ``at`` are
@@ -218,7 +218,7 @@ class Store(Protocol):
         ...
 
     def write(
-        self, records: Sequence[Record | Decoded], notes: Sequence[Note] = ()
+        self, records: Sequence[Record | DecodedRecord], notes: Sequence[Document] = ()
     ) -> Mapping[int, str]:
         """Take records, all or none; the indices of those that are no legal records, and why.
 
@@ -255,7 +255,7 @@ class Store(Protocol):
         """A session with at most ``limit`` steps; None when it is not here."""
         ...
 
-    def told(self, session_ids: Collection[str]) -> frozenset[str]:
+    def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
         """Those of the sessions whose own record is here; of others events came, at most."""
         ...
 
@@ -271,7 +271,7 @@ class Store(Protocol):
         """Whole records, across sessions."""
         ...
 
-    def containing(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
+    def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
         """Ids of the steps of a session whose record has ``text`` in it, whatever its case."""
         ...
 
@@ -281,11 +281,11 @@ class Store(Protocol):
 
     def notes(
         self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
-    ) -> tuple[Sequence[Note], int]:
+    ) -> tuple[Sequence[Document], int]:
         """A page of the notes of a kind, latest first, and how many there are in all."""
         ...
 
-    def texts_of_sessions(self, most: int) -> Texts:
+    def count_properties(self, most: int) -> PropertyCounts:
         """What the latest ``most`` sessions say of themselves in texts, counted."""
         ...
 
@@ -297,7 +297,7 @@ class Store(Protocol):
         """A number that is another one after somebody else has written."""
         ...
 
-    def matching(self, prefix: str, limit: int = 10) -> Sequence[str]:
+    def ids_with_prefix(self, prefix: str, limit: int = 10) -> Sequence[str]:
         """Ids of sessions that start with ``prefix``, at most ``limit``."""
         ...
 

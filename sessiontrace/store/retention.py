@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from sessiontrace.model.ids import now_ns
-from sessiontrace.store.protocol import Note, Store
+from sessiontrace.store.protocol import Document, Store
 
 __all__ = ["Retention", "agree", "agreed", "trim"]
 
@@ -31,7 +31,7 @@ def agree(store: Store, retention: Retention) -> None:
     """Leave the rule in the store."""
     if agreed(store, None) != retention:
         body = attrs.asdict(retention)
-        store.write((), [Note(_KIND, _ID, now_ns() // 1_000_000, body)])
+        store.write((), [Document(_KIND, _ID, now_ns() // 1_000_000, body)])
 
 
 def agreed(store: Store, otherwise: Retention | None = Retention()) -> Retention | None:

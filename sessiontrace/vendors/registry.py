@@ -14,10 +14,10 @@ from sessiontrace.model.destination import OTLP, Destination, HoneyHive, Humanlo
 from sessiontrace.model.ids import now_ns
 from sessiontrace.model.secret import Secret
 
-__all__ = ["Ends", "ends"]
+__all__ = ["VendorParts", "parts_of"]
 
 
-class Ends(NamedTuple):
+class VendorParts(NamedTuple):
     """``hold``: the backend wants a session's records together, and not before its end."""
 
     exporter: Exporter
@@ -25,7 +25,7 @@ class Ends(NamedTuple):
     hold: bool = False
 
 
-def ends(destination: Destination) -> Ends:
+def parts_of(destination: Destination) -> VendorParts:
     """The ends of a lane to a (completed) vendor's destination."""
     if isinstance(destination, HoneyHive):
         return _honeyhive(destination)
@@ -37,13 +37,15 @@ def ends(destination: Destination) -> Ends:
     return _otlp(destination)
 
 
-def _honeyhive(destination: HoneyHive) -> Ends:
+def _honeyhive(destination: HoneyHive) -> VendorParts:
     from sessiontrace.vendors.honeyhive.exporter import HoneyHiveExporter
 
-    return Ends(HoneyHiveExporter(), lambda: _http(destination.base_url, destination.api_key))
+    return VendorParts(
+        HoneyHiveExporter(), lambda: _http(destination.base_url, destination.api_key)
+    )
 
 
-def _posthog(destination: PostHog) -> Ends:
+def _posthog(destination: PostHog) -> VendorParts:
     from sessiontrace.vendors.posthog.exporter import PostHogExporter, stamp
 
     assert destination.api_key is not None
@@ -54,10 +56,10 @@ def _posthog(destination: PostHog) -> Ends:
         return stamp(body, key, now_ns() // 1_000_000)
 
     place, gzip = destination.base_url, destination.gzip
-    return Ends(PostHogExporter(), lambda: _finishing(place, stamp=stamped, gzip=gzip))
+    return VendorParts(PostHogExporter(), lambda: _finishing(place, stamp=stamped, gzip=gzip))
 
 
-def _humanloop(destination: Humanloop) -> Ends:
+def _humanloop(destination: Humanloop) -> VendorParts:
     from sessiontrace.vendors.humanloop.exporter_v4 import HumanloopExporter
     from sessiontrace.vendors.humanloop.exporter_v5 import HumanloopFlowsExporter
 
@@ -68,10 +70,10 @@ def _humanloop(destination: Humanloop) -> Ends:
         return _finishing(place, key, key_header="X-API-KEY", key_prefix="")
 
     # No child is taken before its parent, and children end first.
-    return Ends(kind(destination.project), transport, hold=True)
+    return VendorParts(kind(destination.project), transport, hold=True)
 
 
-def _otlp(destination: OTLP) -> Ends:
+def _otlp(destination: OTLP) -> VendorParts:
     from sessiontrace.vendors.otlp.exporter import OTLPExporter
 
     exporter = OTLPExporter("", protobuf=bool(destination.protobuf))
@@ -81,7 +83,7 @@ def _otlp(destination: OTLP) -> Ends:
         headers["Content-Type"] = exporter.content_type
         return _finishing(destination.url, headers=headers, gzip=bool(destination.gzip))
 
-    return Ends(exporter, transport)
+    return VendorParts(exporter, transport)
 
 
 def _http(base_url: str, key: Secret | None, **options: Any) -> Transport:
@@ -99,8 +101,8 @@ def _finishing(
     headers: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Transport:
-    from sessiontrace.vendors.shared.body_transforms import GZIP_HEADERS, Finishing
+    from sessiontrace.vendors.shared.body_transforms import GZIP_HEADERS, BodyTransform
 
     if gzip:
         headers = {**(headers or {}), **GZIP_HEADERS}
-    return Finishing(_http(base_url, key, headers=headers, **options), stamp, gzip=gzip)
+    return BodyTransform(_http(base_url, key, headers=headers, **options), stamp, gzip=gzip)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from sessiontrace.export.request_body import Body
+from sessiontrace.export.request_body import RequestBody
 from sessiontrace.vendors.shared import payload
 from sessiontrace.wire.span_attributes import STEADY, Value
 from sessiontrace.wire.span_writer import ERROR, SCOPE, Span, by_service
@@ -39,7 +39,7 @@ def json_span(span: Span) -> bytes:
     return b"".join(parts)
 
 
-def json_body(spans: Iterable[tuple[str, bytes]]) -> Body:
+def json_body(spans: Iterable[tuple[str, bytes]]) -> RequestBody:
     """Encoded spans, each with its service, as the body of one request."""
     items: list[bytes] = []
     for service, group in by_service(spans).items():
@@ -48,7 +48,7 @@ def json_body(spans: Iterable[tuple[str, bytes]]) -> Body:
         items += group
         items[first] = head + items[first]
         items[-1] += b"]}]}"
-    return payload.joined(b'{"resourceSpans":[', items, b"]}")
+    return payload.join_body(b'{"resourceSpans":[', items, b"]}")
 
 
 def _pairs(attributes: dict[str, Value]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from sessiontrace.server.http import Refused
+from sessiontrace.server.http import RequestRejected
 
 __all__ = ["DEPTH", "Attributes", "Span", "from_json"]
 
@@ -43,7 +43,7 @@ class Span:
 def from_json(given: Any) -> tuple[list[Span], int]:
     """The spans of a decoded JSON request, and how many were none."""
     if not isinstance(given, dict):
-        raise Refused(400, "the request must be an object with resourceSpans")
+        raise RequestRejected(400, "the request must be an object with resourceSpans")
     found: list[Span] = []
     bad = 0
     for resource, scope, span in _walk(given):

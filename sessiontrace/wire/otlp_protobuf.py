@@ -12,7 +12,7 @@ import functools
 import struct
 from collections.abc import Iterable, Iterator
 
-from sessiontrace.export.request_body import Body
+from sessiontrace.export.request_body import RequestBody
 from sessiontrace.wire.span_attributes import STEADY, Value
 from sessiontrace.wire.span_writer import ERROR, SCOPE, Span, by_service
 
@@ -51,7 +51,7 @@ def protobuf_span(span: Span) -> bytes:
     return b"".join(parts)
 
 
-def protobuf_body(spans: Iterable[tuple[str, bytes]]) -> Body:
+def protobuf_body(spans: Iterable[tuple[str, bytes]]) -> RequestBody:
     """Encoded spans, each with its service, as the body of one request."""
     parts: list[bytes] = []
     for service, group in by_service(spans).items():
@@ -63,7 +63,7 @@ def protobuf_body(spans: Iterable[tuple[str, bytes]]) -> Body:
         size = _varint(inner)
         outer = len(resource) + 1 + len(size) + inner
         parts += (b"\x0a", _varint(outer), resource, b"\x12", size, *scoped)
-    return Body(parts)
+    return RequestBody(parts)
 
 
 def _attributes(tag: bytes, attributes: dict[str, Value]) -> bytes:

@@ -11,7 +11,7 @@ import base64
 import struct
 from typing import Any
 
-from sessiontrace.server.http import Refused
+from sessiontrace.server.http import RequestRejected
 from sessiontrace.wire.otlp_json_reader import DEPTH, Attributes, Span
 from sessiontrace.wire.protobuf import (
     EIGHT,
@@ -34,9 +34,11 @@ def from_protobuf(body: bytes) -> tuple[list[Span], int]:
     try:
         return read.spans(body)
     except TooManyError as error:
-        raise Refused(413, "the request has more parts than are read at once; split it") from error
+        raise RequestRejected(
+            413, "the request has more parts than are read at once; split it"
+        ) from error
     except (GarbledError, struct.error) as error:
-        raise Refused(400, "the body is no ExportTraceServiceRequest") from error
+        raise RequestRejected(400, "the body is no ExportTraceServiceRequest") from error
 
 
 def partial_success(rejected: int, words: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.vendors.shared import chat_payload, payload
-from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire import semconv
 
 __all__ = ["STEADY", "Value", "attributes_of", "exception_of", "flatten", "name_of"]
@@ -51,7 +51,7 @@ def name_of(event: Event) -> str:
     return payload.text(event.get("event_name") or "unknown")
 
 
-def attributes_of(event: Event, names: Named) -> dict[str, Value]:
+def attributes_of(event: Event, names: SessionCache) -> dict[str, Value]:
     """All of a span's attributes; ``event`` has its ``inputs`` and ``outputs`` encoded."""
     found: dict[str, Value] = {
         "session.id": event["session_id"],
@@ -85,7 +85,7 @@ def attributes_of(event: Event, names: Named) -> dict[str, Value]:
 
 def _content(found: dict[str, Value], event: Event) -> None:
     """Inputs and outputs, under the names that suit the type of event, as they were encoded."""
-    inputs, outputs = payload.held(event, "inputs"), payload.held(event, "outputs")
+    inputs, outputs = payload.payload_of(event, "inputs"), payload.payload_of(event, "outputs")
     if event.get("event_type") == "model":
         if (asked := chat_payload.asked(inputs)) is not None:
             found["gen_ai.input.messages"] = _messages(asked)

@@ -15,7 +15,7 @@ import orjson
 
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
 from sessiontrace.vendors.shared import payload
-from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire.span_attributes import Value, attributes_of, exception_of, flatten, name_of
 
 __all__ = [
@@ -61,7 +61,7 @@ def by_service(spans: Iterable[tuple[str, bytes]]) -> dict[str, list[bytes]]:
     return groups
 
 
-def span_of(record: Record, names: Named) -> Span | None:
+def span_of(record: Record, names: SessionCache) -> Span | None:
     """The span that a record becomes; None for the start of a session or turn."""
     event = payload.fields(record)
     if record.kind == UPDATE:
@@ -91,14 +91,14 @@ def span_of(record: Record, names: Named) -> Span | None:
     )
 
 
-def _score(record: Record, event: Event, names: Named) -> Span:
+def _score(record: Record, event: Event, names: SessionCache) -> Span:
     """A late score: a span of no length below the one that it is about."""
     attributes: dict[str, Value] = {
         "session.id": event["session_id"],
         "sessiontrace.parent.id": event["event_id"],
     }
     for part in ("inputs", "outputs"):
-        if (encoded := payload.held(event, part)) is not None:
+        if (encoded := payload.payload_of(event, part)) is not None:
             flatten(attributes, part, {part: orjson.loads(encoded)})
     for part in ("config", "metadata", "metrics", "feedback"):
         flatten(attributes, part, event)
@@ -147,7 +147,7 @@ def _parent(record: Record, event: Event) -> str | None:
     return _low64(parent)
 
 
-def _times(event: Event, names: Named) -> tuple[int, int]:
+def _times(event: Event, names: SessionCache) -> tuple[int, int]:
     start = min((names.began(event) or 0) * _MS_NS, _LATEST_NS)
     took = min(payload.seconds(event) or 0.0, _LATEST_NS / 1e9)
     # The start's own fraction of a ms is gone; the duration's is not, so the end keeps it.

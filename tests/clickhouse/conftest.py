@@ -16,7 +16,7 @@ import pytest
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.store.clickhouse import schema
-from sessiontrace.store.clickhouse.connection import Line
+from sessiontrace.store.clickhouse.connection import Connection
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.clickhouse.url import parse
 from sessiontrace.store.protocol import Store
@@ -34,8 +34,8 @@ class Engine:
     def url(self, database: str = "traces") -> str:
         return f"clickhouse://127.0.0.1:{self.port}/{database}"
 
-    def line(self, database: str = "traces", **options: Any) -> Line:
-        return Line(parse(self.url(database)), **options)
+    def line(self, database: str = "traces", **options: Any) -> Connection:
+        return Connection(parse(self.url(database)), **options)
 
     def seen(self) -> dict[str, dict[str, str]]:
         """The settings of the last insert into each table."""

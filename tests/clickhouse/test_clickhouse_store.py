@@ -21,7 +21,7 @@ from sessiontrace.model.errors import StoreError
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import Record
 from sessiontrace.store.clickhouse import errors, schema
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.clickhouse.url import PASSWORD, parse
 from sessiontrace.store.protocol import (
@@ -80,11 +80,11 @@ def test_merging_changes_nothing_that_is_shown(engine, clickhouse: ClickHouseSto
     before = shown(clickhouse, {sid})
     (summary,) = before[0]
     assert (summary.events, summary.tokens) == (9, 5 * 2 + 4 * 5)
-    line: Line = engine.line()
+    line: Connection = engine.line()
     for table in ("events", "tallies", "sessions", "session_hours", "patches", "vocabulary"):
-        line.run(Question(f"OPTIMIZE TABLE {table} FINAL"))
-    ((rows,),) = line.ask(
-        Question("SELECT count() FROM events WHERE session_id = {id:String}", {"id": sid})
+        line.run(Query(f"OPTIMIZE TABLE {table} FINAL"))
+    ((rows,),) = line.query(
+        Query("SELECT count() FROM events WHERE session_id = {id:String}", {"id": sid})
     )
     line.close()
     assert rows == 10, "nine steps and the session"
@@ -98,14 +98,14 @@ def test_a_list_reads_no_events(engine, clickhouse: ClickHouseStore):
         clickhouse.write([session_end(sid, T0 + n), event(sid, T0 + n, error="x")])
     before = clickhouse.sessions(SessionQuery())
     failed = clickhouse.sessions(SessionQuery(failed=True))
-    line: Line = engine.line()
-    line.run(Question("RENAME TABLE events TO events_away"))
+    line: Connection = engine.line()
+    line.run(Query("RENAME TABLE events TO events_away"))
     try:
         assert clickhouse.sessions(SessionQuery()) == before
         assert clickhouse.sessions(SessionQuery(failed=True)) == failed
         assert [one.session_id for one in failed.sessions] == ids[::-1]
     finally:
-        line.run(Question("RENAME TABLE events_away TO events"))
+        line.run(Query("RENAME TABLE events_away TO events"))
         line.close()
 
 
@@ -140,9 +140,9 @@ def test_old_and_impossible_starts_do_not_make_a_partition_each(
     assert clickhouse.write(steps) == {}
     old = [event(new_id(), 1_500_000_000_000 + day * 86_400_000) for day in range(300)]
     assert clickhouse.write(old) == {}
-    line: Line = engine.line()
-    ((days,),) = line.ask(
-        Question(
+    line: Connection = engine.line()
+    ((days,),) = line.query(
+        Query(
             "SELECT uniqExact(day) FROM events WHERE project = {project:String}",
             {"project": clickhouse.project},
         )
@@ -178,22 +178,22 @@ def test_a_migration_says_first_what_it_would_do_and_does_it_once(engine):
     assert "statements ran" in done.stdout
     schema.check(bare)
     assert schema.migrate(bare) == []
-    bare.run(Question("INSERT INTO migrations (number) VALUES (99)"))
+    bare.run(Query("INSERT INTO migrations (number) VALUES (99)"))
     with pytest.raises(StoreError, match="upgrade with"):
         schema.check(bare)
-    bare.run(Question(f"DROP DATABASE {database}"))
+    bare.run(Query(f"DROP DATABASE {database}"))
     bare.close()
 
 
 def test_a_migration_that_broke_off_goes_on_where_it_stopped(engine):
     """Without transactions in the database, every statement may run twice."""
     database = f"half_{new_id().replace('-', '')}"
-    line: Line = engine.line(database)
+    line: Connection = engine.line(database)
     for statement in schema.pending(line)[:6]:
-        line.run(Question(statement, database=not statement.startswith("CREATE DATABASE")))
+        line.run(Query(statement, database=not statement.startswith("CREATE DATABASE")))
     schema.migrate(line)
     schema.check(line)
-    line.run(Question(f"DROP DATABASE {database}"))
+    line.run(Query(f"DROP DATABASE {database}"))
     line.close()
 
 
@@ -256,8 +256,8 @@ def test_what_passes_by_itself_is_told_apart_from_what_does_not(code: int | None
 
 def test_a_question_that_takes_too_long_is_given_up(engine):
     """A reader's filter must not hold the engine for minutes."""
-    line: Line = engine.line(limit_s=0.2)
+    line: Connection = engine.line(limit_s=0.2)
     with pytest.raises(StoreTimeoutError, match="too long"):
-        line.ask(Question("SELECT sum(cityHash64(number)) FROM numbers(100000000000)"))
-    assert line.ask(Question("SELECT 1")) == [(1,)]
+        line.query(Query("SELECT sum(cityHash64(number)) FROM numbers(100000000000)"))
+    assert line.query(Query("SELECT 1")) == [(1,)]
     line.close()

@@ -94,13 +94,13 @@ def test_a_collectors_batch_of_8192_spans_is_taken_packed_as_protobuf(served):
     }  # fmt: skip
     body = gzip.compress(batch(), 1)
     for _ in range(2):  # the collector sends again what it got no answer to
-        status, answered, told = server.ask("/v1/traces", "POST", body, **headers)
+        status, answered, told = server.request("/v1/traces", "POST", body, **headers)
         assert status == 200, told
         assert answered["content-type"] == "application/x-protobuf"
         assert not ExportTraceServiceResponse.FromString(told).partial_success.rejected_spans
 
     def shown() -> list[dict[str, int]]:
-        status, _, listed = server.ask("/api/sessions?limit=100", **headers)
+        status, _, listed = server.request("/api/sessions?limit=100", **headers)
         assert status == 200, listed
         return [
             {name: one[name] for name in ("events", "tokens")}

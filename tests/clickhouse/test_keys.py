@@ -106,14 +106,16 @@ class Door:
     server: Served
     db: Path
 
-    def ask(self, path: str, key: str | None, body: Any = None, **headers: str) -> tuple[int, Any]:
+    def request(
+        self, path: str, key: str | None, body: Any = None, **headers: str
+    ) -> tuple[int, Any]:
         shown = {} if key is None else {"Authorization": f"Bearer {key}"}
         method = "GET"
         raw = None
         if body is not None:
             method, raw = "POST", orjson.dumps(body)
             shown["Content-Type"] = "application/json"
-        status, _, answered = self.server.ask(path, method, raw, **(shown | headers))
+        status, _, answered = self.server.request(path, method, raw, **(shown | headers))
         return status, json.loads(answered) if answered[:1] in (b"{", b"[") else answered
 
 
@@ -134,23 +136,29 @@ def test_a_key_may_do_what_it_is_for_and_nothing_else(door: Door):
     send, look, both = (made(door.db, may, may) for may in (INGEST, READ, BOTH))
     sid = new_id()
     batch = {"events": [one_event(sid)]}
-    assert door.ask("/v1/events/batch", send, batch)[0] == 200
-    assert door.ask("/v1/events/batch", both, batch)[0] == 200
-    assert door.ask("/v1/events/batch", look, batch)[0] == 403
-    assert door.ask("/v1/events/batch", None, batch)[0] == 401
-    assert door.ask("/v1/events/batch", send + "x", batch)[0] == 401
+    assert door.request("/v1/events/batch", send, batch)[0] == 200
+    assert door.request("/v1/events/batch", both, batch)[0] == 200
+    assert door.request("/v1/events/batch", look, batch)[0] == 403
+    assert door.request("/v1/events/batch", None, batch)[0] == 401
+    assert door.request("/v1/events/batch", send + "x", batch)[0] == 401
     for path in ("/api/sessions", f"/api/sessions/{sid}", "/api/live", f"/v1/events/{sid}",
                  "/api/about", "/api/histogram", "/v4/projects", "/api/nothing"):  # fmt: skip
-        status, told = door.ask(path, send)
+        status, told = door.request(path, send)
         assert (status, told["error"]) == (403, "show an API key that may read"), path
-        assert door.ask(path, None)[0] == 401, path
+        assert door.request(path, None)[0] == 401, path
     for path in ("/v1/events/search", "/v1/events/export"):
-        assert door.ask(path, send, {"filters": []})[0] == 403
-        assert door.ask(path, look, {"filters": []})[0] == 200
+        assert door.request(path, send, {"filters": []})[0] == 403
+        assert door.request(path, look, {"filters": []})[0] == 200
     for key in (look, both):
-        assert [one["session_id"] for one in door.ask("/api/sessions", key)[1]["sessions"]] == [sid]
+        assert [one["session_id"] for one in door.request("/api/sessions", key)[1]["sessions"]] == [
+            sid
+        ]
     judged = {"event_id": sid, "name": "rating", "value": 1}
-    assert [door.ask("/api/score", key, judged)[0] for key in (send, look, both)] == [403, 403, 200]
+    assert [door.request("/api/score", key, judged)[0] for key in (send, look, both)] == [
+        403,
+        403,
+        200,
+    ]
 
 
 def test_a_sending_key_is_not_told_what_was_there_before(door: Door):
@@ -163,10 +171,10 @@ def test_a_sending_key_is_not_told_what_was_there_before(door: Door):
         "source": "x",
         "inputs": {"q": "secret"},
     }
-    door.ask("/v1/sessions", both, secret)
+    door.request("/v1/sessions", both, secret)
     again = {"session_id": sid, "source": "x"}
-    assert "secret" in str(door.ask("/v1/sessions", both, again)[1])
-    status, told = door.ask("/v1/sessions", send, again)
+    assert "secret" in str(door.request("/v1/sessions", both, again)[1])
+    status, told = door.request("/v1/sessions", send, again)
     assert status == 200
     assert "secret" not in str(told)
     assert "private" not in str(told)
@@ -178,37 +186,37 @@ def test_projects_do_not_see_each_other(door: Door):
     other = made(door.db, "c", BOTH, "c")
     sid = new_id()
     for name, key in keys_of.items():
-        door.ask("/v1/events/batch", key, {"events": [one_event(sid, f"step of {name}")]})
+        door.request("/v1/events/batch", key, {"events": [one_event(sid, f"step of {name}")]})
     for name, key in keys_of.items():
-        (session,) = door.ask("/api/sessions", key)[1]["sessions"]
+        (session,) = door.request("/api/sessions", key)[1]["sessions"]
         assert (session["session_id"], session["events"]) == (sid, 1)
-        (step,) = door.ask(f"/api/sessions/{sid}", key)[1]["events"]
+        (step,) = door.request(f"/api/sessions/{sid}", key)[1]["events"]
         assert step["name"] == f"step of {name}"
-    assert door.ask("/api/sessions", other)[1]["sessions"] == []
+    assert door.request("/api/sessions", other)[1]["sessions"] == []
 
 
 def test_a_revoked_key_is_refused_within_seconds(door: Door):
     """A key that leaked is taken back while the server runs."""
     key = made(door.db, "leaked", READ)
-    assert door.ask("/api/sessions", key)[0] == 200
+    assert door.request("/api/sessions", key)[0] == 200
     command(door.db, "revoke", "leaked")
-    eventually(lambda: door.ask("/api/sessions", key)[0] == 401, within=20)
+    eventually(lambda: door.request("/api/sessions", key)[0] == 401, within=20)
 
 
 def test_a_browser_that_showed_a_key_is_remembered_by_a_pass_not_by_the_key(door: Door):
     """The cookie opens the page, and is no key: a thief of it cannot send with it as a key."""
     look, send = made(door.db, "look", READ), made(door.db, "send")
-    status, headers, _ = door.server.ask(
+    status, headers, _ = door.server.request(
         "/api/login", "POST", orjson.dumps({"token": look}), **{"Content-Type": "application/json"}
     )
     assert status == 200
     cookie = headers["set-cookie"].partition(";")[0]
     assert look not in cookie
     assert "HttpOnly; SameSite=Strict" in headers["set-cookie"]
-    assert door.ask("/api/sessions", None, Cookie=cookie)[0] == 200
-    assert door.ask("/api/sessions", cookie.partition("=")[2])[0] == 401
-    assert door.ask("/api/login", None, {"token": send})[0] == 401
-    assert door.ask("/", None)[0] == 200, "the page itself holds no sessions"
+    assert door.request("/api/sessions", None, Cookie=cookie)[0] == 200
+    assert door.request("/api/sessions", cookie.partition("=")[2])[0] == 401
+    assert door.request("/api/login", None, {"token": send})[0] == 401
+    assert door.request("/", None)[0] == 200, "the page itself holds no sessions"
 
 
 def test_posthogs_clients_show_their_key_in_the_body(door: Door):
@@ -217,9 +225,9 @@ def test_posthogs_clients_show_their_key_in_the_body(door: Door):
     sid = new_id()
     told = {"$ai_session_id": sid, "$ai_trace_id": sid, "$ai_span_name": "s"}
     event = {"event": "$ai_span", "uuid": new_id(), "distinct_id": "ada", "properties": told}
-    assert door.ask("/batch/", None, {"api_key": "wrong", "batch": [event]})[0] == 401
-    assert door.ask("/batch/", None, {"api_key": send, "batch": [event]})[0] == 200
-    assert len(door.ask("/api/sessions", look)[1]["sessions"]) == 1
+    assert door.request("/batch/", None, {"api_key": "wrong", "batch": [event]})[0] == 401
+    assert door.request("/batch/", None, {"api_key": send, "batch": [event]})[0] == 200
+    assert len(door.request("/api/sessions", look)[1]["sessions"]) == 1
 
 
 async def routes(db: Path) -> list[web.AbstractRoute]:

@@ -19,7 +19,7 @@ from support.server_process import Served, serving
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.ids import new_id
 from sessiontrace.store import api_keys
-from sessiontrace.store.clickhouse.connection import Line
+from sessiontrace.store.clickhouse.connection import Connection
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.clickhouse.url import parse
 from sessiontrace.store.protocol import DEFAULT_PROJECT, SessionQuery, StoreBusyError
@@ -55,7 +55,9 @@ def servers(engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[S
 def replicas(servers: list[Served], opened: dict[str, str]) -> list[Served]:
     """The same, when they know this test's key."""
     for server in servers:
-        eventually(lambda server=server: server.ask("/api/about", **opened)[0] == 200, within=30)
+        eventually(
+            lambda server=server: server.request("/api/about", **opened)[0] == 200, within=30
+        )
     return servers
 
 
@@ -70,11 +72,11 @@ def events(sid: str, count: int = STEPS, **more: Any) -> list[dict[str, Any]]:
 
 def send(server: Served, batch: list[dict[str, Any]], opened: dict[str, str]) -> int:
     body = orjson.dumps({"events": batch})
-    return server.ask("/v1/events/batch", "POST", body, **JSON, **opened)[0]
+    return server.request("/v1/events/batch", "POST", body, **JSON, **opened)[0]
 
 
 def listed(server: Served, opened: dict[str, str]) -> list[dict[str, Any]]:
-    status, _, body = server.ask("/api/sessions?limit=500", **opened)
+    status, _, body = server.request("/api/sessions?limit=500", **opened)
     assert status == 200, body
     return list(json.loads(body)["sessions"])
 
@@ -91,7 +93,7 @@ def test_the_same_events_through_two_replicas_show_once(
     for server in replicas:
         (one,) = listed(server, opened)
         assert (one["session_id"], one["events"], one["tokens"]) == (sid, STEPS, 3 * STEPS)
-        _, _, body = server.ask(f"/api/sessions/{sid}", **opened)
+        _, _, body = server.request(f"/api/sessions/{sid}", **opened)
         assert len(json.loads(body)["events"]) == STEPS
 
 
@@ -134,7 +136,7 @@ def test_scores_through_one_replica_are_merged_where_the_other_reads(
     send(replicas[0], batch, opened)
     for server, name in zip(replicas, ("helpful", "polite"), strict=True):
         body = {"event_id": batch[0]["event_id"], "name": name, "value": 1}
-        status, _, told = server.ask("/api/score", "POST", orjson.dumps(body), **JSON, **opened)
+        status, _, told = server.request("/api/score", "POST", orjson.dumps(body), **JSON, **opened)
         assert status == 200, told
     for server in replicas:
         (one,) = listed(server, opened)
@@ -242,14 +244,14 @@ def test_while_clickhouse_is_away_clients_are_told_when_to_come_again(
     wire = Wire(engine.port)
     url = engine.url().replace(str(engine.port), str(wire.port))
     with serving(tmp_path / "unused.db", "--keys", store=url) as server:
-        eventually(lambda: server.ask("/api/about", **opened)[0] == 200, within=30)
+        eventually(lambda: server.request("/api/about", **opened)[0] == 200, within=30)
         batch = events(new_id(), 3)
         assert send(server, batch[:1], opened) == 200
         wire.cut()
         body = orjson.dumps({"events": batch})
-        status, headers, told = server.ask("/v1/events/batch", "POST", body, **JSON, **opened)
+        status, headers, told = server.request("/v1/events/batch", "POST", body, **JSON, **opened)
         assert (status, headers["retry-after"]) == (503, "1"), told
-        status, headers, told = server.ask("/api/sessions", **opened)
+        status, headers, told = server.request("/api/sessions", **opened)
         assert (status, headers["retry-after"]) == (503, "1"), told
         wire.mend()
         eventually(lambda: send(server, batch, opened) == 200, within=60)
@@ -259,7 +261,7 @@ def test_while_clickhouse_is_away_clients_are_told_when_to_come_again(
 
 def test_without_its_database_a_store_says_when_to_come_again_or_what_to_do(engine):
     """The SDK keeps what it could not deliver, and asks again after the time it is told."""
-    gone = Line(parse("clickhouse://127.0.0.1:9/traces"))
+    gone = Connection(parse("clickhouse://127.0.0.1:9/traces"))
     with pytest.raises(StoreBusyError, match="does not answer"):
         ClickHouseStore(gone, "p").write([event(new_id())])
     gone.close()

@@ -17,7 +17,7 @@ from support.records import (
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import Record
-from sessiontrace.store.protocol import EventQuery, Note, SessionQuery, Store
+from sessiontrace.store.protocol import Document, EventQuery, SessionQuery, Store
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 
@@ -228,9 +228,9 @@ def test_pages_of_a_list_meet_without_gap_or_repetition(filled):
 def test_sessions_are_found_by_the_beginning_of_their_id(filled):
     """Nobody types 36 characters."""
     store, ids = filled
-    assert store.matching(ids[4]) == [ids[4]]
-    assert set(store.matching(ids[4][:2], limit=100)) == set(ids)
-    assert store.matching("zz") == []
+    assert store.ids_with_prefix(ids[4]) == [ids[4]]
+    assert set(store.ids_with_prefix(ids[4][:2], limit=100)) == set(ids)
+    assert store.ids_with_prefix("zz") == []
 
 
 def test_a_long_session_says_how_many_steps_it_leaves_out(store: Store):
@@ -268,21 +268,21 @@ def test_steps_of_a_session_are_found_by_a_piece_of_text(store: Store):
     one = event(sid, T0, inputs={"q": 'say "Hi"'})
     two = event(sid, T0 + 1, metadata={"k": "xhix"})
     store.write([session_end(sid), one, two])
-    assert store.containing(sid, "HI") == [id_of(one), id_of(two)]
-    assert store.containing(sid, '"Hi"') == [id_of(one)]
-    assert store.containing(sid, "absent") == []
+    assert store.find_steps(sid, "HI") == [id_of(one), id_of(two)]
+    assert store.find_steps(sid, '"Hi"') == [id_of(one)]
+    assert store.find_steps(sid, "absent") == []
 
 
 def test_notes_are_kept_listed_and_taken_away(store: Store):
     """In the transaction of the records they belong to."""
     sid = new_id()
-    notes = [Note("k", str(n), n, {"n": n}) for n in range(5)]
+    notes = [Document("k", str(n), n, {"n": n}) for n in range(5)]
     store.write([session_end(sid)], notes)
     page, count = store.notes("k", 1, 2)
     assert ([one.id for one in page], count) == (["3", "2"], 5)
     page, _ = store.notes("k", oldest_first=True)
     assert [one.at for one in page] == [0, 1, 2, 3, 4]
-    store.write([], [Note("k", "1", 9, {"n": 10}), Note("k", "2", 0, None)])
+    store.write([], [Document("k", "1", 9, {"n": 10}), Document("k", "2", 0, None)])
     assert store.note("k", "1") == {"n": 10}
     assert store.note("k", "2") is None
     assert store.notes("other") == ([], 0)
@@ -345,7 +345,7 @@ def test_texts_of_sessions_are_counted(store: Store):
     for n in range(4):
         properties = {"user_id": "ada", "$entry_page": f"/{n % 2}", "other": "x"}
         store.write([session_end(new_id(), user_properties=properties, error="E: x")])
-    texts = store.texts_of_sessions(100)
+    texts = store.count_properties(100)
     assert texts.count == 4
     assert texts["user"] == {"ada": 4}
     assert texts["$entry_page"] == {"/0": 2, "/1": 2}

@@ -504,7 +504,7 @@ def test_a_fault_of_ours_never_reaches_the_call(
     def broken(*args: Any) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(http_response.Exchange, "close", broken)
+    monkeypatch.setattr(http_response.SdkHttpResponse, "close", broken)
     result = client.chat.completions.create(**ask())
 
     assert result.choices[0].message.content == TEXT
@@ -688,9 +688,9 @@ def test_threads_at_once(tracing: Listening, client: Any) -> None:
 def calls_alive() -> int:
     """Calls that something still holds, those of other tests included."""
     gc.collect()
-    from sessiontrace.instrumentation.core.model_calls import Call
+    from sessiontrace.instrumentation.core.model_calls import ModelCall
 
-    return sum(isinstance(held, Call) for held in gc.get_objects())
+    return sum(isinstance(held, ModelCall) for held in gc.get_objects())
 
 
 @pytest.mark.asyncio

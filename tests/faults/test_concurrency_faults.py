@@ -117,7 +117,7 @@ def test_E08_events_from_finalisers_signals_and_log_handlers_never_deadlock(
             for number in range(400):
                 Node()
                 with tracer.span(f"step {number}"):
-                    log.tell(f"noise {number}", "something happened")
+                    log.log_once(f"noise {number}", "something happened")
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             gc.set_threshold(*threshold)
             gc.collect()

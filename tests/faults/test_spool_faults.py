@@ -49,7 +49,7 @@ def test_A02_what_append_took_survives_a_real_SIGKILL(tmp_path: Path, io: str) -
     program = """
     import sys, time
     from pathlib import Path
-    from spools import EVENT_HEAD, body, make
+    from support.spools import EVENT_HEAD, body, make
     spool = make(Path(sys.argv[1]), io=sys.argv[2])
     number = 0
     while True:
@@ -133,7 +133,7 @@ def test_A12_two_processes_share_a_directory_and_nothing_else(tmp_path: Path) ->
     program = """
     import sys
     from pathlib import Path
-    from spools import fill, make
+    from support.spools import fill, make
     spool = make(Path(sys.argv[1]))
     fill(spool, 500, start=int(sys.argv[2]), pad=500)
     """
@@ -200,7 +200,7 @@ def test_A16_a_forked_worker_does_not_hide_its_dead_parents_spool(tmp_path: Path
     program = """
     import os, signal, sys, time
     from pathlib import Path
-    from spools import fill, make
+    from support.spools import fill, make
     spool = make(Path(sys.argv[1]))
     fill(spool, 20)
     if (worker := os.fork()) == 0:
@@ -227,8 +227,8 @@ CRASHER = '''
 """Dies at the n-th call of the file system, for many n, in a forked child each time."""
 import os, shutil, sys
 from pathlib import Path
-from spools import A, B, EVENT_HEAD, START_HEAD, END_HEAD, Files, adopter, body, drain, fill, make
-from spools import numbers
+from support.spools import A, B, EVENT_HEAD, START_HEAD, END_HEAD, Files, adopter, body, drain
+from support.spools import fill, make, numbers
 
 root, io = Path(sys.argv[1]), sys.argv[2]
 NAMES = [n for n in dir(Files) if not n.startswith("_") and n not in ("owned", "mappable")]
@@ -265,7 +265,7 @@ def adopt(told):
         reader = one.readers["b"]
         while (chunk := reader.read(7, 1 << 22)) is not None:
             os.write(told, "".join(f"{n}\\n" for n in numbers(chunk.records)).encode())
-            reader.settle(chunk.ends[-1])
+            reader.acknowledge(chunk.ends[-1])
             one.tend()
         one.release()
 

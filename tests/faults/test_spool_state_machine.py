@@ -64,7 +64,7 @@ class Life:
             assert number in self.routed[name], "routed to another"
         return found
 
-    def settle(self, name: str, position: Position) -> None:
+    def acknowledge(self, name: str, position: Position) -> None:
         self.settled[name] |= {n for n, end in self.handed[name] if end <= position}
 
     def owed(self, name: str) -> set[int]:
@@ -176,13 +176,13 @@ class Spools(RuleBasedStateMachine):
 
     @precondition(lambda self: self.living)
     @rule(which=some.integers(0, 2), name=some.sampled_from("ab"), back=some.integers(0, 20))
-    def settle(self, which: int, name: str, back: int) -> None:
+    def acknowledge(self, which: int, name: str, back: int) -> None:
         """Up to any place that was handed out, older ones after newer ones too."""
         life = self.some_life(which)
         if life.handed[name]:
             _, position = life.handed[name][-1 - back % len(life.handed[name])]
-            life.spool.reader(name).settle(position)
-            life.settle(name, position)
+            life.spool.reader(name).acknowledge(position)
+            life.acknowledge(name, position)
 
     @precondition(lambda self: self.living)
     @rule(which=some.integers(0, 2))
@@ -292,8 +292,8 @@ class Spools(RuleBasedStateMachine):
                 life.lost |= missing
                 if share and ends:
                     place = ends[max(0, int(share * len(ends)) - 1)]
-                    reader.settle(place)
-                    life.settle(name, place)
+                    reader.acknowledge(place)
+                    life.acknowledge(name, place)
                 if share == 1.0:
                     assert reader.finished()
                     assert reader.pending() == 0

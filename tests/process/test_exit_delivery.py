@@ -1,4 +1,4 @@
-"""Delivery while the interpreter exits: executors are dead, threads may be refused."""
+"""DeliveryStats while the interpreter exits: executors are dead, threads may be refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROGRAM = """
 import atexit, socket, sys
 url, moment, threads = sys.argv[1:]
 
-from lanes import MemorySource, PlainExporter, event
+from support.lane_harness import MemorySource, PlainExporter, event
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.export.sender import LaneSpec, Sender
 

@@ -14,7 +14,7 @@ PATH = f"{REPO}:{REPO / 'tests'}"
 FORKING = """
 import os, sys
 from pathlib import Path
-from spools import A, fill, make, numbers, drain, EVENT_HEAD, body
+from support.spools import A, fill, make, numbers, drain, EVENT_HEAD, body
 
 root, how = Path(sys.argv[1]), sys.argv[2]
 
@@ -30,7 +30,7 @@ spool = make(root, A, io=sys.argv[3], on_fork=in_child)
 fill(spool, 10)
 spool.keep()
 chunk = spool.reader("a").read(4, 10000)
-spool.reader("a").settle(chunk.ends[-1])
+spool.reader("a").acknowledge(chunk.ends[-1])
 
 def fork():
     if how == "python":
@@ -79,7 +79,7 @@ def test_parent_and_child_each_have_their_own_spool(tmp_path: Path, how: str, io
 ORPHANED = """
 import os, signal, sys, time
 from pathlib import Path
-from spools import A, fill, make
+from support.spools import A, fill, make
 
 spool = make(Path(sys.argv[1]), A)
 fill(spool, 10)
@@ -114,7 +114,7 @@ def test_a_surviving_worker_does_not_hide_its_dead_parents_spool(tmp_path: Path)
 LOCKED = """
 import os, sys
 from pathlib import Path
-from spools import A, EVENT_HEAD, FailingFiles, body, fill, make, drain, numbers
+from support.spools import A, EVENT_HEAD, FailingFiles, body, fill, make, drain, numbers
 
 class Forking(FailingFiles):
     pid = None
@@ -157,7 +157,7 @@ def test_no_descriptor_reaches_an_executed_program(tmp_path: Path) -> None:
     text = """
 import os, subprocess, sys
 from pathlib import Path
-from spools import A, fill, make
+from support.spools import A, fill, make
 spool = make(Path(sys.argv[1]), A)
 fill(spool, 3)
 spool.keep()

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.spools import A, Owed, adopted, adopter, drain, number_of, numbers
+from support.spools import A, Consumer, adopted, adopter, drain, number_of, numbers
 from support.subprocesses import REPO, run, start
 
 from sessiontrace.model.record import END, START
@@ -20,7 +20,7 @@ PATH = f"{REPO}:{REPO / 'tests'}"
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from spools import A, START_HEAD, body, fill, make
+from support.spools import A, START_HEAD, body, fill, make
 spool = make(Path(sys.argv[1]), A, io=sys.argv[2])
 spool.append(START_HEAD, body(0, session=1_000_000))
 fill(spool, 1000, pad=600)
@@ -50,7 +50,7 @@ def test_a_killed_process_loses_nothing_it_had_appended(tmp_path: Path, io: str)
 STEADY = """
 import sys, threading
 from pathlib import Path
-from spools import A, EVENT_HEAD, body, drain, make
+from support.spools import A, EVENT_HEAD, body, drain, make
 spool = make(Path(sys.argv[1]), A, io=sys.argv[2])
 
 def keep():
@@ -91,7 +91,7 @@ def test_whenever_it_is_killed_what_was_taken_is_there(tmp_path: Path, io: str) 
 RACING = """
 import sys, time
 from pathlib import Path
-from spools import A, adopter, drain, numbers
+from support.spools import A, adopter, drain, numbers
 root, gate = Path(sys.argv[1]), Path(sys.argv[2])
 looking = adopter(root, A)
 print("ready", flush=True)
@@ -125,7 +125,7 @@ def test_adoption_waits_for_the_owner_to_die(tmp_path: Path) -> None:
     whatever became of its process id.
     """
     root = tmp_path / "root"
-    stranger = Owed("a", "local", "another key")
+    stranger = Consumer("a", "local", "another key")
     with start(STEADY, tmp_path, str(root), "map", PYTHONPATH=PATH) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "1\n"

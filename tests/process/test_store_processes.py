@@ -17,7 +17,7 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from stored import T0, event, session_end, session_start
+from support.records import T0, event, session_end, session_start
 from sessiontrace.model.ids import new_id
 from sessiontrace.store.protocol import StoreBusyError
 from sessiontrace.store.sqlite.store import SqliteStore
@@ -108,7 +108,7 @@ def test_parent_and_forked_children_write_on(tmp_path: Path):
     import os, sys
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
-    from stored import event, session_end, session_start
+    from support.records import event, session_end, session_start
     from sessiontrace.model.ids import new_id
     from sessiontrace.store.protocol import StoreBusyError
     from sessiontrace.store.sqlite.store import SqliteStore
@@ -154,7 +154,7 @@ def test_a_fork_closes_the_connection_first_and_both_sides_open_their_own(tmp_pa
     import os, sys
     from pathlib import Path
     sys.path.insert(0, sys.argv[2])
-    from stored import session_start
+    from support.records import session_start
     from sessiontrace.model.ids import new_id
     from sessiontrace.store.sqlite.store import SqliteStore
 

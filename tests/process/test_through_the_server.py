@@ -59,7 +59,7 @@ def test_a_session_comes_through(tmp_path: Path, server: Served, vendor: str):
     sid = done.stdout.split()[-1]
 
     def arrived() -> Any:
-        status, _, body = server.ask(f"/api/sessions/{sid}")
+        status, _, body = server.request(f"/api/sessions/{sid}")
         found = json.loads(body)
         return found if status == 200 and found["session"]["events"] >= 3 else None
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sessiontrace.capture.encoding import fast_path, record_body
 from sessiontrace.capture.redaction import patterns
-from sessiontrace.capture.redaction.clean_text_cache import UNMASKED, Harmless
+from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.spool import frame
 
@@ -106,7 +106,7 @@ values = st.recursive(
     max_leaves=8,
 )
 redactors = st.sampled_from(
-    [lambda: Redactor().harmless, lambda: Redactor(emails=True).harmless, lambda: UNMASKED]
+    [lambda: Redactor().harmless, lambda: Redactor(emails=True).harmless, lambda: NO_REDACTION]
 )
 
 
@@ -156,7 +156,7 @@ def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
     thread.start()
     try:
         for _ in range(2_000):
-            found = form.quick(shared, Harmless(lambda text: True))
+            found = form.quick(shared, CleanTextCache(lambda text: True))
             assert found is None or found.startswith(b'{"a":[')
     finally:
         stop.set()

@@ -21,7 +21,7 @@ from support.exporters import (
 )
 
 from sessiontrace.export.protocol import Batch
-from sessiontrace.model.record import END, EVENT, START, Record, lifted
+from sessiontrace.model.record import END, EVENT, START, Record, decode_keeping_payloads
 from sessiontrace.vendors.shared import chat_payload
 from sessiontrace.wire import semconv
 
@@ -78,8 +78,8 @@ def test_payloads_are_cut_out_as_they_were_encoded(
     for payloads in ({"inputs": inputs}, {"inputs": inputs, "outputs": outputs},
                      {"outputs": outputs, "inputs": inputs}, {"outputs": outputs}, {}):  # fmt: skip
         body = {"event_id": "e", "session_id": "s", **payloads, "metadata": {"inputs": [1]}}
-        found = lifted(marked(body))
-        assert found == lifted(orjson.dumps(body))
+        found = decode_keeping_payloads(marked(body))
+        assert found == decode_keeping_payloads(orjson.dumps(body))
         for name, value in payloads.items():
             assert found[name] == orjson.dumps(value)
         assert {name: found[name] for name in body if name not in payloads} == {

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sessiontrace.capture import hot
 from sessiontrace.capture.redaction import patterns
-from sessiontrace.capture.redaction.patterns import LEAST, masked
+from sessiontrace.capture.redaction.patterns import LEAST, mask_secrets
 
 word = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0189_-", min_size=3, max_size=40)
 secrets = st.one_of(
@@ -63,7 +63,7 @@ texts = st.lists(secrets | word | st.text(max_size=12), max_size=14).map(" ".joi
 @settings(max_examples=500, deadline=None)
 def test_what_would_be_masked_is_suspicious(text: str) -> None:
     """Tokens, assignments, headers, logins, cards and keys, in any surroundings and spelling."""
-    if len(text) >= LEAST and masked(text) != text:
+    if len(text) >= LEAST and mask_secrets(text) != text:
         assert patterns.suspicious(text)
         assert hot.suspicious(text)  # the same one where nothing is compiled
 
@@ -72,12 +72,12 @@ def test_what_would_be_masked_is_suspicious(text: str) -> None:
 def test_an_id_is_no_card_number(id: object) -> None:
     """One in some ten thousand ids has the digits of a valid card; masked, it would be lost."""
     text = f"order {id} was paid"
-    assert masked(text) == text
+    assert mask_secrets(text) == text
 
 
 def test_the_digits_of_a_card_in_an_id_stay() -> None:
     """The same digits are masked where no id is around them."""
-    assert masked("see 41111111-1111-1111-abcd-111111111111") == (
+    assert mask_secrets("see 41111111-1111-1111-abcd-111111111111") == (
         "see 41111111-1111-1111-abcd-111111111111"
     )
-    assert masked("pay 41111111-1111-1111 now") == "pay *** now"
+    assert mask_secrets("pay 41111111-1111-1111 now") == "pay *** now"

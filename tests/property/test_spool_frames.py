@@ -64,7 +64,7 @@ def test_every_reader_gets_exactly_its_records(
             while (chunk := reader.read(most, most_bytes)) is not None:
                 assert 1 <= len(chunk.records) <= most
                 found += [record.body for record in chunk.records]
-                reader.settle(chunk.ends[-1])
+                reader.acknowledge(chunk.ends[-1])
             assert found == [raw for raw, route in sent if routed(route, name)]
             assert reader.position() == spool.end()
         spool.close()
@@ -113,10 +113,10 @@ class Life(RuleBasedStateMachine):
         self.held[name] += zip(found, chunk.ends, strict=True)
 
     @rule(name=st.sampled_from("ab"), share=st.integers(1, 5))
-    def settle(self, name: str, share: int) -> None:
+    def acknowledge(self, name: str, share: int) -> None:
         settled, self.held[name] = self.held[name][:share], self.held[name][share:]
         if settled:
-            self.spool.reader(name).settle(settled[-1][1])  # type: ignore[arg-type]
+            self.spool.reader(name).acknowledge(settled[-1][1])  # type: ignore[arg-type]
             self.owed[name] = self.owed[name][len(settled) :]
 
     @rule()
@@ -149,7 +149,7 @@ class Life(RuleBasedStateMachine):
             chunk = reader.read(most, 1 << 20)
             if chunk is not None:
                 self.deliver(name, chunk.records)
-                reader.settle(chunk.ends[-1])
+                reader.acknowledge(chunk.ends[-1])
             one.release()
 
     def deliver(self, name: str, records: list[Record]) -> None:

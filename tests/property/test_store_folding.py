@@ -40,7 +40,7 @@ def rows(records: list[Record], cuts: list[int]) -> Any:
 @settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_any_order_with_repetitions_gives_the_same_rows(data: st.DataObject):
-    """Delivery is at least once and batches are retried, so records come twice and late."""
+    """DeliveryStats is at least once and batches are retried, so records come twice and late."""
     history = data.draw(histories())
     again = data.draw(st.lists(st.sampled_from(history), max_size=6)) if history else []
     mixed = [*history, *again]

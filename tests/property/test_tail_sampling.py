@@ -7,9 +7,9 @@ from hypothesis import strategies as draw
 from support.exporters import Story, late, record
 from support.lane_harness import MemorySource
 
-from sessiontrace.export.tail_sampling import Tail
+from sessiontrace.export.tail_sampling import TailSampler
 from sessiontrace.model.record import END, EVENT, START, Record, session_id_of
-from sessiontrace.model.sampling import Sample, keeps
+from sessiontrace.model.sampling import Sample, is_sampled
 
 SAMPLES = draw.builds(
     Sample,
@@ -62,7 +62,7 @@ def test_every_session_is_sent_whole_or_counted_whole(
     def count(records: int) -> None:
         sampled[0] += records
 
-    tail = Tail(source, sample, count, max_records=most)
+    tail = TailSampler(source, sample, count, max_records=most)
     given_out: list[Record] = []
     under_way: list[tuple[int, object]] = []
     acked, flushed = 0, False
@@ -76,12 +76,12 @@ def test_every_session_is_sent_whole_or_counted_whole(
     for step in [*steps, *([0] * 100)]:
         waiting = [queue for queue in queues if queue]
         if step == 7:
-            tail.hurry()
+            tail.release_all()
             flushed = True
         elif step == 6 and under_way:
             number, end = under_way.pop(0)
             acked += number
-            tail.settle(end)  # type: ignore[arg-type]
+            tail.acknowledge(end)  # type: ignore[arg-type]
         elif waiting:
             source.records.append(waiting[step % len(waiting)].pop(0))
         read()
@@ -90,7 +90,7 @@ def test_every_session_is_sent_whole_or_counted_whole(
     while under_way:
         number, end = under_way.pop(0)
         acked += number
-        tail.settle(end)  # type: ignore[arg-type]
+        tail.acknowledge(end)  # type: ignore[arg-type]
     assert not any(queues)
     assert tail.pending() == 0
     assert source.settled == len(source.records) == acked + sampled[0]
@@ -100,6 +100,8 @@ def test_every_session_is_sent_whole_or_counted_whole(
         came = [one.body in arrived for one in records]
         assert all(came) or not any(came)
         session = session_id_of(records[0].body).decode()
-        wanted = matters(sample, end) or keeps(session, sample.rate) or not sample.waits
-        if sample.waits and (wanted or (most > 100 and not flushed)):
+        wanted = (
+            matters(sample, end) or is_sampled(session, sample.rate) or not sample.decides_at_end
+        )
+        if sample.decides_at_end and (wanted or (most > 100 and not flushed)):
             assert came[0] == wanted

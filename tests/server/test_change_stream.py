@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from support.records import make
 
-from sessiontrace.server.change_stream import Live
-from sessiontrace.server.store_readers import Reading
+from sessiontrace.server.change_stream import ChangeStream
+from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.store.sqlite.store import SqliteStores
 
 
@@ -21,8 +21,8 @@ async def test_a_page_that_is_gone_before_its_stream_began_is_no_fault(
 ):
     """A tab that was closed at once; it used to be told as an internal error."""
     make(tmp_path / "store.db")
-    reading = Reading(SqliteStores(tmp_path / "store.db"))
-    live = Live(reading)
+    reading = StoreReaders(SqliteStores(tmp_path / "store.db"))
+    live = ChangeStream(reading)
 
     async def gone(self: web.StreamResponse, request: web.BaseRequest) -> None:
         raise ConnectionResetError("Cannot write to closing transport")

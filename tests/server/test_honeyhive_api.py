@@ -171,11 +171,11 @@ def test_one_bad_event_of_a_batch_refuses_it_and_nothing_is_kept(ask: Ask, serve
     sid = new()
     good = {"event_type": "tool", "inputs": {}, "session_id": sid}
     ask("POST", "/v1/events/batch", {"events": [good, {"event_type": "x"}]}, status=400)
-    assert server.ask(f"/api/sessions/{sid}")[0] == 404
+    assert server.request(f"/api/sessions/{sid}")[0] == 404
 
 
 def test_the_same_event_twice_is_one(ask: Ask, server: Served):
-    """Delivery is at least once; the store shows each event once."""
+    """DeliveryStats is at least once; the store shows each event once."""
     event = {"event_type": "tool", "inputs": {}, "event_id": new(), "session_id": new(),
              "start_time": T0, "end_time": T0 + 5, "duration": 5}  # fmt: skip
     for _ in range(3):

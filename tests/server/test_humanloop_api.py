@@ -46,7 +46,7 @@ def project() -> str:
 )
 def test_a_session_is_made_of_nothing(ask: Ask, server: Served, headers: dict[str, str]):
     """Python sends no type, Node a form's; both an empty body."""
-    status, _, body = server.ask("/v4/sessions", "POST", None, **headers)
+    status, _, body = server.request("/v4/sessions", "POST", None, **headers)
     assert status == 201
     made = json.loads(body)["id"]
     assert made.startswith("sesh_")
@@ -309,7 +309,7 @@ def test_v5_takes_the_decorators_spans_without_a_type(server: Served):
     span = {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "flow", "startTimeUnixNano": "1",
             "endTimeUnixNano": "2", "attributes": []}  # fmt: skip
     body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
-    status, _, answered = server.ask("/v5/import/otel/v1/traces", "POST", body)
+    status, _, answered = server.request("/v5/import/otel/v1/traces", "POST", body)
     assert status == 200
     assert json.loads(answered)["records"][0].startswith("log_")
 

@@ -77,7 +77,7 @@ def test_what_is_too_much_is_refused_soon_and_costs_little(
     """Size, gzip bombs, depth, number of parts, garbage: a status, no traceback, no memory."""
     server.json("/api/sessions")
     before, begun = rss(server), busy_s(server)
-    status, _, answered = server.ask(path, "POST", body, **{**JSON, **headers})
+    status, _, answered = server.request(path, "POST", body, **{**JSON, **headers})
     assert status in statuses, answered
     assert busy_s(server) - begun < 5
     assert b"Traceback" not in answered
@@ -108,7 +108,7 @@ def test_what_is_too_much_is_refused_soon_and_costs_little(
 )
 def test_no_site_reaches_any_api(server: Served, method: str, path: str, headers: dict[str, str]):
     """Reading is refused as writing is, on the vendors' paths as on our own."""
-    status, answered, _ = server.ask(path, method, b"{}", **{**JSON, **headers})
+    status, answered, _ = server.request(path, method, b"{}", **{**JSON, **headers})
     assert status == 403
     assert not [name for name in answered if name.startswith("access-control")]
 
@@ -119,7 +119,7 @@ def test_no_site_reaches_any_api(server: Served, method: str, path: str, headers
 def test_types_that_a_form_may_send_are_refused(server: Served, path: str, kind: str):
     """They would need no leave; only Humanloop's clients name none, and browsers are refused."""
     headers = {"Content_Type": kind} if kind else {}
-    status, _, _ = server.ask(path, "POST", b"{}", **headers)
+    status, _, _ = server.request(path, "POST", b"{}", **headers)
     assert status == (415 if kind or not path.startswith("/v4/") else 422)
 
 
@@ -277,5 +277,5 @@ def test_scores_by_hand_are_checked(server: Served):
         ({**good, "value": {"a": 1}}, 400), ({**good, "value": "x" * 20_000}, 400),
     ):  # fmt: skip
         ask("POST", "/api/score", wrong, status=status)
-    told = json.loads(server.ask("/api/score", "POST", b"{", **JSON)[2])
+    told = json.loads(server.request("/api/score", "POST", b"{", **JSON)[2])
     assert "JSON" in told["error"]

@@ -254,7 +254,7 @@ def test_protobuf_says_the_same(server: Served):
             one[name] = base64.b64encode(bytes.fromhex(one[name])).decode()
         one.pop("parentSpanId")
     body = json_format.ParseDict(given, ExportTraceServiceRequest()).SerializeToString()
-    status, headers, answered = server.ask(
+    status, headers, answered = server.request(
         "/v1/traces", "POST", gzip.compress(body),
         Content_Type="application/x-protobuf", Content_Encoding="gzip",
     )  # fmt: skip
@@ -262,12 +262,12 @@ def test_protobuf_says_the_same(server: Served):
     (step,) = server.json(f"/api/sessions/{sid}")["events"]
     metadata = server.json(f"/api/events/{step['event_id']}")["metadata"]
     assert (metadata["a"], metadata["b"], metadata["c"]) == (1, [True, 0.5], "x")
-    status, _, told = server.ask(
+    status, _, told = server.request(
         "/v1/traces", "POST", b"\xff\xff\xff", Content_Type="application/x-protobuf"
     )
     assert status == 400
     assert json.loads(told)["message"]
     # The JSON that protobuf's own library writes, with base64 ids, is understood too.
-    assert server.ask("/v1/traces", "POST", json.dumps(given).encode(),
+    assert server.request("/v1/traces", "POST", json.dumps(given).encode(),
                       Content_Type="application/json")[0] == 200  # fmt: skip
     assert len(server.json(f"/api/sessions/{sid}")["events"]) == 1

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.subprocesses import environment
 
-from sessiontrace.server.http import Refused
+from sessiontrace.server.http import RequestRejected
 from sessiontrace.wire.otlp_json_reader import from_json
 from sessiontrace.wire.otlp_protobuf_reader import from_protobuf, partial_success
 from sessiontrace.wire.protobuf import Reader, TooManyError
@@ -128,7 +128,7 @@ def test_what_is_no_message_is_refused_and_nothing_else_happens(body: bytes):
     try:
         from_protobuf(body)
         taken = True
-    except Refused:
+    except RequestRejected:
         taken = False
     try:
         service.ExportTraceServiceRequest.FromString(body)
@@ -149,7 +149,7 @@ def test_a_request_cut_anywhere_is_refused_or_shorter():
     whole, _ = from_protobuf(body)
     assert [one.name for one in whole] == ["think", "think"]
     for end in range(1, len(body)):
-        with pytest.raises(Refused):
+        with pytest.raises(RequestRejected):
             from_protobuf(body[:end])
 
 

@@ -55,7 +55,7 @@ def test_every_form_is_taken_everywhere(server: Served, path: str, form: str, pa
         body = gzip.compress(body)
     elif packed == "base64":
         body, query = base64.b64encode(body), "?compression=base64"
-    status, _, answered = server.ask(path + query, "POST", body, **headers)
+    status, _, answered = server.request(path + query, "POST", body, **headers)
     assert (status, json.loads(answered)) == (200, {"status": "Ok"})
     (step,) = server.json(f"/api/sessions/{sid}")["events"]
     assert step["name"] == "step"
@@ -140,7 +140,7 @@ def test_several_traces_may_be_one_session(ask: Ask, server: Served):
 )
 def test_one_malformed_event_refuses_the_batch(server: Served, body: bytes, told: str):
     """As PostHog's capture does, in plain text."""
-    status, headers, answered = server.ask("/batch/", "POST", body, **JSON)
+    status, headers, answered = server.request("/batch/", "POST", body, **JSON)
     assert status == 400
     assert headers["content-type"].startswith("text/plain")
     assert told in answered.decode()

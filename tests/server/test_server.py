@@ -78,11 +78,11 @@ def test_an_unchanged_answer_is_not_sent_again(server: Served, db: Path):
     sid = new_id()
     write(db, session_start(sid))
     path = f"/api/sessions/{sid}"
-    _, headers, _ = server.ask(path)
+    _, headers, _ = server.request(path)
     tag = headers["etag"]
-    assert server.ask(path, **{"If-None-Match": tag})[0] == 304
+    assert server.request(path, **{"If-None-Match": tag})[0] == 304
     write(db, event(sid))
-    status, headers, _ = server.ask(path, **{"If-None-Match": tag})
+    status, headers, _ = server.request(path, **{"If-None-Match": tag})
     assert (status, headers["etag"] != tag) == (200, True)
 
 
@@ -111,7 +111,7 @@ def test_an_unchanged_answer_is_not_sent_again(server: Served, db: Path):
 )
 def test_each_path_has_its_answer(server: Served, path: str, status: int):
     """Wrong questions get a sentence in JSON, and no path reaches a file that is not listed."""
-    found, _, body = server.ask(path)
+    found, _, body = server.request(path)
     assert found == status
     if status >= 400:
         assert json.loads(body)["error"]
@@ -121,7 +121,7 @@ def test_each_path_has_its_answer(server: Served, path: str, status: int):
 @pytest.mark.parametrize("path", ["/", "/page/app.js", "/api/sessions", "/api/sessions/no", "/no"])
 def test_every_answer_carries_the_guards_headers(server: Served, path: str):
     """Errors too: an attacker chooses which answer to look at."""
-    _, headers, _ = server.ask(path)
+    _, headers, _ = server.request(path)
     for name, value in HEADERS.items():
         assert headers[name.lower()] == value
     assert headers["cache-control"] == (
@@ -142,7 +142,7 @@ def test_every_answer_carries_the_guards_headers(server: Served, path: str):
 )
 def test_the_guard_stands_before_every_route(server: Served, method, headers, status):
     """The table is tested elsewhere; here, that the server asks it."""
-    found, answered, body = server.ask("/api/sessions", method, b"{}", **headers)
+    found, answered, body = server.request("/api/sessions", method, b"{}", **headers)
     assert found == status
     assert not [name for name in answered if name.startswith("access-control")]
     assert json.loads(body)["error"]
@@ -156,7 +156,7 @@ def test_a_damaged_store_is_told_and_not_a_traceback(tmp_path: Path):
         db.write_bytes(b"garbage" * 1000)
         for name in ("store.db-wal", "store.db-shm"):
             (tmp_path / name).unlink(missing_ok=True)
-        status, _, body = server.ask("/api/sessions")
+        status, _, body = server.request("/api/sessions")
         assert status == 503
         assert "store.db" in json.loads(body)["error"]
 

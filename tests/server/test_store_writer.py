@@ -9,13 +9,13 @@ import pytest
 from support.records import event, eventually, session_end
 
 from sessiontrace.model.ids import new_id
-from sessiontrace.server.store_writer import Change, Retention, Writing
+from sessiontrace.server.store_writer import Change, Retention, StoreWriter
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.sqlite.store import SqliteStore, SqliteStores
 
 
-def writing(folder: Path) -> Writing:
-    return Writing(SqliteStores(folder / "store.db"), Retention())
+def writing(folder: Path) -> StoreWriter:
+    return StoreWriter(SqliteStores(folder / "store.db"), Retention())
 
 
 def looks(store: Store) -> tuple[Change, int]:
@@ -33,7 +33,7 @@ async def test_search_goes_on_while_somebody_always_writes(tmp_path: Path, monke
     sid = new_id()
     try:
         sent = [writer.take([event(sid)]) for _ in range(40)]
-        *_, left = await asyncio.gather(*sent, writer.change(frozenset(), looks))
+        *_, left = await asyncio.gather(*sent, writer.transact(frozenset(), looks))
     finally:
         writer.close()
     assert left < 40

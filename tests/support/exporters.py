@@ -16,7 +16,7 @@ import attrs
 import orjson
 from support.lane_harness import MemorySource
 
-from sessiontrace.export.batch_delivery import Parcel
+from sessiontrace.export.batch_delivery import BatchDelivery
 from sessiontrace.export.protocol import Blocked, Exporter, Reply, Request, Retry
 from sessiontrace.model.record import END, EVENT, START, UPDATE, Record, Records
 from sessiontrace.spool.frame import Position
@@ -162,22 +162,22 @@ def deliver(
     exporter = exporter or vendor.make()
     source = MemorySource(records, adopted=replay)
     ends = [Position(1, number + 1) for number in range(len(records))]
-    parcel = Parcel(exporter, source, Records.of(records), ends)
+    parcel = BatchDelivery(exporter, source, Records.of(records), ends)
     told = Told()
     for _ in parcel.plan():
         pass
     while not parcel.finished and told.setback is None:
-        if (settled := parcel.settle()) is not None:
+        if (settled := parcel.acknowledge()) is not None:
             told.acked += settled.acked
             told.rejected.extend(settled.rejected)
-        elif parcel.owed:
-            request = parcel.owed.popleft()
+        elif parcel.pending_requests:
+            request = parcel.pending_requests.popleft()
             told.requests.append(request)
             reply = answer(request)
             if reply is None:
                 reply = Reply(200) if request.method == NONE else vendor.reply(request)
                 told.taken.append(request)
-            told.setback = parcel.obey(request, exporter.judge(request, reply))
+            told.setback = parcel.apply(request, exporter.interpret(request, reply))
         else:
             told.setback = parcel.advance()
     return told

@@ -22,13 +22,13 @@ from sessiontrace.export.protocol import (
     Batch,
     Exporter,
     Limits,
+    Outcome,
     Reply,
     Request,
     Transport,
-    Verdict,
     judge_http,
 )
-from sessiontrace.export.stats import Delivery, LaneSpec, Ledger
+from sessiontrace.export.stats import DeliveryCounters, DeliveryStats, LaneSpec
 from sessiontrace.model.record import EVENT, Record
 from sessiontrace.model.sampling import Sample
 from sessiontrace.runtime.event_loop import Clock
@@ -85,7 +85,7 @@ class MemorySource:
         ends = [Position(1, at + 1) for at in range(begin, self.read_to)]
         return Chunk(self.records[begin : self.read_to], ends)
 
-    def settle(self, position: Position) -> None:
+    def acknowledge(self, position: Position) -> None:
         assert position.offset >= self.settled
         self.settled = position.offset
 
@@ -108,7 +108,7 @@ class PlainExporter:
         body = b"[%b]" % b",".join(record.body for record in batch.records)
         return [[Request("POST", "/batch", body, tuple(range(len(batch.records))))]]
 
-    def judge(self, request: Request, reply: Reply) -> Verdict:
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
         return judge_http(reply)
 
 
@@ -173,7 +173,7 @@ class Run:
         self.wire = Wire(respond)
         self.wire.now = self.clock.now
         self.source = MemorySource(records)
-        self.ledger = Ledger()
+        self.ledger = DeliveryCounters()
         spec = LaneSpec(
             "there",
             exporter or PlainExporter(),
@@ -204,7 +204,7 @@ class Run:
         return not self.source.pending()
 
     @property
-    def books(self) -> Delivery:
+    def books(self) -> DeliveryStats:
         return self.ledger.snapshot(self.lane.own, self.lane.adopted)
 
     def flush(self) -> FlushTicket:
@@ -230,5 +230,5 @@ class Run:
         """Have the lane finish, and check that it does."""
         if self.task is None:
             self.task = asyncio.create_task(self.lane.run())
-        self.lane.finish()
+        self.lane.request_stop()
         await asyncio.wait_for(self.task, 5)

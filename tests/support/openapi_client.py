@@ -25,7 +25,7 @@ def asking(server: Served, document: str | None = None, prefix: str = "") -> Ask
         body = None if given is None else json.dumps(given).encode()
         if body is not None:
             headers.setdefault("Content_Type", "application/json")
-        found, named, answered = server.ask(prefix + path, method, body, **headers)
+        found, named, answered = server.request(prefix + path, method, body, **headers)
         assert found == status, (found, answered)
         if document is not None and status < 500:
             _judge(document, method, path, body, found, named, answered)

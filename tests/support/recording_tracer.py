@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.capture.decorators.function import Plan, decorate
+from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
-from sessiontrace.capture.tracer_state import Heads, Recorder
+from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
 
 __all__ = ["Captured"]
 
@@ -24,11 +24,11 @@ class Captured:
         self.bodies: list[bytes] = []
         self.drops: list[str] = []
         self.current: ContextVar[Span | None] = ContextVar("captured", default=None)
-        self.recorder: Recorder = Recorder(
+        self.recorder: TracerState = TracerState(
             offer=self._offer,
             drop=self.drops.append,
             current=self.current,
-            heads=Heads(b"start", b"event", b"end", b"update"),
+            heads=FrameHeaders(b"start", b"event", b"end", b"update"),
             source="test",
             service="tests",
             **options,
@@ -39,7 +39,7 @@ class Captured:
         self.records.append((head.decode(), orjson.loads(body)))
         return True
 
-    def begin(self) -> Recorder | None:
+    def begin(self) -> TracerState | None:
         return self.recorder
 
     def session(self, name: str = "session", **given: Any) -> Session:
@@ -49,7 +49,7 @@ class Captured:
         return Span(self.recorder, name, type, **given)
 
     def trace(self, fn: Any = None, /, **plan: Any) -> Any:
-        made = Plan(**plan)
+        made = TraceOptions(**plan)
         return (lambda fn: decorate(self, fn, made)) if fn is None else decorate(self, fn, made)
 
     def of(self, kind: str) -> list[dict[str, Any]]:

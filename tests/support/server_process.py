@@ -28,7 +28,7 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def ask(
+    def request(
         self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers by lower-case name, body. ``sec_fetch_site=`` becomes Sec-Fetch-Site."""
@@ -50,7 +50,7 @@ class Served:
 
     def json(self, path: str) -> Any:
         """The decoded body of a GET that must succeed."""
-        status, _, body = self.ask(path)
+        status, _, body = self.request(path)
         assert status == 200, body
         return json.loads(body)
 

@@ -14,13 +14,13 @@ import orjson
 from sessiontrace.model.record import END, EVENT, START, UPDATE, Record
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.spool.filesystem import Files
-from sessiontrace.spool.frame import Owed, head
+from sessiontrace.spool.frame import Consumer, head
 from sessiontrace.spool.reader import Reader
-from sessiontrace.spool.recovery import Adopted, Adopter
+from sessiontrace.spool.recovery import RecoveredSpool, SpoolRecovery
 from sessiontrace.spool.spool import Spool
 
-A = Owed("a", "local", "fingerprint-a")
-B = Owed("b", "honeyhive", "fingerprint-b")
+A = Consumer("a", "local", "fingerprint-a")
+B = Consumer("b", "honeyhive", "fingerprint-b")
 
 MODES = ("map", "write", "memory")
 
@@ -53,7 +53,7 @@ def number_of(record: Record) -> int:
 
 def make(
     root: Path | None,
-    *owes: Owed,
+    *consumers: Consumer,
     io: str | None = None,
     quota: int = 512 << 20,
     durability: str = "process",
@@ -65,7 +65,7 @@ def make(
     """A spool; ``io="memory"`` stands for none on disk."""
     return Spool(
         None if io == "memory" else root,
-        owes=owes or (A,),
+        consumers=consumers or (A,),
         service="test",
         quota=quota,
         io=None if io == "memory" else io,
@@ -91,7 +91,7 @@ def drain(reader: Reader, settle: bool = True, most: int = 1000) -> list[Record]
         assert len({end.segment for end in chunk.ends}) == 1
         found += chunk.records
         if settle:
-            reader.settle(chunk.ends[-1])
+            reader.acknowledge(chunk.ends[-1])
     return found
 
 
@@ -107,14 +107,16 @@ def die(spool: Spool) -> Path:
 
 
 def adopter(
-    root: Path, *ours: Owed, counters: Counters | None = None, from_oldest: Sequence[str] = ()
-) -> Adopter:
+    root: Path, *ours: Consumer, counters: Counters | None = None, from_oldest: Sequence[str] = ()
+) -> SpoolRecovery:
     counters = counters or Counters()
-    return Adopter(root, lambda: None, ours or (A,), counters, from_oldest=from_oldest)
+    return SpoolRecovery(root, lambda: None, ours or (A,), counters, from_oldest=from_oldest)
 
 
 @contextmanager
-def adopted(root: Path, *ours: Owed, counters: Counters | None = None) -> Iterator[Adopted]:
+def adopted(
+    root: Path, *ours: Consumer, counters: Counters | None = None
+) -> Iterator[RecoveredSpool]:
     """The one spool there is to adopt; released at the end."""
     (one,) = adopter(root, *ours, counters=counters).scan()
     try:
@@ -170,9 +172,11 @@ class FailingFiles(Files):
         super().mkdir(path)
 
 
-def left_behind(root: Path, count: int, *owes: Owed, pad: int = 0, io: str = "write") -> Path:
+def left_behind(
+    root: Path, count: int, *consumers: Consumer, pad: int = 0, io: str = "write"
+) -> Path:
     """The directory of a process that took ``count`` events, delivered none and was killed."""
-    spool = make(root, *owes, io=io)
+    spool = make(root, *consumers, io=io)
     fill(spool, count, pad=pad)
     return die(spool)
 

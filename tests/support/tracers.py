@@ -10,7 +10,7 @@ from typing import Any
 from support.fake_backend import Backend, Seen, answer, eventually
 
 import sessiontrace as st
-from sessiontrace.report import Delivery
+from sessiontrace.report import DeliveryStats
 
 __all__ = ["arrived", "fail_some", "hive", "names", "settled", "steps", "tracing"]
 
@@ -51,10 +51,10 @@ def names(backend: Backend) -> set[str]:
     return {event["event_name"] for event in arrived(backend)}
 
 
-def settled(tracer: st.Tracer, name: str = "honeyhive", timeout: float = 10.0) -> Delivery:
+def settled(tracer: st.Tracer, name: str = "honeyhive", timeout: float = 10.0) -> DeliveryStats:
     """Wait until nothing is pending at the destination; its books."""
 
-    def books() -> Delivery:
+    def books() -> DeliveryStats:
         return tracer.stats().destinations[name]
 
     eventually(lambda: not books().pending, timeout)

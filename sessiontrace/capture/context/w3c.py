@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sessiontrace.capture.encoding.safe_text import legal
+from sessiontrace.capture.encoding.safe_text import sanitize_text
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import _ENDED, _NEW, _OPEN, Span
 from sessiontrace.model.ids import is_uuid
@@ -21,9 +21,9 @@ from sessiontrace.model.ids import is_uuid
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from sessiontrace.capture.tracer_state import Recorder
+    from sessiontrace.capture.tracer_state import TracerState
 
-__all__ = ["Remote", "extract", "inject"]
+__all__ = ["RemoteSpan", "extract", "inject"]
 
 H = TypeVar("H", bound=MutableMapping[str, str])
 
@@ -37,7 +37,7 @@ _TOLD = {"session.id": 256, "user.id": 256, "session.to": 1024}  # our baggage, 
 _LOW = (1 << 62) - 1
 
 
-class Remote(Session):
+class RemoteSpan(Session):
     """A span of another process, as the parent of what happens here. Records nothing itself.
 
     Use it with ``with`` or ``async with``, or as ``parent=`` of ``start_span``.
@@ -47,7 +47,7 @@ class Remote(Session):
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: TracerState,
         session_id: str,
         event_id: str,
         *,
@@ -86,7 +86,7 @@ class Remote(Session):
             if current.get() is self:
                 current.set(self._parent)
 
-    def _offer(self, recorder: Recorder, head: bytes, envelope: dict[str, Any]) -> None:
+    def _offer(self, recorder: TracerState, head: bytes, envelope: dict[str, Any]) -> None:
         """Nothing to record."""
 
 
@@ -126,15 +126,15 @@ def inject(span: Span | None, headers: H) -> H:
 
 def _told(session: Session) -> dict[str, str]:
     told = {"session.id": session._given_id or session.session_id}
-    user = session._bucket().get("user_properties", {}).get("user_id")
+    user = session._field_group().get("user_properties", {}).get("user_id")
     if isinstance(user, str):
         told["user.id"] = user
     if session._to is not None:
         told["session.to"] = ",".join(session._to)
-    return {name: legal(str(value))[: _TOLD[name]] for name, value in told.items()}
+    return {name: sanitize_text(str(value))[: _TOLD[name]] for name, value in told.items()}
 
 
-def extract(recorder: Recorder, headers: object, name: str = "remote") -> Session | None:
+def extract(recorder: TracerState, headers: object, name: str = "remote") -> Session | None:
     """The handle to run under; None when the headers tell of no span.
 
     From another of our processes it is that very span. From anybody else's tracing it is a turn of
@@ -150,7 +150,7 @@ def extract(recorder: Recorder, headers: object, name: str = "remote") -> Sessio
     to = None if named is None else named.split(",")[:_NAMES_MAX]
     if context.event_id is not None:
         session_id, chosen = str(uuid.UUID(context.trace_id)), bool(context.flags & 1)
-        return Remote(recorder, session_id, context.event_id, chosen=chosen, to=to)
+        return RemoteSpan(recorder, session_id, context.event_id, chosen=chosen, to=to)
     session_id = context.baggage.get("session.id") or _foreign(context.trace_id)
     return Session(
         recorder,
@@ -191,7 +191,7 @@ def _baggage(header: str) -> dict[str, str]:
         name, equals, value = member.partition(";")[0].partition("=")
         most = _TOLD.get(name.strip(), 0)
         if equals and 0 < len(value) <= 4 * most:
-            found[name.strip()] = legal(unquote(value.strip()))[:most]
+            found[name.strip()] = sanitize_text(unquote(value.strip()))[:most]
     return found
 
 

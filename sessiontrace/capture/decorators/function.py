@@ -20,14 +20,14 @@ from sessiontrace.capture.decorators.generators import (
 )
 from sessiontrace.capture.decorators.signature import build, head_of
 from sessiontrace.capture.span import _OPEN, Span
-from sessiontrace.capture.streams.stream_span import Flow, Reduce
-from sessiontrace.capture.tracer_state import Recorder, Switch
-from sessiontrace.runtime.log import tell
+from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
+from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
+from sessiontrace.runtime.log import log_once
 
 if TYPE_CHECKING:
     from sessiontrace.capture.session import Session
 
-__all__ = ["Plan", "decorate", "is_async", "traced_block"]
+__all__ = ["TraceOptions", "decorate", "is_async", "traced_block"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +35,7 @@ _MARK = "__sessiontrace__"
 _CARRIED = ("cache_info", "cache_clear", "cache_parameters")  # of functools.lru_cache
 
 
-class Plan(NamedTuple):
+class TraceOptions(NamedTuple):
     """What the decorator was told. ``capture``: True, False, "inputs" or "outputs"."""
 
     name: str | None = None
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
     reduce: Reduce | None = None
 
 
-def decorate(switch: Switch, target: F, plan: Plan) -> F:
+def decorate(switch: TracerProtocol, target: F, plan: TraceOptions) -> F:
     """``target`` with a span around each call: a function, a callable object, or a class."""
     found: Any = target
     if isinstance(found, type):
@@ -58,7 +58,7 @@ def decorate(switch: Switch, target: F, plan: Plan) -> F:
     return cast("F", _decorate_function(switch, found, plan))
 
 
-def _decorate_class(switch: Switch, cls: type, plan: Plan) -> type:
+def _decorate_class(switch: TracerProtocol, cls: type, plan: TraceOptions) -> type:
     """The class itself, its public methods traced."""
     for name, member in list(vars(cls).items()):
         inner = member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
@@ -70,11 +70,15 @@ def _decorate_class(switch: Switch, cls: type, plan: Plan) -> type:
         try:
             setattr(cls, name, decorate(switch, member, plan._replace(name=label)))
         except (AttributeError, TypeError):
-            tell("trace:class", "%s cannot be changed, %s is not traced", cls.__qualname__, name)
+            log_once(
+                "trace:class", "%s cannot be changed, %s is not traced", cls.__qualname__, name
+            )
     return cls
 
 
-def _decorate_function(switch: Switch, fn: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+def _decorate_function(
+    switch: TracerProtocol, fn: Callable[..., Any], plan: TraceOptions
+) -> Callable[..., Any]:
     begin = _beginning(switch, fn, plan)
     outputs = plan.capture is True or plan.capture == "outputs"
     kind = _kind_of(fn)
@@ -129,7 +133,7 @@ Finish = Callable[[Span, Any], Any]
 """The end of a call that gave this result; what to return in its place."""
 
 
-def _beginning(switch: Switch, fn: Callable[..., Any], plan: Plan) -> Begin:
+def _beginning(switch: TracerProtocol, fn: Callable[..., Any], plan: TraceOptions) -> Begin:
     label = plan.name or label_of(fn)
     type_ = plan.type
     bind: Binder | None = None
@@ -166,7 +170,7 @@ def _finishing(outputs: bool, reduce: Reduce | None) -> Finish:
 
 
 def _traced(
-    switch: Switch, fn: Callable[..., Any], begin: Begin, finish: Finish
+    switch: TracerProtocol, fn: Callable[..., Any], begin: Begin, finish: Finish
 ) -> Callable[..., Any]:
     def traced(*args: Any, **kwargs: Any) -> Any:
         if switch.off or (span := begin(args, kwargs)) is None:
@@ -200,32 +204,36 @@ def make(_st_switch, _st_fn, _st_begin, _st_finish):
 
 
 def _start(
-    switch: Switch, fn: Callable[..., Any], begin: Begin, outputs: bool, reduce: Reduce | None
-) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[Flow | None, Any]]:
+    switch: TracerProtocol,
+    fn: Callable[..., Any],
+    begin: Begin,
+    outputs: bool,
+    reduce: Reduce | None,
+) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[StreamSpan | None, Any]]:
     """How a traced generator begins."""
 
-    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Flow | None, Any]:
+    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[StreamSpan | None, Any]:
         inner = fn(*args, **kwargs)
         if switch.off or (span := begin(args, kwargs)) is None:
             return None, inner
         span._open(span._recorder.current.get())
-        return Flow(span, capture=outputs, reduce=reduce), inner
+        return StreamSpan(span, capture=outputs, reduce=reduce), inner
 
     return start
 
 
-def traced_block(switch: Switch | Recorder, fresh: Callable[[], Session], fn: F) -> F:
+def traced_block(switch: TracerProtocol | TracerState, fresh: Callable[[], Session], fn: F) -> F:
     """``fn`` run inside a fresh session at each call."""
     kind = _kind_of(fn)
 
-    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Flow | None, Any]:
+    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[StreamSpan | None, Any]:
         session = fresh()
         inner = fn(*args, **kwargs)
         if (recorder := session._find_recorder()) is None:
             return None, inner
-        session._take(recorder)
+        session._use_state(recorder)
         session._open(recorder.current.get())
-        return Flow(session, capture=False), inner
+        return StreamSpan(session, capture=False), inner
 
     async def inside_async(*args: Any, **kwargs: Any) -> Any:
         with fresh():

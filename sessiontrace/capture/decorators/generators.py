@@ -14,11 +14,11 @@ from typing import Any
 
 from sessiontrace.capture.decorators.signature import ANY, build, head_of
 from sessiontrace.capture.span import _OPEN, Span
-from sessiontrace.capture.streams.stream_span import Flow, Reduce
+from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
 
 __all__ = ["Start", "follow", "watched_async_generator", "watched_generator"]
 
-Start = Callable[[tuple[Any, ...], dict[str, Any]], "tuple[Flow | None, Any]"]
+Start = Callable[[tuple[Any, ...], dict[str, Any]], "tuple[StreamSpan | None, Any]"]
 """Begins one call at its first step: the flow to tell (None: nobody), and the inner generator."""
 
 _SETTLED = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple})
@@ -69,7 +69,7 @@ def watched_generator(fn: Callable[..., Any], start: Start) -> Callable[..., Any
 
 def watched_async_generator(fn: Callable[..., Any], start: Start) -> Callable[..., Any]:
     """``watched_generator`` for an async generator function."""
-    made: Callable[..., Any] = build(_ASYNC_GENERATOR, head_of(fn))(start, _Steps)
+    made: Callable[..., Any] = build(_ASYNC_GENERATOR, head_of(fn))(start, AsyncGeneratorDriver)
     return made
 
 
@@ -107,14 +107,14 @@ def _drive(start: Start, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Gener
         raise
 
 
-class _Steps:
+class AsyncGeneratorDriver:
     """One call of a traced async generator function, step by step: ``take``, then ``took``."""
 
     __slots__ = ("_call", "_flow", "_get", "_given", "_inner", "_next", "_outer", "_put")
 
     def __init__(self, start: Start, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         flow, self._inner = start(args, kwargs)
-        self._flow: Any = _Nobody() if flow is None else flow
+        self._flow: Any = NullStreamSpan() if flow is None else flow
         current = self._flow.span._recorder.current
         self._get, self._put = current.get, current.set
         self._outer: Any = None
@@ -170,7 +170,7 @@ class _Steps:
         flow.end("closed")
 
 
-class _Nobody:
+class NullStreamSpan:
     """Takes the place of a flow, its span, their recorder and its variable: nothing is recorded."""
 
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ class _Nobody:
         return None
 
 
-def _inside(flow: Flow, call: Callable[[], Any]) -> None:
+def _inside(flow: StreamSpan, call: Callable[[], Any]) -> None:
     current = flow.span._recorder.current
     outer = current.get()
     current.set(flow.inner)
@@ -251,13 +251,13 @@ _standing_in = build(_ASYNC_GENERATOR, ANY)
 
 
 def _drive_async(start: Start, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _standing_in(start, _Steps)(*args, **kwargs)
+    return _standing_in(start, AsyncGeneratorDriver)(*args, **kwargs)
 
 
 def _kept_open(
     span: Span, drive: Callable[..., Any], inner: Any, capture: bool, reduce: Reduce | None
 ) -> Any:
-    flow = Flow(span, capture=capture, reduce=reduce)
+    flow = StreamSpan(span, capture=capture, reduce=reduce)
     _step_out(span)
     stream = drive(lambda args, kwargs: (flow, inner), (), {})
     # One that is never begun runs no code of ours when it is dropped.

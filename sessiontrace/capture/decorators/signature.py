@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-__all__ = ["ANY", "Head", "build", "head_of"]
+__all__ = ["ANY", "Signature", "build", "head_of"]
 
 _FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "<stand-in>")
 
@@ -23,7 +23,7 @@ _MISSING: Any = object()
 _VARARGS, _VARKEYWORDS = 0x04, 0x08  # of a code object's flags
 
 
-class Head(NamedTuple):
+class Signature(NamedTuple):
     """``parameters``: what is between the parentheses of a ``def``.
 
     ``given``: statements that leave the positional arguments in ``_st_args``, and those by name in
@@ -34,10 +34,10 @@ class Head(NamedTuple):
     given: tuple[str, ...]
 
 
-ANY = Head("*args, **kwargs", ("_st_args, _st_kwargs = args, kwargs",))
+ANY = Signature("*args, **kwargs", ("_st_args, _st_kwargs = args, kwargs",))
 
 
-def head_of(fn: Callable[..., Any]) -> Head:
+def head_of(fn: Callable[..., Any]) -> Signature:
     """The head of a plain function; ``ANY`` for everything that says less of itself."""
     if not isinstance(fn, types.FunctionType):
         return ANY
@@ -62,7 +62,7 @@ def head_of(fn: Callable[..., Any]) -> Head:
         text.append(f"**{more}")
 
     only = positional[: code.co_posonlyargcount]
-    return Head(", ".join(text), tuple(_given(positional, only, named, optional, rest, more)))
+    return Signature(", ".join(text), tuple(_given(positional, only, named, optional, rest, more)))
 
 
 def _given(
@@ -98,7 +98,7 @@ def _listed(names: Iterable[str]) -> str:
     return "".join(f"{name}, " for name in names)
 
 
-def build(text: str, head: Head) -> Callable[..., Any]:
+def build(text: str, head: Signature) -> Callable[..., Any]:
     """The function ``make`` that the text defines, with the head in the place of its marks."""
     lines = []
     for line in text.splitlines():

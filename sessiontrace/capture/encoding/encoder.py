@@ -15,18 +15,18 @@ import orjson
 
 from sessiontrace.capture.encoding.fast_path import CAP, DEPTH, ROOM
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, more
-from sessiontrace.capture.encoding.walker import ITEMS, Walk
+from sessiontrace.capture.encoding.walker import ITEMS, BoundedWalker
 from sessiontrace.capture.hot import look
-from sessiontrace.capture.redaction.clean_text_cache import UNMASKED, Harmless
+from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
 
 __all__ = [
     "CAP",
     "encode",
+    "encode_and_check",
     "encode_object",
-    "examine",
     "examine_object",
-    "legal",
-    "shrink",
+    "sanitize",
+    "truncate_to",
 ]
 
 _WALKED_ROOM = 1 << 30  # what the walk let pass is bounded already
@@ -39,15 +39,15 @@ _Fragment = orjson.Fragment
 
 def encode(value: object, cap: int = CAP) -> bytes:
     """``value`` as JSON of at most ``cap`` bytes; what had to be cut carries a visible mark."""
-    return examine(value, UNMASKED, cap)[0]
+    return encode_and_check(value, NO_REDACTION, cap)[0]
 
 
 def encode_object(value: object, key: str) -> bytes:
     """As ``encode``, and what is no JSON object becomes ``{key: value}``."""
-    return examine_object(value, key, UNMASKED)[0]
+    return examine_object(value, key, NO_REDACTION)[0]
 
 
-def examine(value: object, harmless: Harmless, cap: int = CAP) -> tuple[bytes, bool]:
+def encode_and_check(value: object, harmless: CleanTextCache, cap: int = CAP) -> tuple[bytes, bool]:
     """As ``encode``, and whether redaction must look: a text or a key in there is doubtful."""
     try:
         seen = look(value, ROOM, DEPTH, harmless)
@@ -58,22 +58,22 @@ def examine(value: object, harmless: Harmless, cap: int = CAP) -> tuple[bytes, b
     except Exception:  # orjson refuses it, or it changed under us: the walk decides
         pass
     try:
-        plain = Walk().plain(value)
-        encoded = shrink(plain, cap)
+        plain = BoundedWalker().plain(value)
+        encoded = truncate_to(plain, cap)
         return encoded, look(plain, _WALKED_ROOM, _WALKED_DEPTH, harmless) != 0
     except Exception as error:  # RecursionError near the user's own limit, MemoryError
         return _unencodable(value, kind_name(type(error))), True
 
 
-def examine_object(value: object, key: str, harmless: Harmless) -> tuple[bytes, bool]:
-    """As ``encode_object``, and whether redaction must look, as ``examine`` tells."""
-    encoded, doubtful = examine(value, harmless)
+def examine_object(value: object, key: str, harmless: CleanTextCache) -> tuple[bytes, bool]:
+    """As ``encode_object``, and whether redaction must look, as ``encode_and_check`` tells."""
+    encoded, doubtful = encode_and_check(value, harmless)
     if encoded[0] != 123:  # b"{"
         encoded = b'{"%b":%b}' % (key.encode(), encoded)
     return encoded, doubtful
 
 
-def legal(body: dict[str, Any]) -> dict[str, Any]:
+def sanitize(body: dict[str, Any]) -> dict[str, Any]:
     """A record's fields with everything that is not encoded yet sent down the slow road."""
     legal: dict[str, Any] = {}
     for name, value in body.items():
@@ -93,7 +93,7 @@ def _unencodable(value: object, reason: str) -> bytes:
     return _dumps({"_unencodable": kind_name(type(value)), "reason": reason})
 
 
-def shrink(plain: Any, cap: int) -> bytes:
+def truncate_to(plain: Any, cap: int) -> bytes:
     """A walked (or decoded) value within ``cap`` bytes: the longest texts are cut first."""
     encoded = _dumps(plain)
     if len(encoded) > cap:

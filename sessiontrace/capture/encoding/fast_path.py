@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
-from sessiontrace.capture.redaction.clean_text_cache import Harmless
-from sessiontrace.capture.redaction.key_names import KNOWN, vetted
+from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
+from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
 
 __all__ = ["CAP", "DEPTH", "ROOM", "look", "quick"]
 
@@ -36,7 +36,7 @@ _dumps = orjson.dumps
 _known = KNOWN.issuperset
 
 
-def look(value: object, room: int, depth: int, harmless: Harmless) -> int:
+def look(value: object, room: int, depth: int, harmless: CleanTextCache) -> int:
     """0 for a plain value, 1 when a text in it is doubtful, -1 when it is large, deep or not plain.
 
     ``room``: characters it may have, and 8 for every node; ``depth``: levels. A doubtful text is
@@ -45,10 +45,10 @@ def look(value: object, room: int, depth: int, harmless: Harmless) -> int:
     fresh: list[str] = []
     if _room_left(value, room, depth, harmless.known, fresh) < 0:
         return -1
-    return 1 if fresh and harmless.doubts(fresh) else 0
+    return 1 if fresh and harmless.needs_masking(fresh) else 0
 
 
-def quick(value: object, harmless: Harmless) -> bytes | None:
+def quick(value: object, harmless: CleanTextCache) -> bytes | None:
     """A dict as JSON, if it is plain and nothing in it is doubtful: the usual case, in one step."""
     if type(value) is not dict:
         return None
@@ -70,7 +70,7 @@ def _room_left(  # noqa: C901  the hottest loop, one frame
     """
     kind = type(value)
     if kind is dict:
-        if not _known(value) and not vetted(value):
+        if not _known(value) and not all_keys_clean(value):
             return -1
         inner = value.values()
     elif kind is list or kind is tuple:

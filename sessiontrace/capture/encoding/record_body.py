@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["joined", "step"]
+__all__ = ["assemble", "step"]
 
 _dumps = orjson.dumps
 
@@ -46,19 +46,19 @@ def step(
         body.update(parts)
     if children is not None:
         body["children_ids"] = children
-    return joined(body, inputs, outputs)
+    return assemble(body, inputs, outputs)
 
 
-def joined(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) -> bytes:
+def assemble(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) -> bytes:
     """A record from its first fields and the encoded rest."""
     try:
         first = _dumps(body)
     except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
         from sessiontrace.capture.encoding.encoder import (
-            legal,  # which needs what is in here, by ``hot``
+            sanitize,  # which needs what is in here, by ``hot``
         )
 
-        first = _dumps(legal(body))
+        first = _dumps(sanitize(body))
     if outputs is not None and inputs is not None:
         return b'%b,"inputs":\t%b\t,"outputs":\t%b\t}' % (first[:-1], inputs, outputs)
     if inputs is not None:

@@ -1,7 +1,8 @@
 """A record's way from a dict to bytes: redaction of what users gave, and size; pure.
 
-Runs in the user's thread. Invariant: ``compose`` returns at most ``EVENT_MAX`` bytes of one JSON
-object that opens with the two ids, and nothing in it but ids, times and type escaped ``redact``.
+Runs in the user's thread. Invariant: ``compose_record`` returns at most ``EVENT_MAX`` bytes of one
+JSON object that opens with the two ids, and nothing in it but ids, times and type escaped
+``redact``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from typing import Any, Protocol
 
 import orjson
 
-from sessiontrace.capture.encoding.encoder import shrink
-from sessiontrace.capture.encoding.record_body import joined
-from sessiontrace.capture.redaction.clean_text_cache import Harmless
+from sessiontrace.capture.encoding.encoder import truncate_to
+from sessiontrace.capture.encoding.record_body import assemble
+from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
 
-__all__ = ["EVENT_MAX", "Redact", "checked", "compose"]
+__all__ = ["EVENT_MAX", "Redact", "compose_record", "redact_and_bound"]
 
 EVENT_MAX = 512 * 1024
 """Most bytes of one encoded record; over it the largest parts are cut, with a mark."""
@@ -30,7 +31,7 @@ class Redact(Protocol):
     """What masks secrets in an encoded object of parts."""
 
     @property
-    def harmless(self) -> Harmless:
+    def harmless(self) -> CleanTextCache:
         """The texts that it leaves as they are."""
         ...
 
@@ -39,7 +40,7 @@ class Redact(Protocol):
         ...
 
 
-def compose(
+def compose_record(
     body: dict[str, Any],
     inputs: bytes | None,
     outputs: bytes | None,
@@ -51,11 +52,13 @@ def compose(
     The encoded ``inputs`` and ``outputs`` come last. ``doubtful``: a text or a key in there may
     have to be masked.
     """
-    encoded = joined(body, inputs, outputs)
-    return checked(encoded, redact, doubtful, named="event_name" in body)
+    encoded = assemble(body, inputs, outputs)
+    return redact_and_bound(encoded, redact, doubtful, named="event_name" in body)
 
 
-def checked(encoded: bytes, redact: Redact | None, doubtful: bool, *, named: bool = True) -> bytes:
+def redact_and_bound(
+    encoded: bytes, redact: Redact | None, doubtful: bool, *, named: bool = True
+) -> bytes:
     """A record masked where it has to be, and within ``EVENT_MAX``. ``named``: it is no update."""
     if doubtful and redact is not None:
         at = encoded.index(_FIRST, _UPDATE_AT) if named else _UPDATE_AT
@@ -71,5 +74,5 @@ def _within(encoded: bytes) -> bytes:
     small = sum(size for size in sizes.values() if size <= room // len(sizes))
     large = [name for name, size in sizes.items() if size > room // len(sizes)]
     for name in large:
-        body[name] = _Fragment(shrink(body[name], max(0, room - small) // len(large)))
+        body[name] = _Fragment(truncate_to(body[name], max(0, room - small) // len(large)))
     return _dumps(body)

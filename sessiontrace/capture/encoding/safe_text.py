@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["cut", "kind_name", "legal", "more", "repr_of", "text_of", "unprintable"]
+__all__ = ["cut", "kind_name", "more", "repr_of", "sanitize_text", "text_of", "unprintable"]
 
 REPR_MAX = 1_000
 
@@ -28,7 +28,7 @@ def more(count: int, what: str) -> str:
     return f"… [cut: {count} more {what}]"
 
 
-def legal(text: str) -> str:
+def sanitize_text(text: str) -> str:
     """Text that UTF-8 can carry: lone surrogates become their escapes."""
     try:
         text.encode()
@@ -40,7 +40,7 @@ def legal(text: str) -> str:
 def text_of(value: object, longest: int = REPR_MAX) -> str:
     """``str(value)`` made safe."""
     try:
-        return legal(cut(str.__str__(str(value)), longest))
+        return sanitize_text(cut(str.__str__(str(value)), longest))
     except Exception as error:
         return unprintable(value, error)
 
@@ -50,8 +50,8 @@ def repr_of(value: object) -> str:
     kind = type(value)
     try:
         if kind.__repr__ is object.__repr__:
-            return legal(cut(f"<{kind.__module__}.{kind.__qualname__} object>", REPR_MAX))
-        return legal(cut(_ADDRESS.sub("", repr(value)[: REPR_MAX * 4]), REPR_MAX))
+            return sanitize_text(cut(f"<{kind.__module__}.{kind.__qualname__} object>", REPR_MAX))
+        return sanitize_text(cut(_ADDRESS.sub("", repr(value)[: REPR_MAX * 4]), REPR_MAX))
     except Exception as error:
         return unprintable(value, error)
 
@@ -63,4 +63,4 @@ def unprintable(value: object, error: BaseException) -> str:
 
 def kind_name(kind: type) -> str:
     """``kind.__name__``, bounded, whatever its metaclass says."""
-    return legal(str(_type_name(kind))[:80])
+    return sanitize_text(str(_type_name(kind))[:80])

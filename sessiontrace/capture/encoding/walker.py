@@ -21,14 +21,14 @@ from sessiontrace.capture.encoding import media
 from sessiontrace.capture.encoding.safe_text import (
     cut,
     kind_name,
-    legal,
     more,
     repr_of,
+    sanitize_text,
     text_of,
     unprintable,
 )
 
-__all__ = ["DEPTH", "ITEMS", "TEXT_MAX", "Walk"]
+__all__ = ["DEPTH", "ITEMS", "TEXT_MAX", "BoundedWalker"]
 
 NODES = 10_000  # values of one walk, scalars included
 DEPTH = 20
@@ -41,8 +41,8 @@ _BYTES_MAX = 1_024  # longer byte strings are described, not kept
 _ARRAY_MODULES = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "polars"})
 
 
-class Walk:
-    """One bounded walk over one value: ``Walk().plain(value)``."""
+class BoundedWalker:
+    """One bounded walk over one value: ``BoundedWalker().plain(value)``."""
 
     __slots__ = ("_nodes", "_path", "_text")
 
@@ -113,7 +113,7 @@ class Walk:
             return media.of_text(text)
         kept = min(TEXT_MAX, max(self._text, 0))
         self._text -= min(len(text), kept)
-        return legal(cut(text, kept))
+        return sanitize_text(cut(text, kept))
 
     def _room(self) -> int:
         return max(0, min(ITEMS, self._nodes))
@@ -240,7 +240,7 @@ _BY_NAME: dict[tuple[str, str], Callable[[Any], Any]] = {
 
 def _free_key(items: dict[str, Any], taken: dict[str, int], key: object) -> str:
     """The key as text; one that another key already became gets a number."""
-    name = legal(cut(key, _KEY_MAX)) if type(key) is str else cut(_key_text(key), _KEY_MAX)
+    name = sanitize_text(cut(key, _KEY_MAX)) if type(key) is str else cut(_key_text(key), _KEY_MAX)
     if name not in items:
         return name
     number = taken.get(name, 1)
@@ -258,7 +258,7 @@ def _key_text(key: object) -> str:
         key = getattr(key, "_value_", key)
         kind = type(key)
     if issubclass(kind, str):
-        return legal(str.__str__(key))
+        return sanitize_text(str.__str__(key))
     if kind is int:
         return str(_integer(key))  # type: ignore[arg-type]
     if key is None or kind in {bool, float} or issubclass(kind, datetime.date):

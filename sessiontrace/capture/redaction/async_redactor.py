@@ -20,7 +20,7 @@ import orjson
 from sessiontrace.capture.redaction.redactor import kept_fields
 from sessiontrace.model.record import EVENT_FIELDS
 
-__all__ = ["Aside", "AsyncRedactor"]
+__all__ = ["AsyncRedactionQueue", "AsyncRedactor"]
 
 AsyncRedactor = Callable[[str, Any], Awaitable[Any]]
 """``async fn(field, value)``, as a sync one, but never on the user's thread."""
@@ -35,7 +35,7 @@ _ENVELOPE = frozenset(EVENT_FIELDS) - {
 }  # fmt: skip
 
 
-class Aside:
+class AsyncRedactionQueue:
     """``offer`` like the one behind it; ``drop(reason)`` counts what does not get that far."""
 
     def __init__(

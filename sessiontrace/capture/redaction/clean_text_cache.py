@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-__all__ = ["UNMASKED", "Harmless"]
+__all__ = ["NO_REDACTION", "CleanTextCache"]
 
 _KNOWN_MAX = 8_192
 
 
-class Harmless:
+class CleanTextCache:
     """``harmless(text)`` is the look; None where nothing is ever masked.
 
     ``by_shape``: the look lets everything pass that is not ``suspicious``, so to ask that is enough
@@ -32,21 +32,21 @@ class Harmless:
         self.known: set[int] = set()
         self.names: set[str] = set()
 
-    def doubts(self, fresh: Iterable[str]) -> bool:
+    def needs_masking(self, fresh: Iterable[str]) -> bool:
         """Whether something in those texts must be masked; if not they are known from now on."""
         look = self._harmless
         for text in fresh:
             if look is not None and not look(text):
                 return True
-            self.know(hash(text))
+            self.remember_clean(hash(text))
         return False
 
-    def know(self, hashed: int) -> None:
+    def remember_clean(self, hashed: int) -> None:
         """The text of this hash is harmless."""
         if len(self.known) >= _KNOWN_MAX:
             self.known.clear()
         self.known.add(hashed)
 
 
-UNMASKED = Harmless(None)
+NO_REDACTION = CleanTextCache(None)
 """For a tracer without redaction."""

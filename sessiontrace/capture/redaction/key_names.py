@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sessiontrace.capture.redaction.patterns import LEAST, masked, suspicious
+from sessiontrace.capture.redaction.patterns import LEAST, mask_secrets, suspicious
 
-__all__ = ["KNOWN", "names_secret", "squeezed", "vetted", "watch_for"]
+__all__ = ["KNOWN", "add_secret_keys", "all_keys_clean", "names_secret", "normalize_key"]
 
 KNOWN: set[object] = set()
 
@@ -36,7 +36,7 @@ _MAYBE = re.compile(
 _watched: set[str] = set()
 
 
-def squeezed(key: str) -> str:
+def normalize_key(key: str) -> str:
     """A key without capitals and joints: ``X-API-Key`` and ``xApiKey`` are one."""
     return re.sub(r"[^a-z0-9]", "", key.lower())
 
@@ -45,28 +45,28 @@ def names_secret(key: str) -> bool:
     """Whether the default says that what is under ``key`` must not be seen."""
     if _MAYBE.search(key) is None:
         return False
-    name = squeezed(key)
+    name = normalize_key(key)
     if name in _EXACT or any(part in name for part in _WITH):
         return True
     return name.endswith("token") and name not in _HARMLESS
 
 
-def watch_for(names: Iterable[str]) -> None:
+def add_secret_keys(names: Iterable[str]) -> None:
     """Keys that some redactor masks beside the default ones."""
-    _watched.update(map(squeezed, names))
+    _watched.update(map(normalize_key, names))
     KNOWN.clear()
 
 
-def vetted(keys: Iterable[object]) -> bool:
+def all_keys_clean(keys: Iterable[object]) -> bool:
     """Whether all of the keys are harmless texts; those that are will be known."""
     for key in list(keys):
         if key in KNOWN:
             continue
         if type(key) is not str or len(key) > _KEY_MAX:
             return False  # to be looked at whenever it comes
-        if names_secret(key) or (_watched and squeezed(key) in _watched):
+        if names_secret(key) or (_watched and normalize_key(key) in _watched):
             return False
-        if len(key) >= LEAST and suspicious(key) and masked(key) != key:
+        if len(key) >= LEAST and suspicious(key) and mask_secrets(key) != key:
             return False
         if len(KNOWN) >= _KNOWN_MAX:
             KNOWN.clear()

@@ -1,14 +1,14 @@
 """Shapes of secrets in a text: tokens, keys, logins, card numbers; pure, asked in any thread.
 
 Two questions: ``suspicious`` is asked of every new text and costs a few searches through it,
-``masked`` knows. Invariant: a text that ``masked`` would change is suspicious.
+``mask_secrets`` knows. Invariant: a text that ``mask_secrets`` would change is suspicious.
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["EMAIL", "LEAST", "MASK", "masked", "suspicious"]
+__all__ = ["EMAIL", "LEAST", "MASK", "mask_secrets", "suspicious"]
 
 MASK = "***"
 
@@ -161,7 +161,7 @@ def _is_assigned(low: str, signs: int) -> bool:
     return False
 
 
-def masked(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """The text with everything shaped like a secret masked."""
     if len(text) < LEAST:
         return text

@@ -19,8 +19,8 @@ import orjson
 from sessiontrace.capture.encoding.encoder import encode
 from sessiontrace.capture.hot import suspicious
 from sessiontrace.capture.redaction import patterns
-from sessiontrace.capture.redaction.clean_text_cache import Harmless
-from sessiontrace.capture.redaction.key_names import names_secret, squeezed, watch_for
+from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
+from sessiontrace.capture.redaction.key_names import add_secret_keys, names_secret, normalize_key
 from sessiontrace.capture.redaction.patterns import MASK
 
 __all__ = ["MASK", "Redactor", "UserRedactor", "kept_fields"]
@@ -49,13 +49,13 @@ class Redactor:
         emails: bool = False,
         functions: Sequence[UserRedactor] = (),
     ) -> None:
-        self._keys = frozenset(map(squeezed, keys))
+        self._keys = frozenset(map(normalize_key, keys))
         self._emails = emails
         self._functions = tuple(functions)
         self._secret = lru_cache(maxsize=2_048)(self._is_secret)
         by_shape = not (emails or functions)
-        self.harmless = Harmless(self._is_harmless, by_shape=by_shape)
-        watch_for(keys)
+        self.harmless = CleanTextCache(self._is_harmless, by_shape=by_shape)
+        add_secret_keys(keys)
 
     def __call__(self, parts: bytes) -> bytes:
         """A closer look at an encoded object: the same object with secrets masked."""
@@ -99,7 +99,7 @@ class Redactor:
         if isinstance(value, dict):
             found: dict[str, Any] = {}
             for key, item in value.items():
-                name = patterns.masked(key)
+                name = patterns.mask_secrets(key)
                 while name in found:
                     name += "~"
                 hidden = self._secret(key) and item is not None and not isinstance(item, bool)
@@ -115,11 +115,11 @@ class Redactor:
                 return text if masked == inner else orjson.dumps(masked).decode()
             except Exception:  # no JSON after all, or cut off
                 pass
-        text = patterns.masked(text)
+        text = patterns.mask_secrets(text)
         return patterns.EMAIL.sub(MASK, text) if self._emails and "@" in text else text
 
     def _is_secret(self, key: str) -> bool:
-        return names_secret(key) or squeezed(key) in self._keys
+        return names_secret(key) or normalize_key(key) in self._keys
 
 
 def _asked(function: UserRedactor, fields: dict[str, Any]) -> dict[str, Any]:

@@ -14,14 +14,14 @@ import orjson
 from sessiontrace.capture.encoding.encoder import CAP, encode, encode_object
 from sessiontrace.capture.encoding.safe_text import kind_name, more
 
-__all__ = ["Fold"]
+__all__ = ["ChunkAccumulator"]
 
 _TEXT_MAX = CAP // 2  # characters
 _ITEMS_MAX = 1_000
 _PLAIN = frozenset({int, float, bool, bytes, list, tuple, type(None)})
 
 
-class Fold:
+class ChunkAccumulator:
     """``add`` every chunk, then ``encoded``."""
 
     __slots__ = ("_calls", "_foreign", "_items", "_more", "_size", "_text", "_told")

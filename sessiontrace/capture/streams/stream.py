@@ -11,12 +11,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sessiontrace.capture.span import _OPEN, Span
-from sessiontrace.capture.streams.stream_span import Flow, Reduce
+from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from sessiontrace.capture.tracer_state import Recorder
+    from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["AsyncStream", "Stream", "watch"]
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def watch(
-    recorder: Recorder,
+    recorder: TracerState,
     iterable: Iterable[T] | AsyncIterable[T],
     *,
     name: str | None = None,
@@ -38,7 +38,7 @@ def watch(
         span = Span(recorder, name or "stream", "model")
         span._open(parent)
     assert span is not None
-    flow = Flow(span, reduce=reduce, own=own)
+    flow = StreamSpan(span, reduce=reduce, own=own)
     if hasattr(type(iterable), "__aiter__"):
         return AsyncStream(iterable, flow, own)
     return Stream(iterable, flow, own)
@@ -49,7 +49,7 @@ class _Watched:
 
     __slots__ = ("__weakref__", "_flow", "_inner", "_inside", "_iterator")
 
-    def __init__(self, inner: Any, flow: Flow, own: bool) -> None:
+    def __init__(self, inner: Any, flow: StreamSpan, own: bool) -> None:
         self._inner = inner
         self._flow = flow
         self._inside = flow if own else None  # what runs in the iterator is inside its own span

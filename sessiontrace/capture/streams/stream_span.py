@@ -13,11 +13,11 @@ from typing import Any
 from sessiontrace.capture.encoding.encoder import encode_object
 from sessiontrace.capture.encoding.safe_text import kind_name
 from sessiontrace.capture.span import _OPEN, Span
-from sessiontrace.capture.streams.chunk_accumulator import Fold
-from sessiontrace.capture.updates import late
+from sessiontrace.capture.streams.chunk_accumulator import ChunkAccumulator
+from sessiontrace.capture.updates import update_ended
 from sessiontrace.model.ids import now_ns
 
-__all__ = ["Flow", "Reduce"]
+__all__ = ["Reduce", "StreamSpan"]
 
 Reduce = Callable[[list[Any]], Any]
 """What ``reduce=`` takes: a function from all chunks to the outputs."""
@@ -25,7 +25,7 @@ Reduce = Callable[[list[Any]], Any]
 _KEPT_MAX = 10_000  # chunks kept for a `reduce` of the user's
 
 
-class Flow:
+class StreamSpan:
     """The watched stream of one handle. ``inner``: the handle that is current inside it."""
 
     __slots__ = (
@@ -60,7 +60,7 @@ class Flow:
         self._gap = 0
         self._reduce = reduce
         self._kept: list[Any] | None = [] if capture and reduce is not None else None
-        self._fold = Fold() if capture and reduce is None else None
+        self._fold = ChunkAccumulator() if capture and reduce is None else None
 
     def chunk(self, item: Any) -> None:
         """One chunk goes to the consumer now."""
@@ -89,7 +89,7 @@ class Flow:
             if self._own:
                 span.__exit__(None, error, None if error is None else error.__traceback__)
         elif not self._own and self.count:
-            late(span, self._parts(how))
+            update_ended(span, self._parts(how))
         self._fold = self._kept = None
 
     def _tell(self, how: str) -> None:
@@ -99,7 +99,7 @@ class Flow:
             if name == "outputs":
                 if self._own or span._outputs is None:
                     span._outputs = found
-                    span._doubtful = True
+                    span._needs_redaction = True
             else:
                 span._merge(name, found)
 

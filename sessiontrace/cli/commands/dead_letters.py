@@ -111,7 +111,7 @@ def drop(directory: Path | None, only: str | None, letters: bool, yes: bool) -> 
     _ask(yes, f"remove {amount(len(found), 'spool')} with {amount(records, 'record')} undelivered")
     removed = 0
     for one in found:
-        lock = directories.claim(OS_FILES, root / one.spool_id)
+        lock = directories.try_lock(OS_FILES, root / one.spool_id)
         if lock is not None:
             removed += directories.remove(OS_FILES, root / one.spool_id, lock)
     click.echo(f"{amount(removed, 'spool')} removed")

@@ -18,7 +18,7 @@ from sessiontrace.cli.render.html_report import page
 from sessiontrace.cli.store_options import db_option, find_session, open_store, whole
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.store.protocol import Store, StoredSession
-from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire.otlp_json import json_body, json_span
 from sessiontrace.wire.span_writer import span_of
 
@@ -62,7 +62,7 @@ def _json(store: Store, stored: StoredSession) -> bytes:
 
 def _otlp(store: Store, stored: StoredSession) -> bytes:
     """An ``ExportTraceServiceRequest``: ``curl -d @file http://collector:4318/v1/traces``."""
-    names = Named()
+    names = SessionCache()
     times = ("start_time", "end_time", "duration")
     session = {**stored.record, **{name: getattr(stored.summary, name) for name in times}}
     records = [Record(END, b"*", orjson.dumps(session))]

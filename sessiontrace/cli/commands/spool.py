@@ -19,7 +19,7 @@ from sessiontrace.cli.commands.dead_letters import dead, drop, retry
 from sessiontrace.cli.commands.spool_delivery import drain, flush
 from sessiontrace.cli.render.format import amount, duration, printable, size, terminal
 from sessiontrace.config import default_spool
-from sessiontrace.spool.status import Debt, Status, inspect
+from sessiontrace.spool.status import ConsumerLag, Status, inspect
 
 __all__ = ["spool"]
 
@@ -82,7 +82,7 @@ def _about(one: Status) -> list[str | Text]:
     ]
 
 
-def _owed(debt: Debt | None) -> list[str | Text]:
+def _owed(debt: ConsumerLag | None) -> list[str | Text]:
     if debt is None:
         return [Text("unknown", style="red"), "", "", ""]
     owed = debt.owed

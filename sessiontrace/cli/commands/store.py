@@ -19,11 +19,11 @@ def run(arguments: Sequence[str]) -> int:
     """Do as the arguments say; the exit status."""
     options = _parser().parse_args(arguments)
     from sessiontrace.store.clickhouse import schema
-    from sessiontrace.store.clickhouse.connection import Line
+    from sessiontrace.store.clickhouse.connection import Connection
     from sessiontrace.store.clickhouse.url import parse
 
     try:
-        line = Line(parse(options.store))
+        line = Connection(parse(options.store))
         try:
             step = schema.pending if options.dry_run else schema.migrate
             statements = step(line, options.keep_days)

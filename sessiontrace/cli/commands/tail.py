@@ -75,18 +75,18 @@ class _Shown:
     as_json: bool
     errors: bool
     only: str | None
-    told: dict[str, str] = attrs.field(factory=dict)  # the status last told of a session
+    sessions_known: dict[str, str] = attrs.field(factory=dict)  # the status last told of a session
 
     def session(self, one: SessionSummary, *, begins: bool) -> None:
         """A session that opened, or one that ended."""
         if self.only not in (None, one.session_id):
             return
-        before = self.told.get(one.session_id)
+        before = self.sessions_known.get(one.session_id)
         opens = before is None and one.status == OPEN
         ends = one.status != OPEN and before != one.status
         if (begins and not opens) or (not begins and not ends):
             return
-        self.told[one.session_id] = one.status
+        self.sessions_known[one.session_id] = one.status
         failed = one.error is not None or one.errors > 0
         if self.errors and not failed:
             return

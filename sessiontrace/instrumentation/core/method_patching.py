@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, NamedTuple
 
-from sessiontrace.instrumentation.core.model_calls import Answer, Call, Calls
+from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.response_fields import without_none
-from sessiontrace.instrumentation.core.stream_observer import Gather, Reading
+from sessiontrace.instrumentation.core.stream_observer import StreamAssembler, StreamObserver
 
-__all__ = ["Asked", "Methods", "Way"]
+__all__ = ["MethodAdapter", "MethodPatcher", "ModelCallArgs"]
 
 
-class Asked(NamedTuple):
+class ModelCallArgs(NamedTuple):
     """A model call as its arguments tell it. ``operation`` as OpenTelemetry names it."""
 
     operation: str
@@ -28,32 +28,32 @@ class Asked(NamedTuple):
     config: dict[str, Any]
 
 
-class Way(NamedTuple):
+class MethodAdapter(NamedTuple):
     """How a method is read. ``ask`` gives None for a call that is none of a model.
 
     ``watch(result, reading)`` attaches to a stream object of the library's own and says whether it
     was one; generators are seen to without it.
     """
 
-    ask: Callable[[Any, tuple[Any, ...], dict[str, Any]], Asked | None]
+    ask: Callable[[Any, tuple[Any, ...], dict[str, Any]], ModelCallArgs | None]
     answer: Callable[[Any], Answer]
-    gather: Callable[[], Gather] | None = None
-    watch: Callable[[Any, Reading], bool] | None = None
+    gather: Callable[[], StreamAssembler] | None = None
+    watch: Callable[[Any, StreamObserver], bool] | None = None
 
 
-class Methods:
+class MethodPatcher:
     """The methods of one library that are stood in for."""
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._patched: list[tuple[Any, str, Any]] = []
-        self._calls: Calls | None = None
+        self._calls: CallRecorder | None = None
 
-    def start(self, calls: Calls) -> None:
+    def start(self, calls: CallRecorder) -> None:
         """Record to ``calls`` from now on."""
         self._calls = calls
 
-    def wrap(self, owner: Any, name: str, way: Way) -> None:
+    def wrap(self, owner: Any, name: str, way: MethodAdapter) -> None:
         """Stand in for ``owner.name``; nothing happens when we do already."""
         original = owner.__dict__[name]
         if getattr(original, "_sessiontrace", None) is self:
@@ -71,7 +71,7 @@ class Methods:
                 setattr(owner, name, ours.__wrapped__)
         self._patched.clear()
 
-    def _made(self, original: Any, way: Way, skip: int) -> Any:
+    def _made(self, original: Any, way: MethodAdapter, skip: int) -> Any:
         if inspect.isasyncgenfunction(original):
             return self._async_generator(original, way, skip)
         if inspect.isgeneratorfunction(original):
@@ -80,7 +80,7 @@ class Methods:
             return self._coroutine(original, way, skip)
         return self._function(original, way, skip)
 
-    def _function(self, original: Any, way: Way, skip: int) -> Any:
+    def _function(self, original: Any, way: MethodAdapter, skip: int) -> Any:
         @functools.wraps(original)
         def method(*args: Any, **kwargs: Any) -> Any:
             call = self._open(way, args, kwargs, skip)
@@ -96,7 +96,7 @@ class Methods:
 
         return method
 
-    def _coroutine(self, original: Any, way: Way, skip: int) -> Any:
+    def _coroutine(self, original: Any, way: MethodAdapter, skip: int) -> Any:
         @functools.wraps(original)
         async def method(*args: Any, **kwargs: Any) -> Any:
             call = self._open(way, args, kwargs, skip)
@@ -112,7 +112,7 @@ class Methods:
 
         return method
 
-    def _generator(self, original: Any, way: Way, skip: int) -> Any:
+    def _generator(self, original: Any, way: MethodAdapter, skip: int) -> Any:
         @functools.wraps(original)
         def method(*args: Any, **kwargs: Any) -> Iterator[Any]:
             call = self._open(way, args, kwargs, skip)
@@ -121,7 +121,7 @@ class Methods:
 
         return method
 
-    def _async_generator(self, original: Any, way: Way, skip: int) -> Any:
+    def _async_generator(self, original: Any, way: MethodAdapter, skip: int) -> Any:
         @functools.wraps(original)
         async def method(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             call = self._open(way, args, kwargs, skip)
@@ -136,8 +136,8 @@ class Methods:
         return method
 
     def _open(
-        self, way: Way, args: tuple[Any, ...], kwargs: dict[str, Any], skip: int
-    ) -> Call | None:
+        self, way: MethodAdapter, args: tuple[Any, ...], kwargs: dict[str, Any], skip: int
+    ) -> ModelCall | None:
         try:
             calls = self._calls
             if calls is None or calls.recorder() is None:
@@ -157,7 +157,7 @@ class Methods:
             return None
 
 
-def _close(call: Call, way: Way, result: Any) -> Any:
+def _close(call: ModelCall, way: MethodAdapter, result: Any) -> Any:
     """End the call with its result, or give back the stream that will."""
     try:
         if isinstance(result, (GeneratorType, AsyncGeneratorType)):
@@ -176,8 +176,8 @@ def _close(call: Call, way: Way, result: Any) -> Any:
     return result
 
 
-def _reading(call: Call, way: Way) -> Reading:
-    return Reading(call, None if way.gather is None else way.gather(), {}, _described)
+def _reading(call: ModelCall, way: MethodAdapter) -> StreamObserver:
+    return StreamObserver(call, None if way.gather is None else way.gather(), {}, _described)
 
 
 def _described(error: BaseException) -> dict[str, Any]:
@@ -185,14 +185,14 @@ def _described(error: BaseException) -> dict[str, Any]:
     return {"http_status": status} if isinstance(status, int) else {}
 
 
-def _broken(reading: Reading, error: BaseException) -> None:
+def _broken(reading: StreamObserver, error: BaseException) -> None:
     if isinstance(error, GeneratorExit):
         reading.end("closed")
     else:
         reading.end("failed", error)
 
 
-def relay(inner: Any, reading: Reading) -> Iterator[Any]:
+def relay(inner: Any, reading: StreamObserver) -> Iterator[Any]:
     """``inner`` again, chunk by chunk; closed with it."""
     try:
         for chunk in inner:
@@ -207,7 +207,7 @@ def relay(inner: Any, reading: Reading) -> Iterator[Any]:
         inner.close()
 
 
-async def relay_async(inner: Any, reading: Reading) -> AsyncIterator[Any]:
+async def relay_async(inner: Any, reading: StreamObserver) -> AsyncIterator[Any]:
     """``relay`` for an async generator."""
     try:
         async for chunk in inner:

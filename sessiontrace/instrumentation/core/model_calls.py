@@ -19,12 +19,12 @@ from sessiontrace.model.ids import now_ns
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from sessiontrace.capture.tracer_state import Recorder, Switch
+    from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 
 __all__ = [
     "Answer",
-    "Call",
-    "Calls",
+    "CallRecorder",
+    "ModelCall",
     "Parts",
     "foreign_spans",
     "innermost",
@@ -46,14 +46,14 @@ _COUNTED = (
 class ForeignSpans(Protocol):
     """Knows the events of spans that another tracing system has open."""
 
-    def current(self, recorder: Recorder) -> Span | None:
+    def current(self, recorder: TracerState) -> Span | None:
         """The event below which a call made here belongs, if that system knows one."""
         ...
 
 
 foreign_spans: list[ForeignSpans] = []
 
-open_call: ContextVar[Call | None] = ContextVar("sessiontrace.call", default=None)
+open_call: ContextVar[ModelCall | None] = ContextVar("sessiontrace.call", default=None)
 """The call that is being made here: what a layer further in does belongs to it."""
 
 
@@ -72,7 +72,7 @@ class Parts(TypedDict, total=False):
     metadata: Mapping[str, object] | None
 
 
-class Calls:
+class CallRecorder:
     """Opens calls in the session that is current where it is asked. One for each process.
 
     ``enabled``: False after ``uninstrument``; wrappers that could not be taken out again, because
@@ -82,17 +82,17 @@ class Calls:
 
     __slots__ = ("_tools", "enabled", "home", "switch")
 
-    def __init__(self, switch: Switch) -> None:
+    def __init__(self, switch: TracerProtocol) -> None:
         self.switch = switch
         self.enabled = True
-        self.home: Callable[[Recorder], None] | None = None
+        self.home: Callable[[TracerState], None] | None = None
         self._tools: ToolCalls | None = None
 
     def infer_tools(self) -> None:
         """Make tool events of what models ask for, where the program records none."""
         self._tools = ToolCalls()
 
-    def recorder(self, *, at_home: bool = True) -> Recorder | None:
+    def recorder(self, *, at_home: bool = True) -> TracerState | None:
         """Where to record now; None when nothing is to be recorded.
 
         ``at_home`` False: what comes opens a session of its own where there is none.
@@ -119,8 +119,8 @@ class Calls:
         config: Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
         parent: Span | None = None,
-        recorder: Recorder | None = None,
-    ) -> Call | None:
+        recorder: TracerState | None = None,
+    ) -> ModelCall | None:
         """Open a model event, or a contribution to the one that is open; None when off.
 
         ``parent``: where it belongs, default below what is current. ``recorder``: what
@@ -132,7 +132,7 @@ class Calls:
             parent = innermost(recorder)
         outer = open_model(recorder, parent)
         if outer is not None:
-            return Call(outer, config or {}, None)
+            return ModelCall(outer, config or {}, None)
         tools = self._tools
         if tools is not None and isinstance(inputs, dict):
             tools.answered(recorder, inputs.get("chat_history"))
@@ -140,7 +140,7 @@ class Calls:
         # Open below what is current, but nobody's current span itself: it may end in another task
         # or thread than it began in, since a streamed answer outlives the call.
         span._open(parent)
-        return Call(span, None, tools)
+        return ModelCall(span, None, tools)
 
     def open(
         self, name: str, type: str, parent: Span | None = None, **parts: Unpack[Parts]
@@ -166,7 +166,7 @@ class Calls:
 
 
 @final
-class Call:
+class ModelCall:
     """One model call. ``with call:`` around the work; then ``end``, now or when it has streamed.
 
     The block only says how long a call made by a layer further in belongs to this one; ``end`` or
@@ -185,9 +185,9 @@ class Call:
         self.subject: object = None
         self._config = config  # given where the span is another layer's
         self._tools = tools
-        self._token: Token[Call | None] | None = None
+        self._token: Token[ModelCall | None] | None = None
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> ModelCall:
         self._token = open_call.set(self)
         return self
 
@@ -264,7 +264,7 @@ class Call:
         if span._state != _OPEN:
             return
         for part, given in (("config", config), ("metadata", metadata)):
-            held = span._bucket().get(part) or {}
+            held = span._field_group().get(part) or {}
             new = {name: value for name, value in given.items() if name not in held}
             if part == "metadata":  # two calls inside one event: their tokens add up
                 for name in _COUNTED:
@@ -273,11 +273,11 @@ class Call:
                         new[name] = had + more
             if new:
                 span._merge(part, new)
-        if metrics and "metrics" not in span._bucket():
+        if metrics and "metrics" not in span._field_group():
             span._merge("metrics", metrics)
 
 
-def restore(token: Token[Call | None]) -> None:
+def restore(token: Token[ModelCall | None]) -> None:
     """Undo ``open_call.set``."""
     try:
         open_call.reset(token)
@@ -285,7 +285,7 @@ def restore(token: Token[Call | None]) -> None:
         pass
 
 
-def innermost(recorder: Recorder) -> Span | None:
+def innermost(recorder: TracerState) -> Span | None:
     """The innermost span that is open here; one that ended in another context does not count."""
     span = recorder.current.get()
     while span is not None and span._state != _OPEN:
@@ -295,7 +295,7 @@ def innermost(recorder: Recorder) -> Span | None:
     return span
 
 
-def open_model(recorder: Recorder, span: Span | None = None) -> Span | None:
+def open_model(recorder: TracerState, span: Span | None = None) -> Span | None:
     """The model span that is open here, so that another layer of the same call must not open one.
 
     Only the innermost ``span`` (default the current one) counts: a tool that calls a model from
@@ -309,7 +309,7 @@ def open_model(recorder: Recorder, span: Span | None = None) -> Span | None:
     return span if span is not None and span.type == "model" and span._state == _OPEN else None
 
 
-def _is_around(outer: Span, recorder: Recorder, parent: Span | None) -> bool:
+def _is_around(outer: Span, recorder: TracerState, parent: Span | None) -> bool:
     """Whether a call below ``parent`` can be part of the open one.
 
     One that nobody ended, because its library never told of its end, must not take in all the

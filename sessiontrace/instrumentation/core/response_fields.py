@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-__all__ = ["field", "given", "reader", "tool_call", "without_none"]
+__all__ = ["get_field", "pick", "reader", "tool_call", "without_none"]
 
 _NOT_GIVEN = frozenset({"Omit", "NotGiven", "Unset", "UNSET"})
 
 
-def field(value: Any, name: str) -> Any:
+def get_field(value: Any, name: str) -> Any:
     """``value.name`` or ``value["name"]``, and None where there is none."""
     if type(value) is dict:
         return value.get(name)
@@ -35,17 +35,18 @@ def field(value: Any, name: str) -> Any:
 
 
 def reader(value: Any) -> Callable[[str], Any]:
-    """``field`` of one value, for who reads several of its fields: a third of the cost of each."""
+    """``get_field`` of one value, for who reads several of its fields: a third of the cost of
+    each."""
     if type(value) is dict:
         return value.get
     try:
         held, extra = value.__dict__, value.__pydantic_extra__
     except AttributeError:
-        return functools.partial(field, value)
+        return functools.partial(get_field, value)
     return {**held, **extra}.get if extra else held.get
 
 
-def given(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
+def pick(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
     """Those of ``names`` that the caller gave in the request body."""
     return {
         name: value

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from sessiontrace.capture.span import UNSET
-from sessiontrace.instrumentation.core.model_calls import Answer, Call
+from sessiontrace.instrumentation.core.model_calls import Answer, ModelCall
 from sessiontrace.model.ids import now_ns
 
-__all__ = ["AsyncChunks", "Chunks", "Gather", "Reading", "watched"]
+__all__ = ["AsyncChunks", "Chunks", "StreamAssembler", "StreamObserver", "watched"]
 
 
-class Gather(Protocol):
+class StreamAssembler(Protocol):
     """Puts an answer together from its chunks, keeping only what the answer needs."""
 
     def add(self, chunk: Any) -> None:
@@ -30,7 +30,7 @@ class Gather(Protocol):
         ...
 
 
-class Reading:
+class StreamObserver:
     """The reading of one streamed answer: what has come, and how it ended.
 
     ``busy`` while the library itself is at work: what it closes then is no decision of the user's.
@@ -52,8 +52,8 @@ class Reading:
 
     def __init__(
         self,
-        call: Call,
-        gather: Gather | None,
+        call: ModelCall,
+        gather: StreamAssembler | None,
         extra: dict[str, Any],
         describe: Callable[[BaseException], dict[str, Any]],
     ) -> None:
@@ -123,11 +123,11 @@ class Reading:
         self.unfollow()
 
 
-_open: weakref.WeakSet[Reading] = weakref.WeakSet()
+_open: weakref.WeakSet[StreamObserver] = weakref.WeakSet()
 _at_exit = False
 
 
-def _remember(reading: Reading) -> None:
+def _remember(reading: StreamObserver) -> None:
     global _at_exit
     _open.add(reading)
     if not _at_exit:
@@ -152,7 +152,7 @@ class Chunks:
 
     __slots__ = ("__weakref__", "_inner", "_reading")
 
-    def __init__(self, inner: Any, reading: Reading) -> None:
+    def __init__(self, inner: Any, reading: StreamObserver) -> None:
         self._inner = inner
         self._reading = reading
 
@@ -184,7 +184,7 @@ class AsyncChunks:
 
     __slots__ = ("__weakref__", "_inner", "_reading")
 
-    def __init__(self, inner: Any, reading: Reading) -> None:
+    def __init__(self, inner: Any, reading: StreamObserver) -> None:
         self._inner = inner
         self._reading = reading
 
@@ -211,6 +211,6 @@ class AsyncChunks:
         return chunk
 
 
-def watched(inner: Any, reading: Reading) -> Chunks | AsyncChunks:
+def watched(inner: Any, reading: StreamObserver) -> Chunks | AsyncChunks:
     """An iterator or async iterator, watched."""
     return AsyncChunks(inner, reading) if hasattr(inner, "__anext__") else Chunks(inner, reading)

@@ -11,12 +11,12 @@ import inspect
 from types import AsyncGeneratorType
 from typing import Any
 
-from sessiontrace.instrumentation.core.stream_observer import AsyncChunks, Chunks, Reading
+from sessiontrace.instrumentation.core.stream_observer import AsyncChunks, Chunks, StreamObserver
 
 __all__ = ["watch_object", "watch_response", "watch_stream"]
 
 
-def watch_stream(stream: Any, reading: Reading) -> None:
+def watch_stream(stream: Any, reading: StreamObserver) -> None:
     """Exchange the inner iterator of an SDK's ``Stream`` or ``AsyncStream`` that is still unread.
 
     The async iterator is made anew *after* the object that goes around it. The collector finalises
@@ -35,7 +35,7 @@ def watch_stream(stream: Any, reading: Reading) -> None:
     stream._iterator = chunks
 
 
-def watch_response(response: Any, reading: Reading) -> None:
+def watch_response(response: Any, reading: StreamObserver) -> None:
     """Hear of the closing of an HTTP response, by its user or by the library.
 
     By its class, not by functions in its ``__dict__``: those would form a cycle with it and delay
@@ -52,7 +52,7 @@ def watch_response(response: Any, reading: Reading) -> None:
     response.__dict__["_sessiontrace_reading"] = reading
 
 
-def watch_object(stream: Any, reading: Reading) -> None:
+def watch_object(stream: Any, reading: StreamObserver) -> None:
     """Watch a stream object that iterates by methods of its own class, by the class it has."""
     kind = type(stream)
     stream.__class__ = _iterating_class(kind)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sessiontrace.capture.span import Span
-from sessiontrace.capture.tracer_state import Recorder
-from sessiontrace.instrumentation.core.response_fields import field
+from sessiontrace.capture.tracer_state import TracerState
+from sessiontrace.instrumentation.core.response_fields import get_field
 from sessiontrace.model.ids import now_ns
 
 __all__ = ["ToolCalls"]
@@ -22,7 +22,7 @@ __all__ = ["ToolCalls"]
 _MOST = 1_000
 
 
-class _Asked(NamedTuple):
+class RequestedToolCall(NamedTuple):
     name: str
     arguments: Any
     at: int
@@ -34,7 +34,7 @@ class ToolCalls:
     """What models have asked for and nobody has answered yet; the oldest are forgotten."""
 
     def __init__(self) -> None:
-        self._asked: OrderedDict[str, _Asked] = OrderedDict()
+        self._asked: OrderedDict[str, RequestedToolCall] = OrderedDict()
         self._lock = threading.Lock()
 
     def asked(self, span: Span, outputs: Any) -> None:
@@ -47,7 +47,7 @@ class ToolCalls:
             for call in calls:
                 function = call["function"]
                 if isinstance(call["id"], str):
-                    self._asked[call["id"]] = _Asked(
+                    self._asked[call["id"]] = RequestedToolCall(
                         str(function["name"]),
                         function["arguments"],
                         now_ns(),
@@ -57,7 +57,7 @@ class ToolCalls:
             while len(self._asked) > _MOST:
                 self._asked.popitem(last=False)
 
-    def answered(self, recorder: Recorder, history: Any) -> None:
+    def answered(self, recorder: TracerState, history: Any) -> None:
         """The next model call was given ``history``; call it before that call's span opens."""
         if not self._asked or not isinstance(history, (list, tuple)):
             return
@@ -74,7 +74,9 @@ class ToolCalls:
         for call_id, asked, result in found:
             self._record(recorder, call_id, asked, result)
 
-    def _record(self, recorder: Recorder, call_id: str, asked: _Asked, result: Any) -> None:
+    def _record(
+        self, recorder: TracerState, call_id: str, asked: RequestedToolCall, result: Any
+    ) -> None:
         metadata = {"tool_call_id": call_id, "inferred": True}
         inputs = _decoded(asked.arguments)
         span = Span(recorder, asked.name, "tool", inputs, {"tool_name": asked.name}, metadata)
@@ -97,14 +99,17 @@ def _decoded(arguments: Any) -> Any:
 def _results(history: Any) -> Iterator[tuple[str, Any]]:
     """The answers to tool calls among the last messages, in any of the three APIs' forms."""
     for message in reversed(history):
-        if field(message, "role") == "assistant" or field(message, "type") == "function_call":
+        if (
+            get_field(message, "role") == "assistant"
+            or get_field(message, "type") == "function_call"
+        ):
             return
-        if field(message, "role") == "tool":
-            yield str(field(message, "tool_call_id")), field(message, "content")
-        elif field(message, "type") == "function_call_output":
-            yield str(field(message, "call_id")), field(message, "output")
+        if get_field(message, "role") == "tool":
+            yield str(get_field(message, "tool_call_id")), get_field(message, "content")
+        elif get_field(message, "type") == "function_call_output":
+            yield str(get_field(message, "call_id")), get_field(message, "output")
         else:
-            content = field(message, "content")
+            content = get_field(message, "content")
             for block in content if isinstance(content, list) else ():
-                if field(block, "type") == "tool_result":
-                    yield str(field(block, "tool_use_id")), field(block, "content")
+                if get_field(block, "type") == "tool_result":
+                    yield str(get_field(block, "tool_use_id")), get_field(block, "content")

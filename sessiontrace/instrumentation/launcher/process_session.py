@@ -14,7 +14,7 @@ import threading
 from typing import Any
 
 from sessiontrace.capture.session import Session
-from sessiontrace.capture.tracer_state import Recorder, Switch
+from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 from sessiontrace.instrumentation.registry import instruments
 
 __all__ = ["RUN", "Program", "begin"]
@@ -23,7 +23,7 @@ RUN = "SESSIONTRACE_RUN"
 """``<pid> <session id> <name>`` of the first process, for itself and all below it."""
 
 
-def begin(switch: Switch) -> None:
+def begin(switch: TracerProtocol) -> None:
     """Instrument this process with everything; called when the first library is imported."""
     made = instruments(switch)
     made.add((), ())
@@ -46,7 +46,7 @@ class Program:
         self._session: Session | None = None
         self._pid = 0
 
-    def enter(self, recorder: Recorder) -> None:
+    def enter(self, recorder: TracerState) -> None:
         """Make the program's session current here."""
         if self._session is None or self._pid != os.getpid():
             with self._lock:
@@ -54,7 +54,7 @@ class Program:
                     self._open(recorder)
         recorder.current.set(self._session)
 
-    def _open(self, recorder: Recorder) -> None:
+    def _open(self, recorder: TracerState) -> None:
         self._pid = os.getpid()
         first = str(self._pid) == self._first_pid
         name = self._name if first else os.path.basename(sys.argv[0] or "python")

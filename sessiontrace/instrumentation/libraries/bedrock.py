@@ -10,10 +10,14 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
-from sessiontrace.instrumentation.core.model_calls import Answer, Calls
-from sessiontrace.instrumentation.core.response_fields import field, tool_call, without_none
-from sessiontrace.instrumentation.core.stream_observer import Reading
+from sessiontrace.instrumentation.core.method_patching import (
+    MethodAdapter,
+    MethodPatcher,
+    ModelCallArgs,
+)
+from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
+from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
+from sessiontrace.instrumentation.core.stream_observer import StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object
 from sessiontrace.instrumentation.openai_family.anthropic_messages import (
     message_answer,
@@ -31,12 +35,12 @@ class Bedrock:
     name = "bedrock"
 
     def __init__(self) -> None:
-        self._methods = Methods("aws.bedrock")
+        self._methods = MethodPatcher("aws.bedrock")
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in the one method that every operation goes through."""
         self._methods.start(calls)
-        way = Way(_ask, _answer, _Gather, _watch)
+        way = MethodAdapter(_ask, _answer, _Gather, _watch)
         self._methods.wrap(module.BaseClient, "_make_api_call", way)
 
     def uninstall(self) -> None:
@@ -44,7 +48,7 @@ class Bedrock:
         self._methods.stop()
 
 
-def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
     if client.meta.service_model.service_name != "bedrock-runtime":
         return None
     operation = args[0] if args else kwargs["operation_name"]
@@ -58,14 +62,14 @@ def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | 
         parameters = {_PARAMETERS.get(name, name): value for name, value in settings.items()}
         tools = (given.get("toolConfig") or {}).get("tools")
         config = without_none({"hyperparameters": parameters or None, "tools": tools})
-        return Asked("chat", model, {"chat_history": history}, config)
+        return ModelCallArgs("chat", model, {"chat_history": history}, config)
     if operation in ("InvokeModel", "InvokeModelWithResponseStream"):
         body = given.get("body")
         asked = orjson.loads(body) if isinstance(body, (str, bytes, bytearray)) else {}
         if isinstance(asked, dict) and "messages" in asked:
             inputs, parameters = message_request(asked)
-            return Asked("chat", model, inputs, {"hyperparameters": parameters})
-        return Asked("chat", model, {"input": asked}, {})
+            return ModelCallArgs("chat", model, inputs, {"hyperparameters": parameters})
+        return ModelCallArgs("chat", model, {"input": asked}, {})
     return None
 
 
@@ -122,7 +126,7 @@ def _http(result: Any) -> dict[str, Any]:
     return without_none(found)
 
 
-def _watch(result: Any, reading: Reading) -> bool:
+def _watch(result: Any, reading: StreamObserver) -> bool:
     """The streams of ConverseStream and InvokeModel..., and the unread body of InvokeModel."""
     reading.extra.update(_http(result))
     if "stream" in result:
@@ -140,7 +144,7 @@ def _watch(result: Any, reading: Reading) -> bool:
     return True
 
 
-def _watch_body(body: Any, reading: Reading) -> None:
+def _watch_body(body: Any, reading: StreamObserver) -> None:
     """Hear of ``body.read()``: by its class, so that no cycle comes of it."""
     kind: Any = type(body)
 
@@ -185,7 +189,7 @@ class _Gather:
     def add(self, event: Any) -> None:
         """One event, a dict with its kind as the only key."""
         for kind, held in event.items():
-            index = field(held, "contentBlockIndex") or 0
+            index = get_field(held, "contentBlockIndex") or 0
             if kind == "contentBlockStart" and "toolUse" in held.get("start", ()):
                 self._blocks[index] = {"toolUse": {**held["start"]["toolUse"], "input": ""}}
             elif kind == "contentBlockDelta":

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.capture.context.w3c import Remote, extract, inject
+from sessiontrace.capture.context.w3c import RemoteSpan, extract, inject
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
-from sessiontrace.instrumentation.core.model_calls import Calls
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
 
 __all__ = ["Celery"]
 
@@ -27,10 +27,10 @@ class Celery:
 
     def __init__(self) -> None:
         self._signals: Any = None
-        self._calls: Calls | None = None
+        self._calls: CallRecorder | None = None
         self._running: dict[str, tuple[ExitStack, Span]] = {}
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Listen to what is published, starts, fails and ends."""
         self._calls = calls
         self._signals = module
@@ -71,7 +71,7 @@ class Celery:
             above = extract(recorder, _headers(task.request), task.name)
             stack = ExitStack()
             handle: Span
-            if isinstance(above, Remote):
+            if isinstance(above, RemoteSpan):
                 stack.enter_context(above)
                 handle = Span(recorder, task.name, "chain", inputs, None, metadata)
             elif above is not None:

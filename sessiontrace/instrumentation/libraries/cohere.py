@@ -8,9 +8,13 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
-from sessiontrace.instrumentation.core.model_calls import Answer, Calls
-from sessiontrace.instrumentation.core.response_fields import field, tool_call, without_none
+from sessiontrace.instrumentation.core.method_patching import (
+    MethodAdapter,
+    MethodPatcher,
+    ModelCallArgs,
+)
+from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
+from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
 from sessiontrace.instrumentation.openai_family.chat_format import chat_request
 
 __all__ = ["Cohere"]
@@ -22,12 +26,12 @@ class Cohere:
     name = "cohere"
 
     def __init__(self) -> None:
-        self._methods = Methods("cohere")
+        self._methods = MethodPatcher("cohere")
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in chat and chat_stream of both."""
         self._methods.start(calls)
-        way = Way(_ask, _answer, _Gather)
+        way = MethodAdapter(_ask, _answer, _Gather)
         for kind in (module.V2Client, module.AsyncV2Client):
             self._methods.wrap(kind, "chat", way)
             self._methods.wrap(kind, "chat_stream", way)
@@ -37,7 +41,7 @@ class Cohere:
         self._methods.stop()
 
 
-def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked:
+def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
     inputs, hyperparameters = chat_request(kwargs)
     for ours, theirs in (("top_p", "p"), ("top_k", "k"), ("stop", "stop_sequences")):
         if isinstance(kwargs.get(theirs), (int, float, list)):
@@ -45,26 +49,28 @@ def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked:
     config: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
     if isinstance(kwargs.get("tools"), (list, tuple)):
         config["tools"] = kwargs["tools"]
-    return Asked("chat", kwargs.get("model"), inputs, config)
+    return ModelCallArgs("chat", kwargs.get("model"), inputs, config)
 
 
 def _answer(result: Any) -> Answer:
-    message = field(result, "message")
-    blocks = field(message, "content") or ()
-    texts = [field(one, "text") for one in blocks if field(one, "text")]
+    message = get_field(result, "message")
+    blocks = get_field(message, "content") or ()
+    texts = [get_field(one, "text") for one in blocks if get_field(one, "text")]
     shown: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
-    calls = field(message, "tool_calls")
+    calls = get_field(message, "tool_calls")
     if calls:
         shown["tool_calls"] = [_call(one) for one in calls]
-    metadata = _usage(field(result, "usage"))
-    metadata["finish_reason"] = _plain(field(result, "finish_reason"))
-    metadata["response_id"] = field(result, "id")
+    metadata = _usage(get_field(result, "usage"))
+    metadata["finish_reason"] = _plain(get_field(result, "finish_reason"))
+    metadata["response_id"] = get_field(result, "id")
     return Answer(shown, without_none(metadata))
 
 
 def _call(call: Any) -> dict[str, Any]:
-    function = field(call, "function")
-    return tool_call(field(call, "id"), field(function, "name"), field(function, "arguments"))
+    function = get_field(call, "function")
+    return tool_call(
+        get_field(call, "id"), get_field(function, "name"), get_field(function, "arguments")
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -72,8 +78,8 @@ def _plain(value: Any) -> Any:
 
 
 def _usage(usage: Any) -> dict[str, Any]:
-    tokens = field(usage, "tokens") or field(usage, "billed_units")
-    counts = [field(tokens, "input_tokens"), field(tokens, "output_tokens")]
+    tokens = get_field(usage, "tokens") or get_field(usage, "billed_units")
+    counts = [get_field(tokens, "input_tokens"), get_field(tokens, "output_tokens")]
     whole = [None if count is None else int(count) for count in counts]
     total = None if None in whole else sum(count or 0 for count in whole)
     return {"prompt_tokens": whole[0], "completion_tokens": whole[1], "total_tokens": total}
@@ -92,29 +98,29 @@ class _Gather:
 
     def add(self, event: Any) -> None:
         """One event."""
-        kind = field(event, "type")
-        delta = field(event, "delta")
-        message = field(delta, "message")
+        kind = get_field(event, "type")
+        delta = get_field(event, "delta")
+        message = get_field(delta, "message")
         if kind == "content-delta":
-            self._texts.append(field(field(message, "content"), "text") or "")
+            self._texts.append(get_field(get_field(message, "content"), "text") or "")
         elif kind == "message-start":
-            self._id = field(event, "id")
+            self._id = get_field(event, "id")
         elif kind == "message-end":
             self._end = delta
         elif kind in ("tool-call-start", "tool-call-delta"):
-            call = field(message, "tool_calls")
-            held = self._calls.setdefault(field(event, "index") or 0, [None, None, ""])
-            function = field(call, "function")
-            held[0] = field(call, "id") or held[0]
-            held[1] = field(function, "name") or held[1]
-            held[2] += field(function, "arguments") or ""
+            call = get_field(message, "tool_calls")
+            held = self._calls.setdefault(get_field(event, "index") or 0, [None, None, ""])
+            function = get_field(call, "function")
+            held[0] = get_field(call, "id") or held[0]
+            held[1] = get_field(function, "name") or held[1]
+            held[2] += get_field(function, "arguments") or ""
 
     def answer(self) -> Answer:
         """The message as far as it came."""
         shown: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
         if self._calls:
             shown["tool_calls"] = [tool_call(*held) for _, held in sorted(self._calls.items())]
-        metadata = _usage(field(self._end, "usage"))
-        metadata["finish_reason"] = _plain(field(self._end, "finish_reason"))
+        metadata = _usage(get_field(self._end, "usage"))
+        metadata["finish_reason"] = _plain(get_field(self._end, "finish_reason"))
         metadata["response_id"] = self._id
         return Answer(shown, without_none(metadata))

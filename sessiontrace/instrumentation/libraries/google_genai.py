@@ -11,8 +11,12 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
-from sessiontrace.instrumentation.core.model_calls import Answer, Calls
+from sessiontrace.instrumentation.core.method_patching import (
+    MethodAdapter,
+    MethodPatcher,
+    ModelCallArgs,
+)
+from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
 from sessiontrace.instrumentation.core.response_fields import tool_call, without_none
 
 __all__ = ["Gemini"]
@@ -26,13 +30,13 @@ class Gemini:
     name = "google-genai"
 
     def __init__(self) -> None:
-        self._methods = Methods("gcp.gemini")
+        self._methods = MethodPatcher("gcp.gemini")
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in the four ways out of its API client."""
         self._methods.start(calls)
         client: Any = module.BaseApiClient
-        way = Way(_ask, _answer, _Gather)
+        way = MethodAdapter(_ask, _answer, _Gather)
         for name in ("request", "async_request", "request_streamed", "async_request_streamed"):
             self._methods.wrap(client, name, way)
 
@@ -41,7 +45,7 @@ class Gemini:
         self._methods.stop()
 
 
-def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
     path = str(args[1] if len(args) > 1 else kwargs["path"])
     body = args[2] if len(args) > 2 else kwargs["request_dict"]
     where, _, verb = path.partition("?")[0].rpartition(":")
@@ -53,10 +57,12 @@ def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | 
         if system:
             history.insert(0, {**_message(system), "role": "system"})
         more = {"hyperparameters": body.get("generationConfig"), "tools": body.get("tools")}
-        return Asked("chat", model, {"chat_history": history}, {**config, **without_none(more)})
+        return ModelCallArgs(
+            "chat", model, {"chat_history": history}, {**config, **without_none(more)}
+        )
     if verb in ("embedContent", "batchEmbedContents"):
         given = body.get("content") or body.get("requests")
-        return Asked("embeddings", model, {"input": given}, config)
+        return ModelCallArgs("embeddings", model, {"input": given}, config)
     return None
 
 

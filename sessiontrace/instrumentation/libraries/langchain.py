@@ -13,8 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.capture.span import UNSET, Span
-from sessiontrace.instrumentation.core.model_calls import Call, Calls
-from sessiontrace.instrumentation.core.response_fields import field, given, tool_call, without_none
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
+from sessiontrace.instrumentation.core.response_fields import (
+    get_field,
+    pick,
+    tool_call,
+    without_none,
+)
 
 __all__ = ["LangChain"]
 
@@ -37,7 +42,7 @@ class LangChain:
         self._hooks: list[Any] | None = None
         self._entry: Any = None
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Register a context variable whose default is the handler, so that every run finds it."""
         if self._hooks is not None:
             return
@@ -77,7 +82,7 @@ class _Callbacks:
     run_inline = True  # in the task of the run, so that what it sets is seen by the provider's SDK
     raise_error = False
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: CallRecorder) -> None:
         self._calls = calls
         self._spans: dict[Any, Span | None] = {}
         self._models: dict[Any, _Model] = {}
@@ -114,7 +119,7 @@ class _Callbacks:
             "model": model or metadata.get("ls_model_name"),
             "provider": metadata.get("ls_provider"),
         }
-        hyperparameters = given(parameters, _HYPERPARAMETERS)
+        hyperparameters = pick(parameters, _HYPERPARAMETERS)
         if hyperparameters:
             config["hyperparameters"] = hyperparameters
         if parameters.get("tools"):
@@ -179,15 +184,15 @@ class _Callbacks:
     @_quiet
     def on_tool_end(self, output: Any, *, run_id: Any, **more: Any) -> None:
         """The tool gave its result, maybe as a message."""
-        metadata = without_none({"tool_call_id": field(output, "tool_call_id")})
-        content = field(output, "content")
+        metadata = without_none({"tool_call_id": get_field(output, "tool_call_id")})
+        content = get_field(output, "content")
         self._end(run_id, output if content is None else content, metadata)
 
     @_quiet
     def on_retriever_end(self, documents: Any, *, run_id: Any, **more: Any) -> None:
         """The documents found."""
         shown = [
-            {"content": field(one, "page_content"), "metadata": field(one, "metadata")}
+            {"content": get_field(one, "page_content"), "metadata": get_field(one, "metadata")}
             for one in documents
         ]
         self._end(run_id, {"documents": shown})
@@ -222,7 +227,7 @@ class _Callbacks:
             return
         if isinstance(outputs, Mapping) and isinstance(outputs.get("messages"), (list, tuple)):
             outputs = {**outputs, "messages": [_message(one) for one in outputs["messages"]]}
-        elif field(outputs, "type") in ("ai", "AIMessageChunk", "human", "tool"):
+        elif get_field(outputs, "type") in ("ai", "AIMessageChunk", "human", "tool"):
             outputs = _message(outputs)
         span.set(metadata=metadata or None)
         span.end(outputs=outputs)
@@ -233,7 +238,7 @@ class _Model:
 
     __slots__ = ("_chunks", "_first", "call")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: ModelCall) -> None:
         self.call = call
         self._chunks = 0
         self._first = 0.0
@@ -264,36 +269,37 @@ def _message(message: Any) -> Any:
     """A LangChain message as events show one."""
     if isinstance(message, tuple) and len(message) == 2:
         return {"role": _ROLES.get(message[0], message[0]), "content": message[1]}
-    kind = field(message, "type")
+    kind = get_field(message, "type")
     if kind is None or isinstance(message, Mapping):
         return message
-    role = field(message, "role") or _ROLES.get(kind, kind)
-    shown: dict[str, Any] = {"role": role, "content": field(message, "content")}
-    calls = field(message, "tool_calls")
+    role = get_field(message, "role") or _ROLES.get(kind, kind)
+    shown: dict[str, Any] = {"role": role, "content": get_field(message, "content")}
+    calls = get_field(message, "tool_calls")
     if calls:
         shown["tool_calls"] = [
-            tool_call(field(one, "id"), field(one, "name"), field(one, "args")) for one in calls
+            tool_call(get_field(one, "id"), get_field(one, "name"), get_field(one, "args"))
+            for one in calls
         ]
     if kind == "tool":
-        shown["tool_call_id"] = field(message, "tool_call_id")
+        shown["tool_call_id"] = get_field(message, "tool_call_id")
     return shown
 
 
 def _usage(message: Any) -> dict[str, Any]:
-    usage = field(message, "usage_metadata")
-    response = field(message, "response_metadata") or {}
-    read = field(usage, "input_token_details")
-    written = field(usage, "output_token_details")
+    usage = get_field(message, "usage_metadata")
+    response = get_field(message, "response_metadata") or {}
+    read = get_field(usage, "input_token_details")
+    written = get_field(usage, "output_token_details")
     return without_none(
         {
-            "prompt_tokens": field(usage, "input_tokens"),
-            "completion_tokens": field(usage, "output_tokens"),
-            "total_tokens": field(usage, "total_tokens"),
-            "cache_read_tokens": field(read, "cache_read"),
-            "cache_write_tokens": field(read, "cache_creation"),
-            "reasoning_tokens": field(written, "reasoning"),
+            "prompt_tokens": get_field(usage, "input_tokens"),
+            "completion_tokens": get_field(usage, "output_tokens"),
+            "total_tokens": get_field(usage, "total_tokens"),
+            "cache_read_tokens": get_field(read, "cache_read"),
+            "cache_write_tokens": get_field(read, "cache_creation"),
+            "reasoning_tokens": get_field(written, "reasoning"),
             "finish_reason": response.get("finish_reason") or response.get("stop_reason"),
             "response_model": response.get("model_name") or response.get("model"),
-            "response_id": field(message, "id"),
+            "response_id": get_field(message, "id"),
         }
     )

@@ -10,9 +10,13 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
-from sessiontrace.instrumentation.core.model_calls import Calls
-from sessiontrace.instrumentation.core.stream_observer import Reading
+from sessiontrace.instrumentation.core.method_patching import (
+    MethodAdapter,
+    MethodPatcher,
+    ModelCallArgs,
+)
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.core.stream_observer import StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object
 from sessiontrace.instrumentation.openai_family.chat_format import (
     ChatGather,
@@ -29,12 +33,12 @@ class LiteLlm:
     name = "litellm"
 
     def __init__(self) -> None:
-        self._methods = Methods("litellm")
+        self._methods = MethodPatcher("litellm")
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in both, where they are defined and where they are shown."""
         self._methods.start(calls)
-        way = Way(_ask, chat_answer, ChatGather, _watch)
+        way = MethodAdapter(_ask, chat_answer, ChatGather, _watch)
         for owner in (module, sys.modules.get("litellm")):
             for name in ("completion", "acompletion"):
                 if owner is not None and name in owner.__dict__:
@@ -45,7 +49,7 @@ class LiteLlm:
         self._methods.stop()
 
 
-def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
     if kwargs.get("acompletion"):  # the async one calls the other
         return None
     given = {**dict(zip(("model", "messages"), args, strict=False)), **kwargs}
@@ -57,10 +61,10 @@ def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | No
         config["provider"] = given.get("custom_llm_provider") or provider
     if isinstance(given.get("tools"), list):
         config["tools"] = given["tools"]
-    return Asked("chat", model, inputs, config)
+    return ModelCallArgs("chat", model, inputs, config)
 
 
-def _watch(result: Any, reading: Reading) -> bool:
+def _watch(result: Any, reading: StreamObserver) -> bool:
     if not hasattr(type(result), "__next__"):
         return False
     watch_object(result, reading)

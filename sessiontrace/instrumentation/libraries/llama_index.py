@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.capture.span import Span
-from sessiontrace.instrumentation.core.model_calls import Calls, open_model
-from sessiontrace.instrumentation.core.response_fields import field, without_none
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, open_model
+from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 from sessiontrace.instrumentation.openai_family.chat_format import usage_of
 
 __all__ = ["LlamaIndex"]
@@ -29,7 +29,7 @@ class LlamaIndex:
         self._watch: _Watch | None = None
         self._joined: list[Any] = []
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Join the root dispatcher's span and event handlers."""
         if self._dispatcher is not None:
             return
@@ -73,7 +73,7 @@ class LlamaIndex:
 class _Watch:
     """The dispatcher's spans by their ids."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: CallRecorder) -> None:
         self._calls = calls
         self._spans: dict[str, Span] = {}
 
@@ -121,18 +121,18 @@ class _Watch:
         if kind in ("LLMChatStartEvent", "LLMCompletionStartEvent"):
             _start_model(span, event)
         elif kind in ("LLMChatEndEvent", "LLMCompletionEndEvent") and span.type == "model":
-            _end_model(span, field(event, "response"))
+            _end_model(span, get_field(event, "response"))
         elif kind == "RetrievalStartEvent":
             span.type = "tool"
-            span.set(inputs={"query": str(field(event, "str_or_query_bundle"))})
+            span.set(inputs={"query": str(get_field(event, "str_or_query_bundle"))})
         elif kind == "RetrievalEndEvent":
-            nodes = field(event, "nodes") or ()
+            nodes = get_field(event, "nodes") or ()
             shown = [{"content": one.get_content(), "score": one.score} for one in nodes]
             span.set(outputs={"documents": shown})
         elif kind == "QueryStartEvent":
-            span.set(inputs={"query": str(field(event, "query"))})
+            span.set(inputs={"query": str(get_field(event, "query"))})
         elif kind == "QueryEndEvent":
-            span.set(outputs=str(field(event, "response")))
+            span.set(outputs=str(get_field(event, "response")))
 
 
 def _start_model(span: Span, event: Any) -> None:
@@ -141,10 +141,10 @@ def _start_model(span: Span, event: Any) -> None:
         above = above._parent
     if above is not None and open_model(span._recorder, above) is above:
         return
-    known = field(event, "model_dict") or {}
+    known = get_field(event, "model_dict") or {}
     model = known.get("model") or known.get("model_name") or known.get("class_name")
-    asked = field(event, "messages")
-    inputs: dict[str, Any] = {"prompt": field(event, "prompt")}
+    asked = get_field(event, "messages")
+    inputs: dict[str, Any] = {"prompt": get_field(event, "prompt")}
     if asked is not None:
         inputs = {"chat_history": [_message(one) for one in asked]}
     parameters = {name: known[name] for name in ("temperature", "max_tokens") if name in known}
@@ -157,14 +157,14 @@ def _start_model(span: Span, event: Any) -> None:
 
 
 def _end_model(span: Span, response: Any) -> None:
-    message = field(response, "message")
-    text = field(response, "text")
+    message = get_field(response, "message")
+    text = get_field(response, "text")
     shown = {"role": "assistant", "content": text} if message is None else _message(message)
-    usage = field(field(response, "raw"), "usage")
+    usage = get_field(get_field(response, "raw"), "usage")
     span.set(outputs=shown, metadata=usage_of(usage) if usage is not None else None)
 
 
 def _message(message: Any) -> dict[str, Any]:
-    role = field(message, "role")
+    role = get_field(message, "role")
     content = getattr(message, "content", None)
     return {"role": str(getattr(role, "value", role)), "content": content}

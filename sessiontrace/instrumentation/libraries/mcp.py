@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.capture.span import Span
-from sessiontrace.instrumentation.core.model_calls import Calls, innermost
-from sessiontrace.instrumentation.core.response_fields import field, without_none
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, innermost
+from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 
 __all__ = ["Mcp"]
 
@@ -26,7 +26,7 @@ class Mcp:
         self._session: Any = None
         self._ours: Any = None
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in ``call_tool``."""
         session: Any = module.ClientSession
         original = session.call_tool
@@ -54,7 +54,7 @@ class Mcp:
             self._session.call_tool = self._ours.__wrapped__
 
 
-def _opened(calls: Calls, name: Any, arguments: Any) -> Span | None:
+def _opened(calls: CallRecorder, name: Any, arguments: Any) -> Span | None:
     try:
         recorder = calls.recorder()
         if recorder is None:
@@ -71,14 +71,16 @@ def _opened(calls: Calls, name: Any, arguments: Any) -> Span | None:
 def _close(span: Span, result: Any) -> None:
     """The tool's answer; one that is marked as an error is no exception in MCP."""
     try:
-        structured = field(result, "structured_content") or field(result, "structuredContent")
-        content = field(result, "content") or []
-        texts = [text for block in content if isinstance(text := field(block, "text"), str)]
+        structured = get_field(result, "structured_content") or get_field(
+            result, "structuredContent"
+        )
+        content = get_field(result, "content") or []
+        texts = [text for block in content if isinstance(text := get_field(block, "text"), str)]
         shown = "\n".join(texts) if len(texts) == len(content) else content
-        failed = field(result, "is_error") or field(result, "isError")
+        failed = get_field(result, "is_error") or get_field(result, "isError")
         span.set(outputs=without_none({"result": shown, "structured": structured}))
         if failed:
             span.set(metadata={"error": {"type": "ToolError", "message": shown}})
-            span._blame(f"ToolError: {shown}")
+            span._set_error(f"ToolError: {shown}")
     except Exception:
         span.set(metadata={"unread": True})

@@ -8,10 +8,14 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
-from sessiontrace.instrumentation.core.model_calls import Calls
-from sessiontrace.instrumentation.core.response_fields import field
-from sessiontrace.instrumentation.core.stream_observer import Reading, watched
+from sessiontrace.instrumentation.core.method_patching import (
+    MethodAdapter,
+    MethodPatcher,
+    ModelCallArgs,
+)
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.core.response_fields import get_field
+from sessiontrace.instrumentation.core.stream_observer import StreamObserver, watched
 from sessiontrace.instrumentation.core.stream_proxy import watch_response
 from sessiontrace.instrumentation.openai_family.chat_format import (
     ChatGather,
@@ -28,12 +32,12 @@ class Mistral:
     name = "mistralai"
 
     def __init__(self) -> None:
-        self._methods = Methods("mistral_ai")
+        self._methods = MethodPatcher("mistral_ai")
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in its four methods; ``parse`` goes through them."""
         self._methods.start(calls)
-        way = Way(_ask, chat_answer, _Gather, _watch)
+        way = MethodAdapter(_ask, chat_answer, _Gather, _watch)
         for name in ("complete", "complete_async", "stream", "stream_async"):
             self._methods.wrap(module.Chat, name, way)
 
@@ -42,12 +46,12 @@ class Mistral:
         self._methods.stop()
 
 
-def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked:
+def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
     inputs, hyperparameters = chat_request(kwargs)
     config: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
     if isinstance(kwargs.get("tools"), list):
         config["tools"] = kwargs["tools"]
-    return Asked("chat", kwargs.get("model"), inputs, config)
+    return ModelCallArgs("chat", kwargs.get("model"), inputs, config)
 
 
 class _Gather(ChatGather):
@@ -57,10 +61,10 @@ class _Gather(ChatGather):
 
     def add(self, chunk: Any) -> None:
         """One event."""
-        super().add(field(chunk, "data"))
+        super().add(get_field(chunk, "data"))
 
 
-def _watch(result: Any, reading: Reading) -> bool:
+def _watch(result: Any, reading: StreamObserver) -> bool:
     held = getattr(result, "__dict__", {})
     if "generator" not in held or "response" not in held:
         return False

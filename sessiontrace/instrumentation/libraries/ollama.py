@@ -8,9 +8,13 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.method_patching import Asked, Methods, Way
-from sessiontrace.instrumentation.core.model_calls import Answer, Calls
-from sessiontrace.instrumentation.core.response_fields import field, tool_call, without_none
+from sessiontrace.instrumentation.core.method_patching import (
+    MethodAdapter,
+    MethodPatcher,
+    ModelCallArgs,
+)
+from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
+from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
 
 __all__ = ["Ollama"]
 
@@ -21,35 +25,37 @@ class Ollama:
     name = "ollama"
 
     def __init__(self) -> None:
-        self._methods = Methods("ollama")
+        self._methods = MethodPatcher("ollama")
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in the request method of both clients."""
         self._methods.start(calls)
         for kind in (module.Client, module.AsyncClient):
-            self._methods.wrap(kind, "_request", Way(_ask, _answer, _Gather))
+            self._methods.wrap(kind, "_request", MethodAdapter(_ask, _answer, _Gather))
 
     def uninstall(self) -> None:
         """Put them back."""
         self._methods.stop()
 
 
-def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
     path = args[2] if len(args) > 2 else kwargs.get("url")
     body = kwargs.get("json") or {}
     config = without_none({"hyperparameters": body.get("options"), "tools": body.get("tools")})
     if path == "/api/chat":
-        return Asked("chat", body.get("model"), {"chat_history": body.get("messages")}, config)
+        return ModelCallArgs(
+            "chat", body.get("model"), {"chat_history": body.get("messages")}, config
+        )
     if path == "/api/generate":
         inputs = without_none({"prompt": body.get("prompt"), "system": body.get("system")})
-        return Asked("text_completion", body.get("model"), inputs, config)
+        return ModelCallArgs("text_completion", body.get("model"), inputs, config)
     if path == "/api/embed":
-        return Asked("embeddings", body.get("model"), {"input": body.get("input")}, config)
+        return ModelCallArgs("embeddings", body.get("model"), {"input": body.get("input")}, config)
     return None
 
 
 def _answer(result: Any) -> Answer:
-    vectors = field(result, "embeddings")
+    vectors = get_field(result, "embeddings")
     if vectors is not None:
         shown = {"embeddings": len(vectors), "dimensions": len(vectors[0]) if vectors else 0}
         return Answer(shown, _metadata(result))
@@ -59,15 +65,15 @@ def _answer(result: Any) -> Answer:
 
 
 def _metadata(last: Any) -> dict[str, Any]:
-    prompt, completion = field(last, "prompt_eval_count"), field(last, "eval_count")
+    prompt, completion = get_field(last, "prompt_eval_count"), get_field(last, "eval_count")
     total = prompt + completion if prompt is not None and completion is not None else None
     return without_none(
         {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": total,
-            "finish_reason": field(last, "done_reason"),
-            "response_model": field(last, "model"),
+            "finish_reason": get_field(last, "done_reason"),
+            "response_model": get_field(last, "model"),
         }
     )
 
@@ -86,13 +92,13 @@ class _Gather:
     def add(self, chunk: Any) -> None:
         """One piece, of chat or of generate."""
         self._last = chunk
-        message = field(chunk, "message")
-        self._texts.append(field(message, "content") or field(chunk, "response") or "")
-        self._thoughts.append(field(message, "thinking") or field(chunk, "thinking") or "")
-        for call in field(message, "tool_calls") or ():
-            function = field(call, "function")
+        message = get_field(chunk, "message")
+        self._texts.append(get_field(message, "content") or get_field(chunk, "response") or "")
+        self._thoughts.append(get_field(message, "thinking") or get_field(chunk, "thinking") or "")
+        for call in get_field(message, "tool_calls") or ():
+            function = get_field(call, "function")
             self._calls.append(
-                tool_call(None, field(function, "name"), field(function, "arguments"))
+                tool_call(None, get_field(function, "name"), get_field(function, "arguments"))
             )
 
     def answer(self) -> Answer:

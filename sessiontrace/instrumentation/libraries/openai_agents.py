@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.capture.span import UNSET, Span
-from sessiontrace.instrumentation.core.model_calls import Call, Calls
-from sessiontrace.instrumentation.core.response_fields import field, without_none
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
+from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 from sessiontrace.instrumentation.openai_family.chat_format import usage_of
 from sessiontrace.instrumentation.openai_family.responses_format import response_answer
 
@@ -30,7 +30,7 @@ class OpenAIAgents:
         self._processor: _Processor | None = None
         self._provider: Any = None
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Join the trace processors."""
         if self._processor is None:
             self._processor = _Processor(calls)
@@ -55,14 +55,14 @@ class OpenAIAgents:
 class _Processor:
     """A trace processor, by the shape of the interface."""
 
-    def __init__(self, calls: Calls) -> None:
-        self.calls: Calls | None = calls
-        self._open: dict[str, Span | Call] = {}
+    def __init__(self, calls: CallRecorder) -> None:
+        self.calls: CallRecorder | None = calls
+        self._open: dict[str, Span | ModelCall] = {}
 
     def on_trace_start(self, trace: Any) -> None:
         """A run begins."""
         if self.calls is not None and len(self._open) < _OPEN_MAX:
-            metadata = without_none({"group_id": field(trace, "group_id")})
+            metadata = without_none({"group_id": get_field(trace, "group_id")})
             span = self.calls.open(trace.name, "chain", metadata=metadata)
             if span is not None:
                 self._open[trace.trace_id] = span
@@ -102,7 +102,7 @@ class _Processor:
         if calls is None or len(self._open) >= _OPEN_MAX:
             return
         above = self._open.get(span.parent_id or "") or self._open.get(span.trace_id)
-        parent = above.span if isinstance(above, Call) else above
+        parent = above.span if isinstance(above, ModelCall) else above
         held = span.span_data
         if held.type in _MODELS:
             call = calls.model("chat", config={"type": "chat", "provider": "openai"}, parent=parent)
@@ -111,20 +111,20 @@ class _Processor:
                 self._open[span.span_id] = call
             return
         kind = "tool" if held.type == "function" else "chain"
-        opened = calls.open(field(held, "name") or held.type, kind, parent=parent)
+        opened = calls.open(get_field(held, "name") or held.type, kind, parent=parent)
         if opened is not None:
             self._open[span.span_id] = opened
 
 
-def _tell(opened: Span | Call, span: Any) -> None:
+def _tell(opened: Span | ModelCall, span: Any) -> None:
     held = span.span_data
-    target = opened.span if isinstance(opened, Call) else opened
+    target = opened.span if isinstance(opened, ModelCall) else opened
     target.set(metadata={"span_kind": held.type})
     if span.error:
-        message = field(span.error, "message") or "error"
-        target._blame(str(message))
+        message = get_field(span.error, "message") or "error"
+        target._set_error(str(message))
         target.set(metadata={"error": {"type": held.type, "message": str(message)}})
-    if isinstance(opened, Call):
+    if isinstance(opened, ModelCall):
         _tell_model(opened, held)
     elif held.type == "function":
         target.set(inputs={"input": held.input}, outputs=held.output)
@@ -141,7 +141,7 @@ def _tell(opened: Span | Call, span: Any) -> None:
         target.set(inputs=held.data)
 
 
-def _tell_model(call: Call, held: Any) -> None:
+def _tell_model(call: ModelCall, held: Any) -> None:
     """The model's input and output, as the span has them at its end."""
     asked = held.input
     history = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
@@ -150,8 +150,8 @@ def _tell_model(call: Call, held: Any) -> None:
             call.span.set(inputs={"chat_history": history or []})
             return
         outputs, metadata = response_answer(held.response)
-        model = field(held.response, "model")
-        instructions = field(held.response, "instructions")
+        model = get_field(held.response, "model")
+        instructions = get_field(held.response, "instructions")
         if isinstance(instructions, str) and isinstance(history, list):
             history = [{"role": "system", "content": instructions}, *history]
     else:
@@ -165,7 +165,7 @@ def _tell_model(call: Call, held: Any) -> None:
 def _generation(held: Any) -> tuple[Any, dict[str, Any]]:
     """Outputs and metadata of a generation: messages, or (streamed) a response of the other API."""
     shown = held.output or []
-    if len(shown) == 1 and isinstance(field(shown[0], "output"), list):
+    if len(shown) == 1 and isinstance(get_field(shown[0], "output"), list):
         outputs, metadata = response_answer(shown[0])
         return outputs, {**metadata, **_usage(held.usage)}
     return shown[0] if len(shown) == 1 else {"choices": shown}, _usage(held.usage)
@@ -176,6 +176,6 @@ def _usage(usage: Any) -> dict[str, Any]:
         return {}
     found = usage_of(usage)
     for ours, name in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")):
-        if ours not in found and field(usage, name) is not None:
-            found[ours] = field(usage, name)
+        if ours not in found and get_field(usage, name) is not None:
+            found[ours] = get_field(usage, name)
     return found

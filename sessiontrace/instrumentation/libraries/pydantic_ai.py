@@ -11,7 +11,7 @@ import time
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.model_calls import Calls
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
 
 __all__ = ["PydanticAi"]
 
@@ -25,7 +25,7 @@ class PydanticAi:
         self._agent: Any = None
         self._processor: Any = None
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Instrument all agents with a provider whose spans become events."""
         if self._agent is not None:
             return

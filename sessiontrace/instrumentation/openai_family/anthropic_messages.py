@@ -13,8 +13,8 @@ import orjson
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
-    field,
-    given,
+    get_field,
+    pick,
     reader,
     tool_call,
     without_none,
@@ -48,10 +48,10 @@ _USAGE = (
 def message_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs and hyperparameters of a request's body; the system prompt becomes a message."""
     history: Any = body.get("messages", [])
-    system = given(body, {"system"}).get("system")
+    system = pick(body, {"system"}).get("system")
     if system is not None and isinstance(history, (list, tuple)):
         history = [{"role": "system", "content": system}, *history]
-    return {"chat_history": history}, given(body, _HYPERPARAMETERS)
+    return {"chat_history": history}, pick(body, _HYPERPARAMETERS)
 
 
 def message_answer(result: Any) -> Answer:
@@ -69,7 +69,7 @@ def _counts(usage: Any) -> dict[str, Any]:
     get = reader(usage)
     found = {name: get(name) for name in _USAGE}
     if (details := get("output_tokens_details")) is not None:
-        found["thinking_tokens"] = field(details, "thinking_tokens")
+        found["thinking_tokens"] = get_field(details, "thinking_tokens")
     return found
 
 
@@ -156,9 +156,9 @@ class MessageGather:
             self._blocks[get("index")] = get("content_block")
         elif kind == "message_start":
             self._message = get("message")
-            self._take_usage(field(self._message, "usage"))
+            self._take_usage(get_field(self._message, "usage"))
         elif kind == "message_delta":
-            self._stop = field(get("delta"), "stop_reason") or self._stop
+            self._stop = get_field(get("delta"), "stop_reason") or self._stop
             self._take_usage(get("usage"))
         elif kind == "message_stop":
             self._stopped = True
@@ -181,16 +181,16 @@ class MessageGather:
 
     def _block(self, index: int) -> Any:
         block = self._blocks.get(index)
-        kind = field(block, "type") or "text"
+        kind = get_field(block, "type") or "text"
         pieces = "".join(self._pieces.get(index, ()))
         if kind == "tool_use":
-            arguments = _decoded(pieces) if pieces else field(block, "input")
+            arguments = _decoded(pieces) if pieces else get_field(block, "input")
             return {
                 "type": kind,
-                "id": field(block, "id"),
-                "name": field(block, "name"),
+                "id": get_field(block, "id"),
+                "name": get_field(block, "name"),
                 "input": arguments,
             }
         if kind in ("text", "thinking"):
-            return {"type": kind, kind: (field(block, kind) or "") + pieces}
+            return {"type": kind, kind: (get_field(block, kind) or "") + pieces}
         return block

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
-from sessiontrace.instrumentation.core.response_fields import field, given, reader, tool_call
+from sessiontrace.instrumentation.core.response_fields import get_field, pick, reader, tool_call
 
 __all__ = ["ChatGather", "TextGather", "chat_answer", "chat_request", "text_answer", "usage_of"]
 
@@ -41,7 +41,7 @@ _HYPERPARAMETERS = frozenset(
 
 def chat_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs and hyperparameters of a request's body."""
-    return {"chat_history": body.get("messages", [])}, given(body, _HYPERPARAMETERS)
+    return {"chat_history": body.get("messages", [])}, pick(body, _HYPERPARAMETERS)
 
 
 def chat_answer(result: Any) -> Answer:
@@ -61,7 +61,9 @@ def _message(message: Any) -> dict[str, Any]:
     if calls := get("tool_calls"):
         shown["tool_calls"] = [_call_of(call) for call in calls]
     if (legacy := get("function_call")) is not None:
-        shown["tool_calls"] = [tool_call(None, field(legacy, "name"), field(legacy, "arguments"))]
+        shown["tool_calls"] = [
+            tool_call(None, get_field(legacy, "name"), get_field(legacy, "arguments"))
+        ]
     if refusal := get("refusal"):
         shown["refusal"] = refusal
     if thought := get("reasoning") or get("reasoning_content"):
@@ -70,11 +72,15 @@ def _message(message: Any) -> dict[str, Any]:
 
 
 def _call_of(call: Any) -> dict[str, Any]:
-    function = field(call, "function")
+    function = get_field(call, "function")
     if function is None:  # a custom tool: its input is free text
-        function = field(call, "custom")
-        return tool_call(field(call, "id"), field(function, "name"), field(function, "input"))
-    return tool_call(field(call, "id"), field(function, "name"), field(function, "arguments"))
+        function = get_field(call, "custom")
+        return tool_call(
+            get_field(call, "id"), get_field(function, "name"), get_field(function, "input")
+        )
+    return tool_call(
+        get_field(call, "id"), get_field(function, "name"), get_field(function, "arguments")
+    )
 
 
 def _one_or_all(shown: list[dict[str, Any]]) -> dict[str, Any]:
@@ -108,10 +114,10 @@ def usage_of(usage: Any) -> dict[str, Any]:
             metadata[name] = count
     if (details := get("prompt_tokens_details")) is not None:
         for name, theirs in _CACHED:
-            if (count := field(details, theirs)) is not None:
+            if (count := get_field(details, theirs)) is not None:
                 metadata[name] = count
     details = get("completion_tokens_details")
-    if details is not None and (count := field(details, "reasoning_tokens")) is not None:
+    if details is not None and (count := get_field(details, "reasoning_tokens")) is not None:
         metadata["reasoning_tokens"] = count
     return metadata
 
@@ -150,11 +156,11 @@ class ChatGather:
         get = reader(chunk)
         usage = get("usage")
         if usage is None and (groq := get("x_groq")) is not None:
-            usage = field(groq, "usage")
+            usage = get_field(groq, "usage")
         if usage is not None:
             self._usage = usage
         for choice in get("choices") or ():
-            index = field(choice, "index") or 0
+            index = get_field(choice, "index") or 0
             held = self._choices.get(index)
             if held is None:
                 held = self._choices[index] = _Choice()
@@ -182,10 +188,10 @@ class _Choice:
         self.finish: Any = None
 
     def add(self, choice: Any) -> None:
-        finish = field(choice, "finish_reason")
+        finish = get_field(choice, "finish_reason")
         if finish is not None:
             self.finish = finish
-        get = reader(field(choice, "delta"))
+        get = reader(get_field(choice, "delta"))
         if content := get("content"):
             self.content.append(content)
         if thought := get("reasoning_content") or get("reasoning"):  # some send both, alike
@@ -196,12 +202,12 @@ class _Choice:
             self._add_call(call)
 
     def _add_call(self, call: Any) -> None:
-        index = field(call, "index") or 0
+        index = get_field(call, "index") or 0
         held = self.calls.setdefault(index, [None, None, ""])
-        function = field(call, "function") or field(call, "custom")
-        held[0] = field(call, "id") or held[0]
-        held[1] = field(function, "name") or held[1]
-        held[2] += field(function, "arguments") or field(function, "input") or ""
+        function = get_field(call, "function") or get_field(call, "custom")
+        held[0] = get_field(call, "id") or held[0]
+        held[1] = get_field(function, "name") or held[1]
+        held[2] += get_field(function, "arguments") or get_field(function, "input") or ""
 
     def message(self) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -221,8 +227,8 @@ def text_answer(result: Any) -> Answer:
     """A whole (legacy) text completion."""
     get = reader(result)
     choices = get("choices") or ()
-    shown = [{"role": "assistant", "content": field(choice, "text")} for choice in choices]
-    finishes = [field(choice, "finish_reason") for choice in choices]
+    shown = [{"role": "assistant", "content": get_field(choice, "text")} for choice in choices]
+    finishes = [get_field(choice, "finish_reason") for choice in choices]
     return Answer(_one_or_all(shown), _common(get, finishes))
 
 
@@ -235,11 +241,11 @@ class TextGather(ChatGather):
         """One chunk, read as if its text were a delta's content."""
         choices = [
             {
-                "index": field(choice, "index"),
-                "finish_reason": field(choice, "finish_reason"),
-                "delta": {"content": field(choice, "text")},
+                "index": get_field(choice, "index"),
+                "finish_reason": get_field(choice, "finish_reason"),
+                "delta": {"content": get_field(choice, "text")},
             }
-            for choice in field(chunk, "choices") or ()
+            for choice in get_field(chunk, "choices") or ()
         ]
         names = ("id", "model", "usage")
-        super().add({"choices": choices, **{name: field(chunk, name) for name in names}})
+        super().add({"choices": choices, **{name: get_field(chunk, name) for name in names}})

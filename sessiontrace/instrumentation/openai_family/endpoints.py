@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from sessiontrace.instrumentation.core.model_calls import Answer
-from sessiontrace.instrumentation.core.response_fields import field, given, without_none
-from sessiontrace.instrumentation.core.stream_observer import Gather
+from sessiontrace.instrumentation.core.response_fields import get_field, pick, without_none
+from sessiontrace.instrumentation.core.stream_observer import StreamAssembler
 from sessiontrace.instrumentation.openai_family.anthropic_messages import (
     MessageGather,
     message_answer,
@@ -42,17 +42,17 @@ class Route(NamedTuple):
     operation: str
     request: Callable[[Mapping[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
     answer: Callable[[Any], Answer]
-    gather: Callable[[], Gather] | None
+    gather: Callable[[], StreamAssembler] | None
 
 
 def _embedding_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    return {"input": body.get("input")}, given(body, {"dimensions", "encoding_format"})
+    return {"input": body.get("input")}, pick(body, {"dimensions", "encoding_format"})
 
 
 def _embedding_answer(result: Any) -> Answer:
     """How many vectors and how long; the numbers themselves would help nobody."""
-    vectors = field(result, "data") or []
-    first = field(vectors[0], "embedding") if vectors else None
+    vectors = get_field(result, "data") or []
+    first = get_field(vectors[0], "embedding") if vectors else None
     size = len(first) if isinstance(first, list) else None
     shown = without_none({"embeddings": len(vectors), "dimensions": size})
     return Answer(shown, chat_answer(result).metadata)

@@ -11,18 +11,22 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.instrumentation.core.model_calls import Call
-from sessiontrace.instrumentation.core.response_fields import field, without_none
-from sessiontrace.instrumentation.core.stream_observer import Gather, Reading, watched
+from sessiontrace.instrumentation.core.model_calls import ModelCall
+from sessiontrace.instrumentation.core.response_fields import get_field, without_none
+from sessiontrace.instrumentation.core.stream_observer import (
+    StreamAssembler,
+    StreamObserver,
+    watched,
+)
 from sessiontrace.instrumentation.core.stream_proxy import watch_response, watch_stream
 from sessiontrace.instrumentation.openai_family.endpoints import Route
 
-__all__ = ["Exchange", "describe"]
+__all__ = ["SdkHttpResponse", "describe"]
 
 _KEY = "_sessiontrace_reading"
 
 
-class Exchange:
+class SdkHttpResponse:
     """The ``subject`` of a call: ``options`` tells it from others, ``status`` comes on the way."""
 
     __slots__ = ("options", "retries", "route", "status")
@@ -49,7 +53,7 @@ class Exchange:
             found["retries"] = self.retries
         return found
 
-    def close(self, call: Call, result: Any, streams: tuple[type, ...]) -> None:
+    def close(self, call: ModelCall, result: Any, streams: tuple[type, ...]) -> None:
         """End ``call`` with what the SDK returned, or see to it that its reading will."""
         held = getattr(result, "__dict__", ())  # hasattr on a model costs microseconds
         if isinstance(result, streams):
@@ -60,33 +64,33 @@ class Exchange:
             self._take_response(call, result)
         else:
             outputs, metadata = self.route.answer(result)
-            metadata.update(self.metadata(field(result, "_request_id")))
+            metadata.update(self.metadata(get_field(result, "_request_id")))
             call.end(outputs=outputs, metadata=metadata)
 
-    def gather(self) -> Gather | None:
+    def gather(self) -> StreamAssembler | None:
         """What puts a stream of this route together."""
         return None if self.route.gather is None else self.route.gather()
 
-    def _watch_stream(self, call: Call, stream: Any) -> None:
+    def _watch_stream(self, call: ModelCall, stream: Any) -> None:
         response = stream.response
         extra = self.metadata(_request_id(response))
-        reading = Reading(call, self.gather(), extra, describe)
+        reading = StreamObserver(call, self.gather(), extra, describe)
         watch_stream(stream, reading)
         watch_response(response, reading)
 
-    def _take_response(self, call: Call, response: Any) -> None:
+    def _take_response(self, call: ModelCall, response: Any) -> None:
         """The HTTP response itself, which ``cast_to=httpx.Response`` asks for."""
         extra = self.metadata(_request_id(response))
         content = _content(response)
         if content is None:
-            reading = Reading(call, None, extra, describe)
+            reading = StreamObserver(call, None, extra, describe)
             reading.follow(response)
             watch_response(response, reading)
         else:
             outputs, metadata = self.route.answer(orjson.loads(content))
             call.end(outputs=outputs, metadata={**extra, **metadata})
 
-    def _take_raw(self, call: Call, raw: Any) -> None:
+    def _take_raw(self, call: ModelCall, raw: Any) -> None:
         """``with_raw_response`` or ``with_streaming_response``."""
         response = raw.http_response
         if _content(response) is not None:
@@ -99,12 +103,12 @@ class Exchange:
         raw.__dict__[_KEY] = reading
 
 
-class _RawReading(Reading):
+class _RawReading(StreamObserver):
     """The reading of a response whose body the user has still to ask for."""
 
     __slots__ = ("_exchange", "_pieces")
 
-    def __init__(self, call: Call, exchange: Exchange, extra: dict[str, Any]) -> None:
+    def __init__(self, call: ModelCall, exchange: SdkHttpResponse, extra: dict[str, Any]) -> None:
         super().__init__(call, None, extra, describe)
         self._exchange = exchange
 
@@ -134,7 +138,7 @@ class _BodyGather:
 
     __slots__ = ("_exchange", "_pieces", "_size")
 
-    def __init__(self, exchange: Exchange, pieces: list[Any]) -> None:
+    def __init__(self, exchange: SdkHttpResponse, pieces: list[Any]) -> None:
         self._exchange = exchange
         self._pieces = pieces
         self._size = 0
@@ -159,7 +163,7 @@ class _BodyGather:
 
 def describe(error: BaseException) -> dict[str, Any]:
     """What a Stainless SDK's exception tells beyond its message."""
-    kind = field(error, "code") or field(error, "type")
+    kind = get_field(error, "code") or get_field(error, "type")
     return without_none(
         {
             "http_status": getattr(error, "status_code", None),

@@ -12,10 +12,15 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.model_calls import Call, Calls, open_call, restore
-from sessiontrace.instrumentation.core.response_fields import given
+from sessiontrace.instrumentation.core.model_calls import (
+    CallRecorder,
+    ModelCall,
+    open_call,
+    restore,
+)
+from sessiontrace.instrumentation.core.response_fields import pick
 from sessiontrace.instrumentation.openai_family.endpoints import PACKAGES, Route, provider_of
-from sessiontrace.instrumentation.openai_family.http_response import Exchange, describe
+from sessiontrace.instrumentation.openai_family.http_response import SdkHttpResponse, describe
 
 __all__ = ["Stainless"]
 
@@ -28,11 +33,11 @@ class Stainless:
         self.target = f"{package}._base_client"
         self._routes = PACKAGES[package]
         self._patched: list[tuple[type, str, Any]] = []
-        self._calls: Calls | None = None
+        self._calls: CallRecorder | None = None
         self._streams: tuple[type, ...] = ()
         self._provider: tuple[Any, Any, str] = (None, None, package)  # of the last client seen
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in ``request`` of both base clients, and of subclasses that have their own."""
         self._calls = calls
         self._streams = (module.Stream, module.AsyncStream)
@@ -104,7 +109,7 @@ class Stainless:
 
         return request
 
-    def _open(self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def _open(self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCall | None:
         """The call, opened; None when the request is not to be recorded, or is already."""
         try:
             options = args[1] if len(args) > 1 else kwargs["options"]
@@ -122,7 +127,7 @@ class Stainless:
             name = f"{route.operation} {config['model']}"
             call = calls.model(name, inputs=inputs, config=config, recorder=recorder)
             if call is not None:
-                call.subject = Exchange(route, options)
+                call.subject = SdkHttpResponse(route, options)
             return call
         except Exception:
             return None
@@ -147,10 +152,10 @@ class Stainless:
             config["hyperparameters"] = hyperparameters
         for name in ("tools", "functions"):
             if name in body:
-                config.update(given(body, {name}))
+                config.update(pick(body, {name}))
         return inputs, config
 
-    def _close(self, call: Call, exchange: Any, result: Any) -> None:
+    def _close(self, call: ModelCall, exchange: Any, result: Any) -> None:
         try:
             exchange.close(call, result, self._streams)
         except Exception as fault:  # an answer of a form nobody told us of
@@ -171,7 +176,7 @@ def _noting(original: Any) -> Any:
     @functools.wraps(original)
     def _process_response(client: Any, *args: Any, **kwargs: Any) -> Any:
         call = open_call.get()
-        if call is not None and isinstance(call.subject, Exchange):
+        if call is not None and isinstance(call.subject, SdkHttpResponse):
             call.subject.note(kwargs.get("response"), kwargs.get("retries_taken"))
         return original(client, *args, **kwargs)
 

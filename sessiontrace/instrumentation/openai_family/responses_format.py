@@ -11,8 +11,8 @@ from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
-    field,
-    given,
+    get_field,
+    pick,
     reader,
     tool_call,
     without_none,
@@ -51,8 +51,8 @@ def response_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     instructions = body.get("instructions")
     if isinstance(instructions, str) and isinstance(history, list):
         history = [{"role": "system", "content": instructions}, *history]
-    inputs = {"chat_history": history, **given(body, {"prompt"})}
-    return inputs, given(body, _HYPERPARAMETERS)
+    inputs = {"chat_history": history, **pick(body, {"prompt"})}
+    return inputs, pick(body, _HYPERPARAMETERS)
 
 
 def response_answer(result: Any) -> Answer:
@@ -61,7 +61,9 @@ def response_answer(result: Any) -> Answer:
     metadata = _usage(get("usage"))
     metadata["response_id"] = get("id")
     metadata["response_model"] = get("model")
-    metadata["finish_reason"] = field(get("incomplete_details"), "reason") or _plain(get("status"))
+    metadata["finish_reason"] = get_field(get("incomplete_details"), "reason") or _plain(
+        get("status")
+    )
     return Answer(_outputs(get("output") or ()), without_none(metadata))
 
 
@@ -80,7 +82,7 @@ def _usage(usage: Any) -> dict[str, Any]:
         "total_tokens": get("total_tokens"),
         "cache_read_tokens": inputs("cached_tokens"),
         "cache_write_tokens": inputs("cache_write_tokens"),
-        "reasoning_tokens": field(get("output_tokens_details"), "reasoning_tokens"),
+        "reasoning_tokens": get_field(get("output_tokens_details"), "reasoning_tokens"),
     }
 
 
@@ -94,7 +96,7 @@ def _outputs(items: Any) -> dict[str, Any]:
         kind = get("type")
         if kind == "message":
             for part in get("content") or ():
-                text = field(part, "text") or field(part, "refusal")
+                text = get_field(part, "text") or get_field(part, "refusal")
                 if text:
                     texts.append(text)
         elif kind == "function_call":
@@ -102,7 +104,9 @@ def _outputs(items: Any) -> dict[str, Any]:
         elif kind == "custom_tool_call":
             calls.append(tool_call(get("call_id"), get("name"), get("input")))
         elif kind == "reasoning":
-            reasoning.extend(text for part in get("summary") or () if (text := field(part, "text")))
+            reasoning.extend(
+                text for part in get("summary") or () if (text := get_field(part, "text"))
+            )
         else:
             others.append(item)
     shown: dict[str, Any] = {"role": "assistant", "content": "".join(texts) or None}
@@ -135,7 +139,7 @@ class ResponseGather:
             self._texts.append(get("delta") or "")
         elif kind == "response.output_item.done":
             item = get("item")
-            if field(item, "type") != "message":
+            if get_field(item, "type") != "message":
                 self._calls.append(item)
         elif kind in _WHOLE:
             self._response = get("response")
@@ -149,14 +153,14 @@ class ResponseGather:
         """The response as far as it came."""
         if self._whole:
             answer = response_answer(self._response)
-            message = field(field(self._response, "error"), "message")
+            message = get_field(get_field(self._response, "error"), "message")
             if message:
                 answer.metadata["response_error"] = message
             return answer
         metadata = without_none(
             {
-                "response_id": field(self._response, "id"),
-                "response_model": field(self._response, "model"),
+                "response_id": get_field(self._response, "id"),
+                "response_model": get_field(self._response, "model"),
                 "response_error": self._error,
                 "stream_end": "cut",
             }

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sessiontrace.capture.context.w3c import Remote, extract
+from sessiontrace.capture.context.w3c import RemoteSpan, extract
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.model.ids import now_ns
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.tracer_state import Switch
+    from sessiontrace.capture.tracer_state import TracerProtocol
 
 __all__ = ["Asgi"]
 
@@ -41,7 +41,7 @@ class Asgi:
     def __init__(
         self,
         app: Any,
-        switch: Switch,
+        switch: TracerProtocol,
         *,
         ignore: Iterable[str] = (),
     ) -> None:
@@ -86,7 +86,7 @@ class Asgi:
             given = headers.get(SESSION_HEADER, b"").decode("latin-1") or None
             if given is None and b"traceparent" in headers:
                 found = extract(recorder, headers.items(), name)
-                if isinstance(found, Remote):
+                if isinstance(found, RemoteSpan):
                     return found, Span(recorder, name, "chain", inputs, None, metadata)
                 if found is not None:
                     return nullcontext(), found.set(inputs=inputs, metadata=metadata)

@@ -11,7 +11,7 @@ import functools
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.model_calls import Calls
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.web.asgi import Asgi
 
 __all__ = ["Server"]
@@ -26,7 +26,7 @@ class Server:
         self._owner: Any = None
         self._original: Any = None
 
-    def install(self, module: ModuleType, calls: Calls) -> None:
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap what it loads from now on."""
         owner: Any = getattr(module, self._kind)
         original = owner.__dict__[self._load]

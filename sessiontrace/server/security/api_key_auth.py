@@ -13,11 +13,11 @@ import time
 from collections.abc import Mapping
 
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
-from sessiontrace.server.security.token_auth import COOKIE_S, Access
+from sessiontrace.server.security.token_auth import COOKIE_S, TokenAuth
 from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, hashed, listed, pass_of
 from sessiontrace.store.protocol import DEFAULT_PROJECT, Stores
 
-__all__ = ["KeyAccess", "need_of"]
+__all__ = ["ApiKeyAuth", "need_of"]
 
 _FRESH_S = 5.0
 _AGAIN_S = 0.5
@@ -41,7 +41,7 @@ def need_of(method: str, path: str) -> str:
     return INGEST if _SENDING.fullmatch(f"{method} {path}") else BOTH
 
 
-class KeyAccess(Access):
+class ApiKeyAuth(TokenAuth):
     """Who may ask: whoever shows a key that the stores know."""
 
     def __init__(self, stores: Stores, port: int) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 import attrs
 
 from sessiontrace.server.security.api_key_auth import need_of
-from sessiontrace.server.security.token_auth import Access
+from sessiontrace.server.security.token_auth import TokenAuth
 
 __all__ = ["HEADERS", "LOGIN", "Refusal", "hosts_of", "is_loopback", "refusal"]
 
@@ -78,7 +78,7 @@ def refusal(
     path: str,
     headers: Mapping[str, str],
     hosts: frozenset[str],
-    access: Access | None = None,
+    access: TokenAuth | None = None,
 ) -> Refusal | None:
     """Why this request is refused, or None. ``headers`` must look names up whatever their case."""
     host = headers.get("Host", "").lower()

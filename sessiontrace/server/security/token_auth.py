@@ -20,7 +20,7 @@ from pathlib import Path
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.model.secret import Secret
 
-__all__ = ["COOKIE_S", "TOKEN_ENV", "Access", "TokenError", "token_of"]
+__all__ = ["COOKIE_S", "TOKEN_ENV", "TokenAuth", "TokenError", "token_of"]
 
 TOKEN_ENV = "SESSIONTRACE_SERVE_TOKEN"  # noqa: S105 - the variable's name
 _LEAST = 20
@@ -34,7 +34,7 @@ class TokenError(SessionTraceError):
     """There is no token to ask for: the message says what is wrong with the one that was named."""
 
 
-class Access:
+class TokenAuth:
     """Who may ask. ``token`` None: everybody who reaches the server."""
 
     def __init__(self, token: Secret | None, port: int) -> None:

@@ -21,7 +21,7 @@ from sessiontrace.store.clickhouse import errors
 from sessiontrace.store.clickhouse.url import Address
 from sessiontrace.store.protocol import StoreTimeoutError
 
-__all__ = ["INSERT_SETTINGS", "Line", "Question", "Row"]
+__all__ = ["INSERT_SETTINGS", "Connection", "Query", "Row"]
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -44,7 +44,7 @@ _READ_SETTINGS: Mapping[str, Any] = {
 
 
 @attrs.frozen
-class Question:
+class Query:
     """A statement with ``{name:Type}`` where values go, and the values.
 
     Without ``database`` it can be asked before there is one.
@@ -55,7 +55,7 @@ class Question:
     database: bool = True
 
 
-class Line:
+class Connection:
     """Requests to the server at ``address``; a read may take ``limit_s`` seconds."""
 
     def __init__(self, address: Address, *, limit_s: float | None = None) -> None:
@@ -67,11 +67,11 @@ class Line:
         self._client: Any = None
         self._dialling: asyncio.Lock | None = None
 
-    def ask(self, question: Question) -> list[Row]:
+    def query(self, question: Query) -> list[Row]:
         """The rows of an answer."""
         return self.ask_all([question])[0]
 
-    def ask_all(self, questions: Sequence[Question]) -> list[list[Row]]:
+    def ask_all(self, questions: Sequence[Query]) -> list[list[Row]]:
         """The rows of each answer; the questions run at the same time."""
         return self._wait(self._gathered([self._read(one) for one in questions]))
 
@@ -79,7 +79,7 @@ class Line:
         """Add columns to each table, at the same time; returns when all are on the disk."""
         self._wait(self._gathered([self._insert(*one) for one in tables.items()]))
 
-    def run(self, order: Question) -> None:
+    def run(self, order: Query) -> None:
         """Run a statement that has no answer."""
         self._wait(self._command(order))
 
@@ -125,7 +125,7 @@ class Line:
                 raise one
         return [one for one in done if not isinstance(one, BaseException)]
 
-    async def _read(self, question: Question) -> list[Row]:
+    async def _read(self, question: Query) -> list[Row]:
         settings = dict(_READ_SETTINGS)
         within = _ANSWER_S
         if self._limit_s is not None:
@@ -154,7 +154,7 @@ class Line:
 
         await self._translated(send, _ANSWER_S)
 
-    async def _command(self, order: Question) -> None:
+    async def _command(self, order: Query) -> None:
         async def send(client: Any) -> Any:
             return await client.command(
                 order.text, dict(order.values) or None, use_database=order.database

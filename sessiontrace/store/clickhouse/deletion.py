@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.queries import places
 
 __all__ = ["forget"]
@@ -19,7 +19,7 @@ _STEPS = "step IN (SELECT cityHash64(arrayJoin({ids:Array(String)})))"
 _PATCHES = "event_id IN {ids:Array(String)}"
 
 
-def forget(line: Line, project: str, event_ids: Sequence[str]) -> int:
+def forget(line: Connection, project: str, event_ids: Sequence[str]) -> int:
     """Delete events; how many there were."""
     found = places(line, project, event_ids)
     if not found:
@@ -28,5 +28,5 @@ def forget(line: Line, project: str, event_ids: Sequence[str]) -> int:
     values = {"project": project, "ids": ids, "sessions": sorted({one for one, _ in found})}
     # Events last: should this break off, the next attempt still finds what is left.
     for table, which in (("tallies", _STEPS), ("patches", _PATCHES), ("events", _EVENTS)):
-        line.run(Question(f"DELETE FROM {table} {_WHERE}{which}", values))
+        line.run(Query(f"DELETE FROM {table} {_WHERE}{which}", values))
     return len(ids)

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.store.clickhouse.connection import Line, Question
-from sessiontrace.store.protocol import Note
+from sessiontrace.store.clickhouse.connection import Connection, Query
+from sessiontrace.store.protocol import Document
 
 __all__ = ["note", "notes", "since"]
 
@@ -20,10 +20,10 @@ _MOST = 10_000
 _LIVE = "FROM notes FINAL WHERE project = {project:String} AND kind = {kind:String} AND gone = 0"
 
 
-def note(line: Line, project: str, kind: str, id: str) -> Mapping[str, Any] | None:
+def note(line: Connection, project: str, kind: str, id: str) -> Mapping[str, Any] | None:
     """The body of one note."""
-    rows = line.ask(
-        Question(
+    rows = line.query(
+        Query(
             f"SELECT body {_LIVE} AND id = {{id:String}}",
             {"project": project, "kind": kind, "id": id},
         )
@@ -32,8 +32,8 @@ def note(line: Line, project: str, kind: str, id: str) -> Mapping[str, Any] | No
 
 
 def notes(
-    line: Line, project: str, kind: str, skip: int, limit: int, oldest_first: bool
-) -> tuple[Sequence[Note], int]:
+    line: Connection, project: str, kind: str, skip: int, limit: int, oldest_first: bool
+) -> tuple[Sequence[Document], int]:
     """A page of a kind, and how many there are."""
     order = "at, id" if oldest_first else "at DESC, id DESC"
     values = {
@@ -41,13 +41,11 @@ def notes(
     }  # fmt: skip
     page = f"SELECT id, at, body {_LIVE} ORDER BY {order}"
     page += " LIMIT {limit:UInt64} OFFSET {skip:UInt64}"
-    rows, count = line.ask_all(
-        [Question(page, values), Question(f"SELECT count() {_LIVE}", values)]
-    )
-    return [Note(kind, name, at, _decoded(body)) for name, at, body in rows], int(count[0][0])
+    rows, count = line.ask_all([Query(page, values), Query(f"SELECT count() {_LIVE}", values)])
+    return [Document(kind, name, at, _decoded(body)) for name, at, body in rows], int(count[0][0])
 
 
-def since(line: Line, project: str, given: Sequence[Note]) -> dict[tuple[str, str], int]:
+def since(line: Connection, project: str, given: Sequence[Document]) -> dict[tuple[str, str], int]:
     """The times of those of the notes that are there, by kind and id."""
     text = (
         "SELECT kind, id, at FROM notes FINAL WHERE project = {project:String} AND gone = 0 "
@@ -57,7 +55,7 @@ def since(line: Line, project: str, given: Sequence[Note]) -> dict[tuple[str, st
         "project": project, "kinds": sorted({one.kind for one in given}),
         "ids": sorted({one.id for one in given}),
     }  # fmt: skip
-    return {(kind, name): at for kind, name, at in line.ask(Question(text, values))}
+    return {(kind, name): at for kind, name, at in line.query(Query(text, values))}
 
 
 def _decoded(body: str) -> dict[str, Any]:

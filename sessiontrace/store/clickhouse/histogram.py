@@ -12,14 +12,14 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.session_list import Filter, sessions, starts_where
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.histogram import DURATIONS_MS, Histogram, width_of
 from sessiontrace.store.protocol import SessionQuery
-from sessiontrace.store.sqlite.property_counts import Texts
+from sessiontrace.store.sqlite.property_counts import PropertyCounts
 
-__all__ = ["histogram", "texts_of_sessions"]
+__all__ = ["count_properties", "histogram"]
 
 _HOUR_MS = 3_600_000
 
@@ -42,7 +42,7 @@ ORDER BY at
 _IDS_AT_ONCE = 500
 
 
-def histogram(line: Line, project: str, query: SessionQuery, most: int) -> Histogram | None:
+def histogram(line: Connection, project: str, query: SessionQuery, most: int) -> Histogram | None:
     """The charts of the sessions that fit, in at most ``most`` steps of time; None without any."""
     wanted = Filter.of(line, project, query)
     low = query.since or 0
@@ -54,8 +54,8 @@ def histogram(line: Line, project: str, query: SessionQuery, most: int) -> Histo
         "first_hour": min(low // _HOUR_MS, 2**32 - 1),
         "last_hour": min(high // _HOUR_MS, 2**32 - 1),
     }  # fmt: skip
-    ((count, first, last),) = line.ask(
-        Question(f"SELECT count(), min(start), max(start) FROM ({fitting})", values)
+    ((count, first, last),) = line.query(
+        Query(f"SELECT count(), min(start), max(start) FROM ({fitting})", values)
     )
     if not count:
         return None
@@ -66,7 +66,7 @@ def histogram(line: Line, project: str, query: SessionQuery, most: int) -> Histo
     return _counted(line, fitting, values | {"start": start, "width": width}, last)
 
 
-def _counted(line: Line, fitting: str, values: dict[str, Any], last: int) -> Histogram:
+def _counted(line: Connection, fitting: str, values: dict[str, Any], last: int) -> Histogram:
     start, width = values["start"], values["width"]
     count = (last - start) // width + 1
     over_time = (
@@ -78,9 +78,7 @@ def _counted(line: Line, fitting: str, values: dict[str, Any], last: int) -> His
         f"SELECT multiIf({cases} {len(DURATIONS_MS)}) AS bucket, count() "
         f"FROM ({fitting}) GROUP BY bucket"
     )
-    by_time, by_duration = line.ask_all(
-        [Question(over_time, values), Question(over_durations, values)]
-    )
+    by_time, by_duration = line.ask_all([Query(over_time, values), Query(over_durations, values)])
     made, failed = [0] * count, [0] * count
     for bucket, number, bad in by_time:
         if 0 <= bucket < count:
@@ -91,9 +89,9 @@ def _counted(line: Line, fitting: str, values: dict[str, Any], last: int) -> His
     return Histogram(start, width, made, failed, durations)
 
 
-def texts_of_sessions(line: Line, project: str, most: int) -> Texts:
+def count_properties(line: Connection, project: str, most: int) -> PropertyCounts:
     """What the latest ``most`` sessions say of themselves in texts, counted."""
-    found = Texts()
+    found = PropertyCounts()
     page = sessions(line, project, SessionQuery(limit=most)).sessions
     for one in page:
         found.count += 1
@@ -113,9 +111,11 @@ def texts_of_sessions(line: Line, project: str, most: int) -> Texts:
     return found
 
 
-def _count_entries(line: Line, project: str, ids: Sequence[str], found: Texts) -> None:
+def _count_entries(
+    line: Connection, project: str, ids: Sequence[str], found: PropertyCounts
+) -> None:
     properties: dict[str, dict[str, Any]] = {}
-    for session_id, body in line.ask(Question(_ENTRIES, {"project": project, "ids": list(ids)})):
+    for session_id, body in line.query(Query(_ENTRIES, {"project": project, "ids": list(ids)})):
         held = orjson.loads(body).get("user_properties")
         if isinstance(held, dict):
             properties.setdefault(session_id, {}).update(held)

@@ -13,22 +13,22 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.record import turn_event
-from sessiontrace.store.clickhouse.connection import Line, Question, Row
+from sessiontrace.store.clickhouse.connection import Connection, Query, Row
 from sessiontrace.store.clickhouse.rows import TURN_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patched_event, patches, summaries
 from sessiontrace.store.clickhouse.tables import NEVER
-from sessiontrace.store.folding import overlay
+from sessiontrace.store.folding import apply_patch
 from sessiontrace.store.protocol import EventSummary, SessionSummary, StoredSession
 
 __all__ = [
-    "containing",
     "event",
-    "matching",
+    "find_steps",
+    "ids_with_prefix",
     "places",
     "record",
     "session",
     "session_record",
-    "told",
+    "sessions_known",
     "whole",
 ]
 
@@ -100,7 +100,7 @@ WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role 
 """
 
 
-def session(line: Line, project: str, session_id: str, limit: int) -> StoredSession | None:
+def session(line: Connection, project: str, session_id: str, limit: int) -> StoredSession | None:
     """A session, its own record, and its steps in order of their start."""
     summary = summaries(line, project, [session_id]).get(session_id)
     if summary is None:
@@ -109,9 +109,9 @@ def session(line: Line, project: str, session_id: str, limit: int) -> StoredSess
     values = {"project": project, "session": session_id}
     rows, own, changes = line.ask_all(
         [
-            Question(_STEPS, {**values, "limit": limit}),
-            Question(_BODIES, {**values, "ids": [session_id]}),
-            Question(_PATCHES + " ORDER BY at", values),
+            Query(_STEPS, {**values, "limit": limit}),
+            Query(_BODIES, {**values, "ids": [session_id]}),
+            Query(_PATCHES + " ORDER BY at", values),
         ]
     )
     changed = patches(changes)
@@ -134,7 +134,10 @@ def _float(value: float | None) -> float | None:
 
 
 def _show_changes(
-    line: Line, values: Mapping[str, Any], steps: dict[str, EventSummary], changes: list[Patch]
+    line: Connection,
+    values: Mapping[str, Any],
+    steps: dict[str, EventSummary],
+    changes: list[Patch],
 ) -> None:
     """Put late updates into the steps they change, in place."""
     by_event: dict[str, list[Patch]] = {}
@@ -143,7 +146,7 @@ def _show_changes(
             by_event.setdefault(one.event_id, []).append(one)
     if not by_event:
         return
-    for row in line.ask(Question(_BODIES, {**values, "ids": sorted(by_event)})):
+    for row in line.query(Query(_BODIES, {**values, "ids": sorted(by_event)})):
         state = patched_event(values["session"], row, by_event[row[0]])
         steps[row[0]] = EventSummary(
             state.event_id, state.session_id, state.parent_id, state.type, state.name,
@@ -169,7 +172,7 @@ def _own_record(
 
 def _overlaid(record: dict[str, Any], changes: Sequence[Patch]) -> dict[str, Any]:
     for one in changes:
-        record = overlay(
+        record = apply_patch(
             record,
             {name: one.event[name] for name in one.event if name not in ("event_id", "session_id")},
         )
@@ -182,24 +185,24 @@ def whole(role: int, body: str, changes: Sequence[Patch]) -> dict[str, Any]:
     return _overlaid(turn_event(record) if role == TURN_ROLE else record, changes)
 
 
-def event(line: Line, project: str, event_id: str) -> Mapping[str, Any] | None:
+def event(line: Connection, project: str, event_id: str) -> Mapping[str, Any] | None:
     """The whole record of one event."""
-    rows = line.ask(Question(_EVENT, {"project": project, "id": event_id}))
+    rows = line.query(Query(_EVENT, {"project": project, "id": event_id}))
     if not rows:
         return None
     session_id, role, body = rows[0]
     values = {"project": project, "session": session_id, "id": event_id}
-    changes = line.ask(Question(_PATCHES + " AND event_id = {id:String} ORDER BY at", values))
+    changes = line.query(Query(_PATCHES + " AND event_id = {id:String} ORDER BY at", values))
     return whole(role, body, patches(changes))
 
 
-def record(line: Line, project: str, event_id: str) -> Mapping[str, Any] | None:
+def record(line: Connection, project: str, event_id: str) -> Mapping[str, Any] | None:
     """The whole record of an event or of a session."""
     found = event(line, project, event_id)
     return session_record(line, project, event_id) if found is None else found
 
 
-def session_record(line: Line, project: str, session_id: str) -> dict[str, Any] | None:
+def session_record(line: Connection, project: str, session_id: str) -> dict[str, Any] | None:
     """The whole record of a session; what it does not say itself comes from its events."""
     summary = summaries(line, project, [session_id]).get(session_id)
     if summary is None:
@@ -207,8 +210,8 @@ def session_record(line: Line, project: str, session_id: str) -> dict[str, Any] 
     values = {"project": project, "session": session_id, "id": session_id}
     own, changes = line.ask_all(
         [
-            Question(_BODIES, {**values, "ids": [session_id]}),
-            Question(_PATCHES + " AND event_id = {id:String} ORDER BY at", values),
+            Query(_BODIES, {**values, "ids": [session_id]}),
+            Query(_PATCHES + " AND event_id = {id:String} ORDER BY at", values),
         ]
     )
     return {
@@ -220,7 +223,9 @@ def session_record(line: Line, project: str, session_id: str) -> dict[str, Any] 
     }
 
 
-def containing(line: Line, project: str, session_id: str, text: str, limit: int) -> Sequence[str]:
+def find_steps(
+    line: Connection, project: str, session_id: str, text: str, limit: int
+) -> Sequence[str]:
     """Steps of one session by a piece of their record, in order of their start."""
     # As JSON writes it: the bodies are searched as they are.
     escaped = orjson.dumps(text)[1:-1].decode()
@@ -228,30 +233,30 @@ def containing(line: Line, project: str, session_id: str, text: str, limit: int)
         "project": project, "session": session_id, "text": escaped,
         "limit": max(1, min(limit, _MOST)),
     }  # fmt: skip
-    return [row[0] for row in line.ask(Question(_CONTAINING, values))]
+    return [row[0] for row in line.query(Query(_CONTAINING, values))]
 
 
-def matching(line: Line, project: str, prefix: str, limit: int) -> Sequence[str]:
+def ids_with_prefix(line: Connection, project: str, prefix: str, limit: int) -> Sequence[str]:
     """Session ids by their beginning, latest first."""
     lowered = prefix.lower()
     values = {
         "project": project, "from": lowered, "to": lowered + "\U0010ffff",
         "never": NEVER, "limit": max(1, min(limit, _MOST)),
     }  # fmt: skip
-    return [row[0] for row in line.ask(Question(_MATCHING, values))]
+    return [row[0] for row in line.query(Query(_MATCHING, values))]
 
 
-def told(line: Line, project: str, session_ids: Sequence[str]) -> frozenset[str]:
+def sessions_known(line: Connection, project: str, session_ids: Sequence[str]) -> frozenset[str]:
     """Those of the sessions whose own record is here."""
     if not session_ids:
         return frozenset()
     values = {"project": project, "ids": list(session_ids)}
-    return frozenset(row[0] for row in line.ask(Question(_TOLD, values)))
+    return frozenset(row[0] for row in line.query(Query(_TOLD, values)))
 
 
-def places(line: Line, project: str, event_ids: Sequence[str]) -> list[tuple[str, str]]:
+def places(line: Connection, project: str, event_ids: Sequence[str]) -> list[tuple[str, str]]:
     """Session and id of those of the events that are here."""
     if not event_ids:
         return []
-    rows = line.ask(Question(_PLACES, {"project": project, "ids": list(event_ids)}))
+    rows = line.query(Query(_PLACES, {"project": project, "ids": list(event_ids)}))
     return [(session_id, event_id) for session_id, event_id in rows]

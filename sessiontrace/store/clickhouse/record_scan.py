@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sessiontrace.store.clickhouse.connection import Line, Question, Row
+from sessiontrace.store.clickhouse.connection import Connection, Query, Row
 from sessiontrace.store.clickhouse.queries import session_record, whole
 from sessiontrace.store.clickhouse.rows import SESSION_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patches
@@ -77,7 +77,7 @@ _WITHIN = (
 _HOUR_MS = 3_600_000
 
 
-def events(line: Line, project: str, query: EventQuery, limit_s: float | None) -> EventPage:
+def events(line: Connection, project: str, query: EventQuery, limit_s: float | None) -> EventPage:
     """Events and sessions that fit, as whole records."""
     limit = max(0, min(query.limit, _MOST))
     deadline = None if limit_s is None else time.monotonic() + limit_s
@@ -94,7 +94,7 @@ def events(line: Line, project: str, query: EventQuery, limit_s: float | None) -
         elif query.fits is None and count > query.skip + limit:
             break
     if query.fits is None:
-        count = int(line.ask(_question(_COUNT, project, query, _bounds(query)))[0][0])
+        count = int(line.query(_question(_COUNT, project, query, _bounds(query)))[0][0])
     return EventPage(found, count)
 
 
@@ -102,7 +102,7 @@ def _bounds(query: EventQuery) -> tuple[int, int]:
     return query.since or 0, NEVER if query.until is None else query.until
 
 
-def _records(line: Line, project: str, query: EventQuery) -> Iterator[Mapping[str, Any]]:
+def _records(line: Connection, project: str, query: EventQuery) -> Iterator[Mapping[str, Any]]:
     """Records that fit but for ``fits``, latest first."""
     since, until = _bounds(query)
     if query.session_id is not None or query.event_id is not None:
@@ -112,19 +112,19 @@ def _records(line: Line, project: str, query: EventQuery) -> Iterator[Mapping[st
         "project": project, "first_hour": min(since // _HOUR_MS, 2**32 - 1),
         "last_hour": min(until // _HOUR_MS, 2**32 - 1),
     }  # fmt: skip
-    for (hour,) in line.ask(Question(_HOURS, values)):
+    for (hour,) in line.query(Query(_HOURS, values)):
         begin = hour * _HOUR_MS
         bounds = (max(since, begin), min(until, begin + _HOUR_MS))
         yield from _stretch(line, project, query, bounds, hour)
 
 
 def _stretch(
-    line: Line, project: str, query: EventQuery, bounds: tuple[int, int], hour: int | None
+    line: Connection, project: str, query: EventQuery, bounds: tuple[int, int], hour: int | None
 ) -> Iterator[Mapping[str, Any]]:
     """The records that start within ``bounds``; of one hour, those of its sessions only."""
     after = _LATEST
     while True:
-        rows = line.ask(_question(_PAGE, project, query, bounds, hour, after))
+        rows = line.query(_question(_PAGE, project, query, bounds, hour, after))
         yield from _decoded(line, project, rows)
         if len(rows) < _AT_ONCE:
             return
@@ -138,7 +138,7 @@ def _question(
     bounds: tuple[int, int],
     hour: int | None = None,
     after: tuple[int, str] = _LATEST,
-) -> Question:
+) -> Query:
     narrow = heads = "" if hour is None else _WITHIN
     values: dict[str, Any] = {
         "project": project, "since": bounds[0], "until": bounds[1], "never": NEVER,
@@ -152,10 +152,10 @@ def _question(
         values["event"] = query.event_id
         narrow += " AND event_id = {event:String}"
         heads += " AND session_id = {event:String}"
-    return Question(text.replace("{narrow}", narrow).replace("{heads}", heads), values)
+    return Query(text.replace("{narrow}", narrow).replace("{heads}", heads), values)
 
 
-def _decoded(line: Line, project: str, rows: Sequence[Row]) -> Iterator[Mapping[str, Any]]:
+def _decoded(line: Connection, project: str, rows: Sequence[Row]) -> Iterator[Mapping[str, Any]]:
     if not rows:
         return
     values = {
@@ -163,7 +163,7 @@ def _decoded(line: Line, project: str, rows: Sequence[Row]) -> Iterator[Mapping[
         "ids": [row[1] for row in rows],
     }  # fmt: skip
     changes: dict[str, list[Patch]] = {}
-    for one in patches(line.ask(Question(_PATCHES, values))):
+    for one in patches(line.query(Query(_PATCHES, values))):
         changes.setdefault(one.event_id, []).append(one)
     for _, event_id, session_id, role, body in rows:
         if role == SESSION_ROLE:

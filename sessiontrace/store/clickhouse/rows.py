@@ -16,8 +16,8 @@ import orjson
 
 from sessiontrace.model.record import EVENT, UPDATE
 from sessiontrace.store import summary_fields
-from sessiontrace.store.folding import Decoded, EventState, SessionState
-from sessiontrace.store.protocol import Note
+from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
+from sessiontrace.store.protocol import Document
 from sessiontrace.store.sqlite import search
 
 __all__ = [
@@ -64,13 +64,13 @@ def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Columns:
     return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
-def events(project: str, decoded: Sequence[Decoded]) -> Columns:
+def events(project: str, decoded: Sequence[DecodedRecord]) -> Columns:
     """The columns of records that describe events, turns or sessions."""
     days = _Days()
     return _columns(_EVENT_COLUMNS, [_row(project, one, days) for one in decoded])
 
 
-def _row(project: str, one: Decoded, days: _Days) -> tuple[Any, ...]:
+def _row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ...]:
     if one.of_session:
         return _session_row(project, one, days)
     event = one.event
@@ -93,7 +93,7 @@ def _first_chunk(event: dict[str, Any]) -> float | None:
     return float(found) if isinstance(found, (int, float)) and found >= 0 else None
 
 
-def _session_row(project: str, one: Decoded, days: _Days) -> tuple[Any, ...]:
+def _session_row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ...]:
     event = one.event
     state = SessionState(event["session_id"])
     state.take(one)
@@ -108,7 +108,7 @@ def _session_row(project: str, one: Decoded, days: _Days) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _of_turn(one: Decoded) -> tuple[str, Sequence[str]]:
+def _of_turn(one: DecodedRecord) -> tuple[str, Sequence[str]]:
     """What a turn tells of its session, and the words by which the session is found."""
     state = SessionState(one.event["session_id"])
     state.take_turn(one)
@@ -125,7 +125,7 @@ def _text(name: str | None, record: dict[str, Any]) -> str:
     return " ".join(search.texts(name, record))[: search.MOST_CHARS]
 
 
-def patches(project: str, decoded: Sequence[Decoded]) -> Columns:
+def patches(project: str, decoded: Sequence[DecodedRecord]) -> Columns:
     """The columns of late updates; of equal ones the last is kept."""
     assert all(one.kind == UPDATE for one in decoded)
     arrived = time.time_ns()
@@ -136,7 +136,7 @@ def patches(project: str, decoded: Sequence[Decoded]) -> Columns:
     )
 
 
-def _patch(project: str, one: Decoded, at: int, month: str) -> tuple[Any, ...]:
+def _patch(project: str, one: DecodedRecord, at: int, month: str) -> tuple[Any, ...]:
     event = one.event
     user = summary_fields.user(event) if one.of_session else None
     words = (
@@ -164,7 +164,7 @@ def _matters(event: Mapping[str, Any]) -> bool:
     return not isinstance(held, dict) or not _SHOWN_WITHIN.isdisjoint(held)
 
 
-def notes(project: str, given: Sequence[Note], since: Mapping[tuple[str, str], int]) -> Columns:
+def notes(project: str, given: Sequence[Document], since: Mapping[tuple[str, str], int]) -> Columns:
     """The columns of notes; ``since`` are the times of those that are there already."""
     version = time.time_ns()
     return _columns(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessiontrace.model.errors import StoreError
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.errors import NO_SCHEMA
 from sessiontrace.store.clickhouse.tables import TABLES, WORDS
 from sessiontrace.store.clickhouse.url import Address
@@ -32,7 +32,7 @@ _LEDGER = (
 )
 
 
-def pending(line: Line, days: int = KEEP_DAYS) -> list[str]:
+def pending(line: Connection, days: int = KEEP_DAYS) -> list[str]:
     """The statements that a migration would run now, in order; none when all is up to date."""
     version = _version(line)
     address = line.address
@@ -47,15 +47,15 @@ def pending(line: Line, days: int = KEEP_DAYS) -> list[str]:
     return found
 
 
-def migrate(line: Line, days: int = KEEP_DAYS) -> list[str]:
+def migrate(line: Connection, days: int = KEEP_DAYS) -> list[str]:
     """Bring the tables to the current version; the statements that ran. ``StoreError``."""
     statements = pending(line, days)
     for statement in statements:
-        line.run(Question(statement, database=not statement.startswith("CREATE DATABASE")))
+        line.run(Query(statement, database=not statement.startswith("CREATE DATABASE")))
     return statements
 
 
-def check(line: Line) -> None:
+def check(line: Connection) -> None:
     """``StoreError`` unless the tables are of the current version."""
     version = _version(line)
     if version is None:
@@ -67,17 +67,17 @@ def check(line: Line) -> None:
         )
 
 
-def _version(line: Line) -> int | None:
+def _version(line: Connection) -> int | None:
     """How many migrations were applied; None where there are no tables at all."""
-    tables = Question(
+    tables = Query(
         "SELECT count() FROM system.tables "
         "WHERE database = {database:String} AND name = 'migrations'",
         {"database": line.address.database},
         database=False,
     )
-    if not line.ask(tables)[0][0]:
+    if not line.query(tables)[0][0]:
         return None
-    version = int(line.ask(Question("SELECT max(number) FROM migrations"))[0][0])
+    version = int(line.query(Query("SELECT max(number) FROM migrations"))[0][0])
     if version > len(MIGRATIONS):
         raise StoreError(
             f"{line.address} is of version {version}, this sessiontrace knows up to "

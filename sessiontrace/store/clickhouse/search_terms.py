@@ -12,10 +12,10 @@ from typing import Any
 
 import attrs
 
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.sqlite import search
 
-__all__ = ["Words", "looked_for"]
+__all__ = ["SearchTerms", "looked_for"]
 
 _MOST_ENDINGS = 20_000
 
@@ -31,7 +31,7 @@ _BEGINS = "position(words, {begins:String}) > 0"
 
 
 @attrs.frozen
-class Words:
+class SearchTerms:
     """A condition, and the values that it names; ``scans`` where no index answers it."""
 
     condition: str
@@ -39,17 +39,17 @@ class Words:
     scans: bool = False
 
 
-def looked_for(line: Line, project: str, text: str) -> Words | None:
+def looked_for(line: Connection, project: str, text: str) -> SearchTerms | None:
     """That a record holds all words of ``text``, the last as a beginning; None without a word."""
     found = [word.lower() for word in search.WORD.findall(text)[: search.MOST_WORDS]]
     if not found:
         return None
     *full, last = found
     values: dict[str, Any] = {"from": last, "to": last + "\U0010ffff"}
-    asked = Question(f"SELECT count() FROM ({_ENDINGS})", {**values, "project": project})
-    endings = line.ask(asked)[0][0]
+    asked = Query(f"SELECT count() FROM ({_ENDINGS})", {**values, "project": project})
+    endings = line.query(asked)[0][0]
     if not endings:
-        return Words("0", {})
+        return SearchTerms("0", {})
     scans = endings > _MOST_ENDINGS
     parts = [_BEGINS if scans else _ANY]
     if scans:
@@ -57,4 +57,4 @@ def looked_for(line: Line, project: str, text: str) -> Words | None:
     if full:
         parts.append(_ALL)
         values["full"] = full
-    return Words(" AND ".join(parts), values, scans and not full)
+    return SearchTerms(" AND ".join(parts), values, scans and not full)

@@ -12,8 +12,8 @@ from typing import Any
 
 import attrs
 
-from sessiontrace.store.clickhouse.connection import Line, Question, Row
-from sessiontrace.store.clickhouse.search_terms import Words, looked_for
+from sessiontrace.store.clickhouse.connection import Connection, Query, Row
+from sessiontrace.store.clickhouse.search_terms import SearchTerms, looked_for
 from sessiontrace.store.clickhouse.summaries import summaries
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.protocol import Cursor, SessionPage, SessionQuery, SessionSummary
@@ -46,11 +46,11 @@ class Filter:
     """
 
     having: str
-    words: Words | None
+    words: SearchTerms | None
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, line: Line, project: str, query: SessionQuery) -> Filter:
+    def of(cls, line: Connection, project: str, query: SessionQuery) -> Filter:
         """What of ``query`` the server can decide; exact but for what late updates took back."""
         having: list[str] = []
         values: dict[str, Any] = {}
@@ -102,7 +102,7 @@ SELECT session_id, start, hit, bad, greatest(end, start) - start AS took FROM (
 WHERE start BETWEEN {{low:UInt64}} AND {{high:UInt64}}{wanted.having}"""
 
 
-def sessions(line: Line, project: str, query: SessionQuery) -> SessionPage:
+def sessions(line: Connection, project: str, query: SessionQuery) -> SessionPage:
     """One page of the list."""
     limit = max(1, min(query.limit, _MOST))
     found: list[SessionSummary] = []
@@ -115,7 +115,9 @@ def sessions(line: Line, project: str, query: SessionQuery) -> SessionPage:
     return SessionPage(page, (page[-1].start_time, page[-1].session_id) if more else None)
 
 
-def _found(line: Line, project: str, query: SessionQuery, most: int) -> Iterator[SessionSummary]:
+def _found(
+    line: Connection, project: str, query: SessionQuery, most: int
+) -> Iterator[SessionSummary]:
     """The sessions that fit, at least ``most`` while there are so many."""
     wanted = Filter.of(line, project, query)
     low = query.since or 0
@@ -136,17 +138,17 @@ def _found(line: Line, project: str, query: SessionQuery, most: int) -> Iterator
         size *= wanted.growth
 
 
-def _window(line: Line, project: str, high: int, size: int) -> int | None:
+def _window(line: Connection, project: str, high: int, size: int) -> int | None:
     """The hour that the window of about ``size`` sessions up to ``high`` begins with."""
     values = {"project": project, "last_hour": min(high // _HOUR_MS, 2**32 - 1), "size": size}
-    ((first, count),) = line.ask(Question(_WINDOW, values))
+    ((first, count),) = line.query(Query(_WINDOW, values))
     if not count:
         return None
     return int(first) if count == size else 0
 
 
 def _pages(
-    line: Line,
+    line: Connection,
     project: str,
     wanted: Filter,
     bounds: tuple[int, int],
@@ -166,7 +168,7 @@ def _pages(
         if after is not None:
             values |= {"place_start": after[0], "place_id": after[1]}
         text += " ORDER BY start DESC, session_id DESC LIMIT {most:UInt64}"
-        rows = line.ask(Question(text, values))
+        rows = line.query(Query(text, values))
         yield rows
         if len(rows) < most:
             return
@@ -174,7 +176,7 @@ def _pages(
 
 
 def _shown(
-    line: Line, project: str, query: SessionQuery, rows: Sequence[Row]
+    line: Connection, project: str, query: SessionQuery, rows: Sequence[Row]
 ) -> Iterator[SessionSummary]:
     """The summaries of these rows, without those that a late update has made unfit."""
     made = summaries(line, project, [row[0] for row in rows])

@@ -22,19 +22,19 @@ from sessiontrace.store.clickhouse import (
     session_list,
 )
 from sessiontrace.store.clickhouse import histogram as charts
-from sessiontrace.store.clickhouse.connection import Line, Question
+from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.url import Address
-from sessiontrace.store.folding import Decoded
+from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.protocol import (
+    Document,
     EventPage,
     EventQuery,
-    Note,
     SessionPage,
     SessionQuery,
     StoredSession,
 )
-from sessiontrace.store.sqlite.property_counts import Texts
+from sessiontrace.store.sqlite.property_counts import PropertyCounts
 
 __all__ = ["ClickHouseStore", "ClickHouseStores"]
 
@@ -55,7 +55,7 @@ class ClickHouseStore:
     each question.
     """
 
-    def __init__(self, line: Line, project: str, *, limit_s: float | None = None) -> None:
+    def __init__(self, line: Connection, project: str, *, limit_s: float | None = None) -> None:
         self.project = project
         self._line = line
         self._limit_s = limit_s
@@ -64,10 +64,10 @@ class ClickHouseStore:
         schema.check(self._line)
 
     def write(
-        self, records: Sequence[Record | Decoded], notes: Sequence[Note] = ()
+        self, records: Sequence[Record | DecodedRecord], notes: Sequence[Document] = ()
     ) -> Mapping[int, str]:
-        whole: list[Decoded] = []
-        updates: list[Decoded] = []
+        whole: list[DecodedRecord] = []
+        updates: list[DecodedRecord] = []
         refused: dict[int, str] = {}
         for index, record in enumerate(records):
             decoded = folding.decode(record)
@@ -79,7 +79,10 @@ class ClickHouseStore:
         return refused
 
     def _insert(
-        self, whole: Sequence[Decoded], updates: Sequence[Decoded], given: Sequence[Note]
+        self,
+        whole: Sequence[DecodedRecord],
+        updates: Sequence[DecodedRecord],
+        given: Sequence[Document],
     ) -> None:
         tables: dict[str, rows.Columns] = {}
         if whole:
@@ -114,12 +117,12 @@ class ClickHouseStore:
     def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
         return queries.session(self._line, self.project, session_id, limit)
 
-    def told(self, session_ids: Collection[str]) -> frozenset[str]:
+    def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
         wanted = sorted(session_ids)
         found: frozenset[str] = frozenset()
         for begin in range(0, len(wanted), _IDS_AT_ONCE):
             chunk = wanted[begin : begin + _IDS_AT_ONCE]
-            found |= queries.told(self._line, self.project, chunk)
+            found |= queries.sessions_known(self._line, self.project, chunk)
         return found
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
@@ -131,28 +134,28 @@ class ClickHouseStore:
     def events(self, query: EventQuery) -> EventPage:
         return record_scan.events(self._line, self.project, query, self._limit_s)
 
-    def containing(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
-        return queries.containing(self._line, self.project, session_id, text, limit)
+    def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
+        return queries.find_steps(self._line, self.project, session_id, text, limit)
 
     def note(self, kind: str, id: str) -> Mapping[str, Any] | None:
         return documents.note(self._line, self.project, kind, id)
 
     def notes(
         self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
-    ) -> tuple[Sequence[Note], int]:
+    ) -> tuple[Sequence[Document], int]:
         return documents.notes(self._line, self.project, kind, skip, limit, oldest_first)
 
-    def texts_of_sessions(self, most: int) -> Texts:
-        return charts.texts_of_sessions(self._line, self.project, most)
+    def count_properties(self, most: int) -> PropertyCounts:
+        return charts.count_properties(self._line, self.project, most)
 
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
         return charts.histogram(self._line, self.project, query, most)
 
     def version(self) -> int:
-        return int(self._line.ask(Question(_VERSION))[0][0])
+        return int(self._line.query(Query(_VERSION))[0][0])
 
-    def matching(self, prefix: str, limit: int = 10) -> Sequence[str]:
-        return queries.matching(self._line, self.project, prefix, limit)
+    def ids_with_prefix(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        return queries.ids_with_prefix(self._line, self.project, prefix, limit)
 
     def close(self) -> None:
         """Nothing is held but the line, which others share."""
@@ -166,8 +169,8 @@ class ClickHouseStores:
 
     def __init__(self, address: Address, *, read_s: float = 2.0) -> None:
         self._address = address
-        self._reading = Line(address, limit_s=read_s)
-        self._writing = Line(address)
+        self._reading = Connection(address, limit_s=read_s)
+        self._writing = Connection(address)
 
     @property
     def name(self) -> str:

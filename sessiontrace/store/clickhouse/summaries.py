@@ -13,10 +13,10 @@ import attrs
 import orjson
 
 from sessiontrace.model.record import END, EVENT, START, UPDATE
-from sessiontrace.store.clickhouse.connection import Line, Question, Row
+from sessiontrace.store.clickhouse.connection import Connection, Query, Row
 from sessiontrace.store.clickhouse.rows import EVENT_ROLE, SESSION_ROLE
 from sessiontrace.store.clickhouse.tables import NEVER
-from sessiontrace.store.folding import Decoded, EventState, SessionState
+from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
 from sessiontrace.store.protocol import SessionSummary
 
 __all__ = ["Patch", "patched_event", "patches", "summaries", "summary_of"]
@@ -74,8 +74,8 @@ class Patch:
     matters: bool
 
     @property
-    def update(self) -> Decoded:
-        return Decoded(UPDATE, self.event, self.body)
+    def update(self) -> DecodedRecord:
+        return DecodedRecord(UPDATE, self.event, self.body)
 
 
 def patches(rows: Iterable[Row]) -> list[Patch]:
@@ -86,13 +86,13 @@ def patches(rows: Iterable[Row]) -> list[Patch]:
     ]
 
 
-def summaries(line: Line, project: str, ids: Sequence[str]) -> dict[str, SessionSummary]:
+def summaries(line: Connection, project: str, ids: Sequence[str]) -> dict[str, SessionSummary]:
     """The summaries of these sessions, by id; those that are not here are left out."""
     if not ids:
         return {}
     values = {"project": project, "ids": list(ids)}
     parts, sums, changes = line.ask_all(
-        [Question(_PARTS, values), Question(_SUMS, values), Question(_PATCHES, values)]
+        [Query(_PARTS, values), Query(_SUMS, values), Query(_PATCHES, values)]
     )
     states = {row[0]: _state(row) for row in parts}
     for session_id, scores, rated, *tally in sums:
@@ -142,14 +142,14 @@ def _state(row: Row) -> SessionState:
 
 
 def _amend(
-    line: Line, project: str, states: Mapping[str, SessionState], changes: Sequence[Patch]
+    line: Connection, project: str, states: Mapping[str, SessionState], changes: Sequence[Patch]
 ) -> None:
     """Fold late updates into the states, over the records that they change."""
     wanted = sorted({one.event_id for one in changes})
     if not wanted:
         return
     sessions = sorted({one.session_id for one in changes})
-    rows = line.ask(Question(_CHANGED, {"project": project, "ids": sessions, "events": wanted}))
+    rows = line.query(Query(_CHANGED, {"project": project, "ids": sessions, "events": wanted}))
     found = {row[0]: row for row in rows}
     by_event: dict[str, list[Patch]] = {}
     for one in changes:
@@ -172,7 +172,7 @@ def _amend_session(state: SessionState, row: Row | None, changes: Sequence[Patch
     if row is not None:
         _, _, rank, body = row
         state.rank = 0  # the record itself is taken first, whatever its rank
-        state.take(Decoded(START if rank == 1 else END, orjson.loads(body), body))
+        state.take(DecodedRecord(START if rank == 1 else END, orjson.loads(body), body))
     for one in changes:
         state.take(one.update)
     if told is not None:
@@ -199,5 +199,5 @@ def _restored(session_id: str, row: Row) -> EventState:
     assert role != SESSION_ROLE
     state = EventState(event_id, session_id)
     kind = EVENT if role == EVENT_ROLE else START if rank == 1 else END
-    state.take(Decoded(kind, orjson.loads(body), body))
+    state.take(DecodedRecord(kind, orjson.loads(body), body))
     return state

@@ -12,14 +12,14 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.store.protocol import Note
+from sessiontrace.store.protocol import Document
 
 __all__ = ["keep", "note", "notes"]
 
 _MOST = 10_000
 
 
-def keep(connection: sqlite3.Connection, given: Sequence[Note]) -> None:
+def keep(connection: sqlite3.Connection, given: Sequence[Document]) -> None:
     """Write notes, or take them away, in the transaction that is open."""
     for one in given:
         if one.body is None:
@@ -42,7 +42,7 @@ def note(connection: sqlite3.Connection, kind: str, id: str) -> Mapping[str, Any
 
 def notes(
     connection: sqlite3.Connection, kind: str, skip: int, limit: int, oldest_first: bool
-) -> tuple[Sequence[Note], int]:
+) -> tuple[Sequence[Document], int]:
     """A page of a kind, and how many there are."""
     count = connection.execute("SELECT count(*) FROM notes WHERE kind = ?", (kind,)).fetchone()[0]
     order = "at, id" if oldest_first else "at DESC, id DESC"
@@ -51,7 +51,7 @@ def notes(
         "LIMIT ? OFFSET ?",
         (kind, max(0, min(limit, _MOST)), max(0, skip)),
     ).fetchall()
-    return [Note(kind, name, at, _decoded(body)) for name, at, body in rows], int(count)
+    return [Document(kind, name, at, _decoded(body)) for name, at, body in rows], int(count)
 
 
 def _decoded(body: str) -> dict[str, Any]:

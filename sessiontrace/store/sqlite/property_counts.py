@@ -13,22 +13,22 @@ import orjson
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["Texts", "texts_of_sessions"]
+__all__ = ["PropertyCounts", "count_properties"]
 
 
-class Texts(dict[str, "Counter[str]"]):
+class PropertyCounts(dict[str, "Counter[str]"]):
     """For each property its texts and in how many sessions; ``count`` sessions were read."""
 
     count = 0
 
 
-def texts_of_sessions(connection: sqlite3.Connection, most: int) -> Texts:
+def count_properties(connection: sqlite3.Connection, most: int) -> PropertyCounts:
     """The texts of the latest ``most`` sessions; empty ones do not count.
 
     Properties: ``name``, ``source``, ``user``, ``error_type`` (the word before an error's colon)
     and each user property that starts with ``$entry_``.
     """
-    found = Texts()
+    found = PropertyCounts()
     rows = connection.execute(
         "SELECT id, name, source, user, error FROM sessions WHERE start_time IS NOT NULL "
         "ORDER BY start_time DESC, session_id DESC LIMIT ?",

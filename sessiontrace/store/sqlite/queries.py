@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.record import turn_event
-from sessiontrace.store.folding import overlay
+from sessiontrace.store.folding import apply_patch
 from sessiontrace.store.protocol import (
+    Changes,
     EventSummary,
-    News,
     SessionPage,
     SessionQuery,
     SessionSummary,
@@ -27,13 +27,13 @@ from sessiontrace.store.sqlite import search
 __all__ = [
     "conditions",
     "event",
-    "matching",
+    "ids_with_prefix",
     "news",
     "record",
     "session",
     "session_record",
     "sessions",
-    "told",
+    "sessions_known",
 ]
 
 _MOST = 10_000
@@ -157,7 +157,7 @@ def _own_record(connection: sqlite3.Connection, summary: SessionSummary) -> dict
     }
     if body:
         record |= orjson.loads(body)
-    return overlay(record, orjson.loads(patch)) if patch else record
+    return apply_patch(record, orjson.loads(patch)) if patch else record
 
 
 def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
@@ -170,10 +170,10 @@ def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | 
     record: dict[str, Any] = orjson.loads(row[0])
     if row[2]:
         record = turn_event(record)
-    return overlay(record, orjson.loads(row[1])) if row[1] else record
+    return apply_patch(record, orjson.loads(row[1])) if row[1] else record
 
 
-def told(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozenset[str]:
+def sessions_known(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozenset[str]:
     """Those of the sessions that a record with a start told of."""
     return frozenset(
         session_id
@@ -185,7 +185,7 @@ def told(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozen
     )
 
 
-def news(connection: sqlite3.Connection, after: int | None, since: int) -> News:
+def news(connection: sqlite3.Connection, after: int | None, since: int) -> Changes:
     """Events that came after a row, and sessions written to since."""
     newest = connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
     steps = connection.execute(
@@ -202,10 +202,10 @@ def news(connection: sqlite3.Connection, after: int | None, since: int) -> News:
         (since, _MOST),
     ).fetchall()
     at = connection.execute("SELECT coalesce(max(written), ?) FROM sessions", (since,)).fetchone()
-    return News(events, [_summary(row) for row in rows], newest, at[0])
+    return Changes(events, [_summary(row) for row in rows], newest, at[0])
 
 
-def matching(connection: sqlite3.Connection, prefix: str, limit: int) -> Sequence[str]:
+def ids_with_prefix(connection: sqlite3.Connection, prefix: str, limit: int) -> Sequence[str]:
     """Session ids by their beginning, latest first."""
     lowered = prefix.lower()
     rows = connection.execute(

@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.record import turn_event
-from sessiontrace.store.folding import overlay
+from sessiontrace.store.folding import apply_patch
 from sessiontrace.store.protocol import EventPage, EventQuery
 from sessiontrace.store.sqlite.queries import session_record
 
-__all__ = ["containing", "events"]
+__all__ = ["events", "find_steps"]
 
 _MOST = 10_000
 
@@ -39,7 +39,7 @@ def events(connection: sqlite3.Connection, query: EventQuery) -> EventPage:
     return EventPage(found, count)
 
 
-def containing(
+def find_steps(
     connection: sqlite3.Connection, session_id: str, text: str, limit: int
 ) -> Sequence[str]:
     """Steps of one session by a piece of their record, in order of their start."""
@@ -82,7 +82,7 @@ def _records(connection: sqlite3.Connection, query: EventQuery) -> Iterator[dict
         record = orjson.loads(body)
         if turn:
             record = turn_event(record)
-        yield overlay(record, orjson.loads(patch)) if patch else record
+        yield apply_patch(record, orjson.loads(patch)) if patch else record
     while head is not None:
         yield _session(connection, head[1])
         head = heads.fetchone()

@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from sessiontrace.store import folding
-from sessiontrace.store.folding import Decoded, EventState, SessionState
-from sessiontrace.store.protocol import Note
+from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
+from sessiontrace.store.protocol import Document
 from sessiontrace.store.sqlite import documents
 
 __all__ = ["Walk", "load_events", "load_sessions", "store_sessions", "transaction", "write"]
@@ -63,8 +63,8 @@ Walk = Callable[[Iterable[Any]], Iterator[Any]]
 
 def write(
     connection: sqlite3.Connection,
-    decoded: Sequence[Decoded],
-    noted: Sequence[Note] = (),
+    decoded: Sequence[DecodedRecord],
+    noted: Sequence[Document] = (),
     walk: Walk = iter,
 ) -> None:
     """Fold decoded records into the file and keep notes, in one transaction."""

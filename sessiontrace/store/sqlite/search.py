@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.store.folding import overlay
+from sessiontrace.store.folding import apply_patch
 
 __all__ = ["HITS", "MOST_CHARS", "MOST_WORDS", "WORD", "expression", "index", "texts", "unindexed"]
 
@@ -121,7 +121,7 @@ def _add(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
 def _text(name: str | None, body: str | None, patch: str | None) -> str:
     record = orjson.loads(body) if body else {}
     if patch:
-        record = overlay(record, orjson.loads(patch))
+        record = apply_patch(record, orjson.loads(patch))
     return " ".join(texts(name, record))[:MOST_CHARS]
 
 

@@ -19,14 +19,14 @@ from sessiontrace.model.record import Record
 from sessiontrace.runtime import fork_hooks
 from sessiontrace.runtime.throttle import paced
 from sessiontrace.store import folding, histogram
-from sessiontrace.store.folding import Decoded
+from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.protocol import (
     DEFAULT_PROJECT,
+    Changes,
+    Document,
     EventPage,
     EventQuery,
-    News,
-    Note,
     SessionPage,
     SessionQuery,
     StoredSession,
@@ -83,9 +83,9 @@ class SqliteStore:
         self._run(lambda connection: None)
 
     def write(
-        self, records: Sequence[Record | Decoded], notes: Sequence[Note] = ()
+        self, records: Sequence[Record | DecodedRecord], notes: Sequence[Document] = ()
     ) -> Mapping[int, str]:
-        legal: list[Decoded] = []
+        legal: list[DecodedRecord] = []
         refused: dict[int, str] = {}
         for index, record in enumerate(self._walk(records)):
             decoded = folding.decode(record)
@@ -112,8 +112,8 @@ class SqliteStore:
     def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
         return self._read(lambda connection: queries.session(connection, session_id, limit))
 
-    def told(self, session_ids: Collection[str]) -> frozenset[str]:
-        return self._read(lambda connection: queries.told(connection, session_ids))
+    def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
+        return self._read(lambda connection: queries.sessions_known(connection, session_ids))
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return self._read(lambda connection: queries.event(connection, event_id))
@@ -124,9 +124,9 @@ class SqliteStore:
     def events(self, query: EventQuery) -> EventPage:
         return self._read(lambda connection: record_scan.events(connection, query))
 
-    def containing(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
+    def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
         return self._read(
-            lambda connection: record_scan.containing(connection, session_id, text, limit)
+            lambda connection: record_scan.find_steps(connection, session_id, text, limit)
         )
 
     def note(self, kind: str, id: str) -> Mapping[str, Any] | None:
@@ -134,19 +134,19 @@ class SqliteStore:
 
     def notes(
         self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
-    ) -> tuple[Sequence[Note], int]:
+    ) -> tuple[Sequence[Document], int]:
         return self._read(
             lambda connection: documents.notes(connection, kind, skip, limit, oldest_first)
         )
 
-    def texts_of_sessions(self, most: int) -> property_counts.Texts:
-        return self._read(lambda connection: property_counts.texts_of_sessions(connection, most))
+    def count_properties(self, most: int) -> property_counts.PropertyCounts:
+        return self._read(lambda connection: property_counts.count_properties(connection, most))
 
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
         """Counts of the sessions that fit, over time and over durations; None without any."""
         return self._read(lambda connection: histogram.histogram(connection, query, most))
 
-    def news(self, after: int | None, since: int) -> News:
+    def news(self, after: int | None, since: int) -> Changes:
         """What was written since: events after a row, sessions written to at ``since`` or later.
 
         ``after`` None: no events, but the row to go on from.
@@ -163,8 +163,8 @@ class SqliteStore:
             lambda connection: int(connection.execute("PRAGMA data_version").fetchone()[0])
         )
 
-    def matching(self, prefix: str, limit: int = 10) -> Sequence[str]:
-        return self._read(lambda connection: queries.matching(connection, prefix, limit))
+    def ids_with_prefix(self, prefix: str, limit: int = 10) -> Sequence[str]:
+        return self._read(lambda connection: queries.ids_with_prefix(connection, prefix, limit))
 
     def close(self) -> None:
         with self._lock:

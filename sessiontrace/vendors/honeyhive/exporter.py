@@ -39,10 +39,10 @@ from sessiontrace.export.protocol import (
     Delivered,
     Invalid,
     Limits,
+    Outcome,
     Reply,
     Request,
     Retry,
-    Verdict,
     judge_http,
 )
 from sessiontrace.model.record import (
@@ -94,7 +94,7 @@ class HoneyHiveExporter:
         yield plan.events()
         yield from plan.updates()
 
-    def judge(self, request: Request, reply: Reply) -> Verdict:
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status, with three exceptions.
 
         - A web page with status 2xx comes from a captive portal or a wrong address: Blocked.
@@ -163,7 +163,9 @@ class _Plan:
             self._changes.append(index)
             if is_turn(body):
                 self._events.append(index)
-                self._bodies.append(payload.packed(bodies.event(turn_event(self._decode(index)))))
+                self._bodies.append(
+                    payload.compact_json(bodies.event(turn_event(self._decode(index))))
+                )
             elif session.plain:
                 session.end = index
 
@@ -174,7 +176,7 @@ class _Plan:
         for session_id, session in self._sessions.items():
             if session.starts:
                 carried = [*session.starts, *([] if session.end is None else [session.end])]
-                body = payload.packed(self._session_body(session_id, session))
+                body = payload.compact_json(self._session_body(session_id, session))
                 yield Request("POST", _SESSIONS_PATH, body, tuple(carried))
 
     def _session_body(self, session_id: bytes, session: _Session) -> Body:
@@ -243,7 +245,7 @@ class _Plan:
                     carried.append(index)
             if carried:
                 path = f"/v1/events/{target.decode('ascii')}"
-                yield Request("PUT", path, payload.packed(merged), tuple(carried))
+                yield Request("PUT", path, payload.compact_json(merged), tuple(carried))
 
     def _change(self, index: int) -> Body:
         """What an update or end has to say to what exists already."""
@@ -273,11 +275,11 @@ def _checksum(inputs: object) -> int:
 
 
 def _posted(bodies: list[bytes], indices: Sequence[int]) -> Request:
-    body = payload.joined(b'{"events":[', bodies, b"]}")
+    body = payload.join_body(b'{"events":[', bodies, b"]}")
     return Request("POST", _EVENTS_PATH, body, tuple(indices))
 
 
-def _judge_taken(request: Request, reply: Reply) -> Verdict:
+def _judge_taken(request: Request, reply: Reply) -> Outcome:
     if "html" in reply.headers.get("content-type", "").lower():
         return Blocked("a web page answers there, not HoneyHive; is base_url right?")
     if request.path != _EVENTS_PATH or not reply.body or len(reply.body) >= _MAX_REPLY:

@@ -40,13 +40,13 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Reply, Request, Verdict
+from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Outcome, Reply, Request
 from sessiontrace.model.record import OPEN, START, Record
 from sessiontrace.runtime.throttle import paced
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
 from sessiontrace.vendors.shared import payload
-from sessiontrace.vendors.shared.session_cache import Lately
+from sessiontrace.vendors.shared.session_cache import LruCache
 
 __all__ = ["HumanloopExporter"]
 
@@ -66,7 +66,7 @@ class HumanloopExporter:
 
     def __init__(self, project: str = "sessiontrace") -> None:
         self._project = project
-        self._data_ids: Lately[str] = Lately(_REMEMBERED)
+        self._data_ids: LruCache[str] = LruCache(_REMEMBERED)
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """A stage for each level of logs, then one for what completes logs posted before."""
@@ -90,10 +90,11 @@ class HumanloopExporter:
             else:
                 whole.append(node)
         encoded = (
-            (at, payload.packed(self._log(forest, node))) for at, node in enumerate(paced(whole))
+            (at, payload.compact_json(self._log(forest, node)))
+            for at, node in enumerate(paced(whole))
         )
         for group in payload.chunks(encoded, _REQUEST_LOGS, _REQUEST_MAX):
-            body = payload.joined(b"[", [log for _, log in group], b"]")
+            body = payload.join_body(b"[", [log for _, log in group], b"]")
             nodes = [whole[at] for at, _ in group]
             carried = tuple(sorted([index for node in nodes for index in node.records]))
             sent = tuple([node.event["event_id"] for node in nodes])
@@ -148,11 +149,11 @@ class HumanloopExporter:
 
     # -- judging ----------------------------------------------------------------------------
 
-    def judge(self, request: Request, reply: Reply) -> Verdict:
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status; 404 to a ``PATCH`` speaks of that log alone. Learns the ids of new logs."""
         if request.method == "PATCH" and reply.status == 404:
             return Invalid("HTTP 404: no log has this reference")
-        verdict = payload.judge(request, reply)
+        verdict = payload.interpret(request, reply)
         if isinstance(verdict, Delivered) and request.path == "/logs":
             self._learn(request.note, reply.body)
         return verdict

@@ -39,13 +39,13 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Reply, Request, Verdict
+from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Outcome, Reply, Request
 from sessiontrace.model.record import EVENT, OPEN, START, Record
 from sessiontrace.runtime.throttle import paced
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
 from sessiontrace.vendors.shared import payload
-from sessiontrace.vendors.shared.session_cache import Lately
+from sessiontrace.vendors.shared.session_cache import LruCache
 
 __all__ = ["HumanloopFlowsExporter"]
 
@@ -68,7 +68,7 @@ class HumanloopFlowsExporter:
 
     def __init__(self, project: str = "sessiontrace") -> None:
         self._project = project
-        self._routes: Lately[str] = Lately(_REMEMBERED)
+        self._routes: LruCache[str] = LruCache(_REMEMBERED)
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """A stage for each level of logs, then one for what completes them."""
@@ -89,7 +89,7 @@ class HumanloopFlowsExporter:
             if not node.parent_id and node.event["event_id"] in self._routes:
                 continue
             route = _ROUTES.get(str(node.event.get("event_type")), "/flows/log")
-            body = payload.packed(self._log(forest, node))
+            body = payload.compact_json(self._log(forest, node))
             sent = (node.event["event_id"],)
             yield Request("POST", route, body, tuple(node.records), sent)
 
@@ -202,12 +202,12 @@ class HumanloopFlowsExporter:
 
     # -- judging ----------------------------------------------------------------------------
 
-    def judge(self, request: Request, reply: Reply) -> Verdict:
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status; 404 to a change or score speaks of that log alone. Learns of new logs."""
         about_one = request.method == "PATCH" or request.path == _JUDGMENTS
         if about_one and reply.status == 404:
             return Invalid("HTTP 404: no such log")
-        verdict = payload.judge(request, reply)
+        verdict = payload.interpret(request, reply)
         if isinstance(verdict, Delivered) and request.note:
             self._learn(request, reply.body)
         return verdict

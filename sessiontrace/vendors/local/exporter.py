@@ -14,10 +14,10 @@ from sessiontrace.export.protocol import (
     Delivered,
     Invalid,
     Limits,
+    Outcome,
     Reply,
     Request,
     Retry,
-    Verdict,
 )
 
 __all__ = ["BUSY", "REFUSED", "TAKEN", "UNUSABLE", "LocalExporter"]
@@ -37,7 +37,7 @@ class LocalExporter:
         """One stage with one request; the records themselves travel beside it."""
         return [[Request("WRITE", "", b"", tuple(range(len(batch.records))))]]
 
-    def judge(self, request: Request, reply: Reply) -> Verdict:
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
         """Taken, busy (Retry), no legal content (Invalid) or a store to be mended (Blocked)."""
         if reply.status == TAKEN:
             refused = orjson.loads(reply.body) if reply.body else {}

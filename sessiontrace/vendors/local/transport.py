@@ -19,9 +19,10 @@ import orjson
 from sessiontrace.export.protocol import Reply, Request
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.record import Record
+from sessiontrace.runtime import fork_hooks  # noqa: F401 - its hooks precede every thread
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.store import loss_reports, retention
-from sessiontrace.store.protocol import Note, Store, StoreBusyError
+from sessiontrace.store.protocol import Document, Store, StoreBusyError
 from sessiontrace.vendors.local.exporter import BUSY, REFUSED, TAKEN, UNUSABLE
 
 __all__ = ["LocalTransport", "Submit"]
@@ -43,7 +44,7 @@ class LocalTransport:
     """
 
     def __init__(
-        self, path: Path, submit: Submit, lost: Callable[[], Note | None] = lambda: None
+        self, path: Path, submit: Submit, lost: Callable[[], Document | None] = lambda: None
     ) -> None:
         self._path = path
         self._submit = submit

@@ -36,10 +36,10 @@ from collections.abc import Iterator
 
 import orjson
 
-from sessiontrace.export.protocol import Batch, Delivered, Limits, Reply, Request, Verdict
+from sessiontrace.export.protocol import Batch, Delivered, Limits, Outcome, Reply, Request
 from sessiontrace.model.record import Record
 from sessiontrace.vendors.shared import payload
-from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire.otlp_json import json_body, json_span
 from sessiontrace.wire.otlp_protobuf import partial_success, protobuf_body, protobuf_span
 from sessiontrace.wire.span_writer import span_of
@@ -63,7 +63,7 @@ class OTLPExporter:
     def __init__(self, path: str = "/v1/traces", *, protobuf: bool = False) -> None:
         self.path = path
         self.protobuf = protobuf
-        self._names = Named()
+        self._names = SessionCache()
         self._one = protobuf_span if protobuf else json_span
         self._many = protobuf_body if protobuf else json_body
 
@@ -89,13 +89,13 @@ class OTLPExporter:
                 services[index] = span.service
                 yield index, self._one(span)
 
-    def judge(self, request: Request, reply: Reply) -> Verdict:
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status and, within a 2xx, by ``partialSuccess``.
 
         A partial success tells how many spans were rejected, not which: the request's last ones
         are counted for them.
         """
-        verdict = payload.judge(request, reply)
+        verdict = payload.interpret(request, reply)
         if isinstance(verdict, Delivered):
             rejected, words = self._partial(reply.body)
             if rejected > 0:

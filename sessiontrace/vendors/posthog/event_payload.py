@@ -16,7 +16,7 @@ import orjson
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
 from sessiontrace.vendors.shared import chat_payload, payload
-from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire import semconv
 
 __all__ = ["events_of"]
@@ -49,7 +49,7 @@ _MODEL = {  # metadata, metrics or hyperparameters -> property
 }
 
 
-def events_of(record: Record, names: Named) -> Iterator[Event]:
+def events_of(record: Record, names: SessionCache) -> Iterator[Event]:
     """The events that a record becomes: none, one, or one for each late score."""
     event = payload.fields(record)
     if record.kind == EVENT:
@@ -67,7 +67,7 @@ def events_of(record: Record, names: Named) -> Iterator[Event]:
         yield _span(event, names)
 
 
-def _trace(event: Event, names: Named) -> Event:
+def _trace(event: Event, names: SessionCache) -> Event:
     properties: Event = {"$ai_span_name": _name(event)}
     _add_timing(properties, event)
     _add_state(properties, event)
@@ -75,7 +75,7 @@ def _trace(event: Event, names: Named) -> Event:
     return _event("$ai_trace", event, names, properties)
 
 
-def _span(event: Event, names: Named) -> Event:
+def _span(event: Event, names: SessionCache) -> Event:
     kind = event.get("event_type")
     properties: Event = {
         "$ai_span_id": event["event_id"],
@@ -99,7 +99,7 @@ def _span(event: Event, names: Named) -> Event:
 
 
 def _add_state(properties: Event, event: Event) -> None:
-    if (inputs := payload.held(event, "inputs")) is not None:
+    if (inputs := payload.payload_of(event, "inputs")) is not None:
         properties["$ai_input_state"] = orjson.Fragment(inputs)
     if (outputs := event.get("outputs")) is not None:
         properties["$ai_output_state"] = orjson.Fragment(outputs)
@@ -144,7 +144,7 @@ def _add_numbers(properties: Event, held: Event) -> None:
 
 def _add_chat(properties: Event, event: Event) -> None:
     """What a model was given and what it answered, in the bytes that capture encoded."""
-    inputs, outputs = payload.held(event, "inputs"), payload.held(event, "outputs")
+    inputs, outputs = payload.payload_of(event, "inputs"), payload.payload_of(event, "outputs")
     asked = b"[]" if inputs is None else chat_payload.question(inputs)
     said = b"[]" if outputs is None else chat_payload.answer(outputs)
     properties["$ai_input"] = orjson.Fragment(asked)
@@ -153,7 +153,7 @@ def _add_chat(properties: Event, event: Event) -> None:
 
 def _add_embedded(properties: Event, event: Event) -> None:
     """What was embedded; the vectors are not told."""
-    encoded = payload.held(event, "inputs")
+    encoded = payload.payload_of(event, "inputs")
     if encoded is None or not encoded.startswith(b"{"):
         return
     given: Any = orjson.Fragment(encoded)
@@ -163,7 +163,7 @@ def _add_embedded(properties: Event, event: Event) -> None:
         properties["$ai_input"] = given
 
 
-def _scores(record: Record, event: Event, names: Named) -> Iterator[Event]:
+def _scores(record: Record, event: Event, names: SessionCache) -> Iterator[Event]:
     """A late score is an event of its own: PostHog never changes one that it has."""
     about = {} if event["event_id"] == event["session_id"] else {"$ai_span_id": event["event_id"]}
     for name, value in payload.bucket(event, "metrics").items():
@@ -174,7 +174,7 @@ def _scores(record: Record, event: Event, names: Named) -> Iterator[Event]:
         yield _score("$ai_feedback", record, event, names, {**about, **said}, f"feedback {name}")
     rest = {name: event[name] for name in ("config", "metadata", "error") if event.get(name)}
     for name in _STATE:
-        if (encoded := payload.held(event, name)) is not None:
+        if (encoded := payload.payload_of(event, name)) is not None:
             rest[name] = orjson.Fragment(encoded)
     if rest:
         told = {"$ai_metric_name": "update", "$ai_metric_value": payload.json_text(rest)}
@@ -182,14 +182,14 @@ def _scores(record: Record, event: Event, names: Named) -> Iterator[Event]:
 
 
 def _score(
-    kind: str, record: Record, event: Event, names: Named, properties: Event, label: str
+    kind: str, record: Record, event: Event, names: SessionCache, properties: Event, label: str
 ) -> Event:
     made = _event(kind, event, names, properties)
     made["uuid"] = payload.stable_uuid(record.body, label)
     return made
 
 
-def _event(kind: str, event: Event, names: Named, properties: Event) -> Event:
+def _event(kind: str, event: Event, names: SessionCache, properties: Event) -> Event:
     session_id = event["session_id"]
     user = names.user(event)
     at = names.began(event)

@@ -40,12 +40,12 @@ from collections.abc import Iterator
 
 import orjson
 
-from sessiontrace.export.protocol import Batch, Limits, Reply, Request, Verdict
+from sessiontrace.export.protocol import Batch, Limits, Outcome, Reply, Request
 from sessiontrace.model.record import Record
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.posthog.event_payload import events_of
 from sessiontrace.vendors.shared import payload
-from sessiontrace.vendors.shared.session_cache import Named
+from sessiontrace.vendors.shared.session_cache import SessionCache
 
 __all__ = ["PATH", "PostHogExporter", "stamp"]
 
@@ -63,7 +63,7 @@ class PostHogExporter:
     limits = Limits(max_records=4000, max_bytes=4_000_000, max_age_s=1.0, concurrency=8)
 
     def __init__(self) -> None:
-        self._names = Named()
+        self._names = SessionCache()
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """One stage: requests of up to 100 events and 5 MiB."""
@@ -73,24 +73,24 @@ class PostHogExporter:
 
     def _requests(self, batch: Batch, refused: list[Request]) -> Iterator[Request]:
         for group in payload.chunks(self._encoded(batch, refused), _REQUEST_EVENTS, _REQUEST_MAX):
-            body = payload.joined(b'{"batch":[', [encoded for _, encoded in group], b"]}")
+            body = payload.join_body(b'{"batch":[', [encoded for _, encoded in group], b"]}")
             yield Request("POST", PATH, body, tuple(dict.fromkeys(index for index, _ in group)))
 
     def _encoded(self, batch: Batch, refused: list[Request]) -> Iterator[tuple[int, bytes]]:
         for index, record in enumerate(batch.records):
-            found = [payload.packed(event) for event in events_of(record, self._names)]
+            found = [payload.compact_json(event) for event in events_of(record, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
                 smaller = payload.shorten(record, _CUT_TO) or record
-                found = [payload.packed(event) for event in events_of(smaller, self._names)]
+                found = [payload.compact_json(event) for event in events_of(smaller, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
                 refused.append(payload.refused("over 900 KiB, even cut", index))
                 continue
             for one in found:
                 yield index, one
 
-    def judge(self, request: Request, reply: Reply) -> Verdict:
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status. One bad event makes PostHog refuse a whole batch with 400: Invalid."""
-        return payload.judge(request, reply)
+        return payload.interpret(request, reply)
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from sessiontrace.export.protocol import Reply, Request, Transport
-from sessiontrace.export.request_body import Body
+from sessiontrace.export.request_body import RequestBody
 from sessiontrace.model.record import Record
 from sessiontrace.vendors.shared.payload import NONE
 
-__all__ = ["GZIP_HEADERS", "NONE", "Finishing"]
+__all__ = ["GZIP_HEADERS", "NONE", "BodyTransform"]
 
 GZIP_HEADERS = {"Content-Encoding": "gzip"}
 """What the inner transport of one with ``gzip`` must send along."""
@@ -27,7 +27,7 @@ _GZIP_FORM = 31  # zlib's name for the largest window within a gzip header
 _SLICE = 32 << 10  # bytes compressed between two breaths of the loop, a third of a millisecond
 
 
-class Finishing:
+class BodyTransform:
     """A transport around ``inner``.
 
     ``stamp`` completes the beginning of a body when it is sent; ``gzip``: bodies are compressed.
@@ -58,7 +58,7 @@ class Finishing:
         await self._inner.close()
 
 
-async def _compressed(body: Body) -> Body:
+async def _compressed(body: RequestBody) -> RequestBody:
     """The body as gzip, always the same bytes; zlib holds no GIL meanwhile."""
     packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP_FORM)
     parts = []
@@ -68,4 +68,4 @@ async def _compressed(body: Body) -> Body:
             parts.append(packer.compress(view[at : at + _SLICE]))
             await asyncio.sleep(0)
     parts.append(packer.flush())
-    return Body(parts)
+    return RequestBody(parts)

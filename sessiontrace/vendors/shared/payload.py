@@ -16,33 +16,41 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.capture.encoding.encoder import shrink
+from sessiontrace.capture.encoding.encoder import truncate_to
 from sessiontrace.export.protocol import (
     Blocked,
     Delivered,
     Invalid,
+    Outcome,
     Reply,
     Request,
-    Verdict,
     judge_http,
 )
-from sessiontrace.export.request_body import Body
-from sessiontrace.model.record import END, OPEN, START, Record, is_turn, lifted, turn_event
+from sessiontrace.export.request_body import RequestBody
+from sessiontrace.model.record import (
+    END,
+    OPEN,
+    START,
+    Record,
+    decode_keeping_payloads,
+    is_turn,
+    turn_event,
+)
 
 __all__ = [
     "NONE",
     "bucket",
     "chunks",
+    "compact_json",
     "fields",
-    "held",
+    "interpret",
     "is_lower_uuid",
-    "joined",
+    "join_body",
     "json_text",
-    "judge",
     "merged",
     "milliseconds",
     "number",
-    "packed",
+    "payload_of",
     "printable",
     "refused",
     "rfc3339",
@@ -72,14 +80,14 @@ def fields(record: Record) -> dict[str, Any]:
 
     A turn's start or end is the chain event that it stands for.
     """
-    event = lifted(record.body)
+    event = decode_keeping_payloads(record.body)
     if record.kind in _SESSION_KINDS and is_turn(record.body):
         event.setdefault("inputs", b"{}")
         return turn_event(event)
     return event
 
 
-def held(event: dict[str, Any], part: str) -> bytes | None:
+def payload_of(event: dict[str, Any], part: str) -> bytes | None:
     """The encoded ``inputs`` or ``outputs``; None where they are empty."""
     encoded: bytes | None = event.get(part)
     return None if encoded in _EMPTY else encoded
@@ -106,7 +114,7 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else json_text(value)
 
 
-def packed(value: Any) -> bytes:
+def compact_json(value: Any) -> bytes:
     """A value as JSON that is kept for a while: what orjson returns holds 1 to 4 KiB too much."""
     return b"%b" % orjson.dumps(value)
 
@@ -188,11 +196,11 @@ def chunks(
         yield group
 
 
-def joined(head: bytes, items: list[bytes], tail: bytes) -> Body:
+def join_body(head: bytes, items: list[bytes], tail: bytes) -> RequestBody:
     """Encoded items, at least one, between ``head`` and ``tail`` with commas; takes the list."""
     items[0] = head + items[0]
     items[-1] += tail
-    return Body(items, b",")
+    return RequestBody(items, b",")
 
 
 def shorten(record: Record, most: int) -> Record | None:
@@ -211,7 +219,7 @@ def shorten(record: Record, most: int) -> Record | None:
     spare = room - sum(min(size, fair) for size in sizes.values())
     large = [name for name, size in sizes.items() if size > fair]
     for name in large:
-        cut = orjson.loads(shrink(event[name], fair + spare // len(large)))
+        cut = orjson.loads(truncate_to(event[name], fair + spare // len(large)))
         event[name] = cut if isinstance(cut, dict) else {"result": cut}
     return record._replace(body=orjson.dumps(event))
 
@@ -224,7 +232,7 @@ def refused(reason: str, index: int) -> Request:
 # -- replies --------------------------------------------------------------------------------
 
 
-def judge(request: Request, reply: Reply) -> Verdict:
+def interpret(request: Request, reply: Reply) -> Outcome:
     """``judge_http`` with the backend's own words, and no trust in a web page that says 200.
 
     Of a request to nobody the records are rejected.

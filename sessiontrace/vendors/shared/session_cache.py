@@ -11,12 +11,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from sessiontrace.vendors.shared.payload import bucket, milliseconds, v7_ms
 
-__all__ = ["Lately", "Named"]
+__all__ = ["LruCache", "SessionCache"]
 
 V = TypeVar("V")
 
 
-class Lately(Generic[V]):
+class LruCache(Generic[V]):
     """What an exporter remembers by key: the last ``most``, so that memory stays bounded."""
 
     def __init__(self, most: int) -> None:
@@ -46,7 +46,7 @@ class Known(NamedTuple):
     last_ms: int | None = None
 
 
-class Named:
+class SessionCache:
     """Who a session was for, which service made it and when: told by its start and end.
 
     Starts come before their events in every spool, so the answer does not hang on how a lane cut
@@ -56,7 +56,7 @@ class Named:
     _USER = ("user_id", "user", "id", "distinct_id", "email", "name")
 
     def __init__(self, most: int = 10_000) -> None:
-        self._known: Lately[Known] = Lately(most)
+        self._known: LruCache[Known] = LruCache(most)
 
     def learn(self, event: dict[str, Any]) -> None:
         """Take note of a session's or turn's start or end."""

@@ -16,7 +16,7 @@ from support.subprocesses import environment
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.secret import Secret
-from sessiontrace.server.security.token_auth import Access, TokenError, token_of
+from sessiontrace.server.security.token_auth import TokenAuth, TokenError, token_of
 
 TOKEN = "correct-horse-battery-staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -63,7 +63,7 @@ def test_without_the_token_nothing_is_told(
 ):
     """Not even whether a path exists."""
     headers = {"Authorization": shown} if shown else {}
-    status, _, told = server.ask(path, method, body, **(JSON if body else {}), **headers)
+    status, _, told = server.request(path, method, body, **(JSON if body else {}), **headers)
     assert status == 401
     assert TOKEN.encode() not in told
 
@@ -73,7 +73,7 @@ def test_without_the_token_nothing_is_told(
 )
 def test_clients_show_it_where_they_show_their_keys(server: Served, headers: dict[str, str]):
     """HoneyHive's, OTLP's and ours as a bearer's, Humanloop's as X-API-KEY."""
-    status, _, body = server.ask("/api/sessions", **headers)
+    status, _, body = server.request("/api/sessions", **headers)
     assert status == 200
     assert json.loads(body)["sessions"]
 
@@ -89,44 +89,44 @@ def test_clients_show_it_where_they_show_their_keys(server: Served, headers: dic
 def test_posthogs_clients_show_it_in_the_body(server: Served, body: object):
     """They have no header for it."""
     path = "/batch/" if "batch" in body else "/i/v0/e/"
-    assert server.ask(path, "POST", json.dumps(body).encode(), **JSON)[0] == 200
+    assert server.request(path, "POST", json.dumps(body).encode(), **JSON)[0] == 200
 
 
 def test_a_browser_shows_it_once_and_gets_a_cookie(server: Served):
     """The cookie is no token, scripts cannot read it, and other sites cannot have it sent."""
     login = json.dumps({"token": TOKEN}).encode()
-    status, headers, _ = server.ask("/api/login", "POST", login, **JSON)
+    status, headers, _ = server.request("/api/login", "POST", login, **JSON)
     assert status == 200
     cookie, _, rules = headers["set-cookie"].partition("; ")
     assert TOKEN not in cookie
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(rules.split("; "))
-    assert server.ask("/api/sessions", Cookie=f"theme=dark; {cookie}")[0] == 200
-    assert server.ask("/api/sessions", Cookie=cookie[:-1] + "0x")[0] == 401
+    assert server.request("/api/sessions", Cookie=f"theme=dark; {cookie}")[0] == 200
+    assert server.request("/api/sessions", Cookie=cookie[:-1] + "0x")[0] == 401
     # A cookie makes no request of another site's legal.
-    told = server.ask("/api/sessions", Cookie=cookie, Sec_Fetch_Site="cross-site")
+    told = server.request("/api/sessions", Cookie=cookie, Sec_Fetch_Site="cross-site")
     assert told[0] == 403
 
 
 @pytest.mark.parametrize("given", [{"token": "wrong"}, {"token": None}, {"token": 5}, {}, [], "x"])
 def test_a_wrong_token_gives_no_cookie(server: Served, given: object):
     """Whatever was sent in its place."""
-    status, headers, _ = server.ask("/api/login", "POST", json.dumps(given).encode(), **JSON)
+    status, headers, _ = server.request("/api/login", "POST", json.dumps(given).encode(), **JSON)
     assert status == 401
     assert "set-cookie" not in headers
 
 
 def test_the_page_itself_holds_nothing_and_asks_for_it(server: Served):
     """Its files are the same on every machine."""
-    assert server.ask("/")[0] == 200
-    assert server.ask("/page/app.js")[0] == 200
+    assert server.request("/")[0] == 200
+    assert server.request("/page/app.js")[0] == 200
 
 
 def test_it_answers_under_every_name_but_to_no_other_site(server: Served):
     """Other machines call it by names that it cannot know; an attacker's has no cookie."""
-    assert server.ask("/api/sessions", Host="box.example:4777", **BEARER)[0] == 200
-    assert server.ask("/api/sessions", Host="box.example:4777")[0] == 401
+    assert server.request("/api/sessions", Host="box.example:4777", **BEARER)[0] == 200
+    assert server.request("/api/sessions", Host="box.example:4777")[0] == 401
     origin = {"Host": "box.example:4777", "Origin": "http://evil.example"}
-    assert server.ask("/api/sessions", **origin, **BEARER)[0] == 403
+    assert server.request("/api/sessions", **origin, **BEARER)[0] == 403
 
 
 def test_it_listens_for_other_machines_with_a_token_that_it_makes_itself(tmp_path: Path):
@@ -142,7 +142,7 @@ def test_it_listens_for_other_machines_with_a_token_that_it_makes_itself(tmp_pat
     port = int(line.split("://")[1].split("/")[0].rpartition(":")[2])
     made = token.read_text().strip()
     here = Served(process, port)
-    refused, taken = here.ask("/api/about")[0], here.ask("/api/about", X_API_KEY=made)[0]
+    refused, taken = here.request("/api/about")[0], here.request("/api/about", X_API_KEY=made)[0]
     process.terminate()
     out, err = process.communicate(timeout=20)
     assert (refused, taken, process.returncode) == (401, 200, 0)
@@ -186,10 +186,10 @@ def test_a_token_is_made_once(tmp_path: Path):
 
 def test_text_that_is_no_ascii_is_compared_too():
     """hmac compares bytes; a header may hold anything."""
-    access = Access(Secret(TOKEN), 4777)
+    access = TokenAuth(Secret(TOKEN), 4777)
     assert not access.knows("\udcff" + "ä" * 20)
     assert not access.admits({"Cookie": "sessiontrace-4777=ä; ; =; sessiontrace-4777"})
-    assert Access(None, 4777).admits({})
+    assert TokenAuth(None, 4777).admits({})
 
 
 def test_without_a_token_it_stays_on_this_machine(tmp_path: Path):
@@ -208,5 +208,5 @@ def test_without_a_token_it_stays_on_this_machine(tmp_path: Path):
 def test_the_store_is_the_same(server: Served):
     """What came in with the token is listed with it."""
     write_path = json.dumps({"session": {"project": "p", "source": "s", "start_time": T0}}).encode()
-    assert server.ask("/session/start", "POST", write_path, **JSON, **BEARER)[0] == 200
-    assert len(json.loads(server.ask("/api/sessions", **BEARER)[2])["sessions"]) >= 2
+    assert server.request("/session/start", "POST", write_path, **JSON, **BEARER)[0] == 200
+    assert len(json.loads(server.request("/api/sessions", **BEARER)[2])["sessions"]) >= 2

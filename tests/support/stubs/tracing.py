@@ -11,7 +11,7 @@ import orjson
 
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
-from sessiontrace.capture.tracer_state import Heads, Recorder
+from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
 from sessiontrace.instrumentation.registry import Instruments
 
 __all__ = ["Listening", "listening_to"]
@@ -24,16 +24,16 @@ class Listening:
         self.off = False
         self.records: list[tuple[bytes, dict[str, Any]]] = []
         current: ContextVar[Span | None] = ContextVar("test.current", default=None)
-        self.recorder: Recorder | None = Recorder(
+        self.recorder: TracerState | None = TracerState(
             offer=self._offer,
             drop=lambda reason: None,
             current=current,
-            heads=Heads(b"start", b"event", b"end"),
+            heads=FrameHeaders(b"start", b"event", b"end"),
             source="test",
             service="test",
         )
 
-    def begin(self) -> Recorder | None:
+    def begin(self) -> TracerState | None:
         """The recorder, which is always there."""
         return self.recorder
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from support.recording_tracer import Captured
 
-from sessiontrace.capture.tracer_state import Heads
-from sessiontrace.model.sampling import keeps
+from sessiontrace.capture.tracer_state import FrameHeaders
+from sessiontrace.model.sampling import is_sampled
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_switched_off_everything_inside_is_silent(captured: Captured) -> None:
 
 def test_a_session_goes_where_it_is_sent() -> None:
     """to= puts the route into the frame heads of the start, the end and all events inside."""
-    heads = Heads(b"start a", b"event a", b"end a")
+    heads = FrameHeaders(b"start a", b"event a", b"end a")
     captured = Captured(route=lambda names: heads if "a" in names else None)
     with captured.session(to="a"), captured.span():
         pass
@@ -259,9 +259,9 @@ def test_a_span_taken_out_of_such_a_session_says_that_its_inputs_are_gone() -> N
 def test_the_rate_is_kept_and_every_process_agrees() -> None:
     """A session's id alone decides, so that all processes of one session decide alike."""
     ids = [str(uuid.uuid4()) for _ in range(4_000)]
-    kept = [one for one in ids if keeps(one, 0.25)]
+    kept = [one for one in ids if is_sampled(one, 0.25)]
     assert 800 < len(kept) < 1_200
-    assert kept == [one for one in ids if keeps(one, 0.25)]
-    assert all(keeps(one, 0.5) for one in kept)
-    assert all(keeps(one, 1.0) for one in ids)
-    assert not any(keeps(one, 0.0) for one in ids)
+    assert kept == [one for one in ids if is_sampled(one, 0.25)]
+    assert all(is_sampled(one, 0.5) for one in kept)
+    assert all(is_sampled(one, 1.0) for one in ids)
+    assert not any(is_sampled(one, 0.0) for one in ids)

@@ -112,11 +112,14 @@ async def test_values_that_are_there_need_no_warning(api: Api, client: PostHog) 
 async def test_each_refusal_is_typed(api: Api, client: PostHog) -> None:
     """PostHog's own bodies: missing key, wrong key, missing scope, wrong project, throttled."""
 
-    def told(kind: str, code: str, detail: str) -> dict[str, Any]:
+    def error_body(kind: str, code: str, detail: str) -> dict[str, Any]:
         return {"type": kind, "code": code, "detail": detail, "attr": None}
 
     api.answer(
-        "GET", VALUES, told("validation_error", "invalid_input", "Key not provided"), status=400
+        "GET",
+        VALUES,
+        error_body("validation_error", "invalid_input", "Key not provided"),
+        status=400,
     )
     with pytest.raises(RequestError, match="Key not provided") as refused:
         await client.sessions.values("")
@@ -132,7 +135,7 @@ async def test_each_refusal_is_typed(api: Api, client: PostHog) -> None:
             other.answer(
                 "GET",
                 DEFINITIONS,
-                told("x_error", code, detail),
+                error_body("x_error", code, detail),
                 status=status,
                 headers={"Retry-After": "12"},
             )

@@ -223,7 +223,7 @@ async def test_told_to_finish_while_it_reads_a_lane_still_sends_what_it_read() -
 
     def finish_then_read(max_records: int, max_bytes: int) -> Any:
         if run.source.read_to == 128:
-            run.lane.finish()
+            run.lane.request_stop()
         return read(max_records, max_bytes)
 
     run.source.read = finish_then_read  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.lane_harness import PlainExporter, Run, event, numbers
 
-from sessiontrace.export.protocol import Batch, Delivered, Reply, Request, Verdict
+from sessiontrace.export.protocol import Batch, Delivered, Outcome, Reply, Request
 from sessiontrace.model.record import Record
 
 pytestmark = pytest.mark.asyncio
@@ -175,7 +175,7 @@ async def test_C17_partial_success_is_final_for_both_halves(tmp_path: Path) -> N
     """The backend takes a batch and says which three it will never take: no retry of anything."""
 
     class Partial(PlainExporter):
-        def judge(self, request: Request, reply: Reply) -> Verdict:
+        def interpret(self, request: Request, reply: Reply) -> Outcome:
             return Delivered({at: "no such field" for at in request.records if at % 4 == 1})
 
     run = Run(
@@ -195,7 +195,7 @@ async def test_partial_success_that_takes_nothing_blocks() -> None:
     """A backend that rejects every one of many records politely is misconfigured all the same."""
 
     class Nothing(PlainExporter):
-        def judge(self, request: Request, reply: Reply) -> Verdict:
+        def interpret(self, request: Request, reply: Reply) -> Outcome:
             return Delivered(dict.fromkeys(request.records, "no such project"))
 
     run = Run(lambda request: Reply(200), [event(n) for n in range(12)], exporter=Nothing())

@@ -172,7 +172,7 @@ async def test_a_judge_that_fails_loses_nothing() -> None:
     """A reply that breaks the judge is an attempt that failed."""
 
     class Broken(PlainExporter):
-        def judge(self, request: Request, reply: Reply) -> None:  # type: ignore[override]
+        def interpret(self, request: Request, reply: Reply) -> None:  # type: ignore[override]
             raise KeyError("what?")
 
     run = Run(ok, [event(1)], exporter=Broken())

@@ -310,12 +310,12 @@ def test_B14_whatever_escapes_the_loop_starts_again(escape: type[BaseException])
     times = 2
 
     class Deadly(PlainExporter):
-        def judge(self, request: Request, reply: Reply) -> Any:
+        def interpret(self, request: Request, reply: Reply) -> Any:
             nonlocal times
             if times:
                 times -= 1
                 raise escape
-            return super().judge(request, reply)
+            return super().interpret(request, reply)
 
     with (
         Backend() as backend,

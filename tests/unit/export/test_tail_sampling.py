@@ -9,10 +9,10 @@ from support.exporters import Body, Story, late, record
 from support.lane_harness import MemorySource, Run, event
 
 from sessiontrace.export.protocol import Reply
-from sessiontrace.export.session_buffer import Held
-from sessiontrace.export.tail_sampling import Tail
+from sessiontrace.export.session_buffer import SessionBuffer
+from sessiontrace.export.tail_sampling import TailSampler
 from sessiontrace.model.record import END, EVENT, OPEN, START, Record, session_id_of
-from sessiontrace.model.sampling import Sample, keeps
+from sessiontrace.model.sampling import Sample, is_sampled
 
 NONE = Sample(rate=0.0, keep_errors=True, slower_than=5.0, score_below=0.5)
 
@@ -33,7 +33,7 @@ class Sifted:
         self.clock = Clock()
         self.sampled = 0
         self.out: list[Record] = []
-        self.tail = Tail(self.source, sample, self._count, now=self.clock, **bounds)
+        self.tail = TailSampler(self.source, sample, self._count, now=self.clock, **bounds)
 
     def _count(self, count: int) -> None:
         self.sampled += count
@@ -45,7 +45,7 @@ class Sifted:
         while (passage := self.tail.read(128, 1 << 20)) is not None:
             if passage.records:
                 found += passage.records
-                self.tail.settle(passage.ends[-1])
+                self.tail.acknowledge(passage.ends[-1])
         self.out += found
         assert len(self.out) + self.sampled + self.tail.pending() == len(self.source.records)
         return found
@@ -140,7 +140,7 @@ def test_of_the_rest_the_same_share_is_kept_everywhere() -> None:
     """
     sample = Sample(rate=0.5, keep_errors=True)
     starts = [Story(1_790_000_000_000 + n).start() for n in range(200)]
-    chosen = {one["session_id"] for one in starts if keeps(one["session_id"], 0.5)}
+    chosen = {one["session_id"] for one in starts if is_sampled(one["session_id"], 0.5)}
     assert 50 < len(chosen) < 150
     sifted = Sifted([record(START, one) for one in starts], sample)
     assert {session_id_of(one.body).decode() for one in sifted.read()} == chosen
@@ -240,7 +240,7 @@ def test_a_flush_keeps_what_is_undecided() -> None:
     start = story.start()
     sifted = Sifted([record(START, start)])
     assert sifted.read() == []
-    sifted.tail.hurry()
+    sifted.tail.release_all()
     assert len(sifted.read()) == 1
     assert sifted.read(record(START, story.start())) == []
 
@@ -253,7 +253,7 @@ def test_repeats_of_a_start_are_in_nobodys_books() -> None:
         [record(START, start), record(OPEN, start), record(END, story.end(start))]
     )
     counted: list[int] = []
-    assert Tail(source, NONE, counted.append).read(128, 1 << 20) is not None
+    assert TailSampler(source, NONE, counted.append).read(128, 1 << 20) is not None
     assert counted == [2]
     assert source.settled == 3
 
@@ -262,7 +262,7 @@ def test_what_is_kept_comes_in_slices() -> None:
     """A session of 300 records is not handed out in one piece: the sender's loop must breathe."""
     records = ended(Story().start(), events=298, error="no")
     source = MemorySource(records)
-    tail = Tail(source, NONE, lambda count: None)
+    tail = TailSampler(source, NONE, lambda count: None)
     sizes = []
     while (passage := tail.read(128, 1 << 20)) is not None:
         sizes.append(len(passage.records))
@@ -276,20 +276,20 @@ def test_with_holding_behind_it_sessions_still_come_whole() -> None:
     kept, dropped = ended(story.start(), error="no"), ended(story.start())
     open_still = [record(START, story.start())]
     source = MemorySource([*dropped[:1], *kept[:2], *dropped[1:], *kept[2:], *open_still])
-    held = Held(Tail(source, NONE, lambda count: None))
+    held = SessionBuffer(TailSampler(source, NONE, lambda count: None))
 
     def read() -> list[Record]:
         found: list[Record] = []
         while (passage := held.read(128, 1 << 20)) is not None:
             found += passage.records
             if passage.records:
-                held.settle(passage.ends[-1])
+                held.acknowledge(passage.ends[-1])
         return found
 
     assert read() == kept
     assert held.due() is not None
     assert held.pending() == 1
-    held.hurry()
+    held.release_all()
     assert read() == open_still
     assert source.settled == len(source.records)
 

@@ -20,7 +20,7 @@ def sample_of(given: Any = None, env: str | None = None) -> Sample:
 def test_a_number_is_a_rate_and_costs_nothing_at_the_end() -> None:
     """``sample=0.1`` decides when a session opens, and so does a ``Sample`` with the rate alone."""
     for sample in (sample_of(0.1), sample_of(st.Sample(rate=0.1)), sample_of(env="0.1")):
-        assert (sample.head, sample.waits) == (0.1, False)
+        assert (sample.head, sample.decides_at_end) == (0.1, False)
     assert sample_of() == Sample()
     assert sample_of(0) == Sample(rate=0)
 
@@ -30,8 +30,11 @@ def test_a_number_is_a_rate_and_costs_nothing_at_the_end() -> None:
 )
 def test_whatever_matters_at_the_end_makes_all_sessions_be_recorded(matters: Any) -> None:
     """The rate then is what is kept of the rest. With a rate of 1 there is nothing to decide."""
-    assert (Sample(rate=0.1, **matters).head, Sample(rate=0.1, **matters).waits) == (1.0, True)
-    assert (Sample(**matters).head, Sample(**matters).waits) == (1.0, False)
+    assert (Sample(rate=0.1, **matters).head, Sample(rate=0.1, **matters).decides_at_end) == (
+        1.0,
+        True,
+    )
+    assert (Sample(**matters).head, Sample(**matters).decides_at_end) == (1.0, False)
 
 
 def test_the_variable_takes_all_of_it() -> None:

@@ -13,7 +13,7 @@ from sessiontrace.runtime import fork_detector
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-def in_child(mark: fork_detector.Mark) -> int:
+def in_child(mark: fork_detector.ForkMarker) -> int:
     pid = os.fork()
     if pid == 0:
         os._exit(mark[0])

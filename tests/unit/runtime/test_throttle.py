@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from sessiontrace.runtime import throttle
-from sessiontrace.runtime.throttle import Pace, Paced, paced
+from sessiontrace.runtime.throttle import Throttle, Throttled, paced
 
 
 def spin(seconds: float) -> None:
@@ -38,7 +38,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> int:
 def test_it_pauses_when_that_is_due_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a millisecond of work, a pause; a hundred calls without work, none."""
     monkeypatch.setattr(throttle, "_SLICE_S", 0.0005)
-    one = Pace()
+    one = Throttle()
 
     def work() -> None:
         for _ in range(10):
@@ -51,7 +51,7 @@ def test_it_pauses_when_that_is_due_and_not_before(monkeypatch: pytest.MonkeyPat
     assert pauses(monkeypatch, lambda: [one() for _ in range(100)]) == 0
 
 
-@pytest.mark.parametrize("make", [Paced, paced], ids=["Paced", "paced"])
+@pytest.mark.parametrize("make", [Throttled, paced], ids=["Throttled", "paced"])
 def test_the_items_are_the_same_and_long_work_on_them_pauses(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[list[int]], Iterable[int]]
 ) -> None:
@@ -70,7 +70,7 @@ def test_the_items_are_the_same_and_long_work_on_them_pauses(
 
 def test_a_paced_sequence_is_one() -> None:
     """Length, picking, slices, membership: as of the list behind it."""
-    items = Paced(["a", "b", "c"])
+    items = Throttled(["a", "b", "c"])
     assert (len(items), items[1], items[-1], items[:2]) == (3, "b", "c", ["a", "b"])
     assert "c" in items
     assert list(reversed(items)) == ["c", "b", "a"]

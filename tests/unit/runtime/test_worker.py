@@ -12,7 +12,7 @@ import pytest
 
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.runtime.worker import Keeper
+from sessiontrace.runtime.worker import BackgroundWorker
 
 
 def eventually(true: Callable[[], bool], within: float = 10.0) -> bool:
@@ -25,12 +25,14 @@ def eventually(true: Callable[[], bool], within: float = 10.0) -> bool:
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Keeper]]:
-    made: list[Keeper] = []
+def make() -> Iterator[Callable[..., BackgroundWorker]]:
+    made: list[BackgroundWorker] = []
 
-    def keeper(tick: Callable[[], None] = lambda: None, interval_s: float = 60.0) -> Keeper:
+    def keeper(
+        tick: Callable[[], None] = lambda: None, interval_s: float = 60.0
+    ) -> BackgroundWorker:
         log.reset()
-        made.append(Keeper(tick=tick, interval_s=interval_s, counters=Counters()))
+        made.append(BackgroundWorker(tick=tick, interval_s=interval_s, counters=Counters()))
         return made[-1]
 
     yield keeper
@@ -38,7 +40,7 @@ def make() -> Iterator[Callable[..., Keeper]]:
         assert one.stop(10)
 
 
-def test_it_ticks_by_itself_and_at_once_when_woken(make: Callable[..., Keeper]) -> None:
+def test_it_ticks_by_itself_and_at_once_when_woken(make: Callable[..., BackgroundWorker]) -> None:
     """Every interval, and whenever somebody needs a spare segment now."""
     ticks: list[float] = []
     often = make(lambda: ticks.append(0), interval_s=0.001)
@@ -54,7 +56,7 @@ def test_it_ticks_by_itself_and_at_once_when_woken(make: Callable[..., Keeper]) 
         assert eventually(lambda count=count: len(woken) == count)  # type: ignore[misc]
 
 
-def test_starting_twice_starts_one_thread(make: Callable[..., Keeper]) -> None:
+def test_starting_twice_starts_one_thread(make: Callable[..., BackgroundWorker]) -> None:
     """Each first record of each tracer may ask; one thread a keeper is enough."""
     keeper = make()
     before = threading.active_count()
@@ -62,7 +64,7 @@ def test_starting_twice_starts_one_thread(make: Callable[..., Keeper]) -> None:
     assert threading.active_count() == before + 1
 
 
-def test_jobs_run_there_in_order_with_their_outcome(make: Callable[..., Keeper]) -> None:
+def test_jobs_run_there_in_order_with_their_outcome(make: Callable[..., BackgroundWorker]) -> None:
     """The local destination's writes: result or exception, on the keeper's own thread."""
     keeper = make()
     outcomes: list[object] = []
@@ -88,7 +90,7 @@ def test_jobs_run_there_in_order_with_their_outcome(make: Callable[..., Keeper])
     "error", [ValueError("x"), SystemExit(1), MemoryError(), KeyboardInterrupt()]
 )
 def test_nothing_that_is_raised_ends_it(
-    make: Callable[..., Keeper], error: BaseException, caplog: pytest.LogCaptureFixture
+    make: Callable[..., BackgroundWorker], error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A tick or a callback fails, even by sys.exit: counted, told once a minute, and on it goes."""
     ticks: list[int] = []
@@ -112,7 +114,7 @@ def test_nothing_that_is_raised_ends_it(
     assert len([r for r in caplog.records if "upkeep failed" in r.message]) == 1
 
 
-def test_stop_finishes_the_jobs_at_hand(make: Callable[..., Keeper]) -> None:
+def test_stop_finishes_the_jobs_at_hand(make: Callable[..., BackgroundWorker]) -> None:
     """The last writes before exit are written; what comes after is refused, not forgotten."""
     keeper = make()
     outcomes: list[object] = []
@@ -129,7 +131,7 @@ def test_stop_finishes_the_jobs_at_hand(make: Callable[..., Keeper]) -> None:
     assert not keeper.start()
 
 
-def test_stop_gives_up_in_time_on_a_job_that_hangs(make: Callable[..., Keeper]) -> None:
+def test_stop_gives_up_in_time_on_a_job_that_hangs(make: Callable[..., BackgroundWorker]) -> None:
     """A dead disk must not hold up the exit."""
     keeper = make()
     gate, begun = threading.Event(), threading.Event()
@@ -145,7 +147,7 @@ def test_stop_gives_up_in_time_on_a_job_that_hangs(make: Callable[..., Keeper]) 
     gate.set()
 
 
-def test_a_job_may_stop_the_keeper(make: Callable[..., Keeper]) -> None:
+def test_a_job_may_stop_the_keeper(make: Callable[..., BackgroundWorker]) -> None:
     """Shutdown called from our own thread does not wait for itself."""
     keeper = make()
     answers: list[object] = []
@@ -156,7 +158,9 @@ def test_a_job_may_stop_the_keeper(make: Callable[..., Keeper]) -> None:
     assert keeper.stop(10)
 
 
-def test_a_keeper_that_never_ran_refuses_its_jobs_at_stop(make: Callable[..., Keeper]) -> None:
+def test_a_keeper_that_never_ran_refuses_its_jobs_at_stop(
+    make: Callable[..., BackgroundWorker],
+) -> None:
     """At interpreter exit no thread can be started: whoever waits for a job must not wait on."""
     keeper = make()
     outcomes: list[object] = []
@@ -166,7 +170,7 @@ def test_a_keeper_that_never_ran_refuses_its_jobs_at_stop(make: Callable[..., Ke
 
 
 def test_no_thread_at_exit_is_told_by_false(
-    make: Callable[..., Keeper], monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., BackgroundWorker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python 3.12 refuses new threads while it shuts down."""
 
@@ -180,7 +184,7 @@ def test_no_thread_at_exit_is_told_by_false(
     assert keeper.start()
 
 
-def test_a_signal_handler_may_wake_it_within_wake(make: Callable[..., Keeper]) -> None:
+def test_a_signal_handler_may_wake_it_within_wake(make: Callable[..., BackgroundWorker]) -> None:
     """An Event would deadlock when its own set() is interrupted by a handler that sets it."""
     ticks: list[int] = []
     keeper = make(lambda: ticks.append(1))

@@ -6,8 +6,8 @@ import pytest
 from support.spools import A, B, body
 
 from sessiontrace.spool.frame import (
+    Consumer,
     Header,
-    Owed,
     damage,
     decode,
     decode_header,
@@ -93,7 +93,7 @@ def test_a_header_of_a_newer_format_tells_only_its_format() -> None:
     line = encode(0, head(b"header", b"*"), b'{"format":2,"destinations":"elsewhere"}')
     found = decode_header(line[:-1])
     assert found is not None
-    assert (found.format, found.owes) == (2, ())
+    assert (found.format, found.consumers) == (2, ())
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_sound_line_with_senseless_json_is_no_header(text: bytes) -> None:
 
 def test_a_destination_whose_name_could_escape_the_directory_is_left_out() -> None:
     """Names become file names: a header may not make us write elsewhere."""
-    evil = Owed("../../etc/cron", "local", "f")
+    evil = Consumer("../../etc/cron", "local", "f")
     found = decode_header(encode_header(Header("0" * 16, 1, "s", 1, (evil, A)))[:-1])
     assert found is not None
-    assert found.owes == (A,)
+    assert found.consumers == (A,)

@@ -20,11 +20,11 @@ from support.spools import (
 
 from sessiontrace.model.record import EVENT
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.spool.frame import Owed, head
+from sessiontrace.spool.frame import Consumer, head
 from sessiontrace.spool.spool import Spool
 
 QUOTA = 1 << 20
-STRANGER = Owed("stranger", "local", "fingerprint-s")
+STRANGER = Consumer("stranger", "local", "fingerprint-s")
 
 
 def used(root: Path) -> int:
@@ -66,13 +66,13 @@ def test_what_was_settled_or_is_in_flight_is_not_counted_as_evicted(tmp_path: Pa
     first, second = reader.read(5, 1 << 20), reader.read(5, 1 << 20)
     assert first is not None
     assert second is not None
-    reader.settle(first.ends[-1])
+    reader.acknowledge(first.ends[-1])
     fill(spool, 200, start=25, pad=10_000)
     spool.keep()
     assert spool.segments[0].number > 1
     before = reader.evicted
     assert reader.settled_count == 5
-    reader.settle(second.ends[-1])
+    reader.acknowledge(second.ends[-1])
     assert reader.settled_count == 10
     rest = numbers(drain(reader))
     assert rest == list(range(225 - len(rest), 225))

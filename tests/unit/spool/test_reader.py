@@ -59,7 +59,7 @@ def test_reading_over_does_not_pass_what_is_in_flight(tmp_path: Path) -> None:
     spool.append(ONLY_B, body(2))
     assert reader.read(10, 1000) is None
     assert reader.position() < chunk.ends[0]
-    reader.settle(chunk.ends[0])
+    reader.acknowledge(chunk.ends[0])
     assert reader.position() == spool.end()
     spool.close()
 
@@ -74,7 +74,7 @@ def test_chunks_respect_both_limits_but_always_hold_a_record(tmp_path: Path) -> 
     sizes = []
     while (chunk := reader.read(3, 2500)) is not None:
         sizes.append(numbers(chunk.records))
-        reader.settle(chunk.ends[-1])
+        reader.acknowledge(chunk.ends[-1])
     assert [n for size in sizes for n in size] == list(range(1, 12))
     assert [6] in sizes
     assert max(map(len, sizes)) == 3
@@ -91,10 +91,10 @@ def test_settling_part_of_a_chunk_moves_the_cursor_there(tmp_path: Path) -> None
     assert first is not None
     assert second is not None
     for end, left in ((first.ends[1], 8), (first.ends[0], 8), (second.ends[1], 2)):
-        reader.settle(end)
+        reader.acknowledge(end)
         assert reader.pending() == left
     assert reader.position() == second.ends[1]
-    reader.settle(second.ends[-1])
+    reader.acknowledge(second.ends[-1])
     assert (reader.pending(), reader.position()) == (0, spool.end())
     spool.close()
 
@@ -111,7 +111,7 @@ def test_the_end_is_a_marker_for_a_flush(tmp_path: Path) -> None:
     chunk = reader.read(3, 1 << 20)
     assert chunk is not None
     assert reader.position() < marker
-    reader.settle(chunk.ends[-1])
+    reader.acknowledge(chunk.ends[-1])
     assert reader.position() == marker < spool.end()
     spool.close()
 
@@ -157,7 +157,7 @@ def test_a_passed_segment_is_deleted_only_when_all_have_passed(tmp_path: Path) -
     while b.position() < (3, 0):
         chunk = b.read(1, 1)
         assert chunk is not None
-        b.settle(chunk.ends[0])
+        b.acknowledge(chunk.ends[0])
     spool.keep()
     assert [s.number for s in spool.segments] == [3, 4]
     assert spool.directory is not None
@@ -177,7 +177,7 @@ def test_a_reader_keeps_its_books_while_segments_go(tmp_path: Path) -> None:
         for reader in (a, b) if step % 2 else (a,):
             chunk = reader.read(7, 1 << 20)
             assert chunk is not None
-            reader.settle(chunk.ends[-1])
+            reader.acknowledge(chunk.ends[-1])
             assert reader.settled_count + reader.pending() == total
     assert spool.accepted() == {b"*": total}
     assert a.pending() < b.pending()

@@ -37,8 +37,8 @@ from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.spool.cursor import read_cursor, write_cursor
 from sessiontrace.spool.filesystem import OS_FILES
-from sessiontrace.spool.frame import Owed, Position, encode, head
-from sessiontrace.spool.recovery import Adopter
+from sessiontrace.spool.frame import Consumer, Position, encode, head
+from sessiontrace.spool.recovery import SpoolRecovery
 from sessiontrace.spool.scan import AFTER_ALL
 
 
@@ -152,7 +152,7 @@ def test_another_fingerprint_gets_nothing_and_removes_nothing(tmp_path: Path) ->
     """Another key means another customer: their data waits for them, byte by byte."""
     directory = left_behind(tmp_path, 20, A)
     before = snapshot(directory)
-    stranger = Owed("a", "local", "another key")
+    stranger = Consumer("a", "local", "another key")
     looking = adopter(tmp_path, stranger, B)
     assert looking.scan() == []
     assert looking.scan() == []
@@ -167,7 +167,7 @@ def test_a_destination_that_was_renamed_is_known_by_its_fingerprint(tmp_path: Pa
     for number in range(1, 9):
         spool.append([EVENT_HEAD, head(EVENT, b"a"), head(EVENT, b"b")][number % 3], body(number))
     die(spool)
-    renamed = Owed("production", A.kind, A.fingerprint)
+    renamed = Consumer("production", A.kind, A.fingerprint)
     with adopted(tmp_path, renamed) as one:
         assert list(one.readers) == ["production"]
         assert numbers(drain(one.readers["production"])) == [1, 3, 4, 6, 7]
@@ -178,7 +178,7 @@ def test_a_destination_that_was_renamed_is_known_by_its_fingerprint(tmp_path: Pa
 
 def test_two_destinations_with_one_fingerprint_get_their_own_shares(tmp_path: Path) -> None:
     """The same place under two names: a namesake takes over first, and none gets both shares."""
-    twin, new = Owed("twin", A.kind, A.fingerprint), Owed("new", A.kind, A.fingerprint)
+    twin, new = Consumer("twin", A.kind, A.fingerprint), Consumer("new", A.kind, A.fingerprint)
     for ours, expected in (
         ((twin, A), {"twin": [1], "a": [2]}),
         ((new, twin), {"twin": [1], "new": [2]}),
@@ -244,7 +244,7 @@ def test_the_own_spool_is_no_orphan(tmp_path: Path) -> None:
     spool = make(tmp_path)
     fill(spool, 1)
     die(spool)
-    assert Adopter(tmp_path, lambda: spool.id, [A], Counters()).scan() == []
+    assert SpoolRecovery(tmp_path, lambda: spool.id, [A], Counters()).scan() == []
 
 
 def test_delivery_goes_on_where_the_cursor_stands(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_delivery_goes_on_where_the_cursor_stands(tmp_path: Path) -> None:
         with adopted(tmp_path) as one:
             chunk = one.readers["a"].read(2, 1 << 22)
             assert chunk is not None
-            one.readers["a"].settle(chunk.ends[-1])
+            one.readers["a"].acknowledge(chunk.ends[-1])
             seen += numbers(chunk.records)
     assert seen == list(range(1, 31))
     assert adopter(tmp_path).scan() == []
@@ -338,7 +338,7 @@ def test_a_cursor_of_another_place_or_spool_does_not_count(tmp_path: Path) -> No
     """The key was changed and changed back under the same name: each has its own progress."""
     directory = left_behind(tmp_path, 3)
     write_cursor(OS_FILES, directory, directory.name, A, Position(1, 400))
-    other = Owed(A.name, A.kind, "other")
+    other = Consumer(A.name, A.kind, "other")
     assert read_cursor(OS_FILES, directory, directory.name, other) == Position(0, 0)
     assert read_cursor(OS_FILES, directory, "f" * 16, A) == Position(0, 0)
 
@@ -399,10 +399,10 @@ def test_delivery_of_the_ends_goes_on_at_the_cursor_too(tmp_path: Path) -> None:
     with adopted(tmp_path) as one:
         drained = one.readers["a"].read(100, 1 << 20)
         assert drained is not None
-        one.readers["a"].settle(drained.ends[-1])
+        one.readers["a"].acknowledge(drained.ends[-1])
         some = one.readers["a"].read(3, 1 << 20)
         assert some is not None
-        one.readers["a"].settle(some.ends[-1])
+        one.readers["a"].acknowledge(some.ends[-1])
     with adopted(tmp_path) as one:
         assert one.readers["a"].pending() == 7
         assert numbers(drain(one.readers["a"])) == list(range(4, 11))
@@ -521,7 +521,7 @@ def test_tending_deletes_what_all_have_passed_while_delivery_goes_on(tmp_path: P
         chunk = reader.read(5, 1 << 20)
         assert chunk is not None
         seen += numbers(chunk.records)
-        reader.settle(chunk.ends[-1])
+        reader.acknowledge(chunk.ends[-1])
     before = len(list(directory.glob("*.seg")))
     looking.scan()
     assert 0 < len(list(directory.glob("*.seg"))) < before
@@ -560,7 +560,7 @@ def test_a_removed_spool_cannot_be_claimed_through_an_old_descriptor(tmp_path: P
         return real(fd, shared=shared)
 
     files.lock = late  # type: ignore[method-assign]
-    assert Adopter(tmp_path, lambda: None, [A], Counters(), files).scan() == []
+    assert SpoolRecovery(tmp_path, lambda: None, [A], Counters(), files).scan() == []
     assert not directory.exists()
 
 
@@ -580,7 +580,7 @@ def test_a_lock_file_that_was_replaced_does_not_let_an_adopter_in(tmp_path: Path
         return real(fd, shared=shared)
 
     files.lock = late  # type: ignore[method-assign]
-    assert Adopter(tmp_path, lambda: None, [A], Counters(), files).scan() == []
+    assert SpoolRecovery(tmp_path, lambda: None, [A], Counters(), files).scan() == []
     assert numbers(drain(spool.reader("a"))) == [1, 2, 3]
     spool.close()
 
@@ -591,6 +591,6 @@ def test_adopted_files_stay_private(tmp_path: Path) -> None:
     with adopted(tmp_path) as one:
         chunk = one.readers["a"].read(3, 1 << 20)
         assert chunk is not None
-        one.readers["a"].settle(chunk.ends[-1])
+        one.readers["a"].acknowledge(chunk.ends[-1])
     assert stat.S_IMODE((directory / "a.cursor").stat().st_mode) == 0o600
     assert uid(1) in (directory / "00000001.seg").read_text("latin-1")

@@ -66,7 +66,7 @@ def test_written_and_mapped_segments_hold_the_same_bytes(tmp_path: Path) -> None
         raw = (spool.directory / "00000001.seg").read_bytes()
         found.append(raw[: spool.end().offset])
         assert not raw[spool.end().offset :].strip(b"\0")
-        spool.reader("a").settle(spool.end())
+        spool.reader("a").acknowledge(spool.end())
         drain(spool.reader("a"))
         spool.close()
     assert found[0] == found[1]
@@ -304,7 +304,7 @@ def test_a_new_segment_repeats_the_sessions_still_open(tmp_path: Path) -> None:
     lines = segment.read(0, segment.committed).split(b"\n")[:-1]
     header = decode_header(lines[0])
     assert header is not None
-    assert (header.spool, header.segment, header.owes) == (spool.id, 2, (A, B))
+    assert (header.spool, header.segment, header.consumers) == (spool.id, 2, (A, B))
     repeated = [decode(line, segment.seed) for line in lines[1:]]
     assert [(r.kind, r.route, number_of(r)) for r in repeated if r] == [
         (b"open", b"b", 2),
@@ -336,7 +336,7 @@ def test_updates_count_and_open_no_session(tmp_path: Path) -> None:
     spool.append(UPDATE_HEAD, body(1))
     assert spool.accepted() == {b"*": 1}
     assert not spool.opens
-    spool.reader("a").settle(spool.end())
+    spool.reader("a").acknowledge(spool.end())
     spool.close()
 
 
@@ -477,7 +477,7 @@ def test_durability_sync_syncs_before_append_returns(tmp_path: Path) -> None:
         spool = make(tmp_path, files=files, durability=durability)
         fill(spool, 5)
         assert files.calls.count("sync") == expected
-        spool.reader("a").settle(spool.end())
+        spool.reader("a").acknowledge(spool.end())
         spool.close()
 
 
@@ -515,7 +515,7 @@ def test_close_leaves_what_is_still_owed_to_an_adopter(tmp_path: Path, io: str) 
     drain(spool.reader("a"))
     chunk = spool.reader("b").read(4, 1 << 20)
     assert chunk is not None
-    spool.reader("b").settle(chunk.ends[-1])
+    spool.reader("b").acknowledge(chunk.ends[-1])
     spool.close()
     with adopted(tmp_path, A, B) as left:
         assert drain(left.readers["a"]) == []

@@ -149,7 +149,7 @@ def test_the_own_reader_does_not_notice_a_stay_in_memory(tmp_path: Path) -> None
     fill(spool, 20, pad=20_000)
     first = spool.reader("a").read(2, 1 << 20)
     assert first is not None
-    spool.reader("a").settle(first.ends[-1])
+    spool.reader("a").acknowledge(first.ends[-1])
     files.failing = {"create"}
     fill(spool, 30, start=21, pad=20_000)
     files.failing = set()

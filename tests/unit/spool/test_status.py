@@ -19,7 +19,7 @@ def test_the_living_and_the_dead_are_told_apart(tmp_path: Path) -> None:
     fill(spool, 7)
     chunk = spool.reader("a").read(3, 1 << 20)
     assert chunk is not None
-    spool.reader("a").settle(chunk.ends[-1])
+    spool.reader("a").acknowledge(chunk.ends[-1])
     spool.keep()
 
     found = {status.spool_id: status for status in inspect(tmp_path)}

@@ -15,9 +15,9 @@ import orjson
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
-from sessiontrace.server.http import Refused
+from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.record_builder import BUCKETS, number
-from sessiontrace.store.folding import Decoded
+from sessiontrace.store.folding import DecodedRecord
 
 __all__ = [
     "changes",
@@ -48,7 +48,7 @@ _KNOWN = frozenset(
 def session_start(given: Any) -> tuple[str, Body]:
     """The id and the fields of a session, with HoneyHive's defaults for what is missing."""
     if not isinstance(given, dict):
-        raise Refused(400, "the session must be an object")
+        raise RequestRejected(400, "the session must be an object")
     asked = given.get("session_id")
     # Other ids than UUIDs are replaced, as HoneyHive does.
     session_id = asked.lower() if isinstance(asked, str) and is_uuid(asked) else str(uuid.uuid4())
@@ -67,23 +67,23 @@ def session_start(given: Any) -> tuple[str, Body]:
 def started(fields: Body, known: Mapping[str, Any] | None) -> Record | None:
     """The record that posting a session makes: of a known one, only what HoneyHive merges."""
     if known is None:
-        return record_builder.made(END, fields)
+        return record_builder.build_record(END, fields)
     merged = {name: fields[name] for name in ("metadata", "user_properties") if fields.get(name)}
     return (
         record_builder.patch(fields["session_id"], fields["session_id"], merged) if merged else None
     )
 
 
-def event(given: Any, *, session_id: str | None = None, strict: bool = True) -> Decoded:
+def event(given: Any, *, session_id: str | None = None, strict: bool = True) -> DecodedRecord:
     """One event as a record; ``session_id`` overrides its own. ``strict``: as the v1 routes."""
     if not isinstance(given, dict):
-        raise Refused(400, "an event must be an object")
+        raise RequestRejected(400, "an event must be an object")
     if session_id is None and _is_whole(given):
-        return Decoded(EVENT, given, orjson.dumps(given).decode())
+        return DecodedRecord(EVENT, given, orjson.dumps(given).decode())
     if strict and given.get("event_type") not in _TYPES:
-        raise Refused(400, "event_type must be one of model, tool, chain, session")
+        raise RequestRejected(400, "event_type must be one of model, tool, chain, session")
     if strict and not isinstance(given.get("inputs"), dict):
-        raise Refused(400, "inputs must be an object")
+        raise RequestRejected(400, "inputs must be an object")
     fields = _fields(given)
     event_id = fields.get("event_id") or str(uuid.uuid4())
     fields["event_id"] = event_id
@@ -92,13 +92,13 @@ def event(given: Any, *, session_id: str | None = None, strict: bool = True) -> 
         own = own or event_id
         # A session's event is the session: it has one id.
         fields |= {"event_id": own, "session_id": own}
-        return record_builder.ready(END, fields)
+        return record_builder.build_decoded(END, fields)
     own = own or str(uuid.uuid4())
     fields["session_id"] = own
     fields.setdefault("parent_id", own)
     fields.setdefault("event_name", "unknown")
     fields.setdefault("source", "unknown")
-    return record_builder.ready(EVENT, fields)
+    return record_builder.build_decoded(EVENT, fields)
 
 
 _WHOLE = {
@@ -173,7 +173,7 @@ _RENAMED = {
 def model_event(given: Any) -> Body:
     """A model event of the old routes as an event: its own fields find their place."""
     if not isinstance(given, dict):
-        raise Refused(400, "a model event must be an object")
+        raise RequestRejected(400, "a model event must be an object")
     found: Body = {name: value for name, value in given.items() if name not in _RENAMED}
     for name, (bucket, key) in _RENAMED.items():
         if given.get(name) is not None:
@@ -189,19 +189,19 @@ def model_event(given: Any) -> Body:
 def changes(given: Any) -> Body:
     """What an update may change: buckets merge, outputs replace, the rest is left out."""
     if not isinstance(given, dict):
-        raise Refused(400, "the update must be an object")
+        raise RequestRejected(400, "the update must be an object")
     found: Body = {}
     for name in ("metadata", "feedback", "metrics", "config", "user_properties"):
         value = given.get(name)
         if value is None:
             continue
         if not isinstance(value, dict):
-            raise Refused(400, f"{name} must be an object")
+            raise RequestRejected(400, f"{name} must be an object")
         if value:
             found[name] = value
     outputs = given.get("outputs")
     if outputs is not None and not isinstance(outputs, dict):
-        raise Refused(400, "outputs must be an object or null")
+        raise RequestRejected(400, "outputs must be an object or null")
     if outputs:  # the official client sends an empty object for what it has nothing to say of
         found["outputs"] = outputs
     for name in ("duration", "end_time"):
@@ -239,18 +239,18 @@ def filters(given: Any) -> Callable[[Mapping[str, Any]], bool] | None:
     if given is None or given == []:
         return None
     if not isinstance(given, list):
-        raise Refused(400, "filters must be a list")
+        raise RequestRejected(400, "filters must be a list")
     checks = [_check(one) for one in given]
     return lambda event: all(check(event) for check in checks)
 
 
 def _check(given: Any) -> Callable[[Mapping[str, Any]], bool]:
     if not isinstance(given, dict) or not isinstance(given.get("field"), str):
-        raise Refused(400, "a filter needs a field, an operator and a value")
+        raise RequestRejected(400, "a filter needs a field, an operator and a value")
     path, operator, wanted = given["field"], given.get("operator"), given.get("value")
     judge = _OPERATORS.get(str(operator))
     if judge is None:
-        raise Refused(400, f"operator must be one of {', '.join(_OPERATORS)}")
+        raise RequestRejected(400, f"operator must be one of {', '.join(_OPERATORS)}")
     return lambda event: judge(_value(event, path), wanted)
 
 

@@ -23,14 +23,14 @@ from aiohttp import web
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.honeyhive import mapping as events
-from sessiontrace.server.http import Refused, answer, json_of, vendor
+from sessiontrace.server.http import RequestRejected, json_of, json_response, with_vendor_errors
 from sessiontrace.server.security.request_context import MAY_READ
-from sessiontrace.server.store_readers import Reading
-from sessiontrace.server.store_writer import Change, Writing
-from sessiontrace.store.folding import Decoded
+from sessiontrace.server.store_readers import StoreReaders
+from sessiontrace.server.store_writer import Change, StoreWriter
+from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.protocol import EventQuery, Store
 
-__all__ = ["routes", "told"]
+__all__ = ["error_response", "routes"]
 
 _SEARCH_MOST = 1000
 _EXPORT_MOST = 7500
@@ -40,7 +40,7 @@ _CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 413: "PAYLOAD_TOO_LARGE", 503: "
 _Route = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def told(status: int, reason: str) -> web.Response:
+def error_response(status: int, reason: str) -> web.Response:
     """A fault as HoneyHive tells it."""
     body = {
         "statusCode": status,
@@ -48,10 +48,10 @@ def told(status: int, reason: str) -> web.Response:
         "success": False,
         "errorCode": _CODES.get(status, "ERROR"),
     }
-    return answer(body, status)
+    return json_response(body, status)
 
 
-def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
+def routes(reading: StoreReaders, writing: StoreWriter) -> list[web.RouteDef]:
     """The routes of the API over one store."""
     api = _Api(reading, writing)
     posts: dict[str, _Route] = {
@@ -69,15 +69,18 @@ def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
         "/v1/events/export": api.export,
     }
     return [
-        *(web.post(path, vendor(handler, told)) for path, handler in posts.items()),
-        web.put("/v1/events/{id}", vendor(api.put, told)),
-        web.put("/events", vendor(api.put_legacy, told)),
-        web.get("/v1/events/{id}", vendor(api.get, told)),
+        *(
+            web.post(path, with_vendor_errors(handler, error_response))
+            for path, handler in posts.items()
+        ),
+        web.put("/v1/events/{id}", with_vendor_errors(api.put, error_response)),
+        web.put("/events", with_vendor_errors(api.put_legacy, error_response)),
+        web.get("/v1/events/{id}", with_vendor_errors(api.get, error_response)),
     ]
 
 
 class _Api:
-    def __init__(self, reading: Reading, writing: Writing) -> None:
+    def __init__(self, reading: StoreReaders, writing: StoreWriter) -> None:
         self._reading = reading
         self._writing = writing
 
@@ -94,7 +97,7 @@ class _Api:
         may_read = MAY_READ.get()
 
         def plan(store: Store) -> tuple[Change, dict[str, Any]]:
-            known = record_builder.known(store, session_id)
+            known = record_builder.find_session(store, session_id)
             record = events.started(fields, known)
             shown = dict(known or fields)
             if known is not None:
@@ -103,8 +106,8 @@ class _Api:
                         shown[name] = {**(known.get(name) or {}), **fields[name]}
             return Change([record] if record else []), shown if may_read else dict(fields)
 
-        shown = await self._writing.change(frozenset((session_id,)), plan)
-        return answer({"children_ids": [], **events.shown(shown)})
+        shown = await self._writing.transact(frozenset((session_id,)), plan)
+        return json_response({"children_ids": [], **events.shown(shown)})
 
     # -- events -----------------------------------------------------------------------------
 
@@ -118,9 +121,9 @@ class _Api:
         given = _member(await json_of(request), "model_event")
         return await self._post_one(events.event(events.model_event(given)))
 
-    async def _post_one(self, made: Decoded) -> web.Response:
+    async def _post_one(self, made: DecodedRecord) -> web.Response:
         await self._keep([made])
-        return answer({"success": True, "event_id": made.event["event_id"]})
+        return json_response({"success": True, "event_id": made.event["event_id"]})
 
     async def post_batch(self, request: web.Request) -> web.Response:
         return await self._post_many(await json_of(request), "events", strict=True)
@@ -151,7 +154,7 @@ class _Api:
         await self._keep([*made, *([head_record] if head_record else [])])
         ids = [one.event["event_id"] for one in made]
         body: dict[str, Any] = {"event_ids": ids, "success": True}
-        return answer(body | ({"session_id": session_id} if session_id else {}))
+        return json_response(body | ({"session_id": session_id} if session_id else {}))
 
     async def add(self, request: web.Request) -> web.Response:
         listed = _listed(await json_of(request), "events")
@@ -160,7 +163,7 @@ class _Api:
     async def add_traces(self, request: web.Request) -> web.Response:
         given = await json_of(request)
         if not isinstance(given, dict) or ("logs" in given) == ("events" in given):
-            raise Refused(400, "exactly one of logs and events must be given")
+            raise RequestRejected(400, "exactly one of logs and events must be given")
         listed = _listed(given, "logs" if "logs" in given else "events")
         return await self._add(request, listed, strict=False)
 
@@ -171,13 +174,13 @@ class _Api:
         await self._keep(
             [events.event(one, session_id=session_id, strict=strict) for one in listed]
         )
-        return answer({"success": True})
+        return json_response({"success": True})
 
-    async def _keep(self, kept: Sequence[Record | Decoded]) -> None:
+    async def _keep(self, kept: Sequence[Record | DecodedRecord]) -> None:
         refused = await self._writing.take(kept)
         if refused:
             at, why = next(iter(refused.items()))
-            raise Refused(400, f"event {at}: {why}")
+            raise RequestRejected(400, f"event {at}: {why}")
 
     # -- changes ----------------------------------------------------------------------------
 
@@ -188,7 +191,7 @@ class _Api:
         given = await json_of(request)
         event_id = given.get("event_id") if isinstance(given, dict) else None
         if not isinstance(event_id, str) or not event_id:
-            raise Refused(400, "event_id must be given")
+            raise RequestRejected(400, "event_id must be given")
         return await self._put(event_id, given)
 
     async def _put(self, event_id: str, given: Any) -> web.Response:
@@ -208,17 +211,17 @@ class _Api:
             written = [record_builder.patch(event_id, session_id, settled)] if settled else []
             return Change(written), None
 
-        await self._writing.change(frozenset((event_id,)), plan)
-        return answer({"success": True})
+        await self._writing.transact(frozenset((event_id,)), plan)
+        return json_response({"success": True})
 
     # -- reading ----------------------------------------------------------------------------
 
     async def get(self, request: web.Request) -> web.Response:
         event_id = request.match_info["id"]
-        found = await self._reading.ask(lambda store: store.record(event_id))
+        found = await self._reading.query(lambda store: store.record(event_id))
         if found is None:
-            raise Refused(404, "Event not found")
-        return answer({"event": events.shown(found)})
+            raise RequestRejected(404, "Event not found")
+        return json_response({"event": events.shown(found)})
 
     async def search(self, request: web.Request) -> web.Response:
         given = await json_of(request)
@@ -231,7 +234,7 @@ class _Api:
         self, given: Any, since: str, until: str, most: int, usual: int
     ) -> web.Response:
         if not isinstance(given, dict):
-            raise Refused(400, "the body must be an object")
+            raise RequestRejected(400, "the body must be an object")
         query = _query(given, since, until, most, usual)
         projection = given.get("projections")
 
@@ -240,7 +243,7 @@ class _Api:
             shown = [events.projected(events.shown(one), projection) for one in page.events]
             return {"events": shown, "count": page.count, "totalEvents": page.count}
 
-        return answer(await self._reading.ask(find))
+        return json_response(await self._reading.query(find))
 
 
 def _query(given: dict[str, Any], since: str, until: str, most: int, usual: int) -> EventQuery:
@@ -263,7 +266,7 @@ def _query(given: dict[str, Any], since: str, until: str, most: int, usual: int)
     limit = int(record_builder.number(given.get("limit")) or usual)
     page = int(record_builder.number(given.get("page")) or 1)
     if not 1 <= limit <= most or page < 1:
-        raise Refused(400, f"limit must be 1 to {most}, and page at least 1")
+        raise RequestRejected(400, f"limit must be 1 to {most}, and page at least 1")
     return EventQuery(
         session_id=exact.get("session_id"),
         event_id=exact.get("event_id"),
@@ -277,14 +280,14 @@ def _query(given: dict[str, Any], since: str, until: str, most: int, usual: int)
 
 def _member(given: Any, name: str) -> Any:
     if not isinstance(given, dict) or name not in given:
-        raise Refused(400, f"{name} must be given")
+        raise RequestRejected(400, f"{name} must be given")
     return given[name]
 
 
 def _listed(given: Any, name: str) -> list[Any]:
     found = _member(given, name)
     if not isinstance(found, list):
-        raise Refused(400, f"{name} must be a list")
+        raise RequestRejected(400, f"{name} must be a list")
     return found
 
 

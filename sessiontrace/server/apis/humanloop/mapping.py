@@ -103,13 +103,15 @@ def short_hash(value: Any) -> str:
 def record_of(fields: Body, *, session_id: str, parent_id: str | None) -> Record:
     """The record of a log's fields; one whose id is the session's is the session itself."""
     if fields["event_id"] == session_id:
-        return record_builder.made(
+        return record_builder.build_record(
             END, {**fields, "session_id": session_id, "event_type": "session"}
         )
     if fields["event_type"] == "session":
         fields = {**fields, "event_type": "chain"}
     parent = parent_id or session_id
-    return record_builder.made(EVENT, {**fields, "session_id": session_id, "parent_id": parent})
+    return record_builder.build_record(
+        EVENT, {**fields, "session_id": session_id, "parent_id": parent}
+    )
 
 
 def fields_of(given: Body, event_id: str, kept: Body) -> Body:

@@ -15,8 +15,8 @@ import attrs
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping as logs
-from sessiontrace.server.http import Refused
-from sessiontrace.store.protocol import Note, Store
+from sessiontrace.server.http import RequestRejected
+from sessiontrace.store.protocol import Document, Store
 
 __all__ = ["FEEDBACK", "LOG", "PROJECT", "SESSION", "Project", "Projects"]
 
@@ -40,7 +40,7 @@ class Project:
     directory_id: str | None = None
 
     @classmethod
-    def of(cls, note: Note) -> Project:
+    def of(cls, note: Document) -> Project:
         """The project that a note holds."""
         body = note.body or {}
         return cls(note.id, body["name"], note.at, body["updated"], body.get("directory_id"))
@@ -51,13 +51,13 @@ class Projects:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._notes: dict[tuple[str, str], Note] = {}
+        self._notes: dict[tuple[str, str], Document] = {}
         self._made: set[str] = set()
         self.answers: list[Body] = []
         """Feedback as it was taken, in order."""
 
     @property
-    def notes(self) -> list[Note]:
+    def notes(self) -> list[Document]:
         """What is to be written."""
         return list(self._notes.values())
 
@@ -66,7 +66,7 @@ class Projects:
         return self._store.note(kind, id) if mine is None else mine.body
 
     def _keep(self, kind: str, id: str, body: Body | None, at: int = 0) -> None:
-        self._notes[kind, id] = Note(kind, id, at, body)
+        self._notes[kind, id] = Document(kind, id, at, body)
 
     # -- projects ---------------------------------------------------------------------------
 
@@ -91,10 +91,10 @@ class Projects:
         return project
 
     def by_id(self, project_id: str) -> Project:
-        """The project of this id, or ``Refused``."""
+        """The project of this id, or ``RequestRejected``."""
         body = self._note(PROJECT, project_id)
         if body is None:
-            raise Refused(404, f"Project with ID {project_id!r} not found.")
+            raise RequestRejected(404, f"Project with ID {project_id!r} not found.")
         return Project(
             project_id, body["name"], body["created"], body["updated"], body.get("directory_id")
         )
@@ -104,7 +104,7 @@ class Projects:
         name = given.get("name")
         if isinstance(name, str) and name and name != project.name:
             if self._note(_NAME, name) is not None:
-                raise Refused(422, f"body.name: a project named {name!r} exists")
+                raise RequestRejected(422, f"body.name: a project named {name!r} exists")
             self._keep(_NAME, project.name, None)
             project = attrs.evolve(project, name=name)
         if isinstance(given.get("directory_id"), str):
@@ -145,7 +145,7 @@ class Projects:
         if session_id in self._made or fields["event_id"] == session_id:
             return []
         self._made.add(session_id)
-        known = record_builder.known(self._store, session_id)
+        known = record_builder.find_session(self._store, session_id)
         if known is None:
             reference = given.get("session_reference_id")
             _, original = record_builder.session_id_for(str(reference)) if reference else ("", {})
@@ -180,7 +180,7 @@ class Projects:
         listed = given if isinstance(given, list) else [given] if given else []
         for one in listed:
             if not isinstance(one, dict) or not isinstance(one.get("type"), str):
-                raise Refused(422, "body.type: field required")
+                raise RequestRejected(422, "body.type: field required")
             kind, value = one["type"], one.get("value")
             now = record_builder.now_ms()
             at = record_builder.moment(one.get("created_at"))

@@ -13,7 +13,7 @@ from aiohttp import web
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping as logs
 from sessiontrace.server.apis.humanloop.projects import Project, Projects
-from sessiontrace.server.http import Refused
+from sessiontrace.server.http import RequestRejected
 
 __all__ = [
     "check",
@@ -31,22 +31,22 @@ _SIZE_MOST = 1000
 
 
 def object_of(given: Any) -> Body:
-    """The value as an object, or ``Refused``."""
+    """The value as an object, or ``RequestRejected``."""
     if not isinstance(given, dict):
-        raise Refused(422, "body: value is not a valid dict")
+        raise RequestRejected(422, "body: value is not a valid dict")
     return given
 
 
 def check(given: Body) -> None:
-    """Raise ``Refused`` for a log that cannot be filed."""
+    """Raise ``RequestRejected`` for a log that cannot be filed."""
     if not given.get("project") and not given.get("project_id"):
-        raise Refused(422, "body.project: one of project and project_id is required")
+        raise RequestRejected(422, "body.project: one of project and project_id is required")
     for first, second in (
         ("session_id", "session_reference_id"),
         ("parent_id", "parent_reference_id"),
     ):
         if given.get(first) and given.get(second):
-            raise Refused(422, f"body.{first}: at most one of {first} and {second}")
+            raise RequestRejected(422, f"body.{first}: at most one of {first} and {second}")
 
 
 def paging(request: web.Request, first: int, usual: int) -> tuple[int, int]:
@@ -55,16 +55,16 @@ def paging(request: web.Request, first: int, usual: int) -> tuple[int, int]:
     for name, default in (("page", first), ("size", usual)):
         text = request.query.get(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise Refused(422, f"query.{name}: value is not a valid integer")
+            raise RequestRejected(422, f"query.{name}: value is not a valid integer")
         found.append(int(text))
     return found[0], max(1, min(found[1], _SIZE_MOST))
 
 
 def data_id(given: str) -> str:
-    """The event id that a log id stands for, or ``Refused``."""
+    """The event id that a log id stands for, or ``RequestRejected``."""
     found = logs.unprefixed("data_", given)
     if found is None:
-        raise Refused(404, f"Log with ID {given!r} not found.")
+        raise RequestRejected(404, f"Log with ID {given!r} not found.")
     return found
 
 
@@ -73,7 +73,7 @@ def session_id_of(filing: Projects, given: Body) -> tuple[str, bool]:
     if given.get("session_id"):
         found = logs.unprefixed("sesh_", given["session_id"])
         if found is None or not filing.has_session(found):
-            raise Refused(404, f"Session with ID {given['session_id']!r} not found.")
+            raise RequestRejected(404, f"Session with ID {given['session_id']!r} not found.")
         return found, True
     reference = given.get("session_reference_id")
     if isinstance(reference, str) and reference:

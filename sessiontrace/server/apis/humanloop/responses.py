@@ -13,17 +13,17 @@ from aiohttp import web
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping as logs
 from sessiontrace.server.apis.humanloop.projects import FEEDBACK, LOG, SESSION, Project, Projects
-from sessiontrace.server.http import answer
+from sessiontrace.server.http import json_response
 from sessiontrace.store.protocol import Store
 
 __all__ = [
+    "error_response",
     "feedback_of",
     "page_of",
     "page_of_logs",
     "shown_log",
     "shown_project",
     "shown_session",
-    "told",
 ]
 
 Body = dict[str, Any]
@@ -31,14 +31,14 @@ Body = dict[str, Any]
 _SCANNED = 10_000
 
 
-def told(status: int, reason: str) -> web.Response:
+def error_response(status: int, reason: str) -> web.Response:
     """A fault as FastAPI tells it."""
     if status in (400, 422):
         where, _, why = reason.partition(": ")
         location = where.split(".") if why else ["body"]
         fault = {"loc": location, "msg": why or reason, "type": "value_error"}
-        return answer({"detail": [fault]}, 422)
-    return answer({"detail": reason}, status)
+        return json_response({"detail": [fault]}, 422)
+    return json_response({"detail": reason}, status)
 
 
 def page_of(shown: Sequence[Any], page: int, size: int, total: int) -> Body:

@@ -33,18 +33,24 @@ from sessiontrace.server.apis.humanloop.requests import (
     session_id_of,
 )
 from sessiontrace.server.apis.humanloop.responses import (
+    error_response,
     feedback_of,
     page_of,
     page_of_logs,
     shown_log,
     shown_project,
     shown_session,
-    told,
 )
-from sessiontrace.server.http import Refused, answer, body_of, json_of, vendor
-from sessiontrace.server.store_readers import Reading
-from sessiontrace.server.store_writer import Change, Writing
-from sessiontrace.store.protocol import Note, Store
+from sessiontrace.server.http import (
+    RequestRejected,
+    body_of,
+    json_of,
+    json_response,
+    with_vendor_errors,
+)
+from sessiontrace.server.store_readers import StoreReaders
+from sessiontrace.server.store_writer import Change, StoreWriter
+from sessiontrace.store.protocol import Document, Store
 
 __all__ = ["routes"]
 
@@ -53,7 +59,7 @@ Body = dict[str, Any]
 _SCANNED = 10_000
 
 
-def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
+def routes(reading: StoreReaders, writing: StoreWriter) -> list[web.RouteDef]:
     """The routes of the API over one store."""
     api = _Api(reading, writing)
     listed = [
@@ -75,11 +81,14 @@ def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
         ("DELETE", "/v4/projects/{id}", api.delete_project),
         ("POST", "/v4/projects/{id}/export", api.export),
     ]
-    return [web.route(method, path, vendor(handler, told)) for method, path, handler in listed]
+    return [
+        web.route(method, path, with_vendor_errors(handler, error_response))
+        for method, path, handler in listed
+    ]
 
 
 class _Api:
-    def __init__(self, reading: Reading, writing: Writing) -> None:
+    def __init__(self, reading: StoreReaders, writing: StoreWriter) -> None:
         self._reading = reading
         self._writing = writing
 
@@ -88,28 +97,28 @@ class _Api:
     async def create_session(self, request: web.Request) -> web.Response:
         await body_of(request)  # whatever it is
         session_id, now = str(uuid.uuid4()), record_builder.now_ms()
-        note = Note(SESSION, session_id, now, {"projects": []})
+        note = Document(SESSION, session_id, now, {"projects": []})
 
         def plan(_: Store) -> tuple[Change, None]:
             made = record_builder.session(session_id, now, source="humanloop")
             return Change([made], [note]), None
 
-        await self._writing.change(frozenset(), plan)
-        return answer({"id": logs.prefixed("sesh_", session_id)}, 201)
+        await self._writing.transact(frozenset(), plan)
+        return json_response({"id": logs.prefixed("sesh_", session_id)}, 201)
 
     async def session(self, request: web.Request) -> web.Response:
         session_id = logs.unprefixed("sesh_", request.match_info["id"])
         shown = None
         if session_id is not None:
-            shown = await self._reading.ask(lambda store: shown_session(store, session_id))
+            shown = await self._reading.query(lambda store: shown_session(store, session_id))
         if shown is None:
-            raise Refused(404, f"Session with ID {request.match_info['id']!r} not found.")
-        return answer(shown)
+            raise RequestRejected(404, f"Session with ID {request.match_info['id']!r} not found.")
+        return json_response(shown)
 
     async def sessions(self, request: web.Request) -> web.Response:
         project_id = request.query.get("project_id")
         if not project_id:
-            raise Refused(422, "query.project_id: field required")
+            raise RequestRejected(422, "query.project_id: field required")
         page, size = paging(request, first=1, usual=10)
 
         def read(store: Store) -> Body:
@@ -119,15 +128,15 @@ class _Api:
             shown = [shown_session(store, note.id) for note in found]
             return page_of([one for one in shown if one], page, size, total)
 
-        return answer(await self._reading.ask(read))
+        return json_response(await self._reading.query(read))
 
     # -- logs -------------------------------------------------------------------------------
 
     async def log(self, request: web.Request) -> web.Response:
         given = await json_of(request)
         if isinstance(given, list):
-            return answer(await self._log([object_of(one) for one in given]))
-        return answer((await self._log([object_of(given)]))[0])
+            return json_response(await self._log([object_of(one) for one in given]))
+        return json_response((await self._log([object_of(given)]))[0])
 
     async def trace(self, request: web.Request) -> web.Response:
         """The nested logs of clients before 0.5: all in one session, each below its parent."""
@@ -146,7 +155,7 @@ class _Api:
             flat.append(one)
             todo += [(child, one["reference_id"]) for child in children]
         answers = await self._log(flat)
-        return answer({"session_id": answers[0]["session_id"] if answers else session_id})
+        return json_response({"session_id": answers[0]["session_id"] if answers else session_id})
 
     async def _log(self, given: Sequence[Body]) -> list[Body]:
         for one in given:
@@ -175,23 +184,23 @@ class _Api:
                 answers.append({**reply, **shown})
             return Change(made, filing.notes), answers
 
-        return await self._writing.change(frozenset(touches), plan)
+        return await self._writing.transact(frozenset(touches), plan)
 
     async def one_log(self, request: web.Request) -> web.Response:
         event_id = data_id(request.match_info["id"])
-        shown = await self._reading.ask(lambda store: shown_log(store, event_id))
+        shown = await self._reading.query(lambda store: shown_log(store, event_id))
         if shown is None:
-            raise Refused(404, f"Log with ID {request.match_info['id']!r} not found.")
-        return answer(shown)
+            raise RequestRejected(404, f"Log with ID {request.match_info['id']!r} not found.")
+        return json_response(shown)
 
     async def logs(self, request: web.Request) -> web.Response:
         project_id = request.query.get("project_id")
         if not project_id:
-            raise Refused(422, "query.project_id: field required")
+            raise RequestRejected(422, "query.project_id: field required")
         page, size = paging(request, first=0, usual=50)
         query = dict(request.query)
-        return answer(
-            await self._reading.ask(
+        return json_response(
+            await self._reading.query(
                 lambda store: page_of_logs(store, project_id, query, page, size)
             )
         )
@@ -199,8 +208,8 @@ class _Api:
     async def export(self, request: web.Request) -> web.Response:
         project_id = request.match_info["id"]
         page, size = paging(request, first=0, usual=10)
-        return answer(
-            await self._reading.ask(lambda store: page_of_logs(store, project_id, {}, page, size))
+        return json_response(
+            await self._reading.query(lambda store: page_of_logs(store, project_id, {}, page, size))
         )
 
     async def update(self, request: web.Request) -> web.Response:
@@ -209,7 +218,7 @@ class _Api:
     async def update_by_reference(self, request: web.Request) -> web.Response:
         reference = request.query.get("reference_id")
         if not reference:
-            raise Refused(422, "query.reference_id: field required")
+            raise RequestRejected(422, "query.reference_id: field required")
         return await self._update(logs.event_id_for(reference), await json_of(request))
 
     async def _update(self, event_id: str, given: Any) -> web.Response:
@@ -226,23 +235,23 @@ class _Api:
             patch = record_builder.patch(event_id, known["session_id"], settled)
             return Change([patch] if settled else []), logs.log(shown, feedback_of(store, event_id))
 
-        shown = await self._writing.change(frozenset((event_id,)), plan)
+        shown = await self._writing.transact(frozenset((event_id,)), plan)
         if shown is None:
-            raise Refused(404, "Log not found.")
-        return answer(shown)
+            raise RequestRejected(404, "Log not found.")
+        return json_response(shown)
 
     async def delete_logs(self, request: web.Request) -> web.Response:
         event_ids = [data_id(one) for one in request.query.getall("id", [])]
 
         def plan(store: Store) -> tuple[Change, None]:
-            gone: list[Note] = []
+            gone: list[Document] = []
             for event_id in event_ids:
                 raw = ((store.record(event_id) or {}).get("metadata") or {}).get("humanloop") or {}
                 if raw.get("project_id"):
-                    gone.append(Note(f"{LOG}:{raw['project_id']}", event_id, 0, None))
+                    gone.append(Document(f"{LOG}:{raw['project_id']}", event_id, 0, None))
             return Change((), gone, event_ids), None
 
-        await self._writing.change(frozenset(event_ids), plan)
+        await self._writing.transact(frozenset(event_ids), plan)
         return web.Response(status=204)
 
     # -- feedback ---------------------------------------------------------------------------
@@ -252,7 +261,7 @@ class _Api:
         listed = [object_of(one) for one in (given if isinstance(given, list) else [given])]
         targets = [logs.unprefixed("data_", one.get("data_id")) for one in listed]
         if None in targets:
-            raise Refused(422, "body.data_id: field required")
+            raise RequestRejected(422, "body.data_id: field required")
 
         def plan(store: Store) -> tuple[Change, list[Body]]:
             filing = Projects(store)
@@ -260,7 +269,7 @@ class _Api:
             for one, event_id in zip(listed, targets, strict=True):
                 known = store.record(event_id or "")
                 if known is None or event_id is None:
-                    raise Refused(404, f"Log with ID {one.get('data_id')!r} not found.")
+                    raise RequestRejected(404, f"Log with ID {one.get('data_id')!r} not found.")
                 change = filing.feedback(event_id, one)
                 made.append(
                     record_builder.patch(event_id, known["session_id"], {"feedback": change})
@@ -268,8 +277,8 @@ class _Api:
             return Change(made, filing.notes), filing.answers
 
         touched = frozenset(one for one in targets if one)
-        answers = await self._writing.change(touched, plan)
-        return answer(answers if isinstance(given, list) else answers[0])
+        answers = await self._writing.transact(touched, plan)
+        return json_response(answers if isinstance(given, list) else answers[0])
 
     # -- projects ---------------------------------------------------------------------------
 
@@ -277,15 +286,15 @@ class _Api:
         given = object_of(await json_of(request))
         name = given.get("name")
         if not isinstance(name, str) or not name:
-            raise Refused(422, "body.name: field required")
+            raise RequestRejected(422, "body.name: field required")
 
         def plan(store: Store) -> tuple[Change, Body]:
             filing = Projects(store)
             project = filing.named(name, given)
             return Change((), filing.notes), shown_project(store, project)
 
-        shown = await self._writing.change(frozenset(("humanloop",)), plan)
-        return answer(shown, 201)
+        shown = await self._writing.transact(frozenset(("humanloop",)), plan)
+        return json_response(shown, 201)
 
     async def projects(self, request: web.Request) -> web.Response:
         page, size = paging(request, first=0, usual=10)
@@ -302,7 +311,7 @@ class _Api:
             cut = listed[page * size : (page + 1) * size]
             return page_of([shown_project(store, one) for one in cut], page, size, len(listed))
 
-        return answer(await self._reading.ask(read))
+        return json_response(await self._reading.query(read))
 
     async def project(self, request: web.Request) -> web.Response:
         project_id = request.match_info["id"]
@@ -310,7 +319,7 @@ class _Api:
         def read(store: Store) -> Body:
             return shown_project(store, Projects(store).by_id(project_id))
 
-        return answer(await self._reading.ask(read))
+        return json_response(await self._reading.query(read))
 
     async def update_project(self, request: web.Request) -> web.Response:
         project_id = request.match_info["id"]
@@ -321,7 +330,7 @@ class _Api:
             project = filing.changed(filing.by_id(project_id), given)
             return Change((), filing.notes), shown_project(store, project)
 
-        return answer(await self._writing.change(frozenset(("humanloop",)), plan))
+        return json_response(await self._writing.transact(frozenset(("humanloop",)), plan))
 
     async def delete_project(self, request: web.Request) -> web.Response:
         project_id = request.match_info["id"]
@@ -331,5 +340,5 @@ class _Api:
             filing.remove(filing.by_id(project_id))
             return Change((), filing.notes), None
 
-        await self._writing.change(frozenset(("humanloop",)), plan)
+        await self._writing.transact(frozenset(("humanloop",)), plan)
         return web.Response(status=204)

@@ -21,12 +21,12 @@ from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, START
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping as logs
-from sessiontrace.server.apis.humanloop.responses import told
+from sessiontrace.server.apis.humanloop.responses import error_response
 from sessiontrace.server.apis.otlp import routes as otlp
-from sessiontrace.server.http import Refused, answer, json_of, vendor
-from sessiontrace.server.store_readers import Reading
-from sessiontrace.server.store_writer import Change, Writing
-from sessiontrace.store.protocol import Note, Store
+from sessiontrace.server.http import RequestRejected, json_of, json_response, with_vendor_errors
+from sessiontrace.server.store_readers import StoreReaders
+from sessiontrace.server.store_writer import Change, StoreWriter
+from sessiontrace.store.protocol import Document, Store
 from sessiontrace.wire import otlp_json_reader
 
 __all__ = ["routes"]
@@ -45,7 +45,7 @@ _LOG_ID = "humanloop.log-id"
 _SIZE_MOST = 100
 
 
-def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
+def routes(reading: StoreReaders, writing: StoreWriter) -> list[web.RouteDef]:
     """The routes of the API over one store."""
     api = _Api(reading, writing)
     kinds = "|".join(_KINDS)
@@ -58,11 +58,14 @@ def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
         ("DELETE", "/v5/logs", api.delete),
         ("POST", "/v5/import/otel/v1/traces", api.import_spans),
     ]
-    return [web.route(method, path, vendor(handler, told)) for method, path, handler in listed]
+    return [
+        web.route(method, path, with_vendor_errors(handler, error_response))
+        for method, path, handler in listed
+    ]
 
 
 class _Api:
-    def __init__(self, reading: Reading, writing: Writing) -> None:
+    def __init__(self, reading: StoreReaders, writing: StoreWriter) -> None:
         self._reading = reading
         self._writing = writing
 
@@ -71,7 +74,7 @@ class _Api:
         kind, prefix, usual = _KINDS[route]
         given = _object(await json_of(request))
         if not given.get("path") and not given.get("id"):
-            raise Refused(422, "body.path: one of path and id is required")
+            raise RequestRejected(422, "body.path: one of path and id is required")
         file_id = str(given.get("id") or prefix + logs.short_hash(given["path"]))
         event_id = _event_id(given.get("log_id"))
         log_id = str(given.get("log_id") or logs.prefixed("log_", event_id))
@@ -91,23 +94,23 @@ class _Api:
             if session_id == event_id:
                 # Once complete, a flow has its end, whatever else comes.
                 opening = status == "incomplete" and fields.get("end_time") is None
-                made = record_builder.made(
+                made = record_builder.build_record(
                     START if opening else END,
                     {**fields, "session_id": session_id, "event_type": "session"},
                 )
             else:
                 above = {"session_id": session_id, "parent_id": parent_id or session_id}
-                made = record_builder.made(EVENT, {**fields, **above})
+                made = record_builder.build_record(EVENT, {**fields, **above})
                 reply["session_id"] = logs.prefixed("sesh_", session_id)
             notes = [
-                Note(f"{_FILE_LOG}:{file_id}", event_id, fields["start_time"], {}),
-                Note(_LOG_ID, log_id, fields["start_time"], {"event_id": event_id}),
+                Document(f"{_FILE_LOG}:{file_id}", event_id, fields["start_time"], {}),
+                Document(_LOG_ID, log_id, fields["start_time"], {"event_id": event_id}),
             ]
             return Change([made], notes), reply | ({"log_status": status} if status else {})
 
         parents = (given.get("trace_parent_id"), given.get("parent_id"))
         touches = frozenset((event_id, *map(str, parents)))
-        return answer(await self._writing.change(touches, plan))
+        return json_response(await self._writing.transact(touches, plan))
 
     async def update(self, request: web.Request) -> web.Response:
         log_id = request.match_info["log_id"]
@@ -126,25 +129,25 @@ class _Api:
             if event_id == known["session_id"] and status == "complete":
                 # A session's status follows its own record: it is written again, as ended.
                 whole = {k: v for k, v in {**known, **settled}.items() if k != "parent_id"}
-                made.append(record_builder.made(END, {**whole, "event_type": "session"}))
+                made.append(record_builder.build_record(END, {**whole, "event_type": "session"}))
             return Change(made), _shown(shown) | ({"log_status": status} if status else {})
 
-        shown = await self._writing.change(frozenset((log_id, _event_id(log_id))), plan)
+        shown = await self._writing.transact(frozenset((log_id, _event_id(log_id))), plan)
         if shown is None:
-            raise Refused(404, f"Log with ID {log_id!r} not found.")
-        return answer(shown)
+            raise RequestRejected(404, f"Log with ID {log_id!r} not found.")
+        return json_response(shown)
 
     async def one_log(self, request: web.Request) -> web.Response:
         log_id = request.match_info["log_id"]
-        found = await self._reading.ask(lambda store: store.record(_known_id(store, log_id)))
+        found = await self._reading.query(lambda store: store.record(_known_id(store, log_id)))
         if found is None:
-            raise Refused(404, f"Log with ID {log_id!r} not found.")
-        return answer(_shown(found))
+            raise RequestRejected(404, f"Log with ID {log_id!r} not found.")
+        return json_response(_shown(found))
 
     async def logs(self, request: web.Request) -> web.Response:
         file_id = request.query.get("file_id")
         if not file_id:
-            raise Refused(422, "query.file_id: field required")
+            raise RequestRejected(422, "query.file_id: field required")
         page = _whole(request, "page", 1)
         size = max(1, min(_whole(request, "size", 10), _SIZE_MOST))
 
@@ -155,39 +158,39 @@ class _Api:
             shown = [_shown(one) for one in known if one is not None]
             return {"records": shown, "page": page, "size": size, "total": total}
 
-        return answer(await self._reading.ask(read))
+        return json_response(await self._reading.query(read))
 
     async def delete(self, request: web.Request) -> web.Response:
         log_ids = request.query.getall("id", [])
 
         def plan(store: Store) -> tuple[Change, None]:
             event_ids = [_known_id(store, one) for one in log_ids]
-            gone = [Note(_LOG_ID, one, 0, None) for one in log_ids]
+            gone = [Document(_LOG_ID, one, 0, None) for one in log_ids]
             for event_id in event_ids:
                 file_id = _raw(store.record(event_id) or {}).get("file_id")
-                gone.append(Note(f"{_FILE_LOG}:{file_id}", event_id, 0, None))
+                gone.append(Document(f"{_FILE_LOG}:{file_id}", event_id, 0, None))
             return Change((), gone, event_ids), None
 
-        await self._writing.change(frozenset(log_ids), plan)
+        await self._writing.transact(frozenset(log_ids), plan)
         return web.Response(status=204)
 
     async def import_spans(self, request: web.Request) -> web.Response:
         """What the client's decorators send; it comes without a content type."""
         spans, _ = otlp_json_reader.from_json(await json_of(request))
         ids = await otlp.keep(self._writing, spans)
-        return answer({"records": [logs.prefixed("log_", one) for one in ids]})
+        return json_response({"records": [logs.prefixed("log_", one) for one in ids]})
 
 
 def _object(given: Any) -> Body:
     if not isinstance(given, dict):
-        raise Refused(422, "body: value is not a valid dict")
+        raise RequestRejected(422, "body: value is not a valid dict")
     return given
 
 
 def _whole(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise Refused(422, f"query.{name}: value is not a valid integer")
+        raise RequestRejected(422, f"query.{name}: value is not a valid integer")
     return int(text)
 
 
@@ -221,7 +224,7 @@ def _judged(store: Store, given: Body, kind: str) -> Change | None:
     event_id = _known_id(store, about)
     known = store.record(event_id)
     if known is None:
-        raise Refused(404, f"Log with ID {about!r} not found.")
+        raise RequestRejected(404, f"Log with ID {about!r} not found.")
     name = str(given.get("path") or given.get("id")).rpartition("/")[2]
     change = {"feedback": {name: given["judgment"]}}
     return Change([record_builder.patch(event_id, known["session_id"], change)])

@@ -142,7 +142,7 @@ def _record(span: Span, session_id: str, ids: dict[tuple[str, str], str]) -> tup
     if kind != "session":
         fields["parent_id"] = _parent_of(span, session_id, ids)
     fill(fields, span, kind)
-    return record_builder.made(END if kind == "session" else EVENT, fields), fields
+    return record_builder.build_record(END if kind == "session" else EVENT, fields), fields
 
 
 def _score(span: Span, session_id: str, ids: dict[tuple[str, str], str]) -> Record | None:

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import mapping
-from sessiontrace.server.http import answer, body_of, json_of, unpacked, vendor
-from sessiontrace.server.store_writer import Change, Writing
+from sessiontrace.server.http import body_of, json_of, json_response, unpacked, with_vendor_errors
+from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.protocol import Store
 from sessiontrace.wire import otlp_json_reader, otlp_protobuf_reader
 
@@ -25,7 +25,7 @@ _WITHOUT_IDS = "spans without ids"
 _LARGE = 128 << 10
 
 
-def routes(writing: Writing) -> list[web.RouteDef]:
+def routes(writing: StoreWriter) -> list[web.RouteDef]:
     """The routes of the API over one store."""
 
     async def post(request: web.Request) -> web.Response:
@@ -43,20 +43,20 @@ def routes(writing: Writing) -> list[web.RouteDef]:
         await keep(writing, spans)
         return _accepted(bad, binary)
 
-    return [web.post(path, vendor(post, _told)) for path in _PATHS]
+    return [web.post(path, with_vendor_errors(post, _told)) for path in _PATHS]
 
 
-async def keep(writing: Writing, spans: list[otlp_json_reader.Span]) -> list[str]:
+async def keep(writing: StoreWriter, spans: list[otlp_json_reader.Span]) -> list[str]:
     """Write spans, and the sessions that nobody has told of yet; the ids of their events."""
     converted = mapping.convert(spans)
 
     def plan(store: Store) -> tuple[Change, None]:
         return Change(
-            [*record_builder.missing(store, converted.sessions), *converted.records]
+            [*record_builder.new_sessions(store, converted.sessions), *converted.records]
         ), None
 
     if converted.records:
-        await writing.change(frozenset(converted.sessions), plan)
+        await writing.transact(frozenset(converted.sessions), plan)
     return [record.body[13:49].decode() for record in converted.records]
 
 
@@ -65,8 +65,8 @@ def _accepted(bad: int, binary: bool) -> web.Response:
         body = otlp_protobuf_reader.partial_success(bad, _WITHOUT_IDS) if bad else b""
         return web.Response(body=body, content_type=_PROTOBUF)
     partial = {"rejectedSpans": str(bad), "errorMessage": _WITHOUT_IDS} if bad else None
-    return answer({"partialSuccess": partial} if partial else {})
+    return json_response({"partialSuccess": partial} if partial else {})
 
 
 def _told(status: int, reason: str) -> web.Response:
-    return answer({"code": 14 if status == 503 else 3, "message": reason}, status)
+    return json_response({"code": 14 if status == 503 else 3, "message": reason}, status)

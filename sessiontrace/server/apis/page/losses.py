@@ -13,39 +13,39 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from sessiontrace.server.http import Refused, answer, json_of, vendor
-from sessiontrace.server.store_readers import Reading
-from sessiontrace.server.store_writer import Change, Writing
+from sessiontrace.server.http import RequestRejected, json_of, json_response, with_vendor_errors
+from sessiontrace.server.store_readers import StoreReaders
+from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store import loss_reports
 from sessiontrace.store.protocol import Store
 
 __all__ = ["routes"]
 
 
-def routes(reading: Reading, writing: Writing) -> list[web.RouteDef]:
+def routes(reading: StoreReaders, writing: StoreWriter) -> list[web.RouteDef]:
     """The routes over one store."""
 
-    async def told(request: web.Request) -> web.Response:
-        found = await reading.ask(loss_reports.recent)
-        return answer({"losses": [attrs.asdict(one) for one in found]})
+    async def recent_losses(request: web.Request) -> web.Response:
+        found = await reading.query(loss_reports.recent)
+        return json_response({"losses": [attrs.asdict(one) for one in found]})
 
     async def seen(request: web.Request) -> web.Response:
         given: Any = await json_of(request)
         name = given.get("id") if isinstance(given, dict) else None
         if not isinstance(name, str):
-            raise Refused(400, "id must be a text")
+            raise RequestRejected(400, "id must be a text")
 
         def plan(store: Store) -> tuple[Change, None]:
             return Change(notes=[loss_reports.forgotten(name)]), None
 
-        await writing.change(frozenset(), plan)
-        return answer({"ok": True})
+        await writing.transact(frozenset(), plan)
+        return json_response({"ok": True})
 
     return [
-        web.get("/api/losses", vendor(told, _refused)),
-        web.post("/api/losses/seen", vendor(seen, _refused)),
+        web.get("/api/losses", with_vendor_errors(recent_losses, _refused)),
+        web.post("/api/losses/seen", with_vendor_errors(seen, _refused)),
     ]
 
 
 def _refused(status: int, reason: str) -> web.Response:
-    return answer({"error": reason}, status)
+    return json_response({"error": reason}, status)

@@ -23,9 +23,9 @@ import orjson
 from aiohttp import web
 
 from sessiontrace.server import record_builder
-from sessiontrace.server.http import Refused, json_of
-from sessiontrace.server.store_readers import Reading
-from sessiontrace.server.store_writer import Change, Writing
+from sessiontrace.server.http import RequestRejected, json_of
+from sessiontrace.server.store_readers import StoreReaders
+from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.histogram import DURATIONS_MS
 from sessiontrace.store.protocol import Cursor, SessionQuery, Store
 
@@ -48,7 +48,7 @@ class BadQueryError(ValueError):
     """A parameter that cannot be used; the message names it."""
 
 
-def routes(reading: Reading, writing: Writing, about: About) -> list[web.RouteDef]:
+def routes(reading: StoreReaders, writing: StoreWriter, about: About) -> list[web.RouteDef]:
     """The routes of the API over one store."""
     api = _Api(reading, writing, about)
     return [
@@ -63,7 +63,7 @@ def routes(reading: Reading, writing: Writing, about: About) -> list[web.RouteDe
 
 
 class _Api:
-    def __init__(self, reading: Reading, writing: Writing, about: About) -> None:
+    def __init__(self, reading: StoreReaders, writing: StoreWriter, about: About) -> None:
         self._reading = reading
         self._writing = writing
         self._about = about
@@ -90,7 +90,7 @@ class _Api:
         session_id = request.match_info["id"]
         text = request.query.get("q", "")[:_TEXT_CHARS]
         return await self._answer(
-            request, lambda store: {"steps": store.containing(session_id, text) if text else []}
+            request, lambda store: {"steps": store.find_steps(session_id, text) if text else []}
         )
 
     async def event(self, request: web.Request) -> web.Response:
@@ -98,13 +98,13 @@ class _Api:
         return await self._answer(request, lambda store: store.event(event_id))
 
     async def about(self, request: web.Request) -> web.Response:
-        left = await self._reading.ask(lambda store: store.unindexed())
+        left = await self._reading.query(lambda store: store.unindexed())
         return _json(orjson.dumps({**attrs.asdict(self._about), "unindexed": left}))
 
     async def score(self, request: web.Request) -> web.Response:
         try:
             event_id, name, value = _score(await json_of(request))
-        except Refused as error:
+        except RequestRejected as error:
             return _error(error.status, error.reason)
 
         def plan(store: Store) -> tuple[Change, bool]:
@@ -114,7 +114,7 @@ class _Api:
             change = {"feedback": {name: value}}
             return Change([record_builder.patch(event_id, known["session_id"], change)]), True
 
-        if not await self._writing.change(frozenset((event_id,)), plan):
+        if not await self._writing.transact(frozenset((event_id,)), plan):
             return _error(404, "not in this store")
         return _json(b'{"ok":true}')
 
@@ -123,7 +123,7 @@ class _Api:
             answer = question(store)
             return None if answer is None else orjson.dumps(answer)
 
-        body = await self._reading.ask(encoded)
+        body = await self._reading.query(encoded)
         if body is None:
             return _error(404, "not in this store")
         # The page asks again after every change: most of the time there is nothing new to send.
@@ -175,14 +175,14 @@ def _histogram(store: Store, query: SessionQuery) -> dict[str, Any]:
 def _score(given: Any) -> tuple[str, str, Any]:
     """The event, the name and the value of a score; null takes it back."""
     if not isinstance(given, dict):
-        raise Refused(400, "the body must be an object")
+        raise RequestRejected(400, "the body must be an object")
     event_id, name, value = given.get("event_id"), given.get("name"), given.get("value")
     if not isinstance(event_id, str) or not isinstance(name, str) or not name.strip():
-        raise Refused(400, "event_id and name must be texts")
+        raise RequestRejected(400, "event_id and name must be texts")
     if value is not None and not isinstance(value, (str, int, float, bool)):
-        raise Refused(400, "value must be a text, a number, true, false or null")
+        raise RequestRejected(400, "value must be a text, a number, true, false or null")
     if len(name) > _TEXT_CHARS or (isinstance(value, str) and len(value) > _COMMENT_CHARS):
-        raise Refused(400, "the name or the value is too long")
+        raise RequestRejected(400, "the name or the value is too long")
     return event_id, name.strip(), value
 
 

@@ -15,7 +15,7 @@ import attrs
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
-from sessiontrace.server.http import Refused
+from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.record_builder import number
 
 __all__ = ["Converted", "convert"]
@@ -61,7 +61,7 @@ class Converted:
 def convert(events: list[Any], skew_ms: float) -> Converted:
     """What the events of one request become; one that is malformed refuses them all."""
     if not events:
-        raise Refused(400, "request holds no event")
+        raise RequestRejected(400, "request holds no event")
     found: list[Record] = []
     sessions: dict[str, Record] = {}
     for given in events:
@@ -88,18 +88,20 @@ class _Event:
 
 def _checked(given: Any, skew_ms: float) -> _Event:
     if not isinstance(given, dict):
-        raise Refused(400, "failed to hydrate events from request: an event must be an object")
+        raise RequestRejected(
+            400, "failed to hydrate events from request: an event must be an object"
+        )
     name = given.get("event")
     if not isinstance(name, str) or not name:
-        raise Refused(400, "event submitted with an empty event name")
+        raise RequestRejected(400, "event submitted with an empty event name")
     told = given.get("properties")
     properties = told if isinstance(told, dict) else {}
     person = given.get("distinct_id", given.get("$distinct_id", properties.get("distinct_id")))
     if person is None or person == "":
-        raise Refused(400, "event submitted without a distinct_id")
+        raise RequestRejected(400, "event submitted without a distinct_id")
     uuid = given.get("uuid") or None
     if uuid is not None and not (isinstance(uuid, str) and is_uuid(uuid)):
-        raise Refused(400, "failed to parse request: UUID parsing failed")
+        raise RequestRejected(400, "failed to parse request: UUID parsing failed")
     at = record_builder.moment(given.get("timestamp"))
     now = record_builder.now_ms()
     at = now if at is None else at + (0.0 if properties.get("$ignore_sent_at") else skew_ms)
@@ -178,7 +180,7 @@ def _record(event: _Event) -> Record:
     }
     if event.is_session:
         fields["user_properties"] = {**event.person, "user_id": event.distinct_id}
-    return record_builder.made(END if event.is_session else EVENT, fields)
+    return record_builder.build_record(END if event.is_session else EVENT, fields)
 
 
 def _span_id(trace: str, given: str) -> str:

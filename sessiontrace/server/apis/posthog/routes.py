@@ -20,10 +20,17 @@ from aiohttp import web
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.posthog import mapping
 from sessiontrace.server.apis.posthog.sessions import definitions, values
-from sessiontrace.server.http import Refused, answer, body_of, decoded, unpacked, vendor
-from sessiontrace.server.security.token_auth import Access
-from sessiontrace.server.store_readers import Reading
-from sessiontrace.server.store_writer import Change, Writing
+from sessiontrace.server.http import (
+    RequestRejected,
+    body_of,
+    decoded,
+    json_response,
+    unpacked,
+    with_vendor_errors,
+)
+from sessiontrace.server.security.token_auth import TokenAuth
+from sessiontrace.server.store_readers import StoreReaders
+from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.protocol import Store
 
 __all__ = ["routes"]
@@ -43,24 +50,30 @@ _ERRORS = {
 }
 
 
-def routes(reading: Reading, writing: Writing, access: Access) -> list[web.RouteDef]:
+def routes(reading: StoreReaders, writing: StoreWriter, access: TokenAuth) -> list[web.RouteDef]:
     """The routes of the API over one store; each with and without a slash at its end."""
     api = _Api(reading, writing, access)
     found: list[web.RouteDef] = []
     for end in ("", "/"):
-        found += [web.post(path + end, vendor(api.ingest, _refused_event)) for path in _INGEST]
+        found += [
+            web.post(path + end, with_vendor_errors(api.ingest, _refused_event)) for path in _INGEST
+        ]
         path = "/i/v1/analytics/events"
-        found.append(web.post(path + end, vendor(api.ingest_v1, _refused_event)))
+        found.append(web.post(path + end, with_vendor_errors(api.ingest_v1, _refused_event)))
         for scope in ("projects", "environments"):
             place = f"/api/{scope}/{{project}}/sessions/"
-            listing = vendor(api.property_definitions, told)
+            listing = with_vendor_errors(api.property_definitions, error_response)
             found.append(web.get(f"{place}property_definitions{end}", listing))
-            found.append(web.get(f"{place}values{end}", vendor(api.property_values, told)))
+            found.append(
+                web.get(
+                    f"{place}values{end}", with_vendor_errors(api.property_values, error_response)
+                )
+            )
     return found
 
 
 class _Api:
-    def __init__(self, reading: Reading, writing: Writing, access: Access) -> None:
+    def __init__(self, reading: StoreReaders, writing: StoreWriter, access: TokenAuth) -> None:
         self._reading = reading
         self._writing = writing
         self._access = access
@@ -70,24 +83,24 @@ class _Api:
         if request.path.startswith("/i/v0/ai") and any(
             one.get("event") not in _AI_EVENTS for one in events if isinstance(one, dict)
         ):
-            raise Refused(400, "the batch holds an event that is none of $ai_*")
+            raise RequestRejected(400, "the batch holds an event that is none of $ai_*")
         await self._keep(events, sent_at)
         if request.query.get("beacon") == "1":
             return web.Response(status=204)
-        return answer({"status": "Ok"})
+        return json_response({"status": "Ok"})
 
     async def ingest_v1(self, request: web.Request) -> web.Response:
         events, _ = await self._events(request)
         await self._keep(events, None)
         told = {str(one["uuid"]): {"result": "ok"} for one in events if one.get("uuid")}
-        return answer({"results": told})
+        return json_response({"results": told})
 
     async def _events(self, request: web.Request) -> tuple[list[Any], float | None]:
         given = await _payload(request)
         if not self._access.admits(request.headers) and not any(
             self._access.knows(key) for key in _keys(given)
         ):
-            raise Refused(401, "API key is not valid: this server asks for its token")
+            raise RequestRejected(401, "API key is not valid: this server asks for its token")
         return _events(given)
 
     async def _keep(self, events: list[Any], sent_at: float | None) -> None:
@@ -96,28 +109,30 @@ class _Api:
         converted = mapping.convert(events, skew if abs(skew) > _TRAVEL_MS else 0.0)
 
         def plan(store: Store) -> tuple[Change, None]:
-            made = record_builder.missing(store, converted.sessions)
+            made = record_builder.new_sessions(store, converted.sessions)
             return Change([*made, *converted.records]), None
 
-        await self._writing.change(frozenset(converted.sessions), plan)
+        await self._writing.transact(frozenset(converted.sessions), plan)
 
     async def property_definitions(self, request: web.Request) -> web.Response:
         search = request.query.get("search", "")
         given = request.query.get("is_numerical")
         numerical = None if given is None else given.lower() == "true"
-        return answer(await self._reading.ask(lambda store: definitions(store, search, numerical)))
+        return json_response(
+            await self._reading.query(lambda store: definitions(store, search, numerical))
+        )
 
     async def property_values(self, request: web.Request) -> web.Response:
         key, value = request.query.get("key", ""), request.query.get("value", "")
         if not key:
-            raise Refused(400, "Key not provided")
-        return answer(await self._reading.ask(lambda store: values(store, key, value)))
+            raise RequestRejected(400, "Key not provided")
+        return json_response(await self._reading.query(lambda store: values(store, key, value)))
 
 
-def told(status: int, reason: str) -> web.Response:
+def error_response(status: int, reason: str) -> web.Response:
     """A fault as PostHog's API tells it."""
     kind, code = _ERRORS.get(status, ("invalid_request", "error"))
-    return answer({"type": kind, "code": code, "detail": reason, "attr": None}, status)
+    return json_response({"type": kind, "code": code, "detail": reason, "attr": None}, status)
 
 
 def _refused_event(status: int, reason: str) -> web.Response:
@@ -128,16 +143,16 @@ def _refused_event(status: int, reason: str) -> web.Response:
 async def _payload(request: web.Request) -> Any:
     body = unpacked(await body_of(request))
     if not body:
-        raise Refused(400, "request missing data payload")
+        raise RequestRejected(400, "request missing data payload")
     if request.query.get("compression") == "base64" or body[:5] == b"data=":
         try:
             body = unpacked(base64.b64decode(body.removeprefix(b"data="), validate=True))
         except binascii.Error as error:
-            raise Refused(400, "failed to decode request: invalid base64") from error
+            raise RequestRejected(400, "failed to decode request: invalid base64") from error
     try:
         return decoded(body)
-    except Refused as error:
-        raise Refused(error.status, f"failed to parse request: {error.reason}") from error
+    except RequestRejected as error:
+        raise RequestRejected(error.status, f"failed to parse request: {error.reason}") from error
 
 
 def _keys(given: Any) -> list[Any]:
@@ -155,7 +170,7 @@ def _events(given: Any) -> tuple[list[Any], float | None]:
     if isinstance(given, list):
         return given, None
     if not isinstance(given, dict):
-        raise Refused(400, "failed to parse request: no object and no array")
+        raise RequestRejected(400, "failed to parse request: no object and no array")
     listed = given.get("batch")
     sent_at = record_builder.moment(given.get("sent_at"))
     if isinstance(listed, list):

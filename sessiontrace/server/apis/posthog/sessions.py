@@ -27,7 +27,7 @@ _FIXED = (  # name, type, whether it is numerical
 
 def definitions(store: Store, search: str, numerical: bool | None) -> dict[str, Any]:
     """The properties that sessions have, those whose name holds all words of ``search``."""
-    texts = store.texts_of_sessions(_SESSIONS)
+    texts = store.count_properties(_SESSIONS)
     entries = sorted(name for name in texts if name.startswith("$entry_"))
     found: list[tuple[str, str, bool]] = list(_FIXED[:2]) if texts.count else []
     found += [(name, "String", False) for name in (*entries, *(n for n in _OWN if texts.get(n)))]
@@ -53,7 +53,7 @@ def values(store: Store, key: str, term: str) -> dict[str, Any]:
     """The commonest values of a text property, at most 20; none for any other key."""
     counted: dict[str, int] = {}
     if key in _OWN or key.startswith("$entry_"):
-        counted = dict(store.texts_of_sessions(_SESSIONS).get(key) or {})
+        counted = dict(store.count_properties(_SESSIONS).get(key) or {})
     wanted = _like(term) if term else None
     ranked = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
     names = [name for name, _ in ranked if wanted is None or wanted.search(name)][:_VALUES]

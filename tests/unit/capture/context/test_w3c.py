@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.recording_tracer import Captured
 
-from sessiontrace.capture.context.w3c import Remote, extract, inject
-from sessiontrace.capture.tracer_state import Heads
+from sessiontrace.capture.context.w3c import RemoteSpan, extract, inject
+from sessiontrace.capture.tracer_state import FrameHeaders
 
 FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -116,7 +116,7 @@ def test_a_trace_continued_by_somebody_between_us_is_theirs(captured: Captured) 
         headers = inject(span, {})
     trace_id = headers["traceparent"][3:35]
     headers["traceparent"] = f"00-{trace_id}-00f067aa0ba902b7-01"
-    assert not isinstance(extract(captured.recorder, headers), Remote)
+    assert not isinstance(extract(captured.recorder, headers), RemoteSpan)
 
 
 def test_without_a_span_nothing_is_written(captured: Captured) -> None:
@@ -196,9 +196,9 @@ def test_the_destinations_of_a_session_travel_with_it(captured: Captured) -> Non
     there = Captured()
     asked: list[tuple[str, ...]] = []
 
-    def route(names: tuple[str, ...]) -> Heads:
+    def route(names: tuple[str, ...]) -> FrameHeaders:
         asked.append(names)
-        return Heads(b" start b ", b" event b ", b" end b ")
+        return FrameHeaders(b" start b ", b" event b ", b" end b ")
 
     there.recorder.route = route
     remote = extract(there.recorder, headers)

@@ -29,7 +29,7 @@ import pydantic.v1
 import pytest
 from support.subprocesses import run
 
-from sessiontrace.capture.encoding.encoder import CAP, encode, encode_object, shrink
+from sessiontrace.capture.encoding.encoder import CAP, encode, encode_object, truncate_to
 
 
 def decoded(value: object, cap: int = CAP) -> Any:
@@ -389,7 +389,7 @@ def test_no_shape_gets_over_the_cap(value: object, cap: int) -> None:
 
 def test_shrink_takes_what_was_decoded() -> None:
     """Vendors cut decoded records with it to their own limits."""
-    assert len(shrink({"a": ["x" * 5_000, "y"], "b": 1}, 1_000)) <= 1_000
+    assert len(truncate_to({"a": ["x" * 5_000, "y"], "b": 1}, 1_000)) <= 1_000
 
 
 def test_a_huge_string_is_not_copied_and_a_nested_giant_is_not_walked_through(

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 import sessiontrace as st
-from sessiontrace.capture.redaction.async_redactor import Aside
+from sessiontrace.capture.redaction.async_redactor import AsyncRedactionQueue
 
 
 class Behind:
@@ -38,7 +38,7 @@ def test_records_go_on_redacted_and_in_their_order() -> None:
         await asyncio.sleep(0.01 if value == {"n": 0} else 0)
         return value if field == "inputs" else "hidden"
 
-    aside = Aside([hide], behind.offer, behind.drops.append)
+    aside = AsyncRedactionQueue([hide], behind.offer, behind.drops.append)
     for number in range(70):
         assert aside.offer(b"event", record(number))
     assert aside.drain(10)
@@ -59,7 +59,7 @@ def test_a_function_that_fails_loses_the_field_only() -> None:
             raise RuntimeError
         return value
 
-    aside = Aside([broken], behind.offer, behind.drops.append)
+    aside = AsyncRedactionQueue([broken], behind.offer, behind.drops.append)
     aside.offer(b"event", record(1, outputs={"kept": 1}))
     assert aside.close(10)
     (body,) = behind.bodies
@@ -77,7 +77,7 @@ def test_what_is_not_done_in_time_is_dropped_and_counted() -> None:
             await asyncio.sleep(0.005)
         raise RuntimeError
 
-    aside = Aside([hang], behind.offer, behind.drops.append)
+    aside = AsyncRedactionQueue([hang], behind.offer, behind.drops.append)
     for number in range(40):
         aside.offer(b"event", record(number))
     assert not aside.close(0.05)
@@ -100,7 +100,7 @@ def test_no_more_waits_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -
             await asyncio.sleep(0.005)
         return value
 
-    aside = Aside([wait], behind.offer, behind.drops.append)
+    aside = AsyncRedactionQueue([wait], behind.offer, behind.drops.append)
     for number in range(50):
         aside.offer(b"event", record(number))
     go.set()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sessiontrace.capture.encoding.encoder import examine, examine_object
-from sessiontrace.capture.redaction.clean_text_cache import UNMASKED, Harmless
+from sessiontrace.capture.encoding.encoder import encode_and_check, examine_object
+from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
 
 CHAT = [
     {"role": "user", "content": "where is the harbour?"},
@@ -11,23 +11,24 @@ CHAT = [
 ]
 
 
-def looking() -> tuple[Harmless, list[str]]:
+def looking() -> tuple[CleanTextCache, list[str]]:
     seen: list[str] = []
 
     def look(text: str) -> bool:
         seen.append(text)
         return "secret" not in text
 
-    return Harmless(look), seen
+    return CleanTextCache(look), seen
 
 
 def test_a_chat_that_grows_is_looked_at_once() -> None:
     """Each step of an agent sends the whole history again: only what is new costs a look."""
     harmless, seen = looking()
-    assert examine({"messages": CHAT}, harmless)[1] is False
+    assert encode_and_check({"messages": CHAT}, harmless)[1] is False
     first = len(seen)
     assert (
-        examine({"messages": [*CHAT, {"role": "user", "content": "thanks"}]}, harmless)[1] is False
+        encode_and_check({"messages": [*CHAT, {"role": "user", "content": "thanks"}]}, harmless)[1]
+        is False
     )
     assert seen[first:] == ["thanks"]
     assert {"where is the harbour?", "to the", "west of the town"} <= set(seen)
@@ -49,7 +50,7 @@ def test_what_the_walk_made_is_looked_at_too() -> None:
         def __repr__(self) -> str:
             return "<Own secret>"
 
-    assert examine({"a": Own()}, harmless)[1] is True
+    assert encode_and_check({"a": Own()}, harmless)[1] is True
     assert "<Own secret>" in seen
 
 
@@ -57,12 +58,14 @@ def test_what_is_remembered_is_bounded() -> None:
     """Texts that are new for ever must not fill the memory; hashes are kept, never texts."""
     harmless, _ = looking()
     for number in range(20_000):
-        harmless.doubts((f"text {number}",))
+        harmless.needs_masking((f"text {number}",))
     assert 0 < len(harmless.known) <= 8_192
     assert all(type(one) is int for one in harmless.known)
 
 
 def test_without_redaction_nothing_is_doubtful() -> None:
     """``redact=False`` records what it is given."""
-    assert examine({"password": "my secret"}, UNMASKED)[1] is True  # its key: nobody masks it
-    assert examine({"a": "sk-AbCdEf0123456789AbCdEf"}, UNMASKED)[1] is False
+    assert (
+        encode_and_check({"password": "my secret"}, NO_REDACTION)[1] is True
+    )  # its key: nobody masks it
+    assert encode_and_check({"a": "sk-AbCdEf0123456789AbCdEf"}, NO_REDACTION)[1] is False

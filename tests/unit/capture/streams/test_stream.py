@@ -12,7 +12,7 @@ import pydantic
 import pytest
 from support.recording_tracer import Captured
 
-from sessiontrace.capture.streams.chunk_accumulator import Fold
+from sessiontrace.capture.streams.chunk_accumulator import ChunkAccumulator
 from sessiontrace.capture.streams.stream import watch
 
 
@@ -105,13 +105,13 @@ def test_a_generator_without_chunks_or_capture_has_no_outputs(captured: Captured
 
 def test_an_endless_stream_keeps_a_bounded_amount(captured: Captured) -> None:
     """A stream of a million chunks must not be kept whole."""
-    fold = Fold()
+    fold = ChunkAccumulator()
     for _ in range(300_000):
         fold.add("word ")
     kept = fold.encoded()
     assert len(kept) < 200_000
     assert b"cut:" in kept
-    listed = Fold()
+    listed = ChunkAccumulator()
     for number in range(50_000):
         listed.add({"n": number})
     assert len(listed.encoded()) < 50_000

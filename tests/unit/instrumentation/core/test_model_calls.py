@@ -11,8 +11,8 @@ import pydantic
 import pytest
 from support.stubs.tracing import Listening
 
-from sessiontrace.instrumentation.core.model_calls import Answer, Calls, open_call
-from sessiontrace.instrumentation.core.stream_observer import Chunks, Reading
+from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder, open_call
+from sessiontrace.instrumentation.core.stream_observer import Chunks, StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object, watch_response
 from sessiontrace.instrumentation.openai_family.chat_format import ChatGather
 
@@ -30,16 +30,18 @@ class Words:
         return Answer({"content": " ".join(self.words)}, {"words": len(self.words)})
 
 
-def reading(tracing: Listening, gather: Any = None) -> Reading:
-    call = Calls(tracing).model("chat m", inputs={}, config={"model": "m"})
+def reading(tracing: Listening, gather: Any = None) -> StreamObserver:
+    call = CallRecorder(tracing).model("chat m", inputs={}, config={"model": "m"})
     assert call is not None
-    return Reading(call, gather or Words(), {"http_status": 200}, lambda error: {"told": True})
+    return StreamObserver(
+        call, gather or Words(), {"http_status": 200}, lambda error: {"told": True}
+    )
 
 
 def test_the_outermost_call_is_the_event() -> None:
     """A library calls another one: the inner call only adds what is not known yet."""
     tracing = Listening()
-    calls = Calls(tracing)
+    calls = CallRecorder(tracing)
     with tracing.session():
         outer = calls.model("outer", config={"model": "m"})
         assert outer is not None
@@ -63,7 +65,7 @@ def test_a_tool_inside_a_model_span_may_call_a_model() -> None:
     """Only the innermost span tells whether a call is part of one that is open."""
     tracing = Listening()
     with tracing.session(), tracing.span("agent", "model"), tracing.span("look", "tool"):
-        call = Calls(tracing).model("chat m")
+        call = CallRecorder(tracing).model("chat m")
         assert call is not None
         call.end()
 
@@ -73,7 +75,7 @@ def test_a_tool_inside_a_model_span_may_call_a_model() -> None:
 def test_a_call_that_nobody_ends_takes_in_no_call_of_another_session() -> None:
     """A library that never tells of an end must not silence all that its context does later."""
     tracing, other = Listening(), Listening()
-    calls = Calls(tracing)
+    calls = CallRecorder(tracing)
 
     def run() -> None:
         with tracing.session():
@@ -86,7 +88,7 @@ def test_a_call_that_nobody_ends_takes_in_no_call_of_another_session() -> None:
         assert tracing.events == []
         for recording, name in ((tracing, "later"), (other, "of another tracer")):
             with recording.session():
-                call = Calls(recording).model(name)
+                call = CallRecorder(recording).model(name)
                 assert call is not None
                 call.end()
         outside = calls.model("outside")
@@ -102,7 +104,7 @@ def test_a_call_ends_once() -> None:
     """Whoever comes second is late."""
     tracing = Listening()
     with tracing.session():
-        call = Calls(tracing).model("chat m")
+        call = CallRecorder(tracing).model("chat m")
         assert call is not None
         call.end(outputs="first")
         call.end(outputs="second")
@@ -115,7 +117,7 @@ def test_a_call_ends_once() -> None:
 def test_nothing_is_opened_when_off() -> None:
     """Switched off, uninstrumented, or before there is anything to record to."""
     tracing = Listening()
-    calls = Calls(tracing)
+    calls = CallRecorder(tracing)
     tracing.off = True
     assert calls.model("m") is None
     tracing.off = False
@@ -238,7 +240,7 @@ ASKED = {
 }
 
 
-def ask(calls: Calls, history: list[Any], outputs: Any) -> None:
+def ask(calls: CallRecorder, history: list[Any], outputs: Any) -> None:
     call = calls.model("chat m", inputs={"chat_history": history})
     assert call is not None
     call.end(outputs=outputs)
@@ -258,7 +260,7 @@ def ask(calls: Calls, history: list[Any], outputs: Any) -> None:
 def test_a_tool_that_nobody_traced_is_inferred(told: dict[str, Any]) -> None:
     """Asked for by one model call and answered before the next, in any API's form."""
     tracing = Listening()
-    calls = Calls(tracing)
+    calls = CallRecorder(tracing)
     calls.infer_tools()
     with tracing.session() as session:
         ask(calls, [], ASKED)
@@ -278,7 +280,7 @@ def test_a_tool_that_nobody_traced_is_inferred(told: dict[str, Any]) -> None:
 def test_a_tool_that_is_traced_is_not_inferred() -> None:
     """The program records its tools itself: nothing is made up beside them."""
     tracing = Listening()
-    calls = Calls(tracing)
+    calls = CallRecorder(tracing)
     calls.infer_tools()
     with tracing.session():
         ask(calls, [], ASKED)

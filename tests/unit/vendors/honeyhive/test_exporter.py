@@ -13,11 +13,11 @@ from sessiontrace.export.protocol import (
     Blocked,
     Delivered,
     Invalid,
+    Outcome,
     Reply,
     Request,
     Retry,
     TooLarge,
-    Verdict,
 )
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, abandoned_end
 from sessiontrace.vendors.honeyhive.exporter import HoneyHiveExporter
@@ -351,14 +351,14 @@ JSON = {"content-type": "application/json"}
         (SESSIONS, Reply(401, JSON, b'{"message":"Invalid key hh_x"}'), Blocked("HTTP 401")),
     ],
 )
-def test_answers_and_their_verdicts(request_: Request, reply: Reply, verdict: Verdict) -> None:
+def test_answers_and_their_verdicts(request_: Request, reply: Reply, verdict: Outcome) -> None:
     """Status first; what a refusal says about the content is quoted, safe to show."""
-    assert HoneyHiveExporter().judge(request_, reply) == verdict
+    assert HoneyHiveExporter().interpret(request_, reply) == verdict
 
 
 def test_a_batch_without_success_is_tried_again() -> None:
     """Status 200 and `success: false`: the content is not at fault, so nothing may be given up."""
-    verdict = HoneyHiveExporter().judge(EVENTS, Reply(200, JSON, b'{"success":false}'))
+    verdict = HoneyHiveExporter().interpret(EVENTS, Reply(200, JSON, b'{"success":false}'))
     assert isinstance(verdict, Retry)
 
 
@@ -373,4 +373,4 @@ def test_a_batch_without_success_is_tried_again() -> None:
 )
 def test_what_is_not_honeyhive_gets_no_data(request_: Request, reply: Reply) -> None:
     """A captive portal, or a wrong address that says 200 to everything: the data is kept."""
-    assert isinstance(HoneyHiveExporter().judge(request_, reply), Blocked)
+    assert isinstance(HoneyHiveExporter().interpret(request_, reply), Blocked)

@@ -175,7 +175,7 @@ def test_a_reply_without_ids_is_still_a_delivery(body: bytes) -> None:
 def test_a_patch_of_a_log_that_is_gone_rejects_that_record_only() -> None:
     """404 to a PATCH is about the log; 404 to a POST is about the address."""
     patch = Request("PATCH", "/logs?reference_id=x", b"{}", (0,))
-    verdict = HumanloopExporter().judge(patch, Reply(404))
+    verdict = HumanloopExporter().interpret(patch, Reply(404))
     assert isinstance(verdict, Invalid)
 
 

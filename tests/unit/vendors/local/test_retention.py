@@ -13,11 +13,11 @@ from support.records import event, eventually, session_end, write
 
 import sessiontrace as st
 from sessiontrace.export.protocol import Batch
-from sessiontrace.export.stats import Delivery
+from sessiontrace.export.stats import DeliveryStats
 from sessiontrace.model.ids import new_id
 from sessiontrace.report import Stats
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.runtime.worker import Keeper
+from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.store import loss_reports
 from sessiontrace.store.protocol import SessionQuery
 from sessiontrace.store.retention import Retention, agree, agreed
@@ -29,8 +29,8 @@ DAY_MS = 86_400_000
 
 
 @pytest_asyncio.fixture
-async def keeper() -> AsyncIterator[Keeper]:
-    made = Keeper(tick=lambda: None, counters=Counters())
+async def keeper() -> AsyncIterator[BackgroundWorker]:
+    made = BackgroundWorker(tick=lambda: None, counters=Counters())
     made.start()
     yield made
     made.stop(5)
@@ -40,7 +40,7 @@ async def deliver(transport: LocalTransport, *records: Any) -> None:
     """What a lane does with a batch that the store takes."""
     exporter = LocalExporter()
     ((request,),) = exporter.encode(Batch(records))
-    exporter.judge(request, await transport.send(request, records))
+    exporter.interpret(request, await transport.send(request, records))
 
 
 def told(path: Path) -> list[loss_reports.Loss]:
@@ -72,8 +72,8 @@ def test_losses_are_what_no_destination_will_ever_get():
     stats = Stats(
         dropped={"sampled": 5, "too_large": 2},
         destinations={
-            "honeyhive": Delivery(acked=3, rejected=4, pending=2),
-            "local": Delivery(acked=9),
+            "honeyhive": DeliveryStats(acked=3, rejected=4, pending=2),
+            "local": DeliveryStats(acked=9),
         },
     )
     assert stats.lost == {"too_large": 2, "honeyhive rejected": 4}
@@ -81,7 +81,9 @@ def test_losses_are_what_no_destination_will_ever_get():
 
 
 @pytest.mark.asyncio
-async def test_a_process_tells_its_losses_with_its_records(tmp_path: Path, keeper: Keeper):
+async def test_a_process_tells_its_losses_with_its_records(
+    tmp_path: Path, keeper: BackgroundWorker
+):
     """One note a process: it grows, and is told again only when it has."""
     path, counts = tmp_path / "store.db", dict[str, int]()
     transport = LocalTransport(
@@ -124,7 +126,9 @@ def test_a_real_program_that_lost_something_is_told_of(tmp_path: Path):
 
 
 @pytest.mark.asyncio
-async def test_what_is_older_than_the_rule_goes_without_a_server(tmp_path: Path, keeper: Keeper):
+async def test_what_is_older_than_the_rule_goes_without_a_server(
+    tmp_path: Path, keeper: BackgroundWorker
+):
     """A store that no server ever opened must not grow for ever."""
     path = tmp_path / "store.db"
     write(path, *[session_end(new_id(), event_name=f"old {n}") for n in range(12)])
@@ -145,7 +149,7 @@ async def test_what_is_older_than_the_rule_goes_without_a_server(tmp_path: Path,
     [(Retention(None, None), 3), (Retention(90.0, None), 3), (Retention(7.0, None), 0)],
 )
 async def test_a_program_keeps_to_the_rule_of_the_server(
-    tmp_path: Path, keeper: Keeper, rule: Retention, kept: int
+    tmp_path: Path, keeper: BackgroundWorker, rule: Retention, kept: int
 ):
     """`sessiontrace serve --keep-days 0` means for ever, whoever writes."""
     path = tmp_path / "store.db"

@@ -18,7 +18,7 @@ from support.subprocesses import environment
 from sessiontrace.export.protocol import Batch, Blocked, Delivered, Invalid, Reply, Retry
 from sessiontrace.model.ids import new_id
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.runtime.worker import Keeper
+from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.store.protocol import SessionQuery
 from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.vendors.local.exporter import BUSY, REFUSED, UNUSABLE, LocalExporter
@@ -28,8 +28,8 @@ EXPORTER = LocalExporter()
 
 
 @pytest_asyncio.fixture
-async def keeper() -> AsyncIterator[Keeper]:
-    made = Keeper(tick=lambda: None, counters=Counters())
+async def keeper() -> AsyncIterator[BackgroundWorker]:
+    made = BackgroundWorker(tick=lambda: None, counters=Counters())
     made.start()
     yield made
     made.stop(5)
@@ -38,7 +38,7 @@ async def keeper() -> AsyncIterator[Keeper]:
 async def deliver(transport: LocalTransport, *records):
     """What a lane does with one batch: encode, send, judge."""
     ((request,),) = EXPORTER.encode(Batch(records))
-    return EXPORTER.judge(request, await transport.send(request, records))
+    return EXPORTER.interpret(request, await transport.send(request, records))
 
 
 def test_a_batch_is_one_request_that_names_all_its_records():
@@ -54,11 +54,13 @@ def test_a_batch_is_one_request_that_names_all_its_records():
 def test_each_status_has_its_verdict(status: int, verdict):
     """Busy passes by itself; a full disk has to be mended by somebody; the rest is bisected."""
     ((request,),) = EXPORTER.encode(Batch([event(new_id())]))
-    assert EXPORTER.judge(request, Reply(status, body=b"why")) == verdict
+    assert EXPORTER.interpret(request, Reply(status, body=b"why")) == verdict
 
 
 @pytest.mark.asyncio
-async def test_records_reach_the_store_on_the_keepers_thread(tmp_path: Path, keeper: Keeper):
+async def test_records_reach_the_store_on_the_keepers_thread(
+    tmp_path: Path, keeper: BackgroundWorker
+):
     """SQLite blocks, and the sender's loop serves every other destination meanwhile."""
     threads: list[str] = []
 
@@ -78,7 +80,7 @@ async def test_records_reach_the_store_on_the_keepers_thread(tmp_path: Path, kee
 
 
 @pytest.mark.asyncio
-async def test_what_is_no_record_is_rejected_by_its_index(tmp_path: Path, keeper: Keeper):
+async def test_what_is_no_record_is_rejected_by_its_index(tmp_path: Path, keeper: BackgroundWorker):
     """The lane counts it and writes it to the dead letters; the others are delivered."""
     transport = LocalTransport(tmp_path / "store.db", keeper.submit)
     sid = new_id()
@@ -88,7 +90,7 @@ async def test_what_is_no_record_is_rejected_by_its_index(tmp_path: Path, keeper
 
 
 @pytest.mark.asyncio
-async def test_another_writer_means_retry(tmp_path: Path, keeper: Keeper):
+async def test_another_writer_means_retry(tmp_path: Path, keeper: BackgroundWorker):
     """Nothing is lost and nobody is told: the next attempt finds the store free."""
     path = tmp_path / "store.db"
     make(path)
@@ -105,7 +107,9 @@ async def test_another_writer_means_retry(tmp_path: Path, keeper: Keeper):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("wrong", ["newer", "no database", "directory"])
-async def test_an_unusable_store_blocks_and_says_why(tmp_path: Path, keeper: Keeper, wrong: str):
+async def test_an_unusable_store_blocks_and_says_why(
+    tmp_path: Path, keeper: BackgroundWorker, wrong: str
+):
     """The records stay in the spool until somebody mends it; then they are delivered."""
     path = tmp_path / "store.db"
     if wrong == "newer":
@@ -129,7 +133,9 @@ async def test_an_unusable_store_blocks_and_says_why(tmp_path: Path, keeper: Kee
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_send_leaves_the_keeper_at_peace(tmp_path: Path, keeper: Keeper):
+async def test_a_cancelled_send_leaves_the_keeper_at_peace(
+    tmp_path: Path, keeper: BackgroundWorker
+):
     """At exit the lane's budget may end while the keeper still writes."""
     transport = LocalTransport(tmp_path / "store.db", keeper.submit)
     release = threading.Event()
@@ -145,7 +151,7 @@ async def test_a_cancelled_send_leaves_the_keeper_at_peace(tmp_path: Path, keepe
 @pytest.mark.asyncio
 async def test_a_keeper_that_has_stopped_means_retry(tmp_path: Path):
     """At exit the keeper may go first: that says nothing against the records."""
-    keeper = Keeper(tick=lambda: None, counters=Counters())
+    keeper = BackgroundWorker(tick=lambda: None, counters=Counters())
     keeper.start()
     assert keeper.stop(5)
     transport = LocalTransport(tmp_path / "store.db", keeper.submit)
@@ -155,7 +161,7 @@ async def test_a_keeper_that_has_stopped_means_retry(tmp_path: Path):
 
 @pytest.mark.asyncio
 async def test_a_record_that_breaks_a_rule_unforeseen_is_left_to_bisection(
-    tmp_path: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, keeper: BackgroundWorker, monkeypatch: pytest.MonkeyPatch
 ):
     """One record that makes us fail must not stop the lane for good, nor cost the others."""
 

@@ -201,7 +201,7 @@ def test_a_turn_is_a_root_because_nothing_stands_for_its_whole_conversation() ->
 def test_a_partial_success_is_counted_and_not_retried(body: bytes, rejected: int) -> None:
     """C17: what the backend rejected within a 200 is rejected, the rest is delivered."""
     request = Request("POST", "/v1/traces", b"{}", tuple(range(10)))
-    verdict = OTLPExporter().judge(request, Reply(200, {}, body))
+    verdict = OTLPExporter().interpret(request, Reply(200, {}, body))
     assert isinstance(verdict, Delivered)
     assert len(verdict.rejected) == rejected
     if body.count(b"too old"):
@@ -267,7 +267,10 @@ def test_protobuf_says_what_json_says() -> None:
 def test_a_garbled_reply_in_protobuf_is_a_success_all_the_same(body: bytes) -> None:
     """The status said 200."""
     reply = Reply(200, {}, body)
-    assert OTLPExporter(protobuf=True).judge(Request("POST", "", b"", (4, 5)), reply) == Delivered()
+    assert (
+        OTLPExporter(protobuf=True).interpret(Request("POST", "", b"", (4, 5)), reply)
+        == Delivered()
+    )
 
 
 def test_protobufs_partial_success_is_read_too() -> None:
@@ -283,7 +286,7 @@ def test_protobufs_partial_success_is_read_too() -> None:
     )
     request = Request("POST", "", b"", (4, 5))
     exporter = OTLPExporter(protobuf=True)
-    verdict = exporter.judge(request, Reply(200, {}, reply.SerializeToString()))
+    verdict = exporter.interpret(request, Reply(200, {}, reply.SerializeToString()))
     assert verdict == Delivered({5: "1 of 2 spans rejected: old"})
-    assert exporter.judge(request, Reply(200, {}, b"\xff\xff")) == Delivered()
+    assert exporter.interpret(request, Reply(200, {}, b"\xff\xff")) == Delivered()
     assert exporter.content_type == "application/x-protobuf"

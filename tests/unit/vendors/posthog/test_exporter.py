@@ -14,7 +14,7 @@ from sessiontrace.export.protocol import Batch, Reply, Request
 from sessiontrace.model.record import END, EVENT, START, Record
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.posthog.exporter import PostHogExporter, stamp
-from sessiontrace.vendors.shared.body_transforms import NONE, Finishing
+from sessiontrace.vendors.shared.body_transforms import NONE, BodyTransform
 
 
 def events(*records: Record) -> list[dict[str, Any]]:
@@ -203,7 +203,7 @@ class _Inner:
 async def test_the_finishing_transport_stamps_and_keeps_refusals_off_the_network() -> None:
     """A request of method NONE is answered on the spot; the others go out stamped."""
     inner = _Inner()
-    transport = Finishing(inner, lambda body: b"stamped " + body)
+    transport = BodyTransform(inner, lambda body: b"stamped " + body)
     request = Request("POST", "/batch/", b"{}", (0,))
     assert await transport.send(attrs.evolve(request, method=NONE), ()) == Reply(200)
     assert await transport.send(request, ()) == Reply(204)
@@ -216,7 +216,7 @@ async def test_the_finishing_transport_stamps_and_keeps_refusals_off_the_network
 async def test_a_compressed_body_is_the_same_body() -> None:
     """Stamped first, gzip after it; twice the same bytes, whatever the size."""
     inner = _Inner()
-    transport = Finishing(inner, lambda body: b"stamped " + body, gzip=True)
+    transport = BodyTransform(inner, lambda body: b"stamped " + body, gzip=True)
     bodies = [b"", b"{}", b"x" * 100_000]
     for body in bodies * 2:
         await transport.send(Request("POST", "/batch/", body, (0,)), ())
