@@ -32,7 +32,7 @@ from sessiontrace.store.clickhouse import schema
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.clickhouse.url import parse
-from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.models import SessionQuery
 
 ASKED = 15
 PROJECT = "bench"

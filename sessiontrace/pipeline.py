@@ -25,7 +25,7 @@ from sessiontrace.spool.frame import Consumer, Position, head
 from sessiontrace.spool.recovery import RecoveredSpool, SpoolRecovery
 from sessiontrace.spool.spool import Spool
 from sessiontrace.store import loss_reports
-from sessiontrace.store.protocol import Document
+from sessiontrace.store.models import Document
 from sessiontrace.vendors.local.exporter import LocalExporter
 from sessiontrace.vendors.local.transport import LocalTransport
 from sessiontrace.vendors.registry import parts_of

@@ -14,7 +14,8 @@ import click
 
 from sessiontrace.cli.render.format import amount, printable
 from sessiontrace.model.destination import default_store
-from sessiontrace.store.protocol import SessionQuery, Store, StoredSession
+from sessiontrace.store.models import SessionQuery, StoredSession
+from sessiontrace.store.protocol import Store
 from sessiontrace.store.sqlite.store import SqliteStore
 
 __all__ = ["db_option", "find_session", "open_store", "whole"]

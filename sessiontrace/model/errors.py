@@ -3,6 +3,8 @@
     SessionTraceError
     ├── ConfigError        init() was given something wrong: lists every fault at once
     ├── StoreError         the local store cannot be used (newer schema, not a database, ...)
+    │   ├── StoreBusyError     another process is writing to it; try again
+    │   └── StoreTimeoutError  reading it took longer than its limit
     └── SpoolError         the spool directory cannot be used (raised inside, shown by the CLI)
 
 Invariant: after a successful ``init`` none of these is raised into user code by capture.
@@ -39,6 +41,14 @@ class ConfigError(SessionTraceError):
 
 class StoreError(SessionTraceError):
     """The local store cannot be opened or read; the message says what to do."""
+
+
+class StoreBusyError(StoreError):
+    """Another process is writing to the store and took longer than we wait; try again."""
+
+
+class StoreTimeoutError(StoreError):
+    """Reading took longer than its limit and was given up."""
 
 
 class SpoolError(SessionTraceError):

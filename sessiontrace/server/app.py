@@ -20,7 +20,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.model.secret import Secret
 from sessiontrace.runtime.log import logger
 from sessiontrace.server.apis.honeyhive import routes as honeyhive
@@ -38,7 +38,8 @@ from sessiontrace.server.security.request_context import MAY_READ, PROJECT
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Retention, StoreWriter
-from sessiontrace.store.protocol import DEFAULT_PROJECT, StoreBusyError, Stores, StoreTimeoutError
+from sessiontrace.store.models import DEFAULT_PROJECT
+from sessiontrace.store.protocol import Stores
 
 __all__ = ["make_app", "serve"]
 

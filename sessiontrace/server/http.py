@@ -16,8 +16,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from sessiontrace.model.errors import StoreError
-from sessiontrace.store.protocol import StoreBusyError, StoreTimeoutError
+from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 
 __all__ = [
     "BODY_MAX",

@@ -19,13 +19,14 @@ from typing import Any, TypeVar
 
 import attrs
 
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
 from sessiontrace.runtime.log import logger
 from sessiontrace.server.security.request_context import PROJECT
 from sessiontrace.store import retention
 from sessiontrace.store.folding import DecodedRecord
-from sessiontrace.store.protocol import DEFAULT_PROJECT, Document, Store, StoreBusyError, Stores
+from sessiontrace.store.models import DEFAULT_PROJECT, Document
+from sessiontrace.store.protocol import Store, Stores
 from sessiontrace.store.retention import Retention
 
 __all__ = ["Change", "Retention", "StoreWriter"]

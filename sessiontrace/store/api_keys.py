@@ -20,7 +20,8 @@ import attrs
 
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.secret import Secret
-from sessiontrace.store.protocol import DEFAULT_PROJECT, Document, Store
+from sessiontrace.store.models import DEFAULT_PROJECT, Document
+from sessiontrace.store.protocol import Store
 
 __all__ = ["BOTH", "INGEST", "MAY", "READ", "Key", "add", "hashed", "listed", "pass_of", "revoke"]
 

@@ -15,7 +15,7 @@ import attrs
 import orjson
 
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
-from sessiontrace.store import protocol, summary_fields
+from sessiontrace.store import models, summary_fields
 
 __all__ = ["DecodedRecord", "EventState", "SessionState", "apply_patch", "decode", "fold"]
 
@@ -45,7 +45,7 @@ class DecodedRecord(NamedTuple):
 
     @property
     def rank(self) -> int:
-        if self.kind == END and summary_fields.status(self.event) == protocol.ABANDONED:
+        if self.kind == END and summary_fields.status(self.event) == models.ABANDONED:
             return _ABANDONED_RANK
         return _RANKS[self.kind]
 
@@ -92,7 +92,7 @@ def _amended(patch: str | None, event: dict[str, Any]) -> str:
 
 
 def _status(event: dict[str, Any], rank: int) -> str:
-    return summary_fields.status(event) if rank > 1 else protocol.OPEN
+    return summary_fields.status(event) if rank > 1 else models.OPEN
 
 
 def _supersedes(event: dict[str, Any], body: str, over: str) -> bool:
@@ -118,7 +118,7 @@ class EventState:
     start_time: int | None = None
     end_time: int | None = None
     duration: float | None = None
-    status: str = protocol.OPEN
+    status: str = models.OPEN
     turn: bool = False
     error: str | None = None
     tokens: int = 0
@@ -205,7 +205,7 @@ class SessionState:
     start_time: int | None = None
     end_time: int | None = None
     duration: float | None = None
-    status: str = protocol.OPEN
+    status: str = models.OPEN
     error: str | None = None
     scores: dict[str, float] = attrs.field(factory=dict)
     tally: Tally = _NOTHING
@@ -331,22 +331,22 @@ class SessionState:
         ends = [at for at in (own.get("end"), self.turns_end) if at is not None]
         if self.seen and not starts:
             starts.append(self.seen[0])
-        if self.seen and (not ends or self.status == protocol.OPEN):
+        if self.seen and (not ends or self.status == models.OPEN):
             ends.append(self.seen[1])
         self.start_time = min(starts) if starts else None
         if self.start_time is None:
             return
         self.end_time = max([*ends, self.start_time])
-        whole = None if self.first_turn or self.status == protocol.OPEN else own.get("duration")
+        whole = None if self.first_turn or self.status == models.OPEN else own.get("duration")
         self.duration = float(self.end_time - self.start_time) if whole is None else whole
 
     def _settled_status(self, last_turn: str | None) -> str:
         if self.rank == 1 or self.tally[5] > 0:
-            return protocol.OPEN
+            return models.OPEN
         if self.rank == 0 and last_turn is None and self.tally[0]:
             # Events alone came, of a client that opens and ends no sessions: nobody will end it.
-            return protocol.ENDED
-        return str(self.own.get("status") or last_turn or protocol.OPEN)
+            return models.ENDED
+        return str(self.own.get("status") or last_turn or models.OPEN)
 
 
 def fold(

@@ -5,15 +5,11 @@ No thread owns it. Invariant: the buckets of one chart together hold every sessi
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 import attrs
 
-from sessiontrace.store.protocol import SessionQuery
-from sessiontrace.store.sqlite.queries import conditions
-
-__all__ = ["DURATIONS_MS", "Histogram", "histogram", "width_of"]
+__all__ = ["DURATIONS_MS", "Histogram", "width_of"]
 
 DURATIONS_MS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 """The bounds between the buckets of durations; a session of 10 ms is in the second one."""
@@ -37,41 +33,6 @@ class Histogram:
     sessions: Sequence[int]
     failed: Sequence[int]
     durations: Sequence[int]
-
-
-def histogram(connection: sqlite3.Connection, query: SessionQuery, most: int) -> Histogram | None:
-    """The charts of the sessions that fit, in at most ``most`` steps of time; None without any."""
-    where, values = conditions(query)
-    fitting = f"FROM sessions WHERE {' AND '.join(where)}"
-    first, last = connection.execute(
-        f"SELECT min(start_time), max(start_time) {fitting}",
-        values,
-    ).fetchone()
-    if first is None:
-        return None
-    first = query.since if query.since is not None else first
-    last = query.until - 1 if query.until is not None else last
-    width = width_of(last - first, most)
-    start = first // width * width
-    count = (last - start) // width + 1
-    sessions, failed = [0] * count, [0] * count
-    rows = connection.execute(
-        f"SELECT (start_time - ?) / ? AS bucket, count(*), sum(failed) {fitting} GROUP BY bucket",
-        (start, width, *values),
-    )
-    for bucket, number, bad in rows:
-        if 0 <= bucket < count:
-            sessions[bucket], failed[bucket] = number, bad
-    durations = [0] * (len(DURATIONS_MS) + 1)
-    cases = " ".join(f"WHEN duration < {bound} THEN {at}" for at, bound in enumerate(DURATIONS_MS))
-    rows = connection.execute(
-        f"SELECT CASE {cases} ELSE {len(DURATIONS_MS)} END AS bucket, count(*) "
-        f"{fitting} GROUP BY bucket",
-        values,
-    )
-    for bucket, number in rows:
-        durations[bucket] = number
-    return Histogram(start, width, sessions, failed, durations)
 
 
 def width_of(span: int, most: int) -> int:

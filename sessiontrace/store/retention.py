@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 
 from sessiontrace.model.ids import now_ns
-from sessiontrace.store.protocol import Document, Store
+from sessiontrace.store.models import Document
+from sessiontrace.store.protocol import Store
 
 __all__ = ["Retention", "agree", "agreed", "trim"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessiontrace.store import protocol
+from sessiontrace.store import models
 
 __all__ = [
     "bucket",
@@ -131,7 +131,7 @@ def status(event: dict[str, Any]) -> str:
     """How a finished event or session ended."""
     metadata = event.get("metadata")
     if not isinstance(metadata, dict):
-        return protocol.ENDED
+        return models.ENDED
     if metadata.get("abandoned") is True:
-        return protocol.ABANDONED
-    return protocol.CANCELLED if metadata.get("cancelled") is True else protocol.ENDED
+        return models.ABANDONED
+    return models.CANCELLED if metadata.get("cancelled") is True else models.ENDED

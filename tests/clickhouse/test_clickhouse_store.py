@@ -17,20 +17,15 @@ from support.records import T0, event, id_of, session_end, update
 from support.session_strategies import histories
 from support.subprocesses import environment
 
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import Record
 from sessiontrace.store.clickhouse import errors, schema
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.clickhouse.url import PASSWORD, parse
-from sessiontrace.store.protocol import (
-    EventQuery,
-    SessionQuery,
-    Store,
-    StoreBusyError,
-    StoreTimeoutError,
-)
+from sessiontrace.store.models import EventQuery, SessionQuery
+from sessiontrace.store.protocol import Store
 from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy

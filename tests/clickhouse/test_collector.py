@@ -17,7 +17,7 @@ from sessiontrace.model.ids import new_id
 from sessiontrace.server.security.api_key_auth import INGEST, need_of
 from sessiontrace.store import api_keys
 from sessiontrace.store.clickhouse.store import ClickHouseStore
-from sessiontrace.store.protocol import DEFAULT_PROJECT
+from sessiontrace.store.models import DEFAULT_PROJECT
 from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy

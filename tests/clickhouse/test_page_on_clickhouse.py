@@ -14,7 +14,7 @@ from support.server_process import serving
 from sessiontrace.model.ids import new_id, now_ns
 from sessiontrace.store import api_keys
 from sessiontrace.store.clickhouse.store import ClickHouseStore
-from sessiontrace.store.protocol import DEFAULT_PROJECT
+from sessiontrace.store.models import DEFAULT_PROJECT
 
 pytestmark = MARKS
 

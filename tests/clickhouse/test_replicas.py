@@ -16,13 +16,13 @@ import pytest
 from support.records import T0, event, eventually
 from support.server_process import Served, serving
 
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.ids import new_id
 from sessiontrace.store import api_keys
 from sessiontrace.store.clickhouse.connection import Connection
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.clickhouse.url import parse
-from sessiontrace.store.protocol import DEFAULT_PROJECT, SessionQuery, StoreBusyError
+from sessiontrace.store.models import DEFAULT_PROJECT, SessionQuery
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 

@@ -17,7 +17,8 @@ from support.records import (
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import Record
-from sessiontrace.store.protocol import Document, EventQuery, SessionQuery, Store
+from sessiontrace.store.models import Document, EventQuery, SessionQuery
+from sessiontrace.store.protocol import Store
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 

@@ -10,7 +10,7 @@ from support.server_process import Served, serving
 
 import sessiontrace as st
 from sessiontrace.model.destination import Destination
-from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.contract

@@ -12,7 +12,7 @@ from support.run_command import fetch, free_port, running, stored
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import Provider, serving
 
-from sessiontrace.store.protocol import StoredSession
+from sessiontrace.store.models import StoredSession
 
 for _needed in ("uvicorn", "openai", "starlette"):
     pytest.importorskip(_needed, reason="the contract group is not installed")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from support.subprocesses import run, start
 
-from sessiontrace.store.protocol import SessionQuery, StoreError
+from sessiontrace.model.errors import StoreError
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite.store import SqliteStore
 
 WRITER = """
@@ -19,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from support.records import T0, event, session_end, session_start
 from sessiontrace.model.ids import new_id
-from sessiontrace.store.protocol import StoreBusyError
+from sessiontrace.model.errors import StoreBusyError
 from sessiontrace.store.sqlite.store import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))
@@ -110,7 +111,7 @@ def test_parent_and_forked_children_write_on(tmp_path: Path):
     sys.path.insert(0, sys.argv[2])
     from support.records import event, session_end, session_start
     from sessiontrace.model.ids import new_id
-    from sessiontrace.store.protocol import StoreBusyError
+    from sessiontrace.model.errors import StoreBusyError
     from sessiontrace.store.sqlite.store import SqliteStore
 
     store = SqliteStore(Path(sys.argv[1]))

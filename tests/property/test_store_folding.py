@@ -14,7 +14,7 @@ from support.session_strategies import histories
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import Record
-from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite.store import SqliteStore
 
 

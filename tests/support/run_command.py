@@ -15,7 +15,7 @@ from socket import socket
 
 from support.subprocesses import environment
 
-from sessiontrace.store.protocol import SessionQuery, StoredSession
+from sessiontrace.store.models import SessionQuery, StoredSession
 from sessiontrace.store.sqlite.store import SqliteStore
 
 __all__ = ["fetch", "free_port", "run_to_its_end", "running", "stored"]

@@ -17,7 +17,8 @@ import orjson
 from sessiontrace.cli.render.html_report import page
 from sessiontrace.cli.store_options import db_option, find_session, open_store, whole
 from sessiontrace.model.record import END, EVENT, Record
-from sessiontrace.store.protocol import Store, StoredSession
+from sessiontrace.store.models import StoredSession
+from sessiontrace.store.protocol import Store
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire.otlp_json import json_body, json_span
 from sessiontrace.wire.span_writer import span_of

@@ -24,7 +24,7 @@ __all__ = ["run"]
 def run(arguments: Sequence[str]) -> int:
     """Do as the arguments say; the exit status."""
     options = _parser().parse_args(arguments)
-    from sessiontrace.store.protocol import DEFAULT_PROJECT
+    from sessiontrace.store.models import DEFAULT_PROJECT
 
     try:
         source = server_store_options.stores_of(options)

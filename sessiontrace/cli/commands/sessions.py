@@ -20,7 +20,7 @@ from rich.text import Text
 from sessiontrace.cli.render.format import duration, printable, short_ids, terminal, when
 from sessiontrace.cli.render.tree import render_session
 from sessiontrace.cli.store_options import db_option, find_session, open_store, whole
-from sessiontrace.store.protocol import ENDED, SessionQuery, SessionSummary
+from sessiontrace.store.models import ENDED, SessionQuery, SessionSummary
 
 __all__ = ["sessions"]
 

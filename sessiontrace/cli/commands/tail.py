@@ -18,7 +18,7 @@ from rich.text import Text
 
 from sessiontrace.cli.render.format import amount, duration, printable, terminal, when
 from sessiontrace.cli.store_options import db_option, find_session, open_store
-from sessiontrace.store.protocol import ENDED, OPEN, EventSummary, SessionSummary
+from sessiontrace.store.models import ENDED, OPEN, EventSummary, SessionSummary
 from sessiontrace.store.sqlite.store import SqliteStore
 
 __all__ = ["tail"]

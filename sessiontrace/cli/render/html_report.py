@@ -14,7 +14,7 @@ import orjson
 
 from sessiontrace.cli.render.format import amount, duration, when
 from sessiontrace.cli.render.tree import walk
-from sessiontrace.store.protocol import ENDED, EventSummary, StoredSession
+from sessiontrace.store.models import ENDED, EventSummary, StoredSession
 
 __all__ = ["page"]
 

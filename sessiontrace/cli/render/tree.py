@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from sessiontrace.cli.render.format import amount, duration, printable, when
-from sessiontrace.store.protocol import ENDED, EventSummary, SessionSummary, StoredSession
+from sessiontrace.store.models import ENDED, EventSummary, SessionSummary, StoredSession
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
 from sessiontrace.server.security.token_auth import COOKIE_S, TokenAuth
 from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, hashed, listed, pass_of
-from sessiontrace.store.protocol import DEFAULT_PROJECT, Stores
+from sessiontrace.store.models import DEFAULT_PROJECT
+from sessiontrace.store.protocol import Stores
 
 __all__ = ["ApiKeyAuth", "need_of"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from sessiontrace.store.protocol import DEFAULT_PROJECT
+from sessiontrace.store.models import DEFAULT_PROJECT
 
 __all__ = ["MAY_READ", "PROJECT"]
 

@@ -16,10 +16,9 @@ from typing import Any, TypeVar
 import attrs
 import orjson
 
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreError, StoreTimeoutError
 from sessiontrace.store.clickhouse import errors
 from sessiontrace.store.clickhouse.url import Address
-from sessiontrace.store.protocol import StoreTimeoutError
 
 __all__ = ["INSERT_SETTINGS", "Connection", "Query", "Row"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.store.clickhouse.connection import Connection, Query
-from sessiontrace.store.protocol import Document
+from sessiontrace.store.models import Document
 
 __all__ = ["note", "notes", "since"]
 

@@ -6,9 +6,8 @@ a writer is told 503 and when to come again; no message holds a password or a re
 
 from __future__ import annotations
 
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.store.clickhouse.url import PASSWORD, Address
-from sessiontrace.store.protocol import StoreBusyError, StoreTimeoutError
 
 __all__ = ["NO_SCHEMA", "translate"]
 

@@ -16,8 +16,7 @@ from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.session_list import Filter, sessions, starts_where
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.histogram import DURATIONS_MS, Histogram, width_of
-from sessiontrace.store.protocol import SessionQuery
-from sessiontrace.store.sqlite.property_counts import PropertyCounts
+from sessiontrace.store.models import PropertyCounts, SessionQuery
 
 __all__ = ["count_properties", "histogram"]
 

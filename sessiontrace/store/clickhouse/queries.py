@@ -18,7 +18,7 @@ from sessiontrace.store.clickhouse.rows import TURN_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patched_event, patches, summaries
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.folding import apply_patch
-from sessiontrace.store.protocol import EventSummary, SessionSummary, StoredSession
+from sessiontrace.store.models import EventSummary, SessionSummary, StoredSession
 
 __all__ = [
     "event",

@@ -10,12 +10,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sessiontrace.model.errors import StoreTimeoutError
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
 from sessiontrace.store.clickhouse.queries import session_record, whole
 from sessiontrace.store.clickhouse.rows import SESSION_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patches
 from sessiontrace.store.clickhouse.tables import NEVER
-from sessiontrace.store.protocol import EventPage, EventQuery, StoreTimeoutError
+from sessiontrace.store.models import EventPage, EventQuery
 
 __all__ = ["events"]
 

@@ -17,8 +17,8 @@ import orjson
 from sessiontrace.model.record import EVENT, UPDATE
 from sessiontrace.store import summary_fields
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
-from sessiontrace.store.protocol import Document
-from sessiontrace.store.sqlite import search
+from sessiontrace.store.models import Document
+from sessiontrace.store.search_text import text_of
 
 __all__ = [
     "EVENT_ROLE",
@@ -84,7 +84,7 @@ def _row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ...]:
         state.duration, state.parent_id, state.type, state.name, state.status, state.error,
         state.tokens, state.cost_nano,
         _first_chunk(event), summary_fields.scores_nano(event), told, folded, one.body,
-        _text(state.name, event),
+        text_of(state.name, event),
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _session_row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ..
         project, state.session_id, state.session_id, days.of(own["start"]), SESSION_ROLE,
         state.rank, own["start"], own["end"], own["duration"], None, "session",
         own["name"] or "", own["status"], own["error"], 0, 0, None, {}, told, folded, one.body,
-        _text(own["name"], event),
+        text_of(own["name"], event),
     )  # fmt: skip
 
 
@@ -119,10 +119,6 @@ def _of_turn(one: DecodedRecord) -> tuple[str, Sequence[str]]:
 
 def _folded(*words: str | None) -> list[str]:
     return [word.casefold() for word in words if word]
-
-
-def _text(name: str | None, record: dict[str, Any]) -> str:
-    return " ".join(search.texts(name, record))[: search.MOST_CHARS]
 
 
 def patches(project: str, decoded: Sequence[DecodedRecord]) -> Columns:
@@ -147,7 +143,7 @@ def _patch(project: str, one: DecodedRecord, at: int, month: str) -> tuple[Any, 
     return (
         project, event["session_id"], event["event_id"], _content(one.body), at, month,
         int(_matters(event)), int(event.get("error") is not None), _folded(*words), one.body,
-        _text(None, event),
+        text_of(None, event),
     )  # fmt: skip
 
 

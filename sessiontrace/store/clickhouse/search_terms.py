@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from sessiontrace.store.clickhouse.connection import Connection, Query
-from sessiontrace.store.sqlite import search
+from sessiontrace.store.search_text import words_of
 
 __all__ = ["SearchTerms", "looked_for"]
 
@@ -41,7 +41,7 @@ class SearchTerms:
 
 def looked_for(line: Connection, project: str, text: str) -> SearchTerms | None:
     """That a record holds all words of ``text``, the last as a beginning; None without a word."""
-    found = [word.lower() for word in search.WORD.findall(text)[: search.MOST_WORDS]]
+    found = [word.lower() for word in words_of(text)]
     if not found:
         return None
     *full, last = found

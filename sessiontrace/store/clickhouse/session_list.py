@@ -16,7 +16,7 @@ from sessiontrace.store.clickhouse.connection import Connection, Query, Row
 from sessiontrace.store.clickhouse.search_terms import SearchTerms, looked_for
 from sessiontrace.store.clickhouse.summaries import summaries
 from sessiontrace.store.clickhouse.tables import NEVER
-from sessiontrace.store.protocol import Cursor, SessionPage, SessionQuery, SessionSummary
+from sessiontrace.store.models import Cursor, SessionPage, SessionQuery, SessionSummary
 
 __all__ = ["Filter", "sessions", "starts_where"]
 

@@ -26,15 +26,15 @@ from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.url import Address
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
-from sessiontrace.store.protocol import (
+from sessiontrace.store.models import (
     Document,
     EventPage,
     EventQuery,
+    PropertyCounts,
     SessionPage,
     SessionQuery,
     StoredSession,
 )
-from sessiontrace.store.sqlite.property_counts import PropertyCounts
 
 __all__ = ["ClickHouseStore", "ClickHouseStores"]
 

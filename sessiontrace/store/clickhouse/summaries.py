@@ -17,7 +17,7 @@ from sessiontrace.store.clickhouse.connection import Connection, Query, Row
 from sessiontrace.store.clickhouse.rows import EVENT_ROLE, SESSION_ROLE
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
-from sessiontrace.store.protocol import SessionSummary
+from sessiontrace.store.models import SessionSummary
 
 __all__ = ["Patch", "patched_event", "patches", "summaries", "summary_of"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.store.protocol import Document
+from sessiontrace.store.models import Document
 
 __all__ = ["keep", "note", "notes"]
 

@@ -5,21 +5,15 @@ No thread owns it. Invariant: each session counts once for each text.
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    import sqlite3
+from sessiontrace.store.models import PropertyCounts
 
-__all__ = ["PropertyCounts", "count_properties"]
-
-
-class PropertyCounts(dict[str, "Counter[str]"]):
-    """For each property its texts and in how many sessions; ``count`` sessions were read."""
-
-    count = 0
+__all__ = ["count_properties"]
 
 
 def count_properties(connection: sqlite3.Connection, most: int) -> PropertyCounts:

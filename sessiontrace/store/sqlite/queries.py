@@ -14,7 +14,7 @@ import orjson
 
 from sessiontrace.model.record import turn_event
 from sessiontrace.store.folding import apply_patch
-from sessiontrace.store.protocol import (
+from sessiontrace.store.models import (
     Changes,
     EventSummary,
     SessionPage,

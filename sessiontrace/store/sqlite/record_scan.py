@@ -13,7 +13,7 @@ import orjson
 
 from sessiontrace.model.record import turn_event
 from sessiontrace.store.folding import apply_patch
-from sessiontrace.store.protocol import EventPage, EventQuery
+from sessiontrace.store.models import EventPage, EventQuery
 from sessiontrace.store.sqlite.queries import session_record
 
 __all__ = ["events", "find_steps"]

@@ -16,7 +16,7 @@ import orjson
 
 from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
-from sessiontrace.store.protocol import Document
+from sessiontrace.store.models import Document
 from sessiontrace.store.sqlite import documents
 
 __all__ = ["Walk", "load_events", "load_sessions", "store_sessions", "transaction", "write"]

@@ -12,8 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sessiontrace.model.errors import StoreError
-from sessiontrace.store.protocol import StoreBusyError, StoreTimeoutError
+from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.store.sqlite.migrations import MIGRATIONS
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "connect", "create", "migrate", "translate"]

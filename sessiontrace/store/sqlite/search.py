@@ -9,21 +9,16 @@ others.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import orjson
 
 from sessiontrace.store.folding import apply_patch
+from sessiontrace.store.search_text import text_of, words_of
 
-__all__ = ["HITS", "MOST_CHARS", "MOST_WORDS", "WORD", "expression", "index", "texts", "unindexed"]
+__all__ = ["HITS", "expression", "index", "unindexed"]
 
-WORD = re.compile(r"[^\W_]+")
-MOST_CHARS = 64 << 10
-_MOST_DEPTH = 12
-MOST_WORDS = 16
 _SPARE_DOCUMENTS = 50_000
 
 HITS = (
@@ -49,7 +44,7 @@ _Row = tuple[int, str | None, str | None, str | None]
 
 def expression(text: str) -> str | None:
     """What FTS5 is asked for: all words, the last one as a beginning; None without a word."""
-    words = WORD.findall(text)[:MOST_WORDS]
+    words = words_of(text)
     if not words:
         return None
     return " ".join(f'"{word}"' for word in words) + "*"
@@ -122,30 +117,7 @@ def _text(name: str | None, body: str | None, patch: str | None) -> str:
     record = orjson.loads(body) if body else {}
     if patch:
         record = apply_patch(record, orjson.loads(patch))
-    return " ".join(texts(name, record))[:MOST_CHARS]
-
-
-def texts(name: str | None, record: dict[str, Any]) -> list[str]:
-    """What search looks through: name, error, and the values of inputs and outputs."""
-    found = [name or ""]
-    for field in ("error", "inputs", "outputs"):
-        _gather((record.get(field),), _MOST_DEPTH, found)
-    return found
-
-
-def _gather(values: Iterable[Any], depth: int, found: list[str]) -> None:
-    """Append the texts and numbers among ``values``, and within them ``depth`` levels down."""
-    for value in values:
-        if isinstance(value, str):
-            found.append(value[:MOST_CHARS])
-        elif isinstance(value, dict):
-            if depth:
-                _gather(value.values(), depth - 1, found)
-        elif isinstance(value, list):
-            if depth:
-                _gather(value, depth - 1, found)
-        elif isinstance(value, (int, float)):
-            found.append(str(value))
+    return text_of(name, record)
 
 
 def _sweep(connection: sqlite3.Connection) -> None:

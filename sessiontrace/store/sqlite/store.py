@@ -18,15 +18,16 @@ from sessiontrace.model.errors import StoreError
 from sessiontrace.model.record import Record
 from sessiontrace.runtime import fork_hooks
 from sessiontrace.runtime.throttle import paced
-from sessiontrace.store import folding, histogram
+from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
-from sessiontrace.store.protocol import (
+from sessiontrace.store.models import (
     DEFAULT_PROJECT,
     Changes,
     Document,
     EventPage,
     EventQuery,
+    PropertyCounts,
     SessionPage,
     SessionQuery,
     StoredSession,
@@ -34,6 +35,7 @@ from sessiontrace.store.protocol import (
 from sessiontrace.store.sqlite import (
     deletion,
     documents,
+    histogram,
     property_counts,
     queries,
     record_scan,
@@ -139,7 +141,7 @@ class SqliteStore:
             lambda connection: documents.notes(connection, kind, skip, limit, oldest_first)
         )
 
-    def count_properties(self, most: int) -> property_counts.PropertyCounts:
+    def count_properties(self, most: int) -> PropertyCounts:
         return self._read(lambda connection: property_counts.count_properties(connection, most))
 
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:

@@ -17,12 +17,13 @@ from typing import Any, Protocol
 import orjson
 
 from sessiontrace.export.protocol import Reply, Request
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
 from sessiontrace.runtime import fork_hooks  # noqa: F401 - its hooks precede every thread
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.store import loss_reports, retention
-from sessiontrace.store.protocol import Document, Store, StoreBusyError
+from sessiontrace.store.models import Document
+from sessiontrace.store.protocol import Store
 from sessiontrace.vendors.local.exporter import BUSY, REFUSED, TAKEN, UNUSABLE
 
 __all__ = ["LocalTransport", "Submit"]

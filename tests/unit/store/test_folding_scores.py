@@ -11,7 +11,7 @@ from support.records import event, id_of, session_end, update
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import Record
-from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite.store import SqliteStore
 
 

@@ -28,7 +28,8 @@ from sessiontrace.server.security.request_context import MAY_READ
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.folding import DecodedRecord
-from sessiontrace.store.protocol import EventQuery, Store
+from sessiontrace.store.models import EventQuery
+from sessiontrace.store.protocol import Store
 
 __all__ = ["error_response", "routes"]
 

@@ -16,7 +16,8 @@ from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping as logs
 from sessiontrace.server.http import RequestRejected
-from sessiontrace.store.protocol import Document, Store
+from sessiontrace.store.models import Document
+from sessiontrace.store.protocol import Store
 
 __all__ = ["FEEDBACK", "LOG", "PROJECT", "SESSION", "Project", "Projects"]
 

@@ -50,7 +50,8 @@ from sessiontrace.server.http import (
 )
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
-from sessiontrace.store.protocol import Document, Store
+from sessiontrace.store.models import Document
+from sessiontrace.store.protocol import Store
 
 __all__ = ["routes"]
 

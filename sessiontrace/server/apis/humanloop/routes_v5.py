@@ -26,7 +26,8 @@ from sessiontrace.server.apis.otlp import routes as otlp
 from sessiontrace.server.http import RequestRejected, json_of, json_response, with_vendor_errors
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
-from sessiontrace.store.protocol import Document, Store
+from sessiontrace.store.models import Document
+from sessiontrace.store.protocol import Store
 from sessiontrace.wire import otlp_json_reader
 
 __all__ = ["routes"]

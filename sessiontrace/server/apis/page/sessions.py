@@ -27,7 +27,8 @@ from sessiontrace.server.http import RequestRejected, json_of
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.histogram import DURATIONS_MS
-from sessiontrace.store.protocol import Cursor, SessionQuery, Store
+from sessiontrace.store.models import Cursor, SessionQuery
+from sessiontrace.store.protocol import Store
 
 __all__ = ["About", "routes"]
 

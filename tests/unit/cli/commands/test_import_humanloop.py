@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from sessiontrace.model.record import END, EVENT, START
-from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.vendors.humanloop.export_file import BadLineError, Survey, read_line, records_of
 

@@ -11,7 +11,7 @@ from support.records import T0, event, id_of, session_end, write
 from sessiontrace.cli.render.format import duration, printable, short_ids
 from sessiontrace.cli.render.tree import render_session, render_text
 from sessiontrace.model.ids import new_id
-from sessiontrace.store.protocol import StoredSession
+from sessiontrace.store.models import StoredSession
 from sessiontrace.store.sqlite.store import SqliteStore
 
 

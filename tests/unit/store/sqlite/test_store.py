@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from support.records import T0, event, make, session_end, session_start
 
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.model.ids import new_id
-from sessiontrace.store.protocol import SessionQuery, StoreBusyError, StoreTimeoutError
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite import schema
 from sessiontrace.store.sqlite.store import SqliteStore
 

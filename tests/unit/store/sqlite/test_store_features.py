@@ -12,7 +12,7 @@ import pytest
 from support.records import T0, event, id_of, session_end, update
 
 from sessiontrace.model.ids import new_id, now_ns
-from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite import schema
 from sessiontrace.store.sqlite.store import SqliteStore
 

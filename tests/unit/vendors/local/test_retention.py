@@ -19,7 +19,7 @@ from sessiontrace.report import Stats
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.store import loss_reports
-from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.retention import Retention, agree, agreed
 from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.vendors.local.exporter import LocalExporter

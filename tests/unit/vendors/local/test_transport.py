@@ -19,7 +19,7 @@ from sessiontrace.export.protocol import Batch, Blocked, Delivered, Invalid, Rep
 from sessiontrace.model.ids import new_id
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.worker import BackgroundWorker
-from sessiontrace.store.protocol import SessionQuery
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.vendors.local.exporter import BUSY, REFUSED, UNUSABLE, LocalExporter
 from sessiontrace.vendors.local.transport import LocalTransport

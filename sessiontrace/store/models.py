@@ -1,0 +1,195 @@
+"""The values that go into a store and come out: statuses, summaries, queries, pages, documents.
+
+Pure values, no thread owns them; everything that keeps or shows sessions speaks in these terms.
+Invariant: a summary holds all that a list of sessions shows, so that a list never reads events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+__all__ = [
+    "ABANDONED",
+    "CANCELLED",
+    "DEFAULT_PROJECT",
+    "ENDED",
+    "OPEN",
+    "Changes",
+    "Cursor",
+    "Document",
+    "EventPage",
+    "EventQuery",
+    "EventSummary",
+    "PropertyCounts",
+    "SessionPage",
+    "SessionQuery",
+    "SessionSummary",
+    "StoredSession",
+]
+
+OPEN = "open"
+ENDED = "ended"
+ABANDONED = "abandoned"
+CANCELLED = "cancelled"
+
+DEFAULT_PROJECT = "default"
+"""The project of whoever names none."""
+
+Cursor = tuple[int, str]
+"""A place in the list of sessions: start in Unix ms, and session id."""
+
+
+@attrs.frozen
+class SessionSummary:
+    """One line in a list of sessions.
+
+    Times are Unix ms, ``duration`` ms. ``end_time`` of an open session is the last moment anything
+    was seen of it. ``status`` is "open", "ended", "abandoned" or "cancelled"; ``error`` the
+    session's own error, cut to 300 characters. ``events`` counts its steps, ``errors`` those of
+    them that failed, ``models`` the model calls; ``tokens`` and ``cost`` are sums over those.
+    ``scores``: what it was judged with, by name: its own, else the mean of its steps'.
+    """
+
+    session_id: str
+    name: str | None
+    source: str | None
+    user: str | None
+    start_time: int
+    end_time: int
+    duration: float
+    status: str
+    error: str | None
+    events: int
+    errors: int
+    models: int
+    tokens: int
+    cost: float
+    scores: Mapping[str, float] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class EventSummary:
+    """One step of a session without its inputs and outputs; units as in ``SessionSummary``.
+
+    ``first_chunk``: ms from the start to the first chunk of a streamed answer. ``turn`` tells a
+    turn of a conversation. ``parent_id`` may name the session, another event, or
+    an event that never arrived.
+    """
+
+    event_id: str
+    session_id: str
+    parent_id: str | None
+    type: str
+    name: str
+    start_time: int
+    end_time: int | None
+    duration: float | None
+    status: str
+    turn: bool = attrs.field(converter=bool)
+    error: str | None
+    tokens: int
+    cost: float
+    first_chunk: float | None = None
+
+
+@attrs.frozen
+class StoredSession:
+    """A session with its steps in order of their start.
+
+    ``record`` is the session's own record, updates merged in. ``omitted`` counts steps beyond the
+    limit that was asked for.
+    """
+
+    summary: SessionSummary
+    record: Mapping[str, Any]
+    events: Sequence[EventSummary]
+    omitted: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class SessionQuery:
+    """Which sessions to list, latest start first.
+
+    ``text`` is looked for in name, user and source, whatever its case, and word by word in the
+    names, inputs, outputs and errors of session and steps. ``failed``: only sessions
+    with an error. ``since`` and ``until`` bound the start (Unix ms, until is exclusive). ``after``
+    continues behind the last line of the page before.
+    """
+
+    text: str = ""
+    failed: bool = False
+    since: int | None = None
+    until: int | None = None
+    limit: int = 50
+    after: Cursor | None = None
+
+
+@attrs.frozen
+class SessionPage:
+    """Some lines of a list of sessions; ``next`` is the ``after`` of the following page."""
+
+    sessions: Sequence[SessionSummary]
+    next: Cursor | None
+
+
+@attrs.frozen(kw_only=True)
+class EventQuery:
+    """Which records to give back whole, latest start first; sessions' own records among them.
+
+    ``session_id`` and ``event_id`` narrow it down, ``since`` and ``until`` bound the start (Unix
+    ms, until exclusive), ``fits`` decides on the decoded record. ``skip`` and ``limit`` cut a page.
+    """
+
+    session_id: str | None = None
+    event_id: str | None = None
+    since: int | None = None
+    until: int | None = None
+    fits: Callable[[Mapping[str, Any]], bool] | None = None
+    skip: int = 0
+    limit: int = 100
+
+
+@attrs.frozen
+class EventPage:
+    """Whole records, and how many fit the query in all."""
+
+    events: Sequence[Mapping[str, Any]]
+    count: int
+
+
+@attrs.frozen
+class Document:
+    """Something a vendor's API has to remember that is no record, such as a project.
+
+    ``kind`` and ``id`` name it; ``at`` (Unix ms) orders notes of a kind. ``body`` None takes the
+    note away.
+    """
+
+    kind: str
+    id: str
+    at: int
+    body: Mapping[str, Any] | None
+
+
+@attrs.frozen
+class Changes:
+    """What was written to a store since it was last asked.
+
+    ``events`` in the order they came, ``sessions`` in their present state; ``last`` and ``at`` are
+    what to ask with the next time.
+    """
+
+    events: Sequence[EventSummary]
+    sessions: Sequence[SessionSummary]
+    last: int
+    at: int
+
+
+class PropertyCounts(dict[str, "Counter[str]"]):
+    """For each property its texts and in how many sessions; ``count`` sessions were read."""
+
+    count = 0
