@@ -21,7 +21,7 @@ from sessiontrace.report import Report, Stats
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.worker import BackgroundWorker
-from sessiontrace.spool.frame import Consumer, Position, head
+from sessiontrace.spool.frame import Consumer, head
 from sessiontrace.spool.recovery import RecoveredSpool, SpoolRecovery
 from sessiontrace.spool.spool import Spool
 from sessiontrace.store import loss_reports
@@ -52,7 +52,6 @@ class Pipeline:
         self._started = started
         self._closed = False
         self._next_adoption = 0.0
-        self._last_end: Position | None = None
         consumers = [Consumer(one.name, one.kind, one.fingerprint()) for one in destinations]
         self.spool = Spool(
             options.spool,
@@ -70,11 +69,10 @@ class Pipeline:
             lanes=[self._lane(one) for one in destinations],
             counters=self.counters,
             dead=None if options.spool is None else DeadLetters(options.spool / "dead"),
-            sleep=self._sleep,
+            signal=self.spool.new_records,
             release=self._release,
         )
         self.spool.on_wake = self.keeper.wake
-        self.spool.on_data = self.sender.wake
         self._adopter = (
             None
             if options.spool is None
@@ -189,18 +187,6 @@ class Pipeline:
         self.spool.keep()
         if time.monotonic() >= self._next_adoption:
             self.adopt()
-
-    def _sleep(self) -> bool:
-        """Have the spool wake the sender at its next record; False when some came just now."""
-        end = self.spool.end()
-        if end != self._last_end:  # the lanes may not have seen it yet
-            self._last_end = end
-            return False
-        self.spool.asleep = True
-        if self.spool.end() == end:
-            return True
-        self.spool.asleep = False
-        return False
 
     def _release(self, adopted: RecoveredSpool) -> None:
         self.keeper.submit(adopted.release, lambda outcome: None)

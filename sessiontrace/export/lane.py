@@ -188,7 +188,7 @@ class Lane:
         if self._own.records:
             wait = min(_POLL_S, self._own.due(now))
         elif now - self.quiet_since > SLEEPY_AFTER_S and self._may_sleep():
-            # Once more now that the spool would ring: a record may have slipped in before.
+            # Step (d) of ``runtime.wake``: look once more now that the signal is armed.
             source = self._own.source
             held = source.due() if isinstance(source, OutOfOrderSource) else None
             wait = 0.0 if self._own.read(now) else held

@@ -22,6 +22,7 @@ from sessiontrace.export.stats import DeliveryCounters, DeliveryStats, LaneSpec,
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.process_hooks import importing
+from sessiontrace.runtime.wake import WakeSignal
 
 if TYPE_CHECKING:  # all that only the thread itself needs: `import sessiontrace` stays light
     import asyncio
@@ -70,9 +71,9 @@ class _Route:
 class Sender:
     """Delivers what the lanes' readers hand out, until stopped; a stopped one stays so.
 
-    ``sleep`` is called in the sender's thread after about 2 s without records: it makes the spool
-    call ``wake`` at the next one, and returns whether it could. ``release`` is called there too,
-    with an adopted spool of which every reader is finished. ``clock`` and ``uniform`` (the jitter)
+    ``signal`` is armed in the sender's thread after about 2 s without records, so that the spool
+    calls ``wake`` at the next one. ``release`` is called there too, with an adopted spool of which
+    every reader is finished. ``clock`` and ``uniform`` (the jitter)
     are for tests.
     """
 
@@ -82,7 +83,7 @@ class Sender:
         lanes: Sequence[LaneSpec],
         counters: Counters,
         dead: DeadLetters | None = None,
-        sleep: Callable[[], bool] | None = None,
+        signal: WakeSignal | None = None,
         release: Callable[[Any], None] | None = None,
         clock: Clock | None = None,
         uniform: Callable[[float, float], float] | None = None,
@@ -90,7 +91,9 @@ class Sender:
         self._routes = {spec.name: _Route(spec, DeliveryCounters()) for spec in lanes}
         self._counters = counters
         self._dead = dead
-        self._sleep = sleep
+        self._signal = signal
+        if signal is not None:
+            signal.wake = self.wake
         self._release = release
         self._clock = clock
         self._uniform = uniform
@@ -319,16 +322,16 @@ class Sender:
                     self._release(adopted)
 
     def _may_sleep(self) -> bool:
-        """Whether all lanes are quiet and the spool will ring at the next record."""
-        if self._sleep is None or self._clock is None:
+        """Whether all lanes are quiet and the next record will wake them."""
+        if self._signal is None or self._clock is None:
             return False
         quiet_from = self._clock.now() - SLEEPY_AFTER_S
         lanes = [route.lane for route in self._routes.values() if route.lane is not None]
         if not all(lane.quiet_since < quiet_from for lane in lanes):
             return False
-        if self._sleep():
+        if self._signal.arm():
             return True
-        for lane in lanes:  # the record that came just now may have rung for none of them
+        for lane in lanes:  # a record that came just now may have woken none of them
             lane.wake()
         return False
 

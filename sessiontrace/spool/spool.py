@@ -17,6 +17,7 @@ from zlib import crc32
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.fork_detector import own_process
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.wake import WakeSignal
 from sessiontrace.spool import frame, spool_directory
 from sessiontrace.spool.filesystem import OS_FILES, Files
 from sessiontrace.spool.frame import MAX_BODY, Consumer, Header, Position
@@ -53,7 +54,6 @@ class Spool:
         "_counters",
         "_deferred",
         "_detour",
-        "_fresh",
         "_has_deferred",
         "_home",
         "_largest",
@@ -70,11 +70,10 @@ class Spool:
         "_size",
         "_sync",
         "_upkeep",
-        "asleep",
         "files",
         "id",
         "lock",
-        "on_data",
+        "new_records",
         "on_wake",
         "opens",
         "readers",
@@ -100,20 +99,19 @@ class Spool:
         self.files = files
         self.lock = threading.RLock()
         self.on_wake: Callable[[], None] | None = None
-        self.on_data: Callable[[], None] | None = None
-        self.asleep = False
+        self.new_records = WakeSignal(self.end)
         self.segments: list[Segment] = []
         self.spare: Segment | None = None
         self.opens = OpenSessions(counters)
         self._active: Segment
-        self._closed = self._opened = self._opening = self._fresh = self._close_wanted = False
+        self._closed = self._opened = self._opening = self._close_wanted = False
         self._detour = True  # unopened, appending or closed: not the straight way
         self._has_deferred = False  # within an append another one, or a close, was asked for
         self._deferred: deque[tuple[bytes, bytes]] = deque()
         self._consumers = tuple(consumers)
         self._service = service
         self._counters = counters
-        self._on_open = on_open
+        self._on_open: Callable[[], None] | None = on_open
         self._on_fork = on_fork
         self._sync = durability == "sync"
         self._pid = getpid()
@@ -172,7 +170,7 @@ class Spool:
                         self._detour = False
                     if self._has_deferred:
                         self._drain_deferred()
-            if self.asleep:
+            if self.new_records.armed:
                 self._notify()
             if self._sync:
                 self._upkeep.sync_now()
@@ -350,7 +348,7 @@ class Spool:
         try:
             self._home.open()
             self.roll(len(head) + len(body) + 16)
-            self._opened = self._fresh = self.asleep = True
+            self._opened = self.new_records.armed = True  # so that ``append`` calls ``on_open``
             taken = self._lay(head, body)
         finally:
             self._opening = False
@@ -376,16 +374,16 @@ class Spool:
             self.close()
 
     def _notify(self) -> None:
-        """The record is taken whatever those do that are told of it."""
-        self.asleep = False
+        """Wake the sender; the record is taken even when that fails."""
+        on_open, self._on_open = self._on_open, None
         try:
-            if self._fresh:
-                self._fresh = False
-                self._on_open()
-            if self.on_data is not None:
-                self.on_data()
+            self.new_records.notify()
+            if on_open is not None:
+                on_open()
         except Exception as error:
-            log_once("spool:announce", "an event is spooled, but nobody was told: %r", error)
+            log_once(
+                "spool:announce", "an event is spooled, but waking the sender failed: %r", error
+            )
 
     def _take_spare(self, wanted: int) -> Segment | None:
         """The spare, if it has the room; one that has not is passed over, empty."""

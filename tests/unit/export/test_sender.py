@@ -17,6 +17,7 @@ from sessiontrace.export.protocol import Batch, Reply, Request, Transport
 from sessiontrace.export.sender import LaneSpec, Sender
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.wake import WakeSignal
 
 THREAD = "sessiontrace-sender"
 
@@ -47,14 +48,14 @@ def running(
     *,
     exporter: PlainExporter | None = None,
     transport: Callable[[], Transport] | None = None,
-    sleep: Callable[[], bool] | None = None,
+    signal: WakeSignal | None = None,
     more: Sequence[LaneSpec] = (),
 ) -> Iterator[Rig]:
     source, counters, released = MemorySource(records), Counters(), []
     spec = LaneSpec(
         "there", exporter or PlainExporter(max_age_s=0.1), transport or over_http(backend), source
     )
-    sender = Sender(lanes=[spec, *more], counters=counters, sleep=sleep, release=released.append)
+    sender = Sender(lanes=[spec, *more], counters=counters, signal=signal, release=released.append)
     assert sender.start()
     try:
         yield Rig(sender, source, counters, released)
@@ -209,14 +210,9 @@ def test_a_flush_waits_for_every_lane() -> None:
 
 
 def test_it_sleeps_when_there_is_nothing_to_do_and_wakes_at_once() -> None:
-    """After two quiet seconds the spool is asked to ring; until it does the lanes read nothing."""
-    asked: list[float] = []
-
-    def sleep() -> bool:
-        asked.append(time.monotonic())
-        return True
-
-    with Backend() as backend, running(backend, sleep=sleep) as rig:
+    """After two quiet seconds the sender arms the signal; until it fires the lanes read nothing."""
+    signal = WakeSignal(lambda: 0)
+    with Backend() as backend, running(backend, signal=signal) as rig:
         reads = 0
         read = rig.source.read
 
@@ -226,11 +222,11 @@ def test_it_sleeps_when_there_is_nothing_to_do_and_wakes_at_once() -> None:
             return read(max_records, max_bytes)
 
         rig.source.read = counting  # type: ignore[method-assign]
-        eventually(lambda: asked)
+        eventually(lambda: signal.armed)
         eventually(lambda: _still(lambda: reads))
         rig.source.records.append(event(1))
         assert _still(lambda: reads)
-        rig.sender.wake()
+        signal.notify()
         eventually(lambda: not rig.source.pending())
 
 
@@ -243,18 +239,19 @@ def _still(value: Callable[[], int]) -> bool:
 
 
 def test_a_record_that_slips_in_while_falling_asleep_is_not_forgotten() -> None:
-    """It was appended after the last look and before the spool was told to ring."""
+    """It is appended after the last look and while the sender arms the signal."""
     slipped = threading.Event()
     with Backend() as backend:
         rigs: list[Rig] = []
 
-        def sleep() -> bool:
-            if rigs and not slipped.is_set():
+        def progress() -> int:
+            if rigs and signal.armed and not slipped.is_set():
                 rigs[0].source.records.append(event(1))
                 slipped.set()
-            return True
+            return 0
 
-        with running(backend, sleep=sleep) as rig:
+        signal = WakeSignal(progress)
+        with running(backend, signal=signal) as rig:
             rigs.append(rig)
             assert slipped.wait(10)
             eventually(lambda: not rig.source.pending(), timeout=2)

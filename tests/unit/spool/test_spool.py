@@ -461,12 +461,13 @@ def test_the_sender_is_woken_once_while_it_sleeps(tmp_path: Path) -> None:
     spool = make(tmp_path)
     woken: list[int] = []
     fill(spool, 1)
-    spool.on_data = lambda: woken.append(1)
+    spool.new_records.wake = lambda: woken.append(1)
     fill(spool, 5)
     assert woken == []
-    spool.asleep = True
+    assert not spool.new_records.arm()  # there are records that the sender may not know
+    assert spool.new_records.arm()
     fill(spool, 5)
-    assert (woken, spool.asleep) == ([1], False)
+    assert (woken, spool.new_records.armed) == ([1], False)
     spool.close()
 
 
