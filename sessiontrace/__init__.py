@@ -1,93 +1,24 @@
 """Session tracing for LLM applications.
 
-The public names live here and only here; each is documented where it is defined. Importing this
-starts no thread, opens no file and reads no environment.
+The public names: the functions of ``sessiontrace.api`` and the classes and modules of the table
+``_PLACES``; each is documented where it is defined. Importing this package starts no thread, opens
+no file and reads no environment.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sessiontrace.api import (
-    aflush,
-    asgi,
-    ashutdown,
-    chain,
-    current_session,
-    current_span,
-    extract,
-    flush,
-    init,
-    inject,
-    instrument,
-    model,
-    score,
-    session,
-    shutdown,
-    span,
-    start_span,
-    stats,
-    stream,
-    suppress,
-    tool,
-    trace,
-    uninstrument,
-    update,
-)
-from sessiontrace.model.errors import ConfigError, SessionTraceError
-from sessiontrace.tracer import Tracer
-
-if TYPE_CHECKING:
-    from sessiontrace import clients, otel
-    from sessiontrace.instrumentation.registry import InstrumentReport
-    from sessiontrace.model.destination import OTLP, HoneyHive, Humanloop, Local, PostHog
-    from sessiontrace.model.sampling import Sample
-    from sessiontrace.report import Report, Stats
-
-__all__ = [
-    "OTLP",
-    "ConfigError",
-    "HoneyHive",
-    "Humanloop",
-    "InstrumentReport",
-    "Local",
-    "PostHog",
-    "Report",
-    "Sample",
-    "SessionTraceError",
-    "Stats",
-    "Tracer",
-    "aflush",
-    "asgi",
-    "ashutdown",
-    "chain",
-    "clients",
-    "current_session",
-    "current_span",
-    "extract",
-    "flush",
-    "init",
-    "inject",
-    "instrument",
-    "model",
-    "otel",
-    "score",
-    "session",
-    "shutdown",
-    "span",
-    "start_span",
-    "stats",
-    "stream",
-    "suppress",
-    "tool",
-    "trace",
-    "uninstrument",
-    "update",
-]
+from sessiontrace import api
+from sessiontrace.api import *  # noqa: F403 - its __all__ is the one list of these names
+from sessiontrace.model.errors import ConfigError as ConfigError
+from sessiontrace.model.errors import SessionTraceError as SessionTraceError
+from sessiontrace.tracer import Tracer as Tracer
 
 __version__ = "0.1.0"
 
-_LATER = {
+_PLACES = {
+    "ConfigError": "sessiontrace.model.errors",
     "HoneyHive": "sessiontrace.model.destination",
     "Humanloop": "sessiontrace.model.destination",
     "InstrumentReport": "sessiontrace.instrumentation.registry",
@@ -96,22 +27,42 @@ _LATER = {
     "PostHog": "sessiontrace.model.destination",
     "Report": "sessiontrace.report",
     "Sample": "sessiontrace.model.sampling",
+    "SessionTraceError": "sessiontrace.model.errors",
     "Stats": "sessiontrace.report",
+    "Tracer": "sessiontrace.tracer",
+    "clients": "sessiontrace.clients",
+    "otel": "sessiontrace.otel",
 }
+"""Where each public class and module is; what is not imported above loads on first use."""
+
+if TYPE_CHECKING:  # what a type checker cannot read from the table
+    from sessiontrace import clients as clients
+    from sessiontrace import otel as otel
+    from sessiontrace.instrumentation.registry import InstrumentReport as InstrumentReport
+    from sessiontrace.model.destination import OTLP as OTLP
+    from sessiontrace.model.destination import HoneyHive as HoneyHive
+    from sessiontrace.model.destination import Humanloop as Humanloop
+    from sessiontrace.model.destination import Local as Local
+    from sessiontrace.model.destination import PostHog as PostHog
+    from sessiontrace.model.sampling import Sample as Sample
+    from sessiontrace.report import Report as Report
+    from sessiontrace.report import Stats as Stats
+else:
+    __all__ = [*api.__all__, *_PLACES]
 
 
 def __getattr__(name: str) -> Any:
-    """Names that not every program needs are imported when they are first asked for."""
+    """Import a public class or module when a program first uses it."""
     import importlib
 
-    if name in ("clients", "otel", "testing"):
-        return importlib.import_module(f"sessiontrace.{name}")
-    if name not in _LATER:
+    place = "sessiontrace.testing" if name == "testing" else _PLACES.get(name)
+    if place is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LATER[name]), name)
+    module = importlib.import_module(place)
+    value = module if place == f"{__name__}.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, "clients", "otel", "testing"})
+    return sorted({*globals(), *_PLACES, "testing"})

@@ -1,11 +1,15 @@
 """The module-level functions: the methods of one default tracer.
 
-Called from any user thread; documented where they are defined, in ``tracer.py`` and
-``capture/api_methods.py``. Invariant: importing this starts nothing and reads no environment; the
-first ``init``, session or span does.
+Any user thread calls them; the methods are documented where they are defined, in ``tracer.py`` and
+``capture/api_methods.py``. ``__all__`` is the one list of these functions: ``sessiontrace``
+re-exports exactly these names. Invariant: importing this module starts nothing and reads no
+environment; the first ``init``, session or span does.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from sessiontrace.tracer import Tracer
 
@@ -36,29 +40,53 @@ __all__ = [
     "update",
 ]
 
-_default = Tracer.unconfigured()
 
-aflush = _default.aflush
-asgi = _default.asgi
-ashutdown = _default.ashutdown
-chain = _default.chain
-current_session = _default.current_session
-current_span = _default.current_span
-extract = _default.extract
-flush = _default.flush
-init = _default.init
-inject = _default.inject
-instrument = _default.instrument
-model = _default.model
-score = _default.score
-session = _default.session
-shutdown = _default.shutdown
-span = _default.span
-start_span = _default.start_span
-stats = _default.stats
-stream = _default.stream
-suppress = _default.suppress
-tool = _default.tool
-trace = _default.trace
-uninstrument = _default.uninstrument
-update = _default.update
+class RunInSession:
+    """A picklable call for a process pool: runs ``fn`` inside the span it was submitted in.
+
+    ``headers`` name that span. The worker process has no other tracer to look up than the default
+    tracer, so no other tracer's spans travel there.
+    """
+
+    def __init__(self, fn: Callable[..., Any], headers: dict[str, str]) -> None:
+        self.fn = fn
+        self.headers = headers
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with default_tracer.extract(self.headers):
+            return self.fn(*args, **kwargs)
+
+
+def _run_in_session(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """``fn`` as a process pool should get it: within the current span, when there is one."""
+    headers: dict[str, str] = default_tracer.inject({})
+    return RunInSession(fn, headers) if headers else fn
+
+
+default_tracer = Tracer.unconfigured(_run_in_session)
+"""Configures itself from the environment when it is first used."""
+
+aflush = default_tracer.aflush
+asgi = default_tracer.asgi
+ashutdown = default_tracer.ashutdown
+chain = default_tracer.chain
+current_session = default_tracer.current_session
+current_span = default_tracer.current_span
+extract = default_tracer.extract
+flush = default_tracer.flush
+init = default_tracer.init
+inject = default_tracer.inject
+instrument = default_tracer.instrument
+model = default_tracer.model
+score = default_tracer.score
+session = default_tracer.session
+shutdown = default_tracer.shutdown
+span = default_tracer.span
+start_span = default_tracer.start_span
+stats = default_tracer.stats
+stream = default_tracer.stream
+suppress = default_tracer.suppress
+tool = default_tracer.tool
+trace = default_tracer.trace
+uninstrument = default_tracer.uninstrument
+update = default_tracer.update

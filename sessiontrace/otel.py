@@ -46,7 +46,7 @@ class SpanProcessor:
         if tracer is None:
             from sessiontrace import api
 
-            tracer = api._default
+            tracer = api.default_tracer
         self._switch = tracer
         self._open: dict[int, _Open] = {}
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ from typing import Any
 import attrs
 import orjson
 
-from sessiontrace.api import _default
+from sessiontrace.api import default_tracer
 from sessiontrace.capture.context import executors
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
@@ -176,7 +176,7 @@ def capture(
     every look at the clock takes a millisecond, so that two runs give the same records.
     ``redact``: mask secrets, as by default.
     """
-    tracer = tracer or _default
+    tracer = tracer or default_tracer
     captured = Captured()
     variable = tracer._current
     recorder = TracerState(

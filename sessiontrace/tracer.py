@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.context import executors, gc_guard
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracer"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+ProcessCallWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _left_to_parent: list[object] = []  # what a forked child must neither close nor collect
 
@@ -50,16 +50,19 @@ class Tracer(Tracing):
         self.configure(targets, options)
 
     @classmethod
-    def unconfigured(cls) -> Tracer:
-        """A tracer that configures itself from the environment when it is first used."""
+    def unconfigured(cls, wrap_process_call: ProcessCallWrapper | None = None) -> Tracer:
+        """A tracer that configures itself from the environment when it is first used.
+
+        ``wrap_process_call``: turns a function submitted to a process pool into a picklable one
+        that runs in the current span there; None when spans stay in this process.
+        """
         tracer = cls.__new__(cls)
-        tracer._prepare()
-        tracer._default = True
+        tracer._prepare(wrap_process_call)
         return tracer
 
-    def _prepare(self) -> None:
+    def _prepare(self, wrap_process_call: ProcessCallWrapper | None = None) -> None:
         self.off = False
-        self._default = False
+        self._wrap_process_call = wrap_process_call
         self.recorder: TracerState | None = None
         self.exit_timeout = 2.0
         self._pipeline: Pipeline | None = None
@@ -203,15 +206,10 @@ class Tracer(Tracing):
         self._pipeline = pipeline
         if options.threads:
             executors.carry(self._current)
-            if self._default:  # a worker process has no other tracer to find
-                executors.carry_into_processes(self._sent)
+            if self._wrap_process_call is not None:
+                executors.carry_into_processes(self._wrap_process_call)
         else:
             executors.release(self._current)
-
-    def _sent(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        """A function on its way to a worker process."""
-        headers: dict[str, str] = self.inject({})
-        return _Elsewhere(fn, headers) if headers else fn
 
     # -- delivery ---------------------------------------------------------------------------
 
@@ -340,20 +338,6 @@ class Tracer(Tracing):
             recorder.offer, recorder.drop = self._pipeline.offer, self._pipeline.counters.drop
             recorder.inert = False
         return self._pipeline.offer(head, body)
-
-
-class _Elsewhere:
-    """A function on its way to a worker process, with the headers of the span it was sent in."""
-
-    def __init__(self, fn: Callable[..., Any], headers: dict[str, str]) -> None:
-        self.fn = fn
-        self.headers = headers
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from sessiontrace.api import _default
-
-        with _default.extract(self.headers):
-            return self.fn(*args, **kwargs)
 
 
 def _sorted(functions: Sequence[Any]) -> tuple[list[Any], list[Any]]:

@@ -7,7 +7,6 @@ timeout, a call is only repeated where that can do no harm, and no exception hol
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import random
 import re
 import ssl
@@ -31,6 +30,7 @@ from sessiontrace.clients.pools import Pools
 from sessiontrace.export.protocol import Reply, retry_after
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.model.secret import Secret
+from sessiontrace.runtime.version import version
 from sessiontrace.vendors.shared.payload import printable
 
 __all__ = ["Answer", "Query", "Rest", "path_part"]
@@ -134,7 +134,7 @@ class Rest:
         headers = {
             header: prefix + self._key.reveal(),
             "Accept": "application/json",
-            "User-Agent": _user_agent(),
+            "User-Agent": f"sessiontrace/{version()}",
         }
         payload = None
         if body is not None:
@@ -317,10 +317,3 @@ def _checked_proxy(proxy: str | None) -> str | None:
     if not fine:
         raise ConfigError(["proxy= must be a URL such as http://proxy.example:3128"])
     return proxy
-
-
-def _user_agent() -> str:
-    try:
-        return f"sessiontrace/{importlib.metadata.version('sessiontrace')}"
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return "sessiontrace/0"

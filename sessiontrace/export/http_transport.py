@@ -8,7 +8,6 @@ key, whatever the other side sent.
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import ssl
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -22,6 +21,7 @@ from sessiontrace.export.request_body import RequestBody
 from sessiontrace.export.resolver import Addresses
 from sessiontrace.model.record import Record
 from sessiontrace.model.secret import Secret
+from sessiontrace.runtime.version import version
 
 __all__ = ["HttpTransport"]
 
@@ -67,7 +67,7 @@ class HttpTransport:
             ),
             headers={
                 "Content-Type": "application/json",
-                "User-Agent": f"sessiontrace/{_version()}",
+                "User-Agent": f"sessiontrace/{version()}",
                 **(headers or {}),
                 **({key_header: key_prefix + key.reveal()} if key else {}),
             },
@@ -221,10 +221,3 @@ def _fault(error: Exception) -> OSError:
 def _place(error: Any) -> str:
     host, port = getattr(error, "host", None), getattr(error, "port", None)
     return f"{host}:{port}" if host else "the server"
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("sessiontrace")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return "0"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sessiontrace as st
+from sessiontrace import api
 from sessiontrace.testing import Captured, capture
 
 
@@ -20,6 +24,37 @@ def traces() -> Iterator[Captured]:
 
 def updates(traces: Captured) -> list[dict[str, Any]]:
     return [record for kind, record in traces.records if kind == "update"]
+
+
+def test_the_functions_are_the_methods_of_the_default_tracer() -> None:
+    """``api.__all__`` is the one list of names: each is assigned, and nothing else is."""
+    bound = {
+        name
+        for name, value in vars(api).items()
+        if getattr(value, "__self__", None) is api.default_tracer
+    }
+    assert bound == set(api.__all__)
+    for name in api.__all__:
+        assert getattr(api, name) == getattr(api.default_tracer, name)
+        assert getattr(st, name) is getattr(api, name)
+
+
+def test_type_checkers_see_the_table_of_public_names() -> None:
+    """A checker reads imports and no table; both name the same things in the same places."""
+    tree = ast.parse(Path(st.__file__).read_text())
+    imported = {
+        alias.asname: str(node.module)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+    modules = {name for name, place in imported.items() if place == "sessiontrace"}
+    places = {**imported, **{name: f"sessiontrace.{name}" for name in modules}}
+    assert set(st.__all__) == {*api.__all__, *places}
+    for name, place in places.items():
+        module = importlib.import_module(place)
+        assert getattr(st, name) is (module if name in modules else getattr(module, name))
 
 
 def test_a_manual_span_is_never_current_and_ends_anywhere(traces: Captured) -> None:
@@ -190,10 +225,10 @@ def test_headers_go_out_and_come_in(traces: Captured) -> None:
 
 def test_switched_off_nothing_happens_and_nothing_breaks() -> None:
     """Every function, with tracing off."""
-    from sessiontrace.api import _default
+    from sessiontrace.api import default_tracer
 
-    before = _default.off, _default.recorder
-    _default.off, _default.recorder = True, None
+    before = default_tracer.off, default_tracer.recorder
+    default_tracer.off, default_tracer.recorder = True, None
     try:
         with st.session("s"), st.span("x") as span, st.suppress():
             span.set(outputs=1)
@@ -208,7 +243,7 @@ def test_switched_off_nothing_happens_and_nothing_breaks() -> None:
         assert not st.current_span()
         assert st.stats() is not None
     finally:
-        _default.off, _default.recorder = before
+        default_tracer.off, default_tracer.recorder = before
 
 
 def test_tool_model_and_chain_are_trace_with_a_type(traces: Captured) -> None:

@@ -79,8 +79,7 @@ def test_afterwards_everything_is_as_before() -> None:
             search("outer")
     assert [event["event_name"] for event in inner.events] == ["search"]
     assert [event["inputs"] for event in outer.events] == [{"query": "outer"}]
-    assert st._LATER
-    assert testing._default.recorder is None
+    assert testing.default_tracer.recorder is None
     from sessiontrace.model.ids import new_id
 
     assert new_id() != new_id()

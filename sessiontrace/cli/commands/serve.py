@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from sessiontrace.cli.server_store_options import add_options, amount, stores_of
 from sessiontrace.model.errors import StoreError
+from sessiontrace.runtime.version import version
 
 __all__ = ["DEFAULT_PORT", "run"]
 
@@ -69,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
             stores,
             options.host,
             options.port,
-            _version(),
+            version("unknown"),
             ready,
             retention,
             token,
@@ -127,15 +128,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     return parser
-
-
-def _version() -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version("sessiontrace")
-    except metadata.PackageNotFoundError:
-        return "unknown"  # run from a folder that was never installed
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

@@ -30,7 +30,7 @@ class _Waiting:
             from sessiontrace import api
             from sessiontrace.instrumentation.launcher import process_session
 
-            process_session.begin(api._default)
+            process_session.begin(api.default_tracer)
         except Exception as error:
             sys.stderr.write(f"sessiontrace run: nothing is traced ({error!r})\n")
             return None
