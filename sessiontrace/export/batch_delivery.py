@@ -26,10 +26,10 @@ from sessiontrace.export.protocol import (
     Retry,
     TooLarge,
 )
-from sessiontrace.export.stats import Source
 from sessiontrace.model.record import OPEN, Record, Records
 from sessiontrace.runtime.throttle import Throttled
 from sessiontrace.spool.frame import Position
+from sessiontrace.spool.source import Source
 
 __all__ = ["BISECT_BUDGET", "Acknowledged", "BatchDelivery"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import attrs
 
 from sessiontrace.export.protocol import Limits
-from sessiontrace.export.stats import Source
 from sessiontrace.model.record import Records
 from sessiontrace.spool.positions import Positions
+from sessiontrace.spool.source import Source
 
 __all__ = ["Batcher"]
 

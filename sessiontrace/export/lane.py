@@ -30,12 +30,13 @@ from sessiontrace.export.protocol import (
 )
 from sessiontrace.export.reordering import OutOfOrderSource
 from sessiontrace.export.session_buffer import SessionBuffer
-from sessiontrace.export.stats import DeliveryCounters, LaneSpec, Source
+from sessiontrace.export.stats import DeliveryCounters, LaneSpec
 from sessiontrace.export.tail_sampling import TailSampler
 from sessiontrace.runtime import log
 from sessiontrace.runtime.event_loop import Clock
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.runtime.throttle import Throttle
+from sessiontrace.spool.source import Source
 
 __all__ = ["Lane"]
 

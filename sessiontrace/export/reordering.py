@@ -11,27 +11,19 @@ from collections.abc import Iterable
 
 import attrs
 
-from sessiontrace.export.stats import Source
 from sessiontrace.model.record import END, OPEN, START, Record, Records, event_id_of
 from sessiontrace.runtime.throttle import Throttle
 from sessiontrace.spool.frame import Position
 from sessiontrace.spool.positions import Positions
+from sessiontrace.spool.source import Chunk, Source
 
-__all__ = ["MOST_BEHIND", "BufferedSession", "OutOfOrderSource", "TicketedChunk"]
+__all__ = ["MOST_BEHIND", "BufferedSession", "OutOfOrderSource"]
 
 MOST_BEHIND = 50_000
 """Records that may be read past the oldest one that is held: each is a place to remember, and its
 segment stays on the disk."""
 
 _AT_ONCE = 32  # records crossed off between two looks at the clock
-
-
-@attrs.frozen
-class TicketedChunk:
-    """Records that are given out, and tickets for them in place of their positions."""
-
-    records: Records
-    ends: Positions
 
 
 @attrs.define(eq=False)
@@ -95,7 +87,7 @@ class OutOfOrderSource:
         """Records not settled, held ones included."""
         return max(0, self._source.pending() - self._ahead)
 
-    def read(self, max_records: int, max_bytes: int) -> TicketedChunk | None:
+    def read(self, max_records: int, max_bytes: int) -> Chunk | None:
         """What may go now; without records: ask again; None: nothing now."""
         raise NotImplementedError
 
@@ -134,14 +126,14 @@ class OutOfOrderSource:
         self._ends.append((end[0], end[1]))
         return self._first + len(self._ends) - 1
 
-    def _give(self, records: Records, numbers: Iterable[int]) -> TicketedChunk:
+    def _give(self, records: Records, numbers: Iterable[int]) -> Chunk:
         """Hand records out, with tickets."""
         first = self._ticket + 1
         for kind, number in zip(records.kinds, numbers, strict=True):
             self._ticket += 1
             self._given.append((self._ticket, number, kind != OPEN))
         tickets = list(range(first, self._ticket + 1))
-        return TicketedChunk(records, Positions([0] * len(tickets), tickets))
+        return Chunk(records, Positions([0] * len(tickets), tickets))
 
     def _finish(self, number: int, counts: bool) -> None:
         """A record is through; one that does not count is a repeat."""

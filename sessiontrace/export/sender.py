@@ -10,19 +10,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
 from sessiontrace.export.backoff import SLEEPY_AFTER_S, Backoff
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.flush import FlushTicket
-from sessiontrace.export.stats import DeliveryCounters, DeliveryStats, LaneSpec, Source
+from sessiontrace.export.stats import DeliveryCounters, DeliveryStats, LaneSpec
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.runtime.wake import WakeSignal
+from sessiontrace.spool.recovery import RecoveredSpool
+from sessiontrace.spool.source import Source
 
 if TYPE_CHECKING:  # all that only the thread itself needs: `import sessiontrace` stays light
     import asyncio
@@ -32,7 +34,7 @@ if TYPE_CHECKING:  # all that only the thread itself needs: `import sessiontrace
     from sessiontrace.export.lane import Lane
     from sessiontrace.runtime.event_loop import Clock
 
-__all__ = ["Adopted", "LaneSpec", "Sender"]
+__all__ = ["LaneSpec", "Sender"]
 
 _JOIN_GRACE_S = 0.25
 _RESTART_S = 0.1
@@ -40,13 +42,6 @@ _RESTART_CAP_S = 30.0
 _CLOSE_S = 0.2
 
 _left_to_parent: list[object] = []  # in a forked child: what must neither be closed nor collected
-
-
-class Adopted(Protocol):
-    """A dead process's spool, with a reader for each of our destinations that it owes."""
-
-    @property
-    def readers(self) -> Mapping[str, Source]: ...
 
 
 @attrs.define(eq=False)
@@ -61,7 +56,7 @@ class _Route:
     def own(self) -> Source:
         return self.lane.own if self.lane else self.spec.reader
 
-    def report(self, coming: Sequence[Adopted]) -> DeliveryStats:
+    def report(self, coming: Sequence[RecoveredSpool]) -> DeliveryStats:
         """The books, with what was adopted and is still on its way to the lane."""
         name = self.spec.name
         adopted = [one.readers[name] for one in coming if name in one.readers]
@@ -84,7 +79,7 @@ class Sender:
         counters: Counters,
         dead: DeadLetters | None = None,
         signal: WakeSignal | None = None,
-        release: Callable[[Any], None] | None = None,
+        release: Callable[[RecoveredSpool], None] | None = None,
         clock: Clock | None = None,
         uniform: Callable[[float, float], float] | None = None,
     ) -> None:
@@ -100,8 +95,8 @@ class Sender:
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._came: deque[Adopted | FlushTicket] = deque()  # not yet seen by the loop
-        self._adopted: list[Adopted] = []
+        self._came: deque[RecoveredSpool | FlushTicket] = deque()  # not yet seen by the loop
+        self._adopted: list[RecoveredSpool] = []
         self._tickets: list[FlushTicket] = []
         self._stopping = threading.Event()
         self._deadline = 0.0
@@ -136,7 +131,7 @@ class Sender:
         except RuntimeError:  # just closed; the next one looks when it starts
             pass
 
-    def add(self, adopted: Adopted) -> None:
+    def add(self, adopted: RecoveredSpool) -> None:
         """Deliver what a dead process left behind as well."""
         self._came.append(adopted)
         self.wake()
@@ -305,7 +300,7 @@ class Sender:
         for lane in lanes:
             lane.wake()
 
-    def _adopt(self, adopted: Adopted) -> None:
+    def _adopt(self, adopted: RecoveredSpool) -> None:
         self._adopted.append(adopted)
         for name, reader in adopted.readers.items():
             if (route := self._routes.get(name)) is not None and route.lane is not None:

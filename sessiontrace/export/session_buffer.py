@@ -15,12 +15,11 @@ from sessiontrace.export.reordering import (
     MOST_BEHIND,
     BufferedSession,
     OutOfOrderSource,
-    TicketedChunk,
 )
-from sessiontrace.export.stats import Source
 from sessiontrace.model.record import UPDATE, Record, Records, session_id_of
 from sessiontrace.spool.frame import Position
 from sessiontrace.spool.positions import Positions
+from sessiontrace.spool.source import Chunk, Source
 
 __all__ = ["SessionBuffer"]
 
@@ -60,7 +59,7 @@ class SessionBuffer(OutOfOrderSource):
         """Whether nothing will ever come any more."""
         return not self._groups and not self._ready and super().finished()
 
-    def read(self, max_records: int, max_bytes: int) -> TicketedChunk | None:
+    def read(self, max_records: int, max_bytes: int) -> Chunk | None:
         """A session's records, whole though there be more than asked for; None: nothing now."""
         if not self._ready:
             chunk = self._source.read(max_records, max(max_bytes, _READ_BYTES))
@@ -75,7 +74,7 @@ class SessionBuffer(OutOfOrderSource):
                 if chunk is None:
                     self._hurry = False
                     return None
-                return TicketedChunk(Records(), Positions())
+                return Chunk(Records(), Positions())
         group = self._ready.popleft()
         return self._give(group.records, group.numbers)
 

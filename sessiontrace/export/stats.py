@@ -8,60 +8,14 @@ always add up to what was routed here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import attrs
 
 from sessiontrace.export.protocol import Exporter, Transport
-from sessiontrace.model.record import Record
 from sessiontrace.model.sampling import Sample
-from sessiontrace.spool.frame import Position
+from sessiontrace.spool.source import Source
 
-__all__ = ["Chunk", "DeliveryCounters", "DeliveryStats", "LaneSpec", "Source"]
-
-
-class Chunk(Protocol):
-    """Records in order; ``ends[i]`` is the position just after ``records[i]``."""
-
-    @property
-    def records(self) -> Sequence[Record]: ...
-    @property
-    def ends(self) -> Sequence[Position]: ...
-
-
-class Source(Protocol):
-    """What a lane reads from: one destination's view of one spool."""
-
-    @property
-    def adopted(self) -> bool:
-        """Whether it belongs to a process that is gone."""
-        ...
-
-    @property
-    def replay(self) -> bool:
-        """Whether some of it may have been delivered before."""
-        ...
-
-    @property
-    def evicted(self) -> int:
-        """Records lost to the quota, unsettled; readable from any thread."""
-        ...
-
-    def read(self, max_records: int, max_bytes: int) -> Chunk | None:
-        """The next unread records, at least one; None when there are none now."""
-        ...
-
-    def acknowledge(self, position: Position) -> None:
-        """Everything before ``position`` is settled."""
-        ...
-
-    def finished(self) -> bool:
-        """Whether nothing will ever come any more."""
-        ...
-
-    def pending(self) -> int:
-        """Records not settled and not evicted; callable from any thread."""
-        ...
+__all__ = ["DeliveryCounters", "DeliveryStats", "LaneSpec"]
 
 
 @attrs.frozen

@@ -18,13 +18,12 @@ from sessiontrace.export.reordering import (
     MOST_BEHIND,
     BufferedSession,
     OutOfOrderSource,
-    TicketedChunk,
 )
-from sessiontrace.export.stats import Source
 from sessiontrace.model.record import END, OPEN, START, UPDATE, Record, Records, session_id_of
 from sessiontrace.model.sampling import Sample, is_sampled
 from sessiontrace.spool.frame import Position
 from sessiontrace.spool.positions import Positions
+from sessiontrace.spool.source import Chunk, Source
 
 __all__ = ["TailSampler"]
 
@@ -68,7 +67,7 @@ class TailSampler(OutOfOrderSource):
         self._records = self._size = 0
         self._hurry = False
 
-    def read(self, max_records: int, max_bytes: int) -> TicketedChunk | None:
+    def read(self, max_records: int, max_bytes: int) -> Chunk | None:
         """What is kept; without records: ask again; None: nothing now."""
         if not self._ready:
             chunk = self._source.read(max_records, max_bytes)
@@ -80,7 +79,7 @@ class TailSampler(OutOfOrderSource):
                 self._keep_what_is_too_much()
                 self._pass()  # over what was dropped
             if not self._ready:
-                return None if chunk is None else TicketedChunk(Records(), Positions())
+                return None if chunk is None else Chunk(Records(), Positions())
         records = Records()
         numbers: list[int] = []
         size = 0

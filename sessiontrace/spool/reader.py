@@ -13,15 +13,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import attrs
-
 from sessiontrace.model.record import OPEN, Record, Records
 from sessiontrace.spool import frame
 from sessiontrace.spool.frame import EVERYWHERE, Position
 from sessiontrace.spool.positions import Positions
 from sessiontrace.spool.segment import Segment
+from sessiontrace.spool.source import Chunk
 
-__all__ = ["Chunk", "Reader", "Source"]
+__all__ = ["Reader", "SegmentSource"]
 
 _WINDOW = 1 << 16
 """Bytes parsed at a time: they fit the processor's cache, and hold the interpreter under 0.1 ms."""
@@ -29,16 +28,8 @@ _WINDOW = 1 << 16
 _CHECKSUM = 9  # with the space behind it
 
 
-@attrs.frozen
-class Chunk:
-    """Records in the order they were spooled; ``ends[i]`` is the position just after the i-th."""
-
-    records: Records
-    ends: Positions
-
-
-class Source(Protocol):
-    """What a reader reads from."""
+class SegmentSource(Protocol):
+    """A spool as its readers see it: the next segment, and a place to report a lost one."""
 
     id: str
     lock: threading.RLock
@@ -82,7 +73,7 @@ class Reader:
 
     def __init__(
         self,
-        source: Source,
+        source: SegmentSource,
         name: str,
         *,
         total: Callable[[], int],

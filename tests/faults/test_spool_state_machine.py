@@ -31,7 +31,7 @@ from sessiontrace.model.record import EVENT, Record
 from sessiontrace.runtime import log
 from sessiontrace.spool import spool_directory
 from sessiontrace.spool.frame import Position, head
-from sessiontrace.spool.reader import Chunk
+from sessiontrace.spool.source import Chunk
 from sessiontrace.spool.spool import Spool
 
 OURS = {"a": A, "b": B}

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import orjson
 
 from sessiontrace.export.backoff import Backoff
@@ -29,10 +28,12 @@ from sessiontrace.export.protocol import (
     judge_http,
 )
 from sessiontrace.export.stats import DeliveryCounters, DeliveryStats, LaneSpec
-from sessiontrace.model.record import EVENT, Record
+from sessiontrace.model.record import EVENT, Record, Records
 from sessiontrace.model.sampling import Sample
 from sessiontrace.runtime.event_loop import Clock
 from sessiontrace.spool.frame import Position
+from sessiontrace.spool.positions import Positions
+from sessiontrace.spool.source import Chunk
 
 SESSION = "01890000-0000-7000-8000-000000000000"
 
@@ -59,12 +60,6 @@ def numbers(request: Request) -> list[int]:
     return [int(one["event_id"][-12:], 16) for one in orjson.loads(request.body)]
 
 
-@attrs.frozen
-class Chunk:
-    records: list[Record]
-    ends: list[Position]
-
-
 class MemorySource:
     """A reader over a list that tests append to."""
 
@@ -82,8 +77,9 @@ class MemorySource:
             self.read_to += 1
         if self.read_to == begin:
             return None
-        ends = [Position(1, at + 1) for at in range(begin, self.read_to)]
-        return Chunk(self.records[begin : self.read_to], ends)
+        offsets = [at + 1 for at in range(begin, self.read_to)]
+        ends = Positions([1] * len(offsets), offsets)
+        return Chunk(Records.of(self.records[begin : self.read_to]), ends)
 
     def acknowledge(self, position: Position) -> None:
         assert position.offset >= self.settled
