@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench bench-peers soak contract clickhouse pythons clean
+.PHONY: help demo test lint lint-page types docs bench bench-peers soak contract clickhouse pythons clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(VENV)/.installed  ## run the example agent and print its session
 	@$(BIN)/python examples/quickstart.py
@@ -20,6 +23,9 @@ lint: $(VENV)/.installed-dev  ## style
 
 types: $(VENV)/.installed-dev  ## static types
 	@$(BIN)/mypy
+
+docs: $(VENV)/.installed-docs  ## the documentation site, strictly, into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 soak: $(VENV)/.installed-dev  ## two minutes of every kind of trouble; SOAK="--seconds 7200 --seed 7"
 	@$(BIN)/python tools/soak.py $(or $(SOAK),--ci)
@@ -48,6 +54,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 $(VENV)/.installed-contract: $(VENV)/.installed-dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group contract
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	@touch $@
 
 contract: $(VENV)/.installed-contract  ## the packages of others that tests run against
