@@ -19,12 +19,12 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "ConfigError": "sessiontrace.model.errors",
-    "HoneyHive": "sessiontrace.model.destination",
-    "Humanloop": "sessiontrace.model.destination",
+    "HoneyHive": "sessiontrace.vendors.honeyhive.destination",
+    "Humanloop": "sessiontrace.vendors.humanloop.destination",
     "InstrumentReport": "sessiontrace.instrumentation.registry",
-    "Local": "sessiontrace.model.destination",
-    "OTLP": "sessiontrace.model.destination",
-    "PostHog": "sessiontrace.model.destination",
+    "Local": "sessiontrace.vendors.local.destination",
+    "OTLP": "sessiontrace.vendors.otlp.destination",
+    "PostHog": "sessiontrace.vendors.posthog.destination",
     "Report": "sessiontrace.report",
     "Sample": "sessiontrace.model.sampling",
     "SessionTraceError": "sessiontrace.model.errors",
@@ -39,14 +39,14 @@ if TYPE_CHECKING:  # what a type checker cannot read from the table
     from sessiontrace import clients as clients
     from sessiontrace import otel as otel
     from sessiontrace.instrumentation.registry import InstrumentReport as InstrumentReport
-    from sessiontrace.model.destination import OTLP as OTLP
-    from sessiontrace.model.destination import HoneyHive as HoneyHive
-    from sessiontrace.model.destination import Humanloop as Humanloop
-    from sessiontrace.model.destination import Local as Local
-    from sessiontrace.model.destination import PostHog as PostHog
     from sessiontrace.model.sampling import Sample as Sample
     from sessiontrace.report import Report as Report
     from sessiontrace.report import Stats as Stats
+    from sessiontrace.vendors.honeyhive.destination import HoneyHive as HoneyHive
+    from sessiontrace.vendors.humanloop.destination import Humanloop as Humanloop
+    from sessiontrace.vendors.local.destination import Local as Local
+    from sessiontrace.vendors.otlp.destination import OTLP as OTLP
+    from sessiontrace.vendors.posthog.destination import PostHog as PostHog
 else:
     __all__ = [*api.__all__, *_PLACES]
 

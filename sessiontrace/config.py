@@ -1,8 +1,8 @@
-"""Configuration: options and destinations, and where each value comes from.
+"""Configuration: options and destinations, from arguments and environment.
 
-Arguments win, then ``SESSIONTRACE_*``, then the vendors' own variables. Read once, at ``init``, in
-the user's thread. Invariant: a wrong configuration is refused whole, with every fault named, and a
-key is never shown.
+Arguments win over ``SESSIONTRACE_*``, which win over the vendors' own variables. Called once, at
+``init``, in the user's thread. Invariant: a wrong configuration is refused as a whole, with every
+fault in it, and no fault contains a key.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from sessiontrace.model.destination import DESTINATIONS, Destination, Env
-from sessiontrace.model.errors import ConfigError
+from sessiontrace.model.destination import Destination, Env
+from sessiontrace.model.errors import ConfigError, VendorError
 from sessiontrace.model.sampling import Sample
+from sessiontrace.vendors import registry
 
 __all__ = ["Options", "Redaction", "default_spool", "resolve"]
 
@@ -25,7 +26,7 @@ _MEBI = 1 << 20
 
 
 class Redaction(NamedTuple):
-    """What to mask beside the default: values under ``keys``, ``emails``; then ``functions``."""
+    """What to mask besides the default: values under ``keys``, ``emails``; then ``functions``."""
 
     keys: tuple[str, ...] = ()
     emails: bool = False
@@ -34,7 +35,7 @@ class Redaction(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """Everything ``init`` takes beside destinations, complete and checked."""
+    """All options of ``init`` besides destinations, complete and checked."""
 
     service: str
     environment: str | None
@@ -52,10 +53,10 @@ class Options:
 
 
 def default_spool(env: Env | None = None) -> Path:
-    """The root of all spools when nothing says otherwise."""
+    """The default root of all spools: ``SESSIONTRACE_SPOOL``, else the user's state directory."""
     env = os.environ if env is None else env
-    if named := env.get("SESSIONTRACE_SPOOL"):
-        return Path(named)
+    if path := env.get("SESSIONTRACE_SPOOL"):
+        return Path(path)
     import platformdirs
 
     return Path(platformdirs.user_state_dir("sessiontrace")) / "spool"
@@ -63,16 +64,16 @@ def default_spool(env: Env | None = None) -> Path:
 
 def resolve(
     targets: tuple[object, ...],
-    given: Mapping[str, Any],
+    arguments: Mapping[str, Any],
     env: Env | None = None,
 ) -> tuple[tuple[Destination, ...], Options]:
     """Destinations and options from arguments and environment; ConfigError with every fault.
 
-    ``given`` holds the keyword arguments of ``init``; None means "not given".
+    ``arguments``: the keyword arguments of ``init``; None means "not passed".
     """
     env = os.environ if env is None else env
     faults: list[str] = []
-    options = _options(given, env, faults)
+    options = _options(arguments, env, faults)
     destinations = _destinations(targets, env, faults) if options.enabled else ()
     if faults:
         raise ConfigError(faults)
@@ -82,55 +83,56 @@ def resolve(
 def _destinations(
     targets: tuple[object, ...], env: Env, faults: list[str]
 ) -> tuple[Destination, ...]:
-    named = targets
     where = "init()"
-    if not named and (listed := env.get("SESSIONTRACE_DESTINATIONS")):
-        named = tuple(part.strip() for part in listed.split(",") if part.strip())
+    if not targets and (text := env.get("SESSIONTRACE_DESTINATIONS")):
+        targets = tuple(part.strip() for part in text.split(",") if part.strip())
         where = "SESSIONTRACE_DESTINATIONS"
-    if not named:
-        named = _named_by_keys(env)
-    found: list[Destination] = []
-    for target in named:
-        if isinstance(target, str):
-            if target not in DESTINATIONS:
-                known = ", ".join(DESTINATIONS)
-                faults.append(f"{where}: unknown destination {target!r}; known are {known}")
-                continue
-            target = DESTINATIONS[target]()
-        elif not isinstance(target, Destination):
-            faults.append(
-                f"{where}: {type(target).__name__} is no destination; give a name such as "
-                "'local', or an object such as HoneyHive(api_key=...)"
-            )
-            continue
-        complete = target.complete(env)
-        faults.extend(complete.faults())
-        found.append(complete)
-    names = [destination.name for destination in found]
+    if not targets:
+        targets = registry.names_from_keys(env)
+    destinations: list[Destination] = []
+    for target in targets:
+        try:
+            destinations.append(_completed(target, env, faults))
+        except VendorError as error:
+            faults.append(f"{where}: {error}")
+    names = [destination.name for destination in destinations]
     faults.extend(
         f"{where}: two destinations are named {name!r}; give one another name="
         for name in sorted(set(names))
         if names.count(name) > 1
     )
-    return tuple(found)
+    return tuple(destinations)
 
 
-def _named_by_keys(env: Env) -> tuple[str, ...]:
-    """The destinations that the environment has what they need for; else the local store."""
-    needs = {
-        "honeyhive": ("HH_API_KEY",),
-        "humanloop": ("HUMANLOOP_API_KEY", "HUMANLOOP_BASE_URL"),
-        "posthog": ("POSTHOG_API_KEY",),
-        "otlp": ("OTEL_EXPORTER_OTLP_ENDPOINT",),
-    }
-    found = [name for name, names in needs.items() if all(env.get(one) for one in names)]
-    return tuple(found) or ("local",)
+def _completed(target: object, env: Env, faults: list[str]) -> Destination:
+    """The destination that a target means, with its faults noted."""
+    if isinstance(target, str):
+        make = registry.find(target).destination
+    elif not isinstance(target, Destination):
+        raise VendorError(
+            f"{type(target).__name__} is not a destination; give a name such as 'local', or an "
+            "object such as HoneyHive(api_key=...)"
+        )
+    try:
+        incomplete: Destination = make() if isinstance(target, str) else target
+        destination = incomplete.complete(env)
+        destination_faults = destination.faults()
+    except Exception as error:  # a plug-in's class; the error's text may hold a key
+        name = target if isinstance(target, str) else type(target).__name__
+        raise VendorError(
+            f"destination {name!r} cannot be configured ({type(error).__name__}); check the types "
+            "of its arguments, or report this to the authors of its package"
+        ) from None
+    if not destination_faults:
+        registry.check(destination)
+    faults.extend(destination_faults)
+    return destination
 
 
-def _options(given: Mapping[str, Any], env: Env, faults: list[str]) -> Options:
+def _options(arguments: Mapping[str, Any], env: Env, faults: list[str]) -> Options:
     def value(name: str, parse: Callable[[Any, str], Any], default: Any) -> Any:
         variable = f"SESSIONTRACE_{name.upper()}"
-        raw: Any = given.get(name)
+        raw: Any = arguments.get(name)
         if raw is None:
             raw = env.get(variable)
         if raw is None or raw == "":
@@ -208,16 +210,16 @@ def _parse_sample(raw: Any, name: str) -> Sample:
 
 def _sample_of(text: str) -> Sample:
     """From the variable: ``0.1``, or ``0.1,keep_errors,slower_than=2,score_below=0.5``."""
-    given: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
         if name == "keep_errors" and not value:
-            given[name] = True
+            fields[name] = True
         elif name in {"rate", "slower_than", "score_below"}:
-            given[name] = float(value)
+            fields[name] = float(value)
         else:
-            given["rate"] = float(part)
-    return Sample(**given)
+            fields["rate"] = float(part)
+    return Sample(**fields)
 
 
 def _parse_redact(raw: Any, name: str) -> Redaction | None:
@@ -225,15 +227,17 @@ def _parse_redact(raw: Any, name: str) -> Redaction | None:
         text = raw.strip().lower()
         if text in {"0", "false", "no", "off"}:
             return None
-        raw = [] if text in {"1", "true", "yes", "on"} else [one.strip() for one in raw.split(",")]
+        raw = (
+            [] if text in {"1", "true", "yes", "on"} else [part.strip() for part in raw.split(",")]
+        )
     if isinstance(raw, bool):
         return Redaction() if raw else None
-    wanted = [raw] if callable(raw) else list(raw)
-    names = tuple(one for one in wanted if isinstance(one, str))
-    functions = tuple(one for one in wanted if callable(one))
-    if len(names) + len(functions) < len(wanted):
+    rules = [raw] if callable(raw) else list(raw)
+    names = tuple(rule for rule in rules if isinstance(rule, str))
+    functions = tuple(rule for rule in rules if callable(rule))
+    if len(names) + len(functions) < len(rules):
         raise TypeError("must be true, false, names of keys, 'email', or functions")
-    keys = tuple(one for one in names if one not in {"email", ""})
+    keys = tuple(name for name in names if name not in {"email", ""})
     return Redaction(keys, "email" in names, functions)
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from sessiontrace.config import Options
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.sender import LaneSpec, Sender
-from sessiontrace.model.destination import Destination, Local
+from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import now_ns
 from sessiontrace.model.record import END, abandoned_end
 from sessiontrace.report import Report, Stats
@@ -26,9 +25,8 @@ from sessiontrace.spool.recovery import RecoveredSpool, SpoolRecovery
 from sessiontrace.spool.spool import Spool
 from sessiontrace.store import loss_reports
 from sessiontrace.store.models import Document
-from sessiontrace.vendors.local.exporter import LocalExporter
-from sessiontrace.vendors.local.transport import LocalTransport
-from sessiontrace.vendors.registry import parts_of
+from sessiontrace.vendors import registry
+from sessiontrace.vendors.vendor import PipelineServices
 
 __all__ = ["Pipeline"]
 
@@ -88,19 +86,14 @@ class Pipeline:
 
     def _lane(self, destination: Destination) -> LaneSpec:
         reader = self.spool.reader(destination.name)
-        if isinstance(destination, Local):
-            assert destination.path is not None  # it is complete
-            transport = partial(LocalTransport, destination.path, self.keeper.submit, self._lost)
-            return LaneSpec(
-                destination.name, LocalExporter(), transport, reader, sample=self.options.sample
-            )
-        vendor = parts_of(destination)
+        services = PipelineServices(submit=self.keeper.submit, loss_report=self._lost)
+        parts = registry.connect(destination, services)
         return LaneSpec(
             destination.name,
-            vendor.exporter,
-            vendor.transport,
+            parts.exporter,
+            parts.transport,
             reader,
-            hold=vendor.hold,
+            hold=parts.hold,
             sample=self.options.sample,
         )
 

@@ -35,15 +35,20 @@ from support.spools import A, B, adopted, die, drain, make
 
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.protocol import Batch, Reply, Request
-from sessiontrace.model.destination import OTLP, Destination, HoneyHive, Humanloop, PostHog
+from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import pin
 from sessiontrace.model.record import Record
 from sessiontrace.spool.frame import head
 from sessiontrace.store.loss_reports import note
 from sessiontrace.store.sqlite.store import SqliteStore
+from sessiontrace.vendors import registry
+from sessiontrace.vendors.honeyhive.destination import HoneyHive
+from sessiontrace.vendors.humanloop.destination import Humanloop
 from sessiontrace.vendors.local.exporter import LocalExporter
 from sessiontrace.vendors.local.transport import LocalTransport
-from sessiontrace.vendors.registry import parts_of
+from sessiontrace.vendors.otlp.destination import OTLP
+from sessiontrace.vendors.posthog.destination import PostHog
+from sessiontrace.vendors.vendor import PipelineServices
 
 
 def every_part() -> dict[str, Any]:
@@ -170,7 +175,7 @@ async def _wire() -> dict[str, Any]:
     for name, place in places(url).items():
         vendor = vendors[name.removesuffix(" gzip")]
         arrivals.clear()
-        both_ends = parts_of(place.complete({}))
+        both_ends = registry.connect(place.complete({}), PipelineServices())
         transport = both_ends.transport()
         for story in (small_story(), late_story()[:1], large_story()):
             for request in deliver(vendor, story, exporter=both_ends.exporter).requests:

@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessiontrace.model.destination import default_store
 from sessiontrace.model.errors import StoreError
+from sessiontrace.vendors.local.destination import default_store
 
 if TYPE_CHECKING:
     from sessiontrace.store.protocol import Stores

@@ -13,10 +13,10 @@ import attrs
 import click
 
 from sessiontrace.cli.render.format import amount, printable
-from sessiontrace.model.destination import default_store
 from sessiontrace.store.models import SessionQuery, StoredSession
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.sqlite.store import SqliteStore
+from sessiontrace.vendors.local.destination import default_store
 
 __all__ = ["db_option", "find_session", "open_store", "whole"]
 

@@ -27,8 +27,8 @@ from sessiontrace.clients.honeyhive_models import (
 )
 from sessiontrace.clients.http import Rest, path_part
 from sessiontrace.clients.model import number
-from sessiontrace.model import destination
 from sessiontrace.model.secret import Secret
+from sessiontrace.vendors.honeyhive import destination
 from sessiontrace.vendors.shared.payload import rfc3339
 
 __all__ = ["Filter", "HoneyHive"]

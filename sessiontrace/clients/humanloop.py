@@ -31,8 +31,8 @@ from sessiontrace.clients.humanloop_models import (
 )
 from sessiontrace.clients.model import Listing, Model, Page, number
 from sessiontrace.export.protocol import Reply
-from sessiontrace.model import destination
 from sessiontrace.model.secret import Secret
+from sessiontrace.vendors.humanloop import destination
 from sessiontrace.vendors.shared.payload import printable
 
 if TYPE_CHECKING:

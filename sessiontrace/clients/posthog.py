@@ -23,7 +23,7 @@ from sessiontrace.clients.errors import ApiError, ForbiddenError, UnexpectedAnsw
 from sessiontrace.clients.http import Rest, path_part
 from sessiontrace.clients.model import Model
 from sessiontrace.export.protocol import Reply
-from sessiontrace.model import destination
+from sessiontrace.model.destination import HttpDestination
 from sessiontrace.model.secret import Secret
 
 __all__ = ["EmptyAnswerWarning", "PostHog", "PropertyDefinition", "Values"]
@@ -75,7 +75,7 @@ class Values(Sequence[str]):
 
 
 @attrs.frozen(kw_only=True)
-class _Personal(destination.HttpDestination):
+class _Personal(HttpDestination):
     """PostHog's private API, which wants a personal key."""
 
     kind: ClassVar[str] = "posthog"

@@ -2,6 +2,7 @@
 
     SessionTraceError
     ├── ConfigError        init() was given something wrong: lists every fault at once
+    ├── VendorError        a vendor is unknown, or its plug-in fails (raised inside, a ConfigError)
     ├── StoreError         the local store cannot be used (newer schema, not a database, ...)
     │   ├── StoreBusyError     another process is writing to it; try again
     │   └── StoreTimeoutError  reading it took longer than its limit
@@ -22,21 +23,24 @@ class SessionTraceError(Exception):
 class ConfigError(SessionTraceError):
     """The configuration cannot work. ``faults`` holds one sentence for each thing wrong.
 
-    Each sentence says what to do and names the argument and the environment variable that
-    would mend it. Never contains a key.
+    Each sentence says what to do, and in which argument or environment variable. It never contains
+    a key.
     """
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
         count = len(self.faults)
-        head = "1 fault" if count == 1 else f"{count} faults"
         super().__init__(
-            f"sessiontrace cannot start, {head} in its configuration:\n"
+            f"sessiontrace: {count} configuration error{'' if count == 1 else 's'}:\n"
             + "\n".join(f"  - {fault}" for fault in self.faults)
         )
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[str, ...]]]:
         return type(self), (self.faults,)
+
+
+class VendorError(SessionTraceError):
+    """No vendor has that name, or its plug-in cannot be used; the message says what to do."""
 
 
 class StoreError(SessionTraceError):

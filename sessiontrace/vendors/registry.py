@@ -1,108 +1,133 @@
-"""Both ends of a lane to a vendor: its exporter, and how its transport is made.
+"""Vendors by name: the built-in ones, and those of installed plug-ins.
 
-Called where a pipeline is put together; transports are made later, in the sender's loop, because
-aiohttp is loaded with them. Invariant: nothing here is imported for a destination that is not used.
+Called while a configuration is read and a pipeline is made, in the user's thread. Invariants: a
+vendor that no configuration uses is not imported; the installed distributions are searched only for
+a name that is not built in; a plug-in that fails raises ``VendorError`` and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from sessiontrace.export.protocol import Exporter, Transport
-from sessiontrace.model.destination import OTLP, Destination, HoneyHive, Humanloop, PostHog
-from sessiontrace.model.ids import now_ns
-from sessiontrace.model.secret import Secret
+from sessiontrace.model.destination import Destination, Env
+from sessiontrace.model.errors import VendorError
+from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
 
-__all__ = ["VendorParts", "parts_of"]
+if TYPE_CHECKING:  # 10 ms that a program without plug-ins does not spend
+    from importlib.metadata import EntryPoint
+
+__all__ = ["GROUP", "check", "connect", "find", "names", "names_from_keys", "vendor_of"]
+
+GROUP = "sessiontrace.vendors"
+"""The entry point group: ``name = "package.module:VENDOR"``."""
+
+_BUILT_IN: Mapping[str, tuple[str, ...]] = {
+    "honeyhive": ("HH_API_KEY",),
+    "humanloop": ("HUMANLOOP_API_KEY", "HUMANLOOP_BASE_URL"),
+    "posthog": ("POSTHOG_API_KEY",),
+    "otlp": ("OTEL_EXPORTER_OTLP_ENDPOINT",),
+    "local": (),
+}
+"""The built-in vendors, and the variables that select each where no destination is named.
+
+The variables are here, not in the vendors' packages, so that selecting imports none of them. A
+plug-in is used only where it is named: installing a package sends no data anywhere.
+"""
+
+_DEFAULT = "local"
 
 
-class VendorParts(NamedTuple):
-    """``hold``: the backend wants a session's records together, and not before its end."""
-
-    exporter: Exporter
-    transport: Callable[[], Transport]
-    hold: bool = False
+def names() -> tuple[str, ...]:
+    """All names that ``find`` knows, the built-in ones first."""
+    return (*_BUILT_IN, *sorted({entry.name for entry in _entry_points()} - _BUILT_IN.keys()))
 
 
-def parts_of(destination: Destination) -> VendorParts:
-    """The ends of a lane to a (completed) vendor's destination."""
-    if isinstance(destination, HoneyHive):
-        return _honeyhive(destination)
-    if isinstance(destination, PostHog):
-        return _posthog(destination)
-    if isinstance(destination, Humanloop):
-        return _humanloop(destination)
-    assert isinstance(destination, OTLP)
-    return _otlp(destination)
-
-
-def _honeyhive(destination: HoneyHive) -> VendorParts:
-    from sessiontrace.vendors.honeyhive.exporter import HoneyHiveExporter
-
-    return VendorParts(
-        HoneyHiveExporter(), lambda: _http(destination.base_url, destination.api_key)
+def names_from_keys(env: Env) -> tuple[str, ...]:
+    """The built-in vendors whose variables are all set; "local" where there is none."""
+    selected = tuple(
+        name
+        for name, variables in _BUILT_IN.items()
+        if variables and all(env.get(variable) for variable in variables)
     )
+    return selected or (_DEFAULT,)
 
 
-def _posthog(destination: PostHog) -> VendorParts:
-    from sessiontrace.vendors.posthog.exporter import PostHogExporter, stamp
-
-    assert destination.api_key is not None
-    key = destination.api_key
-
-    def stamped(body: bytes) -> bytes:
-        # The same clock as the events' own times: PostHog compares the two.
-        return stamp(body, key, now_ns() // 1_000_000)
-
-    place, gzip = destination.base_url, destination.gzip
-    return VendorParts(PostHogExporter(), lambda: _finishing(place, stamp=stamped, gzip=gzip))
-
-
-def _humanloop(destination: Humanloop) -> VendorParts:
-    from sessiontrace.vendors.humanloop.exporter_v4 import HumanloopExporter
-    from sessiontrace.vendors.humanloop.exporter_v5 import HumanloopFlowsExporter
-
-    kind = HumanloopFlowsExporter if destination.version == 5 else HumanloopExporter
-
-    def transport() -> Transport:
-        place, key = destination.base_url, destination.api_key
-        return _finishing(place, key, key_header="X-API-KEY", key_prefix="")
-
-    # No child is taken before its parent, and children end first.
-    return VendorParts(kind(destination.project), transport, hold=True)
+def find(name: str) -> Vendor[Any]:
+    """The vendor of that name; ``VendorError`` when there is none or its plug-in fails."""
+    if name in _BUILT_IN:
+        vendor: Vendor[Any] = importlib.import_module(f"{GROUP}.{name}").VENDOR
+        return vendor
+    entries = {entry.value: entry for entry in _entry_points() if entry.name == name}
+    if not entries:
+        raise VendorError(f"unknown destination {name!r}; known are {', '.join(names())}")
+    if len(entries) > 1:
+        packages = " and ".join(sorted(map(_origin, entries.values())))
+        raise VendorError(f"destination {name!r} is provided by {packages}; uninstall one of them")
+    return _load(*entries.values())
 
 
-def _otlp(destination: OTLP) -> VendorParts:
-    from sessiontrace.vendors.otlp.exporter import OTLPExporter
-
-    exporter = OTLPExporter("", protobuf=bool(destination.protobuf))
-
-    def transport() -> Transport:
-        headers = {name: value.reveal() for name, value in destination.headers.items()}
-        headers["Content-Type"] = exporter.content_type
-        return _finishing(destination.url, headers=headers, gzip=bool(destination.gzip))
-
-    return VendorParts(exporter, transport)
+def vendor_of(destination: Destination) -> Vendor[Any]:
+    """The vendor of a destination; ``VendorError`` when it has none."""
+    kind = getattr(destination, "kind", None)
+    if not isinstance(kind, str):
+        raise VendorError(f"{type(destination).__name__} has no kind; its class must set one")
+    return find(kind)
 
 
-def _http(base_url: str, key: Secret | None, **options: Any) -> Transport:
-    from sessiontrace.export.http_transport import HttpTransport
+def check(destination: Destination) -> None:
+    """Raise ``VendorError`` where a plug-in cannot serve its (complete) destination.
 
-    return HttpTransport(base_url, key, **options)
+    ``connect`` does no I/O, so trying it here turns its faults into faults of the configuration.
+    """
+    vendor = vendor_of(destination)
+    if destination.kind in _BUILT_IN:
+        return
+    try:
+        destination.fingerprint()
+        parts = vendor.connect(destination, PipelineServices())
+    except Exception as error:  # its text is not shown: the plug-in has seen the key
+        raise VendorError(
+            f"{destination.name}: the plug-in cannot connect ({type(error).__name__}); "
+            "report this to its authors"
+        ) from None
+    if not isinstance(parts, VendorParts):
+        raise VendorError(
+            f"{destination.name}: the plug-in's connect() returned {type(parts).__name__}, "
+            "not VendorParts; report this to its authors"
+        )
 
 
-def _finishing(
-    base_url: str,
-    key: Secret | None = None,
-    *,
-    stamp: Callable[[bytes], bytes] | None = None,
-    gzip: bool = False,
-    headers: Mapping[str, str] | None = None,
-    **options: Any,
-) -> Transport:
-    from sessiontrace.vendors.shared.body_transforms import GZIP_HEADERS, BodyTransform
+def connect(destination: Destination, services: PipelineServices) -> VendorParts:
+    """Exporter and transport for a (complete) destination."""
+    return vendor_of(destination).connect(destination, services)
 
-    if gzip:
-        headers = {**(headers or {}), **GZIP_HEADERS}
-    return BodyTransform(_http(base_url, key, headers=headers, **options), stamp, gzip=gzip)
+
+def _entry_points() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=GROUP))
+
+
+def _load(entry: EntryPoint) -> Vendor[Any]:
+    where = f"destination {entry.name!r} of {_origin(entry)}"
+    try:
+        vendor = entry.load()
+    except Exception as error:
+        raise VendorError(
+            f"{where} cannot be imported ({type(error).__name__}: {error}); "
+            "reinstall or uninstall that package"
+        ) from None
+    if not isinstance(vendor, Vendor):
+        raise VendorError(f"{where}: {entry.value} is not a sessiontrace.vendors.vendor.Vendor")
+    if getattr(vendor.destination, "kind", None) != entry.name:
+        raise VendorError(
+            f"{where}: the kind of its destination class must be {entry.name!r}, the name of its "
+            "entry point"
+        )
+    return vendor
+
+
+def _origin(entry: EntryPoint) -> str:
+    return entry.value if entry.dist is None else f"package {entry.dist.name!r} ({entry.value})"

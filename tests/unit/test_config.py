@@ -14,10 +14,11 @@ import attrs
 import pytest
 
 from sessiontrace.config import resolve
-from sessiontrace.model.destination import HoneyHive, Local
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.model.secret import Secret
 from sessiontrace.runtime import log
+from sessiontrace.vendors.honeyhive.destination import HoneyHive
+from sessiontrace.vendors.local.destination import Local
 
 KEY = "hh_do_not_show_me"
 
@@ -42,7 +43,7 @@ def test_E12_one_error_names_every_fault_and_the_variable_that_mends_it() -> Non
         env={"HH_API_URL": "ftp://x"},
     )
     text = "\n".join(found)
-    for wanted in ("HH_API_KEY", "HH_API_URL", "nowhere", "int is no destination", "bad name"):
+    for wanted in ("HH_API_KEY", "HH_API_URL", "nowhere", "int is not a destination", "bad name"):
         assert wanted in text
     for variable in ("EXIT_TIMEOUT", "DURABILITY", "ENABLED", "SPOOL_QUOTA"):
         assert f"SESSIONTRACE_{variable}" in text
@@ -177,4 +178,4 @@ def test_the_error_survives_a_process_boundary() -> None:
     """A worker's ConfigError must arrive whole in the parent."""
     error = ConfigError(["a", "b"])
     assert pickle.loads(pickle.dumps(error)).faults == ("a", "b")
-    assert "2 faults" in str(error)
+    assert "2 configuration errors" in str(error)

@@ -22,11 +22,11 @@ HEAVY = ("aiohttp", "sqlite3", "anyio", "platformdirs")
 LAYERS = [
     {"model", "runtime"},
     {"wire.semconv", "wire.span_reader", "wire.protobuf"},
-    {"config"},
     {"capture", "spool", "store"},
     {"instrumentation"},
     {"export.request_body", "export.protocol"},
     {"export", "vendors", "wire"},
+    {"config"},
     {"report", "pipeline"},
     {"tracer"},
     {"api"},

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -25,17 +25,12 @@ from sessiontrace.store import loss_reports, retention
 from sessiontrace.store.models import Document
 from sessiontrace.store.protocol import Store
 from sessiontrace.vendors.local.exporter import BUSY, REFUSED, TAKEN, UNUSABLE
+from sessiontrace.vendors.vendor import Submit
 
-__all__ = ["LocalTransport", "Submit"]
+__all__ = ["LocalTransport"]
 
 _TRIM_EVERY_S = 600.0
 _TRIMMED_AT_ONCE = 5  # sessions: the application's exit waits for a step that has begun
-
-
-class Submit(Protocol):
-    """The keeper's ``submit``: runs ``job`` on its thread, then ``done`` with what came of it."""
-
-    def __call__(self, job: Callable[[], Any], done: Callable[[Any], None], /) -> None: ...
 
 
 class LocalTransport:

@@ -1,1 +1,38 @@
 """OTLP/HTTP: any collector or tracing backend that speaks OpenTelemetry."""
+
+from __future__ import annotations
+
+from sessiontrace.export.protocol import Request, Transport
+from sessiontrace.vendors.otlp.destination import OTLP
+from sessiontrace.vendors.probe import HttpProbe
+from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
+
+__all__ = ["VENDOR"]
+
+
+def _connect(destination: OTLP, services: PipelineServices) -> VendorParts:
+    from sessiontrace.vendors.otlp.exporter import OTLPExporter
+
+    exporter = OTLPExporter("", protobuf=bool(destination.protobuf))
+
+    def transport() -> Transport:
+        from sessiontrace.vendors.shared.body_transforms import transforming_transport
+
+        headers = {name: value.reveal() for name, value in destination.headers.items()}
+        headers["Content-Type"] = exporter.content_type
+        return transforming_transport(destination.url, headers=headers, gzip=bool(destination.gzip))
+
+    return VendorParts(exporter, transport)
+
+
+def _probe(destination: OTLP) -> HttpProbe:
+    no_spans = b"" if destination.protobuf else b'{"resourceSpans":[]}'
+    return HttpProbe(
+        url=destination.url,
+        request=Request("POST", "", no_spans, ()),
+        url_variable=destination.URL_VARIABLE,
+        key_variable=destination.KEY_VARIABLE,
+    )
+
+
+VENDOR = Vendor(destination=OTLP, connect=_connect, probe=_probe)

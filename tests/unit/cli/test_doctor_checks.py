@@ -170,7 +170,7 @@ def test_the_local_store_is_looked_at_without_being_made(
     """Not there yet is fine; a file that is no database is not."""
     status, found, _ = doctor(capsys)
     assert status == 0
-    assert "not made yet" in found["local"]["store"]["text"]
+    assert "not created yet" in found["local"]["store"]["text"]
     assert not (place / "store.db").exists()
     (place / "store.db").write_bytes(b"this is no database at all" * 100)
     status, found, _ = doctor(capsys)

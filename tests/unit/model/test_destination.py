@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from sessiontrace.config import resolve
-from sessiontrace.model.destination import OTLP, HoneyHive, Humanloop, PostHog
 from sessiontrace.model.errors import ConfigError
+from sessiontrace.vendors.honeyhive.destination import HoneyHive
+from sessiontrace.vendors.humanloop.destination import Humanloop
+from sessiontrace.vendors.otlp.destination import OTLP
+from sessiontrace.vendors.posthog.destination import PostHog
 
 KEYS = {
     "HH_API_KEY": "hh",

@@ -1,0 +1,52 @@
+"""The destination ``Local``: the path of the embedded store; a value."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+import attrs
+
+from sessiontrace.model.destination import Destination, Env
+
+__all__ = ["Local", "default_store"]
+
+
+@attrs.frozen(kw_only=True)
+class Local(Destination):
+    """The embedded store: one SQLite file that ``sessiontrace serve`` shows.
+
+    ``path``: default ``SESSIONTRACE_STORE``, else ``store.db`` in the user's data directory. The
+    store deletes sessions idle for 30 days, and the oldest ones above 2 GiB, unless a server of
+    this store sets other limits (``sessiontrace serve --keep-days 0 --keep-mib 0``: no limit).
+    """
+
+    kind: ClassVar[str] = "local"
+
+    path: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+
+    def complete(self, env: Env) -> Local:
+        return attrs.evolve(self, path=(self.path or default_store(env)).expanduser().absolute())
+
+    def faults(self) -> list[str]:
+        faults = super().faults()
+        if self.path is not None and self.path.is_dir():
+            faults.append(
+                f"{self.name}: path {str(self.path)!r} is a directory; name a file "
+                "(path= or SESSIONTRACE_STORE)"
+            )
+        return faults
+
+    def identity(self) -> tuple[str, str]:
+        return ("", str(self.path))
+
+
+def default_store(env: Env | None = None) -> Path:
+    """The default path of the embedded store: ``SESSIONTRACE_STORE``, else the user's data."""
+    env = os.environ if env is None else env
+    if path := env.get("SESSIONTRACE_STORE"):
+        return Path(path)
+    import platformdirs  # a local import: programs that set a path do not need it
+
+    return Path(platformdirs.user_data_dir("sessiontrace")) / "store.db"
