@@ -7,12 +7,13 @@ works until the very end, and one that hangs holds nobody up.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+from sessiontrace.runtime.threadsafe_future import ThreadsafeFuture
 
 __all__ = ["Address", "Addresses"]
 
@@ -50,36 +51,22 @@ class Addresses:
 
 
 async def _look_up(host: str, port: int, family: int) -> list[Address]:
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[list[Address]] = loop.create_future()
-
-    def set_answer(found: list[Address] | None, error: OSError | None) -> None:
-        if answer.done():  # the attempt was given up meanwhile
-            return
-        if error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(found or [])
+    addresses = ThreadsafeFuture[list[Address]]()
 
     def look_up() -> None:
-        found: list[Address] | None = None
-        fault: OSError | None = None
         try:
-            found = _get_addresses(host, port, family)
+            addresses.set_result(_get_addresses(host, port, family))
         except OSError as error:
-            fault = error
+            addresses.set_exception(error)
         except Exception as error:  # a name that cannot even be encoded
-            fault = OSError(f"{host} is no host name ({type(error).__name__})")
-        try:
-            loop.call_soon_threadsafe(set_answer, found, fault)
-        except RuntimeError:  # the loop is closed: nobody waits
-            pass
+            kind = type(error).__name__
+            addresses.set_exception(OSError(f"{host} is not a host name ({kind})"))
 
     try:
         threading.Thread(target=look_up, name="sessiontrace-dns", daemon=True).start()
     except RuntimeError:
         return _get_addresses(host, port, family)
-    return await answer
+    return await addresses
 
 
 def _get_addresses(host: str, port: int, family: int) -> list[Address]:

@@ -10,7 +10,6 @@ and takes away what is too old.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import deque
@@ -22,6 +21,7 @@ import attrs
 from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
 from sessiontrace.runtime.log import logger
+from sessiontrace.runtime.threadsafe_future import ThreadsafeFuture
 from sessiontrace.server.security.request_context import PROJECT
 from sessiontrace.store import retention
 from sessiontrace.store.folding import DecodedRecord
@@ -53,7 +53,7 @@ class Change:
 class _Job:
     """One request's share of a transaction; ``plan`` reads the store before anything is written."""
 
-    done: Callable[[Any, BaseException | None], None]
+    outcome: ThreadsafeFuture[Any]
     project: str
     records: Sequence[Record | DecodedRecord] = ()
     plan: Callable[[Store], tuple[Change, Any]] | None = None
@@ -104,34 +104,17 @@ class StoreWriter:
         for store in self._stores.values():
             store.close()
 
-    async def _submit(self, **job: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Any] = loop.create_future()
-
-        def settle(outcome: Any, error: BaseException | None) -> None:
-            if answered.done():  # the client went away
-                return
-            if error is None:
-                answered.set_result(outcome)
-            else:
-                answered.set_exception(error)
-
-        def done(outcome: Any, error: BaseException | None) -> None:
-            try:
-                loop.call_soon_threadsafe(settle, outcome, error)
-            except RuntimeError:  # the loop is closed: nobody waits
-                pass
-
-        made = _Job(done, PROJECT.get(), **job)
+    async def _submit(self, **fields: Any) -> Any:
+        job = _Job(ThreadsafeFuture(), PROJECT.get(), **fields)
         with self._bell:
             if self._stopped:
                 raise StoreBusyError("the server is stopping")
-            if self._bytes + made.size > _WAITING_BYTES and self._waiting:
+            if self._bytes + job.size > _WAITING_BYTES and self._waiting:
                 raise StoreBusyError("more is waiting to be written than memory allows; try again")
-            self._waiting.append(made)
-            self._bytes += made.size
+            self._waiting.append(job)
+            self._bytes += job.size
             self._bell.notify()
-        return await answered
+        return await job.outcome
 
     # -- the writer thread ------------------------------------------------------------------
 
@@ -173,16 +156,16 @@ class StoreWriter:
             outcomes = self._commit(group)
         except Exception as error:
             if len(group) == 1:
-                group[0].done(None, error)
+                group[0].outcome.set_exception(error)
             elif isinstance(error, StoreError):  # the same would meet each of them
                 for job in group:
-                    job.done(None, error)
+                    job.outcome.set_exception(error)
             else:  # one of them holds something no rule foresaw: it alone is to fail
                 for job in group:
                     self._write([job])
             return
         for job, outcome in zip(group, outcomes, strict=True):
-            job.done(outcome, None)
+            job.outcome.set_result(outcome)
 
     def _store(self, project: str) -> Store:
         store = self._stores.get(project)

@@ -8,7 +8,6 @@ the disk or was undone.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
 from sessiontrace.runtime import fork_hooks  # noqa: F401 - its hooks precede every thread
 from sessiontrace.runtime.process_hooks import importing
+from sessiontrace.runtime.threadsafe_future import ThreadsafeFuture
 from sessiontrace.store import loss_reports, retention
 from sessiontrace.store.models import Document
 from sessiontrace.store.protocol import Store
@@ -51,7 +51,7 @@ class LocalTransport:
 
     async def send(self, request: Request, records: Sequence[Record]) -> Reply:
         """Write the records; never raises for what the store says, it is in the reply."""
-        outcome = await self._on_keeper(lambda: self._attempt(records))
+        outcome = await self._on_worker(lambda: self._attempt(records))
         if isinstance(outcome, Reply):
             if outcome.status == TAKEN and time.monotonic() >= self._next_trim:
                 self._next_trim = float("inf")  # until it was done
@@ -63,7 +63,7 @@ class LocalTransport:
     async def close(self) -> None:
         """Tell what was lost since, and close the file, on the keeper's thread too."""
         if self._store is not None:
-            await self._on_keeper(self._leave)
+            await self._on_worker(self._leave)
 
     def _attempt(self, records: Sequence[Record]) -> Reply:
         try:
@@ -122,19 +122,7 @@ class LocalTransport:
                 self._store = SqliteStore(self._path, aside=True)
         return self._store
 
-    async def _on_keeper(self, job: Callable[[], Any]) -> Any:
-        loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Any] = loop.create_future()
-
-        def settle(outcome: Any) -> None:
-            if not answered.done():  # cancelled while the keeper worked
-                answered.set_result(outcome)
-
-        def done(outcome: Any) -> None:
-            try:
-                loop.call_soon_threadsafe(settle, outcome)
-            except RuntimeError:  # the loop was closed meanwhile: nobody waits
-                pass
-
-        self._submit(job, done)
-        return await answered
+    async def _on_worker(self, job: Callable[[], Any]) -> Any:
+        outcome = ThreadsafeFuture[Any]()
+        self._submit(job, outcome.set_result)
+        return await outcome

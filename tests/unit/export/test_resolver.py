@@ -65,7 +65,7 @@ async def test_a_name_server_that_fails_leaves_us_the_last_addresses(names: Name
 async def test_a_name_that_is_none_is_an_ordinary_failure(names: Names) -> None:
     """Some names cannot even be encoded."""
     names.answer = UnicodeError("label too long")
-    with pytest.raises(OSError, match="no host name"):
+    with pytest.raises(OSError, match="is not a host name"):
         await Addresses().resolve("x" * 70, 443)
 
 

@@ -137,7 +137,7 @@ async def test_what_is_older_than_the_rule_goes_without_a_server(
     transport = LocalTransport(path, keeper.submit)
     for _ in range(4):  # a small step after each batch
         await deliver(transport, event(new_id(), event_name="now"))
-        await transport._on_keeper(lambda: None)
+        await transport._on_worker(lambda: None)
     await transport.close()
     assert "new" in names(path)
     assert not [name for name in names(path) if str(name).startswith("old")]
@@ -161,7 +161,7 @@ async def test_a_program_keeps_to_the_rule_of_the_server(
     aged(path, 31)
     transport = LocalTransport(path, keeper.submit)
     await deliver(transport, session_end(new_id(), event_name="new"))
-    await transport._on_keeper(lambda: None)
+    await transport._on_worker(lambda: None)
     await transport.close()
     eventually(lambda: names(path) == ["new"] + ["old"] * kept)
 
