@@ -12,6 +12,8 @@ import time
 import uuid
 from collections.abc import Callable
 
+from sessiontrace.runtime import fork_hooks
+
 __all__ = ["SESSION_NAMESPACE", "is_uuid", "new_id", "now_ns", "pin", "session_uuid", "stamp"]
 
 SESSION_NAMESPACE = uuid.UUID("5b0d4c5e-3f0b-5c86-9a53-2f6f7c1d9e10")
@@ -108,8 +110,7 @@ def _reseed() -> None:
 
 
 _reseed()
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_reseed)
+fork_hooks.IDS.register(in_child=_reseed)
 
 
 def pin(monotonic_ns: Callable[[], int], draw: Callable[[], str]) -> Callable[[], None]:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-from sessiontrace.runtime import log
+from sessiontrace.runtime import fork_hooks, log
 
 __all__ = ["ProcessListener", "flush_on_sigterm", "importing", "register"]
 
@@ -53,10 +53,9 @@ def register(one: ProcessListener) -> None:
         return
     if not _hooked_pid:
         atexit.register(_at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=_before_fork, after_in_parent=_forked_in_parent, after_in_child=_after_fork
-            )
+        fork_hooks.TRACERS.register(
+            before=_before_fork, in_parent=_forked_in_parent, in_child=_after_fork
+        )
     _hooked_pid = os.getpid()
     util = sys.modules.get("multiprocessing.util")
     if util is not None:  # its children leave by os._exit and run these finalizers, not atexit

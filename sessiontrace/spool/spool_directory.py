@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from sessiontrace.model.errors import SpoolError
+from sessiontrace.runtime import fork_hooks
 from sessiontrace.spool.cursor import SUFFIX
 from sessiontrace.spool.filesystem import Files
 
@@ -64,8 +65,7 @@ def _let_go_in_child() -> None:
         lock.release()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)
+fork_hooks.SPOOL_LOCKS.register(in_child=_let_go_in_child)
 
 
 def new_spool_id() -> str:

@@ -8,11 +8,12 @@ pool never keeps the span of the task that happened to start it.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
+
+from sessiontrace.runtime import fork_hooks
 
 __all__ = ["carry", "carry_into_processes", "release"]
 
@@ -29,8 +30,7 @@ def _unlock() -> None:
     _patching = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):  # a lock that another thread held would stay locked for ever
-    os.register_at_fork(after_in_child=_unlock)
+fork_hooks.EXECUTORS.register(in_child=_unlock)  # another thread's lock stays locked for ever
 
 
 def carry(variable: ContextVar[Any]) -> None:

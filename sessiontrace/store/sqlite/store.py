@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.record import Record
-from sessiontrace.runtime import fork_hooks
 from sessiontrace.runtime.throttle import paced
 from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
@@ -43,6 +42,7 @@ from sessiontrace.store.sqlite import (
     schema,
     search,
 )
+from sessiontrace.store.sqlite.fork_safety import rest_at_forks
 
 __all__ = ["SqliteStore", "SqliteStores"]
 
@@ -78,7 +78,7 @@ class SqliteStore:
         self._deadline = 0.0
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        fork_hooks.watch(self)
+        rest_at_forks(self)
 
     def open(self) -> None:
         """Make or migrate the file now, so that what is wrong with it shows at once."""

@@ -18,7 +18,6 @@ import orjson
 from sessiontrace.export.protocol import Reply, Request
 from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
-from sessiontrace.runtime import fork_hooks  # noqa: F401 - its hooks precede every thread
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.runtime.threadsafe_future import ThreadsafeFuture
 from sessiontrace.store import loss_reports, retention
