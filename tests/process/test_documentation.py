@@ -1,4 +1,4 @@
-"""The pages of the documentation as a reader follows them: each page's Python runs, top to bottom."""
+"""The documentation as a reader follows it: the Python of each page runs, top to bottom."""
 
 from __future__ import annotations
 
