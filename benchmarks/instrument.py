@@ -99,13 +99,16 @@ class Nowhere:
     off = False
 
     def __init__(self) -> None:
-        from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
+        from sessiontrace.capture.frame_headers import FrameHeaders
+        from sessiontrace.capture.session import Session
+        from sessiontrace.capture.tracer_state import TracerState
 
         self.recorder: Any = TracerState(
             offer=lambda head, body: True,
             drop=void,
             current=ContextVar("benchmark", default=None),
-            heads=FrameHeaders(b" start * ", b" event * ", b" end * "),
+            new_session=Session,
+            frame_headers=FrameHeaders(b" start * ", b" event * ", b" end * "),
             source="benchmark",
             service="benchmark",
         )

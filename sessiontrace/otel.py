@@ -11,6 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core import model_calls
 from sessiontrace.wire.span_reader import Event, event_of, type_of
@@ -28,11 +29,11 @@ class _Open:
 
     __slots__ = ("own", "parent", "span", "start")
 
-    def __init__(self, span: Span | None, parent: Span | None, own: bool) -> None:
+    def __init__(self, span: Handle | None, parent: Handle | None, own: bool) -> None:
         self.span = span
         self.parent = parent
         self.own = own
-        self.start = span._start if span is not None and own else 0
+        self.start = span.start_ns if span is not None and own else 0
 
 
 class SpanProcessor:
@@ -84,7 +85,7 @@ class SpanProcessor:
 
     # -- from spans to events ---------------------------------------------------------------
 
-    def current(self, recorder: TracerState) -> Span | None:
+    def current(self, recorder: TracerState) -> Handle | None:
         """The event of the OTel span that is current here, or of the next one above."""
         trace = sys.modules.get("opentelemetry.trace")
         if trace is None or not self._open:
@@ -108,7 +109,7 @@ class SpanProcessor:
             self._open[key] = _Open(parent, parent, own=False)
             return
         event = Span(recorder, span.name, kind)
-        event._open(parent)
+        event.open(parent)
         if kind != "model":  # else what the program does while it reads a stream would be below
             recorder.current.set(event)
         self._open[key] = _Open(event, parent, own=True)
@@ -126,7 +127,7 @@ class SpanProcessor:
             if recorder is None:
                 return
             event = Span(recorder, found.name, found.type)
-            event._open(held.parent)
+            event.open(held.parent)
         if event is None:
             return
         if found is not None:
@@ -134,23 +135,23 @@ class SpanProcessor:
         event.set(metadata={"otel": _ids(span)})
         _tell_error(event, span)
         if not held.own and span.end_time and span.start_time:
-            event._start -= span.end_time - span.start_time
+            event.start_ns -= span.end_time - span.start_time
         event.end()
 
 
-def _deeper(ours: Span | None, theirs: Span | None) -> Span | None:
+def _deeper(ours: Handle | None, theirs: Handle | None) -> Handle | None:
     """Of two candidates for a parent the one that is inside the other."""
     if ours is None or theirs is None:
         return ours or theirs
-    span: Span | None = ours
+    span: Handle | None = ours
     while span is not None:
         if span is theirs:
             return ours
-        span = span._parent
+        span = span.parent
     return theirs
 
 
-def _fill(event: Span, found: Event) -> None:
+def _fill(event: Handle, found: Event) -> None:
     event.type = found.type
     event.name = found.name
     event.set(
@@ -168,7 +169,7 @@ def _ids(span: Any) -> dict[str, str]:
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
 
 
-def _tell_error(event: Span, span: Any) -> None:
+def _tell_error(event: Handle, span: Any) -> None:
     """A status of ERROR: its description, else the exception's message, else its type."""
     status = span.status
     if getattr(status.status_code, "name", "") != "ERROR":
@@ -180,5 +181,5 @@ def _tell_error(event: Span, span: Any) -> None:
         if one.name == "exception":
             kind = kind or one.attributes.get("exception.type")
             message = message or one.attributes.get("exception.message")
-    event._set_error(str(message or kind or "error"))
+    event.set_error(str(message or kind or "error"))
     event.set(metadata={"error": {"type": str(kind or "error"), "message": str(message or "")}})

@@ -26,8 +26,10 @@ import orjson
 
 from sessiontrace.api import default_tracer
 from sessiontrace.capture.context import executors
+from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
+from sessiontrace.capture.session import Session
+from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model import ids
 from sessiontrace.tracer import Tracer
 
@@ -183,7 +185,8 @@ def capture(
         offer=captured._offer,
         drop=captured.dropped.append,
         current=variable,
-        heads=FrameHeaders(b"start", b"event", b"end", b"update"),
+        new_session=Session,
+        frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
         source="test",
         service="test",
         redact=Redactor() if redact else None,

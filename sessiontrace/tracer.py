@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.context import executors, gc_guard
 from sessiontrace.capture.decorators.function import is_async
-from sessiontrace.capture.span import Span
+from sessiontrace.capture.frame_headers import FrameHeaders
+from sessiontrace.capture.handle import Handle
+from sessiontrace.capture.session import Session
 from sessiontrace.capture.suppress import SuppressedScope
-from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
+from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.runtime import log
 
@@ -68,7 +70,7 @@ class Tracer(Tracing):
         self._pipeline: Pipeline | None = None
         self._aside: AsyncRedactionQueue | None = None
         self._configured: tuple[tuple[Destination, ...], Options] | None = None
-        self._current: ContextVar[Span | None] = ContextVar("sessiontrace.current", default=None)
+        self._current: ContextVar[Handle | None] = ContextVar("sessiontrace.current", default=None)
         self._lock = threading.RLock()
         self._pid = os.getpid()
 
@@ -189,7 +191,8 @@ class Tracer(Tracing):
             offer=pipeline.offer if aside is None else aside.offer,
             drop=pipeline.counters.drop,
             current=self._current,
-            heads=_heads("*"),
+            new_session=Session,
+            frame_headers=_frame_headers("*"),
             source=options.environment or options.service,
             service=options.service,
             capture=options.capture,
@@ -346,7 +349,7 @@ def _sorted(functions: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     return [one for one in functions if one not in later], later
 
 
-def _heads(route: str) -> FrameHeaders:
+def _frame_headers(route: str) -> FrameHeaders:
     from sessiontrace.model.record import END, EVENT, START, UPDATE
     from sessiontrace.spool.frame import head
 
@@ -365,7 +368,7 @@ def _routes(names: Sequence[str]) -> Callable[[tuple[str, ...]], FrameHeaders | 
                 "to=%s: there is no such destination; what goes there is dropped and counted",
                 ", ".join(unknown)[:200],
             )
-        return _heads(",".join(known)) if known else None
+        return _frame_headers(",".join(known)) if known else None
 
     return route
 

@@ -28,8 +28,10 @@ import attrs
 import pydantic
 
 from sessiontrace.capture.api_methods import Tracing
+from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
+from sessiontrace.capture.session import Session
+from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import pin
 
 MOMENT_NS = 1_790_000_000_000_000_000
@@ -51,7 +53,8 @@ class Taped(Tracing):
             offer=self._offer,
             drop=self.dropped.append,
             current=self._current,
-            heads=FrameHeaders(b"start", b"event", b"end", b"update"),
+            new_session=Session,
+            frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
             source="golden",
             service="teapot",
             **options,

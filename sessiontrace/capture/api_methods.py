@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast, overload
 
 from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
+from sessiontrace.capture.handle import SUPPRESSED, Handle
 from sessiontrace.capture.non_recording import NOOP
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import UNSET, Span
@@ -44,7 +45,7 @@ class Tracing:
 
     off: bool
     recorder: TracerState | None
-    _current: ContextVar[Span | None]
+    _current: ContextVar[Handle | None]
 
     def begin(self) -> TracerState | None:
         """The recorder, after configuring it if need be; None when off."""
@@ -202,17 +203,18 @@ class Tracing:
 
     def current_span(self) -> Span:
         """The innermost open span (or session) here; a no-op, falsy object where there is none."""
-        return self._here() or _NOOP_SPAN
+        handle: Any = self._here()
+        return handle or _NOOP_SPAN
 
     def current_session(self) -> Session:
         """The session that is open here; a no-op, falsy object where there is none."""
-        span = self._here()
-        return _NOOP_SESSION if span is None else span._session
+        handle: Any = self._here()
+        return _NOOP_SESSION if handle is None else handle.session
 
-    def _here(self) -> Span | None:
-        """The current handle, unless it is one that keeps everything silent."""
-        span = self._current.get()
-        return None if span is None or span._session._skipped == "" else span
+    def _here(self) -> Handle | None:
+        """The current handle, unless everything inside it is suppressed."""
+        handle = self._current.get()
+        return None if handle is None or handle.session.skip_reason == SUPPRESSED else handle
 
     def update(
         self,
@@ -251,10 +253,10 @@ class Tracing:
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SPAN
-        placed = isinstance(parent, Span) and hasattr(parent, "_session")
+        placed = isinstance(parent, Span) and hasattr(parent, "session")
         later = placed and recorder.skips  # then it is known whether inputs are recorded
         span = Span(recorder, name, type, None if later else inputs, config, metadata)
-        span._open(parent if placed else self._current.get())
+        span.open(parent if placed else self._current.get())
         return span.set(inputs=inputs) if later else span
 
     @overload

@@ -6,14 +6,17 @@ Invariant: a session that was opened has its ``start`` record offered before any
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessiontrace.capture.decorators.function import traced_block
+from sessiontrace.capture.decorators.block import traced_block
 from sessiontrace.capture.encoding.record_parts import compose_record
 from sessiontrace.capture.encoding.safe_text import sanitize_text, text_of
-from sessiontrace.capture.span import _NEW, _OPEN, NO_INPUTS, Span
-from sessiontrace.capture.tracer_state import UNOPENED, FrameHeaders, TracerProtocol, TracerState
+from sessiontrace.capture.frame_headers import FrameHeaders
+from sessiontrace.capture.handle import NEW, OPEN, SUPPRESSED, Handle
+from sessiontrace.capture.span import NO_INPUTS, Span
+from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 from sessiontrace.model.ids import is_uuid, new_id, now_ns, session_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
@@ -31,29 +34,29 @@ _TAGS_MAX = 100
 class Session(Span):
     """One session, or with the caller's own ``session_id`` one turn of a conversation.
 
-    ``session_id``: UUID string, known before the session opens. ``event_id``: equal to it, save in
-    a conversation, where it names this turn.
+    ``session_id``: UUID string, known before the session opens. ``event_id``: equal to it, except
+    in a conversation, where it names this turn.
     """
 
     __slots__ = (
-        "_given_id",
-        "_given_source",
-        "_heads",
+        "_own_source",
         "_sample",
-        "_session_id",
-        "_skipped",
-        "_switch",
-        "_to",
+        "_tracer",
+        "conversation_id",
+        "frame_headers",
+        "session_id",
+        "skip_reason",
         "source",
+        "to",
     )
 
-    _heads: FrameHeaders
-    _skipped: str | None
-    """Why nothing of this session is recorded: a reason to count, "" to stay silent."""
+    session_id: str
+    source: str
+    frame_headers: FrameHeaders
 
     def __init__(
         self,
-        switch: TracerProtocol | TracerState,
+        tracer: TracerProtocol | TracerState,
         name: str,
         *,
         session_id: str | None = None,
@@ -67,136 +70,148 @@ class Session(Span):
         to: str | Sequence[str] | None = None,
         sample: float | None = None,
     ) -> None:
-        recorder = switch if isinstance(switch, TracerState) else switch.recorder
+        recorder = tracer if isinstance(tracer, TracerState) else tracer.recorder
         super().__init__(recorder or UNOPENED, name, "session", None, config)
-        if inputs is not None and self._recorder.capture:
-            self._inputs = self._encoded(inputs, "input")
-        self._switch = switch
-        self._given_source = None if source is None else text_of(source)
-        self._given_id = session_id
-        self._to = None if to is None else _texts(to)
+        if inputs is not None and self.recorder.capture:
+            self._inputs = self._encode(inputs, "input")
+        self._tracer = tracer
+        self._own_source = None if source is None else text_of(source)
+        self.conversation_id = session_id
+        self.to = None if to is None else _texts(to)
         self._sample = sample
-        self._skipped = None
+        self.skip_reason: str | None = None
         if session_id is None:
-            self.event_id = self._session_id = new_id()
+            self.event_id = self.session_id = new_id()
         else:
-            given = sanitize_text(session_id) if type(session_id) is str else text_of(session_id)
-            self._session_id = session_uuid(given)
+            own_id = sanitize_text(session_id) if type(session_id) is str else text_of(session_id)
+            self.session_id = session_uuid(own_id)
             self.event_id = new_id()
-            if not is_uuid(given):
-                self._merge("metadata", {"session_id": given})
+            if not is_uuid(own_id):
+                self.merge("metadata", {"session_id": own_id})
         if tags := _texts(tags):
-            self._merge("metadata", {"tags": tags})
+            self.merge("metadata", {"tags": tags})
         if metadata is not None:
-            self._merge("metadata", metadata)
+            self.merge("metadata", metadata)
         if user is not None:
-            self._merge("user_properties", {"user_id": user})
+            self.merge("user_properties", {"user_id": user})
         if user_properties is not None:
-            self._merge("user_properties", user_properties)
-
-    @property
-    def session_id(self) -> str:
-        """The session's UUID."""
-        return self._session_id
+            self.merge("user_properties", user_properties)
 
     def __call__(self, fn: F) -> F:
         """As a decorator: each call of ``fn`` runs in a new session made with these arguments."""
-        return traced_block(self._switch, self._fresh, fn)
+        return traced_block(self._copy, fn)
 
-    def _fresh(self) -> Session:
-        fresh = Session(
-            self._switch,
+    def _copy(self) -> Session:
+        """A new session with the arguments and values of this one."""
+        copy = Session(
+            self._tracer,
             self.name,
-            session_id=self._given_id,
-            source=self._given_source,
-            to=self._to,
+            session_id=self.conversation_id,
+            source=self._own_source,
+            to=self.to,
             sample=self._sample,
         )
-        fresh._needs_redaction = self._needs_redaction or fresh._recorder is not self._recorder
-        fresh._inputs, fresh._outputs = self._inputs, self._outputs
-        for part, held in (self._parts or {}).items():
-            fresh._field_group()[part] = dict(held) if isinstance(held, dict) else held
-        return fresh
+        needs_redaction = self._needs_redaction or copy.recorder is not self.recorder
+        copy.take_over(self._inputs, self._outputs, self._parts or {}, needs_redaction)
+        return copy
+
+    def take_over(
+        self,
+        inputs: bytes | None,
+        outputs: bytes | None,
+        parts: Mapping[str, Any],
+        needs_redaction: bool,
+    ) -> None:
+        """Have these values, encoded already: another handle's, which this session is for."""
+        self._inputs, self._outputs = inputs, outputs
+        for part, values in parts.items():
+            if isinstance(values, dict):
+                self._own_group(part).update(values)
+            else:
+                self._all_parts()[part] = values
+        self._needs_redaction |= needs_redaction
 
     def __enter__(self) -> Self:
-        if self._state == _NEW:
-            recorder = self._find_recorder()
-            if recorder is not None:  # else off: everything inside is a no-op too
-                self._use_state(recorder)
-                self._open(recorder.current.get())
-                recorder.current.set(self)
+        if self.state == NEW and self.open_here():  # else off: everything inside is a no-op too
+            self.recorder.current.set(self)
         return self
 
-    def _use_state(self, recorder: TracerState) -> None:
-        """Record with this one."""
-        if recorder is not self._recorder:
-            self._recorder = recorder
-            self._needs_redaction = True  # so far another one looked, or none
+    def open_here(self) -> bool:
+        """Open below what is current, without becoming it; False where nothing is recorded."""
+        recorder = self._find_recorder()
+        if recorder is None:
+            return False
+        if recorder is not self.recorder:
+            self.recorder = recorder
+            self._needs_redaction = True  # another recorder checked the values so far, or none
+        self.open(recorder.current.get())
+        return True
 
-    def _open(self, parent: Span | None) -> None:
-        recorder = self._recorder
-        self.source = recorder.source if self._given_source is None else self._given_source
-        if "service" not in self._field_group("metadata"):
-            self._merge("metadata", {"service": recorder.service})
+    def open(self, parent: Handle | None) -> None:
+        """Begin below ``parent``, without becoming the current handle."""
+        recorder = self.recorder
+        self.source = recorder.source if self._own_source is None else self._own_source
+        if "service" not in self._own_group("metadata"):
+            self.merge("metadata", {"service": recorder.service})
         if not recorder.capture:
             self._inputs, self._outputs = NO_INPUTS, None
-        self._heads = recorder.heads
-        self._start = now_ns()
-        self._parent = parent
-        self._session = self
+        self.frame_headers = recorder.frame_headers
+        self.start_ns = now_ns()
+        self.parent = parent
+        self.session = self
         self._decide_sampling(recorder, parent)
-        self._state = _OPEN
+        self.state = OPEN
         try:
-            self._offer(recorder, self._heads.start, self._envelope())
+            self._offer(recorder, self.frame_headers.start, self._envelope())
         except Exception:
             recorder.drop("encode_error")
 
-    def _decide_sampling(self, recorder: TracerState, parent: Span | None) -> None:
+    def _decide_sampling(self, recorder: TracerState, parent: Handle | None) -> None:
         """Where the session goes, and whether it is recorded at all."""
-        if parent is not None and parent._session._skipped == "":  # suppressed
-            self._skip("")
+        if parent is not None and parent.session.skip_reason == SUPPRESSED:
+            self._skip(SUPPRESSED)
             return
         rate = recorder.sample if self._sample is None else _rate(self._sample)
-        if self._sample is not None:  # it is decided here: what ``init`` samples by leaves it alone
-            self._merge("metadata", {"sample": rate})
-        if rate < 1.0 and not is_sampled(self._session_id, rate):
+        if self._sample is not None:  # decided here: the rate of ``init`` does not apply
+            self.merge("metadata", {"sample": rate})
+        if rate < 1.0 and not is_sampled(self.session_id, rate):
             self._skip("sampled")
         self._route(recorder)
 
     def _route(self, recorder: TracerState) -> None:
-        if self._to is not None and recorder.route is not None:
-            heads = recorder.route(tuple(self._to))
-            if heads is None:  # to no other destination than the one that was meant
+        if self.to is not None and recorder.route is not None:
+            frame_headers = recorder.route(tuple(self.to))
+            if frame_headers is None:  # then to none, rather than to another destination
                 self._skip("unrouted")
             else:
-                self._heads = heads
+                self.frame_headers = frame_headers
 
     def _skip(self, reason: str) -> None:
-        """Record nothing in here; every record is counted as dropped for a reason that is given."""
-        self._skipped = reason
-        self._recorder.skips = True
+        """Record nothing of this session; a reason other than SUPPRESSED is counted each time."""
+        self.skip_reason = reason
+        self.recorder.skips = True
 
     def _find_recorder(self) -> TracerState | None:
-        switch = self._switch
-        if isinstance(switch, TracerState):
-            return switch
-        return None if switch.off else switch.recorder or switch.begin()
+        tracer = self._tracer
+        if isinstance(tracer, TracerState):
+            return tracer
+        return None if tracer.off else tracer.recorder or tracer.begin()
 
     def _emit(self, recorder: TracerState, end: int) -> None:
         envelope = self._envelope()
         envelope["end_time"] = end // 1_000_000
-        envelope["duration"] = (end - self._start) / 1_000_000
-        self._offer(recorder, self._heads.end, envelope)
+        envelope["duration"] = (end - self.start_ns) / 1_000_000
+        self._offer(recorder, self.frame_headers.end, envelope)
 
     def _offer(self, recorder: TracerState, head: bytes, envelope: dict[str, Any]) -> None:
         """Complete the record and offer it, unless the session is not recorded."""
-        if self._skipped is not None:
-            if self._skipped:
-                recorder.drop(self._skipped)
+        if self.skip_reason is not None:
+            if self.skip_reason:
+                recorder.drop(self.skip_reason)
             return
         body = {**envelope, "event_name": self.name, **self._payload()}
-        if self._children is not None:
-            body["children_ids"] = self._children
+        if self.children_ids is not None:
+            body["children_ids"] = self.children_ids
         doubtful = self._needs_redaction
         recorder.offer(
             head, compose_record(body, self._inputs, self._outputs, recorder.redact, doubtful)
@@ -205,28 +220,41 @@ class Session(Span):
     def _envelope(self) -> dict[str, Any]:
         return {
             "event_id": self.event_id,
-            "session_id": self._session_id,
+            "session_id": self.session_id,
             "event_type": "session",
             "source": self.source,
-            "start_time": self._start // 1_000_000,
+            "start_time": self.start_ns // 1_000_000,
         }
 
 
-Span._session_kind = Session
+UNOPENED = TracerState(
+    offer=lambda header, body: False,
+    drop=lambda reason: None,
+    current=ContextVar("sessiontrace.unopened", default=None),
+    new_session=Session,
+    frame_headers=FrameHeaders(b"", b"", b""),
+    source="",
+    service="",
+)
+"""The recorder of a session that was created before its tracer had one, until it opens."""
 
 
-def _texts(given: object) -> list[str]:
+def _texts(texts: object) -> list[str]:
     """One text or several, as a list."""
-    if isinstance(given, str):
-        return [str.__str__(given)]
+    if isinstance(texts, str):
+        return [str.__str__(texts)]
     try:
-        return [text_of(one) for one in islice(given, _TAGS_MAX)]  # type: ignore[call-overload]
+        return [text_of(text) for text in islice(texts, _TAGS_MAX)]  # type: ignore[call-overload]
     except Exception:
-        return [text_of(given)]
+        return [text_of(texts)]
 
 
-def _rate(given: object) -> float:
-    if isinstance(given, (int, float)) and 0.0 <= given <= 1.0:
-        return float(given)
-    log_once("session:sample", "sample=%s is no number from 0 to 1, taken as 1", text_of(given, 80))
+def _rate(rate: object) -> float:
+    if isinstance(rate, (int, float)) and 0.0 <= rate <= 1.0:
+        return float(rate)
+    log_once(
+        "session:sample",
+        "sample= must be a number from 0 to 1, got %s; the session is recorded",
+        text_of(rate, 80),
+    )
     return 1.0

@@ -1,8 +1,8 @@
-"""Live handles: Span, one step that is still running; used in the user's thread, in their task.
+"""Span: the handle of one step that is still running; used in the user's thread, in their task.
 
-A handle is entered and left without waiting, holds no lock across user code and keeps only encoded
-snapshots of what it was given. Invariant: in whatever order and task a handle is entered and left,
-it gives at most one event, and leaving it raises nothing of ours.
+A span is entered and left without waiting, holds no lock across user code and keeps only encoded
+snapshots of its values. Invariant: in whatever order and task a span is entered and left, it
+records at most one event, and leaving it raises none of our errors.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -18,77 +18,74 @@ from sessiontrace.capture.encoding.encoder import encode_and_check, examine_obje
 from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
 from sessiontrace.capture.encoding.record_parts import EVENT_MAX, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, more, text_of
+from sessiontrace.capture.handle import ENDED, NEW, OPEN, STATE_NAMES, Handle, SessionHandle
 from sessiontrace.capture.hot import quick, step
 from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
+from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import now_ns, stamp
 from sessiontrace.runtime.log import log_once
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from sessiontrace.capture.session import Session
-    from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "name_of"]
 
 CHILDREN_MAX = 10_000
 
 UNSET: Any = object()
-"""Tells "not given" from None, which is a value a function may return."""
+"""The default of ``outputs``, where None is a value that a function may return."""
 
 _NAME_MAX = 512
-_NAMES_MAX = 1_000  # to be remembered
-_KEYS_MAX = 1_000  # of one dict given to `set`
+_NAMES_MAX = 1_000  # that are remembered
+_KEYS_MAX = 1_000  # of one dict in `set`
 _RAW_TEXT_MAX = 1_000  # a shorter text goes into the record as it is
 
 _TYPES = ("chain", "model", "tool", "session")
-_NEW, _OPEN, _ENDED = 0, 1, 2
 
 NO_INPUTS = b"{}"
 
 _Fragment = orjson.Fragment
 
 
-def name_of(given: object) -> str:
-    """A name as text of bearable length."""
-    if type(given) is str and len(given) <= _NAME_MAX:
-        return given
-    return cut(given, _NAME_MAX) if type(given) is str else text_of(given, _NAME_MAX)
+def name_of(name: object) -> str:
+    """A name as text of bounded length."""
+    if type(name) is str and len(name) <= _NAME_MAX:
+        return name
+    return cut(name, _NAME_MAX) if type(name) is str else text_of(name, _NAME_MAX)
 
 
 class Span:
     """One step of a session. Use it with ``with`` or ``async with``; ``set`` may be called inside.
 
-    ``event_id``: UUID string, fixed when the span opens (empty before). ``name``, ``type``: as
-    given; type is "chain", "model" or "tool".
+    ``event_id``: UUID string, fixed when the span opens (empty before). ``name``: text. ``type``:
+    "chain", "model" or "tool". What is not documented in the README is for this package (see
+    ``handle.Handle``) and may change.
     """
 
     __slots__ = (
         "__weakref__",
-        "_children",
-        "_children_gone",
         "_implicit",
         "_inputs",
         "_needs_redaction",
         "_outputs",
-        "_parent",
         "_parts",
-        "_recorder",
-        "_session",
-        "_start",
-        "_state",
+        "children_ids",
+        "children_omitted",
         "event_id",
         "name",
+        "parent",
+        "recorder",
+        "session",
+        "start_ns",
+        "state",
         "type",
     )
 
-    # Set beside that class: to import it when it is needed fails in a `__del__` at exit.
-    _session_kind: ClassVar[type[Session]]
-
-    _recorder: TracerState
-    _parent: Span | None
-    _session: Session
-    _start: int
+    recorder: TracerState
+    parent: Handle | None
+    session: SessionHandle
+    start_ns: int
 
     def __init__(
         self,
@@ -99,73 +96,73 @@ class Span:
         config: Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> None:
-        self._recorder = recorder
-        self._state = _NEW
-        self._children: list[str] | None = None
-        self._children_gone = 0
-        self._implicit: Session | None = None
-        self._needs_redaction = False  # a text or a key was given that may have to be masked
+        self.recorder = recorder
+        self.state = NEW
+        self.children_ids: list[str] | None = None
+        self.children_omitted = 0
+        self._implicit: SessionHandle | None = None
+        self._needs_redaction = False  # a text or a key may contain a secret
         self._inputs: bytes | None = NO_INPUTS  # both encoded; None: left out, or after the end
         self._outputs: bytes | None = None
-        self._parts: dict[str, Any] | None = None  # the other buckets, and the error
+        self._parts: dict[str, Any] | None = None  # the other groups of fields, and the error
         self.event_id = ""
-        # A new name is looked at once; `__class__` may lie, but then the name is not among those.
-        seen = name.__class__ is str and name in recorder.harmless.names
-        self.name = name if seen else self._new_name(name)
+        # A new name is checked once; `__class__` may lie, but then the name is not among these.
+        checked = name.__class__ is str and name in recorder.harmless.names
+        self.name = name if checked else self._check_name(name)
         self.type = type if type.__class__ is str and type in _TYPES else _type_of(type)
         if inputs is not None and recorder.capture:
             if recorder.skips and _is_skipped(recorder.current.get()):
                 self._inputs = None
             else:
-                self._inputs = self._encoded(inputs, "input")
+                self._inputs = self._encode(inputs, "input")
         if config is not None:
-            self._merge("config", config)
+            self.merge("config", config)
         if metadata is not None:
-            self._merge("metadata", metadata)
+            self.merge("metadata", metadata)
 
     @property
     def session_id(self) -> str:
         """The UUID of the session this span belongs to; empty before the span opens."""
-        return self._session.session_id if self._state else ""
+        return self.session.session_id if self.state else ""
 
     def __repr__(self) -> str:
-        state = ("new", "open", "ended")[self._state]
+        state = STATE_NAMES[self.state]
         return f"<sessiontrace {kind_name(type(self))} {self.name!r} {self.event_id} {state}>"
 
     # -- entering and leaving ---------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        if self._state == _NEW:
-            current = self._recorder.current
-            self._open(current.get())
+        if self.state == NEW:
+            current = self.recorder.current
+            self.open(current.get())
             current.set(self)
         return self  # entered twice: the first entering counts
 
-    def _open(self, parent: Span | None) -> None:
+    def open(self, parent: Handle | None) -> None:
         """Begin below ``parent``, without becoming the current handle."""
-        recorder = self._recorder
-        if self._inputs is None and not _is_skipped(parent):  # it was made in another session
+        recorder = self.recorder
+        if self._inputs is None and not _is_skipped(parent):  # created in another session
             self._inputs = NO_INPUTS
-            self._merge("metadata", {"inputs_left_out": "given in a session that is not recorded"})
+            self.merge("metadata", {"inputs_left_out": "given in a session that is not recorded"})
         if parent is None:
             parent = self._open_implicit_session()
-        elif parent._recorder is not recorder and not parent._recorder.inert:
-            self._recorder = parent._recorder
-            self._needs_redaction = True  # so far the other one looked
-        self._parent = parent
-        self._session = parent._session
-        self._start, event_id = stamp()
+        elif parent.recorder is not recorder and not parent.recorder.inert:
+            self.recorder = parent.recorder
+            self._needs_redaction = True  # the other recorder checked the values so far
+        self.parent = parent
+        self.session = parent.session
+        self.start_ns, event_id = stamp()
         self.event_id = event_id
-        children = parent._children
-        if parent._state == _ENDED:  # a task that outlived it: its record is written already
+        children = parent.children_ids
+        if parent.state == ENDED:  # a task that outlived its parent, whose record is written
             pass
         elif children is None:
-            parent._children = [event_id]
+            parent.children_ids = [event_id]
         elif len(children) < CHILDREN_MAX:
             children.append(event_id)
         else:
-            parent._children_gone += 1
-        self._state = _OPEN
+            parent.children_omitted += 1
+        self.state = OPEN
 
     def __exit__(
         self,
@@ -174,19 +171,19 @@ class Span:
         tb: TracebackType | None,
     ) -> None:
         try:
-            if exc is not None and self._state == _OPEN:
-                self._fail(exc, tb)
-            self._end(True)
+            if exc is not None and self.state == OPEN:
+                self._record_failure(exc, tb)
+            self._end(leaving=True)
         except RecursionError:  # the user's stack is full: no room for a record, but for order
-            self._state = _ENDED
-            self._recorder.current.set(self._parent)
+            self.state = ENDED
+            self.recorder.current.set(self.parent)
 
-    def _restore_context(self, here: Span | None) -> None:
-        """Handles that were entered in here and never left are not current outside."""
+    def _restore_context(self, here: Handle | None) -> None:
+        """Restore the parent where a handle inside was entered and never left."""
         while here is not None:
-            here = here._parent
+            here = here.parent
             if here is self:
-                self._recorder.current.set(self._parent)
+                self.recorder.current.set(self.parent)
                 return
 
     async def __aenter__(self) -> Self:
@@ -205,23 +202,23 @@ class Span:
         """End the span now. Later calls, and leaving the block, do nothing more."""
         if outputs is not UNSET:
             self.set(outputs=outputs)
-        self._end(False)
+        self._end(leaving=False)
 
-    def _end_with(self, result: object) -> None:
-        """``set`` and ``end`` for what a traced function returned, without the calls."""
-        recorder = self._recorder
-        skips = recorder.skips and self._session._skipped is not None
-        if self._state == _OPEN and recorder.capture and not skips:
-            self._outputs = self._encoded(result, "result")
-        self._end(False)
+    def end_with(self, result: object) -> None:
+        """``set`` and ``end`` for the result of a traced function, without the calls."""
+        recorder = self.recorder
+        skips = recorder.skips and self.session.skip_reason is not None
+        if self.state == OPEN and recorder.capture and not skips:
+            self._outputs = self._encode(result, "result")
+        self._end(leaving=False)
 
-    def _end(self, leaving: bool) -> None:
-        recorder = self._recorder
-        if self._state != _OPEN:
-            if leaving and self._state == _ENDED:
+    def _end(self, *, leaving: bool) -> None:
+        recorder = self.recorder
+        if self.state != OPEN:
+            if leaving and self.state == ENDED:
                 self._restore_context(recorder.current.get())
             return
-        self._state = _ENDED  # right after the look, where no other thread can come between
+        self.state = ENDED  # right after the check: no other thread runs in between
         try:
             if not recorder.inert:
                 self._emit(recorder, now_ns())
@@ -230,9 +227,9 @@ class Span:
         except Exception:
             recorder.drop("encode_error")
         finally:  # also when Ctrl-C or a signal's exception comes in the middle
-            parent = self._parent
-            if parent is not None and parent._state == _ENDED:
-                self._parent = parent = _open_ancestor(parent)
+            parent = self.parent
+            if parent is not None and parent.state == ENDED:
+                self.parent = parent = _open_ancestor(parent)
             current = recorder.current
             here = current.get()
             if here is self:
@@ -241,26 +238,32 @@ class Span:
                 self._restore_context(here)
             self._inputs = self._outputs = self._parts = None
 
-    def _open_implicit_session(self) -> Session:
-        self._implicit = session = self._session_kind(self._recorder, self.name)
-        session._inputs = self._inputs
-        session._needs_redaction |= self._needs_redaction
-        session._open(None)
+    def step_out(self) -> None:
+        """Stay open without being current: what the caller does now is not inside."""
+        current = self.recorder.current
+        if current.get() is self:
+            current.set(self.parent if self._implicit is None else None)
+
+    def _open_implicit_session(self) -> SessionHandle:
+        recorder = self.recorder
+        self._implicit = session = recorder.new_session(recorder, self.name)
+        session.take_over(self._inputs, None, {}, self._needs_redaction)
+        session.open(None)
         return session
 
-    def _end_implicit_session(self, session: Session) -> None:
-        session._inputs, session._outputs = self._inputs, self._outputs
+    def _end_implicit_session(self, session: SessionHandle) -> None:
+        failure: dict[str, Any] = {}
         if self._parts is not None:
             if "error" in self._parts:
-                session._field_group()["error"] = self._parts["error"]
+                failure["error"] = self._parts["error"]
             metadata = self._parts.get("metadata", {})
-            told = {name: metadata[name] for name in ("error", "cancelled") if name in metadata}
-            if told:
-                session._field_group("metadata").update(told)
-        session._needs_redaction |= self._needs_redaction
+            details = {name: metadata[name] for name in ("error", "cancelled") if name in metadata}
+            if details:
+                failure["metadata"] = details
+        session.take_over(self._inputs, self._outputs, failure, self._needs_redaction)
         session.end()
 
-    # -- what it holds ----------------------------------------------------------------------
+    # -- its values -------------------------------------------------------------------------
 
     def set(
         self,
@@ -278,30 +281,30 @@ class Span:
         Values are encoded here and now, so later changes to them do not show. Returns the span.
         After the span has ended nothing changes any more.
         """
-        if self._state == _ENDED:
+        if self.state == ENDED:
             return self
-        recorder = self._recorder
-        if recorder.skips and self._state == _OPEN and self._session._skipped is not None:
+        recorder = self.recorder
+        if recorder.skips and self.state == OPEN and self.session.skip_reason is not None:
             return self
         if outputs is not UNSET and recorder.capture:
-            self._outputs = self._encoded(outputs, "result")
+            self._outputs = self._encode(outputs, "result")
         if inputs is not None and recorder.capture:
-            self._inputs = self._encoded(inputs, "input")
+            self._inputs = self._encode(inputs, "input")
         if config is not None:
-            self._merge("config", config)
+            self.merge("config", config)
         if metadata is not None:
-            self._merge("metadata", metadata)
+            self.merge("metadata", metadata)
         if metrics is not None:
-            self._merge("metrics", metrics)
+            self.merge("metrics", metrics)
         if feedback is not None:
-            self._merge("feedback", feedback)
+            self.merge("feedback", feedback)
         if user_properties is not None:
-            self._merge("user_properties", user_properties)
+            self.merge("user_properties", user_properties)
         return self
 
-    def _encoded(self, value: object, key: str) -> bytes:
-        """An object's bytes; what is none becomes ``{key: value}``."""
-        harmless = self._recorder.harmless
+    def _encode(self, value: object, key: str) -> bytes:
+        """The bytes of an object; a value of another type becomes ``{key: value}``."""
+        harmless = self.recorder.harmless
         if (quickly := quick(value, harmless)) is not None:
             return quickly
         encoded, doubtful = examine_object(value, key, harmless)
@@ -309,145 +312,164 @@ class Span:
             self._needs_redaction = True
         return encoded
 
-    def _new_name(self, name: object) -> str:
-        """A name that nobody has looked at yet, as text of bearable length."""
+    def _check_name(self, name: object) -> str:
+        """A name that was not checked yet, as text of bounded length."""
         text = name_of(name)
-        harmless = self._recorder.harmless
+        harmless = self.recorder.harmless
         if harmless.needs_masking((text,)):
             self._needs_redaction = True
         elif len(harmless.names) < _NAMES_MAX:
             harmless.names.add(text)
         return text
 
-    def _doubt(self, text: str) -> None:
-        """Look at a text that goes into the record as it is."""
-        if self._recorder.harmless.needs_masking((text,)):
+    def _check_text(self, text: str) -> None:
+        """Check a text that goes into the record as it is."""
+        if self.recorder.harmless.needs_masking((text,)):
             self._needs_redaction = True
 
-    def _set_error(self, error: str) -> None:
-        """The event failed: ``error`` tells how."""
-        self._field_group()["error"] = error
-        self._doubt(error)
+    def set_error(self, error: str) -> None:
+        """Mark the event as failed, with this message."""
+        self._all_parts()["error"] = error
+        self._check_text(error)
 
-    def _field_group(self, part: str | None = None) -> dict[str, Any]:
-        """What is held under the name of a part; without one, all parts but inputs and outputs."""
+    def field_group(self, group: str) -> Mapping[str, Any] | None:
+        """The values of one group ("metadata", ...) so far; None when the group was never set."""
+        return None if self._parts is None else self._parts.get(group)
+
+    def _all_parts(self) -> dict[str, Any]:
+        """The groups of fields but inputs and outputs, and the error; to write to."""
         if self._parts is None:
             self._parts = {}
-        if part is None:
-            return self._parts
-        held: dict[str, Any] = self._parts.setdefault(part, {})
-        return held
+        return self._parts
 
-    def _merge(self, part: str, values: Mapping[str, object]) -> None:
-        held = self._field_group(part)
+    def _own_group(self, group: str) -> dict[str, Any]:
+        """One group of fields, to write to."""
+        values: dict[str, Any] = self._all_parts().setdefault(group, {})
+        return values
+
+    def merge_stream(self, parts: Mapping[str, Any], *, replace: bool) -> None:
+        """Add what a stream came to: its outputs, encoded, and its values of other groups.
+
+        ``replace``: the outputs take the place of others; else they only fill an empty place.
+        """
+        for group, values in parts.items():
+            if group != "outputs":
+                self.merge(group, values)
+            elif replace or self._outputs is None:
+                self._outputs = values
+                self._needs_redaction = True
+
+    def merge(self, group: str, values: Mapping[str, object]) -> None:
+        """Add values to one group of fields; those of the same key are replaced."""
+        own = self._own_group(group)
         try:
-            if type(values) is dict and KNOWN.issuperset(values) and self._takes(values):
-                held.update(values)
+            if type(values) is dict and KNOWN.issuperset(values) and self._are_scalars(values):
+                own.update(values)
             else:
-                self._merge_any(held, values)
+                self._merge_any(own, values)
         except Exception:  # not a mapping, or one that fails when read
-            held["_unencodable"] = text_of(values)
+            own["_unencodable"] = text_of(values)
             self._needs_redaction = True
 
-    def _takes(self, values: dict[Any, object]) -> bool:
-        """Whether all are scalars that go into the record as they are; texts are looked at."""
-        known = self._recorder.harmless.known
+    def _are_scalars(self, values: dict[Any, object]) -> bool:
+        """Whether all are scalars that go into the record as they are; checks the texts."""
+        clean = self.recorder.harmless.known
         for value in values.values():
             kind = type(value)
             if kind is str:
                 if len(value) > _RAW_TEXT_MAX:  # type: ignore[arg-type]
                     return False
-                if hash(value) not in known:
-                    self._doubt(value)  # type: ignore[arg-type]
+                if hash(value) not in clean:
+                    self._check_text(value)  # type: ignore[arg-type]
             elif not (kind is int or kind is float or kind is bool or value is None):
                 return False
         return len(values) <= _KEYS_MAX
 
-    def _merge_any(self, held: dict[str, Any], values: Mapping[str, object]) -> None:
-        harmless = self._recorder.harmless
+    def _merge_any(self, own: dict[str, Any], values: Mapping[str, object]) -> None:
+        harmless = self.recorder.harmless
         pairs = values.items()
         for key, value in pairs if len(values) <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
             kind = type(value)
             if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
                 if hash(value) not in harmless.known:
-                    self._doubt(value)  # type: ignore[arg-type]
+                    self._check_text(value)  # type: ignore[arg-type]
             elif not (kind is int or kind is float or kind is bool or value is None):
                 encoded, doubtful = encode_and_check(value, harmless)
                 if doubtful:
                     self._needs_redaction = True
                 value = _Fragment(encoded)
-            held[name_of(key)] = value
-        if not KNOWN.issuperset(held) and not all_keys_clean(held):
+            own[name_of(key)] = value
+        if not KNOWN.issuperset(own) and not all_keys_clean(own):
             self._needs_redaction = True
         if len(values) > _KEYS_MAX:
-            held["…"] = more(len(values) - _KEYS_MAX, "keys")
+            own["…"] = more(len(values) - _KEYS_MAX, "keys")
 
-    def _fail(self, error: BaseException, tb: TracebackType | None) -> None:
+    def _record_failure(self, error: BaseException, tb: TracebackType | None) -> None:
         try:
             if isinstance(error, GeneratorExit):
                 return
             if is_cancelled(error):
-                self._merge("metadata", {"cancelled": True})
+                self.merge("metadata", {"cancelled": True})
                 return
-            self._set_error(summary(error))
-            self._merge("metadata", {"error": describe(error, tb)})
+            self.set_error(summary(error))
+            self.merge("metadata", {"error": describe(error, tb)})
         except Exception:
-            self._field_group().setdefault("error", kind_name(type(error)))
+            self._all_parts().setdefault("error", kind_name(type(error)))
 
     # -- the record -------------------------------------------------------------------------
 
     def _emit(self, recorder: TracerState, end: int) -> None:
-        session = self._session
-        if session._skipped is not None:
-            if session._skipped:
-                recorder.drop(session._skipped)
+        session = self.session
+        if session.skip_reason is not None:
+            if session.skip_reason:
+                recorder.drop(session.skip_reason)
             return
-        parent = self._parent
+        parent = self.parent
         encoded = step(
             self.event_id,
-            session._session_id,
+            session.session_id,
             session.event_id if parent is None else parent.event_id,
             self.type,
             session.source,
-            self._start,
+            self.start_ns,
             end,
             self.name,
-            self._payload() if self._children_gone else self._parts,
-            self._children,
+            self._payload() if self.children_omitted else self._parts,
+            self.children_ids,
             self._inputs,
             self._outputs,
         )
         if self._needs_redaction or len(encoded) > EVENT_MAX:
             encoded = redact_and_bound(encoded, recorder.redact, self._needs_redaction)
-        recorder.offer(session._heads.event, encoded)
+        recorder.offer(session.frame_headers.event, encoded)
 
     def _payload(self) -> dict[str, Any]:
         """All parts, and how many children are not listed."""
         parts = {} if self._parts is None else self._parts
-        if not self._children_gone:
+        if not self.children_omitted:
             return parts
-        gone = {"children_truncated": self._children_gone}
-        return {**parts, "metadata": {**parts.get("metadata", {}), **gone}}
+        omitted = {"children_truncated": self.children_omitted}
+        return {**parts, "metadata": {**parts.get("metadata", {}), **omitted}}
 
 
-def _is_skipped(here: Span | None) -> bool:
+def _is_skipped(handle: Handle | None) -> bool:
     """Whether what begins here is not recorded."""
-    return here is not None and here._session._skipped is not None
+    return handle is not None and handle.session.skip_reason is not None
 
 
-def _open_ancestor(span: Span | None) -> Span | None:
-    """The nearest that is still open; a chain of tasks, each born in the last, must not be kept."""
-    while span is not None and span._state == _ENDED:
-        span = span._parent
-    return span
+def _open_ancestor(handle: Handle | None) -> Handle | None:
+    """The nearest that is open: else a chain of tasks, each born in the last, would be kept."""
+    while handle is not None and handle.state == ENDED:
+        handle = handle.parent
+    return handle
 
 
-def _type_of(given: object) -> str:
-    if isinstance(given, str) and given in _TYPES:
-        return str.__str__(given)
+def _type_of(type_: object) -> str:
+    if isinstance(type_, str) and type_ in _TYPES:
+        return str.__str__(type_)
     log_once(
         "span:type",
         "span type %s is unknown, recorded as 'chain'; use chain, model or tool",
-        text_of(given, 80),
+        text_of(type_, 80),
     )
     return "chain"

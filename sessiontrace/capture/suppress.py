@@ -7,13 +7,12 @@ nowhere, because nobody wanted it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sessiontrace.capture.context.w3c import RemoteSpan
-from sessiontrace.capture.decorators.function import traced_block
-
-if TYPE_CHECKING:
-    from sessiontrace.capture.tracer_state import TracerState
+from sessiontrace.capture.decorators.block import traced_block
+from sessiontrace.capture.handle import SUPPRESSED
+from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["SuppressedScope"]
 
@@ -27,9 +26,9 @@ class SuppressedScope(RemoteSpan):
 
     def __init__(self, recorder: TracerState) -> None:
         super().__init__(recorder, "", "", chosen=True)
-        self._skip("")
+        self._skip(SUPPRESSED)
 
     def __call__(self, fn: F) -> F:
         """As a decorator: nothing inside any call of ``fn`` is recorded."""
-        recorder = self._recorder
-        return traced_block(recorder, lambda: SuppressedScope(recorder), fn)
+        recorder = self.recorder
+        return traced_block(lambda: SuppressedScope(recorder), fn)

@@ -1,55 +1,47 @@
-"""What handles need to know of their tracer, and nothing more.
+"""The state of one configuration of a tracer, as far as handles need it.
 
-Made once by each ``init``, then read from every user thread without a lock. Invariant: a handle
-keeps the recorder of its session, so a later ``init`` never mixes two configurations in one
-session.
+``init`` makes it, then every user thread reads it without a lock. Invariant: a handle keeps the
+state of its session, so a later ``init`` never mixes two configurations in one session.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from sessiontrace.capture.frame_headers import FrameHeaders
+from sessiontrace.capture.handle import Handle, SessionHandle
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION
 
 if TYPE_CHECKING:
     from sessiontrace.capture.encoding.record_parts import Redact
-    from sessiontrace.capture.span import Span
 
-__all__ = ["UNOPENED", "FrameHeaders", "TracerProtocol", "TracerState"]
-
-# Plain classes here: attrs would be a third of the time that `import sessiontrace` takes.
-
-
-class FrameHeaders(NamedTuple):
-    """The frame heads of one route, one for each kind of record."""
-
-    start: bytes
-    event: bytes
-    end: bytes
-    update: bytes = b" update * "
+__all__ = ["TracerProtocol", "TracerState"]
 
 
 class TracerState:
-    """``offer(head, body)`` takes a record and says whether it was accepted; it never raises.
+    """What spans and sessions of one configuration share.
 
-    ``drop(reason)`` counts a record that never came to be offered. ``current`` is the context
-    variable that holds the innermost open handle. ``redact`` masks secrets in the encoded parts of
-    a record, ``harmless`` knows the texts in which there are none. ``sample``: the share of
-    sessions to record. ``route`` gives the heads for the
-    destinations of those names, None when it knows none of them. ``inert`` is set in a forked child
-    on the recorder of its parent: handles that were open at the fork end in the parent only.
-    ``skips``: a session was not recorded, so it is worth asking whether this one is.
+    ``offer(head, body)`` takes a record, says whether it was accepted, and never raises.
+    ``drop(reason)`` counts a record that is not offered. ``current`` is the context variable that
+    holds the innermost open handle. ``new_session`` makes a session of that name, for a span
+    outside any: ``Session``, which spans cannot name because it is one. ``redact`` masks secrets in
+    the encoded parts of a record, ``harmless`` knows the texts in which there are none. ``sample``:
+    the share of sessions to record. ``route`` gives the frame headers for the destinations of those
+    names, None when it knows none of them. ``inert`` is set in a forked child on the state of its
+    parent: handles that were open at the fork end in the parent only. ``skips``: some session is
+    not recorded, so it is worth asking whether this one is.
     """
 
     __slots__ = (
         "capture",
         "current",
         "drop",
+        "frame_headers",
         "harmless",
-        "heads",
         "inert",
+        "new_session",
         "offer",
         "redact",
         "route",
@@ -64,8 +56,9 @@ class TracerState:
         *,
         offer: Callable[[bytes, bytes], bool],
         drop: Callable[[str], None],
-        current: ContextVar[Span | None],
-        heads: FrameHeaders,
+        current: ContextVar[Handle | None],
+        new_session: Callable[[TracerState, str], SessionHandle],
+        frame_headers: FrameHeaders,
         source: str,
         service: str,
         capture: bool = True,
@@ -76,7 +69,8 @@ class TracerState:
         self.offer = offer
         self.drop = drop
         self.current = current
-        self.heads = heads
+        self.new_session = new_session
+        self.frame_headers = frame_headers
         self.source = source
         self.service = service
         self.capture = capture
@@ -88,19 +82,8 @@ class TracerState:
         self.skips = False
 
 
-UNOPENED = TracerState(
-    offer=lambda head, body: False,
-    drop=lambda reason: None,
-    current=ContextVar("sessiontrace.unopened", default=None),
-    heads=FrameHeaders(b"", b"", b""),
-    source="",
-    service="",
-)
-"""Stands in until a session opens that was made before there was a recorder."""
-
-
 class TracerProtocol(Protocol):
-    """Where decorated functions and sessions find a recorder at the moment of use: a tracer."""
+    """Where decorated functions and sessions find the state when they are used: a tracer."""
 
     @property
     def off(self) -> bool:
@@ -109,9 +92,9 @@ class TracerProtocol(Protocol):
 
     @property
     def recorder(self) -> TracerState | None:
-        """The recorder, or None before the first use."""
+        """The state, or None before the first use."""
         ...
 
     def begin(self) -> TracerState | None:
-        """The recorder, after initialising from the environment if need be; None when off."""
+        """The state, after initialising from the environment if need be; None when off."""
         ...

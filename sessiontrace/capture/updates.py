@@ -1,39 +1,39 @@
-"""Late: what is said about an event whose record is written already; any thread.
+"""Updates: scores and values for an event whose record is written already; from any thread.
 
 Invariant: an ``update`` record names its event and session and holds only what is to be merged.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from sessiontrace.capture.encoding.encoder import encode
 from sessiontrace.capture.encoding.record_parts import compose_record
 from sessiontrace.capture.encoding.safe_text import text_of
-from sessiontrace.capture.span import _OPEN, name_of
+from sessiontrace.capture.frame_headers import FrameHeaders
+from sessiontrace.capture.handle import OPEN, Handle
+from sessiontrace.capture.span import name_of
+from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import is_uuid, session_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
 
-if TYPE_CHECKING:
-    from sessiontrace.capture.span import Span
-    from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
-
 __all__ = ["offer_update", "score", "update_ended"]
 
 
-def update_ended(span: Span, parts: dict[str, Any]) -> None:
+def update_ended(handle: Handle, parts: dict[str, Any]) -> None:
     """Merge ``parts`` into the event of a handle that has ended."""
-    session = span._session
-    if session._skipped is None:
-        offer_update(span._recorder, session._heads, span.event_id, session.session_id, parts)
+    session = handle.session
+    if session.skip_reason is None:
+        frame_headers = session.frame_headers
+        offer_update(handle.recorder, frame_headers, handle.event_id, session.session_id, parts)
 
 
 def offer_update(
     recorder: TracerState,
-    heads: FrameHeaders,
+    frame_headers: FrameHeaders,
     event_id: str,
     session_id: str,
     parts: dict[str, Any],
@@ -45,7 +45,8 @@ def offer_update(
     try:
         outputs = body.pop("outputs", None)  # encoded
         recorder.offer(
-            heads.update, compose_record(body, None, outputs, recorder.redact, doubtful=True)
+            frame_headers.update,
+            compose_record(body, None, outputs, recorder.redact, doubtful=True),
         )
     except Exception:
         recorder.drop("encode_error")
@@ -53,7 +54,7 @@ def offer_update(
 
 def score(
     recorder: TracerState,
-    here: Span | None,
+    here: Handle | None,
     name: str,
     value: object,
     comment: str | None,
@@ -66,11 +67,11 @@ def score(
     parts: dict[str, dict[str, Any]] = {bucket: {label: value}}
     if comment is not None:
         parts.setdefault("feedback", {})[f"{label}_comment"] = text_of(comment)
-    session = None if here is None else here._session
+    session = None if here is None else here.session
     if session_id is None and event_id is None:
         if session is None:
             log_once("score", "score(%r) has no session here; pass session_id=", label)
-        elif session._state == _OPEN:
+        elif session.state == OPEN:
             session.set(**parts)
         else:
             update_ended(session, _encoded(parts))
@@ -85,9 +86,11 @@ def score(
         recorder.drop("sampled")
         return
     same = session is not None and session.session_id == target
-    heads = session._heads if same and session is not None else recorder.heads
-    offer_update(recorder, heads, str(event_id or target).lower(), target, _encoded(parts))
+    frame_headers = (
+        session.frame_headers if same and session is not None else recorder.frame_headers
+    )
+    offer_update(recorder, frame_headers, str(event_id or target).lower(), target, _encoded(parts))
 
 
 def _encoded(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {name: orjson.Fragment(encode(held)) for name, held in parts.items()}
+    return {group: orjson.Fragment(encode(values)) for group, values in parts.items()}

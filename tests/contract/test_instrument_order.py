@@ -104,7 +104,7 @@ assert "weatherlib_tracing" in st.instrument().waiting
 import weatherlib
 with st.session("s") as session:
     assert weatherlib.Client().ask("Oslo") == 21
-    print(len(session._children))
+    print(len(session.children_ids))
 st.uninstrument()
 assert weatherlib.Client.ask.__qualname__ == "Client.ask"
 """

@@ -8,9 +8,11 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
+from sessiontrace.capture.frame_headers import FrameHeaders
+from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
-from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
+from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["Captured"]
 
@@ -23,12 +25,13 @@ class Captured:
         self.records: list[tuple[str, dict[str, Any]]] = []
         self.bodies: list[bytes] = []
         self.drops: list[str] = []
-        self.current: ContextVar[Span | None] = ContextVar("captured", default=None)
+        self.current: ContextVar[Handle | None] = ContextVar("captured", default=None)
         self.recorder: TracerState = TracerState(
             offer=self._offer,
             drop=self.drops.append,
             current=self.current,
-            heads=FrameHeaders(b"start", b"event", b"end", b"update"),
+            new_session=Session,
+            frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
             source="test",
             service="tests",
             **options,

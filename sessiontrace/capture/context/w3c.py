@@ -14,14 +14,13 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sessiontrace.capture.encoding.safe_text import sanitize_text
+from sessiontrace.capture.handle import ENDED, NEW, OPEN, SUPPRESSED, Handle, SessionHandle
 from sessiontrace.capture.session import Session
-from sessiontrace.capture.span import _ENDED, _NEW, _OPEN, Span
+from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import is_uuid
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["RemoteSpan", "extract", "inject"]
 
@@ -55,22 +54,22 @@ class RemoteSpan(Session):
         to: Sequence[str] | None = None,
     ) -> None:
         super().__init__(recorder, "remote", to=to)
-        self._recorder = recorder
-        self._session_id = session_id
+        self.recorder = recorder
+        self.session_id = session_id
         self.event_id = event_id
-        self._parent = None
-        self._session = self
-        self._heads = recorder.heads
+        self.parent = None
+        self.session = self
+        self.frame_headers = recorder.frame_headers
         if not chosen:
             self._skip("sampled")
         self._route(recorder)
         self.source = recorder.source
 
     def __enter__(self) -> Self:
-        if self._state == _NEW:
-            current = self._recorder.current
-            self._parent = current.get()
-            self._state = _OPEN
+        if self.state == NEW:
+            current = self.recorder.current
+            self.parent = current.get()
+            self.state = OPEN
             current.set(self)
         return self
 
@@ -78,13 +77,13 @@ class RemoteSpan(Session):
         """Does nothing: the event belongs to the other process."""
         return self
 
-    def _end(self, leaving: bool) -> None:
+    def _end(self, *, leaving: bool) -> None:
         """Leave it: what was current before is current again."""
-        if self._state == _OPEN:
-            self._state = _ENDED
-            current = self._recorder.current
+        if self.state == OPEN:
+            self.state = ENDED
+            current = self.recorder.current
             if current.get() is self:
-                current.set(self._parent)
+                current.set(self.parent)
 
     def _offer(self, recorder: TracerState, head: bytes, envelope: dict[str, Any]) -> None:
         """Nothing to record."""
@@ -98,16 +97,16 @@ class _Context(NamedTuple):
     baggage: dict[str, str]
 
 
-def inject(span: Span | None, headers: H) -> H:
+def inject(span: Handle | None, headers: H) -> H:
     """Write the span into ``headers`` (what is there of others is kept); returns them."""
-    if span is None or span._state == _NEW or span._session._skipped == "":
+    if span is None or span.state == NEW or span.session.skip_reason == SUPPRESSED:
         return headers
     try:
         from urllib.parse import quote  # here: not every program speaks to another one
 
-        session = span._session
+        session = span.session
         trace_id = session.session_id.replace("-", "")
-        flags = "00" if session._skipped == "sampled" else "01"
+        flags = "00" if session.skip_reason == "sampled" else "01"
         headers["traceparent"] = f"00-{trace_id}-{span.event_id[-17:].replace('-', '')}-{flags}"
         others = [one for one in _members(_get(headers, "tracestate")) if one[:3] != "st="]
         headers["tracestate"] = ",".join([f"st={span.event_id}", *others[:31]])
@@ -124,13 +123,13 @@ def inject(span: Span | None, headers: H) -> H:
     return headers
 
 
-def _told(session: Session) -> dict[str, str]:
-    told = {"session.id": session._given_id or session.session_id}
-    user = session._field_group().get("user_properties", {}).get("user_id")
+def _told(session: SessionHandle) -> dict[str, str]:
+    told = {"session.id": session.conversation_id or session.session_id}
+    user = (session.field_group("user_properties") or {}).get("user_id")
     if isinstance(user, str):
         told["user.id"] = user
-    if session._to is not None:
-        told["session.to"] = ",".join(session._to)
+    if session.to is not None:
+        told["session.to"] = ",".join(session.to)
     return {name: sanitize_text(str(value))[: _TOLD[name]] for name, value in told.items()}
 
 

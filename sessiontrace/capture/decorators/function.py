@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from sessiontrace.capture.decorators.arguments import Binder, binder, label_of
 from sessiontrace.capture.decorators.generators import (
@@ -18,16 +18,20 @@ from sessiontrace.capture.decorators.generators import (
     watched_async_generator,
     watched_generator,
 )
-from sessiontrace.capture.decorators.signature import build, head_of
-from sessiontrace.capture.span import _OPEN, Span
+from sessiontrace.capture.decorators.signature import build, signature_of
+from sessiontrace.capture.span import Span
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
-from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
+from sessiontrace.capture.tracer_state import TracerProtocol
 from sessiontrace.runtime.log import log_once
 
-if TYPE_CHECKING:
-    from sessiontrace.capture.session import Session
-
-__all__ = ["TraceOptions", "decorate", "is_async", "traced_block"]
+__all__ = [
+    "WATCHED_GENERATORS",
+    "TraceOptions",
+    "copy_identity",
+    "decorate",
+    "is_async",
+    "kind_of",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +40,7 @@ _CARRIED = ("cache_info", "cache_clear", "cache_parameters")  # of functools.lru
 
 
 class TraceOptions(NamedTuple):
-    """What the decorator was told. ``capture``: True, False, "inputs" or "outputs"."""
+    """The decorator's arguments. ``capture``: True, False, "inputs" or "outputs"."""
 
     name: str | None = None
     type: str = "chain"
@@ -45,20 +49,20 @@ class TraceOptions(NamedTuple):
     reduce: Reduce | None = None
 
 
-def decorate(switch: TracerProtocol, target: F, plan: TraceOptions) -> F:
+def decorate(tracer: TracerProtocol, target: F, options: TraceOptions) -> F:
     """``target`` with a span around each call: a function, a callable object, or a class."""
-    found: Any = target
-    if isinstance(found, type):
-        return cast("F", _decorate_class(switch, found, plan))
-    if isinstance(found, (staticmethod, classmethod)):
-        return cast("F", type(found)(decorate(switch, found.__func__, plan)))
-    if isinstance(found, property):
-        getter = found.fget and decorate(switch, found.fget, plan)
-        return cast("F", property(getter, found.fset, found.fdel, found.__doc__))
-    return cast("F", _decorate_function(switch, found, plan))
+    any_target: Any = target
+    if isinstance(any_target, type):
+        return cast("F", _decorate_class(tracer, any_target, options))
+    if isinstance(any_target, (staticmethod, classmethod)):
+        return cast("F", type(any_target)(decorate(tracer, any_target.__func__, options)))
+    if isinstance(any_target, property):
+        getter = any_target.fget and decorate(tracer, any_target.fget, options)
+        return cast("F", property(getter, any_target.fset, any_target.fdel, any_target.__doc__))
+    return cast("F", _decorate_function(tracer, any_target, options))
 
 
-def _decorate_class(switch: TracerProtocol, cls: type, plan: TraceOptions) -> type:
+def _decorate_class(tracer: TracerProtocol, cls: type, options: TraceOptions) -> type:
     """The class itself, its public methods traced."""
     for name, member in list(vars(cls).items()):
         inner = member.__func__ if isinstance(member, (staticmethod, classmethod)) else member
@@ -66,9 +70,9 @@ def _decorate_class(switch: TracerProtocol, cls: type, plan: TraceOptions) -> ty
             continue
         if not isinstance(inner, types.FunctionType) or hasattr(inner, _MARK):
             continue
-        label = None if plan.name is None else f"{plan.name}.{name}"
+        label = None if options.name is None else f"{options.name}.{name}"
         try:
-            setattr(cls, name, decorate(switch, member, plan._replace(name=label)))
+            setattr(cls, name, decorate(tracer, member, TraceOptions(label, *options[1:])))
         except (AttributeError, TypeError):
             log_once(
                 "trace:class", "%s cannot be changed, %s is not traced", cls.__qualname__, name
@@ -77,45 +81,48 @@ def _decorate_class(switch: TracerProtocol, cls: type, plan: TraceOptions) -> ty
 
 
 def _decorate_function(
-    switch: TracerProtocol, fn: Callable[..., Any], plan: TraceOptions
+    tracer: TracerProtocol, fn: Callable[..., Any], options: TraceOptions
 ) -> Callable[..., Any]:
-    begin = _beginning(switch, fn, plan)
-    outputs = plan.capture is True or plan.capture == "outputs"
-    kind = _kind_of(fn)
-    if kind in _GENERATORS:
-        return _carry(fn, _GENERATORS[kind](fn, _start(switch, fn, begin, outputs, plan.reduce)))
-    finish = _finishing(outputs, plan.reduce)
+    begin = _beginning(tracer, fn, options)
+    outputs = options.capture is True or options.capture == "outputs"
+    kind = kind_of(fn)
+    if kind in WATCHED_GENERATORS:
+        return copy_identity(
+            fn, WATCHED_GENERATORS[kind](fn, _start(tracer, fn, begin, outputs, options.reduce))
+        )
+    finish = _finishing(outputs, options.reduce)
     if kind == "async":
-        made: Callable[..., Any] = build(_ASYNC, head_of(fn))(switch, fn, begin, finish)
-        return _carry(fn, made)
-    return _carry(fn, _traced(switch, fn, begin, finish))
+        wrapper: Callable[..., Any] = build(_ASYNC, signature_of(fn))(tracer, fn, begin, finish)
+        return copy_identity(fn, wrapper)
+    return copy_identity(fn, _traced(tracer, fn, begin, finish))
 
 
-_GENERATORS: dict[str, Callable[..., Callable[..., Any]]] = {
+WATCHED_GENERATORS: dict[str, Callable[..., Callable[..., Any]]] = {
     "generator": watched_generator,
     "async generator": watched_async_generator,
 }
+"""By what ``kind_of`` says: how to wrap a generator function."""
 
 
-def _kind_of(fn: Callable[..., Any]) -> str:
-    """What calling it gives; a callable object is asked by its ``__call__``."""
-    for one in (fn, None if inspect.isroutine(fn) else type(fn).__call__):
-        if inspect.iscoroutinefunction(one):
+def kind_of(fn: Callable[..., Any]) -> str:
+    """What calling ``fn`` gives; the ``__call__`` of a callable object decides for the object."""
+    for function in (fn, None if inspect.isroutine(fn) else type(fn).__call__):
+        if inspect.iscoroutinefunction(function):
             return "async"
-        if inspect.isasyncgenfunction(one):
+        if inspect.isasyncgenfunction(function):
             return "async generator"
-        if inspect.isgeneratorfunction(one):
+        if inspect.isgeneratorfunction(function):
             return "generator"
     return "plain"
 
 
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine."""
-    return _kind_of(fn) == "async"
+    return kind_of(fn) == "async"
 
 
-def _carry(fn: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
-    """The wrapper with everything that can be seen on ``fn``."""
+def copy_identity(fn: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """The wrapper, with the name, docstring and other visible attributes of ``fn``."""
     functools.update_wrapper(wrapper, fn)
     if not hasattr(fn, "__name__"):  # a partial or a callable object
         wrapper.__name__ = wrapper.__qualname__ = label_of(fn)
@@ -133,15 +140,15 @@ Finish = Callable[[Span, Any], Any]
 """The end of a call that gave this result; what to return in its place."""
 
 
-def _beginning(switch: TracerProtocol, fn: Callable[..., Any], plan: TraceOptions) -> Begin:
-    label = plan.name or label_of(fn)
-    type_ = plan.type
+def _beginning(tracer: TracerProtocol, fn: Callable[..., Any], options: TraceOptions) -> Begin:
+    label = options.name or label_of(fn)
+    type_ = options.type
     bind: Binder | None = None
-    if plan.capture is True or plan.capture == "inputs":
-        bind = binder(fn, plan.ignore)
+    if options.capture is True or options.capture == "inputs":
+        bind = binder(fn, options.ignore)
 
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
-        recorder = switch.recorder or switch.begin()
+        recorder = tracer.recorder or tracer.begin()
         if recorder is None:
             return None
         try:
@@ -156,24 +163,24 @@ def _beginning(switch: TracerProtocol, fn: Callable[..., Any], plan: TraceOption
 
 def _finishing(outputs: bool, reduce: Reduce | None) -> Finish:
     def finish(span: Span, result: Any) -> Any:
-        if type(result) is not dict:  # of one there is nothing to follow: one call less
-            later = follow(span, result, outputs, reduce)
-            if later is not None:
-                return later
+        if type(result) is not dict:  # a dict does not stream: one call less
+            pending = follow(span, result, outputs, reduce)
+            if pending is not None:
+                return pending
         if outputs:
-            span._end_with(result)
+            span.end_with(result)
         else:
-            span._end(False)
+            span.end()
         return result
 
     return finish
 
 
 def _traced(
-    switch: TracerProtocol, fn: Callable[..., Any], begin: Begin, finish: Finish
+    tracer: TracerProtocol, fn: Callable[..., Any], begin: Begin, finish: Finish
 ) -> Callable[..., Any]:
     def traced(*args: Any, **kwargs: Any) -> Any:
-        if switch.off or (span := begin(args, kwargs)) is None:
+        if tracer.off or (span := begin(args, kwargs)) is None:
             return fn(*args, **kwargs)
         span.__enter__()
         try:
@@ -187,10 +194,10 @@ def _traced(
 
 
 _ASYNC = """
-def make(_st_switch, _st_fn, _st_begin, _st_finish):
+def make(_st_tracer, _st_fn, _st_begin, _st_finish):
     async def traced(PARAMETERS):
         GIVEN
-        if _st_switch.off or (_st_span := _st_begin(_st_args, _st_kwargs)) is None:
+        if _st_tracer.off or (_st_span := _st_begin(_st_args, _st_kwargs)) is None:
             return await _st_fn(*_st_args, **_st_kwargs)
         _st_span.__enter__()
         try:
@@ -204,7 +211,7 @@ def make(_st_switch, _st_fn, _st_begin, _st_finish):
 
 
 def _start(
-    switch: TracerProtocol,
+    tracer: TracerProtocol,
     fn: Callable[..., Any],
     begin: Begin,
     outputs: bool,
@@ -214,43 +221,9 @@ def _start(
 
     def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[StreamSpan | None, Any]:
         inner = fn(*args, **kwargs)
-        if switch.off or (span := begin(args, kwargs)) is None:
+        if tracer.off or (span := begin(args, kwargs)) is None:
             return None, inner
-        span._open(span._recorder.current.get())
+        span.open(span.recorder.current.get())
         return StreamSpan(span, capture=outputs, reduce=reduce), inner
 
     return start
-
-
-def traced_block(switch: TracerProtocol | TracerState, fresh: Callable[[], Session], fn: F) -> F:
-    """``fn`` run inside a fresh session at each call."""
-    kind = _kind_of(fn)
-
-    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[StreamSpan | None, Any]:
-        session = fresh()
-        inner = fn(*args, **kwargs)
-        if (recorder := session._find_recorder()) is None:
-            return None, inner
-        session._use_state(recorder)
-        session._open(recorder.current.get())
-        return StreamSpan(session, capture=False), inner
-
-    async def inside_async(*args: Any, **kwargs: Any) -> Any:
-        with fresh():
-            return await fn(*args, **kwargs)
-
-    def inside(*args: Any, **kwargs: Any) -> Any:
-        session = fresh().__enter__()
-        try:
-            result = fn(*args, **kwargs)
-        except BaseException as error:
-            session.__exit__(None, error, error.__traceback__)
-            raise
-        if session._state == _OPEN and (later := follow(session, result, False, None)) is not None:
-            return later
-        session.end()
-        return result
-
-    if kind in _GENERATORS:
-        return cast("F", _carry(fn, _GENERATORS[kind](fn, start)))
-    return cast("F", _carry(fn, inside_async if kind == "async" else inside))

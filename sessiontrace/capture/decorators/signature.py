@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-__all__ = ["ANY", "Signature", "build", "head_of"]
+__all__ = ["ANY", "Signature", "build", "signature_of"]
 
 _FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "<stand-in>")
 
@@ -37,7 +37,7 @@ class Signature(NamedTuple):
 ANY = Signature("*args, **kwargs", ("_st_args, _st_kwargs = args, kwargs",))
 
 
-def head_of(fn: Callable[..., Any]) -> Signature:
+def signature_of(fn: Callable[..., Any]) -> Signature:
     """The head of a plain function; ``ANY`` for everything that says less of itself."""
     if not isinstance(fn, types.FunctionType):
         return ANY

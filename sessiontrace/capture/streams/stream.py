@@ -1,7 +1,7 @@
-"""Watched streams: an iterator of somebody else's, told about chunk by chunk as it is read.
+"""Watched streams: the iterator of another library, recorded chunk by chunk as it is read.
 
-Run wherever the consumer reads. Invariant: the stream stays usable as what it is (attributes,
-``with``, ``close`` pass through), and is read exactly as far as the consumer reads it.
+They run wherever the consumer reads. Invariant: the stream stays usable as what it is (attributes,
+``with`` and ``close`` pass through), and is read exactly as far as the consumer reads.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sessiontrace.capture.span import _OPEN, Span
+from sessiontrace.capture.handle import OPEN, Handle
+from sessiontrace.capture.span import Span
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
+from sessiontrace.capture.tracer_state import TracerState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-    from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["AsyncStream", "Stream", "watch"]
 
@@ -30,31 +30,32 @@ def watch(
     name: str | None = None,
     reduce: Reduce | None = None,
 ) -> Stream[T] | AsyncStream[T]:
-    """The iterable, watched: for the current span, or with a ``name`` (or without) its own one."""
-    span = recorder.current.get()
-    own = name is not None or span is None or span._state != _OPEN
+    """The iterable, watched for the current span; with a ``name``, or outside, for its own one."""
+    handle: Handle | None = recorder.current.get()
+    own = name is not None or handle is None or handle.state != OPEN
     if own:
-        parent = span
-        span = Span(recorder, name or "stream", "model")
-        span._open(parent)
-    assert span is not None
-    flow = StreamSpan(span, reduce=reduce, own=own)
+        parent, handle = handle, Span(recorder, name or "stream", "model")
+        handle.open(parent)
+    assert handle is not None
+    stream_span = StreamSpan(handle, reduce=reduce, own=own)
     if hasattr(type(iterable), "__aiter__"):
-        return AsyncStream(iterable, flow, own)
-    return Stream(iterable, flow, own)
+        return AsyncStream(iterable, stream_span, own)
+    return Stream(iterable, stream_span, own)
 
 
 class _Watched:
     """What both kinds of stream have in common."""
 
-    __slots__ = ("__weakref__", "_flow", "_inner", "_inside", "_iterator")
+    __slots__ = ("__weakref__", "_inner", "_inside", "_iterator", "_stream_span")
 
-    def __init__(self, inner: Any, flow: StreamSpan, own: bool) -> None:
+    def __init__(self, inner: Any, stream_span: StreamSpan, own: bool) -> None:
         self._inner = inner
-        self._flow = flow
-        self._inside = flow if own else None  # what runs in the iterator is inside its own span
+        self._stream_span = stream_span
+        self._inside = (
+            stream_span if own else None
+        )  # what runs in the iterator is inside its own span
         self._iterator: Any = None
-        weakref.finalize(self, flow.end, "dropped")
+        weakref.finalize(self, stream_span.end, "dropped")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -62,20 +63,20 @@ class _Watched:
     def _enter(self) -> Any:
         if self._inside is None:
             return None
-        current = self._inside.span._recorder.current
+        current = self._inside.span.recorder.current
         outer = current.get()
         current.set(self._inside.inner)
         return outer
 
     def _leave(self, outer: Any) -> None:
         if self._inside is not None:
-            current = self._inside.span._recorder.current
+            current = self._inside.span.recorder.current
             self._inside.inner = current.get()
             current.set(outer)
 
 
 class Stream(_Watched, Generic[T]):
-    """An iterator that tells its span of every chunk. Its other attributes are the stream's."""
+    """An iterator whose span records every chunk. Its other attributes are the stream's."""
 
     __slots__ = ()
 
@@ -89,14 +90,14 @@ class Stream(_Watched, Generic[T]):
                 self._iterator = iter(self._inner)
             item: T = next(self._iterator)
         except StopIteration:
-            self._flow.end()
+            self._stream_span.end()
             raise
         except BaseException as error:
-            self._flow.end("", error)
+            self._stream_span.end("", error)
             raise
         finally:
             self._leave(outer)
-        self._flow.chunk(item)
+        self._stream_span.chunk(item)
         return item
 
     def __enter__(self) -> Self:
@@ -106,21 +107,21 @@ class Stream(_Watched, Generic[T]):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, tb: object) -> Any:
-        self._flow.end("closed", error)
+        self._stream_span.end("closed", error)
         leave = getattr(self._inner, "__exit__", None)
         return None if leave is None else leave(kind, error, tb)
 
     def close(self) -> Any:
         """Stop reading; closes the stream if it can be closed."""
-        self._flow.end("closed")
-        for one in (self._iterator, self._inner):
-            if hasattr(one, "close"):
-                return one.close()
+        self._stream_span.end("closed")
+        for iterator in (self._iterator, self._inner):
+            if hasattr(iterator, "close"):
+                return iterator.close()
         return None
 
 
 class AsyncStream(_Watched, Generic[T]):
-    """An async iterator that tells its span of every chunk. Other attributes are the stream's."""
+    """An async iterator whose span records every chunk. Its other attributes are the stream's."""
 
     __slots__ = ()
 
@@ -134,14 +135,14 @@ class AsyncStream(_Watched, Generic[T]):
                 self._iterator = self._inner.__aiter__()
             item: T = await self._iterator.__anext__()
         except StopAsyncIteration:
-            self._flow.end()
+            self._stream_span.end()
             raise
         except BaseException as error:
-            self._flow.end("", error)
+            self._stream_span.end("", error)
             raise
         finally:
             self._leave(outer)
-        self._flow.chunk(item)
+        self._stream_span.chunk(item)
         return item
 
     async def __aenter__(self) -> Self:
@@ -151,17 +152,17 @@ class AsyncStream(_Watched, Generic[T]):
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, tb: object) -> Any:
-        self._flow.end("closed", error)
+        self._stream_span.end("closed", error)
         leave = getattr(self._inner, "__aexit__", None)
         return None if leave is None else await leave(kind, error, tb)
 
     async def aclose(self) -> None:
         """Stop reading; closes the stream if it can be closed."""
-        self._flow.end("closed")
-        for one in (self._iterator, self._inner):
+        self._stream_span.end("closed")
+        for iterator in (self._iterator, self._inner):
             for name in ("aclose", "close"):
-                if hasattr(one, name):
-                    await getattr(one, name)()
+                if hasattr(iterator, name):
+                    await getattr(iterator, name)()
                     return
 
     close = aclose

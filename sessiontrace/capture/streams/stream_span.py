@@ -1,8 +1,8 @@
-"""Flow: one stream of chunks as its span tells it; wherever the consumer runs.
+"""The stream of one span: what its chunks add up to, and when they came.
 
-Time to the first chunk, number of chunks, largest gap, and what the chunks add up to. Invariant:
-a flow ends its span exactly once, however the stream ends, and a chunk costs about half a
-microsecond, whatever it is.
+Runs wherever the consumer runs. Records the time to the first chunk, the number of chunks, the
+largest gap and the sum of the chunks. Invariant: a stream ends its span exactly once, however it
+ends, and a chunk costs about half a microsecond, whatever it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from sessiontrace.capture.encoding.encoder import encode_object
 from sessiontrace.capture.encoding.safe_text import kind_name
-from sessiontrace.capture.span import _OPEN, Span
+from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.streams.chunk_accumulator import ChunkAccumulator
 from sessiontrace.capture.updates import update_ended
 from sessiontrace.model.ids import now_ns
@@ -20,22 +20,25 @@ from sessiontrace.model.ids import now_ns
 __all__ = ["Reduce", "StreamSpan"]
 
 Reduce = Callable[[list[Any]], Any]
-"""What ``reduce=`` takes: a function from all chunks to the outputs."""
+"""The type of ``reduce=``: a function from all chunks to the outputs."""
 
-_KEPT_MAX = 10_000  # chunks kept for a `reduce` of the user's
+_REDUCE_MAX = 10_000  # chunks that a `reduce` of the user's gets
 
 
 class StreamSpan:
-    """The watched stream of one handle. ``inner``: the handle that is current inside it."""
+    """The stream of one handle. ``inner``: the handle that is current inside the stream.
+
+    ``own``: the handle is there for the stream and ends with it.
+    """
 
     __slots__ = (
-        "_fold",
+        "_chunks",
+        "_ended",
         "_gap",
-        "_kept",
         "_last",
-        "_over",
         "_own",
         "_reduce",
+        "_sum",
         "count",
         "first",
         "inner",
@@ -44,7 +47,7 @@ class StreamSpan:
 
     def __init__(
         self,
-        span: Span,
+        span: Handle,
         *,
         capture: bool = True,
         reduce: Reduce | None = None,
@@ -52,15 +55,15 @@ class StreamSpan:
     ) -> None:
         self.span = span
         self._own = own  # else the span goes on after the stream, or ended before it
-        self._over = False
-        self.inner: Span | None = span
+        self._ended = False
+        self.inner: Handle | None = span
         self.count = 0
         self.first = 0
         self._last = 0
         self._gap = 0
         self._reduce = reduce
-        self._kept: list[Any] | None = [] if capture and reduce is not None else None
-        self._fold = ChunkAccumulator() if capture and reduce is None else None
+        self._chunks: list[Any] | None = [] if capture and reduce is not None else None
+        self._sum = ChunkAccumulator() if capture and reduce is None else None
 
     def chunk(self, item: Any) -> None:
         """One chunk goes to the consumer now."""
@@ -73,61 +76,50 @@ class StreamSpan:
             self.first = now
         self._last = now
         self.count += 1
-        if self._fold is not None:
-            self._fold.add(item)
-        elif self._kept is not None and self.count <= _KEPT_MAX:
-            self._kept.append(item)
+        if self._sum is not None:
+            self._sum.add(item)
+        elif self._chunks is not None and self.count <= _REDUCE_MAX:
+            self._chunks.append(item)
 
     def end(self, how: str = "", error: BaseException | None = None) -> None:
         """The stream is over: exhausted (``how`` empty), "closed" or "dropped", or failed."""
-        if self._over:
+        if self._ended:
             return
-        self._over = True
+        self._ended = True
         span = self.span
-        if span._state == _OPEN:
-            self._tell(how)
+        if span.state == OPEN:
+            span.merge_stream(self._parts(how), replace=self._own)
             if self._own:
                 span.__exit__(None, error, None if error is None else error.__traceback__)
         elif not self._own and self.count:
             update_ended(span, self._parts(how))
-        self._fold = self._kept = None
-
-    def _tell(self, how: str) -> None:
-        """Give the open span what came."""
-        span = self.span
-        for name, found in self._parts(how).items():
-            if name == "outputs":
-                if self._own or span._outputs is None:
-                    span._outputs = found
-                    span._needs_redaction = True
-            else:
-                span._merge(name, found)
+        self._sum = self._chunks = None
 
     def _parts(self, how: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"metadata": {"stream_end": how}} if how else {}
+        parts: dict[str, Any] = {"metadata": {"stream_end": how}} if how else {}
         if self.count:
-            found["metrics"] = self.metrics()
-            if self.span._recorder.capture and (outputs := self.outputs()) is not None:
-                found["outputs"] = outputs
-        return found
+            parts["metrics"] = self.metrics()
+            if self.span.recorder.capture and (outputs := self.outputs()) is not None:
+                parts["outputs"] = outputs
+        return parts
 
     def metrics(self) -> dict[str, Any]:
         """``time_to_first_chunk_ms`` (since the span began), ``chunks``, ``largest_gap_ms``."""
-        found: dict[str, Any] = {
-            "time_to_first_chunk_ms": (self.first - self.span._start) / 1_000_000,
+        metrics: dict[str, Any] = {
+            "time_to_first_chunk_ms": (self.first - self.span.start_ns) / 1_000_000,
             "chunks": self.count,
         }
         if self.count > 1:
-            found["largest_gap_ms"] = self._gap / 1_000_000
-        return found
+            metrics["largest_gap_ms"] = self._gap / 1_000_000
+        return metrics
 
     def outputs(self) -> bytes | None:
-        """What the chunks add up to, encoded as an object; None when it is not wanted."""
-        if self._fold is not None:
-            return self._fold.encoded()
-        if self._kept is None or self._reduce is None:
+        """The sum of the chunks, encoded as an object; None when outputs are not captured."""
+        if self._sum is not None:
+            return self._sum.encoded()
+        if self._chunks is None or self._reduce is None:
             return None
         try:
-            return encode_object(self._reduce(self._kept), "result")
+            return encode_object(self._reduce(self._chunks), "result")
         except Exception as error:
             return encode_object({"_unreduced": kind_name(type(error))}, "result")

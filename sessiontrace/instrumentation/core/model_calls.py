@@ -12,7 +12,8 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict, final
 
-from sessiontrace.capture.span import _ENDED, _OPEN, UNSET, Span
+from sessiontrace.capture.handle import ENDED, OPEN, SUPPRESSED, Handle
+from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core.tool_calls import ToolCalls
 from sessiontrace.model.ids import now_ns
 
@@ -46,7 +47,7 @@ _COUNTED = (
 class ForeignSpans(Protocol):
     """Knows the events of spans that another tracing system has open."""
 
-    def current(self, recorder: TracerState) -> Span | None:
+    def current(self, recorder: TracerState) -> Handle | None:
         """The event below which a call made here belongs, if that system knows one."""
         ...
 
@@ -107,7 +108,7 @@ class CallRecorder:
         if current is None:
             if at_home and self.home is not None:
                 self.home(recorder)
-        elif current._session._skipped == "":  # inside suppress()
+        elif current.session.skip_reason == SUPPRESSED:
             return None
         return recorder
 
@@ -118,7 +119,7 @@ class CallRecorder:
         inputs: object = None,
         config: Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
-        parent: Span | None = None,
+        parent: Handle | None = None,
         recorder: TracerState | None = None,
     ) -> ModelCall | None:
         """Open a model event, or a contribution to the one that is open; None when off.
@@ -139,18 +140,18 @@ class CallRecorder:
         span = Span(recorder, name, "model", inputs, config, metadata)
         # Open below what is current, but nobody's current span itself: it may end in another task
         # or thread than it began in, since a streamed answer outlives the call.
-        span._open(parent)
+        span.open(parent)
         return ModelCall(span, None, tools)
 
     def open(
-        self, name: str, type: str, parent: Span | None = None, **parts: Unpack[Parts]
+        self, name: str, type: str, parent: Handle | None = None, **parts: Unpack[Parts]
     ) -> Span | None:
         """A span for libraries that tell of a start and an end; current until it has ended."""
         recorder = self.recorder()
         if recorder is None:
             return None
         span = Span(recorder, name, type, **parts)
-        span._open(innermost(recorder) if parent is None else parent)
+        span.open(innermost(recorder) if parent is None else parent)
         recorder.current.set(span)
         return span
 
@@ -177,10 +178,10 @@ class ModelCall:
     __slots__ = ("_config", "_token", "_tools", "ended", "span", "started", "subject")
 
     def __init__(
-        self, span: Span, config: Mapping[str, object] | None, tools: ToolCalls | None
+        self, span: Handle, config: Mapping[str, object] | None, tools: ToolCalls | None
     ) -> None:
         self.span = span
-        self.started = now_ns() if config is not None else span._start
+        self.started = now_ns() if config is not None else span.start_ns
         self.ended = False
         self.subject: object = None
         self._config = config  # given where the span is another layer's
@@ -261,10 +262,10 @@ class ModelCall:
         metrics: Mapping[str, object] | None,
     ) -> None:
         span = self.span
-        if span._state != _OPEN:
+        if span.state != OPEN:
             return
         for part, given in (("config", config), ("metadata", metadata)):
-            held = span._field_group().get(part) or {}
+            held = span.field_group(part) or {}
             new = {name: value for name, value in given.items() if name not in held}
             if part == "metadata":  # two calls inside one event: their tokens add up
                 for name in _COUNTED:
@@ -272,9 +273,9 @@ class ModelCall:
                     if isinstance(had, int) and isinstance(more, int):
                         new[name] = had + more
             if new:
-                span._merge(part, new)
-        if metrics and "metrics" not in span._field_group():
-            span._merge("metrics", metrics)
+                span.merge(part, new)
+        if metrics and span.field_group("metrics") is None:
+            span.merge("metrics", metrics)
 
 
 def restore(token: Token[ModelCall | None]) -> None:
@@ -285,17 +286,17 @@ def restore(token: Token[ModelCall | None]) -> None:
         pass
 
 
-def innermost(recorder: TracerState) -> Span | None:
+def innermost(recorder: TracerState) -> Handle | None:
     """The innermost span that is open here; one that ended in another context does not count."""
     span = recorder.current.get()
-    while span is not None and span._state != _OPEN:
-        span = span._parent
+    while span is not None and span.state != OPEN:
+        span = span.parent
     for known in foreign_spans:
         span = known.current(recorder) or span
     return span
 
 
-def open_model(recorder: TracerState, span: Span | None = None) -> Span | None:
+def open_model(recorder: TracerState, span: Handle | None = None) -> Handle | None:
     """The model span that is open here, so that another layer of the same call must not open one.
 
     Only the innermost ``span`` (default the current one) counts: a tool that calls a model from
@@ -306,16 +307,16 @@ def open_model(recorder: TracerState, span: Span | None = None) -> Span | None:
         span = recorder.current.get()
     if call is not None and not call.ended and _is_around(call.span, recorder, span):
         return call.span
-    return span if span is not None and span.type == "model" and span._state == _OPEN else None
+    return span if span is not None and span.type == "model" and span.state == OPEN else None
 
 
-def _is_around(outer: Span, recorder: TracerState, parent: Span | None) -> bool:
+def _is_around(outer: Handle, recorder: TracerState, parent: Handle | None) -> bool:
     """Whether a call below ``parent`` can be part of the open one.
 
     One that nobody ended, because its library never told of its end, must not take in all the
     calls that this context makes in other sessions.
     """
-    session = outer._session
-    if outer._state != _OPEN or session._state == _ENDED:
+    session = outer.session
+    if outer.state != OPEN or session.state == ENDED:
         return False
-    return outer._recorder is recorder if parent is None else session is parent._session
+    return outer.recorder is recorder if parent is None else session is parent.session

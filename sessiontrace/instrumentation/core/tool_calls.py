@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.instrumentation.core.response_fields import get_field
@@ -26,7 +27,7 @@ class RequestedToolCall(NamedTuple):
     name: str
     arguments: Any
     at: int
-    parent: Span
+    parent: Handle
     children: int
 
 
@@ -37,10 +38,10 @@ class ToolCalls:
         self._asked: OrderedDict[str, RequestedToolCall] = OrderedDict()
         self._lock = threading.Lock()
 
-    def asked(self, span: Span, outputs: Any) -> None:
+    def asked(self, span: Handle, outputs: Any) -> None:
         """A model call under ``span``'s parent gave ``outputs``; call it before the span ends."""
         calls = outputs.get("tool_calls") if isinstance(outputs, dict) else None
-        parent = span._parent
+        parent = span.parent
         if not calls or parent is None:
             return
         with self._lock:
@@ -52,7 +53,7 @@ class ToolCalls:
                         function["arguments"],
                         now_ns(),
                         parent,
-                        len(parent._children or ()),
+                        len(parent.children_ids or ()),
                     )
             while len(self._asked) > _MOST:
                 self._asked.popitem(last=False)
@@ -68,7 +69,7 @@ class ToolCalls:
                 asked = self._asked.pop(call_id, None)
                 if asked is not None and asked.parent is parent:
                     found.append((call_id, asked, result))
-        children = 0 if parent is None else len(parent._children or ())
+        children = 0 if parent is None else len(parent.children_ids or ())
         if any(asked.children != children for _, asked, _ in found):
             return  # something was recorded in between: the program traces its tools itself
         for call_id, asked, result in found:
@@ -80,8 +81,8 @@ class ToolCalls:
         metadata = {"tool_call_id": call_id, "inferred": True}
         inputs = _decoded(asked.arguments)
         span = Span(recorder, asked.name, "tool", inputs, {"tool_name": asked.name}, metadata)
-        span._open(asked.parent)
-        span._start = asked.at
+        span.open(asked.parent)
+        span.start_ns = asked.at
         span.end(outputs=result)
 
 

@@ -62,7 +62,7 @@ class Program:
         session = Session(recorder, name, session_id=self._session_id, inputs=inputs)
         if first:  # the session itself, not a turn of it
             session.event_id = session.session_id
-        session._open(None)
+        session.open(None)
         self._session = session
         # After the first record, so that at exit this comes before the tracer's own farewell.
         atexit.register(self._end, session)

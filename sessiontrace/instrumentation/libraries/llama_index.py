@@ -136,10 +136,10 @@ class _Watch:
 
 
 def _start_model(span: Span, event: Any) -> None:
-    above = span._parent
+    above = span.parent
     while above is not None and above.type == "chain":
-        above = above._parent
-    if above is not None and open_model(span._recorder, above) is above:
+        above = above.parent
+    if above is not None and open_model(span.recorder, above) is above:
         return
     known = get_field(event, "model_dict") or {}
     model = known.get("model") or known.get("model_name") or known.get("class_name")

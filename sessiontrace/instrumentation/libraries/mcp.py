@@ -81,6 +81,6 @@ def _close(span: Span, result: Any) -> None:
         span.set(outputs=without_none({"result": shown, "structured": structured}))
         if failed:
             span.set(metadata={"error": {"type": "ToolError", "message": shown}})
-            span._set_error(f"ToolError: {shown}")
+            span.set_error(f"ToolError: {shown}")
     except Exception:
         span.set(metadata={"unread": True})

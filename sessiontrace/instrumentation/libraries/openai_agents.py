@@ -122,7 +122,7 @@ def _tell(opened: Span | ModelCall, span: Any) -> None:
     target.set(metadata={"span_kind": held.type})
     if span.error:
         message = get_field(span.error, "message") or "error"
-        target._set_error(str(message))
+        target.set_error(str(message))
         target.set(metadata={"error": {"type": held.type, "message": str(message)}})
     if isinstance(opened, ModelCall):
         _tell_model(opened, held)

@@ -129,9 +129,9 @@ class _Reply:
             handle.name = f"{scope.get('method', 'WEBSOCKET')} {route}"
         metrics: dict[str, Any] = {}
         if self._started:
-            metrics["time_to_response_ms"] = (self._started - handle._start) / 1_000_000
+            metrics["time_to_response_ms"] = (self._started - handle.start_ns) / 1_000_000
         if self._ended:
-            metrics["response_ms"] = (self._ended - handle._start) / 1_000_000
+            metrics["response_ms"] = (self._ended - handle.start_ns) / 1_000_000
         if self._chunks > 1:
             metrics["chunks"] = self._chunks
         if self._status is not None:

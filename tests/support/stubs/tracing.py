@@ -9,9 +9,11 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.capture.frame_headers import FrameHeaders
+from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
-from sessiontrace.capture.tracer_state import FrameHeaders, TracerState
+from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.instrumentation.registry import Instruments
 
 __all__ = ["Listening", "listening_to"]
@@ -23,12 +25,13 @@ class Listening:
     def __init__(self) -> None:
         self.off = False
         self.records: list[tuple[bytes, dict[str, Any]]] = []
-        current: ContextVar[Span | None] = ContextVar("test.current", default=None)
+        current: ContextVar[Handle | None] = ContextVar("test.current", default=None)
         self.recorder: TracerState | None = TracerState(
             offer=self._offer,
             drop=lambda reason: None,
             current=current,
-            heads=FrameHeaders(b"start", b"event", b"end"),
+            new_session=Session,
+            frame_headers=FrameHeaders(b"start", b"event", b"end"),
             source="test",
             service="test",
         )

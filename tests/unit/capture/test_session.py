@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.recording_tracer import Captured
 
-from sessiontrace.capture.tracer_state import FrameHeaders
+from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.model.sampling import is_sampled
 
 

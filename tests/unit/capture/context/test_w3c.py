@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.context.w3c import RemoteSpan, extract, inject
-from sessiontrace.capture.tracer_state import FrameHeaders
+from sessiontrace.capture.frame_headers import FrameHeaders
 
 FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -189,7 +189,7 @@ def test_a_later_version_of_the_standard_is_read(captured: Captured) -> None:
 
 def test_the_destinations_of_a_session_travel_with_it(captured: Captured) -> None:
     """to="b" here: what the called process adds goes there too, and nowhere else."""
-    captured.recorder.route = {("b",): captured.recorder.heads}.get
+    captured.recorder.route = {("b",): captured.recorder.frame_headers}.get
     with captured.session(to="b"), captured.span("call"):
         headers = inject(captured.current.get(), {})
     assert "session.to=b" in headers["baggage"]
@@ -206,7 +206,7 @@ def test_the_destinations_of_a_session_travel_with_it(captured: Captured) -> Non
     with remote, there.span("work"):
         assert inject(there.current.get(), {})["baggage"] == headers["baggage"]
     assert asked == [("b",)]
-    assert remote._heads.event == b" event b "
+    assert remote.frame_headers.event == b" event b "
 
 
 def test_a_session_for_destinations_unknown_here_leaves_nothing_here(captured: Captured) -> None:

@@ -1,0 +1,126 @@
+"""What every module of capture knows of a span or a session: its states and its protocol.
+
+This is the lowest module of ``capture``: the tracer state types its context variable by ``Handle``,
+and streams, decorators and instrumentors take any handle. Handles are used in users' threads
+without a lock. Invariant: the state of a handle only goes up, from NEW to OPEN to ENDED.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sessiontrace.capture.frame_headers import FrameHeaders
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["ENDED", "NEW", "OPEN", "STATE_NAMES", "SUPPRESSED", "Handle", "SessionHandle"]
+
+# Plain numbers: to compare a member of an Enum costs three times as much.
+NEW: Final = 0
+OPEN: Final = 1
+ENDED: Final = 2
+
+STATE_NAMES: Final = ("new", "open", "ended")
+
+SUPPRESSED: Final = ""
+"""The ``skip_reason`` of what runs inside ``suppress()``: nothing is recorded or counted."""
+
+
+class Handle(Protocol):
+    """A span or session that can be the current one, as the package sees it.
+
+    ``state``: NEW, OPEN or ENDED. ``recorder``: its TracerState, which has this protocol in its
+    types and so cannot be named here. ``parent`` and ``session``: set once it is open.
+    ``start_ns``: when it opened, by the package's clock. ``children_ids``: the events below it,
+    None when there are none; ``children_omitted``: how many more there are.
+    """
+
+    event_id: str
+    name: str
+    type: str
+    state: int
+    recorder: Any
+    parent: Handle | None
+    session: SessionHandle
+    start_ns: int
+    children_ids: list[str] | None
+    children_omitted: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        exc_type: builtins.type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+
+    def open(self, parent: Handle | None) -> None:
+        """Begin below ``parent``, without becoming the current handle."""
+
+    def set(
+        self,
+        *,
+        inputs: object = None,
+        outputs: object = ...,
+        config: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        metrics: Mapping[str, object] | None = None,
+        feedback: Mapping[str, object] | None = None,
+        user_properties: Mapping[str, object] | None = None,
+    ) -> Self:
+        """Add to the event while it is open."""
+
+    def merge(self, group: str, values: Mapping[str, object]) -> None:
+        """Add values to one group of fields ("config", "metadata", ...)."""
+
+    def merge_stream(self, parts: Mapping[str, Any], *, replace: bool) -> None:
+        """Add what a stream came to; its outputs are encoded. ``replace``: in place of others."""
+
+    def set_error(self, error: str) -> None:
+        """Mark the event as failed, with this message."""
+
+    def field_group(self, group: str) -> Mapping[str, Any] | None:
+        """The values of one group so far; None when the group was never set."""
+
+    def step_out(self) -> None:
+        """Stay open without being current: what the caller does now is not inside."""
+
+    def end(self, *, outputs: object = ...) -> None:
+        """End the event."""
+
+    def end_with(self, result: object) -> None:
+        """End the event with these outputs."""
+
+
+class SessionHandle(Handle, Protocol):
+    """The handle of a session: what its events need of it.
+
+    ``skip_reason``: why nothing of this session is recorded; None when it is recorded.
+    ``conversation_id``: the caller's own id of the session. ``to``: the names of its destinations,
+    None for all. ``frame_headers``: those of its route.
+    """
+
+    session_id: str
+    source: str
+    skip_reason: str | None
+    conversation_id: str | None
+    to: list[str] | None
+    frame_headers: FrameHeaders
+
+    def open_here(self) -> bool:
+        """Open below what is current, without becoming it; False where nothing is recorded."""
+
+    def take_over(
+        self,
+        inputs: bytes | None,
+        outputs: bytes | None,
+        parts: Mapping[str, Any],
+        needs_redaction: bool,
+    ) -> None:
+        """Have these values, encoded already: another handle's, which this one is for."""
