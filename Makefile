@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint lint-page types docs bench bench-peers soak contract clickhouse pythons clean
+.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,9 +17,20 @@ TESTS ?= tests
 test: $(VENV)/.installed-dev  ## all tests, or those that TESTS names
 	@$(BIN)/python -m pytest $(TESTS)
 
-lint: $(VENV)/.installed-dev  ## style
+lint: $(VENV)/.installed-dev  ## style and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+
+node_modules/.installed: package.json
+	@npm install --silent --no-audit --no-fund --no-package-lock
+	@touch $@
+
+lint-page: node_modules/.installed  ## style and types of the page's JavaScript
+	@npm run --silent lint
+
+test-page: node_modules/.installed  ## unit tests of the page's JavaScript
+	@npm test --silent
 
 types: $(VENV)/.installed-dev  ## static types
 	@$(BIN)/mypy
@@ -72,4 +83,4 @@ pythons: $(VENV)/.installed  ## environments of the other Pythons here, for the 
 	@$(BIN)/python tools/pythons.py $(PYTHONS)
 
 clean:  ## remove what the above made
-	rm -rf $(VENV) benchmarks/.peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) node_modules benchmarks/.peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

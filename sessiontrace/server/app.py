@@ -266,8 +266,9 @@ def _page() -> list[web.RouteDef]:
 
 
 def _page_files() -> list[str]:
-    folder = resources.files("sessiontrace.server") / "static"
-    return sorted(one.name for one in folder.iterdir() if Path(one.name).suffix in _TYPES)
+    folder = Path(str(resources.files("sessiontrace.server"))) / "static"
+    paths = (path for path in folder.rglob("*") if path.suffix in _TYPES)
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 def _file(name: str) -> _Answer:

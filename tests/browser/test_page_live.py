@@ -162,7 +162,7 @@ def test_losses_are_told_above_the_page_until_they_were_read(page: Page, db: Pat
     )
     page.until(".loss strong", ["shop lost 3 records"])
     (text,) = page.texts(".loss > span")
-    assert "2 too large even after cutting, 1 rejected by honeyhive" in text
+    assert "2 too large even after truncation, 1 rejected by honeyhive" in text
     assert "Process 4711" in text
     page.click(".loss button")
     page.until(".loss", [])

@@ -77,7 +77,7 @@ def test_a_stopped_server_is_told(page: Page, db: Path):
     page.until("#pulse", ["Live"])
     page.server.process.send_signal(signal.SIGTERM)
     assert page.server.process.wait(timeout=20) == 0, "an open stream must not keep it"
-    page.until("#pulse", ["Server not reached, trying again"])
+    page.until("#pulse", ["Server unreachable, retrying"])
     page.until("tbody .c-name a", ["chat"])
     page.leave()  # the browser's console tells of failed requests, rightly
 

@@ -103,9 +103,9 @@ def test_an_unchanged_answer_is_not_sent_again(server: Served, db: Path):
         ("/page/../../../../etc/passwd", 404),
         ("/page/%2e%2e/app.py", 404),
         ("/page/%2e%2e%2fapp.py", 404),
-        ("/page/app.js%00.css", 404),
+        ("/page/js/app.js%00.css", 404),
         ("/page/", 404),
-        ("/page/app.js", 200),
+        ("/page/js/app.js", 200),
         ("/sessions/anything", 200),
     ],
 )
@@ -118,7 +118,7 @@ def test_each_path_has_its_answer(server: Served, path: str, status: int):
         assert b"Traceback" not in body
 
 
-@pytest.mark.parametrize("path", ["/", "/page/app.js", "/api/sessions", "/api/sessions/no", "/no"])
+@pytest.mark.parametrize("path", ["/", "/page/js/app.js", "/api/sessions", "/api/sessions/no", "/no"])
 def test_every_answer_carries_the_guards_headers(server: Served, path: str):
     """Errors too: an attacker chooses which answer to look at."""
     _, headers, _ = server.request(path)

@@ -118,7 +118,7 @@ def test_a_wrong_token_gives_no_cookie(server: Served, given: object):
 def test_the_page_itself_holds_nothing_and_asks_for_it(server: Served):
     """Its files are the same on every machine."""
     assert server.request("/")[0] == 200
-    assert server.request("/page/app.js")[0] == 200
+    assert server.request("/page/js/app.js")[0] == 200
 
 
 def test_it_answers_under_every_name_but_to_no_other_site(server: Served):

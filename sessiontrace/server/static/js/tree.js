@@ -1,13 +1,27 @@
-// Steps as a tree, and a tree as the rows that are in sight. Pure: no element is made here.
+// Steps as a tree, and a tree as its visible rows. Pure: no element is made here.
 //
-// Every step is shown once, whatever its parent says: one whose parent is not here, or is its own
-// descendant, hangs under the session and is marked.
+// Every step is shown once: a step whose parent is missing, or is its own descendant, is placed under
+// the session and marked as lost.
 
 export function grow(session, events) {
-  const root = { id: session.session_id, event: null, type: "session", children: [], depth: 0, lost: false };
+  const root = {
+    id: session.session_id,
+    event: null,
+    type: "session",
+    children: [],
+    depth: 0,
+    lost: false,
+  };
   const nodes = new Map();
   for (const event of events) {
-    nodes.set(event.event_id, { id: event.event_id, event, type: event.turn ? "turn" : event.type, children: [], depth: 1, lost: false });
+    nodes.set(event.event_id, {
+      id: event.event_id,
+      event,
+      type: event.turn ? "turn" : event.type,
+      children: [],
+      depth: 1,
+      lost: false,
+    });
   }
   for (const node of nodes.values()) {
     const parent = nodes.get(node.event.parent_id);
@@ -29,22 +43,26 @@ function isBelow(node, parent, nodes) {
   return false;
 }
 
-// Depth first, without what is folded. Each row: {node, depth, guides}; `guides` tells for each
-// level whether a line goes on below.
+// Depth first, without folded subtrees. Each row is {node, depth, guides}; `guides` says for each
+// level whether its line continues below.
 export function rows(root, folded) {
-  const found = [];
+  const visible = [];
   const ahead = [{ node: root, depth: 0, guides: [] }];
   while (ahead.length) {
     const row = ahead.pop();
-    found.push(row);
+    visible.push(row);
     if (folded.has(row.node.id)) continue;
     const below = row.node.children;
     for (let at = below.length - 1; at >= 0; at -= 1) {
       const goesOn = at < below.length - 1;
-      ahead.push({ node: below[at], depth: row.depth + 1, guides: row.depth ? [...row.guides, goesOn] : [goesOn] });
+      ahead.push({
+        node: below[at],
+        depth: row.depth + 1,
+        guides: row.depth ? [...row.guides, goesOn] : [goesOn],
+      });
     }
   }
-  return found;
+  return visible;
 }
 
 export function countBelow(node) {
@@ -69,9 +87,14 @@ export function extent(session, events) {
   return { from, to: Math.max(to, from + 1) };
 }
 
-const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 144e5, 216e5, 432e5, 864e5];
+const STEPS = [
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5,
+  36e5, 72e5, 144e5, 216e5, 432e5, 864e5,
+];
 
 // The distance of ticks in ms for about `wanted` of them.
 export function tickStep(length, wanted) {
-  return STEPS.find((step) => length / step <= wanted) ?? Math.ceil(length / wanted / 864e5) * 864e5;
+  return (
+    STEPS.find((step) => length / step <= wanted) ?? Math.ceil(length / wanted / 864e5) * 864e5
+  );
 }

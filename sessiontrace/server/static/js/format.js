@@ -15,9 +15,17 @@ export function duration(ms) {
 
 const pad = (value) => String(value).padStart(2, "0");
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const dayOfYear = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+});
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 export const clockTime = (ms) => clock.format(ms);
@@ -41,7 +49,8 @@ export function ago(ms, now = Date.now()) {
 const whole = new Intl.NumberFormat();
 export const count = (value) => whole.format(value);
 
-export const amount = (value, one, many = `${one}s`) => `${count(value)} ${value === 1 ? one : many}`;
+export const amount = (value, one, many = `${one}s`) =>
+  `${count(value)} ${value === 1 ? one : many}`;
 
 export function money(value) {
   if (!value) return "–";

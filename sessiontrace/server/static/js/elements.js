@@ -1,5 +1,5 @@
-// Making elements. Text goes in as text nodes only: nothing that came out of a record is ever
-// parsed as HTML, and no attribute that the browser would run or follow is made from one.
+// Making elements. Text becomes text nodes only: nothing from a record is ever parsed as HTML, and no
+// attribute that the browser runs or follows is made from one.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -29,27 +29,46 @@ function set(node, attributes) {
 }
 
 function present(children) {
-  return children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  return children
+    .flat()
+    .filter((child) => child !== null && child !== undefined && child !== false);
 }
 
-// The shapes of the types: told apart without colour.
+// One shape per type, so that types differ without colour.
 const SHAPES = {
   model: () => svg("path", { d: "M8 1.5 14.5 8 8 14.5 1.5 8Z" }),
   tool: () => svg("rect", { x: 2.5, y: 2.5, width: 11, height: 11, rx: 2 }),
   chain: () => svg("circle", { cx: 8, cy: 8, r: 5.2, class: "ring" }),
-  turn: () => svg("path", { d: "M3 2.5h10A1.5 1.5 0 0 1 14.5 4v6a1.5 1.5 0 0 1-1.5 1.5H8L4.5 14.6v-3.1H3A1.5 1.5 0 0 1 1.5 10V4A1.5 1.5 0 0 1 3 2.5Z" }),
+  turn: () =>
+    svg("path", {
+      d: "M3 2.5h10A1.5 1.5 0 0 1 14.5 4v6a1.5 1.5 0 0 1-1.5 1.5H8L4.5 14.6v-3.1H3A1.5 1.5 0 0 1 1.5 10V4A1.5 1.5 0 0 1 3 2.5Z",
+    }),
   session: () => svg("path", { d: "M2 3.5h9M5 8h9M7.5 12.5h5", class: "lines" }),
 };
 
 export function shape(type) {
   const drawn = (SHAPES[type] ?? SHAPES.chain)();
-  return svg("svg", { viewBox: "0 0 16 16", class: `shape type-${type in SHAPES ? type : "chain"}`, "aria-hidden": "true" }, drawn);
+  return svg(
+    "svg",
+    {
+      viewBox: "0 0 16 16",
+      class: `shape type-${type in SHAPES ? type : "chain"}`,
+      "aria-hidden": "true",
+    },
+    drawn,
+  );
 }
 
 // A thumb as a drawing: not every machine has a font with one.
 export function thumb(up) {
-  const drawn = svg("path", { d: "M5.5 7 8.4 1.6c1.3 0 2 .9 1.7 2.1L9.5 6h3.7c.9 0 1.5.8 1.3 1.6l-1.2 5c-.2.8-.8 1.4-1.6 1.4H5.5ZM1.5 7h2.2v7H1.5Z" });
-  return svg("svg", { viewBox: "0 0 16 16", class: up ? "thumb" : "thumb down", "aria-hidden": "true" }, drawn);
+  const drawn = svg("path", {
+    d: "M5.5 7 8.4 1.6c1.3 0 2 .9 1.7 2.1L9.5 6h3.7c.9 0 1.5.8 1.3 1.6l-1.2 5c-.2.8-.8 1.4-1.6 1.4H5.5ZM1.5 7h2.2v7H1.5Z",
+  });
+  return svg(
+    "svg",
+    { viewBox: "0 0 16 16", class: up ? "thumb" : "thumb down", "aria-hidden": "true" },
+    drawn,
+  );
 }
 
 export function copyButton(label, text) {
@@ -59,12 +78,11 @@ export function copyButton(label, text) {
       await navigator.clipboard.writeText(text());
       button.textContent = "Copied";
     } catch {
-      button.textContent = "No access to the clipboard";
+      button.textContent = "Clipboard is not available";
     }
-    setTimeout(() => { button.textContent = label; }, 1400);
+    setTimeout(() => {
+      button.textContent = label;
+    }, 1400);
   });
   return button;
 }
-
-// Text as one word of a POSIX shell.
-export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,219 @@
+// The selected step, or the session itself: its facts, error, inputs and outputs.
+
+import { post } from "./api.js";
+import { conversation } from "./chat.js";
+import { splitMessages } from "./chat_messages.js";
+import { curl } from "./curl.js";
+import { copyButton, el, shape, thumb } from "./elements.js";
+import { amount, count, duration, moment, money } from "./format.js";
+import { json } from "./json_tree.js";
+
+const SECTIONS = [
+  ["inputs", "Inputs"],
+  ["outputs", "Outputs"],
+  ["config", "Config"],
+  ["metrics", "Metrics"],
+  ["feedback", "Feedback"],
+  ["user_properties", "User"],
+  ["metadata", "Metadata"],
+];
+
+export function detail({ session, summary, record, turns, close, feedback }) {
+  const type = summary ? (summary.turn ? "turn" : summary.type) : "session";
+  const failure = summary ? summary.error : session.error;
+  const status = summary ? summary.status : session.status;
+  return el(
+    "div",
+    { class: "inner" },
+    el(
+      "header",
+      {},
+      el(
+        "div",
+        { class: "title" },
+        shape(type),
+        el("h2", {}, summary ? summary.name : (session.name ?? "unnamed session")),
+        el(
+          "button",
+          { type: "button", class: "quiet close", "aria-label": "Close", onclick: close },
+          "✕",
+        ),
+      ),
+      el(
+        "div",
+        { class: "badges" },
+        el("span", { class: `tag type-${type}` }, type),
+        failure !== null ? el("span", { class: "status s-error" }, "error") : null,
+        status === "ended" ? null : el("span", { class: `status s-${status}` }, status),
+        el("span", { class: "grow" }),
+        copyButton("Copy JSON", () => JSON.stringify(record, null, 2)),
+        copyButton("Copy curl", () => curl(record, type, location.origin)),
+      ),
+    ),
+    facts(session, summary, record),
+    failure !== null ? failed(failure, record) : null,
+    summary === null && turns > 0
+      ? el(
+          "p",
+          { class: "soft" },
+          `A conversation of ${amount(turns, "turn")}: each has inputs and outputs of its own.`,
+        )
+      : null,
+    SECTIONS.map(([name, title]) => section(title, content(name, record[name]))),
+    feedback,
+    ids(record, summary),
+  );
+}
+
+function facts(session, summary, record) {
+  if (!summary) return null;
+  const tokens = record.metadata ?? {};
+  const both =
+    typeof tokens.prompt_tokens === "number" && typeof tokens.completion_tokens === "number";
+  const rows = [
+    ["Took", summary.duration === null ? "still running" : duration(summary.duration)],
+    [
+      "Starts",
+      `${duration(Math.max(0, summary.start_time - session.start_time))} in`,
+      moment(summary.start_time),
+    ],
+    ["Model", typeof record.config?.model === "string" ? record.config.model : null],
+    [
+      "Tokens",
+      summary.tokens
+        ? both
+          ? `${count(tokens.prompt_tokens)} in, ${count(tokens.completion_tokens)} out`
+          : count(summary.tokens)
+        : null,
+    ],
+    ["First chunk", summary.first_chunk === null ? null : `after ${duration(summary.first_chunk)}`],
+    ["Cost", summary.cost ? money(summary.cost) : null],
+  ].filter(([, value]) => value !== null);
+  return el(
+    "dl",
+    { class: "facts" },
+    rows.map(([name, value, title]) =>
+      el("div", {}, el("dt", {}, name), el("dd", { title }, value)),
+    ),
+  );
+}
+
+// Feedback by hand: a name, and a thumb, a number or a text.
+export function feedbackForm(eventId) {
+  const name = el("input", {
+    type: "text",
+    value: "rating",
+    "aria-label": "Name of the score",
+    maxlength: 100,
+    spellcheck: "false",
+  });
+  const value = el("input", {
+    type: "text",
+    placeholder: "Value or comment",
+    "aria-label": "Value of the score",
+    maxlength: 10000,
+  });
+  const saveStatus = el("span", { role: "status", class: "soft" });
+  async function save(score) {
+    if (!name.value.trim()) {
+      saveStatus.textContent = "A score needs a name";
+      name.focus();
+      return;
+    }
+    try {
+      await post("/api/score", { event_id: eventId, name: name.value.trim(), value: score });
+      saveStatus.textContent = "Saved";
+    } catch (error) {
+      saveStatus.textContent = error.message;
+    }
+  }
+  const typed = (text) =>
+    text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+  const form = el(
+    "form",
+    { class: "score", "aria-label": "Give feedback" },
+    name,
+    el(
+      "button",
+      { type: "button", class: "quiet", "aria-label": "Good", onclick: () => save(1) },
+      thumb(true),
+    ),
+    el(
+      "button",
+      { type: "button", class: "quiet", "aria-label": "Bad", onclick: () => save(0) },
+      thumb(false),
+    ),
+    value,
+    el("button", { type: "submit", class: "quiet" }, "Save"),
+    saveStatus,
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (value.value.trim()) save(typed(value.value));
+  });
+  return el("div", { class: "section" }, el("h3", {}, "Give feedback"), form);
+}
+
+function failed(failure, record) {
+  const recorded = record.metadata?.error;
+  const stack = recorded && typeof recorded.stack === "string" ? recorded.stack : "";
+  return el(
+    "section",
+    { class: "failure" },
+    el(
+      "p",
+      { dir: "auto" },
+      recorded && typeof recorded.type === "string" && typeof recorded.message === "string"
+        ? [el("strong", {}, recorded.type), el("br"), recorded.message]
+        : failure,
+    ),
+    stack ? el("details", {}, el("summary", {}, "Stack"), el("pre", {}, stack)) : null,
+  );
+}
+
+function content(name, field) {
+  if (field === null || typeof field !== "object" || !Object.keys(field).length) return null;
+  if (name === "metadata" && field.error) {
+    const { error, ...rest } = field;
+    return Object.keys(rest).length ? rest : null;
+  }
+  return field;
+}
+
+function section(title, field) {
+  if (field === null) return null;
+  const mayHoldChat = title === "Inputs" || title === "Outputs";
+  const { messages, rest } = mayHoldChat ? splitMessages(field) : { messages: null, rest: field };
+  return el(
+    "details",
+    { class: "section", open: true },
+    el("summary", {}, el("h3", {}, title)),
+    el(
+      "div",
+      { class: "copy" },
+      copyButton("Copy", () => JSON.stringify(field, null, 2)),
+    ),
+    messages ? conversation(messages) : null,
+    rest ? json(rest) : null,
+  );
+}
+
+function ids(record, summary) {
+  const rows = [
+    ["Event", record.event_id],
+    ["Parent", summary?.parent_id],
+    ["Session", record.session_id],
+  ].filter(([, value]) => typeof value === "string");
+  return el(
+    "details",
+    { class: "section ids" },
+    el("summary", {}, el("h3", {}, "Ids")),
+    el(
+      "dl",
+      { class: "j" },
+      rows.map(([name, value]) =>
+        el("div", {}, el("dt", {}, name), el("dd", { class: "mono" }, value)),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,33 @@
+// Which part of a record is a conversation.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  parseJson,
+  splitMessages,
+} from "../../../../sessiontrace/server/static/js/chat_messages.js";
+
+const user = { role: "user", content: "hello" };
+
+test("a history is a conversation, and its neighbours stay", () => {
+  assert.deepEqual(splitMessages({ chat_history: [user], seed: 1 }), {
+    messages: [user],
+    rest: { seed: 1 },
+  });
+  assert.deepEqual(splitMessages({ messages: [user] }), { messages: [user], rest: null });
+});
+
+test("a single message is a conversation of one", () => {
+  const answer = { role: "assistant", content: "hi", finish: "stop" };
+  assert.deepEqual(splitMessages(answer), { messages: [answer], rest: { finish: "stop" } });
+});
+
+test("a list in which anything is not a message is left as it is", () => {
+  const field = { chat_history: [user, "hello"] };
+  assert.deepEqual(splitMessages(field), { messages: null, rest: field });
+});
+
+test("only objects and lists are read as JSON", () => {
+  assert.deepEqual(parseJson(' {"a": 1}'), { a: 1 });
+  assert.equal(parseJson("42"), null);
+  assert.equal(parseJson("{broken"), null);
+});
