@@ -1,20 +1,22 @@
-"""OpenTelemetry in: a span processor that makes events of the GenAI spans of other libraries.
+"""OpenTelemetry in: a span processor that records the GenAI spans of other libraries as events.
 
-Its methods run where spans start and end, in user code. It needs no OTel package itself and never
-touches the global provider: ``provider.add_span_processor(st.otel.SpanProcessor())``. Invariant: a
-call that is recorded by an instrumentor of ours as well stays one event.
+Its methods run where spans start and end, in user code. The module needs no OTel package itself and
+never touches the global provider: ``provider.add_span_processor(st.otel.SpanProcessor())``.
+``wire.span_reader`` reads the spans, as it does for the server. Invariant: a call that one of our
+instrumentors records as well stays one event.
 """
 
 from __future__ import annotations
 
+import base64
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core import model_calls
-from sessiontrace.wire.span_reader import Event, event_of, type_of
+from sessiontrace.wire.received_span import ReceivedSpan
+from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
 if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
@@ -24,16 +26,18 @@ __all__ = ["SpanProcessor"]
 _OPEN_MAX = 10_000
 
 
-class _Open:
-    """One OTel span that has not ended. ``span``: its event, or the one its children go under."""
+class _OpenSpan:
+    """One OTel span that has not ended.
 
-    __slots__ = ("own", "parent", "span", "start")
+    ``event``: the event of the span where it is ``own``, else the event that its children go under.
+    """
 
-    def __init__(self, span: Handle | None, parent: Handle | None, own: bool) -> None:
-        self.span = span
+    __slots__ = ("event", "own", "parent")
+
+    def __init__(self, event: Handle | None, parent: Handle | None, own: bool) -> None:
+        self.event = event
         self.parent = parent
         self.own = own
-        self.start = span.start_ns if span is not None and own else 0
 
 
 class SpanProcessor:
@@ -48,9 +52,8 @@ class SpanProcessor:
             from sessiontrace import api
 
             tracer = api.default_tracer
-        self._switch = tracer
-        self._open: dict[int, _Open] = {}
-        self._lock = threading.Lock()
+        self._tracer = tracer
+        self._open: dict[int, _OpenSpan] = {}
         model_calls.foreign_spans.append(self)
 
     # -- the interface of OpenTelemetry -----------------------------------------------------
@@ -66,7 +69,7 @@ class SpanProcessor:
         """A span has ended, with all its attributes."""
         try:
             self._ended(span)
-        except Exception:
+        except Exception:  # as above
             pass
 
     def on_ending(self, span: Any) -> None:
@@ -75,12 +78,12 @@ class SpanProcessor:
     _on_ending = on_ending
 
     def shutdown(self) -> None:
-        """The provider shuts down; what is open stays open."""
+        """The provider shuts down; spans that are open stay open."""
         if self in model_calls.foreign_spans:
             model_calls.foreign_spans.remove(self)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing waits here: events are in the spool when their span has ended."""
+        """Nothing waits here: the event of a span that has ended is in the spool."""
         return True
 
     # -- from spans to events ---------------------------------------------------------------
@@ -90,12 +93,12 @@ class SpanProcessor:
         trace = sys.modules.get("opentelemetry.trace")
         if trace is None or not self._open:
             return None
-        held = self._open.get(trace.get_current_span().get_span_context().span_id)
-        return None if held is None else held.span
+        open_span = self._open.get(trace.get_current_span().get_span_context().span_id)
+        return None if open_span is None else open_span.event
 
     def _recorder(self) -> TracerState | None:
-        switch = self._switch
-        return None if switch.off else switch.recorder or switch.begin()
+        tracer = self._tracer
+        return None if tracer.off else tracer.recorder or tracer.begin()
 
     def _started(self, span: Any) -> None:
         recorder = self._recorder()
@@ -103,39 +106,36 @@ class SpanProcessor:
             return
         key = span.context.span_id
         above = self._open.get(span.parent.span_id) if span.parent is not None else None
-        parent = _deeper(recorder.current.get(), above.span if above is not None else None)
-        kind = type_of(span.attributes or {})
+        parent = _deeper(recorder.current.get(), above.event if above is not None else None)
+        kind = _event_type(span)
         if kind is None or (kind == "model" and model_calls.open_model(recorder) is not None):
-            self._open[key] = _Open(parent, parent, own=False)
+            self._open[key] = _OpenSpan(parent, parent, own=False)
             return
         event = Span(recorder, span.name, kind)
         event.open(parent)
-        if kind != "model":  # else what the program does while it reads a stream would be below
+        if kind != "model":  # else the program's work between a stream's chunks would go below it
             recorder.current.set(event)
-        self._open[key] = _Open(event, parent, own=True)
+        self._open[key] = _OpenSpan(event, parent, own=True)
 
     def _ended(self, span: Any) -> None:
-        held = self._open.pop(span.context.span_id, None)
-        if held is None:
+        open_span = self._open.pop(span.context.span_id, None)
+        if open_span is None:
             return
-        found = event_of(span.name, span.attributes or {})
-        event = held.span
-        if not held.own:
-            if found is None or found.type == "model":  # told by the layer above
+        event = open_span.event
+        if not open_span.own:
+            kind = _event_type(span)  # attributes that came after the start count too
+            if kind is None or kind == "model":  # our instrumentor records the model call
                 return
             recorder = self._recorder()
             if recorder is None:
                 return
-            event = Span(recorder, found.name, found.type)
-            event.open(held.parent)
+            event = Span(recorder, span.name, kind)
+            event.open(open_span.parent)
+            if span.end_time and span.start_time:
+                event.start_ns -= span.end_time - span.start_time
         if event is None:
             return
-        if found is not None:
-            _fill(event, found)
-        event.set(metadata={"otel": _ids(span)})
-        _tell_error(event, span)
-        if not held.own and span.end_time and span.start_time:
-            event.start_ns -= span.end_time - span.start_time
+        _fill(event, read_span(_received(span)))
         event.end()
 
 
@@ -151,35 +151,52 @@ def _deeper(ours: Handle | None, theirs: Handle | None) -> Handle | None:
     return theirs
 
 
-def _fill(event: Handle, found: Event) -> None:
-    event.type = found.type
-    event.name = found.name
+def _event_type(span: Any) -> str | None:
+    """The event type of a span; a session of other telemetry is a step of the session here."""
+    kind = event_type(span.attributes or {})
+    return "chain" if kind == "session" else kind
+
+
+def _fill(event: Handle, fields: SpanFields) -> None:
+    event.type = "chain" if fields.type == "session" else fields.type
+    event.name = fields.name
     event.set(
-        inputs=found.inputs or None,
-        outputs=UNSET if found.outputs is None else found.outputs,
-        config=found.config or None,
-        metadata=found.metadata or None,
-        metrics=found.metrics or None,
-        user_properties=found.user_properties or None,
+        inputs=fields.inputs or None,
+        outputs=UNSET if fields.outputs is None else fields.outputs,
+        config=fields.config or None,
+        metadata=fields.metadata,
+        metrics=fields.metrics or None,
+        feedback=fields.feedback or None,
+        user_properties=fields.user_properties or None,
+    )
+    if fields.error is not None:
+        event.set_error(fields.error)
+
+
+def _received(span: Any) -> ReceivedSpan:
+    """The SDK's span as an OTLP exporter would send it."""
+    status = span.status
+    return ReceivedSpan(
+        trace_id=f"{span.context.trace_id:032x}",
+        span_id=f"{span.context.span_id:016x}",
+        parent_id=None if span.parent is None else f"{span.parent.span_id:016x}",
+        name=span.name,
+        start_ns=span.start_time or 0,
+        end_ns=span.end_time or 0,
+        attributes=_attributes(span.attributes),
+        resource={},
+        scope="",
+        failed=getattr(status.status_code, "name", "") == "ERROR",
+        message=status.description or "",
+        events=[(event.name, _attributes(event.attributes)) for event in span.events or ()],
     )
 
 
-def _ids(span: Any) -> dict[str, str]:
-    context = span.context
-    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+def _attributes(attributes: Any) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in (attributes or {}).items()}
 
 
-def _tell_error(event: Handle, span: Any) -> None:
-    """A status of ERROR: its description, else the exception's message, else its type."""
-    status = span.status
-    if getattr(status.status_code, "name", "") != "ERROR":
-        return
-    attributes = span.attributes or {}
-    kind = attributes.get("error.type")
-    message = status.description
-    for one in span.events or ():
-        if one.name == "exception":
-            kind = kind or one.attributes.get("exception.type")
-            message = message or one.attributes.get("exception.message")
-    event.set_error(str(message or kind or "error"))
-    event.set(metadata={"error": {"type": str(kind or "error"), "message": str(message or "")}})
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value

@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 import orjson
 
 __all__ = [
+    "BUCKETS",
     "END",
     "EVENT",
     "EVENT_FIELDS",
@@ -81,6 +82,9 @@ EVENT_FIELDS = (
 Ids are UUID strings, ``start_time`` and ``end_time`` integer Unix milliseconds, ``duration``
 milliseconds as a float, the seven buckets objects, ``error`` a string.
 """
+
+BUCKETS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
+"""The fields of a body that are objects."""
 
 
 class Record(NamedTuple):

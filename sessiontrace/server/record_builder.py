@@ -20,7 +20,6 @@ from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.protocol import Store
 
 __all__ = [
-    "BUCKETS",
     "build_decoded",
     "build_record",
     "find_session",
@@ -36,7 +35,6 @@ __all__ = [
     "whole_times",
 ]
 
-BUCKETS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
 _LATEST_MS = 1 << 53
 _FRACTION = re.compile(r"(?<=\.)(\d+)")
 

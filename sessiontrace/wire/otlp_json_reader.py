@@ -1,7 +1,7 @@
-"""OTLP's requests in JSON as spans with plain Python values; ``otlp_protobuf`` reads the others.
+"""Reader of OTLP requests in JSON; ``otlp_protobuf_reader`` reads those in protobuf.
 
-Pure functions. Invariant: both encodings give the same spans; a span that is none is left out and
-counted, never the others of its request.
+Pure functions, no thread owns them. Invariant: both encodings give the same spans; an invalid span
+is left out and counted, and the other spans of its request are read.
 """
 
 from __future__ import annotations
@@ -11,51 +11,35 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import attrs
+from sessiontrace.wire.received_span import (
+    DEPTH,
+    Attributes,
+    ReceivedSpan,
+    UnreadableRequestError,
+)
 
-from sessiontrace.server.http import RequestRejected
-
-__all__ = ["DEPTH", "Attributes", "Span", "from_json"]
-
-Attributes = dict[str, Any]
-DEPTH = 16
-"""How deep a value may be nested."""
-
-
-@attrs.define(eq=False)
-class Span:
-    """One span: ids in hex, times in Unix ns; ``error`` is the status' message where it failed."""
-
-    trace_id: str
-    span_id: str
-    parent_id: str | None
-    name: str
-    start_ns: int
-    end_ns: int
-    attributes: Attributes
-    resource: Attributes
-    scope: str
-    failed: bool
-    message: str
-    events: list[tuple[str, Attributes]]
+__all__ = ["from_json"]
 
 
-def from_json(given: Any) -> tuple[list[Span], int]:
-    """The spans of a decoded JSON request, and how many were none."""
-    if not isinstance(given, dict):
-        raise RequestRejected(400, "the request must be an object with resourceSpans")
-    found: list[Span] = []
-    bad = 0
-    for resource, scope, span in _walk(given):
+def from_json(request: Any) -> tuple[list[ReceivedSpan], int]:
+    """The spans of a decoded JSON request, and the number of invalid ones.
+
+    Raises ``UnreadableRequestError`` where the request is not an object.
+    """
+    if not isinstance(request, dict):
+        raise UnreadableRequestError("the request must be an object with resourceSpans")
+    spans: list[ReceivedSpan] = []
+    invalid = 0
+    for resource, scope, span in _walk(request):
         try:
-            found.append(_span(span, resource, scope))
+            spans.append(_span(span, resource, scope))
         except (ValueError, TypeError, AttributeError):
-            bad += 1
-    return found, bad
+            invalid += 1
+    return spans, invalid
 
 
-def _walk(given: Mapping[str, Any]) -> Iterator[tuple[Attributes, str, Any]]:
-    for group in _list(given, "resourceSpans", "resource_spans"):
+def _walk(request: Mapping[str, Any]) -> Iterator[tuple[Attributes, str, Any]]:
+    for group in _list(request, "resourceSpans", "resource_spans"):
         resource = _attributes(_object(group, "resource").get("attributes"))
         for scoped in _list(group, "scopeSpans", "scope_spans", "instrumentationLibrarySpans"):
             scope = str(_object(scoped, "scope").get("name") or "")
@@ -63,29 +47,30 @@ def _walk(given: Mapping[str, Any]) -> Iterator[tuple[Attributes, str, Any]]:
                 yield resource, scope, span
 
 
-def _list(held: Any, *names: str) -> list[Any]:
+def _list(parent: Any, *names: str) -> list[Any]:
+    """The list under the first of ``names`` that has one; protobuf's JSON allows two spellings."""
     for name in names:
-        found = held.get(name) if isinstance(held, dict) else None
-        if isinstance(found, list):
-            return found
+        value = parent.get(name) if isinstance(parent, dict) else None
+        if isinstance(value, list):
+            return value
     return []
 
 
-def _object(held: Any, name: str) -> dict[str, Any]:
-    found = held.get(name) if isinstance(held, dict) else None
-    return found if isinstance(found, dict) else {}
+def _object(parent: Any, name: str) -> dict[str, Any]:
+    value = parent.get(name) if isinstance(parent, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def _get(span: Mapping[str, Any], name: str, other: str) -> Any:
     return span[name] if name in span else span.get(other)
 
 
-def _span(span: Any, resource: Attributes, scope: str) -> Span:
+def _span(span: Any, resource: Attributes, scope: str) -> ReceivedSpan:
     status = _object(span, "status")
     start = int(_get(span, "startTimeUnixNano", "start_time_unix_nano") or 0)
     end = int(_get(span, "endTimeUnixNano", "end_time_unix_nano") or 0)
     parent = _get(span, "parentSpanId", "parent_span_id")
-    return Span(
+    return ReceivedSpan(
         trace_id=_id(_get(span, "traceId", "trace_id"), 16),
         span_id=_id(_get(span, "spanId", "span_id"), 8),
         parent_id=_id(parent, 8) if parent and parent != "0" * 16 else None,
@@ -99,9 +84,9 @@ def _span(span: Any, resource: Attributes, scope: str) -> Span:
         failed=status.get("code") in (2, "2", "STATUS_CODE_ERROR"),
         message=str(status.get("message") or ""),
         events=[
-            (str(one.get("name") or ""), _attributes(one.get("attributes")))
-            for one in _list(span, "events")
-            if isinstance(one, dict)
+            (str(event.get("name") or ""), _attributes(event.get("attributes")))
+            for event in _list(span, "events")
+            if isinstance(event, dict)
         ],
     )
 
@@ -110,31 +95,29 @@ def _id(value: Any, size: int) -> str:
     """An id in lower-case hex; protobuf's own JSON has it in base64."""
     if not isinstance(value, str):
         raise ValueError("no id")
-    text = value.lower()
-    if len(text) == 2 * size and all(char in "0123456789abcdef" for char in text):
-        found = text
-    else:
+    identifier = value.lower()
+    if len(identifier) != 2 * size or not all(char in "0123456789abcdef" for char in identifier):
         try:
-            found = base64.b64decode(value, validate=True).hex()
+            identifier = base64.b64decode(value, validate=True).hex()
         except binascii.Error as error:
             raise ValueError("no id") from error
-    if len(found) != 2 * size or not found.strip("0"):
+    if len(identifier) != 2 * size or not identifier.strip("0"):
         raise ValueError("no id")
-    return found
+    return identifier
 
 
-def _attributes(listed: Any) -> Attributes:
-    found: Attributes = {}
-    for one in listed if isinstance(listed, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("key"), str):
-            found[one["key"]] = _value(one.get("value"), DEPTH)
-    return found
+def _attributes(pairs: Any) -> Attributes:
+    attributes: Attributes = {}
+    for pair in pairs if isinstance(pairs, list) else ():
+        if isinstance(pair, dict) and isinstance(pair.get("key"), str):
+            attributes[pair["key"]] = _value(pair.get("value"), DEPTH)
+    return attributes
 
 
-def _value(given: Any, depth: int) -> Any:
-    if not isinstance(given, dict) or depth == 0:
+def _value(any_value: Any, depth: int) -> Any:
+    if not isinstance(any_value, dict) or depth == 0:
         return None
-    for name, value in given.items():
+    for name, value in any_value.items():
         if name in ("stringValue", "string_value"):
             return str(value)
         if name in ("boolValue", "bool_value"):
@@ -146,16 +129,17 @@ def _value(given: Any, depth: int) -> Any:
         if name in ("bytesValue", "bytes_value"):
             return str(value)
         if name in ("arrayValue", "array_value"):
-            return [_value(one, depth - 1) for one in _list(value, "values")]
+            return [_value(item, depth - 1) for item in _list(value, "values")]
         if name in ("kvlistValue", "kvlist_value"):
             return {
-                str(one.get("key")): _value(one.get("value"), depth - 1)
-                for one in _list(value, "values")
-                if isinstance(one, dict)
+                str(pair.get("key")): _value(pair.get("value"), depth - 1)
+                for pair in _list(value, "values")
+                if isinstance(pair, dict)
             }
     return None
 
 
 def _int(value: Any) -> int | float:
-    found = int(value)
-    return found if -(1 << 63) <= found < 1 << 63 else float(found)
+    """An int64, as JSON texts hold it; a float where it is out of range."""
+    number = int(value)
+    return number if -(1 << 63) <= number < 1 << 63 else float(number)

@@ -1,8 +1,9 @@
-"""Reading protobuf's wire format: a message as its fields, with no schema and no packages.
+"""Protobuf's wire format, read and written without a schema and without packages.
 
-Pure functions. Source: protobuf.dev/programming-guides/encoding. Invariant: what is read is bounded
-by the number of fields, so that no body keeps the server busy for long, and a field of another
-wire type than expected is skipped like one that nobody knows, as the official readers do.
+Pure functions, no thread owns them. Source: protobuf.dev/programming-guides/encoding. A field is a
+tag (its number times 8, plus its wire type) and a value. Invariant: the number of fields read of
+one request is bounded, so that no body keeps the server busy for long; a field with an unexpected
+wire type is skipped like an unknown field, as the official readers do.
 """
 
 from __future__ import annotations
@@ -10,10 +11,21 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-__all__ = ["EIGHT", "FOUR", "PIECE", "VARINT", "GarbledError", "Reader", "TooManyError", "signed"]
+__all__ = [
+    "BYTES",
+    "EIGHT",
+    "SMALL",
+    "VARINT",
+    "GarbledError",
+    "MessageReader",
+    "TooManyFieldsError",
+    "field",
+    "signed",
+    "varint",
+]
 
-VARINT, EIGHT, PIECE, FOUR = 0, 1, 2, 5
-"""The wire types: a number, eight bytes, a length and so many bytes, four bytes."""
+VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
+"""The wire types: a number, eight bytes, a length with as many bytes, four bytes."""
 
 _FIELDS_MAX = 3_000_000
 _SIZES = {EIGHT: 8, FOUR: 4}
@@ -22,57 +34,85 @@ Fields = dict[tuple[int, int], list[Any]]
 
 
 class GarbledError(ValueError):
-    """The bytes are no message."""
+    """The bytes are not a message."""
 
 
-class TooManyError(ValueError):
+class TooManyFieldsError(ValueError):
     """The message has more fields than are read of one request."""
 
 
-class Reader:
-    """Reads the messages of one request, which share a limit."""
+# -- writing --------------------------------------------------------------------------------
+
+SMALL = tuple(bytes([number]) for number in range(128))
+"""The varints of one byte, by number."""
+
+
+def varint(number: int) -> bytes:
+    """A number that is not negative, seven bits a byte, the lowest first."""
+    if number < 128:
+        return SMALL[number]
+    if number < 1 << 14:
+        return bytes((number & 127 | 128, number >> 7))
+    encoded = bytearray()
+    while number > 127:
+        encoded.append(number & 127 | 128)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def field(tag: bytes, value: bytes) -> bytes:
+    """A field of wire type ``BYTES`` under an encoded tag."""
+    return b"%b%b%b" % (tag, varint(len(value)), value)
+
+
+# -- reading --------------------------------------------------------------------------------
+
+
+class MessageReader:
+    """Reads the messages of one request, which share a limit of fields."""
 
     def __init__(self, most: int = _FIELDS_MAX) -> None:
         self._left = most
 
     def fields(self, message: bytes) -> Fields:
-        """What a message holds, by field number and wire type, in order.
+        """The fields of a message, by number and wire type, in order.
 
         Values are int for ``VARINT`` (unsigned), bytes for all others.
         """
-        found: Fields = defaultdict(list)
+        fields: Fields = defaultdict(list)
         at, end = 0, len(message)
         while at < end:
-            tag, at = _varint(message, at)
+            tag, at = _read_varint(message, at)
             number, kind = tag >> 3, tag & 7
             if number == 0:
                 raise GarbledError
             if kind == VARINT:
-                value, at = _varint(message, at)
-                found[number, kind].append(value)
+                value, at = _read_varint(message, at)
+                fields[number, kind].append(value)
                 continue
-            if kind == PIECE:
-                size, at = _varint(message, at)
+            if kind == BYTES:
+                size, at = _read_varint(message, at)
             elif (size := _SIZES.get(kind, -1)) < 0:
                 raise GarbledError  # groups: no message of OpenTelemetry's ever had one
             if at + size > end:
                 raise GarbledError
-            found[number, kind].append(message[at : at + size])
+            fields[number, kind].append(message[at : at + size])
             at += size
-        self._left -= sum(map(len, found.values()))
+        self._left -= sum(map(len, fields.values()))
         if self._left < 0:
-            raise TooManyError
-        return found
+            raise TooManyFieldsError
+        return fields
 
 
 def signed(value: int) -> int:
-    """A varint as the int64 that it stands for."""
+    """A varint as the int64 that it encodes."""
     value &= (1 << 64) - 1
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """The number at a place, and the place behind it."""
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """The number at a position, and the position after it."""
     try:
         byte = message[at]
         if byte < 128:

@@ -1,22 +1,36 @@
-"""Spans that others made, read as events: OTel's GenAI conventions, OpenInference and Traceloop.
+"""OpenTelemetry spans of any library, read as the fields of an event.
 
-Pure reading of attributes by the table in ``genai``, in this order of trust; used by the span
-processor in the program and wherever spans come in. Invariant: a span that is about no model, tool
-or agent is told apart from one that is, and no attribute raises.
+Pure functions, no thread owns them; the span processor in a program and the server's OTLP intake
+both read with them. Attributes are read in this order of trust: HoneyHive's and our own exporters',
+OTel's GenAI conventions, OpenInference, Traceloop; ``semconv.TABLE`` has the names of single
+fields. Invariant: no attribute raises, and an attribute that no convention names stays in the
+metadata under its own name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import orjson
-
+from sessiontrace.model.record import BUCKETS
+from sessiontrace.wire.message_reader import (
+    MESSAGE_FIELD,
+    indexed,
+    input_messages,
+    output_messages,
+)
+from sessiontrace.wire.received_span import DEPTH, Attributes, ReceivedSpan
 from sessiontrace.wire.semconv import TABLE, Field
+from sessiontrace.wire.value_tree import as_lists, json_value, merge, put, whole_json
 
-__all__ = ["Event", "event_of", "type_of"]
-
-Attributes = Mapping[str, Any]
+__all__ = [
+    "SpanFields",
+    "bucket_path",
+    "event_type",
+    "first_text",
+    "read_span",
+    "session_reference",
+]
 
 _OPERATIONS = {
     "chat": "model",
@@ -46,13 +60,65 @@ _OPENINFERENCE = {
     "UNKNOWN": "chain",
 }
 _TRACELOOP = {"workflow": "chain", "task": "chain", "agent": "chain", "tool": "tool"}
+_MODEL_SIGNS = ("llm.request.type", "gen_ai.system", "gen_ai.request.model", "llm.model_name")
+_OWN_TYPES = ("sessiontrace.event.type", "honeyhive_event_type")
+_TYPES = frozenset({"model", "tool", "chain", "session"})
 
-_NAMES = ("gen_ai.tool.name", "gen_ai.agent.name", "gen_ai.workflow.name")
-_OTHER_NAMES = ("tool.name", "agent.name", "graph.node.name", "traceloop.entity.name")
+_SESSION_KEYS = (
+    "honeyhive.session_id",
+    "traceloop.association.properties.session_id",
+    "session.id",
+    "gen_ai.conversation.id",
+    "langfuse.session.id",
+)
+_NAMES = (
+    "gen_ai.tool.name",
+    "gen_ai.agent.name",
+    "gen_ai.workflow.name",
+    "tool.name",
+    "agent.name",
+    "graph.node.name",
+    "traceloop.entity.name",
+)
+_TOOL_INPUTS = ("gen_ai.tool.call.arguments", "gen_ai.retrieval.query.text")
+_INPUTS = (*_TOOL_INPUTS, "input.value", "tool.parameters", "traceloop.entity.input")
+_TOOL_OUTPUTS = ("gen_ai.tool.call.result", "gen_ai.retrieval.documents")
+_OUTPUTS = (*_TOOL_OUTPUTS, "output.value", "traceloop.entity.output")
+_DOCUMENTS = "retrieval.documents."
+
+_READ = frozenset(
+    {
+        *_SESSION_KEYS,
+        *_OWN_TYPES,
+        "honeyhive.session_name",
+        "honeyhive.session_auto_create",
+        "honeyhive.source",
+        "honeyhive.project",
+        "honeyhive_event_name",
+        "honeyhive_event_id",
+        "honeyhive_error",
+        "honeyhive_duration_ms",
+        "sessiontrace.event.id",
+        "sessiontrace.parent.id",
+        "sessiontrace.source",
+        "gen_ai.operation.name",
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+        "openinference.span.kind",
+        "traceloop.span.kind",
+        "error.type",
+        "tag.tags",
+    }
+)
+"""Attributes that this module, or the server for ids and sessions, reads by name."""
+
+_INPUT_COPIES = frozenset({"input.value", "input.mime_type", "traceloop.entity.input"})
+_OUTPUT_COPIES = frozenset({"output.value", "output.mime_type", "traceloop.entity.output"})
 
 
-class Event(NamedTuple):
-    """A foreign span in our words. ``session`` is the conversation's id it names, if any."""
+class SpanFields(NamedTuple):
+    """What a span says, in the fields of an event; ``type`` may also be "session"."""
 
     type: str
     name: str
@@ -61,12 +127,17 @@ class Event(NamedTuple):
     config: dict[str, Any]
     metadata: dict[str, Any]
     metrics: dict[str, Any]
+    feedback: dict[str, Any]
     user_properties: dict[str, Any]
-    session: str | None
+    error: str | None
 
 
-def type_of(attributes: Attributes) -> str | None:
-    """The event type that a span's attributes make it; None: it is none of ours."""
+def event_type(attributes: Mapping[str, Any]) -> str | None:
+    """The event type that a span's attributes say; None: it is about no model, tool or agent."""
+    for name in _OWN_TYPES:
+        kind = attributes.get(name)
+        if isinstance(kind, str) and kind in _TYPES:
+            return kind
     operation = attributes.get("gen_ai.operation.name")
     if isinstance(operation, str):
         return _OPERATIONS.get(operation, "tool" if operation.endswith("memory") else "chain")
@@ -78,94 +149,56 @@ def type_of(attributes: Attributes) -> str | None:
     kind = attributes.get("traceloop.span.kind")
     if isinstance(kind, str):
         return _TRACELOOP.get(kind, "chain")
-    if "llm.request.type" in attributes or "gen_ai.system" in attributes:
-        return "model"
+    return "model" if any(name in attributes for name in _MODEL_SIGNS) else None
+
+
+def session_reference(*attributes: Attributes) -> str | None:
+    """The id that a span gives its session, the most explicit first; None: it names none.
+
+    ``attributes``: the span's own, then its resource's.
+    """
+    for name in _SESSION_KEYS:
+        for group in attributes:
+            value = group.get(name)
+            if isinstance(value, str):
+                if value:
+                    return value
+                break
     return None
 
 
-def event_of(name: str, attributes: Attributes) -> Event | None:
-    """The event a span is; None when it is about something else."""
-    kind = type_of(attributes)
-    if kind is None:
-        return None
-    found: dict[str, dict[str, Any]] = {}
-    for field in TABLE:
-        value = _value(field, attributes)
-        if value is not None:
-            _put(found, field.path, value)
-    for part in ("config", "metadata", "metrics", "user_properties"):
-        found.setdefault(part, {})
-    _more_metadata(found, attributes)
-    return Event(
+def read_span(span: ReceivedSpan) -> SpanFields:
+    """The fields of the event that a span is; a span about nothing we know is a chain."""
+    attributes = span.attributes
+    kind = event_type(attributes) or "chain"
+    fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": {}}
+    read = _READ | _read_table(fields, attributes)
+    read |= _read_inputs(fields, kind, attributes)
+    read |= _read_outputs(fields, kind, attributes)
+    name = _name(span, kind, fields["config"])
+    read |= {key for key in _NAMES if attributes.get(key) == name}
+    _read_metadata(fields, attributes, read)
+    _read_buckets(fields, attributes)
+    if error := _exception(span):
+        put(fields, ("metadata", "error"), error)
+    ids = {"trace_id": span.trace_id, "span_id": span.span_id}
+    put(fields, ("metadata", "otel"), ids if name == span.name else {**ids, "name": span.name})
+    return SpanFields(
         kind,
-        _name(name, kind, attributes, found),
-        _inputs(kind, attributes),
-        _outputs(kind, attributes),
-        found["config"],
-        found["metadata"],
-        found["metrics"],
-        found["user_properties"],
-        _text(
-            attributes,
-            "gen_ai.conversation.id",
-            "session.id",
-            "traceloop.association.properties.session_id",
-        ),
+        name,
+        fields["inputs"],
+        fields.get("outputs"),
+        fields["config"],
+        fields["metadata"],
+        fields.get("metrics", {}),
+        fields.get("feedback", {}),
+        fields.get("user_properties", {}),
+        _error(span),
     )
 
 
-def _put(found: dict[str, Any], path: Iterable[str], value: Any) -> None:
-    *steps, last = path
-    place = found
-    for step in steps:
-        place = place.setdefault(step, {})
-    held = place.get(last)
-    if isinstance(held, dict) and isinstance(value, dict):
-        value = {**value, **held}
-    elif held is not None:
-        return
-    place[last] = value
-
-
-def _value(field: Field, attributes: Attributes) -> Any:
-    for name in (*field.otel, *field.openinference, *field.traceloop):
-        value = attributes.get(name)
-        if value is None:
-            continue
-        if field.kind == "json":
-            return _decoded(value)
-        if field.kind == "texts":
-            texts = list(value) if isinstance(value, (list, tuple)) else [value]
-            return texts[0] if field.path[-1] == "finish_reason" and len(texts) == 1 else texts
-        if field.kind == "ms":
-            return value * 1000 if isinstance(value, (int, float)) else None
-        return value
-    return None
-
-
-def _more_metadata(found: dict[str, Any], attributes: Attributes) -> None:
-    metadata = found["metadata"]
-    tokens = [metadata.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    if "total_tokens" not in metadata and all(isinstance(count, int) for count in tokens):
-        metadata["total_tokens"] = sum(tokens)
-    given = _decoded(attributes.get("metadata"))
-    if isinstance(given, dict):
-        found["metadata"] = {**given, **metadata}
-    tags = attributes.get("tag.tags")
-    if tags:
-        found["metadata"]["tags"] = list(tags)
-
-
-def _name(name: str, kind: str, attributes: Attributes, found: dict[str, Any]) -> str:
-    model = found["config"].get("model")
-    operation = attributes.get("gen_ai.operation.name")
-    if kind == "model":
-        return f"{operation or 'chat'} {model}" if model else name
-    given = _text(attributes, *_NAMES, *_OTHER_NAMES)
-    return given or name
-
-
-def _text(attributes: Attributes, *names: str) -> str | None:
+def first_text(attributes: Attributes, *names: str) -> str | None:
+    """The first of these attributes that is a text and not empty."""
     for name in names:
         value = attributes.get(name)
         if isinstance(value, str) and value:
@@ -173,152 +206,164 @@ def _text(attributes: Attributes, *names: str) -> str | None:
     return None
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, (str, bytes)):
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return value
+def _name(span: ReceivedSpan, kind: str, config: dict[str, Any]) -> str:
+    """The event's name; instrumentors name a model's span after their own function."""
+    attributes = span.attributes
+    name = first_text(attributes, "honeyhive_event_name")
+    if name is not None or "sessiontrace.event.type" in attributes:
+        return name or span.name
+    if kind == "model":
+        model = config.get("model")
+        return f"{_operation(attributes)} {model}" if model else span.name
+    return first_text(attributes, *_NAMES) or span.name
+
+
+_CALLS = {"EMBEDDING": "embeddings", "RERANKER": "rerank"}
+
+
+def _operation(attributes: Attributes) -> str:
+    operation = first_text(attributes, "gen_ai.operation.name")
+    kind = first_text(attributes, "openinference.span.kind") or ""
+    return operation or _CALLS.get(kind.upper(), "chat")
+
+
+# -- single fields --------------------------------------------------------------------------
+
+
+def _read_table(fields: dict[str, Any], attributes: Attributes) -> set[str]:
+    """Set the fields that the conventions have names for; the names of the attributes read."""
+    read: set[str] = set()
+    for field in TABLE:
+        for name in (*field.otel, *field.openinference, *field.traceloop):
+            value = attributes.get(name)
+            if value is not None:
+                read.add(name)
+                put(fields, field.path, _plain(field, value), keep=True)
+    return read
+
+
+def _plain(field: Field, value: Any) -> Any:
+    if field.kind == "json":
+        return whole_json(value)
+    if field.kind == "texts":
+        texts = value if isinstance(value, list) else [value]
+        return texts[0] if field.path[-1] == "finish_reason" and len(texts) == 1 else texts
+    if field.kind == "ms" and type(value) in (int, float):
+        return value * 1000  # the conventions count seconds
     return value
 
 
-def _object(value: Any, key: str) -> dict[str, Any]:
-    decoded = _decoded(value)
+def _read_metadata(fields: dict[str, Any], attributes: Attributes, read: frozenset[str]) -> None:
+    metadata = fields["metadata"]
+    tokens = [metadata.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    if "total_tokens" not in metadata and all(type(count) is int for count in tokens):
+        metadata["total_tokens"] = sum(tokens)
+    for key, value in attributes.items():
+        if key in read or bucket_path(key) is not None or MESSAGE_FIELD.match(key):
+            continue
+        decoded = json_value(value) if key == "metadata" else None
+        if isinstance(decoded, dict):  # OpenInference's
+            for name, inner in decoded.items():
+                metadata.setdefault(name, inner)
+        else:
+            put(fields, ("metadata", key), value)
+    if tags := attributes.get("tag.tags"):
+        metadata["tags"] = tags
+
+
+def bucket_path(key: str) -> tuple[str, ...] | None:
+    """The path that HoneyHive's or our own exporter wrote into an attribute's name."""
+    head, _, path = key.partition(".")
+    if head.startswith("honeyhive_") and head[10:] in BUCKETS and path:
+        return (head[10:], *path.split(".", DEPTH))
+    part, _, name = path.partition(".")
+    return (part, name) if head == "sessiontrace" and part in BUCKETS and name else None
+
+
+def _read_buckets(fields: dict[str, Any], attributes: Attributes) -> None:
+    """Set what HoneyHive's and our own exporters wrote by path, above all that was read so far."""
+    tree: dict[str, Any] = {}
+    for key, value in attributes.items():
+        if (path := bucket_path(key)) is not None:
+            put(tree, path, json_value(value))
+    for name, value in tree.items():
+        inner = as_lists(value)
+        merge(fields, {name: inner if isinstance(inner, dict) else {"result": inner}})
+
+
+# -- errors ---------------------------------------------------------------------------------
+
+
+def _exception(span: ReceivedSpan) -> dict[str, Any]:
+    """Type, message and stack of what went wrong, as far as the span says."""
+    exception = _exception_event(span)
+    kind = first_text(span.attributes, "error.type")
+    error = {
+        "type": exception.get("exception.type") or (None if kind == "_OTHER" else kind),
+        "message": exception.get("exception.message") or (span.message if span.failed else None),
+        "stack": exception.get("exception.stacktrace"),
+    }
+    return {name: value for name, value in error.items() if value}
+
+
+def _exception_event(span: ReceivedSpan) -> Attributes:
+    return next((attributes for name, attributes in span.events if name == "exception"), {})
+
+
+def _error(span: ReceivedSpan) -> str | None:
+    error = first_text(span.attributes, "honeyhive_error")
+    if error or not span.failed:
+        return error
+    if span.message:
+        return span.message
+    exception = _exception_event(span)
+    texts = [first_text(exception, f"exception.{part}") for part in ("type", "message")]
+    return ": ".join(filter(None, texts)) or first_text(span.attributes, "error.type") or "error"
+
+
+# -- inputs and outputs ---------------------------------------------------------------------
+
+
+def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> set[str]:
+    """Set what went in; the names of the attributes that need not be read again."""
+    is_call = kind == "tool" and any(name in attributes for name in _TOOL_INPUTS)
+    if not is_call and (chat := input_messages(attributes)):
+        fields["inputs"] = {"chat_history": chat}
+        if "sessiontrace.event.type" in attributes:  # our exporter writes what is beside the chat
+            others = json_value(attributes.get("input.value"))
+            fields["inputs"] |= others if isinstance(others, dict) else {}
+        return {*_INPUT_COPIES}
+    for name in _INPUTS:
+        if name in attributes:
+            fields["inputs"] = _object(attributes, name, "input")
+            return {name, *_INPUT_COPIES}
+    return set()
+
+
+def _read_outputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> set[str]:
+    """Set what came out; the names of the attributes that need not be read again."""
+    is_call = kind == "tool" and any(name in attributes for name in _TOOL_OUTPUTS)
+    if not is_call and (choices := output_messages(attributes)):
+        reasons = [choice.pop("finish_reason", None) for choice in choices]
+        if any(reasons):
+            reason = reasons[0] if len(reasons) == 1 else reasons
+            put(fields, ("metadata", "finish_reason"), reason, keep=True)
+        fields["outputs"] = choices[0] if len(choices) == 1 else {"choices": choices}
+        return {*_OUTPUT_COPIES}
+    for name in _OUTPUTS:
+        if name in attributes:
+            fields["outputs"] = _object(attributes, name, "result")
+            return {name, *_OUTPUT_COPIES}
+    if documents := indexed(attributes, _DOCUMENTS):
+        fields["outputs"] = {"documents": [item.get("document", item) for item in documents]}
+        return {name for name in attributes if name.startswith(_DOCUMENTS)}
+    return set()
+
+
+def _object(attributes: Attributes, name: str, key: str) -> dict[str, Any]:
+    """A value as an object. Traceloop writes JSON always, OpenInference where it says so."""
+    side = name.partition(".")[0]
+    whole = side == "traceloop" or attributes.get(f"{side}.mime_type") == "application/json"
+    value = attributes[name]
+    decoded = whole_json(value) if whole else json_value(value)
     return decoded if isinstance(decoded, dict) else {key: decoded}
-
-
-# -- what went in and came out --------------------------------------------------------------
-
-
-def _inputs(kind: str, attributes: Attributes) -> dict[str, Any]:
-    if kind != "tool":
-        history = _messages(attributes, "gen_ai.input.messages", "llm.input_messages", "prompt")
-        system = _decoded(attributes.get("gen_ai.system_instructions"))
-        if isinstance(system, list):
-            history.insert(0, {"role": "system", "content": _content(system)})
-        if history:
-            return {"chat_history": history}
-    for name in (
-        "gen_ai.tool.call.arguments",
-        "gen_ai.retrieval.query.text",
-        "input.value",
-        "tool.parameters",
-        "traceloop.entity.input",
-    ):
-        if name in attributes:
-            return _object(attributes[name], "input")
-    return {}
-
-
-def _outputs(kind: str, attributes: Attributes) -> dict[str, Any] | None:
-    if kind != "tool":
-        shown = _messages(attributes, "gen_ai.output.messages", "llm.output_messages", "completion")
-        if shown:
-            return shown[0] if len(shown) == 1 else {"choices": shown}
-    for name in (
-        "gen_ai.tool.call.result",
-        "gen_ai.retrieval.documents",
-        "output.value",
-        "traceloop.entity.output",
-    ):
-        if name in attributes:
-            return _object(attributes[name], "result")
-    documents = _listed(attributes, "retrieval.documents.")
-    return {"documents": [one.get("document", one) for one in documents]} if documents else None
-
-
-def _messages(attributes: Attributes, otel: str, openinference: str, old: str) -> list[Any]:
-    """A list of messages in any of the three forms, as ``{role, content, tool_calls?}``."""
-    given = _decoded(attributes.get(otel))
-    if isinstance(given, list):
-        return [_from_parts(one) for one in given if isinstance(one, dict)]
-    flat = _listed(attributes, f"{openinference}.")
-    if flat:
-        return [_from_openinference(one.get("message", {})) for one in flat]
-    return [_from_traceloop(one) for one in _listed(attributes, f"gen_ai.{old}.")]
-
-
-def _from_parts(message: dict[str, Any]) -> dict[str, Any]:
-    parts = message.get("parts")
-    if not isinstance(parts, list):
-        return message
-    shown: dict[str, Any] = {"role": message.get("role", "user")}
-    calls = []
-    for part in parts:
-        kind = part.get("type") if isinstance(part, dict) else None
-        if kind == "tool_call":
-            calls.append(_call(part.get("id"), part.get("name"), part.get("arguments")))
-        elif kind == "tool_call_response":
-            shown["tool_call_id"] = part.get("id")
-            shown["content"] = part.get("response", part.get("result"))
-        elif kind == "reasoning":
-            shown["reasoning"] = part.get("content")
-    shown.setdefault("content", _content(parts))
-    if calls:
-        shown["tool_calls"] = calls
-    return shown
-
-
-def _content(parts: list[Any]) -> Any:
-    """The text of a message; the parts themselves when there is more to it than text."""
-    known = ("text", "tool_call", "tool_call_response", "reasoning")
-    if all(isinstance(part, dict) and part.get("type") in known for part in parts):
-        texts = [str(part.get("content", "")) for part in parts if part["type"] == "text"]
-        return "".join(texts) if texts else None
-    return parts
-
-
-def _from_openinference(message: Any) -> dict[str, Any]:
-    contents = message.get("contents")
-    shown = {"role": message.get("role", "user"), "content": message.get("content")}
-    if contents:
-        inner = [one.get("message_content", one) for one in _in_order(contents)]
-        texts = [one.get("text") for one in inner if one.get("type", "text") == "text"]
-        shown["content"] = "".join(map(str, texts)) if len(texts) == len(inner) else inner
-    calls = [one.get("tool_call", {}) for one in _in_order(message.get("tool_calls") or {})]
-    if calls:
-        shown["tool_calls"] = [
-            _call(
-                one.get("id"),
-                one.get("function", {}).get("name"),
-                one.get("function", {}).get("arguments"),
-            )
-            for one in calls
-        ]
-    if "tool_call_id" in message:
-        shown["tool_call_id"] = message["tool_call_id"]
-    return shown
-
-
-def _from_traceloop(message: dict[str, Any]) -> dict[str, Any]:
-    shown = {"role": message.get("role", "user"), "content": message.get("content")}
-    calls = _in_order(message.get("tool_calls") or {})
-    if calls:
-        shown["tool_calls"] = [
-            _call(one.get("id"), one.get("name"), one.get("arguments")) for one in calls
-        ]
-    return shown
-
-
-def _call(id: Any, name: Any, arguments: Any) -> dict[str, Any]:
-    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
-
-
-def _listed(attributes: Attributes, prefix: str) -> list[dict[str, Any]]:
-    """``prefix.N.a.b`` attributes as a list of nested dicts."""
-    root: dict[str, Any] = {}
-    for name, value in attributes.items():
-        if name.startswith(prefix):
-            place = root
-            *steps, last = name[len(prefix) :].split(".")
-            for step in steps:
-                inner = place.setdefault(step, {})
-                place = inner if isinstance(inner, dict) else place
-            place.setdefault(last, value)
-    return [one for one in _in_order(root) if isinstance(one, dict)]
-
-
-def _in_order(numbered: Any) -> list[Any]:
-    if not isinstance(numbered, dict):
-        return []
-    return [numbered[key] for key in sorted((k for k in numbered if k.isdigit()), key=int)]

@@ -111,7 +111,7 @@ PLAIN = [{"role": "user", "content": "hi"}]
                 },
                 "config": {"model": "gpt-x", "provider": "openai",
                            "hyperparameters": {"temperature": 0.5}},
-                "metadata": {"prompt_tokens": 3, "completion_tokens": 1},
+                "metadata": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
             },
         ),
         (
@@ -136,7 +136,7 @@ PLAIN = [{"role": "user", "content": "hi"}]
                 "event_type": "model", "inputs": {"chat_history": PLAIN},
                 "outputs": {"role": "assistant", "content": "yo"},
                 "config": {"model": "gpt-x", "hyperparameters": {"temperature": 0.5}},
-                "metadata": {"prompt_tokens": 3, "completion_tokens": 1},
+                "metadata": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
             },
         ),
         (

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.subprocesses import environment
 
-from sessiontrace.server.http import RequestRejected
 from sessiontrace.wire.otlp_json_reader import from_json
-from sessiontrace.wire.otlp_protobuf_reader import from_protobuf, partial_success
-from sessiontrace.wire.protobuf import Reader, TooManyError
+from sessiontrace.wire.otlp_partial_success import write_partial_success
+from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
+from sessiontrace.wire.protobuf import MessageReader, TooManyFieldsError
+from sessiontrace.wire.received_span import UnreadableRequestError
 
 service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
 from google.protobuf import json_format  # noqa: E402
@@ -128,7 +129,7 @@ def test_what_is_no_message_is_refused_and_nothing_else_happens(body: bytes):
     try:
         from_protobuf(body)
         taken = True
-    except RequestRejected:
+    except UnreadableRequestError:
         taken = False
     try:
         service.ExportTraceServiceRequest.FromString(body)
@@ -149,7 +150,7 @@ def test_a_request_cut_anywhere_is_refused_or_shorter():
     whole, _ = from_protobuf(body)
     assert [one.name for one in whole] == ["think", "think"]
     for end in range(1, len(body)):
-        with pytest.raises(RequestRejected):
+        with pytest.raises(UnreadableRequestError):
             from_protobuf(body[:end])
 
 
@@ -160,15 +161,17 @@ def test_spans_without_ids_are_counted(trace_id: bytes, span_id: bytes):
     """And the answer tells how many, in the official message."""
     request = official([{"scopeSpans": [{"spans": [{"name": "x"}] * 3}]}], trace_id, span_id)
     assert plain(from_protobuf(request.SerializeToString())) == ([], 3)
-    told = service.ExportTraceServiceResponse.FromString(partial_success(300, "spans without ids"))
+    told = service.ExportTraceServiceResponse.FromString(
+        write_partial_success(300, "spans without ids")
+    )
     assert told.partial_success.rejected_spans == 300
     assert told.partial_success.error_message == "spans without ids"
 
 
 def test_the_number_of_parts_is_bounded():
     """16 MiB hold eight million fields of two bytes; reading them all would take seconds."""
-    with pytest.raises(TooManyError):
-        Reader(1000).fields(b"\x08\x01" * 1001)
+    with pytest.raises(TooManyFieldsError):
+        MessageReader(1000).fields(b"\x08\x01" * 1001)
     deep = b""
     for _ in range(500):
         deep = b"\x2a" + _sized(b"\x0a" + _sized(deep))

@@ -41,7 +41,8 @@ from sessiontrace.model.record import Record
 from sessiontrace.vendors.shared import payload
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire.otlp_json import json_body, json_span
-from sessiontrace.wire.otlp_protobuf import partial_success, protobuf_body, protobuf_span
+from sessiontrace.wire.otlp_partial_success import read_partial_success
+from sessiontrace.wire.otlp_protobuf import protobuf_body, protobuf_span
 from sessiontrace.wire.span_writer import span_of
 
 __all__ = ["OTLPExporter"]
@@ -110,7 +111,7 @@ class OTLPExporter:
         if not body:
             return 0, ""
         if self.protobuf:
-            rejected, words = partial_success(body)
+            rejected, words = read_partial_success(body)
             return rejected, payload.printable(words)
         try:
             partial = orjson.loads(body).get("partialSuccess") or {}

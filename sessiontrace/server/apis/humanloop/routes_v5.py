@@ -28,7 +28,6 @@ from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.models import Document
 from sessiontrace.store.protocol import Store
-from sessiontrace.wire import otlp_json_reader
 
 __all__ = ["routes"]
 
@@ -177,9 +176,11 @@ class _Api:
 
     async def import_spans(self, request: web.Request) -> web.Response:
         """What the client's decorators send; it comes without a content type."""
-        spans, _ = otlp_json_reader.from_json(await json_of(request))
-        ids = await otlp.keep(self._writing, spans)
-        return json_response({"records": [logs.prefixed("log_", one) for one in ids]})
+        spans, _ = otlp.spans_of_json(await json_of(request))
+        event_ids = await otlp.write_spans(self._writing, spans)
+        return json_response(
+            {"records": [logs.prefixed("log_", event_id) for event_id in event_ids]}
+        )
 
 
 def _object(given: Any) -> Body:

@@ -1,23 +1,35 @@
 """OTLP/HTTP for traces over the local store: ``/v1/traces`` and HoneyHive's path for it.
 
-Runs on the server's loop; conversion on it too, in slices of one request. Invariant: status 200 is
-given when the spans are on the disk; spans that are none are counted in ``partialSuccess``.
+Runs on the server's loop; conversion on it too, in slices of one request. Invariant: the server
+answers 200 once the spans are on the disk; it counts invalid spans in ``partialSuccess``.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import mapping
-from sessiontrace.server.http import body_of, json_of, json_response, unpacked, with_vendor_errors
+from sessiontrace.server.http import (
+    RequestRejected,
+    body_of,
+    json_of,
+    json_response,
+    unpacked,
+    with_vendor_errors,
+)
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.protocol import Store
-from sessiontrace.wire import otlp_json_reader, otlp_protobuf_reader
+from sessiontrace.wire.otlp_json_reader import from_json
+from sessiontrace.wire.otlp_partial_success import write_partial_success
+from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
+from sessiontrace.wire.protobuf import TooManyFieldsError
+from sessiontrace.wire.received_span import ReceivedSpan, UnreadableRequestError
 
-__all__ = ["keep", "routes"]
+__all__ = ["routes", "spans_of_json", "write_spans"]
 
 _PATHS = ("/v1/traces", "/opentelemetry/v1/traces")
 _PROTOBUF = "application/x-protobuf"
@@ -25,29 +37,45 @@ _WITHOUT_IDS = "spans without ids"
 _LARGE = 128 << 10
 
 
-def routes(writing: StoreWriter) -> list[web.RouteDef]:
+def routes(writer: StoreWriter) -> list[web.RouteDef]:
     """The routes of the API over one store."""
 
     async def post(request: web.Request) -> web.Response:
         binary = request.content_type == _PROTOBUF
         if binary:
-            body = unpacked(await body_of(request))
-            # Reading a large one takes a while, and others want to be answered meanwhile.
-            spans, bad = (
-                await asyncio.to_thread(otlp_protobuf_reader.from_protobuf, body)
-                if len(body) > _LARGE
-                else otlp_protobuf_reader.from_protobuf(body)
-            )
+            spans, invalid = await _spans_of_protobuf(unpacked(await body_of(request)))
         else:
-            spans, bad = otlp_json_reader.from_json(await json_of(request))
-        await keep(writing, spans)
-        return _accepted(bad, binary)
+            spans, invalid = spans_of_json(await json_of(request))
+        await write_spans(writer, spans)
+        return _accepted(invalid, binary)
 
-    return [web.post(path, with_vendor_errors(post, _told)) for path in _PATHS]
+    return [web.post(path, with_vendor_errors(post, _error)) for path in _PATHS]
 
 
-async def keep(writing: StoreWriter, spans: list[otlp_json_reader.Span]) -> list[str]:
-    """Write spans, and the sessions that nobody has told of yet; the ids of their events."""
+def spans_of_json(request: Any) -> tuple[list[ReceivedSpan], int]:
+    """The spans of a decoded request and the number of invalid ones, or ``RequestRejected``."""
+    try:
+        return from_json(request)
+    except UnreadableRequestError as error:
+        raise RequestRejected(400, str(error)) from error
+
+
+async def _spans_of_protobuf(body: bytes) -> tuple[list[ReceivedSpan], int]:
+    try:
+        # Reading a large body takes long; on a thread, other requests are answered meanwhile.
+        if len(body) > _LARGE:
+            return await asyncio.to_thread(from_protobuf, body)
+        return from_protobuf(body)
+    except TooManyFieldsError as error:
+        raise RequestRejected(
+            413, "the request has more fields than the server reads at once; split it"
+        ) from error
+    except UnreadableRequestError as error:
+        raise RequestRejected(400, str(error)) from error
+
+
+async def write_spans(writer: StoreWriter, spans: list[ReceivedSpan]) -> list[str]:
+    """Write spans, and their sessions where the store has none yet; the ids of their events."""
     converted = mapping.convert(spans)
 
     def plan(store: Store) -> tuple[Change, None]:
@@ -56,17 +84,17 @@ async def keep(writing: StoreWriter, spans: list[otlp_json_reader.Span]) -> list
         ), None
 
     if converted.records:
-        await writing.transact(frozenset(converted.sessions), plan)
+        await writer.transact(frozenset(converted.sessions), plan)
     return [record.body[13:49].decode() for record in converted.records]
 
 
-def _accepted(bad: int, binary: bool) -> web.Response:
+def _accepted(invalid: int, binary: bool) -> web.Response:
     if binary:
-        body = otlp_protobuf_reader.partial_success(bad, _WITHOUT_IDS) if bad else b""
+        body = write_partial_success(invalid, _WITHOUT_IDS) if invalid else b""
         return web.Response(body=body, content_type=_PROTOBUF)
-    partial = {"rejectedSpans": str(bad), "errorMessage": _WITHOUT_IDS} if bad else None
+    partial = {"rejectedSpans": str(invalid), "errorMessage": _WITHOUT_IDS} if invalid else None
     return json_response({"partialSuccess": partial} if partial else {})
 
 
-def _told(status: int, reason: str) -> web.Response:
+def _error(status: int, reason: str) -> web.Response:
     return json_response({"code": 14 if status == 503 else 3, "message": reason}, status)

@@ -1,0 +1,146 @@
+"""Chat messages in span attributes, read as ``{role, content, tool_calls?}``.
+
+Pure functions, no thread owns them. OTel's GenAI conventions write one JSON list of messages with
+parts; OpenInference and Traceloop write an attribute for each field of each message
+(``llm.input_messages.0.message.role``). Invariant: a field of a message that has no rule here stays
+in the message under its own name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from sessiontrace.wire.received_span import DEPTH, Attributes
+from sessiontrace.wire.value_tree import as_lists, json_value, put
+
+__all__ = ["MESSAGE_FIELD", "indexed", "input_messages", "output_messages"]
+
+Message = dict[str, Any]
+
+_INPUT = ("gen_ai.input.messages", "llm.input_messages.", "gen_ai.prompt.")
+_OUTPUT = ("gen_ai.output.messages", "llm.output_messages.", "gen_ai.completion.")
+MESSAGE_FIELD = re.compile(
+    r"(llm\.(input|output)_messages|gen_ai\.(prompt|completion))\.\d+(\.|\Z)"
+)
+"""Matches the names of attributes that hold one field of one message."""
+
+
+def input_messages(attributes: Attributes) -> list[Message]:
+    """The chat a model was given, its system instructions first."""
+    messages = _messages(attributes, "user", *_INPUT)
+    system = _system_message(attributes)
+    return messages if system is None else [system, *messages]
+
+
+def output_messages(attributes: Attributes) -> list[Message]:
+    """The messages a model answered with."""
+    return _messages(attributes, "assistant", *_OUTPUT)
+
+
+def _system_message(attributes: Attributes) -> Message | None:
+    """The instructions beside the chat; None without any."""
+    parts = json_value(attributes.get("gen_ai.system_instructions"))
+    if not isinstance(parts, list) or not parts:
+        return None
+    return _from_parts({"role": "system", "parts": parts}, "system")
+
+
+def _messages(attributes: Attributes, role: str, whole: str, *prefixes: str) -> list[Message]:
+    messages = json_value(attributes.get(whole))
+    if isinstance(messages, list):
+        return [_from_parts(message, role) for message in messages if isinstance(message, dict)]
+    for prefix in prefixes:
+        if fields := indexed(attributes, prefix):
+            return [_from_fields(message, role) for message in fields]
+    return []
+
+
+def indexed(attributes: Attributes, prefix: str) -> list[dict[str, Any]]:
+    """``prefix0.a.b``, ``prefix1.a.b``, ... as a list of nested objects, in order."""
+    tree: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if name.startswith(prefix):
+            put(tree, name[len(prefix) :].split(".", DEPTH), value)
+    numbered = sorted((key for key in tree if key.isdecimal()), key=int)
+    items = [as_lists(tree[key]) for key in numbered]
+    return [item if isinstance(item, dict) else {"content": item} for item in items]
+
+
+def _from_parts(message: Message, role: str) -> Message:
+    """A message of OTel's: ``{role, parts}``; one without parts keeps its fields."""
+    parts = message.get("parts")
+    others = {name: value for name, value in message.items() if name not in ("role", "parts")}
+    plain: Message = {"role": message.get("role") or role}
+    if not isinstance(parts, list):
+        return {**plain, **others}
+    content: list[Any] = []
+    reasoning: list[str] = []
+    calls: list[dict[str, Any]] = []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "tool_call":
+            calls.append(_call(part.get("id"), part.get("name"), part.get("arguments")))
+        elif kind == "reasoning" and isinstance(part.get("content"), str):
+            reasoning.append(part["content"])
+        else:
+            content.append(part)
+    if reasoning:
+        plain["reasoning"] = "".join(reasoning)
+    plain |= _content(content)
+    if calls:
+        plain["tool_calls"] = calls
+    return {**others, **plain}
+
+
+def _content(parts: list[Any]) -> Message:
+    """The text of a message, or a tool's answer; the parts themselves when there is more to it."""
+    if all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
+        texts = [str(part.get("content", "")) for part in parts]
+        return {"content": "".join(texts) if texts else None}
+    part = parts[0]
+    if len(parts) == 1 and isinstance(part, dict) and part.get("type") == "tool_call_response":
+        answer = part.get("response", part.get("result"))
+        return {"tool_call_id": part.get("id"), "content": answer}
+    return {"content": [_content_part(part) for part in parts]}
+
+
+def _content_part(part: Any) -> Any:
+    """A part among several kinds: texts as chat APIs write them, all others as they are."""
+    if isinstance(part, dict) and part.get("type") == "text" and "content" in part:
+        return {"type": "text", "text": part["content"]}
+    return part
+
+
+def _from_fields(fields: Message, role: str) -> Message:
+    """A message of OpenInference's (below "message") or of Traceloop's, from its attributes."""
+    inner = fields.get("message")
+    message = inner if isinstance(inner, dict) else fields
+    plain: Message = {"role": role, "content": None, **message}
+    if contents := plain.pop("contents", None):
+        parts = [_unwrapped(part, "message_content") for part in _items(contents)]
+        texts = [part.get("text") for part in parts if part.get("type", "text") == "text"]
+        whole = len(texts) == len(parts) and all(isinstance(text, str) for text in texts)
+        plain["content"] = "".join(map(str, texts)) if whole else parts
+    if calls := [_unwrapped(call, "tool_call") for call in _items(plain.pop("tool_calls", None))]:
+        plain["tool_calls"] = [_called(call) for call in calls]
+    return plain
+
+
+def _called(call: dict[str, Any]) -> dict[str, Any]:
+    function = _unwrapped(call, "function")
+    return _call(call.get("id"), function.get("name"), function.get("arguments"))
+
+
+def _items(value: Any) -> Iterable[dict[str, Any]]:
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+
+
+def _unwrapped(item: dict[str, Any], name: str) -> dict[str, Any]:
+    inner = item.get(name)
+    return inner if isinstance(inner, dict) else item
+
+
+def _call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -1,0 +1,42 @@
+"""A span as OpenTelemetry's exporters send it, whichever encoding it came in.
+
+A value, no thread owns it. Invariant: attribute values are what JSON can hold, at most ``DEPTH``
+levels deep.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+__all__ = ["DEPTH", "Attributes", "ReceivedSpan", "UnreadableRequestError"]
+
+Attributes = dict[str, Any]
+DEPTH = 16
+"""How deep the value of an attribute may be nested."""
+
+
+class UnreadableRequestError(ValueError):
+    """The body of an OTLP request cannot be read as spans; the message is for its sender."""
+
+
+@attrs.define(eq=False)
+class ReceivedSpan:
+    """One span: ids in hex, times in Unix ns; ``message`` is that of its status.
+
+    ``failed``: the status is an error. ``events``: name and attributes of each span event.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    name: str
+    start_ns: int
+    end_ns: int
+    attributes: Attributes
+    resource: Attributes
+    scope: str
+    failed: bool
+    message: str
+    events: list[tuple[str, Attributes]]
