@@ -118,7 +118,9 @@ def test_each_path_has_its_answer(server: Served, path: str, status: int):
         assert b"Traceback" not in body
 
 
-@pytest.mark.parametrize("path", ["/", "/page/js/app.js", "/api/sessions", "/api/sessions/no", "/no"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page/js/app.js", "/api/sessions", "/api/sessions/no", "/no"]
+)
 def test_every_answer_carries_the_guards_headers(server: Served, path: str):
     """Errors too: an attacker chooses which answer to look at."""
     _, headers, _ = server.request(path)
