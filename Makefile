@@ -54,7 +54,7 @@ $(VENV)/bin/python:
 	  || { echo "sessiontrace needs Python 3.10 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml hatch_build.py $(wildcard sessiontrace/*/_hot.pyx)
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml hatch_build.py $(wildcard sessiontrace/*/_*_c.p* sessiontrace/*/*/_*_c.p*)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]'
 	@touch $@
 

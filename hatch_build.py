@@ -1,8 +1,10 @@
-"""Compiles ``sessiontrace/*/_hot.pyx`` when the package is installed or a wheel is made.
+"""Compiles the ``_*_c.pyx`` files when the package is installed or a wheel is made.
 
-Where that cannot be done, for want of a compiler say, the package is installed without them: slower
-at capture, the same in all else. ``SESSIONTRACE_PURE=1`` leaves them out, ``SESSIONTRACE_PURE=0``
-makes it a fault of the installation when they cannot be compiled.
+Each of them is the compiled form of one concept: ``_frame_c.pyx`` of ``frame.py``, whose Python
+form is ``_frame_py.py``. Where compiling fails, for want of a compiler say, the package is
+installed without the compiled forms: slower at capture, the same in all else.
+``SESSIONTRACE_PURE=1`` leaves them out. ``SESSIONTRACE_PURE=0`` fails the installation if they
+cannot be compiled.
 """
 
 from __future__ import annotations
@@ -16,34 +18,36 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_SOURCES = "sessiontrace/*/_hot.pyx"
+_SOURCES = "sessiontrace/**/_*_c.pyx"
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
     """Hatchling finds it by this name."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """``version`` is "editable" when the source tree itself is what will be imported."""
+        """``version`` is "editable" when Python will import the source tree itself."""
         root = Path(self.root)
         sources = sorted(path.relative_to(root) for path in root.glob(_SOURCES))
         if version == "editable":
-            for source in sources:  # what is there may be of an older source
+            for source in sources:  # an older build may have left one
                 Path(root, _target(source)).unlink(missing_ok=True)
         pure = os.environ.get("SESSIONTRACE_PURE", "")
-        if pure not in {"", "0"} or not _suits():
+        if pure not in {"", "0"} or not _is_supported():
             return
         try:
-            compiled = _compiled(root, sources)
-        except (Exception, SystemExit) as error:  # setuptools ends the program
+            libraries = _compile(root, sources)
+        except (Exception, SystemExit) as error:  # setuptools exits when the compiler fails
             if pure == "0":
                 raise
-            self.app.display_warning(f"{_SOURCES} are left uncompiled: {error}")
+            self.app.display_warning(
+                f"{_SOURCES} could not be compiled, Python forms are used: {error}"
+            )
             return
-        for source, made in zip(sources, compiled, strict=True):
+        for source, library in zip(sources, libraries, strict=True):
             if version == "editable":
-                shutil.copy(made, root / _target(source))
+                shutil.copy(library, root / _target(source))
             else:
-                build_data["force_include"][str(made)] = _target(source).as_posix()
+                build_data["force_include"][str(library)] = _target(source).as_posix()
         if version != "editable":
             build_data["infer_tag"] = True
             build_data["pure_python"] = False
@@ -53,26 +57,26 @@ def _target(source: Path) -> Path:
     return source.with_name(f"{source.stem}{sysconfig.get_config_var('EXT_SUFFIX')}")
 
 
-def _suits() -> bool:
-    """Free-threaded Pythons would get their lock back with it."""
+def _is_supported() -> bool:
+    """A free-threaded Python would turn its lock on again to import a compiled form."""
     free = sysconfig.get_config_var("Py_GIL_DISABLED")
     return sys.implementation.name == "cpython" and not free
 
 
-def _compiled(root: Path, sources: list[Path]) -> list[Path]:
+def _compile(root: Path, sources: list[Path]) -> list[Path]:
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension
 
     os.chdir(root)
-    place = root / "build" / str(sys.implementation.cache_tag)
-    named = {".".join(source.with_suffix("").parts): str(source) for source in sources}
+    directory = root / "build" / str(sys.implementation.cache_tag)
+    sources_by_module = {".".join(source.with_suffix("").parts): str(source) for source in sources}
     extensions = cythonize(
-        [Extension(name, [source]) for name, source in named.items()],
-        build_dir=str(place),
+        [Extension(name, [source]) for name, source in sources_by_module.items()],
+        build_dir=str(directory),
         quiet=True,
     )
     command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
-    command.build_lib, command.build_temp = str(place / "lib"), str(place)
+    command.build_lib, command.build_temp = str(directory / "lib"), str(directory)
     command.ensure_finalized()
     command.run()
-    return [Path(command.get_ext_fullpath(name)).resolve() for name in named]
+    return [Path(command.get_ext_fullpath(name)).resolve() for name in sources_by_module]

@@ -44,8 +44,9 @@ from plot import Bar, Bars
 from sink import Sink
 
 import sessiontrace as st
-from sessiontrace.capture import hot as in_capture
-from sessiontrace.spool import hot as in_spool
+from sessiontrace.capture.encoding import fast_path, record_body
+from sessiontrace.capture.redaction import patterns
+from sessiontrace.spool import frame
 
 PAUSE_S = 0.00005  # after a case, for each of a round's calls
 WARM_UP = 2
@@ -327,7 +328,7 @@ def main() -> None:
         Column("ratio", "ratio", ".2f"),
     )
     notes = [] if peer else ["opentelemetry-sdk is not installed: nothing to compare with"]
-    if not (in_capture.COMPILED and in_spool.COMPILED):
+    if not all(module.COMPILED for module in (fast_path, patterns, record_body, frame)):
         notes.append("sessiontrace runs without its compiled part")
     bars = []
     for row in rows:

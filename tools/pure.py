@@ -1,4 +1,4 @@
-"""Run a program as if nothing of the package were compiled: its tests, or a benchmark.
+"""Run a program with the Python form of everything: the tests, or a benchmark.
 
 python tools/pure.py -m pytest tests/unit
 python tools/pure.py benchmarks/capture.py
@@ -10,11 +10,16 @@ import runpy
 import sys
 from pathlib import Path
 
-COMPILED = ("sessiontrace.capture._hot", "sessiontrace.spool._hot")
+COMPILED = (
+    "sessiontrace.capture.encoding._fast_path_c",
+    "sessiontrace.capture.encoding._record_body_c",
+    "sessiontrace.capture.redaction._patterns_c",
+    "sessiontrace.spool._frame_c",
+)
 
 
 def main() -> None:
-    sys.modules.update(dict.fromkeys(COMPILED))  # None: not to be imported
+    sys.modules.update(dict.fromkeys(COMPILED))  # None: importing it fails
     program = sys.argv[1:]
     if program[:1] == ["-m"] and len(program) > 1:
         sys.argv = program[1:]

@@ -44,7 +44,7 @@ def make(version: str, python: str, dev: bool) -> bool:
     """The environment of this version, made or brought up to date; whether it is usable."""
     home = PLACE / version
     stamp = home / (".installed-dev" if dev else ".installed")
-    sources = [REPO / "pyproject.toml", *REPO.glob("sessiontrace/*/_hot.pyx")]
+    sources = [REPO / "pyproject.toml", *REPO.glob("sessiontrace/**/_*_c.p[xy]*")]
     newest = max(source.stat().st_mtime for source in sources)
     if stamp.exists() and stamp.stat().st_mtime >= newest:
         return True

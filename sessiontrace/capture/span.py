@@ -16,10 +16,11 @@ import orjson
 
 from sessiontrace.capture.encoding.encoder import encode_and_check, examine_object
 from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
+from sessiontrace.capture.encoding.fast_path import encode_fast
+from sessiontrace.capture.encoding.record_body import encode_event
 from sessiontrace.capture.encoding.record_parts import EVENT_MAX, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, more, text_of
 from sessiontrace.capture.handle import ENDED, NEW, OPEN, STATE_NAMES, Handle, SessionHandle
-from sessiontrace.capture.hot import quick, step
 from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import now_ns, stamp
@@ -305,8 +306,8 @@ class Span:
     def _encode(self, value: object, key: str) -> bytes:
         """The bytes of an object; a value of another type becomes ``{key: value}``."""
         harmless = self.recorder.harmless
-        if (quickly := quick(value, harmless)) is not None:
-            return quickly
+        if (json := encode_fast(value, harmless)) is not None:
+            return json
         encoded, doubtful = examine_object(value, key, harmless)
         if doubtful:
             self._needs_redaction = True
@@ -425,7 +426,7 @@ class Span:
                 recorder.drop(session.skip_reason)
             return
         parent = self.parent
-        encoded = step(
+        encoded = encode_event(
             self.event_id,
             session.session_id,
             session.event_id if parent is None else parent.event_id,

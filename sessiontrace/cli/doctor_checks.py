@@ -18,12 +18,13 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from sessiontrace.capture import hot as capture
+from sessiontrace.capture.encoding import fast_path, record_body
+from sessiontrace.capture.redaction import patterns
 from sessiontrace.export.protocol import Batch, Delivered, Exporter, Reply, Transport
 from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import new_id, now_ns
 from sessiontrace.model.record import END, START, Record
-from sessiontrace.spool import hot as spool
+from sessiontrace.spool import frame
 from sessiontrace.spool.status import inspect
 from sessiontrace.vendors import registry
 from sessiontrace.vendors.probe import FAULT, OK, WARNING, Finding, HttpProbe, disk_space
@@ -249,7 +250,7 @@ def look_at_spool(root: Path | None, destinations: Sequence[Destination]) -> lis
 
 def look_at_capture() -> Finding:
     """Whether the compiled part is in use."""
-    if capture.COMPILED and spool.COMPILED:
+    if all(module.COMPILED for module in (fast_path, patterns, record_body, frame)):
         return Finding("compiled", OK, "yes")
     advice = "install a C compiler, then this package once more"
     return Finding("compiled", OK, "no: an event costs its caller up to twice as much", advice)

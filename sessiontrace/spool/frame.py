@@ -1,6 +1,8 @@
 """The frame: one record as a checked line of bytes, and the header that opens a segment.
 
-Pure functions over bytes, called from every thread. Invariant: what ``decode`` returns was framed
+Pure functions over bytes, called from every thread. ``write_frame`` has two forms: ``_frame_c``,
+compiled when the package is installed and a C compiler is there, and ``_frame_py``, which is the
+specification; both write the same bytes. Invariant: what ``decode`` returns was framed
 for this very segment of this very spool, whole; anything else gives None.
 """
 
@@ -8,18 +10,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
 import attrs
 import orjson
 
 from sessiontrace.model.record import Record
+from sessiontrace.spool._frame_py import MAX_BODY
 
-if TYPE_CHECKING:
-    from mmap import mmap
+try:
+    from sessiontrace.spool._frame_c import write_frame
+except ImportError:
+    from sessiontrace.spool._frame_py import write_frame
+
+    COMPILED = False
+    """Whether the compiled form of ``write_frame`` is in use."""
+else:
+    COMPILED = True
 
 __all__ = [
+    "COMPILED",
     "EVERYWHERE",
     "FORMAT",
     "MAX_BODY",
@@ -33,16 +44,13 @@ __all__ = [
     "encode",
     "encode_header",
     "head",
-    "lay",
     "routed",
     "seed",
+    "write_frame",
 ]
 
 FORMAT = 1
 """Version of the layout. A segment of a newer one is left untouched."""
-
-MAX_BODY = 1 << 20
-"""Bytes of the largest body a spool takes."""
 
 EVERYWHERE = b"*"
 """The route of a record that every destination gets."""
@@ -98,19 +106,6 @@ def seed(spool_id: str, segment: int) -> int:
 def encode(seed: int, head: bytes, body: bytes) -> bytes:
     """The frame of ``body``, which must have no line feed in it."""
     return b"%08x%b%b\n" % (crc32(body, crc32(head[1:], seed)), head, body)
-
-
-def lay(view: mmap, at: int, size: int, crc: int, head: bytes, body: bytes) -> int:
-    """Put a frame with this checksum into ``view`` at ``at``; where it ends.
-
-    -1, and nothing is written, when it would end beyond ``size`` or be longer than the longest.
-    """
-    raw = b"%08x%b%b\n" % (crc, head, body)
-    end = at + len(raw)
-    if end > size or len(raw) > MAX_BODY:
-        return -1
-    view[at:end] = raw
-    return end
 
 
 def decode(line: bytes, seed: int) -> Record | None:

@@ -20,8 +20,7 @@ from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.wake import WakeSignal
 from sessiontrace.spool import frame, spool_directory
 from sessiontrace.spool.filesystem import OS_FILES, Files
-from sessiontrace.spool.frame import MAX_BODY, Consumer, Header, Position
-from sessiontrace.spool.hot import lay
+from sessiontrace.spool.frame import MAX_BODY, Consumer, Header, Position, write_frame
 from sessiontrace.spool.maintenance import SpoolMaintenance
 from sessiontrace.spool.open_sessions import OpenSessions
 from sessiontrace.spool.reader import Reader
@@ -159,7 +158,9 @@ class Spool:
                             taken = self._lay(head, body)
                         else:
                             crc = crc32(body, tally.crc)
-                            end = lay(view, segment.committed, segment.size, crc, head, body)
+                            end = write_frame(
+                                view, segment.committed, segment.size, crc, head, body
+                            )
                             if end < 0:
                                 taken = self._lay(head, body)
                             else:

@@ -65,9 +65,10 @@ def forms(wheel: Path, tmp_path: Path) -> str:
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(place)
     code = (
-        "import sessiontrace; from sessiontrace.capture import hot as one;"
-        "from sessiontrace.spool import hot as two;"
-        "print(sessiontrace.__file__, one.COMPILED, two.COMPILED)"
+        "import sessiontrace; from sessiontrace.capture.encoding import fast_path, record_body;"
+        "from sessiontrace.capture.redaction import patterns; from sessiontrace.spool import frame;"
+        "concepts = (fast_path, record_body, patterns, frame);"
+        "print(sessiontrace.__file__, *(concept.COMPILED for concept in concepts))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -77,9 +78,9 @@ def forms(wheel: Path, tmp_path: Path) -> str:
         text=True,
         check=True,
     )
-    where, *said = done.stdout.split()
+    where, *answers = done.stdout.split()
     assert Path(where).is_relative_to(place)
-    return " ".join(said)
+    return " ".join(answers)
 
 
 @compiles
@@ -87,9 +88,14 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
     """It is then a wheel for this Python and this system."""
     wheel, printed = build(source, SESSIONTRACE_PURE="0")
     assert wheel is not None, printed
-    assert compiled_in(wheel) == ["sessiontrace/capture/_hot", "sessiontrace/spool/_hot"]
+    assert compiled_in(wheel) == [
+        "sessiontrace/capture/encoding/_fast_path_c",
+        "sessiontrace/capture/encoding/_record_body_c",
+        "sessiontrace/capture/redaction/_patterns_c",
+        "sessiontrace/spool/_frame_c",
+    ]
     assert f"cp{sys.version_info.major}{sys.version_info.minor}" in wheel.name
-    assert forms(wheel, tmp_path) == "True True"
+    assert forms(wheel, tmp_path) == "True True True True"
 
 
 def test_without_a_compiler_the_package_is_installed_all_the_same(
@@ -98,10 +104,10 @@ def test_without_a_compiler_the_package_is_installed_all_the_same(
     """A machine with nothing but Python: it is told, and everything works."""
     wheel, printed = build(source, CC="/bin/false", SESSIONTRACE_PURE="")
     assert wheel is not None, printed
-    assert "left uncompiled" in printed
+    assert "could not be compiled" in printed
     assert compiled_in(wheel) == []
     assert wheel.name.endswith("-py3-none-any.whl")
-    assert forms(wheel, tmp_path) == "False False"
+    assert forms(wheel, tmp_path) == "False False False False"
 
 
 def test_it_can_be_asked_for_or_left_out(source: Path) -> None:
@@ -109,7 +115,7 @@ def test_it_can_be_asked_for_or_left_out(source: Path) -> None:
     wheel, printed = build(source, SESSIONTRACE_PURE="1")
     assert wheel is not None
     assert compiled_in(wheel) == []
-    assert "uncompiled" not in printed
+    assert "could not be compiled" not in printed
     shutil.rmtree(source / "dist")
     wheel, printed = build(source, CC="/bin/false", SESSIONTRACE_PURE="0")
     assert wheel is None

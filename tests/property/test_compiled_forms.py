@@ -5,21 +5,32 @@ from __future__ import annotations
 import datetime
 import mmap
 import threading
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sessiontrace.capture.encoding import fast_path, record_body
-from sessiontrace.capture.redaction import patterns
+from sessiontrace.capture.encoding import _fast_path_py, _record_body_py
+from sessiontrace.capture.redaction import _patterns_py
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.spool import frame
+from sessiontrace.spool import _frame_py
+from sessiontrace.spool.frame import MAX_BODY
 
-capture: ModuleType = pytest.importorskip("sessiontrace.capture._hot", reason="not compiled")
-spool: ModuleType = pytest.importorskip("sessiontrace.spool._hot", reason="not compiled")
+_fast_path_c: Any
+_record_body_c: Any
+_patterns_c: Any
+_frame_c: Any
+_fast_path_c, _record_body_c, _patterns_c, _frame_c = (
+    pytest.importorskip(f"sessiontrace.{module}", reason="not compiled")
+    for module in (
+        "capture.encoding._fast_path_c",
+        "capture.encoding._record_body_c",
+        "capture.redaction._patterns_c",
+        "spool._frame_c",
+    )
+)
 
 ID = "019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11"
 
@@ -64,7 +75,7 @@ def test_a_step_has_the_same_bytes(
     """Whatever its name, however long it took, with children, buckets, inputs, outputs or none."""
     *own, name = texts
     given_ = (*own, start, start + lasted, name, parts, children, *payloads)
-    assert capture.step(*given_) == record_body.step(*given_)
+    assert _record_body_c.encode_event(*given_) == _record_body_py.encode_event(*given_)
 
 
 @given(st.integers(0, 10**15 - 1))
@@ -72,7 +83,7 @@ def test_a_step_has_the_same_bytes(
 def test_a_duration_is_written_as_the_float_is(ns: int) -> None:
     """orjson writes the shortest text that reads as the same float."""
     given_ = (ID, ID, ID, "tool", "app", 0, ns, "step", None, None, None, None)
-    assert capture.step(*given_) == record_body.step(*given_)
+    assert _record_body_c.encode_event(*given_) == _record_body_py.encode_event(*given_)
 
 
 class Own(str):
@@ -116,12 +127,12 @@ def test_the_look_says_the_same_of_any_value(given_: list[Any], made: Any) -> No
     """One look after the other: what the first has remembered changes nothing either."""
     one, other = made(), made()
     for value in [*given_, *given_]:
-        found = fast_path.look(value, 1 << 20, 64, one)
-        assert capture.look(value, 1 << 20, 64, other) == found
-        assert capture.quick(value, other) == fast_path.quick(value, one)
+        found = _fast_path_py.classify(value, 1 << 20, 64, one)
+        assert _fast_path_c.classify(value, 1 << 20, 64, other) == found
+        assert _fast_path_c.encode_fast(value, other) == _fast_path_py.encode_fast(value, one)
 
 
-@pytest.mark.parametrize("form", [fast_path, capture], ids=["uncompiled", "compiled"])
+@pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["uncompiled", "compiled"])
 def test_a_look_ends_early(form: Any) -> None:
     """Long texts, wide lists, deep ones, and a few objects that hold one another many times."""
     harmless = Redactor().harmless
@@ -132,11 +143,11 @@ def test_a_look_ends_early(form: Any) -> None:
     for _ in range(100):
         deep = [deep]
     for value in ("x" * 70_000, ["x" * 40_000] * 2, [0] * 10_000, many, deep, {"a": deep}):
-        assert form.look(value, fast_path.ROOM, fast_path.DEPTH, harmless) == -1
-    assert form.quick({"a": ["x" * 1_000]}, harmless) is not None
+        assert form.classify(value, _fast_path_py.ROOM, _fast_path_py.DEPTH, harmless) == -1
+    assert form.encode_fast({"a": ["x" * 1_000]}, harmless) is not None
 
 
-@pytest.mark.parametrize("form", [fast_path, capture], ids=["uncompiled", "compiled"])
+@pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["uncompiled", "compiled"])
 def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
     """Dicts and lists that grow and shrink while they are looked at; orjson has the last word."""
     shared: dict[str, Any] = {"a": [], "b": {}}
@@ -156,14 +167,14 @@ def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
     thread.start()
     try:
         for _ in range(2_000):
-            found = form.quick(shared, CleanTextCache(lambda text: True))
+            found = form.encode_fast(shared, CleanTextCache(lambda text: True))
             assert found is None or found.startswith(b'{"a":[')
     finally:
         stop.set()
         thread.join()
 
 
-@pytest.mark.parametrize("form", [patterns, capture], ids=["uncompiled", "compiled"])
+@pytest.mark.parametrize("form", [_patterns_py, _patterns_c], ids=["uncompiled", "compiled"])
 @pytest.mark.parametrize(
     "text",
     [
@@ -177,7 +188,7 @@ def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
 )
 def test_prose_is_not_suspicious(form: Any, text: str) -> None:
     """Else every text would be looked at twice."""
-    assert not form.suspicious(text)
+    assert not form.may_contain_secret(text)
 
 
 @given(
@@ -185,14 +196,16 @@ def test_prose_is_not_suspicious(form: Any, text: str) -> None:
     size=st.integers(0, 256),
     crc=st.integers(0, 2**32 - 1),
     head=st.sampled_from([b" event * ", b" start a,b "]),
-    body=st.binary(max_size=80) | st.just(b"x" * (frame.MAX_BODY + 1)),
+    body=st.binary(max_size=80) | st.just(b"x" * (MAX_BODY + 1)),
 )
 def test_a_frame_is_laid_at_the_same_place(
     at: int, size: int, crc: int, head: bytes, body: bytes
 ) -> None:
     """Nothing is written where it does not fit, and nothing outside of its place."""
     one, other = mmap.mmap(-1, 256), mmap.mmap(-1, 256)
-    assert spool.lay(one, at, size, crc, head, body) == frame.lay(other, at, size, crc, head, body)
+    assert _frame_c.write_frame(one, at, size, crc, head, body) == _frame_py.write_frame(
+        other, at, size, crc, head, body
+    )
     assert one[:] == other[:]
 
 
@@ -200,9 +213,9 @@ def test_a_frame_beyond_the_memory_is_refused() -> None:
     """A size that is wrong must not become a write into somebody else's memory."""
     with mmap.mmap(-1, 64) as small:
         with pytest.raises(IndexError):
-            spool.lay(small, 60, 1_000, 0, b" event * ", b"{}")
+            _frame_c.write_frame(small, 60, 1_000, 0, b" event * ", b"{}")
         with pytest.raises(TypeError):
-            spool.lay(small, 0, 64, 0, b" event * ", "text")
+            _frame_c.write_frame(small, 0, 64, 0, b" event * ", "text")
         assert small[:] == bytes(64)
     with pytest.raises(ValueError, match="closed"):
-        spool.lay(small, 0, 64, 0, b" event * ", b"{}")
+        _frame_c.write_frame(small, 0, 64, 0, b" event * ", b"{}")

@@ -13,10 +13,9 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.capture.encoding.fast_path import CAP, DEPTH, ROOM
+from sessiontrace.capture.encoding.fast_path import CAP, DEPTH, ROOM, classify
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, more
 from sessiontrace.capture.encoding.walker import ITEMS, BoundedWalker
-from sessiontrace.capture.hot import look
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
 
 __all__ = [
@@ -50,7 +49,7 @@ def encode_object(value: object, key: str) -> bytes:
 def encode_and_check(value: object, harmless: CleanTextCache, cap: int = CAP) -> tuple[bytes, bool]:
     """As ``encode``, and whether redaction must look: a text or a key in there is doubtful."""
     try:
-        seen = look(value, ROOM, DEPTH, harmless)
+        seen = classify(value, ROOM, DEPTH, harmless)
         if seen >= 0:
             encoded = _dumps(value)
             if len(encoded) <= cap:
@@ -60,7 +59,7 @@ def encode_and_check(value: object, harmless: CleanTextCache, cap: int = CAP) ->
     try:
         plain = BoundedWalker().plain(value)
         encoded = truncate_to(plain, cap)
-        return encoded, look(plain, _WALKED_ROOM, _WALKED_DEPTH, harmless) != 0
+        return encoded, classify(plain, _WALKED_ROOM, _WALKED_DEPTH, harmless) != 0
     except Exception as error:  # RecursionError near the user's own limit, MemoryError
         return _unencodable(value, kind_name(type(error))), True
 

@@ -1,128 +1,23 @@
-"""Plain: the cheap look that proves a value small and made of JSON's own kinds; pure.
+"""The fast path of the encoder: a small plain value becomes JSON in one step.
 
-Runs in the user's thread for everything that is captured; ``hot`` says whether it or its compiled
-form is in use. Invariant: what has passed, ``orjson.dumps`` takes as it is, in bounded time and
-without running any of the user's code.
+Runs in the user's thread for everything that is captured. ``classify`` and ``encode_fast`` have two
+forms: ``_fast_path_c``, compiled when the package is installed and a C compiler is there, and
+``_fast_path_py``, which is the specification. Invariant: which form is in use changes how long
+capture takes, never what is recorded.
 """
 
 from __future__ import annotations
 
-import datetime
-import uuid
-from typing import Any
+from sessiontrace.capture.encoding._fast_path_py import CAP, DEPTH, ROOM
 
-import orjson
+try:
+    from sessiontrace.capture.encoding._fast_path_c import classify, encode_fast
+except ImportError:
+    from sessiontrace.capture.encoding._fast_path_py import classify, encode_fast
 
-from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
-from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
-from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
+    COMPILED = False
+    """Whether the compiled form is in use."""
+else:
+    COMPILED = True
 
-__all__ = ["CAP", "DEPTH", "ROOM", "look", "quick"]
-
-CAP = 256 * 1024
-"""Most bytes one part (inputs, outputs, one metadata value ...) takes, encoded."""
-
-ROOM = 64 * 1024
-"""What the fast road admits: characters, and 8 for every node."""
-
-DEPTH = 20
-"""Levels that the fast road admits."""
-
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
-_PLAIN = frozenset({int, float, bool, type(None), datetime.date, uuid.UUID})
-_ZONES = frozenset({type(None), datetime.timezone})
-
-_dumps = orjson.dumps
-_known = KNOWN.issuperset
-
-
-def look(value: object, room: int, depth: int, harmless: CleanTextCache) -> int:
-    """0 for a plain value, 1 when a text in it is doubtful, -1 when it is large, deep or not plain.
-
-    ``room``: characters it may have, and 8 for every node; ``depth``: levels. A doubtful text is
-    one that ``harmless`` may not let pass.
-    """
-    fresh: list[str] = []
-    if _room_left(value, room, depth, harmless.known, fresh) < 0:
-        return -1
-    return 1 if fresh and harmless.needs_masking(fresh) else 0
-
-
-def quick(value: object, harmless: CleanTextCache) -> bytes | None:
-    """A dict as JSON, if it is plain and nothing in it is doubtful: the usual case, in one step."""
-    if type(value) is not dict:
-        return None
-    try:
-        if look(value, ROOM, DEPTH, harmless) != 0:
-            return None
-        encoded = _dumps(value)
-    except Exception:  # orjson refuses it, or it changed under us
-        return None
-    return encoded if len(encoded) <= CAP else None
-
-
-def _room_left(  # noqa: C901  the hottest loop, one frame
-    value: Any, room: int, depth: int, known: set[int], fresh: list[str]
-) -> int:
-    """Room left after a value, negative when it does not pass; new texts are put to ``fresh``.
-
-    Every node costs at least 8, so a graph that shares its nodes a million times ends soon too.
-    """
-    kind = type(value)
-    if kind is dict:
-        if not _known(value) and not all_keys_clean(value):
-            return -1
-        inner = value.values()
-    elif kind is list or kind is tuple:
-        inner = value
-    else:
-        return _single(value, kind, room, known, fresh)
-    room -= 8 * len(value)
-    if room < 0 or depth <= 0:
-        return -1
-    for item in inner:
-        kind = type(item)
-        if kind is str:
-            room -= len(item)
-            if room < 0:  # before the hash, which reads a new text whole
-                return -1
-            if hash(item) not in known:
-                if len(item) >= MEDIA_MIN and is_media(item):
-                    return -1
-                fresh.append(item)
-        elif (
-            kind is dict
-            and len(item) == 2
-            and _known(item)
-            and type(role := item.get("role")) is str
-            and role in _ROLES
-        ):  # a message of a chat: most of what is traced consists of them
-            text = item.get("content")
-            if type(text) is not str:
-                room = _room_left(text, room, depth - 2, known, fresh) if "content" in item else -1
-            else:
-                room -= len(text)
-                if room >= 0 and hash(text) not in known:
-                    if len(text) >= MEDIA_MIN and is_media(text):
-                        return -1
-                    fresh.append(text)
-            if room < 0:
-                return -1
-        elif kind not in _PLAIN:
-            room = _room_left(item, room, depth - 1, known, fresh)
-            if room < 0:
-                return -1
-    return room
-
-
-def _single(value: Any, kind: type, room: int, known: set[int], fresh: list[str]) -> int:
-    if kind is str:
-        room -= len(value)
-        if room >= 0 and hash(value) not in known:
-            if len(value) >= MEDIA_MIN and is_media(value):
-                return -1
-            fresh.append(value)
-        return room
-    if kind is datetime.datetime:  # a time zone of the user's is code that orjson would run
-        return room if type(value.tzinfo) in _ZONES else -1
-    return room if kind in _PLAIN else -1
+__all__ = ["CAP", "COMPILED", "DEPTH", "ROOM", "classify", "encode_fast"]

@@ -1,68 +1,23 @@
-"""Envelope: the bytes of a record, its own fields first and what users gave behind them; pure.
+"""The bytes of a record: its own fields first, and behind them what users gave.
 
-Runs in the user's thread, once for every event; ``hot`` says whether ``step`` or its compiled form
-is in use. Invariant: a record opens with its two ids, and its encoded inputs and outputs stand
-last, each between two tabs: that is how exporters cut them out, see ``record.lifted``.
+Runs in the user's thread, once for every event. ``encode_event`` has two forms:
+``_record_body_c``, compiled when the package is installed and a C compiler is there, and
+``_record_body_py``, which is the specification. Invariant: which form is in use never changes the
+bytes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from sessiontrace.capture.encoding._record_body_py import assemble
 
-import orjson
+try:
+    from sessiontrace.capture.encoding._record_body_c import encode_event
+except ImportError:
+    from sessiontrace.capture.encoding._record_body_py import encode_event
 
-__all__ = ["assemble", "step"]
+    COMPILED = False
+    """Whether the compiled form is in use."""
+else:
+    COMPILED = True
 
-_dumps = orjson.dumps
-
-
-def step(
-    event_id: str,
-    session_id: str,
-    parent_id: str,
-    event_type: str,
-    source: str,
-    start: int,
-    end: int,
-    name: str,
-    parts: dict[str, Any] | None,
-    children: list[str] | None,
-    inputs: bytes | None,
-    outputs: bytes | None,
-) -> bytes:
-    """The record of one step; ``start`` and ``end`` in Unix nanoseconds, the last two encoded."""
-    body = {
-        "event_id": event_id,
-        "session_id": session_id,
-        "parent_id": parent_id,
-        "event_type": event_type,
-        "source": source,
-        "start_time": start // 1_000_000,
-        "end_time": end // 1_000_000,
-        "duration": (end - start) / 1_000_000,
-        "event_name": name,
-    }
-    if parts is not None:
-        body.update(parts)
-    if children is not None:
-        body["children_ids"] = children
-    return assemble(body, inputs, outputs)
-
-
-def assemble(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) -> bytes:
-    """A record from its first fields and the encoded rest."""
-    try:
-        first = _dumps(body)
-    except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
-        from sessiontrace.capture.encoding.encoder import (
-            sanitize,  # which needs what is in here, by ``hot``
-        )
-
-        first = _dumps(sanitize(body))
-    if outputs is not None and inputs is not None:
-        return b'%b,"inputs":\t%b\t,"outputs":\t%b\t}' % (first[:-1], inputs, outputs)
-    if inputs is not None:
-        return b'%b,"inputs":\t%b\t}' % (first[:-1], inputs)
-    if outputs is not None:
-        return b'%b,"outputs":\t%b\t}' % (first[:-1], outputs)
-    return first
+__all__ = ["COMPILED", "assemble", "encode_event"]

@@ -16,8 +16,8 @@ _KNOWN_MAX = 8_192
 class CleanTextCache:
     """``harmless(text)`` is the look; None where nothing is ever masked.
 
-    ``by_shape``: the look lets everything pass that is not ``suspicious``, so to ask that is enough
-    where it costs less than the look.
+    ``by_shape``: the look lets everything pass of which ``may_contain_secret`` is false, so to ask
+    that is enough where it costs less than the look.
 
     ``known``: hashes of texts. A hash is keyed by the process and has 64 bits: that a secret has
     that of another text is less likely than a bit flip. ``names``: names of spans, as they are.

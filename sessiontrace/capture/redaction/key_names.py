@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sessiontrace.capture.redaction.patterns import LEAST, mask_secrets, suspicious
+from sessiontrace.capture.redaction.patterns import LEAST, mask_secrets, may_contain_secret
 
 __all__ = ["KNOWN", "add_secret_keys", "all_keys_clean", "names_secret", "normalize_key"]
 
@@ -66,7 +66,7 @@ def all_keys_clean(keys: Iterable[object]) -> bool:
             return False  # to be looked at whenever it comes
         if names_secret(key) or (_watched and normalize_key(key) in _watched):
             return False
-        if len(key) >= LEAST and suspicious(key) and mask_secrets(key) != key:
+        if len(key) >= LEAST and may_contain_secret(key) and mask_secrets(key) != key:
             return False
         if len(KNOWN) >= _KNOWN_MAX:
             KNOWN.clear()

@@ -17,11 +17,10 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.encoding.encoder import encode
-from sessiontrace.capture.hot import suspicious
 from sessiontrace.capture.redaction import patterns
 from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
 from sessiontrace.capture.redaction.key_names import add_secret_keys, names_secret, normalize_key
-from sessiontrace.capture.redaction.patterns import MASK
+from sessiontrace.capture.redaction.patterns import MASK, may_contain_secret
 
 __all__ = ["MASK", "Redactor", "UserRedactor", "kept_fields"]
 
@@ -85,7 +84,7 @@ class Redactor:
             return False
         if len(text) < patterns.LEAST:
             return True
-        if suspicious(text) or (self._emails and "@" in text):
+        if may_contain_secret(text) or (self._emails and "@" in text):
             return self._text(text, 0) == text
         return True
 

@@ -14,7 +14,7 @@ from support.exporters import POSTHOG
 from support.fake_backend import Backend, Seen, answer
 
 import sessiontrace as st
-from sessiontrace.capture import hot
+from sessiontrace.capture.redaction import patterns
 from sessiontrace.export.protocol import Request
 
 pytest.importorskip("rich", reason="needs the extra 'cli'")
@@ -197,7 +197,7 @@ def test_what_is_not_compiled_is_told(
     backend: Backend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It works as well, and takes longer: no fault, but worth knowing."""
-    monkeypatch.setattr(hot, "COMPILED", False)
+    monkeypatch.setattr(patterns, "COMPILED", False)
     backend.responder = lambda seen: answer(400 if seen.path == "/batch/" else 200, b"{}")
     status, found, _ = doctor(capsys)
     assert status == 0

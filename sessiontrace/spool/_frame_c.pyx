@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The compiled form of ``frame.lay``; see ``hot``.
+"""The compiled form of ``write_frame``; see ``frame``.
 
-Called in users' threads, under the spool's lock. Invariant: it writes what the uncompiled one
-writes, and nothing outside of ``view``.
+Called in users' threads, under the spool's lock. Invariant: it writes what the form in
+``_frame_py`` writes, and nothing outside of ``view``.
 """
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -10,12 +10,12 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from sessiontrace.spool.frame import MAX_BODY
+from sessiontrace.spool._frame_py import MAX_BODY
 
 cdef Py_ssize_t _longest = MAX_BODY
 
 
-def lay(view, Py_ssize_t at, Py_ssize_t size, uint32_t crc, head, body):
+def write_frame(view, Py_ssize_t at, Py_ssize_t size, uint32_t crc, head, body):
     if not (isinstance(head, bytes) and isinstance(body, bytes)):
         raise TypeError("head and body of a frame are bytes")
     cdef Py_ssize_t first = PyBytes_GET_SIZE(head), second = PyBytes_GET_SIZE(body)

@@ -1,0 +1,130 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The compiled forms of ``classify`` and ``encode_fast``; see ``fast_path``.
+
+Runs in users' threads, always with the interpreter's lock. Invariant: each returns what the form
+in ``_fast_path_py`` returns.
+"""
+
+import datetime
+import uuid
+
+import orjson
+
+cimport cython
+from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.object cimport PyObject_Hash
+from cpython.set cimport PySet_Contains
+
+from sessiontrace.capture.redaction._patterns_c cimport may_contain_secret
+
+from sessiontrace.capture.encoding._fast_path_py import CAP, DEPTH, ROOM
+from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
+from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
+from sessiontrace.capture.redaction._patterns_py import LEAST
+
+cdef extern from "Python.h":
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+cdef set _known_keys = KNOWN
+cdef Py_ssize_t _media_min = MEDIA_MIN, _least = LEAST, _cap = CAP, _room = ROOM
+cdef int _depth = DEPTH
+cdef object _date = datetime.date, _datetime = datetime.datetime, _timezone = datetime.timezone
+cdef object _uuid = uuid.UUID, _dumps = orjson.dumps
+
+cdef enum:
+    CHEAP = 512     # a shorter text is looked at each time: to know it again would cost more
+
+
+@cython.final
+@cython.freelist(8)
+cdef class _Classifier:
+    """What is found on the way down: room left, and whether a text is doubtful."""
+
+    cdef Py_ssize_t room
+    cdef bint doubtful, masks, by_shape
+    cdef set known
+    cdef object harmless
+
+    cdef bint passes(self, object value, int depth) except -1:
+        """Whether a value is small, flat and plain enough."""
+        cdef object kind = type(value)
+        if kind is str:
+            return self.passes_text(value)
+        if kind is dict:
+            if not _keys_pass(<dict>value) or not self.enters(len(<dict>value), depth):
+                return False
+            for item in (<dict>value).values():  # raises when another thread changes its size
+                if not self.passes(item, depth - 1):
+                    return False
+            return True
+        if kind is list or kind is tuple:
+            if not self.enters(len(value), depth):
+                return False
+            for item in value:
+                if not self.passes(item, depth - 1):
+                    return False
+            return True
+        if kind is _datetime:  # a time zone of the user's is code that orjson would run
+            return value.tzinfo is None or type(value.tzinfo) is _timezone
+        return (
+            value is None or kind is int or kind is float or kind is bool
+            or kind is _date or kind is _uuid
+        )
+
+    cdef bint enters(self, Py_ssize_t nodes, int depth) noexcept:
+        self.room -= 8 * nodes
+        return self.room >= 0 and depth > 0
+
+    cdef bint passes_text(self, str text) except -1:
+        cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
+        self.room -= length
+        if self.room < 0:  # before the hash, which reads a new text whole
+            return False
+        if length < CHEAP:
+            if not self.masks:
+                return True
+            if self.by_shape and (length < _least or not may_contain_secret(text)):
+                return True
+        cdef object key = PyObject_Hash(text)
+        if PySet_Contains(self.known, key):
+            return True
+        if length >= _media_min and is_media(text):
+            return False
+        if self.by_shape and length >= CHEAP and not may_contain_secret(text):
+            self.harmless.remember_clean(key)
+        elif self.harmless.needs_masking((text,)):
+            self.doubtful = True
+        return True
+
+
+cdef bint _keys_pass(dict value) except -1:
+    for key in value:
+        if type(key) is not str:
+            return False
+        if not PySet_Contains(_known_keys, key):
+            return all_keys_clean(value)
+    return True
+
+
+cpdef int classify(value, Py_ssize_t room, int depth, harmless) except -2:
+    cdef _Classifier found = _Classifier.__new__(_Classifier)
+    found.room = room
+    found.known = harmless.known
+    found.masks = harmless.masks
+    found.by_shape = harmless.by_shape
+    found.harmless = harmless
+    if not found.passes(value, depth):
+        return -1
+    return 1 if found.doubtful else 0
+
+
+def encode_fast(value, harmless):
+    if type(value) is not dict:
+        return None
+    try:
+        if classify(value, _room, _depth, harmless) != 0:
+            return None
+        encoded = _dumps(value)
+    except Exception:
+        return None
+    return encoded if PyBytes_GET_SIZE(encoded) <= _cap else None

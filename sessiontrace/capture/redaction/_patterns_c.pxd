@@ -1,0 +1,1 @@
+cpdef bint may_contain_secret(text) noexcept

@@ -1,0 +1,1 @@
+from sessiontrace.capture.redaction._patterns_py import may_contain_secret as may_contain_secret

@@ -1,0 +1,1 @@
+from sessiontrace.spool._frame_py import write_frame as write_frame

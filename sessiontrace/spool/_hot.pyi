@@ -1,1 +1,0 @@
-from sessiontrace.spool.frame import lay as lay
