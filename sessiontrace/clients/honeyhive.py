@@ -27,6 +27,7 @@ from sessiontrace.clients.honeyhive_models import (
 )
 from sessiontrace.clients.http import Rest, path_part
 from sessiontrace.clients.model import number
+from sessiontrace.model.fields import BUCKETS
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.honeyhive import destination
 from sessiontrace.vendors.shared.payload import rfc3339
@@ -37,7 +38,6 @@ Object = Mapping[str, Any]
 
 _EVENT_TYPES = ("model", "tool", "chain", "session")
 _EVENT_TEXTS = ("project_id", "source", "event_name", "event_id", "session_id", "parent_id")
-_OBJECTS = ("config", "inputs", "outputs", "metadata", "feedback", "metrics", "user_properties")
 _TIMES = {
     "start_time": "Unix milliseconds",
     "end_time": "Unix milliseconds",
@@ -310,7 +310,7 @@ def _event(event: NewEvent) -> dict[str, Any]:
     if "inputs" not in body:
         raise TypeError("inputs is required: give an object, {} if there are none")
     error = body.pop("error", "")
-    known = {*_EVENT_TEXTS, *_OBJECTS, *_TIMES, "event_type", "children_ids"}
+    known = {*_EVENT_TEXTS, *BUCKETS, *_TIMES, "event_type", "children_ids"}
     if unknown := sorted(body.keys() - known):
         raise TypeError(f"HoneyHive's events have no field {', '.join(unknown)}; use metadata")
     _check(body, _EVENT_TEXTS)
@@ -325,7 +325,7 @@ def _check(body: Object, texts: Sequence[str]) -> None:
     for name in texts:
         if name in body and not isinstance(body[name], str):
             raise TypeError(f"{name} must be a text, not {type(body[name]).__name__}")
-    for name in _OBJECTS:
+    for name in BUCKETS:
         if name in body and not isinstance(body[name], Mapping):
             raise TypeError(f"{name} must be an object (a dict), not {type(body[name]).__name__}")
     children = body.get("children_ids")

@@ -31,7 +31,7 @@ from sessiontrace.export.protocol import Reply, retry_after
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.model.secret import Secret
 from sessiontrace.runtime.version import version
-from sessiontrace.vendors.shared.payload import printable
+from sessiontrace.vendors.shared.responses import printable
 
 __all__ = ["Answer", "Query", "Rest", "path_part"]
 

@@ -33,7 +33,7 @@ from sessiontrace.clients.model import Listing, Model, Page, number
 from sessiontrace.export.protocol import Reply
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.humanloop import destination
-from sessiontrace.vendors.shared.payload import printable
+from sessiontrace.vendors.shared.responses import printable
 
 if TYPE_CHECKING:
     from typing import TypeVar

@@ -8,7 +8,7 @@ cannot be decided is given out.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +19,8 @@ from sessiontrace.export.reordering import (
     BufferedSession,
     OutOfOrderSource,
 )
+from sessiontrace.model.fields import SCORES
+from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import END, OPEN, START, UPDATE, Record, Records, session_id_of
 from sessiontrace.model.sampling import Sample, is_sampled
 from sessiontrace.spool.frame import Position
@@ -62,7 +64,7 @@ class TailSampler(OutOfOrderSource):
         self._max_behind = max_behind
         self._now = now
         self._waiting: dict[bytes, BufferedSession] = {}  # by session, oldest first
-        self._decisions: OrderedDict[bytes, bool] = OrderedDict()  # kept or not
+        self._decisions: LruCache[bytes, bool] = LruCache(_REMEMBERED)  # kept or not
         self._ready: deque[tuple[Record, int]] = deque()
         self._records = self._size = 0
         self._hurry = False
@@ -112,7 +114,7 @@ class TailSampler(OutOfOrderSource):
         undecided = self._waiting.get(session)
         if undecided is None:
             if not self._waits(session, record):
-                if self._decisions.get(session, True):
+                if self._decisions.get(session) is not False:
                     self._ready.append((record, number))
                 else:
                     self._drop([record.kind], [number])
@@ -156,7 +158,7 @@ class TailSampler(OutOfOrderSource):
         below = self._sample.score_below
         if below is None:
             return False
-        for bucket in ("metrics", "feedback"):
+        for bucket in SCORES:
             for name, value in _part(body, bucket).items():
                 least = below.get(name) if isinstance(below, Mapping) else below
                 if least is None or not isinstance(value, (int, float)) or name in _MEASURED:
@@ -171,10 +173,7 @@ class TailSampler(OutOfOrderSource):
         undecided = self._waiting.pop(session)
         self._records -= len(undecided.records)
         self._size -= undecided.size
-        self._decisions[session] = kept
-        self._decisions.move_to_end(session)
-        if len(self._decisions) > _REMEMBERED:
-            self._decisions.popitem(last=False)
+        self._decisions.put(session, kept)
         if kept:
             self._ready.extend(zip(undecided.records, undecided.numbers, strict=True))
         else:

@@ -33,11 +33,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from sessiontrace.model.fields import EVENT_FIELDS, PAYLOADS
+
 __all__ = [
-    "BUCKETS",
     "END",
     "EVENT",
-    "EVENT_FIELDS",
     "OPEN",
     "START",
     "UPDATE",
@@ -56,35 +56,6 @@ OPEN = b"open"
 EVENT = b"event"
 END = b"end"
 UPDATE = b"update"
-
-EVENT_FIELDS = (
-    "event_id",
-    "session_id",
-    "parent_id",
-    "event_type",
-    "event_name",
-    "source",
-    "start_time",
-    "end_time",
-    "duration",
-    "inputs",
-    "outputs",
-    "config",
-    "metadata",
-    "metrics",
-    "feedback",
-    "user_properties",
-    "error",
-    "children_ids",
-)
-"""Every field a body may have, in the order they are written. Absent fields are left out.
-
-Ids are UUID strings, ``start_time`` and ``end_time`` integer Unix milliseconds, ``duration``
-milliseconds as a float, the seven buckets objects, ``error`` a string.
-"""
-
-BUCKETS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
-"""The fields of a body that are objects."""
 
 
 class Record(NamedTuple):
@@ -196,7 +167,7 @@ def decode_keeping_payloads(body: bytes) -> dict[str, Any]:
 
 def _decoded(body: bytes) -> dict[str, Any]:
     fields: dict[str, Any] = orjson.loads(body)
-    for name in ("inputs", "outputs"):
+    for name in PAYLOADS:
         if (value := fields.pop(name, None)) is not None:
             # A copy: what orjson returns keeps its buffer of 4 KiB for as long as it is held.
             fields[name] = b"%b" % orjson.dumps(value)

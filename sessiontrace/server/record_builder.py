@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.fields import EVENT_FIELDS
 from sessiontrace.model.ids import SESSION_NAMESPACE, is_uuid, now_ns, session_uuid
-from sessiontrace.model.record import END, EVENT_FIELDS, UPDATE, Record
+from sessiontrace.model.record import END, UPDATE, Record
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.protocol import Store
 

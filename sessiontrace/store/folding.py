@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import attrs
 import orjson
 
+from sessiontrace.model.fields import SCORES
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.store import models, summary_fields
 
@@ -149,9 +150,7 @@ class EventState:
 
     def _scores_read(self) -> dict[str, int]:
         if self.body is None or not any(
-            f'"{name}"' in text
-            for text in (self.body, self.patch or "")
-            for name in ("metrics", "feedback")
+            f'"{name}"' in text for text in (self.body, self.patch or "") for name in SCORES
         ):
             return {}
         event = orjson.loads(self.body)

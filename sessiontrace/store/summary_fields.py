@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessiontrace.model.fields import SCORES
 from sessiontrace.store import models
 
 __all__ = [
@@ -101,7 +102,7 @@ def scores_nano(event: dict[str, Any]) -> dict[str, int]:
     time, size or cost. Of texts only a rating that is "good" (1) or "bad" (0), as Humanloop's are.
     """
     found: dict[str, int] = {}
-    for place in ("metrics", "feedback"):
+    for place in SCORES:
         held = event.get(place)
         if not isinstance(held, dict):
             continue

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.fields import ATTRIBUTES
 from sessiontrace.vendors.shared import chat_payload, payload
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire import semconv
@@ -73,7 +74,7 @@ def attributes_of(event: Event, names: SessionCache) -> dict[str, Value]:
             found.setdefault(field.otel[0], plain)
             taken.add(field.path)
     _content(found, event)
-    for part in ("config", "metadata", "metrics", "feedback", "user_properties"):
+    for part in ATTRIBUTES:
         if part in event:
             flatten(found, part, event, taken)
     if len(found) > _ATTRIBUTES_MAX:

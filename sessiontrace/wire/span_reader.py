@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sessiontrace.model.record import BUCKETS
+from sessiontrace.model.fields import BUCKETS
 from sessiontrace.wire.message_reader import (
     MESSAGE_FIELD,
     indexed,

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
 from sessiontrace.vendors.shared import payload
 from sessiontrace.vendors.shared.session_cache import SessionCache
@@ -97,10 +98,10 @@ def _score(record: Record, event: Event, names: SessionCache) -> Span:
         "session.id": event["session_id"],
         "sessiontrace.parent.id": event["event_id"],
     }
-    for part in ("inputs", "outputs"):
+    for part in PAYLOADS:
         if (encoded := payload.payload_of(event, part)) is not None:
             flatten(attributes, part, {part: orjson.loads(encoded)})
-    for part in ("config", "metadata", "metrics", "feedback"):
+    for part in STEP_ATTRIBUTES:
         flatten(attributes, part, event)
     at, _ = _times(event, names)
     return Span(

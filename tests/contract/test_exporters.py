@@ -27,7 +27,7 @@ from support.exporters import (
 
 from sessiontrace.export.protocol import Batch, Blocked, Reply, Request, Retry
 from sessiontrace.model.record import END, EVENT, OPEN, START, Record, abandoned_end
-from sessiontrace.vendors.shared.body_transforms import NONE
+from sessiontrace.vendors.shared.responses import NONE
 
 pytestmark = [
     pytest.mark.contract,

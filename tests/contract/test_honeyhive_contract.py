@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sessiontrace.export.protocol import Batch, Request
-from sessiontrace.model.record import END, EVENT, EVENT_FIELDS, OPEN, START, UPDATE, Record
+from sessiontrace.model.fields import EVENT_FIELDS
+from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record
 from sessiontrace.vendors.honeyhive.exporter import HoneyHiveExporter
 
 yaml = pytest.importorskip("yaml")

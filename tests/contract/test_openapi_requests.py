@@ -9,7 +9,7 @@ from support.published_contracts import Check, judge_of
 
 from sessiontrace.export.protocol import Request
 from sessiontrace.model.record import END, EVENT, START, Record
-from sessiontrace.vendors.shared.body_transforms import NONE
+from sessiontrace.vendors.shared.responses import NONE
 
 pytestmark = pytest.mark.contract
 

@@ -15,9 +15,7 @@ from support.recording_tracer import Captured
 
 from sessiontrace.capture.encoding.encoder import encode
 from sessiontrace.capture.encoding.record_parts import EVENT_MAX
-from sessiontrace.model.record import EVENT_FIELDS
-
-BUCKETS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
+from sessiontrace.model.fields import BUCKETS, EVENT_FIELDS
 
 
 class Raising:

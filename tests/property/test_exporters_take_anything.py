@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.exporters import FLOWS, HUMANLOOP, OTLP, POSTHOG, Vendor, deliver
 
-from sessiontrace.model.record import END, EVENT, EVENT_FIELDS, START, UPDATE, Record
+from sessiontrace.model.fields import EVENT_FIELDS
+from sessiontrace.model.record import END, EVENT, START, UPDATE, Record
 
 _IDS = st.sampled_from(
     [f"01890000-0000-7000-8000-00000000000{n}" for n in range(4)]

@@ -25,7 +25,7 @@ from sessiontrace.vendors.humanloop.exporter_v4 import HumanloopExporter
 from sessiontrace.vendors.humanloop.exporter_v5 import HumanloopFlowsExporter
 from sessiontrace.vendors.otlp.exporter import OTLPExporter
 from sessiontrace.vendors.posthog.exporter import PostHogExporter
-from sessiontrace.vendors.shared.body_transforms import NONE
+from sessiontrace.vendors.shared.responses import NONE
 
 T0 = 1_790_000_000_000
 

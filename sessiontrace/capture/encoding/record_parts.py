@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from sessiontrace.capture.encoding.encoder import truncate_to
 from sessiontrace.capture.encoding.record_body import assemble
+from sessiontrace.capture.encoding.truncate import truncate_largest
 from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
 
 __all__ = ["EVENT_MAX", "Redact", "compose_record", "redact_and_bound"]
@@ -71,8 +71,6 @@ def _within(encoded: bytes) -> bytes:
     body = orjson.loads(encoded)
     sizes = {name: len(_dumps(value)) for name, value in body.items() if isinstance(value, dict)}
     room = EVENT_MAX - (len(encoded) - sum(sizes.values()))
-    small = sum(size for size in sizes.values() if size <= room // len(sizes))
-    large = [name for name, size in sizes.items() if size > room // len(sizes)]
-    for name in large:
-        body[name] = _Fragment(truncate_to(body[name], max(0, room - small) // len(large)))
+    for name, shorter in truncate_largest(body, sizes, room).items():
+        body[name] = _Fragment(shorter)
     return _dumps(body)

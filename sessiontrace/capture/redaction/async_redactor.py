@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.redaction.redactor import kept_fields
-from sessiontrace.model.record import EVENT_FIELDS
+from sessiontrace.model.fields import EVENT_FIELDS, REDACTED
 
 __all__ = ["AsyncRedactionQueue", "AsyncRedactor"]
 
@@ -29,10 +29,7 @@ _RECORDS_MAX = 10_000
 _BYTES_MAX = 64 << 20
 _AT_ONCE = 32
 _RECORD_S = 10.0  # that the functions may take for one record
-_ENVELOPE = frozenset(EVENT_FIELDS) - {
-    "event_name", "inputs", "outputs", "config", "metadata", "metrics", "feedback",
-    "user_properties", "error",
-}  # fmt: skip
+_ENVELOPE = frozenset(EVENT_FIELDS) - REDACTED
 
 
 class AsyncRedactionQueue:

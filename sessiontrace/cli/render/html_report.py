@@ -14,11 +14,11 @@ import orjson
 
 from sessiontrace.cli.render.format import amount, duration, when
 from sessiontrace.cli.render.tree import walk
+from sessiontrace.model.fields import HTML_SECTIONS
 from sessiontrace.store.models import ENDED, EventSummary, StoredSession
 
 __all__ = ["page"]
 
-_PARTS = ("inputs", "outputs", "config", "metrics", "feedback", "user_properties", "metadata")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _STYLE = """
@@ -103,7 +103,7 @@ def _step(
 
 
 def _content(record: Mapping[str, Any]) -> Iterator[str]:
-    for part in _PARTS:
+    for part in HTML_SECTIONS:
         value = record.get(part)
         if value:
             text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -27,7 +27,6 @@ most one POST, and PUTs that arrive in the order of its records.
 from __future__ import annotations
 
 import zlib
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
@@ -45,6 +44,7 @@ from sessiontrace.export.protocol import (
     Retry,
     judge_http,
 )
+from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import (
     END,
     EVENT,
@@ -60,6 +60,7 @@ from sessiontrace.model.record import (
 from sessiontrace.vendors.honeyhive import bodies
 from sessiontrace.vendors.honeyhive.bodies import Body
 from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared.truncate import replace_largest
 
 __all__ = ["HoneyHiveExporter"]
 
@@ -69,7 +70,6 @@ _MAX_BODY = 4_900_000  # HoneyHive refuses requests over 5 MB
 _MAX_EVENTS = 1000  # as many event ids in a reply stay below the 64 KiB that are read of it
 _MAX_REPLY = 64 << 10
 _REMEMBERED = 10_000
-_BUCKETS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
 
 
 class HoneyHiveExporter:
@@ -85,7 +85,7 @@ class HoneyHiveExporter:
     limits = Limits(max_records=4 * _MAX_EVENTS, max_bytes=4_000_000, max_age_s=1.0, concurrency=32)
 
     def __init__(self) -> None:
-        self._inputs: OrderedDict[bytes, int] = OrderedDict()
+        self._inputs: LruCache[bytes, int] = LruCache(_REMEMBERED)
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """Sessions, then events, then updates, each as a generator."""
@@ -113,14 +113,8 @@ class HoneyHiveExporter:
         return verdict
 
     def cut(self, record: Record) -> Record | None:
-        """The record without the largest of its values, which says how much is gone."""
-        body = orjson.loads(record.body)
-        sizes = {name: len(orjson.dumps(body[name])) for name in _BUCKETS if name in body}
-        if not sizes:
-            return None
-        largest = max(sizes, key=sizes.__getitem__)
-        body[largest] = {"cut": f"[{sizes[largest]} bytes that HoneyHive did not take]"}
-        return record._replace(body=orjson.dumps(body))
+        """The record without its largest object, and with a mark that says how much is gone."""
+        return replace_largest(record, "[{size} bytes that HoneyHive did not take]")
 
 
 @attrs.define(eq=False)
@@ -136,7 +130,7 @@ class _Session:
 class _Plan:
     """One batch, sorted."""
 
-    def __init__(self, batch: Batch, inputs: OrderedDict[bytes, int]) -> None:
+    def __init__(self, batch: Batch, inputs: LruCache[bytes, int]) -> None:
         self._records = batch.records
         self._inputs = inputs
         self._events: list[int] = []
@@ -196,10 +190,7 @@ class _Plan:
         return body
 
     def _remember(self, session_id: bytes, start: Body) -> None:
-        self._inputs[session_id] = _checksum(start.get("inputs"))
-        self._inputs.move_to_end(session_id)
-        if len(self._inputs) > _REMEMBERED:
-            self._inputs.popitem(last=False)
+        self._inputs.put(session_id, _checksum(start.get("inputs")))
 
     # -- stage 2 ----------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ import orjson
 from sessiontrace.model.ids import session_uuid
 from sessiontrace.model.record import END, EVENT, START, Record
 from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared.truncate import truncate_record
 
 __all__ = ["BadLineError", "Survey", "read_line", "records_of"]
 
@@ -140,7 +141,7 @@ def _session(body: Body) -> Iterator[Record]:
 
 def _record(kind: bytes, body: Body) -> Record:
     record = Record(kind, b"*", orjson.dumps(body))
-    return payload.shorten(record, _LARGEST) or record
+    return truncate_record(record, _LARGEST) or record
 
 
 # -- which session, where in it -------------------------------------------------------------

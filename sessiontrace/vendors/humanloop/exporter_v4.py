@@ -41,12 +41,13 @@ from typing import Any
 import orjson
 
 from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Outcome, Reply, Request
+from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import OPEN, START, Record
 from sessiontrace.runtime.throttle import paced
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
-from sessiontrace.vendors.shared import payload
-from sessiontrace.vendors.shared.session_cache import LruCache
+from sessiontrace.vendors.shared import payload, responses
+from sessiontrace.vendors.shared.truncate import truncate_record
 
 __all__ = ["HumanloopExporter"]
 
@@ -66,7 +67,7 @@ class HumanloopExporter:
 
     def __init__(self, project: str = "sessiontrace") -> None:
         self._project = project
-        self._data_ids: LruCache[str] = LruCache(_REMEMBERED)
+        self._data_ids: LruCache[str, str] = LruCache(_REMEMBERED)
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """A stage for each level of logs, then one for what completes logs posted before."""
@@ -130,7 +131,7 @@ class HumanloopExporter:
         if scores:
             yield from self._feedback(event["event_id"], scores, [index])
         if not change and not scores:
-            yield payload.refused(
+            yield responses.refused(
                 "Humanloop changes only output, error and duration of a log", index
             )
 
@@ -143,7 +144,7 @@ class HumanloopExporter:
             yield Request("POST", "/feedback", body, tuple(records))
             return
         for index in records:
-            yield payload.refused(
+            yield responses.refused(
                 "Humanloop takes scores only of logs whose id this process saw", index
             )
 
@@ -153,7 +154,7 @@ class HumanloopExporter:
         """By status; 404 to a ``PATCH`` speaks of that log alone. Learns the ids of new logs."""
         if request.method == "PATCH" and reply.status == 404:
             return Invalid("HTTP 404: no log has this reference")
-        verdict = payload.interpret(request, reply)
+        verdict = responses.interpret(request, reply)
         if isinstance(verdict, Delivered) and request.path == "/logs":
             self._learn(request.note, reply.body)
         return verdict
@@ -173,7 +174,7 @@ class HumanloopExporter:
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
-        return payload.shorten(record, _SMALL)
+        return truncate_record(record, _SMALL)
 
 
 def _amended(node: Node) -> dict[str, Any]:

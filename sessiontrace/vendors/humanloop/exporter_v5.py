@@ -40,12 +40,13 @@ from typing import Any
 import orjson
 
 from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Outcome, Reply, Request
+from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import EVENT, OPEN, START, Record
 from sessiontrace.runtime.throttle import paced
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
-from sessiontrace.vendors.shared import payload
-from sessiontrace.vendors.shared.session_cache import LruCache
+from sessiontrace.vendors.shared import payload, responses
+from sessiontrace.vendors.shared.truncate import truncate_record
 
 __all__ = ["HumanloopFlowsExporter"]
 
@@ -68,7 +69,7 @@ class HumanloopFlowsExporter:
 
     def __init__(self, project: str = "sessiontrace") -> None:
         self._project = project
-        self._routes: LruCache[str] = LruCache(_REMEMBERED)
+        self._routes: LruCache[str, str] = LruCache(_REMEMBERED)
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """A stage for each level of logs, then one for what completes them."""
@@ -172,11 +173,11 @@ class HumanloopFlowsExporter:
             yield Request("PATCH", route, orjson.dumps(change), (index,))
         yield from self._judgments(event["event_id"], scores, (index,))
         if change and not route:
-            yield payload.refused(
+            yield responses.refused(
                 "Humanloop v5 takes late outputs of logs this process sent", index
             )
         elif not change and not scores:
-            yield payload.refused("Humanloop v5 changes only output and error of a log", index)
+            yield responses.refused("Humanloop v5 changes only output and error of a log", index)
 
     def _judgments(
         self, log_id: str, scores: Sequence[Body], records: tuple[int, ...]
@@ -207,7 +208,7 @@ class HumanloopFlowsExporter:
         about_one = request.method == "PATCH" or request.path == _JUDGMENTS
         if about_one and reply.status == 404:
             return Invalid("HTTP 404: no such log")
-        verdict = payload.interpret(request, reply)
+        verdict = responses.interpret(request, reply)
         if isinstance(verdict, Delivered) and request.note:
             self._learn(request, reply.body)
         return verdict
@@ -226,7 +227,7 @@ class HumanloopFlowsExporter:
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
-        return payload.shorten(record, _SMALL)
+        return truncate_record(record, _SMALL)
 
 
 def _is_flow(node: Node) -> bool:

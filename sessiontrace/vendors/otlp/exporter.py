@@ -38,8 +38,9 @@ import orjson
 
 from sessiontrace.export.protocol import Batch, Delivered, Limits, Outcome, Reply, Request
 from sessiontrace.model.record import Record
-from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared import payload, responses
 from sessiontrace.vendors.shared.session_cache import SessionCache
+from sessiontrace.vendors.shared.truncate import truncate_record
 from sessiontrace.wire.otlp_json import json_body, json_span
 from sessiontrace.wire.otlp_partial_success import read_partial_success
 from sessiontrace.wire.otlp_protobuf import protobuf_body, protobuf_span
@@ -96,7 +97,7 @@ class OTLPExporter:
         A partial success tells how many spans were rejected, not which: the request's last ones
         are counted for them.
         """
-        verdict = payload.interpret(request, reply)
+        verdict = responses.interpret(request, reply)
         if isinstance(verdict, Delivered):
             rejected, words = self._partial(reply.body)
             if rejected > 0:
@@ -112,14 +113,14 @@ class OTLPExporter:
             return 0, ""
         if self.protobuf:
             rejected, words = read_partial_success(body)
-            return rejected, payload.printable(words)
+            return rejected, responses.printable(words)
         try:
             partial = orjson.loads(body).get("partialSuccess") or {}
-            words = payload.printable(str(partial.get("errorMessage", "")))
+            words = responses.printable(str(partial.get("errorMessage", "")))
             return int(partial.get("rejectedSpans", 0)), words
         except (ValueError, TypeError, AttributeError):  # not even JSON: a 2xx all the same
             return 0, ""
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
-        return payload.shorten(record, _SMALL)
+        return truncate_record(record, _SMALL)

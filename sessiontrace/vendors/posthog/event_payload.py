@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
 from sessiontrace.vendors.shared import chat_payload, payload
@@ -24,7 +25,7 @@ __all__ = ["events_of"]
 Event = dict[str, Any]
 
 _DAY_MS = 86_400_000
-_STATE = ("inputs", "outputs")
+_BESIDE_CONFIG = tuple(name for name in STEP_ATTRIBUTES if name != "config")
 _DISTINCT_MAX = 200  # characters; PostHog cuts there, with a warning
 _ID_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~.@()!':|")
 
@@ -71,7 +72,7 @@ def _trace(event: Event, names: SessionCache) -> Event:
     properties: Event = {"$ai_span_name": _name(event)}
     _add_timing(properties, event)
     _add_state(properties, event)
-    _add_rest(properties, event, ("config", "metadata", "metrics", "feedback"))
+    _add_rest(properties, event, STEP_ATTRIBUTES)
     return _event("$ai_trace", event, names, properties)
 
 
@@ -83,7 +84,7 @@ def _span(event: Event, names: SessionCache) -> Event:
         "$ai_span_name": _name(event),
     }
     _add_timing(properties, event)
-    _add_rest(properties, event, ("metadata", "metrics", "feedback"))
+    _add_rest(properties, event, _BESIDE_CONFIG)
     if kind == "model":
         _add_call(properties, event)
         if semconv.operation(event) == "embeddings":
@@ -173,7 +174,7 @@ def _scores(record: Record, event: Event, names: SessionCache) -> Iterator[Event
         said = {"$ai_feedback_text": _value(value), "feedback_name": name}
         yield _score("$ai_feedback", record, event, names, {**about, **said}, f"feedback {name}")
     rest = {name: event[name] for name in ("config", "metadata", "error") if event.get(name)}
-    for name in _STATE:
+    for name in PAYLOADS:
         if (encoded := payload.payload_of(event, name)) is not None:
             rest[name] = orjson.Fragment(encoded)
     if rest:

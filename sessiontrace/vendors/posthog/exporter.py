@@ -44,8 +44,9 @@ from sessiontrace.export.protocol import Batch, Limits, Outcome, Reply, Request
 from sessiontrace.model.record import Record
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.posthog.event_payload import events_of
-from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared import payload, responses
 from sessiontrace.vendors.shared.session_cache import SessionCache
+from sessiontrace.vendors.shared.truncate import truncate_record
 
 __all__ = ["PATH", "PostHogExporter", "stamp"]
 
@@ -80,21 +81,21 @@ class PostHogExporter:
         for index, record in enumerate(batch.records):
             found = [payload.compact_json(event) for event in events_of(record, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
-                smaller = payload.shorten(record, _CUT_TO) or record
+                smaller = truncate_record(record, _CUT_TO) or record
                 found = [payload.compact_json(event) for event in events_of(smaller, self._names)]
             if any(len(one) > _EVENT_MAX for one in found):
-                refused.append(payload.refused("over 900 KiB, even cut", index))
+                refused.append(responses.refused("over 900 KiB, even cut", index))
                 continue
             for one in found:
                 yield index, one
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status. One bad event makes PostHog refuse a whole batch with 400: Invalid."""
-        return payload.interpret(request, reply)
+        return responses.interpret(request, reply)
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
-        return payload.shorten(record, _SMALL)
+        return truncate_record(record, _SMALL)
 
 
 def stamp(body: bytes, key: Secret, now_ms: int) -> bytes:

@@ -18,9 +18,9 @@ from sessiontrace.export.protocol import Reply, Request, Transport
 from sessiontrace.export.request_body import RequestBody
 from sessiontrace.model.record import Record
 from sessiontrace.model.secret import Secret
-from sessiontrace.vendors.shared.payload import NONE
+from sessiontrace.vendors.shared.responses import NONE
 
-__all__ = ["GZIP_HEADERS", "NONE", "BodyTransform", "transforming_transport"]
+__all__ = ["GZIP_HEADERS", "BodyTransform", "transforming_transport"]
 
 GZIP_HEADERS = {"Content-Encoding": "gzip"}
 """The headers that the inner transport must send with compressed bodies."""

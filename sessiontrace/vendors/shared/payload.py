@@ -1,4 +1,4 @@
-"""Forms that several vendors share: records' fields, times, texts, sizes, and what a reply says.
+"""Forms that several vendors share: records' fields, times, texts and groups of encodings.
 
 Pure functions, no thread owns them. Invariant: whatever a record's fields hold, these return
 something legal or None, and never raise for it.
@@ -16,16 +16,6 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.capture.encoding.encoder import truncate_to
-from sessiontrace.export.protocol import (
-    Blocked,
-    Delivered,
-    Invalid,
-    Outcome,
-    Reply,
-    Request,
-    judge_http,
-)
 from sessiontrace.export.request_body import RequestBody
 from sessiontrace.model.record import (
     END,
@@ -38,12 +28,10 @@ from sessiontrace.model.record import (
 )
 
 __all__ = [
-    "NONE",
     "bucket",
     "chunks",
     "compact_json",
     "fields",
-    "interpret",
     "is_lower_uuid",
     "join_body",
     "json_text",
@@ -51,28 +39,20 @@ __all__ = [
     "milliseconds",
     "number",
     "payload_of",
-    "printable",
-    "refused",
     "rfc3339",
     "seconds",
-    "shorten",
     "stable_uuid",
     "text",
     "v7_ms",
 ]
 
-NONE = "NONE"
-"""Method of a request that speaks of records a backend cannot take: its path is the reason."""
-
 _LATEST_MS = 253_402_300_799_000  # the end of year 9999, the last a timestamp can tell
 _FRACTIONS = tuple([f".{ms:03d}Z" for ms in range(1000)])
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_EXCERPT = 200
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMESPACE = uuid.UUID("d3a1a0f7-52f1-5d2f-9c1c-6a4a0a8d7e21")
 _SESSION_KINDS = frozenset({START, OPEN, END})
 _EMPTY = frozenset({b"{}", b"[]", b'""', b"0", b"0.0", b"-0.0", b"false"})
-_PARTS = ("inputs", "outputs", "config", "metadata", "metrics", "feedback", "user_properties")
 
 
 def fields(record: Record) -> dict[str, Any]:
@@ -201,60 +181,3 @@ def join_body(head: bytes, items: list[bytes], tail: bytes) -> RequestBody:
     items[0] = head + items[0]
     items[-1] += tail
     return RequestBody(items, b",")
-
-
-def shorten(record: Record, most: int) -> Record | None:
-    """The record within ``most`` bytes, its largest parts cut with a mark; None if it is already.
-
-    Ids, times, names and ``children_ids`` stay.
-    """
-    if len(record.body) <= most:
-        return None
-    event = orjson.loads(record.body)
-    sizes = {name: len(orjson.dumps(event[name])) for name in _PARTS if event.get(name)}
-    if not sizes:
-        return None
-    room = max(0, most - (len(record.body) - sum(sizes.values())))
-    fair = room // len(sizes)
-    spare = room - sum(min(size, fair) for size in sizes.values())
-    large = [name for name, size in sizes.items() if size > fair]
-    for name in large:
-        cut = orjson.loads(truncate_to(event[name], fair + spare // len(large)))
-        event[name] = cut if isinstance(cut, dict) else {"result": cut}
-    return record._replace(body=orjson.dumps(event))
-
-
-def refused(reason: str, index: int) -> Request:
-    """What goes to no backend: the record counts as rejected, for ``reason``."""
-    return Request(NONE, reason, b"", (index,))
-
-
-# -- replies --------------------------------------------------------------------------------
-
-
-def interpret(request: Request, reply: Reply) -> Outcome:
-    """``judge_http`` with the backend's own words, and no trust in a web page that says 200.
-
-    Of a request to nobody the records are rejected.
-    """
-    if request.method == NONE:
-        return Delivered(dict.fromkeys(request.records, request.path))
-    if 200 <= reply.status < 300 and "text/html" in reply.headers.get("content-type", ""):
-        return Blocked(f"HTTP {reply.status} with a web page: this is not the API; check base_url")
-    verdict = judge_http(reply)
-    if isinstance(verdict, (Invalid, Blocked)) and (words := _excerpt(reply)):
-        return type(verdict)(f"{verdict.reason}: {words}")
-    return verdict
-
-
-def _excerpt(reply: Reply) -> str:
-    """The beginning of a body that is no web page."""
-    if "text/html" in reply.headers.get("content-type", ""):
-        return ""
-    return printable(reply.body[: 4 * _EXCERPT].decode(errors="replace"))
-
-
-def printable(words: str) -> str:
-    """What a backend said, cut to 200 characters on one line, fit for a terminal."""
-    plain = " ".join(words[: 4 * _EXCERPT].split())
-    return "".join(char if char.isprintable() else "?" for char in plain)[:_EXCERPT]

@@ -1,45 +1,21 @@
-"""What exporters remember beyond a batch: by key, and of sessions who they were for and when.
+"""What an exporter remembers of recent sessions beyond a batch: user, service, last-seen time.
 
-Each exporter has its own, used in the sender's thread. Invariant: memory stays bounded, and what is
-forgotten makes a mapping poorer, never wrong.
+Each exporter has its own, used in the sender's thread. Invariant: memory is bounded, and an entry
+that is gone makes a mapping poorer, never wrong.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.vendors.shared.payload import bucket, milliseconds, v7_ms
 
-__all__ = ["LruCache", "SessionCache"]
-
-V = TypeVar("V")
+__all__ = ["SessionCache"]
 
 
-class LruCache(Generic[V]):
-    """What an exporter remembers by key: the last ``most``, so that memory stays bounded."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: OrderedDict[str, V] = OrderedDict()
-
-    def get(self, key: str) -> V | None:
-        """What is remembered under ``key``."""
-        return self._held.get(key)
-
-    def put(self, key: str, value: V) -> None:
-        """Remember, and forget the oldest if need be."""
-        self._held[key] = value
-        self._held.move_to_end(key)
-        if len(self._held) > self._most:
-            self._held.popitem(last=False)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._held
-
-
-class Known(NamedTuple):
-    """What is remembered of a session; ``last_ms`` is when it was last heard of."""
+class SessionFacts(NamedTuple):
+    """One session; ``last_ms``: the time of its last start or end."""
 
     user: str | None = None
     service: str | None = None
@@ -47,53 +23,53 @@ class Known(NamedTuple):
 
 
 class SessionCache:
-    """Who a session was for, which service made it and when: told by its start and end.
+    """User, service and time of sessions, learned from their starts and ends.
 
-    Starts come before their events in every spool, so the answer does not hang on how a lane cut
+    Starts precede their events in every spool, so the answer does not depend on where a lane cuts
     its batches.
     """
 
     _USER = ("user_id", "user", "id", "distinct_id", "email", "name")
 
-    def __init__(self, most: int = 10_000) -> None:
-        self._known: LruCache[Known] = LruCache(most)
+    def __init__(self, max_sessions: int = 10_000) -> None:
+        self._sessions: LruCache[str, SessionFacts] = LruCache(max_sessions)
 
     def learn(self, event: dict[str, Any]) -> None:
-        """Take note of a session's or turn's start or end."""
+        """Remember the facts in a session's or turn's start or end."""
         user = self._user(event)
         service = bucket(event, "metadata").get("service")
-        before = self._known.get(event["session_id"]) or Known()
-        known = Known(
+        before = self._sessions.get(event["session_id"]) or SessionFacts()
+        facts = SessionFacts(
             user or before.user,
             service if isinstance(service, str) else before.service,
             milliseconds(event, "end_time") or milliseconds(event, "start_time") or before.last_ms,
         )
-        self._known.put(event["session_id"], known)
+        self._sessions.put(event["session_id"], facts)
 
     def user(self, event: dict[str, Any]) -> str | None:
         """The user's id: the event's own, else its session's."""
         if "user_properties" in event and (own := self._user(event)) is not None:
             return own
-        known = self._known.get(event["session_id"])
-        return None if known is None else known.user
+        facts = self._sessions.get(event["session_id"])
+        return None if facts is None else facts.user
 
     def service(self, event: dict[str, Any]) -> str | None:
         """The name of the service that recorded the session."""
-        known = self._known.get(event["session_id"])
-        return None if known is None else known.service
+        facts = self._sessions.get(event["session_id"])
+        return None if facts is None else facts.service
 
     def began(self, event: dict[str, Any]) -> int | None:
-        """When it began, in Unix ms: as it says, as its id says, or when its session was heard of.
+        """When it began, in Unix ms: by its times, its id, or the last time of its session.
 
         Late scores have no time of their own, and an exporter has no clock.
         """
         for name in ("start_time", "end_time"):
-            if (given := milliseconds(event, name)) is not None:
-                return given
-        told = v7_ms(event["event_id"])
-        if told is None:
-            told = (self._known.get(event["session_id"]) or Known()).last_ms
-        return v7_ms(event["session_id"]) if told is None else told
+            if (moment := milliseconds(event, name)) is not None:
+                return moment
+        began = v7_ms(event["event_id"])
+        if began is None:
+            began = (self._sessions.get(event["session_id"]) or SessionFacts()).last_ms
+        return v7_ms(event["session_id"]) if began is None else began
 
     def _user(self, event: dict[str, Any]) -> str | None:
         properties = bucket(event, "user_properties")

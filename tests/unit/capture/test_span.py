@@ -18,7 +18,8 @@ from sessiontrace.capture.non_recording import NOOP
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
-from sessiontrace.model.record import EVENT_FIELDS, event_id_of, session_id_of
+from sessiontrace.model.fields import EVENT_FIELDS
+from sessiontrace.model.record import event_id_of, session_id_of
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import orjson
 
+from sessiontrace.model.fields import EVENT_FIELDS
 from sessiontrace.model.record import (
     EVENT,
-    EVENT_FIELDS,
     START,
     Record,
     Records,

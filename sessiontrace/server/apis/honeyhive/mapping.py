@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.fields import BUCKETS
 from sessiontrace.model.ids import is_uuid
-from sessiontrace.model.record import BUCKETS, END, EVENT, Record
+from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.record_builder import number

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from sessiontrace.model.fields import STEP_ATTRIBUTES
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
@@ -236,7 +237,7 @@ def _content(event: _Event) -> Body:
     metadata = {ours: properties[name] for name, ours in _MODEL.items() if name in properties}
     rest = {k: v for k, v in properties.items() if k not in _USED and v is not None}
     found: Body = {"inputs": {}, "metadata": {**rest, **metadata}}
-    for name in ("config", "metadata", "metrics", "feedback"):  # as our own exporter sends them
+    for name in STEP_ATTRIBUTES:  # as our own exporter sends them
         if isinstance(properties.get(name), dict):
             found[name] = {**found.get(name, {}), **properties[name]}
     first = number(properties.get("$ai_time_to_first_token"))

@@ -14,7 +14,8 @@ from sessiontrace.export.protocol import Batch, Reply, Request
 from sessiontrace.model.record import END, EVENT, START, Record
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.posthog.exporter import PostHogExporter, stamp
-from sessiontrace.vendors.shared.body_transforms import NONE, BodyTransform
+from sessiontrace.vendors.shared.body_transforms import BodyTransform
+from sessiontrace.vendors.shared.responses import NONE
 
 
 def events(*records: Record) -> list[dict[str, Any]]:

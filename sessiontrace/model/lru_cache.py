@@ -1,0 +1,41 @@
+"""A mapping with a bound: it keeps the entries that were put last.
+
+No lock: each cache has one owner, whose thread uses it. Invariant: never more than ``max_entries``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+__all__ = ["LruCache"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class LruCache(Generic[K, V]):
+    """The last ``max_entries`` entries, in the order in which they were put."""
+
+    __slots__ = ("_entries", "_max_entries")
+
+    def __init__(self, max_entries: int) -> None:
+        self._max_entries = max_entries
+        self._entries: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        """The entry of ``key``; None when it was never put, or is gone."""
+        return self._entries.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Set the entry of ``key``, and remove the oldest one where there are too many."""
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._max_entries:
+            self._entries.popitem(last=False)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
