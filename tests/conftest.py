@@ -1,4 +1,7 @@
-"""What holds for all tests: signals as in a terminal, no network, calm logging and Hypothesis."""
+"""What holds for all tests: signals as in a terminal, no network, calm logging and Hypothesis.
+
+Where ``CI`` is "true", a skipped test fails the run unless its reason is in ``EXPECTED_SKIPS``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -27,6 +31,36 @@ for _name in ("SIGINT", "SIGHUP"):
     _number = getattr(signal, _name, None)
     if _number is not None and signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
+
+
+EXPECTED_SKIPS = (
+    "is not beside this checkout",  # the vendors' published documents, which are not ours to ship
+    "not compiled",  # the run without the compiled forms has nothing to compare them with
+)
+
+
+def _unexpected_skips(config: pytest.Config) -> list[str]:
+    """Where tests were skipped for a reason that CI does not expect, as ``path:line: reason``."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    places = (report.longrepr for report in reporter.stats.get("skipped", ()))
+    return [
+        f"{path}:{line}: {reason}"
+        for path, line, reason in places
+        if not any(text in reason for text in EXPECTED_SKIPS)
+    ]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI an unexpected skip is a failure: a missing package must not look like a pass."""
+    if os.environ.get("CI") == "true" and _unexpected_skips(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say which skips failed the run."""
+    skips = _unexpected_skips(config) if os.environ.get("CI") == "true" else []
+    for skip in skips:
+        terminalreporter.write_line(f"unexpected skip: {skip}", red=True)
 
 
 @pytest.fixture(scope="module", autouse=True)

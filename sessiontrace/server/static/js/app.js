@@ -1,11 +1,11 @@
 // The page: which view is open, and the status at the top that shows whether it is live.
 
-import { banner } from "./banner.js";
-import { compareView } from "./compare.js";
 import { el } from "./elements.js";
-import { login, loginView } from "./login.js";
-import { listView } from "./session_list.js";
-import { sessionView } from "./session_view.js";
+import { banner } from "./views/banner.js";
+import { compareView } from "./views/compare.js";
+import { login, loginView } from "./views/login.js";
+import { listView } from "./views/session_list.js";
+import { sessionView } from "./views/session_view.js";
 
 const main = document.getElementById("main");
 const crumbs = document.getElementById("crumbs");

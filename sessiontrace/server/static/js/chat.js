@@ -1,8 +1,8 @@
 // Chat messages as a conversation. Everything that is not a chat message goes to the JSON view.
 
-import { parseJson } from "./chat_messages.js";
 import { el } from "./elements.js";
 import { json, text } from "./json_tree.js";
+import { parseJson } from "./values/chat_messages.js";
 
 const ROLES = new Set([
   "system",

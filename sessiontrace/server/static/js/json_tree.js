@@ -2,7 +2,7 @@
 // what is visible.
 
 import { el } from "./elements.js";
-import { amount, bytes, count } from "./format.js";
+import { amount, bytes, count } from "./values/format.js";
 
 const LONG = 1200;
 const MANY = 100;

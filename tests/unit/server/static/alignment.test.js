@@ -1,7 +1,7 @@
 // Two sessions side by side: the same steps meet, others are alone.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { align } from "../../../../sessiontrace/server/static/js/alignment.js";
+import { align } from "../../../../sessiontrace/server/static/js/values/alignment.js";
 
 const steps = (names) => [...names].map((name) => ({ depth: 1, type: "tool", event: { name } }));
 const names = (pairs) =>

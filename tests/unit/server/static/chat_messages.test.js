@@ -4,7 +4,7 @@ import { test } from "node:test";
 import {
   parseJson,
   splitMessages,
-} from "../../../../sessiontrace/server/static/js/chat_messages.js";
+} from "../../../../sessiontrace/server/static/js/values/chat_messages.js";
 
 const user = { role: "user", content: "hello" };
 

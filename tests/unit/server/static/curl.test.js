@@ -1,7 +1,7 @@
 // A record as a command that can be pasted into a shell.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { curl } from "../../../../sessiontrace/server/static/js/curl.js";
+import { curl } from "../../../../sessiontrace/server/static/js/values/curl.js";
 
 const call = (provider) => ({
   event_id: "e",

@@ -9,7 +9,7 @@ import {
   duration,
   money,
   score,
-} from "../../../../sessiontrace/server/static/js/format.js";
+} from "../../../../sessiontrace/server/static/js/values/format.js";
 
 test("a duration has the unit that a reader expects at its size", () => {
   const cases = [

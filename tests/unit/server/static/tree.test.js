@@ -7,7 +7,7 @@ import {
   grow,
   rows,
   tickStep,
-} from "../../../../sessiontrace/server/static/js/tree.js";
+} from "../../../../sessiontrace/server/static/js/values/tree.js";
 
 const session = { session_id: "s", start_time: 1000, end_time: 2000, duration: 1000 };
 const step = (id, parent = "s", more = {}) => ({

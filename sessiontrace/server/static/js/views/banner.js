@@ -1,9 +1,9 @@
 // Above everything else: what the programs that write to this store have lost. The sessions shown
 // are then incomplete, and a reader who looks for a step needs to know.
 
-import { poll, post, unchanged } from "./api.js";
-import { el } from "./elements.js";
-import { amount, moment } from "./format.js";
+import { poll, post, unchanged } from "../api.js";
+import { el } from "../elements.js";
+import { amount, moment } from "../values/format.js";
 
 const EVERY = 5000;
 const WORDS = {

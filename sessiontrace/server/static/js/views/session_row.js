@@ -1,7 +1,7 @@
 // One row of the list of sessions, and the head above the rows.
 
-import { el } from "./elements.js";
-import { ago, count, duration, moment, money, score, scoreText } from "./format.js";
+import { el } from "../elements.js";
+import { ago, count, duration, moment, money, score, scoreText } from "../values/format.js";
 
 const none = () => el("span", { class: "none" }, "–");
 

@@ -1,8 +1,8 @@
 // Two small charts above the list: sessions over time, and their durations. A click on a bar of the
 // first one filters the list by its time.
 
-import { el, svg } from "./elements.js";
-import { amount, duration, moment } from "./format.js";
+import { el, svg } from "../elements.js";
+import { amount, duration, moment } from "../values/format.js";
 
 const HEIGHT = 44;
 

@@ -1,9 +1,9 @@
 // The waterfall: a row for each step, with its place in the tree on the left and its time on a common
 // axis on the right. Keyboard: arrows move and fold, Enter opens the step, z zooms to it.
 
-import { el, shape } from "./elements.js";
-import { amount, duration } from "./format.js";
-import { countBelow, extent, grow, rows, tickStep } from "./tree.js";
+import { el, shape } from "../elements.js";
+import { amount, duration } from "../values/format.js";
+import { countBelow, extent, grow, rows, tickStep } from "../values/tree.js";
 
 const TICK_PX = 110;
 

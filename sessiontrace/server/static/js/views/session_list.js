@@ -1,12 +1,12 @@
 // The list of sessions: filters, a row for each session, and new rows as they arrive, without moving
 // the rows that are being read.
 
-import { get, poll, unchanged } from "./api.js";
+import { get, poll, unchanged } from "../api.js";
+import { el } from "../elements.js";
+import { notice, welcome } from "../empty_state.js";
+import { infiniteScroll } from "../infinite_scroll.js";
+import { ago, amount, clockTime, dayName, moment } from "../values/format.js";
 import { charts } from "./charts.js";
-import { el } from "./elements.js";
-import { notice, welcome } from "./empty_state.js";
-import { ago, amount, clockTime, dayName, moment } from "./format.js";
-import { infiniteScroll } from "./infinite_scroll.js";
 import { dayRow, headRow, sessionRow } from "./session_row.js";
 
 const PAGE = 60;

@@ -1,7 +1,7 @@
 // The form that asks for the server's token.
 
-import { post } from "./api.js";
-import { el } from "./elements.js";
+import { post } from "../api.js";
+import { el } from "../elements.js";
 
 export const login = (token) => post("/api/login", { token });
 

@@ -1,8 +1,8 @@
 // One session: its summary, its steps as a waterfall, and the selected step.
 
-import { get, poll, unchanged } from "./api.js";
-import { copyButton, el } from "./elements.js";
-import { amount, count, duration, moment, money, scoreText } from "./format.js";
+import { get, poll, unchanged } from "../api.js";
+import { copyButton, el } from "../elements.js";
+import { amount, count, duration, moment, money, scoreText } from "../values/format.js";
 import { detail, feedbackForm } from "./step_detail.js";
 import { waterfall } from "./waterfall.js";
 

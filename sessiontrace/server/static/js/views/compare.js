@@ -1,14 +1,14 @@
 // Two sessions side by side: their facts, and their steps lined up, so that a step that only one of
 // them has is alone on its row.
 
-import { align } from "./alignment.js";
-import { get, poll, unchanged } from "./api.js";
-import { conversation } from "./chat.js";
-import { splitMessages } from "./chat_messages.js";
-import { el, shape } from "./elements.js";
-import { count, duration, moment, money, score } from "./format.js";
-import { json } from "./json_tree.js";
-import { grow, rows } from "./tree.js";
+import { get, poll, unchanged } from "../api.js";
+import { conversation } from "../chat.js";
+import { el, shape } from "../elements.js";
+import { json } from "../json_tree.js";
+import { align } from "../values/alignment.js";
+import { splitMessages } from "../values/chat_messages.js";
+import { count, duration, moment, money, score } from "../values/format.js";
+import { grow, rows } from "../values/tree.js";
 
 const EVERY = 2000;
 const STEPS_MAX = 1500; // per session: the table of lengths is the product of both

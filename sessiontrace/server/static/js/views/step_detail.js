@@ -1,12 +1,12 @@
 // The selected step, or the session itself: its facts, error, inputs and outputs.
 
-import { post } from "./api.js";
-import { conversation } from "./chat.js";
-import { splitMessages } from "./chat_messages.js";
-import { curl } from "./curl.js";
-import { copyButton, el, shape, thumb } from "./elements.js";
-import { amount, count, duration, moment, money } from "./format.js";
-import { json } from "./json_tree.js";
+import { post } from "../api.js";
+import { conversation } from "../chat.js";
+import { copyButton, el, shape, thumb } from "../elements.js";
+import { json } from "../json_tree.js";
+import { splitMessages } from "../values/chat_messages.js";
+import { curl } from "../values/curl.js";
+import { amount, count, duration, moment, money } from "../values/format.js";
 
 const SECTIONS = [
   ["inputs", "Inputs"],
