@@ -18,8 +18,8 @@ from sessiontrace.capture.context import executors, gc_guard
 from sessiontrace.capture.decorators.function import is_async
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle
+from sessiontrace.capture.non_recording import SuppressedScope
 from sessiontrace.capture.session import Session
-from sessiontrace.capture.suppress import SuppressedScope
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.runtime import log

@@ -21,12 +21,11 @@ from typing import Any, TypeVar, cast, overload
 from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.handle import SUPPRESSED, Handle
-from sessiontrace.capture.non_recording import NOOP
+from sessiontrace.capture.non_recording import NOOP, NonRecordingScope, SuppressedScope
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.capture.streams.stream import AsyncStream, Stream, watch
 from sessiontrace.capture.streams.stream_span import Reduce
-from sessiontrace.capture.suppress import SuppressedScope
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.capture.updates import score
 
@@ -253,7 +252,7 @@ class Tracing:
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SPAN
-        placed = isinstance(parent, Span) and hasattr(parent, "session")
+        placed = isinstance(parent, (Span, NonRecordingScope)) and hasattr(parent, "session")
         later = placed and recorder.skips  # then it is known whether inputs are recorded
         span = Span(recorder, name, type, None if later else inputs, config, metadata)
         span.open(parent if placed else self._current.get())
@@ -293,8 +292,7 @@ class Tracing:
 
         What other tracers put there is kept. Without a span nothing is written.
         """
-        found: H = inject(self._current.get(), headers)
-        return found
+        return inject(self._current.get(), headers)
 
     def extract(self, headers: object, name: str = "remote") -> Session:
         """The span that ``headers`` tell of, to run under: ``with extract(request.headers):``.
@@ -306,7 +304,8 @@ class Tracing:
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SESSION
-        return extract(recorder, headers, name) or _NOOP_SESSION
+        handle: Any = extract(recorder, headers, name)
+        return handle or _NOOP_SESSION
 
     def score(
         self,

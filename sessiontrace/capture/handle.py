@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["ENDED", "NEW", "OPEN", "STATE_NAMES", "SUPPRESSED", "Handle", "SessionHandle"]
+__all__ = [
+    "ENDED",
+    "NEW",
+    "OPEN",
+    "STATE_NAMES",
+    "SUPPRESSED",
+    "Handle",
+    "ImplicitSession",
+    "SessionHandle",
+]
 
 # Plain numbers: to compare a member of an Enum costs three times as much.
 NEW: Final = 0
@@ -114,13 +123,17 @@ class SessionHandle(Handle, Protocol):
     frame_headers: FrameHeaders
 
     def open_here(self) -> bool:
-        """Open below what is current, without becoming it; False where nothing is recorded."""
+        """Open below what is current, without becoming it; False when tracing is off."""
+
+
+class ImplicitSession(SessionHandle, Protocol):
+    """The session of a span that was opened outside any session."""
 
     def take_over(
         self,
         inputs: bytes | None,
         outputs: bytes | None,
-        parts: Mapping[str, Any],
+        parts: Mapping[str, Any] | None,
         needs_redaction: bool,
     ) -> None:
         """Have these values, encoded already: another handle's, which this one is for."""

@@ -112,23 +112,24 @@ class Session(Span):
             sample=self._sample,
         )
         needs_redaction = self._needs_redaction or copy.recorder is not self.recorder
-        copy.take_over(self._inputs, self._outputs, self._parts or {}, needs_redaction)
+        copy.take_over(self._inputs, self._outputs, self._parts, needs_redaction)
         return copy
 
     def take_over(
         self,
         inputs: bytes | None,
         outputs: bytes | None,
-        parts: Mapping[str, Any],
+        parts: Mapping[str, Any] | None,
         needs_redaction: bool,
     ) -> None:
         """Have these values, encoded already: another handle's, which this session is for."""
         self._inputs, self._outputs = inputs, outputs
-        for part, values in parts.items():
-            if isinstance(values, dict):
-                self._own_group(part).update(values)
-            else:
-                self._all_parts()[part] = values
+        if parts:
+            for part, values in parts.items():
+                if isinstance(values, dict):
+                    self._own_group(part).update(values)
+                else:
+                    self._all_parts()[part] = values
         self._needs_redaction |= needs_redaction
 
     def __enter__(self) -> Self:
@@ -137,7 +138,7 @@ class Session(Span):
         return self
 
     def open_here(self) -> bool:
-        """Open below what is current, without becoming it; False where nothing is recorded."""
+        """Open below what is current, without becoming it; False when tracing is off."""
         recorder = self._find_recorder()
         if recorder is None:
             return False

@@ -20,7 +20,15 @@ from sessiontrace.capture.encoding.fast_path import encode_fast
 from sessiontrace.capture.encoding.record_body import encode_event
 from sessiontrace.capture.encoding.record_parts import EVENT_MAX, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, more, text_of
-from sessiontrace.capture.handle import ENDED, NEW, OPEN, STATE_NAMES, Handle, SessionHandle
+from sessiontrace.capture.handle import (
+    ENDED,
+    NEW,
+    OPEN,
+    STATE_NAMES,
+    Handle,
+    ImplicitSession,
+    SessionHandle,
+)
 from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import now_ns, stamp
@@ -101,7 +109,7 @@ class Span:
         self.state = NEW
         self.children_ids: list[str] | None = None
         self.children_omitted = 0
-        self._implicit: SessionHandle | None = None
+        self._implicit: ImplicitSession | None = None
         self._needs_redaction = False  # a text or a key may contain a secret
         self._inputs: bytes | None = NO_INPUTS  # both encoded; None: left out, or after the end
         self._outputs: bytes | None = None
@@ -248,19 +256,17 @@ class Span:
     def _open_implicit_session(self) -> SessionHandle:
         recorder = self.recorder
         self._implicit = session = recorder.new_session(recorder, self.name)
-        session.take_over(self._inputs, None, {}, self._needs_redaction)
+        session.take_over(self._inputs, None, None, self._needs_redaction)
         session.open(None)
         return session
 
-    def _end_implicit_session(self, session: SessionHandle) -> None:
-        failure: dict[str, Any] = {}
-        if self._parts is not None:
-            if "error" in self._parts:
-                failure["error"] = self._parts["error"]
+    def _end_implicit_session(self, session: ImplicitSession) -> None:
+        failure: dict[str, Any] | None = None
+        if self._parts is not None and ("error" in self._parts or "metadata" in self._parts):
             metadata = self._parts.get("metadata", {})
             details = {name: metadata[name] for name in ("error", "cancelled") if name in metadata}
-            if details:
-                failure["metadata"] = details
+            error = {"error": self._parts["error"]} if "error" in self._parts else {}
+            failure = {**error, "metadata": details} if details else error
         session.take_over(self._inputs, self._outputs, failure, self._needs_redaction)
         session.end()
 
@@ -345,7 +351,9 @@ class Span:
 
     def _own_group(self, group: str) -> dict[str, Any]:
         """One group of fields, to write to."""
-        values: dict[str, Any] = self._all_parts().setdefault(group, {})
+        if self._parts is None:  # as `_all_parts`, without the call
+            self._parts = {}
+        values: dict[str, Any] = self._parts.setdefault(group, {})
         return values
 
     def merge_stream(self, parts: Mapping[str, Any], *, replace: bool) -> None:

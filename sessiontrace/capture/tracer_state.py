@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from sessiontrace.capture.frame_headers import FrameHeaders
-from sessiontrace.capture.handle import Handle, SessionHandle
+from sessiontrace.capture.handle import Handle, ImplicitSession
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class TracerState:
         offer: Callable[[bytes, bytes], bool],
         drop: Callable[[str], None],
         current: ContextVar[Handle | None],
-        new_session: Callable[[TracerState, str], SessionHandle],
+        new_session: Callable[[TracerState, str], ImplicitSession],
         frame_headers: FrameHeaders,
         source: str,
         service: str,

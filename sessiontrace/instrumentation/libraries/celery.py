@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.capture.context.w3c import RemoteSpan, extract, inject
+from sessiontrace.capture.context.w3c import extract, inject
+from sessiontrace.capture.non_recording import RemoteSpan
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.instrumentation.core.model_calls import CallRecorder

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sessiontrace.capture.context.w3c import RemoteSpan, extract
+from sessiontrace.capture.context.w3c import extract
+from sessiontrace.capture.non_recording import RemoteSpan
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.model.ids import now_ns

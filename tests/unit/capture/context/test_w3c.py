@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.recording_tracer import Captured
 
-from sessiontrace.capture.context.w3c import RemoteSpan, extract, inject
+from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.frame_headers import FrameHeaders
+from sessiontrace.capture.non_recording import RemoteSpan
 
 FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
