@@ -13,7 +13,7 @@ import pytest
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.encoding.record_parts import EVENT_MAX
-from sessiontrace.capture.handle import Handle, SessionHandle
+from sessiontrace.capture.handle import Handle, ImplicitSession, SessionHandle
 from sessiontrace.capture.non_recording import NOOP
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
@@ -395,7 +395,7 @@ def test_recursion_to_the_limit_raises_the_users_own_error(captured: Captured) -
 def test_the_no_op_has_every_public_name_of_a_handle() -> None:
     """Code written against a live span runs unchanged when nothing is traced."""
     api = {"end", "event_id", "name", "session_id", "set", "source", "type"}
-    of_package = {*dir(Handle), *dir(SessionHandle), *SessionHandle.__annotations__} - api
+    of_package = {*dir(Handle), *dir(ImplicitSession), *SessionHandle.__annotations__} - api
     of_package |= Handle.__annotations__.keys() - api
     public = {name for kind in (Span, Session) for name in dir(kind) if not name.startswith("_")}
     assert api <= public
