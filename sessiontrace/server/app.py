@@ -31,7 +31,7 @@ from sessiontrace.server.apis.page import losses, sessions
 from sessiontrace.server.apis.posthog import routes as posthog
 from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
-from sessiontrace.server.http import BODY_MAX, RequestRejected, json_of
+from sessiontrace.server.http import BODY_MAX, RequestRejected, read_json
 from sessiontrace.server.security import request_guard
 from sessiontrace.server.security.api_key_auth import ApiKeyAuth
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
@@ -205,7 +205,7 @@ def _login(access: TokenAuth) -> _Answer:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
-            given = await json_of(request)
+            given = await read_json(request)
         except RequestRejected as error:
             return _told(error.status, error.reason)
         cookie = access.opens(given.get("token") if isinstance(given, dict) else None)

@@ -28,7 +28,7 @@ class ChangeStream:
     """The open streams of one server."""
 
     def __init__(self, reading: StoreReaders) -> None:
-        self._reading = reading
+        self._readers = reading
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._stopped = False
@@ -84,7 +84,7 @@ class ChangeStream:
         seen: int | None = None
         while bells:
             try:
-                now = await self._reading.version()
+                now = await self._readers.version()
             except StoreError:
                 now = -1  # the page asks, and is told what is wrong
             if seen is not None and now != seen:

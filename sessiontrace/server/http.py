@@ -22,11 +22,11 @@ __all__ = [
     "BODY_MAX",
     "RequestRejected",
     "Told",
-    "body_of",
-    "decoded",
-    "json_of",
+    "decode_json",
+    "gunzip",
     "json_response",
-    "unpacked",
+    "read_body",
+    "read_json",
     "with_vendor_errors",
 ]
 
@@ -78,7 +78,7 @@ def with_vendor_errors(handler: _Handler, told: Told) -> _Handler:
     return handled
 
 
-async def body_of(request: web.Request) -> bytes:
+async def read_body(request: web.Request) -> bytes:
     """The body; aiohttp has unpacked it, and counted what came out against the limit."""
     try:
         return await asyncio.wait_for(request.read(), _BODY_S)
@@ -92,12 +92,12 @@ async def body_of(request: web.Request) -> bytes:
         ) from error
 
 
-async def json_of(request: web.Request) -> Any:
+async def read_json(request: web.Request) -> Any:
     """The decoded JSON of a body."""
-    return decoded(await body_of(request))
+    return decode_json(await read_body(request))
 
 
-def decoded(body: bytes) -> Any:
+def decode_json(body: bytes) -> Any:
     """The value of a JSON text that is not made of more parts than memory allows."""
     # What is shorter than so many bytes cannot hold so many.
     if len(body) > _PARTS_MAX and body.count(b"{") + body.count(b"[") > _PARTS_MAX:
@@ -108,7 +108,7 @@ def decoded(body: bytes) -> Any:
         raise RequestRejected(400, f"the body is no JSON: {error}") from error
 
 
-def unpacked(body: bytes) -> bytes:
+def gunzip(body: bytes) -> bytes:
     """A body that may be gzip without saying so; bounded like every other."""
     if body[:2] != b"\x1f\x8b":
         return body

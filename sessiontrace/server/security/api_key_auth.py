@@ -51,7 +51,7 @@ class ApiKeyAuth(TokenAuth):
         self._by_hash: dict[str, Key] = {}
         self._by_pass: dict[str, Key] = {}
         self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
 
     @property
     def open(self) -> bool:
@@ -65,7 +65,7 @@ class ApiKeyAuth(TokenAuth):
         age = time.monotonic() - self._read_at
         if age < _AGAIN_S or (age < _FRESH_S and self._shown(headers) is not None):
             return
-        async with self._reading:
+        async with self._refreshing:
             if time.monotonic() - self._read_at < _AGAIN_S:
                 return  # somebody else has just looked
             keys = await asyncio.to_thread(self._read)

@@ -1,7 +1,7 @@
 """HoneyHive's requests as records, and records as its events: defaults, merging, filters.
 
-Pure functions but for the clock. Invariant: an event goes in with HoneyHive's defaults and comes
-out with its field names, which are the record's own.
+Pure functions but for the clock, no thread owns them. Invariant: a stored event has HoneyHive's
+defaults, and a response has HoneyHive's field names, which are the record's own.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from sessiontrace.server.record_builder import number
 from sessiontrace.store.folding import DecodedRecord
 
 __all__ = [
-    "changes",
-    "event",
-    "filters",
+    "event_filter",
+    "event_record",
+    "event_response",
     "model_event",
-    "projected",
-    "session_start",
-    "shown",
-    "started",
+    "parse_changes",
+    "parse_session",
+    "select_fields",
+    "session_record",
 ]
 
 Body = dict[str, Any]
@@ -46,15 +46,17 @@ _KNOWN = frozenset(
 )
 
 
-def session_start(given: Any) -> tuple[str, Body]:
-    """The id and the fields of a session, with HoneyHive's defaults for what is missing."""
-    if not isinstance(given, dict):
+def parse_session(session: Any) -> tuple[str, Body]:
+    """The id and the fields of a session, with HoneyHive's defaults for missing fields."""
+    if not isinstance(session, dict):
         raise RequestRejected(400, "the session must be an object")
-    asked = given.get("session_id")
-    # Other ids than UUIDs are replaced, as HoneyHive does.
-    session_id = asked.lower() if isinstance(asked, str) and is_uuid(asked) else str(uuid.uuid4())
-    fields = _fields({**given, "event_type": "session"}, ("session_id", "event_id"))
-    name = next((given[n] for n in ("event_name", "session_name") if _text(given.get(n))), None)
+    session_id = session.get("session_id")
+    if isinstance(session_id, str) and is_uuid(session_id):
+        session_id = session_id.lower()
+    else:  # HoneyHive, too, replaces ids that are not UUIDs
+        session_id = str(uuid.uuid4())
+    fields = _fields({**session, "event_type": "session"}, ("session_id", "event_id"))
+    name = next((session[n] for n in ("event_name", "session_name") if _text(session.get(n))), None)
     fields |= {
         "event_id": session_id,
         "session_id": session_id,
@@ -65,38 +67,40 @@ def session_start(given: Any) -> tuple[str, Body]:
     return session_id, fields
 
 
-def started(fields: Body, known: Mapping[str, Any] | None) -> Record | None:
-    """The record that posting a session makes: of a known one, only what HoneyHive merges."""
-    if known is None:
+def session_record(fields: Body, stored: Mapping[str, Any] | None) -> Record | None:
+    """The record of a posted session; for a stored session, a patch of what HoneyHive merges."""
+    if stored is None:
         return record_builder.build_record(END, fields)
-    merged = {name: fields[name] for name in ("metadata", "user_properties") if fields.get(name)}
-    return (
-        record_builder.patch(fields["session_id"], fields["session_id"], merged) if merged else None
-    )
+    session_id = fields["session_id"]
+    changes = {name: fields[name] for name in ("metadata", "user_properties") if fields.get(name)}
+    return record_builder.patch(session_id, session_id, changes) if changes else None
 
 
-def event(given: Any, *, session_id: str | None = None, strict: bool = True) -> DecodedRecord:
-    """One event as a record; ``session_id`` overrides its own. ``strict``: as the v1 routes."""
-    if not isinstance(given, dict):
+def event_record(body: Any, *, session_id: str | None = None, strict: bool = True) -> DecodedRecord:
+    """One event as a record.
+
+    ``session_id`` overrides the event's own. ``strict``: check fields as the v1 routes do.
+    """
+    if not isinstance(body, dict):
         raise RequestRejected(400, "an event must be an object")
-    if session_id is None and _is_whole(given):
-        return DecodedRecord(EVENT, given, orjson.dumps(given).decode())
-    if strict and given.get("event_type") not in _TYPES:
+    if session_id is None and _is_whole(body):
+        return DecodedRecord(EVENT, body, orjson.dumps(body).decode())
+    if strict and body.get("event_type") not in _TYPES:
         raise RequestRejected(400, "event_type must be one of model, tool, chain, session")
-    if strict and not isinstance(given.get("inputs"), dict):
+    if strict and not isinstance(body.get("inputs"), dict):
         raise RequestRejected(400, "inputs must be an object")
-    fields = _fields(given)
+    fields = _fields(body)
     event_id = fields.get("event_id") or str(uuid.uuid4())
     fields["event_id"] = event_id
-    own = session_id or fields.get("session_id")
+    parent_session = session_id or fields.get("session_id")
     if fields["event_type"] == "session":
-        own = own or event_id
+        parent_session = parent_session or event_id
         # A session's event is the session: it has one id.
-        fields |= {"event_id": own, "session_id": own}
+        fields |= {"event_id": parent_session, "session_id": parent_session}
         return record_builder.build_decoded(END, fields)
-    own = own or str(uuid.uuid4())
-    fields["session_id"] = own
-    fields.setdefault("parent_id", own)
+    parent_session = parent_session or str(uuid.uuid4())
+    fields["session_id"] = parent_session
+    fields.setdefault("parent_id", parent_session)
     fields.setdefault("event_name", "unknown")
     fields.setdefault("source", "unknown")
     return record_builder.build_decoded(EVENT, fields)
@@ -114,41 +118,45 @@ _WHOLE = {
 _NEEDED = frozenset({*_TEXTS, "event_type", "start_time", "end_time", "duration", "inputs"})
 
 
-def _is_whole(given: Body) -> bool:
-    """Whether nothing is missing and nothing has to be put right: most events, and those of our
-    own exporter, are records as they come."""
-    for name, value in given.items():
+def _is_whole(event: Body) -> bool:
+    """Whether the event is a record as it comes: no field is missing, none needs a correction.
+
+    Most events are, all of our own exporter's among them.
+    """
+    for name, value in event.items():
         if type(value) is not _WHOLE.get(name) or value == "":
             return False
-    times = given.keys() >= _NEEDED and 0 <= given["start_time"] <= given["end_time"] < _LATEST_MS
-    return times and given["event_type"] in _STEPS and given["duration"] >= 0
+    if not event.keys() >= _NEEDED or event["event_type"] not in _STEPS:
+        return False
+    in_order = 0 <= event["start_time"] <= event["end_time"] < _LATEST_MS
+    return in_order and bool(event["duration"] >= 0)
 
 
-def _fields(given: Body, without: Sequence[str] = ()) -> Body:
-    """What a record keeps of a request's fields; those that no one knows go to the metadata."""
-    kind = given.get("event_type")
-    found: Body = {"event_type": kind if kind in _TYPES else "chain", "inputs": {}}
+def _fields(event: Body, without: Sequence[str] = ()) -> Body:
+    """A request's fields as a record's; fields with no name of their own go to the metadata."""
+    kind = event.get("event_type")
+    fields: Body = {"event_type": kind if kind in _TYPES else "chain", "inputs": {}}
     unknown: Body = {}
-    for name, value in given.items():
+    for name, value in event.items():
         if value is None:
             continue
         if name in _BUCKETS:
-            found[name] = value if isinstance(value, dict) else {"result": value}
+            fields[name] = value if isinstance(value, dict) else {"result": value}
         elif name in _TEXTS:
             if isinstance(value, str) and value and name not in without:
-                found[name] = value
+                fields[name] = value
         elif name not in _KNOWN:
             unknown[name] = value
     if unknown:
-        found["metadata"] = {**unknown, **found.get("metadata", {})}
-    if given.get("error") is not None:
-        found["error"] = str(given["error"])
-    children = given.get("children_ids")
+        fields["metadata"] = {**unknown, **fields.get("metadata", {})}
+    if event.get("error") is not None:
+        fields["error"] = str(event["error"])
+    children = event.get("children_ids")
     if isinstance(children, list) and children:
-        found["children_ids"] = [str(one) for one in children]
-    start, end, took = map(number, map(given.get, _TIMES))
-    found |= record_builder.whole_times(start, end, took, record_builder.now_ms())
-    return found
+        fields["children_ids"] = [str(child) for child in children]
+    start, end, duration = map(number, map(event.get, _TIMES))
+    fields |= record_builder.whole_times(start, end, duration, record_builder.now_ms())
+    return fields
 
 
 def _text(value: Any) -> bool:
@@ -171,63 +179,63 @@ _RENAMED = {
 }
 
 
-def model_event(given: Any) -> Body:
-    """A model event of the old routes as an event: its own fields find their place."""
-    if not isinstance(given, dict):
+def model_event(event: Any) -> Body:
+    """A model event of the old routes as an event, its own fields moved to config and metadata."""
+    if not isinstance(event, dict):
         raise RequestRejected(400, "a model event must be an object")
-    found: Body = {name: value for name, value in given.items() if name not in _RENAMED}
+    fields: Body = {name: value for name, value in event.items() if name not in _RENAMED}
     for name, (bucket, key) in _RENAMED.items():
-        if given.get(name) is not None:
-            held = found.get(bucket)
-            found[bucket] = {**(held if isinstance(held, dict) else {}), key: given[name]}
-    usage = given.get("usage")
+        if event.get(name) is not None:
+            present = fields.get(bucket)
+            fields[bucket] = {**(present if isinstance(present, dict) else {}), key: event[name]}
+    usage = event.get("usage")
     if isinstance(usage, dict):
-        found["metadata"] = {**usage, **found["metadata"]}
-    called = given.get("event_name") or given.get("model_name") or given.get("model")
-    return {**found, "event_type": "model", "event_name": called, "inputs": found.get("inputs", {})}
+        fields["metadata"] = {**usage, **fields["metadata"]}
+    fields["event_name"] = event.get("event_name") or event.get("model_name") or event.get("model")
+    return {**fields, "event_type": "model", "inputs": fields.get("inputs", {})}
 
 
-def changes(given: Any) -> Body:
-    """What an update may change: buckets merge, outputs replace, the rest is left out."""
-    if not isinstance(given, dict):
+def parse_changes(update: Any) -> Body:
+    """The changes that an update may make: buckets merge, outputs replace, others are ignored."""
+    if not isinstance(update, dict):
         raise RequestRejected(400, "the update must be an object")
-    found: Body = {}
+    changes: Body = {}
     for name in ("metadata", "feedback", "metrics", "config", "user_properties"):
-        value = given.get(name)
+        value = update.get(name)
         if value is None:
             continue
         if not isinstance(value, dict):
             raise RequestRejected(400, f"{name} must be an object")
         if value:
-            found[name] = value
-    outputs = given.get("outputs")
+            changes[name] = value
+    outputs = update.get("outputs")
     if outputs is not None and not isinstance(outputs, dict):
         raise RequestRejected(400, "outputs must be an object or null")
-    if outputs:  # the official client sends an empty object for what it has nothing to say of
-        found["outputs"] = outputs
+    if outputs:  # the official client sends an empty object where it changes no outputs
+        changes["outputs"] = outputs
     for name in ("duration", "end_time"):
-        if (value := number(given.get(name))) is not None:
-            found[name] = value if name == "duration" else int(value)
-    children = given.get("children_ids")
+        if (value := number(update.get(name))) is not None:
+            changes[name] = value if name == "duration" else int(value)
+    children = update.get("children_ids")
     if isinstance(children, list) and children:
-        found["children_ids"] = [str(one) for one in children]
-    return found
+        changes["children_ids"] = [str(child) for child in children]
+    return changes
 
 
-def shown(record: Mapping[str, Any]) -> Body:
-    """A record as HoneyHive shows an event."""
-    found = {**ORGANISATION, **record}
-    if found.get("event_type") == "session":
-        found.setdefault("event_name", "unknown")
-    return {name: value for name, value in found.items() if value is not None or name == "error"}
+def event_response(record: Mapping[str, Any]) -> Body:
+    """A record as HoneyHive returns an event."""
+    event = {**ORGANISATION, **record}
+    if event.get("event_type") == "session":
+        event.setdefault("event_name", "unknown")
+    return {name: value for name, value in event.items() if value is not None or name == "error"}
 
 
-def projected(event: Body, fields: Any) -> Body:
-    """Only the fields asked for, and the ids."""
+def select_fields(event: Body, fields: Any) -> Body:
+    """The event with its ids and these fields only; with all fields where none are named."""
     if not isinstance(fields, list) or not fields:
         return event
-    wanted = {"event_id", "session_id", *(str(one).partition(".")[0] for one in fields)}
-    return {name: value for name, value in event.items() if name in wanted}
+    names = {"event_id", "session_id", *(str(path).partition(".")[0] for path in fields)}
+    return {name: value for name, value in event.items() if name in names}
 
 
 # -- filters --------------------------------------------------------------------------------
@@ -235,33 +243,33 @@ def projected(event: Body, fields: Any) -> Body:
 _MISSING = object()
 
 
-def filters(given: Any) -> Callable[[Mapping[str, Any]], bool] | None:
-    """What the filters of a search say of an event; None when there are none."""
-    if given is None or given == []:
+def event_filter(conditions: Any) -> Callable[[Mapping[str, Any]], bool] | None:
+    """A function that tests an event against the filters of a search; None without filters."""
+    if conditions is None or conditions == []:
         return None
-    if not isinstance(given, list):
+    if not isinstance(conditions, list):
         raise RequestRejected(400, "filters must be a list")
-    checks = [_check(one) for one in given]
+    checks = [_check(condition) for condition in conditions]
     return lambda event: all(check(event) for check in checks)
 
 
-def _check(given: Any) -> Callable[[Mapping[str, Any]], bool]:
-    if not isinstance(given, dict) or not isinstance(given.get("field"), str):
+def _check(condition: Any) -> Callable[[Mapping[str, Any]], bool]:
+    if not isinstance(condition, dict) or not isinstance(condition.get("field"), str):
         raise RequestRejected(400, "a filter needs a field, an operator and a value")
-    path, operator, wanted = given["field"], given.get("operator"), given.get("value")
-    judge = _OPERATORS.get(str(operator))
-    if judge is None:
+    path, operator, operand = condition["field"], condition.get("operator"), condition.get("value")
+    test = _OPERATORS.get(str(operator))
+    if test is None:
         raise RequestRejected(400, f"operator must be one of {', '.join(_OPERATORS)}")
-    return lambda event: judge(_value(event, path), wanted)
+    return lambda event: test(_value(event, path), operand)
 
 
 def _value(event: Mapping[str, Any], path: str) -> Any:
-    found: Any = event
+    value: Any = event
     for step in path.split("."):
-        if not isinstance(found, Mapping) or step not in found:
+        if not isinstance(value, Mapping) or step not in value:
             return _MISSING
-        found = found[step]
-    return found
+        value = value[step]
+    return value
 
 
 def _comparable(value: Any) -> float | str | None:
@@ -280,41 +288,41 @@ def _comparable(value: Any) -> float | str | None:
     return None
 
 
-def _compared(value: Any, wanted: Any) -> Iterator[tuple[Any, Any]]:
-    left, right = _comparable(value), _comparable(wanted)
+def _compared(value: Any, operand: Any) -> Iterator[tuple[Any, Any]]:
+    left, right = _comparable(value), _comparable(operand)
     if left is not None and type(left) is type(right):
         yield left, right
 
 
-def _same(value: Any, wanted: Any) -> bool:
+def _same(value: Any, operand: Any) -> bool:
     if value is _MISSING:
-        return wanted is None
-    if isinstance(value, bool) or isinstance(wanted, bool):
-        return str(value).lower() == str(wanted).lower()
-    return bool(value == wanted) or (value is not None and str(value) == str(wanted))
+        return operand is None
+    if isinstance(value, bool) or isinstance(operand, bool):
+        return str(value).lower() == str(operand).lower()
+    return bool(value == operand) or (value is not None and str(value) == str(operand))
 
 
-def _holds(value: Any, wanted: Any) -> bool:
+def _holds(value: Any, operand: Any) -> bool:
     if isinstance(value, list):
-        return any(_same(one, wanted) for one in value)
-    return isinstance(value, str) and str(wanted).casefold() in value.casefold()
+        return any(_same(item, operand) for item in value)
+    return isinstance(value, str) and str(operand).casefold() in value.casefold()
 
 
-def _greater(value: Any, wanted: Any) -> bool:
-    return any(left > right for left, right in _compared(value, wanted))
+def _greater(value: Any, operand: Any) -> bool:
+    return any(left > right for left, right in _compared(value, operand))
 
 
-def _less(value: Any, wanted: Any) -> bool:
-    return any(left < right for left, right in _compared(value, wanted))
+def _less(value: Any, operand: Any) -> bool:
+    return any(left < right for left, right in _compared(value, operand))
 
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "exists": lambda value, _: value is not _MISSING and value is not None,
     "not exists": lambda value, _: value is _MISSING or value is None,
     "is": _same,
-    "is not": lambda value, wanted: not _same(value, wanted),
+    "is not": lambda value, operand: not _same(value, operand),
     "contains": _holds,
-    "not contains": lambda value, wanted: not _holds(value, wanted),
+    "not contains": lambda value, operand: not _holds(value, operand),
     "greater than": _greater,
     "less than": _less,
     "after": _greater,

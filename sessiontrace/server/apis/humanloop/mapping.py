@@ -1,8 +1,8 @@
 """Humanloop's logs as records, and records as its logs: fields only, nothing about routes.
 
-Pure functions but for the clock. What a record has no place for is kept in ``metadata.humanloop``,
-so that a log comes back as it was sent. Invariant: an answer holds everything that any client from
-0.4 to 0.7 requires, and leaves out what has no value.
+Pure functions but for the clock, no thread owns them. Fields that a record has no place for go to
+``metadata.humanloop``, so that a log comes back as it was sent. Invariant: a response has every
+field that any client from 0.4 to 0.7 requires, and leaves out fields without a value.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from sessiontrace.server import record_builder
 from sessiontrace.server.record_builder import number
 
 __all__ = [
+    "changes_of",
     "config_of",
     "event_id_for",
     "fields_of",
-    "log",
+    "log_response",
     "output_of",
+    "outputs_of",
     "prefixed",
     "record_of",
-    "said",
     "short_hash",
     "unprefixed",
-    "updated",
 ]
 
 Body = dict[str, Any]
@@ -67,21 +67,21 @@ def prefixed(prefix: str, identifier: str) -> str:
     return prefix + (identifier.replace("-", "") if is_uuid(identifier) else identifier)
 
 
-def unprefixed(prefix: str, given: Any) -> str | None:
-    """The record's id in one of Humanloop's; None for what is none."""
-    if not isinstance(given, str) or not given.startswith(prefix):
+def unprefixed(prefix: str, value: Any) -> str | None:
+    """The record's id in one of Humanloop's; None for a value without the prefix."""
+    if not isinstance(value, str) or not value.startswith(prefix):
         return None
-    rest = given[len(prefix) :]
-    if len(rest) == 32:
+    identifier = value[len(prefix) :]
+    if len(identifier) == 32:
         try:
-            return str(uuid.UUID(rest))
+            return str(uuid.UUID(identifier))
         except ValueError:
-            return rest
-    return rest or None
+            return identifier
+    return identifier or None
 
 
 def event_id_for(reference: Any) -> str:
-    """The event id that a caller's own reference stands for; a new one without a reference."""
+    """The event id for a caller's own reference; a new one without a reference."""
     if not isinstance(reference, str) or not reference:
         return str(uuid.uuid4())
     return (
@@ -92,7 +92,7 @@ def event_id_for(reference: Any) -> str:
 
 
 def short_hash(value: Any) -> str:
-    """16 hex digits that stand for a value."""
+    """16 hex digits that identify a value."""
     packed = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(packed, digest_size=8).hexdigest()
 
@@ -101,7 +101,7 @@ def short_hash(value: Any) -> str:
 
 
 def record_of(fields: Body, *, session_id: str, parent_id: str | None) -> Record:
-    """The record of a log's fields; one whose id is the session's is the session itself."""
+    """The record of a log's fields; a log with the session's id is the session itself."""
     if fields["event_id"] == session_id:
         return record_builder.build_record(
             END, {**fields, "session_id": session_id, "event_type": "session"}
@@ -114,84 +114,84 @@ def record_of(fields: Body, *, session_id: str, parent_id: str | None) -> Record
     )
 
 
-def fields_of(given: Body, event_id: str, kept: Body) -> Body:
-    """A log's fields as a record's; ``kept`` goes to ``metadata.humanloop``."""
-    config = given.get("config")
-    kind = _type_of(given, config)
-    metadata = _object(given, "metadata")
-    raw = {k: v for k, v in given.items() if k not in _PLACED and v is not None} | kept
+def fields_of(log: Body, event_id: str, extra: Body) -> Body:
+    """A log's fields as a record's; ``extra`` goes to ``metadata.humanloop``."""
+    config = log.get("config")
+    kind = _type_of(log, config)
+    metadata = _object(log, "metadata")
+    raw = {k: v for k, v in log.items() if k not in _PLACED and v is not None} | extra
     fields: Body = {
         "event_id": event_id,
         "event_type": kind,
-        "event_name": _name_of(given, config, metadata, kept),
-        "source": given.get("source") if isinstance(given.get("source"), str) else "humanloop",
-        "inputs": _object(given, "inputs"),
+        "event_name": _name_of(log, config, metadata, extra),
+        "source": log.get("source") if isinstance(log.get("source"), str) else "humanloop",
+        "inputs": _object(log, "inputs"),
         "config": {**config_of(config, kind), **_object(metadata, "config")} or None,
         "user_properties": _object(metadata, "user_properties") or None,
-        "error": None if given.get("error") is None else str(given["error"]),
-        **_times(given),
+        "error": None if log.get("error") is None else str(log["error"]),
+        **_times(log),
     }
-    messages = given.get("messages")
+    messages = log.get("messages")
     if isinstance(messages, list) and messages:
         fields["inputs"] = {**fields["inputs"], "chat_history": messages}
         raw["chat"] = True
-    message = given.get("output_message")
+    message = log.get("output_message")
     if isinstance(message, dict):
         fields["outputs"] = {"role": "assistant", **message}
         raw["said"] = True
-        if isinstance(given.get("output"), str) and given["output"] != message.get("content"):
-            raw["output"] = given["output"]
-    elif given.get("output") is not None:
-        fields["outputs"] = said(given["output"], kind)
+        if isinstance(log.get("output"), str) and log["output"] != message.get("content"):
+            raw["output"] = log["output"]
+    elif log.get("output") is not None:
+        fields["outputs"] = outputs_of(log["output"], kind)
     if isinstance(config, dict):
         raw["config"] = config
     own = ("event_type", "event_name", "config", "user_properties")
-    rest = {name: value for name, value in metadata.items() if name not in own}
-    fields["metadata"] = {**rest, **_counts(given), "humanloop": {"metadata": metadata, **raw}}
+    others = {name: value for name, value in metadata.items() if name not in own}
+    fields["metadata"] = {**others, **_counts(log), "humanloop": {"metadata": metadata, **raw}}
     return fields
 
 
-def said(output: Any, kind: str) -> Body:
+def outputs_of(output: Any, kind: str) -> Body:
     """An output's text as a record's outputs."""
     if kind == "model":
         return {"role": "assistant", "content": output}
     if isinstance(output, str) and output[:1] == "{":
         try:
-            found = orjson.loads(output)
+            outputs = orjson.loads(output)
         except orjson.JSONDecodeError:
-            found = None
-        # Only where it comes back as the very same text.
-        if isinstance(found, dict) and orjson.dumps(found).decode() == output:
-            return found
+            outputs = None
+        # Decode only a text that encoding gives back unchanged.
+        if isinstance(outputs, dict) and orjson.dumps(outputs).decode() == output:
+            return outputs
     return {"result": output}
 
 
-def updated(given: Body, known: Mapping[str, Any]) -> Body:
-    """What an update of a log changes in its record."""
+def changes_of(log: Body, record: Mapping[str, Any]) -> Body:
+    """The changes that an update of a log makes to its record."""
     changes: Body = {}
-    if given.get("output") is not None:
-        changes["outputs"] = said(given["output"], str(known.get("event_type")))
-        raw = _object(_object(known, "metadata"), "humanloop")
+    if log.get("output") is not None:
+        changes["outputs"] = outputs_of(log["output"], str(record.get("event_type")))
+        raw = _object(_object(record, "metadata"), "humanloop")
         if "output" in raw or "said" in raw:
             dropped = {k: v for k, v in raw.items() if k not in ("output", "said")}
             changes["metadata"] = {"humanloop": dropped}
-    if isinstance(given.get("output_message"), dict):
-        changes["outputs"] = {"role": "assistant", **given["output_message"]}
-    if isinstance(given.get("inputs"), dict):
-        changes["inputs"] = given["inputs"]
-    if given.get("error") is not None:
-        changes["error"] = str(given["error"])
-    took = number(given.get("duration"))
-    start = number(known.get("start_time"))
-    if took is not None and start is not None:
-        changes |= record_builder.whole_times(start, None, took * 1000, 0)
+    if isinstance(log.get("output_message"), dict):
+        changes["outputs"] = {"role": "assistant", **log["output_message"]}
+    if isinstance(log.get("inputs"), dict):
+        changes["inputs"] = log["inputs"]
+    if log.get("error") is not None:
+        changes["error"] = str(log["error"])
+    duration = number(log.get("duration"))
+    start = number(record.get("start_time"))
+    if duration is not None and start is not None:
+        changes |= record_builder.whole_times(start, None, duration * 1000, 0)
     return changes
 
 
-def _type_of(given: Body, config: Any) -> str:
-    told = _object(given, "metadata").get("event_type")
-    if told in _TYPES:
-        return str(told)
+def _type_of(log: Body, config: Any) -> str:
+    event_type = _object(log, "metadata").get("event_type")
+    if event_type in _TYPES:
+        return str(event_type)
     kind = config.get("type") if isinstance(config, dict) else None
     if kind == "tool":
         return "tool"
@@ -200,15 +200,15 @@ def _type_of(given: Body, config: Any) -> str:
     return "model" if model else "chain"
 
 
-def _name_of(given: Body, config: Any, metadata: Body, kept: Body) -> str:
-    for found in (
+def _name_of(log: Body, config: Any, metadata: Body, extra: Body) -> str:
+    for name in (
         metadata.get("event_name"),
         config.get("name") if isinstance(config, dict) else None,
-        kept.get("project_name"),
-        given.get("path"),
+        extra.get("project_name"),
+        log.get("path"),
     ):
-        if isinstance(found, str) and found:
-            return found
+        if isinstance(name, str) and name:
+            return name
     return "unknown"
 
 
@@ -220,54 +220,54 @@ def config_of(config: Any, kind: str) -> Body:
         return {k: v for k, v in config.items() if k not in ("type", "name") and v is not None}
     parameters = {n: config[n] for n in _PARAMETERS if config.get(n) is not None}
     names = ("model", "provider", "endpoint", "tools")
-    found = {n: config[n] for n in names if config.get(n) is not None}
+    settings = {n: config[n] for n in names if config.get(n) is not None}
     template = config.get("chat_template") or config.get("prompt_template")
     if template or config.get("template"):
-        found["template"] = template or config["template"]
-    return found | ({"hyperparameters": parameters} if parameters else {})
+        settings["template"] = template or config["template"]
+    return settings | ({"hyperparameters": parameters} if parameters else {})
 
 
-def _times(given: Body) -> Body:
-    took = number(given.get("duration"))
-    if took is None:
-        took = number(given.get("provider_latency"))
+def _times(log: Body) -> Body:
+    duration = number(log.get("duration"))
+    if duration is None:
+        duration = number(log.get("provider_latency"))
     start, end = (
-        record_builder.moment(given.get("start_time")),
-        record_builder.moment(given.get("end_time")),
+        record_builder.moment(log.get("start_time")),
+        record_builder.moment(log.get("end_time")),
     )
     if start is None:
-        start = record_builder.moment(given.get("created_at"))
+        start = record_builder.moment(log.get("created_at"))
     return record_builder.whole_times(
-        start, end, None if took is None else max(0.0, took * 1000), record_builder.now_ms()
+        start, end, None if duration is None else max(0.0, duration * 1000), record_builder.now_ms()
     )
 
 
-def _counts(given: Body) -> Body:
-    found: Body = {}
+def _counts(log: Body) -> Body:
+    counts: Body = {}
     names = {"prompt_tokens": "prompt_tokens", "output_tokens": "completion_tokens",
              "prompt_cost": "prompt_cost", "output_cost": "completion_cost"}  # fmt: skip
-    for name, ours in names.items():
-        if number(given.get(name)) is not None:
-            found[ours] = given[name]
-    costs = [found[name] for name in ("prompt_cost", "completion_cost") if name in found]
-    return found | ({"cost": sum(costs)} if costs else {})
+    for name, field in names.items():
+        if number(log.get(name)) is not None:
+            counts[field] = log[name]
+    costs = [counts[name] for name in ("prompt_cost", "completion_cost") if name in counts]
+    return counts | ({"cost": sum(costs)} if costs else {})
 
 
-def _object(held: Mapping[str, Any], name: str) -> Body:
-    found = held.get(name)
-    return found if isinstance(found, dict) else {}
+def _object(parent: Mapping[str, Any], name: str) -> Body:
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 # -- out ------------------------------------------------------------------------------------
 
 
-def log(record: Mapping[str, Any], feedback: list[Body], prefix: str = "data_") -> Body:
+def log_response(record: Mapping[str, Any], feedback: list[Body], prefix: str = "data_") -> Body:
     """A record as a LogResponse."""
     metadata = _object(record, "metadata")
     raw = _object(metadata, "humanloop")
     start = number(record.get("start_time")) or 0
     end = number(record.get("end_time"))
-    found: Body = {k: raw[k] for k in raw if k not in _OWN} | {
+    response: Body = {k: raw[k] for k in raw if k not in _OWN} | {
         "id": prefixed(prefix, record["event_id"]),
         "reference_id": raw.get("reference_id"),
         "project": raw.get("project_name"),
@@ -294,7 +294,7 @@ def log(record: Mapping[str, Any], feedback: list[Body], prefix: str = "data_") 
         "prompt_cost": metadata.get("prompt_cost"),
         "output_cost": metadata.get("completion_cost"),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in response.items() if value is not None}
 
 
 _OWN = frozenset({"chat", "said", "project_name", "in_session", "config", "output", "metadata"})
@@ -334,17 +334,17 @@ _MESSAGE = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "
 
 
 def _config(record: Mapping[str, Any], raw: Body) -> Body:
-    given = _object(raw, "config")
-    config = given or {"type": "generic"}
+    own = _object(raw, "config")
+    config = own or {"type": "generic"}
     kind = config.get("type") or ("model" if "model" in config else "generic")
-    found: Body = {"id": f"config_{short_hash(config)}", "type": kind}
+    response: Body = {"id": f"config_{short_hash(config)}", "type": kind}
     if kind == "model":
-        found |= {k: v for k, v in config.items() if k in _MODEL_CONFIG and v is not None}
-        return {"model": "unknown", **found}
+        response |= {k: v for k, v in config.items() if k in _MODEL_CONFIG and v is not None}
+        return {"model": "unknown", **response}
     name = str(config.get("name") or record.get("event_name") or "unknown")
-    found |= {k: v for k, v in config.items() if v is not None and k != "preset_name"}
-    found |= {"status": "committed", "name": name, "type": kind}
+    response |= {k: v for k, v in config.items() if v is not None and k != "preset_name"}
+    response |= {"status": "committed", "name": name, "type": kind}
     if kind == "agent":
-        found.setdefault("agent_class", "unknown")
-        found.setdefault("model_config", {"model": "unknown"})
-    return found
+        response.setdefault("agent_class", "unknown")
+        response.setdefault("model_config", {"model": "unknown"})
+    return response

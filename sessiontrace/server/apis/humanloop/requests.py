@@ -1,6 +1,6 @@
-"""Reading Humanloop's v4 requests: what they must hold, and the ids that they name.
+"""Reading of Humanloop's v4 requests: their required fields, and the ids that they name.
 
-Pure functions. Invariant: what is wrong with a request is told with the place where it is wrong.
+Pure functions, no thread owns them. Invariant: an error names the place in the request.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 from aiohttp import web
 
 from sessiontrace.server import record_builder
-from sessiontrace.server.apis.humanloop import mapping as logs
+from sessiontrace.server.apis.humanloop import mapping
 from sessiontrace.server.apis.humanloop.projects import Project, Projects
 from sessiontrace.server.http import RequestRejected
 
 __all__ = [
-    "check",
+    "check_log",
     "data_id",
-    "kept",
+    "extra_of",
     "object_of",
     "paging",
     "parent_id_of",
@@ -30,73 +30,73 @@ Body = dict[str, Any]
 _SIZE_MOST = 1000
 
 
-def object_of(given: Any) -> Body:
+def object_of(body: Any) -> Body:
     """The value as an object, or ``RequestRejected``."""
-    if not isinstance(given, dict):
+    if not isinstance(body, dict):
         raise RequestRejected(422, "body: value is not a valid dict")
-    return given
+    return body
 
 
-def check(given: Body) -> None:
+def check_log(log: Body) -> None:
     """Raise ``RequestRejected`` for a log that cannot be filed."""
-    if not given.get("project") and not given.get("project_id"):
+    if not log.get("project") and not log.get("project_id"):
         raise RequestRejected(422, "body.project: one of project and project_id is required")
     for first, second in (
         ("session_id", "session_reference_id"),
         ("parent_id", "parent_reference_id"),
     ):
-        if given.get(first) and given.get(second):
+        if log.get(first) and log.get(second):
             raise RequestRejected(422, f"body.{first}: at most one of {first} and {second}")
 
 
 def paging(request: web.Request, first: int, usual: int) -> tuple[int, int]:
-    """Page and size as asked; what page the route begins with, and how many it usually gives."""
-    found = []
+    """The page and size of a request; ``first`` and ``usual`` are the route's defaults."""
+    numbers = []
     for name, default in (("page", first), ("size", usual)):
         text = request.query.get(name, str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise RequestRejected(422, f"query.{name}: value is not a valid integer")
-        found.append(int(text))
-    return found[0], max(1, min(found[1], _SIZE_MOST))
+        numbers.append(int(text))
+    return numbers[0], max(1, min(numbers[1], _SIZE_MOST))
 
 
-def data_id(given: str) -> str:
-    """The event id that a log id stands for, or ``RequestRejected``."""
-    found = logs.unprefixed("data_", given)
-    if found is None:
-        raise RequestRejected(404, f"Log with ID {given!r} not found.")
-    return found
+def data_id(log_id: str) -> str:
+    """The event id of a log id, or ``RequestRejected``."""
+    event_id = mapping.unprefixed("data_", log_id)
+    if event_id is None:
+        raise RequestRejected(404, f"Log with ID {log_id!r} not found.")
+    return event_id
 
 
-def session_id_of(filing: Projects, given: Body) -> tuple[str, bool]:
-    """The record's session, and whether the log said that it is in one."""
-    if given.get("session_id"):
-        found = logs.unprefixed("sesh_", given["session_id"])
-        if found is None or not filing.has_session(found):
-            raise RequestRejected(404, f"Session with ID {given['session_id']!r} not found.")
-        return found, True
-    reference = given.get("session_reference_id")
+def session_id_of(projects: Projects, log: Body) -> tuple[str, bool]:
+    """The record's session, and whether the log itself names one."""
+    if log.get("session_id"):
+        session_id = mapping.unprefixed("sesh_", log["session_id"])
+        if session_id is None or not projects.has_session(session_id):
+            raise RequestRejected(404, f"Session with ID {log['session_id']!r} not found.")
+        return session_id, True
+    reference = log.get("session_reference_id")
     if isinstance(reference, str) and reference:
         return record_builder.session_id_for(reference)[0], True
-    if (parent := parent_id_of(given)) is not None and (found := filing.session_of(parent)):
-        return found, True
-    if given.get("reference_id"):
-        return record_builder.own_id("humanloop.session", str(given["reference_id"])), False
+    if (parent := parent_id_of(log)) is not None and (session_id := projects.session_of(parent)):
+        return session_id, True
+    if log.get("reference_id"):
+        return record_builder.own_id("humanloop.session", str(log["reference_id"])), False
     return str(uuid.uuid4()), False
 
 
-def parent_id_of(given: Body) -> str | None:
+def parent_id_of(log: Body) -> str | None:
     """The event id of the parent that a log names."""
-    found = logs.unprefixed("data_", given.get("parent_id"))
-    if found is None and given.get("parent_reference_id"):
-        return logs.event_id_for(given["parent_reference_id"])
-    return found
+    parent_id = mapping.unprefixed("data_", log.get("parent_id"))
+    if parent_id is None and log.get("parent_reference_id"):
+        return mapping.event_id_for(log["parent_reference_id"])
+    return parent_id
 
 
-def kept(given: Body, project: Project, in_session: bool) -> Body:
-    """What a record has no place for, to be kept in its metadata."""
-    kept: Body = {"project_id": project.id, "project_name": project.name}
+def extra_of(log: Body, project: Project, in_session: bool) -> Body:
+    """The fields that a record has no place for, for its metadata."""
+    extra: Body = {"project_id": project.id, "project_name": project.name}
     for name in ("reference_id", "session_reference_id", "parent_reference_id"):
-        if given.get(name):
-            kept[name] = given[name]
-    return kept | ({"in_session": True} if in_session else {})
+        if log.get(name):
+            extra[name] = log[name]
+    return extra | ({"in_session": True} if in_session else {})

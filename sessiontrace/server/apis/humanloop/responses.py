@@ -1,6 +1,7 @@
-"""Humanloop's v4 answers, made of what the store holds; and its faults.
+"""Humanloop's v4 responses, built from the store; and its errors.
 
-Pure over a store. Invariant: an answer holds every field that some client requires.
+Runs on the reading threads, and in plans on the writer thread. Invariant: a response has every
+field that any client requires.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from sessiontrace.server import record_builder
-from sessiontrace.server.apis.humanloop import mapping as logs
+from sessiontrace.server.apis.humanloop import mapping
 from sessiontrace.server.apis.humanloop.projects import FEEDBACK, LOG, SESSION, Project, Projects
 from sessiontrace.server.http import json_response
 from sessiontrace.store.protocol import Store
@@ -19,11 +20,11 @@ from sessiontrace.store.protocol import Store
 __all__ = [
     "error_response",
     "feedback_of",
+    "log_response",
     "page_of",
     "page_of_logs",
-    "shown_log",
-    "shown_project",
-    "shown_session",
+    "project_response",
+    "session_response",
 ]
 
 Body = dict[str, Any]
@@ -32,7 +33,7 @@ _SCANNED = 10_000
 
 
 def error_response(status: int, reason: str) -> web.Response:
-    """A fault as FastAPI tells it."""
+    """An error in FastAPI's form, as Humanloop's API sends it."""
     if status in (400, 422):
         where, _, why = reason.partition(": ")
         location = where.split(".") if why else ["body"]
@@ -41,77 +42,81 @@ def error_response(status: int, reason: str) -> web.Response:
     return json_response({"detail": reason}, status)
 
 
-def page_of(shown: Sequence[Any], page: int, size: int, total: int) -> Body:
-    """The envelope that every list comes in."""
-    return {"records": shown, "page": page, "size": size, "total": total}
+def page_of(records: Sequence[Any], page: int, size: int, total: int) -> Body:
+    """The envelope of every list."""
+    return {"records": records, "page": page, "size": size, "total": total}
 
 
 def feedback_of(store: Store, event_id: str) -> list[Body]:
-    """What was said of a log, as it was said first to last."""
-    found, _ = store.notes(f"{FEEDBACK}:{event_id}", 0, 1000, oldest_first=True)
-    return [dict(note.body or {}) for note in found]
+    """The feedback of a log, the oldest first."""
+    documents, _ = store.notes(f"{FEEDBACK}:{event_id}", 0, 1000, oldest_first=True)
+    return [dict(document.body or {}) for document in documents]
 
 
-def shown_log(store: Store, event_id: str) -> Body | None:
-    """A log by its event id; None when it is not here."""
+def log_response(store: Store, event_id: str) -> Body | None:
+    """A log by its event id; None when the store does not have it."""
     record = store.record(event_id)
-    return None if record is None else logs.log(record, feedback_of(store, event_id))
+    return None if record is None else mapping.log_response(record, feedback_of(store, event_id))
 
 
 def page_of_logs(
     store: Store, project_id: str, query: Mapping[str, str], page: int, size: int
 ) -> Body:
+    """The logs of a project that match the query, a page of them."""
     kind = f"{LOG}:{project_id}"
-    wanted = query.get("search", "").casefold()
+    term = query.get("search", "").casefold()
     since = record_builder.moment(query.get("start_date"))
     until = record_builder.moment(query.get("end_date"))
-    narrowed = wanted or query.get("metadata_search") or since is not None or until is not None
-    if not narrowed:
-        found, total = store.notes(kind, page * size, size)
-        shown = [shown_log(store, note.id) for note in found]
-        return page_of([one for one in shown if one], page, size, total)
-    found, _ = store.notes(kind, 0, _SCANNED)
-    told = query.get("metadata_search", "").casefold()
-    fitting = []
-    for note in found:
-        if (since is not None and note.at < since) or (until is not None and note.at >= until):
+    filtered = term or query.get("metadata_search") or since is not None or until is not None
+    if not filtered:
+        documents, total = store.notes(kind, page * size, size)
+        responses = [log_response(store, document.id) for document in documents]
+        return page_of([response for response in responses if response], page, size, total)
+    documents, _ = store.notes(kind, 0, _SCANNED)
+    metadata_term = query.get("metadata_search", "").casefold()
+    matches = []
+    for document in documents:
+        if since is not None and document.at < since:
             continue
-        one = shown_log(store, note.id)
-        if one is None or told not in str(one.get("metadata")).casefold():
+        if until is not None and document.at >= until:
             continue
-        if wanted in f"{one.get('inputs')}\n{one.get('output')}".casefold():
-            fitting.append(one)
-    return page_of(fitting[page * size : (page + 1) * size], page, size, len(fitting))
+        response = log_response(store, document.id)
+        if response is None or metadata_term not in str(response.get("metadata")).casefold():
+            continue
+        if term in f"{response.get('inputs')}\n{response.get('output')}".casefold():
+            matches.append(response)
+    return page_of(matches[page * size : (page + 1) * size], page, size, len(matches))
 
 
-def shown_session(store: Store, session_id: str) -> Body | None:
-    """A session by its id; None when it is not here."""
-    note = store.note(SESSION, session_id)
+def session_response(store: Store, session_id: str) -> Body | None:
+    """A session by its id; None when the store does not have it."""
+    document = store.note(SESSION, session_id)
     stored = store.session(session_id)
     if stored is None:
         return None
-    projects = [Projects(store).shown(one) for one in (note or {}).get("projects", ())]
+    body = document or {}
+    projects = [Projects(store).summary(project_id) for project_id in body.get("projects", ())]
     steps = stored.events
     first = store.event(steps[0].event_id) if steps else None
     last = None
-    for step in sorted(steps, key=lambda one: one.end_time or 0, reverse=True)[:20]:
+    for step in sorted(steps, key=lambda step: step.end_time or 0, reverse=True)[:20]:
         record = store.event(step.event_id)
-        if record is not None and (last := logs.output_of(record)) is not None:
+        if record is not None and (last := mapping.output_of(record)) is not None:
             break
-    shown: Body = {
-        "id": logs.prefixed("sesh_", session_id),
-        "reference_id": (note or {}).get("reference_id"),
-        "projects": [one for one in projects if one],
+    response: Body = {
+        "id": mapping.prefixed("sesh_", session_id),
+        "reference_id": body.get("reference_id"),
+        "projects": [project for project in projects if project],
         "datapoints_count": stored.summary.events,
         "first_inputs": None if first is None else first.get("inputs"),
         "last_output": last,
         "created_at": record_builder.iso(stored.summary.start_time),
         "updated_at": record_builder.iso(stored.summary.end_time),
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: value for name, value in response.items() if value is not None}
 
 
-def shown_project(store: Store, project: Project) -> Body:
+def project_response(store: Store, project: Project) -> Body:
     """A project with the number of its logs."""
     _, count = store.notes(f"{LOG}:{project.id}", 0, 0)
     return {

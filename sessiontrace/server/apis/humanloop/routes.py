@@ -1,8 +1,8 @@
 """Humanloop's v4 API over the local store: sessions, logs, feedback, projects.
 
 Runs on the server's loop. Speaks the superset that satisfies the clients 0.4 to 0.7 in Python and
-0.5 in Node; fields it does not know are ignored. Projects, and which logs are in them, are notes
-in the store. Invariant: ids are stable, and an answer is given when what it is about is on disk.
+0.5 in Node, and ignores unknown fields. Projects and their lists of logs are documents in the
+store. Invariant: ids are stable, and the server answers once the request's records are on the disk.
 
 POST /v4/sessions   GET /v4/sessions?project_id  (pages from 1)   GET /v4/sessions/{id}
 POST /v4/logs  (one or an array)        GET /v4/logs?project_id  (pages from 0)
@@ -21,12 +21,12 @@ from aiohttp import web
 
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
-from sessiontrace.server.apis.humanloop import mapping as logs
+from sessiontrace.server.apis.humanloop import mapping
 from sessiontrace.server.apis.humanloop.projects import LOG, PROJECT, SESSION, Project, Projects
 from sessiontrace.server.apis.humanloop.requests import (
-    check,
+    check_log,
     data_id,
-    kept,
+    extra_of,
     object_of,
     paging,
     parent_id_of,
@@ -35,17 +35,17 @@ from sessiontrace.server.apis.humanloop.requests import (
 from sessiontrace.server.apis.humanloop.responses import (
     error_response,
     feedback_of,
+    log_response,
     page_of,
     page_of_logs,
-    shown_log,
-    shown_project,
-    shown_session,
+    project_response,
+    session_response,
 )
 from sessiontrace.server.http import (
     RequestRejected,
-    body_of,
-    json_of,
     json_response,
+    read_body,
+    read_json,
     with_vendor_errors,
 )
 from sessiontrace.server.store_readers import StoreReaders
@@ -60,10 +60,10 @@ Body = dict[str, Any]
 _SCANNED = 10_000
 
 
-def routes(reading: StoreReaders, writing: StoreWriter) -> list[web.RouteDef]:
+def routes(readers: StoreReaders, writer: StoreWriter) -> list[web.RouteDef]:
     """The routes of the API over one store."""
-    api = _Api(reading, writing)
-    listed = [
+    api = _Api(readers, writer)
+    table = [
         ("POST", "/v4/sessions", api.create_session),
         ("GET", "/v4/sessions", api.sessions),
         ("GET", "/v4/sessions/{id}", api.session),
@@ -84,37 +84,37 @@ def routes(reading: StoreReaders, writing: StoreWriter) -> list[web.RouteDef]:
     ]
     return [
         web.route(method, path, with_vendor_errors(handler, error_response))
-        for method, path, handler in listed
+        for method, path, handler in table
     ]
 
 
 class _Api:
-    def __init__(self, reading: StoreReaders, writing: StoreWriter) -> None:
-        self._reading = reading
-        self._writing = writing
+    def __init__(self, readers: StoreReaders, writer: StoreWriter) -> None:
+        self._readers = readers
+        self._writer = writer
 
     # -- sessions ---------------------------------------------------------------------------
 
     async def create_session(self, request: web.Request) -> web.Response:
-        await body_of(request)  # whatever it is
+        await read_body(request)  # clients send any body here, or none
         session_id, now = str(uuid.uuid4()), record_builder.now_ms()
         note = Document(SESSION, session_id, now, {"projects": []})
 
         def plan(_: Store) -> tuple[Change, None]:
-            made = record_builder.session(session_id, now, source="humanloop")
-            return Change([made], [note]), None
+            record = record_builder.session(session_id, now, source="humanloop")
+            return Change([record], [note]), None
 
-        await self._writing.transact(frozenset(), plan)
-        return json_response({"id": logs.prefixed("sesh_", session_id)}, 201)
+        await self._writer.transact(frozenset(), plan)
+        return json_response({"id": mapping.prefixed("sesh_", session_id)}, 201)
 
     async def session(self, request: web.Request) -> web.Response:
-        session_id = logs.unprefixed("sesh_", request.match_info["id"])
-        shown = None
+        session_id = mapping.unprefixed("sesh_", request.match_info["id"])
+        response = None
         if session_id is not None:
-            shown = await self._reading.query(lambda store: shown_session(store, session_id))
-        if shown is None:
+            response = await self._readers.query(lambda store: session_response(store, session_id))
+        if response is None:
             raise RequestRejected(404, f"Session with ID {request.match_info['id']!r} not found.")
-        return json_response(shown)
+        return json_response(response)
 
     async def sessions(self, request: web.Request) -> web.Response:
         project_id = request.query.get("project_id")
@@ -125,74 +125,75 @@ class _Api:
         def read(store: Store) -> Body:
             kind = f"{SESSION}:{project_id}"
             # The Node client walks back to page 0, and stops at an answer that says so.
-            found, total = store.notes(kind, max(0, page - 1) * size, size if page else 0)
-            shown = [shown_session(store, note.id) for note in found]
-            return page_of([one for one in shown if one], page, size, total)
+            documents, total = store.notes(kind, max(0, page - 1) * size, size if page else 0)
+            responses = [session_response(store, document.id) for document in documents]
+            return page_of([response for response in responses if response], page, size, total)
 
-        return json_response(await self._reading.query(read))
+        return json_response(await self._readers.query(read))
 
     # -- logs -------------------------------------------------------------------------------
 
     async def log(self, request: web.Request) -> web.Response:
-        given = await json_of(request)
-        if isinstance(given, list):
-            return json_response(await self._log([object_of(one) for one in given]))
-        return json_response((await self._log([object_of(given)]))[0])
+        body = await read_json(request)
+        if isinstance(body, list):
+            return json_response(await self._log([object_of(entry) for entry in body]))
+        return json_response((await self._log([object_of(body)]))[0])
 
     async def trace(self, request: web.Request) -> web.Response:
         """The nested logs of clients before 0.5: all in one session, each below its parent."""
-        given = object_of(await json_of(request))
-        session_id = logs.prefixed("sesh_", str(uuid.uuid4()))
-        flat: list[Body] = []
-        todo: list[tuple[Body, str | None]] = [(one, None) for one in given.get("logs") or []]
-        while todo:
-            one, parent = todo.pop(0)
-            one = dict(object_of(one))
-            children = one.pop("children", None) or []
-            one.setdefault("reference_id", str(uuid.uuid4()))
-            one.setdefault("session_reference_id", session_id)
+        body = object_of(await read_json(request))
+        session_id = mapping.prefixed("sesh_", str(uuid.uuid4()))
+        entries: list[Body] = []
+        waiting: list[tuple[Body, str | None]] = [(entry, None) for entry in body.get("logs") or []]
+        while waiting:
+            entry, parent = waiting.pop(0)
+            entry = dict(object_of(entry))
+            children = entry.pop("children", None) or []
+            entry.setdefault("reference_id", str(uuid.uuid4()))
+            entry.setdefault("session_reference_id", session_id)
             if parent is not None:
-                one["parent_reference_id"] = parent
-            flat.append(one)
-            todo += [(child, one["reference_id"]) for child in children]
-        answers = await self._log(flat)
+                entry["parent_reference_id"] = parent
+            entries.append(entry)
+            waiting += [(child, entry["reference_id"]) for child in children]
+        answers = await self._log(entries)
         return json_response({"session_id": answers[0]["session_id"] if answers else session_id})
 
-    async def _log(self, given: Sequence[Body]) -> list[Body]:
-        for one in given:
-            check(one)
-        event_ids = [logs.event_id_for(one.get("reference_id")) for one in given]
+    async def _log(self, entries: Sequence[Body]) -> list[Body]:
+        for entry in entries:
+            check_log(entry)
+        event_ids = [mapping.event_id_for(entry.get("reference_id")) for entry in entries]
         touches = {*event_ids, "humanloop"}
 
         def plan(store: Store) -> tuple[Change, list[Body]]:
-            filing = Projects(store)
-            made: list[Record] = []
+            projects = Projects(store)
+            records: list[Record] = []
             answers: list[Body] = []
-            for one, event_id in zip(given, event_ids, strict=True):
-                project = filing.project(one)
-                session_id, in_session = session_id_of(filing, one)
-                fields = logs.fields_of(one, event_id, kept(one, project, in_session))
-                fields["feedback"] = filing.feedback(event_id, one.get("feedback")) or None
-                made += filing.session(session_id, project, fields, one)
-                made.append(
-                    logs.record_of(fields, session_id=session_id, parent_id=parent_id_of(one))
+            for entry, event_id in zip(entries, event_ids, strict=True):
+                project = projects.project(entry)
+                session_id, in_session = session_id_of(projects, entry)
+                fields = mapping.fields_of(entry, event_id, extra_of(entry, project, in_session))
+                fields["feedback"] = projects.feedback(event_id, entry.get("feedback")) or None
+                records += projects.session(session_id, project, fields, entry)
+                records.append(
+                    mapping.record_of(fields, session_id=session_id, parent_id=parent_id_of(entry))
                 )
-                filing.file(project, event_id, session_id, fields["start_time"])
-                if one.get("session_reference_id"):
-                    filing.referred(session_id, str(one["session_reference_id"]))
-                reply = {"id": logs.prefixed("data_", event_id), "project_id": project.id}
-                shown = {"session_id": logs.prefixed("sesh_", session_id)} if in_session else {}
-                answers.append({**reply, **shown})
-            return Change(made, filing.notes), answers
+                projects.file(project, event_id, session_id, fields["start_time"])
+                if entry.get("session_reference_id"):
+                    projects.name_session(session_id, str(entry["session_reference_id"]))
+                reply = {"id": mapping.prefixed("data_", event_id), "project_id": project.id}
+                if in_session:
+                    reply["session_id"] = mapping.prefixed("sesh_", session_id)
+                answers.append(reply)
+            return Change(records, projects.notes), answers
 
-        return await self._writing.transact(frozenset(touches), plan)
+        return await self._writer.transact(frozenset(touches), plan)
 
     async def one_log(self, request: web.Request) -> web.Response:
         event_id = data_id(request.match_info["id"])
-        shown = await self._reading.query(lambda store: shown_log(store, event_id))
-        if shown is None:
+        response = await self._readers.query(lambda store: log_response(store, event_id))
+        if response is None:
             raise RequestRejected(404, f"Log with ID {request.match_info['id']!r} not found.")
-        return json_response(shown)
+        return json_response(response)
 
     async def logs(self, request: web.Request) -> web.Response:
         project_id = request.query.get("project_id")
@@ -201,7 +202,7 @@ class _Api:
         page, size = paging(request, first=0, usual=50)
         query = dict(request.query)
         return json_response(
-            await self._reading.query(
+            await self._readers.query(
                 lambda store: page_of_logs(store, project_id, query, page, size)
             )
         )
@@ -210,136 +211,138 @@ class _Api:
         project_id = request.match_info["id"]
         page, size = paging(request, first=0, usual=10)
         return json_response(
-            await self._reading.query(lambda store: page_of_logs(store, project_id, {}, page, size))
+            await self._readers.query(lambda store: page_of_logs(store, project_id, {}, page, size))
         )
 
     async def update(self, request: web.Request) -> web.Response:
-        return await self._update(data_id(request.match_info["id"]), await json_of(request))
+        return await self._update(data_id(request.match_info["id"]), await read_json(request))
 
     async def update_by_reference(self, request: web.Request) -> web.Response:
         reference = request.query.get("reference_id")
         if not reference:
             raise RequestRejected(422, "query.reference_id: field required")
-        return await self._update(logs.event_id_for(reference), await json_of(request))
+        return await self._update(mapping.event_id_for(reference), await read_json(request))
 
-    async def _update(self, event_id: str, given: Any) -> web.Response:
-        changes = object_of(given)
+    async def _update(self, event_id: str, body: Any) -> web.Response:
+        changes = object_of(body)
 
         def plan(store: Store) -> tuple[Change, Body | None]:
-            known = store.record(event_id)
-            if known is None:
+            record = store.record(event_id)
+            if record is None:
                 return Change(), None
-            settled = logs.updated(changes, known)
-            shown = {**known, **{k: v for k, v in settled.items() if k != "metadata"}}
-            if "metadata" in settled:
-                shown["metadata"] = {**known["metadata"], **settled["metadata"]}
-            patch = record_builder.patch(event_id, known["session_id"], settled)
-            return Change([patch] if settled else []), logs.log(shown, feedback_of(store, event_id))
+            values = mapping.changes_of(changes, record)
+            updated = {**record, **{k: v for k, v in values.items() if k != "metadata"}}
+            if "metadata" in values:
+                updated["metadata"] = {**record["metadata"], **values["metadata"]}
+            patch = record_builder.patch(event_id, record["session_id"], values)
+            response = mapping.log_response(updated, feedback_of(store, event_id))
+            return Change([patch] if values else []), response
 
-        shown = await self._writing.transact(frozenset((event_id,)), plan)
-        if shown is None:
+        response = await self._writer.transact(frozenset((event_id,)), plan)
+        if response is None:
             raise RequestRejected(404, "Log not found.")
-        return json_response(shown)
+        return json_response(response)
 
     async def delete_logs(self, request: web.Request) -> web.Response:
-        event_ids = [data_id(one) for one in request.query.getall("id", [])]
+        event_ids = [data_id(log_id) for log_id in request.query.getall("id", [])]
 
         def plan(store: Store) -> tuple[Change, None]:
-            gone: list[Document] = []
+            documents: list[Document] = []
             for event_id in event_ids:
                 raw = ((store.record(event_id) or {}).get("metadata") or {}).get("humanloop") or {}
                 if raw.get("project_id"):
-                    gone.append(Document(f"{LOG}:{raw['project_id']}", event_id, 0, None))
-            return Change((), gone, event_ids), None
+                    documents.append(Document(f"{LOG}:{raw['project_id']}", event_id, 0, None))
+            return Change((), documents, event_ids), None
 
-        await self._writing.transact(frozenset(event_ids), plan)
+        await self._writer.transact(frozenset(event_ids), plan)
         return web.Response(status=204)
 
     # -- feedback ---------------------------------------------------------------------------
 
     async def feedback(self, request: web.Request) -> web.Response:
-        given = await json_of(request)
-        listed = [object_of(one) for one in (given if isinstance(given, list) else [given])]
-        targets = [logs.unprefixed("data_", one.get("data_id")) for one in listed]
+        body = await read_json(request)
+        entries = [object_of(entry) for entry in (body if isinstance(body, list) else [body])]
+        targets = [mapping.unprefixed("data_", entry.get("data_id")) for entry in entries]
         if None in targets:
             raise RequestRejected(422, "body.data_id: field required")
 
         def plan(store: Store) -> tuple[Change, list[Body]]:
-            filing = Projects(store)
-            made: list[Record] = []
-            for one, event_id in zip(listed, targets, strict=True):
-                known = store.record(event_id or "")
-                if known is None or event_id is None:
-                    raise RequestRejected(404, f"Log with ID {one.get('data_id')!r} not found.")
-                change = filing.feedback(event_id, one)
-                made.append(
-                    record_builder.patch(event_id, known["session_id"], {"feedback": change})
+            projects = Projects(store)
+            patches: list[Record] = []
+            for entry, event_id in zip(entries, targets, strict=True):
+                record = store.record(event_id or "")
+                if record is None or event_id is None:
+                    raise RequestRejected(404, f"Log with ID {entry.get('data_id')!r} not found.")
+                change = projects.feedback(event_id, entry)
+                patches.append(
+                    record_builder.patch(event_id, record["session_id"], {"feedback": change})
                 )
-            return Change(made, filing.notes), filing.answers
+            return Change(patches, projects.notes), projects.answers
 
-        touched = frozenset(one for one in targets if one)
-        answers = await self._writing.transact(touched, plan)
-        return json_response(answers if isinstance(given, list) else answers[0])
+        touches = frozenset(event_id for event_id in targets if event_id)
+        answers = await self._writer.transact(touches, plan)
+        return json_response(answers if isinstance(body, list) else answers[0])
 
     # -- projects ---------------------------------------------------------------------------
 
     async def create_project(self, request: web.Request) -> web.Response:
-        given = object_of(await json_of(request))
-        name = given.get("name")
+        body = object_of(await read_json(request))
+        name = body.get("name")
         if not isinstance(name, str) or not name:
             raise RequestRejected(422, "body.name: field required")
 
         def plan(store: Store) -> tuple[Change, Body]:
-            filing = Projects(store)
-            project = filing.named(name, given)
-            return Change((), filing.notes), shown_project(store, project)
+            projects = Projects(store)
+            project = projects.project_named(name, body)
+            return Change((), projects.notes), project_response(store, project)
 
-        shown = await self._writing.transact(frozenset(("humanloop",)), plan)
-        return json_response(shown, 201)
+        response = await self._writer.transact(frozenset(("humanloop",)), plan)
+        return json_response(response, 201)
 
     async def projects(self, request: web.Request) -> web.Response:
         page, size = paging(request, first=0, usual=10)
-        wanted = request.query.get("filter", "").casefold()
+        term = request.query.get("filter", "").casefold()
         oldest = request.query.get("order") == "asc"
         by_name = request.query.get("sort_by") == "name"
 
         def read(store: Store) -> Body:
-            found, _ = store.notes(PROJECT, 0, _SCANNED, oldest_first=oldest)
-            listed = [Project.of(note) for note in found]
-            listed = [one for one in listed if wanted in one.name.casefold()]
+            documents, _ = store.notes(PROJECT, 0, _SCANNED, oldest_first=oldest)
+            projects = [Project.of(document) for document in documents]
+            projects = [project for project in projects if term in project.name.casefold()]
             if by_name:
-                listed.sort(key=lambda one: one.name, reverse=not oldest)
-            cut = listed[page * size : (page + 1) * size]
-            return page_of([shown_project(store, one) for one in cut], page, size, len(listed))
+                projects.sort(key=lambda project: project.name, reverse=not oldest)
+            on_page = projects[page * size : (page + 1) * size]
+            responses = [project_response(store, project) for project in on_page]
+            return page_of(responses, page, size, len(projects))
 
-        return json_response(await self._reading.query(read))
+        return json_response(await self._readers.query(read))
 
     async def project(self, request: web.Request) -> web.Response:
         project_id = request.match_info["id"]
 
         def read(store: Store) -> Body:
-            return shown_project(store, Projects(store).by_id(project_id))
+            return project_response(store, Projects(store).by_id(project_id))
 
-        return json_response(await self._reading.query(read))
+        return json_response(await self._readers.query(read))
 
     async def update_project(self, request: web.Request) -> web.Response:
         project_id = request.match_info["id"]
-        given = object_of(await json_of(request))
+        body = object_of(await read_json(request))
 
         def plan(store: Store) -> tuple[Change, Body]:
-            filing = Projects(store)
-            project = filing.changed(filing.by_id(project_id), given)
-            return Change((), filing.notes), shown_project(store, project)
+            projects = Projects(store)
+            project = projects.change(projects.by_id(project_id), body)
+            return Change((), projects.notes), project_response(store, project)
 
-        return json_response(await self._writing.transact(frozenset(("humanloop",)), plan))
+        return json_response(await self._writer.transact(frozenset(("humanloop",)), plan))
 
     async def delete_project(self, request: web.Request) -> web.Response:
         project_id = request.match_info["id"]
 
         def plan(store: Store) -> tuple[Change, None]:
-            filing = Projects(store)
-            filing.remove(filing.by_id(project_id))
-            return Change((), filing.notes), None
+            projects = Projects(store)
+            projects.remove(projects.by_id(project_id))
+            return Change((), projects.notes), None
 
-        await self._writing.transact(frozenset(("humanloop",)), plan)
+        await self._writer.transact(frozenset(("humanloop",)), plan)
         return web.Response(status=204)

@@ -15,10 +15,10 @@ from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import mapping
 from sessiontrace.server.http import (
     RequestRejected,
-    body_of,
-    json_of,
+    gunzip,
     json_response,
-    unpacked,
+    read_body,
+    read_json,
     with_vendor_errors,
 )
 from sessiontrace.server.store_writer import Change, StoreWriter
@@ -43,9 +43,9 @@ def routes(writer: StoreWriter) -> list[web.RouteDef]:
     async def post(request: web.Request) -> web.Response:
         binary = request.content_type == _PROTOBUF
         if binary:
-            spans, invalid = await _spans_of_protobuf(unpacked(await body_of(request)))
+            spans, invalid = await _spans_of_protobuf(gunzip(await read_body(request)))
         else:
-            spans, invalid = spans_of_json(await json_of(request))
+            spans, invalid = spans_of_json(await read_json(request))
         await write_spans(writer, spans)
         return _accepted(invalid, binary)
 

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from sessiontrace.server.http import RequestRejected, json_of, json_response, with_vendor_errors
+from sessiontrace.server.http import RequestRejected, json_response, read_json, with_vendor_errors
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store import loss_reports
@@ -22,23 +22,23 @@ from sessiontrace.store.protocol import Store
 __all__ = ["routes"]
 
 
-def routes(reading: StoreReaders, writing: StoreWriter) -> list[web.RouteDef]:
+def routes(readers: StoreReaders, writer: StoreWriter) -> list[web.RouteDef]:
     """The routes over one store."""
 
     async def recent_losses(request: web.Request) -> web.Response:
-        found = await reading.query(loss_reports.recent)
-        return json_response({"losses": [attrs.asdict(one) for one in found]})
+        reports = await readers.query(loss_reports.recent)
+        return json_response({"losses": [attrs.asdict(report) for report in reports]})
 
     async def seen(request: web.Request) -> web.Response:
-        given: Any = await json_of(request)
-        name = given.get("id") if isinstance(given, dict) else None
+        body: Any = await read_json(request)
+        name = body.get("id") if isinstance(body, dict) else None
         if not isinstance(name, str):
             raise RequestRejected(400, "id must be a text")
 
         def plan(store: Store) -> tuple[Change, None]:
             return Change(notes=[loss_reports.forgotten(name)]), None
 
-        await writing.transact(frozenset(), plan)
+        await writer.transact(frozenset(), plan)
         return json_response({"ok": True})
 
     return [

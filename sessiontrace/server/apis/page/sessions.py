@@ -23,7 +23,7 @@ import orjson
 from aiohttp import web
 
 from sessiontrace.server import record_builder
-from sessiontrace.server.http import RequestRejected, json_of
+from sessiontrace.server.http import RequestRejected, read_json
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.histogram import DURATIONS_MS
@@ -49,9 +49,9 @@ class BadQueryError(ValueError):
     """A parameter that cannot be used; the message names it."""
 
 
-def routes(reading: StoreReaders, writing: StoreWriter, about: About) -> list[web.RouteDef]:
+def routes(readers: StoreReaders, writer: StoreWriter, about: About) -> list[web.RouteDef]:
     """The routes of the API over one store."""
-    api = _Api(reading, writing, about)
+    api = _Api(readers, writer, about)
     return [
         web.get("/api/sessions", api.sessions),
         web.get("/api/sessions/{id}", api.session),
@@ -64,9 +64,9 @@ def routes(reading: StoreReaders, writing: StoreWriter, about: About) -> list[we
 
 
 class _Api:
-    def __init__(self, reading: StoreReaders, writing: StoreWriter, about: About) -> None:
-        self._reading = reading
-        self._writing = writing
+    def __init__(self, readers: StoreReaders, writer: StoreWriter, about: About) -> None:
+        self._readers = readers
+        self._writer = writer
         self._about = about
 
     async def sessions(self, request: web.Request) -> web.Response:
@@ -99,23 +99,23 @@ class _Api:
         return await self._answer(request, lambda store: store.event(event_id))
 
     async def about(self, request: web.Request) -> web.Response:
-        left = await self._reading.query(lambda store: store.unindexed())
+        left = await self._readers.query(lambda store: store.unindexed())
         return _json(orjson.dumps({**attrs.asdict(self._about), "unindexed": left}))
 
     async def score(self, request: web.Request) -> web.Response:
         try:
-            event_id, name, value = _score(await json_of(request))
+            event_id, name, value = _score(await read_json(request))
         except RequestRejected as error:
             return _error(error.status, error.reason)
 
         def plan(store: Store) -> tuple[Change, bool]:
-            known = store.record(event_id)
-            if known is None:
+            record = store.record(event_id)
+            if record is None:
                 return Change(), False
             change = {"feedback": {name: value}}
-            return Change([record_builder.patch(event_id, known["session_id"], change)]), True
+            return Change([record_builder.patch(event_id, record["session_id"], change)]), True
 
-        if not await self._writing.transact(frozenset((event_id,)), plan):
+        if not await self._writer.transact(frozenset((event_id,)), plan):
             return _error(404, "not in this store")
         return _json(b'{"ok":true}')
 
@@ -124,7 +124,7 @@ class _Api:
             answer = question(store)
             return None if answer is None else orjson.dumps(answer)
 
-        body = await self._reading.query(encoded)
+        body = await self._readers.query(encoded)
         if body is None:
             return _error(404, "not in this store")
         # The page asks again after every change: most of the time there is nothing new to send.
@@ -151,33 +151,33 @@ def _error(status: int, reason: str) -> web.Response:
 def _sessions(store: Store, query: SessionQuery) -> dict[str, Any]:
     page = store.sessions(query)
     after = None if page.next is None else f"{page.next[0]}.{page.next[1]}"
-    return {"sessions": [attrs.asdict(one) for one in page.sessions], "next": after}
+    return {"sessions": [attrs.asdict(session) for session in page.sessions], "next": after}
 
 
 def _session(store: Store, session_id: str) -> dict[str, Any] | None:
-    found = store.session(session_id)
-    if found is None:
+    stored = store.session(session_id)
+    if stored is None:
         return None
     return {
-        "session": attrs.asdict(found.summary),
-        "record": found.record,
-        "events": [attrs.asdict(event) for event in found.events],
-        "omitted": found.omitted,
+        "session": attrs.asdict(stored.summary),
+        "record": stored.record,
+        "events": [attrs.asdict(event) for event in stored.events],
+        "omitted": stored.omitted,
     }
 
 
 def _histogram(store: Store, query: SessionQuery) -> dict[str, Any]:
-    found = store.histogram(query)
-    if found is None:
+    histogram = store.histogram(query)
+    if histogram is None:
         return {"start": 0, "width": 0, "sessions": [], "failed": [], "durations": [], "bounds": []}
-    return {**attrs.asdict(found), "bounds": DURATIONS_MS}
+    return {**attrs.asdict(histogram), "bounds": DURATIONS_MS}
 
 
-def _score(given: Any) -> tuple[str, str, Any]:
+def _score(body: Any) -> tuple[str, str, Any]:
     """The event, the name and the value of a score; null takes it back."""
-    if not isinstance(given, dict):
+    if not isinstance(body, dict):
         raise RequestRejected(400, "the body must be an object")
-    event_id, name, value = given.get("event_id"), given.get("name"), given.get("value")
+    event_id, name, value = body.get("event_id"), body.get("name"), body.get("value")
     if not isinstance(event_id, str) or not isinstance(name, str) or not name.strip():
         raise RequestRejected(400, "event_id and name must be texts")
     if value is not None and not isinstance(value, (str, int, float, bool)):
@@ -187,19 +187,19 @@ def _score(given: Any) -> tuple[str, str, Any]:
     return event_id, name.strip(), value
 
 
-def _session_query(given: Mapping[str, str]) -> SessionQuery:
+def _session_query(parameters: Mapping[str, str]) -> SessionQuery:
     return SessionQuery(
-        text=given.get("q", "")[:_TEXT_CHARS].strip(),
-        failed=given.get("errors") == "1",
-        since=_moment(given, "since"),
-        until=_moment(given, "until"),
-        limit=max(1, min(_moment(given, "limit") or 50, _MOST_LISTED)),
-        after=_cursor(given.get("after")),
+        text=parameters.get("q", "")[:_TEXT_CHARS].strip(),
+        failed=parameters.get("errors") == "1",
+        since=_moment(parameters, "since"),
+        until=_moment(parameters, "until"),
+        limit=max(1, min(_moment(parameters, "limit") or 50, _MOST_LISTED)),
+        after=_cursor(parameters.get("after")),
     )
 
 
-def _moment(given: Mapping[str, str], name: str) -> int | None:
-    text = given.get(name)
+def _moment(parameters: Mapping[str, str], name: str) -> int | None:
+    text = parameters.get(name)
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 16):

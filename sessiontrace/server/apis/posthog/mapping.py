@@ -1,9 +1,10 @@
 """PostHog's events as records.
 
-Pure functions but for the clock. ``$ai_trace``, ``$ai_span``, ``$ai_generation`` and
-``$ai_embedding`` become a session and its steps, ``$ai_metric`` and ``$ai_feedback`` late scores of
-them; every other event is a step of the session that ``$session_id`` names, or else of its
-person's. Invariant: ids follow from PostHog's, so that the same event twice is one.
+Pure functions but for the clock, no thread owns them. ``$ai_trace``, ``$ai_span``,
+``$ai_generation`` and ``$ai_embedding`` become a session and its steps, ``$ai_metric`` and
+``$ai_feedback`` late scores of them; every other event is a step of the session that
+``$session_id`` names, or else of its person's session. Invariant: ids follow from PostHog's, so
+that an event received twice is one event.
 """
 
 from __future__ import annotations
@@ -53,25 +54,25 @@ _AI = {"$ai_span": "chain", "$ai_generation": "model", "$ai_embedding": "model"}
 
 @attrs.frozen
 class Converted:
-    """Records to write, and sessions to make where nobody has told of them, by id."""
+    """Records to write, and by id the sessions to create where the store has none yet."""
 
     records: list[Record]
     sessions: dict[str, Record]
 
 
 def convert(events: list[Any], skew_ms: float) -> Converted:
-    """What the events of one request become; one that is malformed refuses them all."""
+    """The records of one request's events; one malformed event rejects the whole request."""
     if not events:
         raise RequestRejected(400, "request holds no event")
-    found: list[Record] = []
+    records: list[Record] = []
     sessions: dict[str, Record] = {}
-    for given in events:
-        event = _checked(given, skew_ms)
-        made = _record(event)
-        found.append(made)
+    for body in events:
+        event = _checked(body, skew_ms)
+        record = _record(event)
+        records.append(record)
         if event.session_id not in sessions and not event.is_session:
             sessions[event.session_id] = _session(event)
-    return Converted(found, sessions)
+    return Converted(records, sessions)
 
 
 @attrs.frozen
@@ -87,49 +88,55 @@ class _Event:
     is_session: bool
 
 
-def _checked(given: Any, skew_ms: float) -> _Event:
-    if not isinstance(given, dict):
+def _checked(body: Any, skew_ms: float) -> _Event:
+    if not isinstance(body, dict):
         raise RequestRejected(
             400, "failed to hydrate events from request: an event must be an object"
         )
-    name = given.get("event")
+    name = body.get("event")
     if not isinstance(name, str) or not name:
         raise RequestRejected(400, "event submitted with an empty event name")
-    told = given.get("properties")
-    properties = told if isinstance(told, dict) else {}
-    person = given.get("distinct_id", given.get("$distinct_id", properties.get("distinct_id")))
+    properties = body.get("properties")
+    properties = properties if isinstance(properties, dict) else {}
+    person = body.get("distinct_id", body.get("$distinct_id", properties.get("distinct_id")))
     if person is None or person == "":
         raise RequestRejected(400, "event submitted without a distinct_id")
-    uuid = given.get("uuid") or None
+    uuid = body.get("uuid") or None
     if uuid is not None and not (isinstance(uuid, str) and is_uuid(uuid)):
         raise RequestRejected(400, "failed to parse request: UUID parsing failed")
-    at = record_builder.moment(given.get("timestamp"))
+    at = record_builder.moment(body.get("timestamp"))
     now = record_builder.now_ms()
     at = now if at is None else at + (0.0 if properties.get("$ignore_sent_at") else skew_ms)
-    offset = number(given.get("offset"))
-    if offset is not None and given.get("timestamp") is None:
+    offset = number(body.get("offset"))
+    if offset is not None and body.get("timestamp") is None:
         at = now - offset
     distinct_id = str(person)[:200]
-    session_id, original = _session_of(properties, given.get("session_id"), distinct_id)
+    session_id, original = _session_of(properties, body.get("session_id"), distinct_id)
     trace = properties.get("$ai_trace_id")
     whole = name == "$ai_trace" and record_builder.session_id_for(str(trace))[0] == session_id
-    held = (given.get("$set_once"), properties.get("$set_once"), given.get("$set"),
-            properties.get("$set"))  # fmt: skip
-    merged: Body = {}
-    for one in held:
-        merged |= one if isinstance(one, dict) else {}
-    return _Event(name, distinct_id, uuid, at, properties, merged, session_id, original, whole)
+    person_fields: Body = {}
+    for key in ("$set_once", "$set"):
+        for parent in (body, properties):
+            values = parent.get(key)
+            person_fields |= values if isinstance(values, dict) else {}
+    return _Event(
+        name, distinct_id, uuid, at, properties, person_fields, session_id, original, whole
+    )
 
 
-def _session_of(properties: Body, top: Any, distinct_id: str) -> tuple[str, Body]:
-    for given in (
+def _session_of(properties: Body, top_level: Any, distinct_id: str) -> tuple[str, Body]:
+    for reference in (
         properties.get("$ai_session_id"),
         properties.get("$ai_trace_id"),
         properties.get("$session_id"),
-        top,
+        top_level,
     ):
-        if isinstance(given, (str, int)) and not isinstance(given, bool) and given != "":
-            return record_builder.session_id_for(str(given))
+        if (
+            isinstance(reference, (str, int))
+            and not isinstance(reference, bool)
+            and reference != ""
+        ):
+            return record_builder.session_id_for(str(reference))
     return record_builder.own_id("posthog.person", distinct_id), {"distinct_id": distinct_id}
 
 
@@ -148,9 +155,9 @@ def _session(event: _Event) -> Record:
 
 def _source(event: _Event) -> str:
     for name in ("$ai_lib", "$lib"):
-        found = event.properties.get(name)
-        if isinstance(found, str) and found:
-            return found
+        library = event.properties.get(name)
+        if isinstance(library, str) and library:
+            return library
     return "posthog"
 
 
@@ -184,13 +191,13 @@ def _record(event: _Event) -> Record:
     return record_builder.build_record(END if event.is_session else EVENT, fields)
 
 
-def _span_id(trace: str, given: str) -> str:
-    return given.lower() if is_uuid(given) else record_builder.own_id("posthog.span", trace, given)
+def _span_id(trace: str, span: str) -> str:
+    return span.lower() if is_uuid(span) else record_builder.own_id("posthog.span", trace, span)
 
 
 def _parent(event: _Event, trace: str) -> str:
-    given = event.properties.get("$ai_parent_id")
-    if event.name == "$ai_trace" or given in (None, ""):
+    parent = event.properties.get("$ai_parent_id")
+    if event.name == "$ai_trace" or parent in (None, ""):
         if (
             trace
             and event.name in _AI
@@ -198,64 +205,66 @@ def _parent(event: _Event, trace: str) -> str:
         ):
             return _span_id(trace, trace)
         return event.session_id
-    if str(given) == trace and record_builder.session_id_for(trace)[0] == event.session_id:
+    if str(parent) == trace and record_builder.session_id_for(trace)[0] == event.session_id:
         return event.session_id
-    return _span_id(trace, str(given))
+    return _span_id(trace, str(parent))
 
 
 def _type(event: _Event) -> str:
     kind = _AI.get(event.name, "chain")
-    told = event.properties.get("$ai_span_type")
-    return "tool" if kind == "chain" and told in ("tool", "retriever", "function") else kind
+    span_type = event.properties.get("$ai_span_type")
+    return "tool" if kind == "chain" and span_type in ("tool", "retriever", "function") else kind
 
 
 def _times(event: _Event) -> Body:
-    took = number(event.properties.get("$ai_latency"))
-    if took is None:
+    seconds = number(event.properties.get("$ai_latency"))
+    if seconds is None:
         # A plain event is a moment; a session's end comes with its last event.
-        took = None if event.is_session else 0.0
-    end = None if took is None else event.at + max(0.0, took) * 1000
+        seconds = None if event.is_session else 0.0
+    end = None if seconds is None else event.at + max(0.0, seconds) * 1000
     return record_builder.whole_times(
-        event.at, end, None if took is None else max(0.0, took) * 1000, 0
+        event.at, end, None if seconds is None else max(0.0, seconds) * 1000, 0
     )
 
 
 def _error(properties: Body) -> str | None:
-    told = properties.get("$ai_error")
-    if isinstance(told, dict):
-        told = told.get("message") or str(told)
-    if properties.get("$ai_is_error") is True or (told and "$ai_is_error" not in properties):
-        return str(told or "error")
+    error = properties.get("$ai_error")
+    if isinstance(error, dict):
+        error = error.get("message") or str(error)
+    if properties.get("$ai_is_error") is True or (error and "$ai_is_error" not in properties):
+        return str(error or "error")
     return None
 
 
 def _content(event: _Event) -> Body:
     properties = event.properties
     if event.name not in _AI and event.name != "$ai_trace":
-        shown = {k: v for k, v in properties.items() if k not in ("$set", "$set_once")}
-        return {"inputs": shown}
-    metadata = {ours: properties[name] for name, ours in _MODEL.items() if name in properties}
-    rest = {k: v for k, v in properties.items() if k not in _USED and v is not None}
-    found: Body = {"inputs": {}, "metadata": {**rest, **metadata}}
+        values = {k: v for k, v in properties.items() if k not in ("$set", "$set_once")}
+        return {"inputs": values}
+    metadata = {field: properties[name] for name, field in _MODEL.items() if name in properties}
+    others = {k: v for k, v in properties.items() if k not in _USED and v is not None}
+    fields: Body = {"inputs": {}, "metadata": {**others, **metadata}}
     for name in STEP_ATTRIBUTES:  # as our own exporter sends them
         if isinstance(properties.get(name), dict):
-            found[name] = {**found.get(name, {}), **properties[name]}
+            fields[name] = {**fields.get(name, {}), **properties[name]}
     first = number(properties.get("$ai_time_to_first_token"))
     if first is not None:
-        found["metrics"] = {"time_to_first_chunk_ms": first * 1000, **found.get("metrics", {})}
+        fields["metrics"] = {"time_to_first_chunk_ms": first * 1000, **fields.get("metrics", {})}
     if event.name in ("$ai_generation", "$ai_embedding"):
-        found |= _call(event, found.get("config", {}))
+        fields |= _call(event, fields.get("config", {}))
     else:
         state, result = properties.get("$ai_input_state"), properties.get("$ai_output_state")
-        found["inputs"] = state if isinstance(state, dict) else _held("input", state)
-        found["outputs"] = result if isinstance(result, dict) else _held("result", result) or None
-    return {name: value for name, value in found.items() if value is not None}
+        fields["inputs"] = state if isinstance(state, dict) else _object("input", state)
+        fields["outputs"] = (
+            result if isinstance(result, dict) else _object("result", result) or None
+        )
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _call(event: _Event, config: Body) -> Body:
     properties = event.properties
     parameters = properties.get("$ai_model_parameters")
-    told = {
+    settings = {
         "model": properties.get("$ai_model"),
         "provider": properties.get("$ai_provider"),
         "tools": properties.get("$ai_tools"),
@@ -266,28 +275,28 @@ def _call(event: _Event, config: Body) -> Body:
         },
         "type": "embedding" if event.name == "$ai_embedding" else None,
     }  # fmt: skip
-    asked, said = properties.get("$ai_input"), properties.get("$ai_output_choices")
-    messages = isinstance(asked, list) and all(
-        isinstance(one, dict) and "role" in one for one in asked
+    chat, choices = properties.get("$ai_input"), properties.get("$ai_output_choices")
+    messages = isinstance(chat, list) and all(
+        isinstance(message, dict) and "role" in message for message in chat
     )
     outputs: Any = None
-    if isinstance(said, list) and said:
-        outputs = said[0] if len(said) == 1 else {"choices": said}
-    elif said:
-        outputs = said
+    if isinstance(choices, list) and choices:
+        outputs = choices[0] if len(choices) == 1 else {"choices": choices}
+    elif choices:
+        outputs = choices
     return {
-        "config": {**{k: v for k, v in told.items() if v}, **config},
-        "inputs": {"chat_history": asked} if messages and asked else _held("input", asked),
+        "config": {**{k: v for k, v in settings.items() if v}, **config},
+        "inputs": {"chat_history": chat} if messages and chat else _object("input", chat),
         "outputs": outputs if isinstance(outputs, dict) or outputs is None else {"result": outputs},
     }
 
 
-def _held(name: str, value: Any) -> Body:
+def _object(name: str, value: Any) -> Body:
     return {} if value is None else {name: value}
 
 
 def _score(event: _Event) -> Record:
-    """A metric or feedback, of the span it names or else of its session."""
+    """A metric or feedback as a patch of the span it names, or else of its session."""
     properties = event.properties
     trace = str(properties.get("$ai_trace_id") or "")
     span = properties.get("$ai_span_id") or properties.get("$ai_parent_id")

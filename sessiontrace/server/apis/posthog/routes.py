@@ -1,7 +1,7 @@
 """PostHog's HTTP API over the local store: ingestion, and the two routes about sessions.
 
-Runs on the server's loop. Invariant: what the session routes tell is computed from the sessions
-that are in the store; property names, types, limits and faults are PostHog's.
+Runs on the server's loop. Invariant: the session routes answer from the sessions in the store;
+property names, types, limits and errors are PostHog's.
 
 POST /batch /capture /track /engage /e /i/v0/e /i/v0/ai/batch   {"status": "Ok"}
 POST /i/v1/analytics/events             {"results": {uuid: {"result": "ok"}}}
@@ -19,13 +19,13 @@ from aiohttp import web
 
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.posthog import mapping
-from sessiontrace.server.apis.posthog.sessions import definitions, values
+from sessiontrace.server.apis.posthog.sessions import definitions, top_values
 from sessiontrace.server.http import (
     RequestRejected,
-    body_of,
-    decoded,
+    decode_json,
+    gunzip,
     json_response,
-    unpacked,
+    read_body,
     with_vendor_errors,
 )
 from sessiontrace.server.security.token_auth import TokenAuth
@@ -50,40 +50,36 @@ _ERRORS = {
 }
 
 
-def routes(reading: StoreReaders, writing: StoreWriter, access: TokenAuth) -> list[web.RouteDef]:
+def routes(readers: StoreReaders, writer: StoreWriter, access: TokenAuth) -> list[web.RouteDef]:
     """The routes of the API over one store; each with and without a slash at its end."""
-    api = _Api(reading, writing, access)
-    found: list[web.RouteDef] = []
-    for end in ("", "/"):
-        found += [
-            web.post(path + end, with_vendor_errors(api.ingest, _refused_event)) for path in _INGEST
-        ]
-        path = "/i/v1/analytics/events"
-        found.append(web.post(path + end, with_vendor_errors(api.ingest_v1, _refused_event)))
+    api = _Api(readers, writer, access)
+    table: list[web.RouteDef] = []
+    ingest = with_vendor_errors(api.ingest, _ingestion_error)
+    ingest_v1 = with_vendor_errors(api.ingest_v1, _ingestion_error)
+    listing = with_vendor_errors(api.property_definitions, error_response)
+    values = with_vendor_errors(api.property_values, error_response)
+    for slash in ("", "/"):
+        table += [web.post(path + slash, ingest) for path in _INGEST]
+        table.append(web.post(f"/i/v1/analytics/events{slash}", ingest_v1))
         for scope in ("projects", "environments"):
-            place = f"/api/{scope}/{{project}}/sessions/"
-            listing = with_vendor_errors(api.property_definitions, error_response)
-            found.append(web.get(f"{place}property_definitions{end}", listing))
-            found.append(
-                web.get(
-                    f"{place}values{end}", with_vendor_errors(api.property_values, error_response)
-                )
-            )
-    return found
+            prefix = f"/api/{scope}/{{project}}/sessions/"
+            table.append(web.get(f"{prefix}property_definitions{slash}", listing))
+            table.append(web.get(f"{prefix}values{slash}", values))
+    return table
 
 
 class _Api:
-    def __init__(self, reading: StoreReaders, writing: StoreWriter, access: TokenAuth) -> None:
-        self._reading = reading
-        self._writing = writing
+    def __init__(self, readers: StoreReaders, writer: StoreWriter, access: TokenAuth) -> None:
+        self._readers = readers
+        self._writer = writer
         self._access = access
 
     async def ingest(self, request: web.Request) -> web.Response:
         events, sent_at = await self._events(request)
         if request.path.startswith("/i/v0/ai") and any(
-            one.get("event") not in _AI_EVENTS for one in events if isinstance(one, dict)
+            event.get("event") not in _AI_EVENTS for event in events if isinstance(event, dict)
         ):
-            raise RequestRejected(400, "the batch holds an event that is none of $ai_*")
+            raise RequestRejected(400, "the batch contains an event that is not an $ai_* event")
         await self._keep(events, sent_at)
         if request.query.get("beacon") == "1":
             return web.Response(status=204)
@@ -92,89 +88,89 @@ class _Api:
     async def ingest_v1(self, request: web.Request) -> web.Response:
         events, _ = await self._events(request)
         await self._keep(events, None)
-        told = {str(one["uuid"]): {"result": "ok"} for one in events if one.get("uuid")}
-        return json_response({"results": told})
+        results = {str(event["uuid"]): {"result": "ok"} for event in events if event.get("uuid")}
+        return json_response({"results": results})
 
     async def _events(self, request: web.Request) -> tuple[list[Any], float | None]:
-        given = await _payload(request)
+        payload = await _payload(request)
         if not self._access.admits(request.headers) and not any(
-            self._access.knows(key) for key in _keys(given)
+            self._access.knows(key) for key in _keys(payload)
         ):
-            raise RequestRejected(401, "API key is not valid: this server asks for its token")
-        return _events(given)
+            raise RequestRejected(401, "API key is not valid: this server requires its token")
+        return _events(payload)
 
     async def _keep(self, events: list[Any], sent_at: float | None) -> None:
         skew = 0.0 if sent_at is None else record_builder.now_ms() - sent_at
-        # Travel time is no skew; what is a second off is a clock that is wrong.
+        # Less than a second is travel time, not a wrong clock.
         converted = mapping.convert(events, skew if abs(skew) > _TRAVEL_MS else 0.0)
 
         def plan(store: Store) -> tuple[Change, None]:
-            made = record_builder.new_sessions(store, converted.sessions)
-            return Change([*made, *converted.records]), None
+            sessions = record_builder.new_sessions(store, converted.sessions)
+            return Change([*sessions, *converted.records]), None
 
-        await self._writing.transact(frozenset(converted.sessions), plan)
+        await self._writer.transact(frozenset(converted.sessions), plan)
 
     async def property_definitions(self, request: web.Request) -> web.Response:
         search = request.query.get("search", "")
-        given = request.query.get("is_numerical")
-        numerical = None if given is None else given.lower() == "true"
+        text = request.query.get("is_numerical")
+        numerical = None if text is None else text.lower() == "true"
         return json_response(
-            await self._reading.query(lambda store: definitions(store, search, numerical))
+            await self._readers.query(lambda store: definitions(store, search, numerical))
         )
 
     async def property_values(self, request: web.Request) -> web.Response:
         key, value = request.query.get("key", ""), request.query.get("value", "")
         if not key:
             raise RequestRejected(400, "Key not provided")
-        return json_response(await self._reading.query(lambda store: values(store, key, value)))
+        return json_response(await self._readers.query(lambda store: top_values(store, key, value)))
 
 
 def error_response(status: int, reason: str) -> web.Response:
-    """A fault as PostHog's API tells it."""
+    """An error in the form of PostHog's API."""
     kind, code = _ERRORS.get(status, ("invalid_request", "error"))
     return json_response({"type": kind, "code": code, "detail": reason, "attr": None}, status)
 
 
-def _refused_event(status: int, reason: str) -> web.Response:
-    """A fault as PostHog's ingestion tells it: in plain text."""
+def _ingestion_error(status: int, reason: str) -> web.Response:
+    """An error in the form of PostHog's ingestion: plain text."""
     return web.Response(status=status, text=reason, headers={"Cache-Control": "no-store"})
 
 
 async def _payload(request: web.Request) -> Any:
-    body = unpacked(await body_of(request))
+    body = gunzip(await read_body(request))
     if not body:
         raise RequestRejected(400, "request missing data payload")
     if request.query.get("compression") == "base64" or body[:5] == b"data=":
         try:
-            body = unpacked(base64.b64decode(body.removeprefix(b"data="), validate=True))
+            body = gunzip(base64.b64decode(body.removeprefix(b"data="), validate=True))
         except binascii.Error as error:
             raise RequestRejected(400, "failed to decode request: invalid base64") from error
     try:
-        return decoded(body)
+        return decode_json(body)
     except RequestRejected as error:
         raise RequestRejected(error.status, f"failed to parse request: {error.reason}") from error
 
 
-def _keys(given: Any) -> list[Any]:
-    """Where PostHog's clients put their key: on the request, or on its first event."""
-    first = given[0] if isinstance(given, list) and given else given
+def _keys(payload: Any) -> list[Any]:
+    """The keys where PostHog's clients put them: on the request, or on its first event."""
+    first = payload[0] if isinstance(payload, list) and payload else payload
     if not isinstance(first, dict):
         return []
     properties = first.get("properties")
-    held = properties if isinstance(properties, dict) else {}
-    return [first.get("api_key"), first.get("token"), held.get("token")]
+    token = properties.get("token") if isinstance(properties, dict) else None
+    return [first.get("api_key"), first.get("token"), token]
 
 
-def _events(given: Any) -> tuple[list[Any], float | None]:
-    """The events of a request in any of its three forms, and when it was sent."""
-    if isinstance(given, list):
-        return given, None
-    if not isinstance(given, dict):
-        raise RequestRejected(400, "failed to parse request: no object and no array")
-    listed = given.get("batch")
-    sent_at = record_builder.moment(given.get("sent_at"))
-    if isinstance(listed, list):
-        return listed, sent_at
-    if "event" not in given and ("$set" in given or "$set_once" in given):
-        given = {**given, "event": "$identify"}  # /engage has no event name
-    return [given], sent_at
+def _events(payload: Any) -> tuple[list[Any], float | None]:
+    """The events of a request in any of its three forms, and the time it was sent."""
+    if isinstance(payload, list):
+        return payload, None
+    if not isinstance(payload, dict):
+        raise RequestRejected(400, "failed to parse request: neither an object nor an array")
+    batch = payload.get("batch")
+    sent_at = record_builder.moment(payload.get("sent_at"))
+    if isinstance(batch, list):
+        return batch, sent_at
+    if "event" not in payload and ("$set" in payload or "$set_once" in payload):
+        payload = {**payload, "event": "$identify"}  # /engage has no event name
+    return [payload], sent_at

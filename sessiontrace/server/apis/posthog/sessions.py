@@ -1,7 +1,7 @@
 """PostHog's two questions about sessions, answered from the store: which properties, which values.
 
-Pure over a store. Invariant: only what sessions of this store really have is listed; the texts of
-a property are counted over the latest 100 000 sessions, the commonest first.
+Runs on the reading threads. Invariant: the answers list only properties that sessions of this store
+have; values are counted over the latest 100 000 sessions, the most common first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import orjson
 
 from sessiontrace.store.protocol import Store
 
-__all__ = ["definitions", "values"]
+__all__ = ["definitions", "top_values"]
 
 _SESSIONS = 100_000
 _VALUES = 20
@@ -26,14 +26,15 @@ _FIXED = (  # name, type, whether it is numerical
 
 
 def definitions(store: Store, search: str, numerical: bool | None) -> dict[str, Any]:
-    """The properties that sessions have, those whose name holds all words of ``search``."""
+    """The properties of sessions whose name contains all words of ``search``."""
     texts = store.count_properties(_SESSIONS)
     entries = sorted(name for name in texts if name.startswith("$entry_"))
-    found: list[tuple[str, str, bool]] = list(_FIXED[:2]) if texts.count else []
-    found += [(name, "String", False) for name in (*entries, *(n for n in _OWN if texts.get(n)))]
-    found += _FIXED[2:] if texts.count else []
+    properties: list[tuple[str, str, bool]] = list(_FIXED[:2]) if texts.count else []
+    names = [*entries, *(name for name in _OWN if texts.get(name))]
+    properties += [(name, "String", False) for name in names]
+    properties += _FIXED[2:] if texts.count else []
     words = re.findall(r"\w+", search.lower())
-    listed: list[dict[str, Any]] = [
+    results: list[dict[str, Any]] = [
         {
             "id": name,
             "name": name,
@@ -42,40 +43,40 @@ def definitions(store: Store, search: str, numerical: bool | None) -> dict[str, 
             "is_seen_on_filtered_events": None,
             "tags": [],
         }
-        for name, kind, is_numerical in found
+        for name, kind, is_numerical in properties
         if all(word in name.lower() for word in words)
         and (numerical is None or is_numerical is numerical)
     ]
-    return {"count": len(listed), "results": listed}
+    return {"count": len(results), "results": results}
 
 
-def values(store: Store, key: str, term: str) -> dict[str, Any]:
-    """The commonest values of a text property, at most 20; none for any other key."""
-    counted: dict[str, int] = {}
+def top_values(store: Store, key: str, term: str) -> dict[str, Any]:
+    """The most common values of a text property, at most 20; none for any other key."""
+    counts: dict[str, int] = {}
     if key in _OWN or key.startswith("$entry_"):
-        counted = dict(store.count_properties(_SESSIONS).get(key) or {})
-    wanted = _like(term) if term else None
-    ranked = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
-    names = [name for name, _ in ranked if wanted is None or wanted.search(name)][:_VALUES]
-    found = [one for name in names for one in _named(name)]
-    return {"results": [{"name": one} for one in found], "refreshing": False}
+        counts = dict(store.count_properties(_SESSIONS).get(key) or {})
+    pattern = _like(term) if term else None
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    names = [name for name, _ in ranked if pattern is None or pattern.search(name)][:_VALUES]
+    labels = [label for name in names for label in _labels(name)]
+    return {"results": [{"name": label} for label in labels], "refreshing": False}
 
 
 def _like(term: str) -> re.Pattern[str]:
-    """What ILIKE %term% finds; its own wildcards are not escaped."""
+    """A pattern that matches as ILIKE %term% does; the term's own wildcards count."""
     pieces = (".*" if c == "%" else "." if c == "_" else re.escape(c) for c in term)
     return re.compile("".join(pieces), re.IGNORECASE | re.DOTALL)
 
 
-def _named(text: str) -> list[str]:
-    """A value as PostHog names it: read as JSON where it is some."""
+def _labels(text: str) -> list[str]:
+    """A value as PostHog labels it: decoded where it is JSON, one label an item of a list."""
     try:
-        found = orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return [text]
-    if isinstance(found, list):
-        return [_flat(one) for one in found]
-    return [_flat(found)]
+    if isinstance(value, list):
+        return [_flat(item) for item in value]
+    return [_flat(value)]
 
 
 def _flat(value: Any) -> str:
