@@ -1,4 +1,4 @@
-"""The record: what a finished (or just opened) step is, as framed bytes on its way to vendors.
+"""The record: a finished (or just opened) step as bytes.
 
 Pure values, no thread owns them. A record's body is one JSON object on one line that always opens
 with ``{"event_id":"<36 chars>","session_id":"<36 chars>"``, so that both ids can be cut out
@@ -19,10 +19,10 @@ update   a later score or merge: ``event_id`` names the event or session, the re
 caller's own id: it is a conversation, and ``event_id`` names this *turn*, a chain event under the
 session.
 
-Each of ``inputs`` and ``outputs`` may stand between two tabs (``"inputs":<TAB>{...}<TAB>``) where
-it is an object. No JSON text
-holds a raw tab and orjson writes none between its tokens, so that ``decode_keeping_payloads`` can
-cut them out by looking for tabs alone. A body without tabs means the same and costs a decoding.
+``inputs`` and ``outputs`` may each be between two tabs (``"inputs":<TAB>{...}<TAB>``) where they
+are objects. No JSON text contains a raw tab and orjson writes none between its tokens, so
+``decode_keeping_payloads`` cuts them out by looking for tabs alone. A body without tabs has the
+same meaning and costs a decoding.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ _record = partial(tuple.__new__, Record)
 class Records(Sequence[Record]):
     """Many records side by side: a column of kinds, of routes and of bodies.
 
-    Bytes in three lists are nothing to the garbage collector, a tuple for each record is: a batch
-    under way would have it run through the whole application.
+    The garbage collector does not track bytes in lists, but it tracks a tuple for each record: a
+    batch of tuples would make it scan the whole application.
     """
 
     __slots__ = ("bodies", "kinds", "routes")
@@ -90,20 +90,20 @@ class Records(Sequence[Record]):
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Records:
-        """These records."""
-        found = cls()
-        found.extend(records)
-        return found
+        """A column form of these records."""
+        columns = cls()
+        columns.extend(records)
+        return columns
 
     def append(self, record: Record) -> None:
-        """One more, behind the others."""
+        """Add a record at the end."""
         kind, route, body = record
         self.kinds.append(kind)
         self.routes.append(route)
         self.bodies.append(body)
 
     def extend(self, records: Iterable[Record]) -> None:
-        """All of these, behind the others."""
+        """Add all of these at the end."""
         if isinstance(records, Records):
             self.kinds += records.kinds
             self.routes += records.routes
@@ -158,8 +158,8 @@ def decode_keeping_payloads(body: bytes) -> dict[str, Any]:
         fields = orjson.loads(b"%b0%b" % (body[:first], body[end + 1 :]))
     else:
         last = body.find(b"\t", second + 1)
-        rest = body[:first], body[end + 1 : second], body[last + 1 :]
-        fields = orjson.loads(b"%b0%b0%b" % rest)
+        pieces = body[:first], body[end + 1 : second], body[last + 1 :]
+        fields = orjson.loads(b"%b0%b0%b" % pieces)
         fields["outputs" if name == "inputs" else "inputs"] = body[second + 1 : last]
     fields[name] = body[first + 1 : end]
     return fields
@@ -169,13 +169,13 @@ def _decoded(body: bytes) -> dict[str, Any]:
     fields: dict[str, Any] = orjson.loads(body)
     for name in PAYLOADS:
         if (value := fields.pop(name, None)) is not None:
-            # A copy: what orjson returns keeps its buffer of 4 KiB for as long as it is held.
+            # A copy: the bytes that orjson returns keep its buffer of 4 KiB alive.
             fields[name] = b"%b" % orjson.dumps(value)
     return fields
 
 
 def turn_event(end: dict[str, Any]) -> dict[str, Any]:
-    """The chain event that a conversation's decoded ``end`` stands for."""
+    """The chain event of a turn, from its decoded ``end``."""
     return {
         **{name: value for name, value in end.items() if name != "user_properties"},
         "parent_id": end["session_id"],
@@ -185,10 +185,10 @@ def turn_event(end: dict[str, Any]) -> dict[str, Any]:
 
 
 def abandoned_end(start_body: bytes, last_ms: int) -> bytes:
-    """The ``end`` that an adopter writes for a session whose process died before ending it.
+    """The ``end`` that recovery writes for a session whose process died before ending it.
 
-    ``last_ms`` is the last moment the dead process was seen alive in this session (Unix ms). The
-    same arguments always give the same bytes, so that every adoption delivers the same record.
+    ``last_ms``: the time of the dead process's last record in this session (Unix ms). The same
+    arguments always give the same bytes, so every recovery delivers the same record.
     """
     end = orjson.loads(start_body)
     end["end_time"] = max(last_ms, end["start_time"])

@@ -1,7 +1,7 @@
-"""Which sessions are recorded and sent: the share of all, and what is kept beside it; pure.
+"""Sampling: which sessions are recorded and sent; pure values, no thread owns them.
 
-Invariant: whether a session belongs to the share depends on its id and the rate only, so that
-every process that takes part in it gives the same answer.
+Invariant: whether a session is in the share depends only on its id and the rate, so every process
+that takes part in the session decides alike.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Sample", "is_sampled"]
 
 
 class Sample(NamedTuple):
-    """What ``init(sample=...)`` takes: a share of all sessions, and those that matter.
+    """The sessions to keep, for ``init(sample=...)``: a share of all, and those worth keeping.
 
     ``rate``: the share to keep, from 0 to 1 (default 1, all). Of the other sessions those are kept
     too in which anything failed (``keep_errors=True``), that took more than ``slower_than``
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
     @property
     def decides_at_end(self) -> bool:
-        """Whether anything but the rate decides, so that a session's end must be awaited."""
+        """Whether a session is decided at its end, because more than the rate matters."""
         matters = self.slower_than is not None or self.score_below is not None
         return self.rate < 1.0 and bool(self.keep_errors or matters)
 
@@ -46,30 +46,30 @@ class Sample(NamedTuple):
         return 1.0 if self.decides_at_end else self.rate
 
     def faults(self) -> list[str]:
-        """What is wrong with the values given; empty when nothing is."""
-        found = []
+        """What is wrong with the values; empty when they are legal."""
+        faults = []
         if not (_is_number(self.rate) and 0.0 <= self.rate <= 1.0):
-            found.append("the rate must be a number from 0 to 1")
+            faults.append("the rate must be a number from 0 to 1")
         if self.keep_errors not in (True, False):
-            found.append("keep_errors must be true or false")
+            faults.append("keep_errors must be true or false")
         if self.slower_than is not None and not (
             _is_number(self.slower_than) and self.slower_than >= 0.0
         ):
-            found.append("slower_than must be seconds, 0 or more")
+            faults.append("slower_than must be seconds, 0 or more")
         below = self.score_below
-        named = isinstance(below, Mapping) and all(
+        is_by_name = isinstance(below, Mapping) and all(
             isinstance(name, str) and _is_number(least) for name, least in below.items()
         )
-        if below is not None and not named and not _is_number(below):
-            found.append("score_below must be a number, or numbers by the names of scores")
-        return found
+        if below is not None and not is_by_name and not _is_number(below):
+            faults.append("score_below must be a number, or numbers by the names of scores")
+        return faults
 
 
 def is_sampled(session_id: str, rate: float) -> bool:
-    """Whether the session with this UUID belongs to the share ``rate`` (0 to 1) of all sessions."""
+    """Whether the session with this UUID is in the share ``rate`` (0 to 1) of all sessions."""
     return rate >= 1.0 or crc32(session_id.encode()) < rate * (1 << 32)
 
 
-def _is_number(given: object) -> bool:
-    number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    return number and math.isfinite(given)  # type: ignore[arg-type]
+def _is_number(value: object) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value)  # type: ignore[arg-type]

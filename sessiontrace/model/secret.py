@@ -1,7 +1,7 @@
-"""A key that shows itself nowhere; a value, no thread owns it.
+"""A key that no text shows; a value, no thread owns it.
 
-Invariant: only ``reveal`` gives it away, and only the header that carries it and the fingerprint
-call that.
+Invariant: only ``reveal`` returns the key, and only the code for request headers and fingerprints
+calls it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["Secret", "secret"]
 
 
 class Secret:
-    """A key that shows itself nowhere: not in repr, str, format, pickle or a traceback."""
+    """A key that repr, str, format, pickle and tracebacks do not show."""
 
     __slots__ = ("_value",)
 
@@ -21,7 +21,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The key itself: only for the header that carries it and the fingerprint."""
+        """The key itself, only for request headers and the fingerprint."""
         return self._value
 
     def __repr__(self) -> str:

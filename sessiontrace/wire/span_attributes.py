@@ -88,10 +88,10 @@ def _content(found: dict[str, Value], event: Event) -> None:
     """Inputs and outputs, under the names that suit the type of event, as they were encoded."""
     inputs, outputs = payload.payload_of(event, "inputs"), payload.payload_of(event, "outputs")
     if event.get("event_type") == "model":
-        if (asked := chat_payload.asked(inputs)) is not None:
+        if (asked := chat_payload.input_chat(inputs)) is not None:
             found["gen_ai.input.messages"] = _messages(asked)
-            inputs = orjson.dumps(asked.rest) if asked.rest else None
-        if (said := chat_payload.answered(outputs)) is not None:
+            inputs = orjson.dumps(asked.other_inputs) if asked.other_inputs else None
+        if (said := chat_payload.output_chat(outputs)) is not None:
             found["gen_ai.output.messages"] = _messages(said, semconv.finish_reasons(event))
             outputs = None
     elif event.get("event_type") == "tool":

@@ -92,7 +92,7 @@ def test_a_chat_is_found_in_encoded_inputs_where_it_is_in_decoded_ones(
     inputs: dict[str, Any],
 ) -> None:
     """The same messages, and all of the rest."""
-    found = chat_payload.asked(orjson.dumps(inputs))
+    found = chat_payload.input_chat(orjson.dumps(inputs))
     expected = semconv.messages({"inputs": inputs})
     assert (found is None) == (expected is None)
     if found is not None:
@@ -104,8 +104,8 @@ def test_a_chat_is_found_in_encoded_inputs_where_it_is_in_decoded_ones(
             assert set(inputs) <= {"messages", "chat_history"}
         else:
             shown = ("messages", "chat_history")
-            assert found.rest == {k: v for k, v in inputs.items() if k not in shown}
-    assert orjson.loads(chat_payload.question(orjson.dumps(inputs))) == (
+            assert found.other_inputs == {k: v for k, v in inputs.items() if k not in shown}
+    assert orjson.loads(chat_payload.input_messages(orjson.dumps(inputs))) == (
         semconv.messages_of({"inputs": inputs or {"": 0}})
         if inputs
         else [{"role": "user", "content": "{}"}]
@@ -118,10 +118,10 @@ def test_an_answer_is_found_in_encoded_outputs_where_it_is_in_decoded_ones(
 ) -> None:
     """Messages, choices, a lone text, or the outputs as a text."""
     encoded = orjson.dumps(outputs)
-    found, expected = chat_payload.answered(encoded), semconv.choices({"outputs": outputs})
+    found, expected = chat_payload.output_chat(encoded), semconv.choices({"outputs": outputs})
     assert (None if found is None else found.messages) == expected
     if outputs:
-        assert orjson.loads(chat_payload.answer(encoded)) == semconv.choices_of(
+        assert orjson.loads(chat_payload.output_messages(encoded)) == semconv.choices_of(
             {"outputs": outputs}
         )
 

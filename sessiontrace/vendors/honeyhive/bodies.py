@@ -1,7 +1,7 @@
 """HoneyHive's request bodies, made from decoded records; pure functions, no state.
 
 Invariant: no body has a field that its schema in HoneyHive's data-plane OpenAPI 1.9.0 does not
-name; two of the schemas are closed, and what the third does not know is silently ignored.
+name; two of the schemas are closed, and the third silently ignores unknown fields.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = [
 
 Body = dict[str, Any]
 
-# StartSessionRequest, less its two names.
+# StartSessionRequest without its two names.
 _SESSION = (
     "session_id",
     "source",
@@ -42,7 +42,7 @@ _CONVERSATION = ("session_id", "source", "start_time", "config", "metadata", "us
 _MERGED = ("metadata", "feedback", "metrics", "config", "user_properties")
 _REPLACED = ("outputs", "duration", "end_time", "children_ids")
 
-# PostEventRequest, less project_id.
+# PostEventRequest without project_id.
 _EVENT = frozenset(
     (
         *("event_id", "session_id", "parent_id", "event_type", "event_name", "source"),
@@ -58,20 +58,17 @@ def session(record: Mapping[str, Any]) -> Body:
 
 
 def conversation(record: Mapping[str, Any]) -> Body:
-    """StartSessionRequest for the session of a turn; inputs and outputs are the turn's own."""
+    """StartSessionRequest for the session of a turn; inputs and outputs belong to the turn."""
     return _with_name(record, _picked(record, _CONVERSATION))
 
 
 def event(record: Mapping[str, Any]) -> Body:
-    """PostEventRequest: the record without what the schema does not name."""
+    """PostEventRequest: the fields of the record that the schema names."""
     return {name: value for name, value in record.items() if name in _EVENT}
 
 
 def update(record: Mapping[str, Any]) -> Body:
-    """UpdateEventRequest with what a record says.
-
-    It has no field for inputs nor for an error: they go to the metadata.
-    """
+    """UpdateEventRequest for a record. It has no inputs and no error: they go to the metadata."""
     body = _picked(record, (*_MERGED, *_REPLACED))
     late = {}
     if record.get("inputs"):
@@ -84,18 +81,18 @@ def update(record: Mapping[str, Any]) -> Body:
 
 
 def leftover(record: Mapping[str, Any]) -> Body:
-    """UpdateEventRequest with what ``session`` has no field for."""
+    """UpdateEventRequest with the fields that StartSessionRequest does not have."""
     return _picked(record, ("metrics", "feedback"))
 
 
 def session_update(turn: Mapping[str, Any]) -> Body:
-    """UpdateEventRequest for the session of a turn that ended; never its outputs."""
+    """UpdateEventRequest for the session of a turn that ended, without outputs."""
     return _picked(turn, ("end_time", "metadata", "user_properties"))
 
 
-def merge(into: Body, more: Mapping[str, Any], fields: Iterable[str] = _MERGED) -> None:
-    """Do what HoneyHive would do with ``more`` after ``into``: objects merge, the rest replaces."""
-    for name, value in more.items():
+def merge(into: Body, changes: Mapping[str, Any], fields: Iterable[str] = _MERGED) -> None:
+    """Change ``into`` as HoneyHive would: the objects in ``fields`` merge, others are replaced."""
+    for name, value in changes.items():
         if name in fields and name in into:
             into[name] = {**into[name], **value}
         else:

@@ -1,8 +1,8 @@
-"""HoneyHive's pure half: records to REST v1 requests, and what the answers mean.
+"""HoneyHive's exporter: records to REST v1 requests, and what the replies mean.
 
 No I/O, no clock; used by a lane in the sender's thread. Three stages: sessions are posted before
-the first of their events, then the events go as they are (an event record is exactly a
-PostEventRequest), then all that completes what exists already. What becomes of a record:
+the first of their events, then the events as they are (an event record is exactly a
+PostEventRequest), then updates of what exists. How each record is sent:
 
 ==========================  =======================================================================
 record                      HoneyHive
@@ -75,9 +75,9 @@ _REMEMBERED = 10_000
 class HoneyHiveExporter:
     """Exporter for HoneyHive's data plane.
 
-    It remembers a checksum of the inputs of the last 10 000 sessions it posted, because PUT cannot
-    change inputs: a session's end repeats them in its metadata only where they are not known to
-    be there already.
+    PUT cannot change inputs, so a session's end carries changed inputs in its metadata. To find out
+    whether they changed, the exporter remembers a checksum of the inputs of the last 10 000
+    sessions that it posted.
     """
 
     # Several requests of events to a batch: their answers are waited for together, and fewer
@@ -98,10 +98,10 @@ class HoneyHiveExporter:
         """By status, with three exceptions.
 
         - A web page with status 2xx comes from a captive portal or a wrong address: Blocked.
-        - ``success: false`` with status 200 from the batch route is a Retry, like the 500 it sends
-          for events "partially created": HoneyHive says 400 where the content is at fault, and
-          events keep their ids.
-        - 404 to a PUT speaks of that one event or session, not of the address: Invalid.
+        - ``success: false`` with status 200 from the batch route is a Retry, like the 500 that it
+          sends for events "partially created": HoneyHive replies 400 where the content is wrong,
+          and events keep their ids.
+        - 404 to a PUT means that event or session, not the address: Invalid.
         """
         if 200 <= reply.status < 300:
             return _judge_taken(request, reply)
@@ -119,16 +119,16 @@ class HoneyHiveExporter:
 
 @attrs.define(eq=False)
 class _Session:
-    """What a batch says about one session: indices of its starts, and of its end if it ended."""
+    """One session in a batch: the indices of its starts, and of its end if it ended."""
 
     starts: list[int] = attrs.field(factory=list)
     plain: bool = False  # one of the starts is the session's own, not a turn's
     end: int | None = None
-    fresh: bool = True  # opened in this very batch, so that nobody can have posted it before
+    fresh: bool = True  # opened in this batch, so it was not posted before
 
 
 class _Plan:
-    """One batch, sorted."""
+    """One batch, sorted into the three stages."""
 
     def __init__(self, batch: Batch, inputs: LruCache[bytes, int]) -> None:
         self._records = batch.records
@@ -166,7 +166,7 @@ class _Plan:
     # -- stage 1 ----------------------------------------------------------------------------
 
     def sessions(self) -> Iterator[Request]:
-        """POST /v1/sessions for each session that was opened here."""
+        """POST /v1/sessions for each session that this batch opens."""
         for session_id, session in self._sessions.items():
             if session.starts:
                 carried = [*session.starts, *([] if session.end is None else [session.end])]
@@ -182,7 +182,7 @@ class _Plan:
             else:
                 new = bodies.session(start)
                 self._remember(session_id, start)
-            if body:  # as HoneyHive itself does with a session it knows
+            if body:  # HoneyHive itself merges these two into a session that it has
                 new = {name: new[name] for name in ("metadata", "user_properties") if name in new}
             bodies.merge(body, new)
         if session.end is not None:
@@ -239,7 +239,7 @@ class _Plan:
                 yield Request("PUT", path, payload.compact_json(merged), tuple(carried))
 
     def _change(self, index: int) -> Body:
-        """What an update or end has to say to what exists already."""
+        """The fields with which an update or end changes what exists."""
         kind, _, body = self._records[index]
         decoded = self._decode(index)
         if kind == UPDATE:
@@ -250,8 +250,10 @@ class _Plan:
         session = self._sessions[session_id]
         if session.end == index and session.fresh:
             return bodies.leftover(decoded)
-        known = _checksum(decoded.get("inputs")) == self._inputs.get(session_id)
-        late = {name: value for name, value in decoded.items() if name != "inputs" or not known}
+        inputs_posted = _checksum(decoded.get("inputs")) == self._inputs.get(session_id)
+        late = {
+            name: value for name, value in decoded.items() if name != "inputs" or not inputs_posted
+        }
         return bodies.update(late)
 
     def _decode(self, index: int) -> Body:

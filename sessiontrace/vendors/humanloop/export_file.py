@@ -27,7 +27,7 @@ Body = dict[str, Any]
 _LARGEST = 512 << 10
 _KINDS = {"prompt": "model", "agent": "chain", "flow": "chain", "tool": "tool", "evaluator": "tool"}
 _CALL = ("prompt_tokens", "output_tokens", "reasoning_tokens", "finish_reason")
-_KEPT = ("environment", "user", "judgment", "stdout", "log_status", "evaluation_results")
+_EXTRAS = ("environment", "user", "judgment", "stdout", "log_status", "evaluation_results")
 _SETTINGS = ("temperature", "max_tokens", "top_p", "stop", "seed", "presence_penalty",
              "frequency_penalty")  # fmt: skip
 
@@ -173,16 +173,16 @@ def _type_of(log: Body) -> str:
         if log.get(name):
             return kind
     config = log.get("config")
-    given = config.get("type") if isinstance(config, dict) else None
-    return str(given) if given in ("model", "tool") else "chain"
+    config_type = config.get("type") if isinstance(config, dict) else None
+    return str(config_type) if config_type in ("model", "tool") else "chain"
 
 
 def _file_of(log: Body) -> Body:
     """The prompt, tool, flow ... that the log belongs to; in v4 its config."""
     for name in (*_KINDS, "config"):
         if isinstance(log.get(name), dict):
-            found: Body = log[name]
-            return found
+            file: Body = log[name]
+            return file
     return {}
 
 
@@ -200,7 +200,7 @@ def _name_of(log: Body) -> str:
 def _ms(value: Any) -> int | None:
     if not isinstance(value, str):
         return None
-    plain = _FRACTION.sub(lambda found: f".{found[1]:0<6}"[:7], value.replace("Z", "+00:00"))
+    plain = _FRACTION.sub(lambda match: f".{match[1]:0<6}"[:7], value.replace("Z", "+00:00"))
     try:
         moment = datetime.fromisoformat(plain)
     except ValueError:
@@ -224,24 +224,24 @@ def _times(log: Body) -> tuple[int, int]:
 
 def _seconds(log: Body) -> float | None:
     for name in ("duration", "provider_latency"):
-        given = payload.number(log.get(name))
-        if given is not None and given >= 0:
-            return float(given)
+        value = payload.number(log.get(name))
+        if value is not None and value >= 0:
+            return float(value)
     return None
 
 
 def _duration(log: Body, start: int, end: int) -> float:
     """ms; the log's own where it agrees with its times, which have only whole ms."""
-    given = _seconds(log)
+    seconds = _seconds(log)
     whole = float(end - start)
-    return given * 1000 if given is not None and abs(given * 1000 - whole) < 1 else whole
+    return seconds * 1000 if seconds is not None and abs(seconds * 1000 - whole) < 1 else whole
 
 
 def _inputs(log: Body) -> Body:
-    found = dict(payload.bucket(log, "inputs"))
+    inputs = dict(payload.bucket(log, "inputs"))
     if isinstance(log.get("messages"), list) and log["messages"]:
-        found["chat_history"] = log["messages"]
-    return found
+        inputs["chat_history"] = log["messages"]
+    return inputs
 
 
 def _outputs(log: Body) -> Body | None:
@@ -254,38 +254,38 @@ def _outputs(log: Body) -> Body | None:
 
 def _config(log: Body) -> Body:
     file = _file_of(log)
-    found: Body = {}
+    config: Body = {}
     if _type_of(log) == "model":
-        found = {name: file[name] for name in ("model", "provider", "tools") if file.get(name)}
+        config = {name: file[name] for name in ("model", "provider", "tools") if file.get(name)}
         settings = {name: file[name] for name in _SETTINGS if file.get(name) is not None}
         if settings:
-            found["hyperparameters"] = settings
+            config["hyperparameters"] = settings
         template = file.get("template") or file.get("chat_template") or file.get("prompt_template")
         if template:
-            found["template"] = template
-    return found
+            config["template"] = template
+    return config
 
 
 def _metadata(log: Body) -> Body:
-    found = dict(payload.bucket(log, "metadata"))
+    metadata = dict(payload.bucket(log, "metadata"))
     for name in _CALL:
         if log.get(name) is not None:
-            found["completion_tokens" if name == "output_tokens" else name] = log[name]
+            metadata["completion_tokens" if name == "output_tokens" else name] = log[name]
     costs = [payload.number(log.get(name)) for name in ("prompt_cost", "output_cost")]
     if any(cost is not None for cost in costs):
-        found["cost"] = sum(cost or 0 for cost in costs)
-    kept = {name: log[name] for name in _KEPT if log.get(name) not in (None, [], "")}
+        metadata["cost"] = sum(cost or 0 for cost in costs)
+    extras = {name: log[name] for name in _EXTRAS if log.get(name) not in (None, [], "")}
     file = _file_of(log)
     for name in ("id", "version_id", "path"):
         if isinstance(file.get(name), str):
-            kept[f"file_{name}"] = file[name]
-    return {**found, "humanloop": {"log_id": log["id"], **kept}}
+            extras[f"file_{name}"] = file[name]
+    return {**metadata, "humanloop": {"log_id": log["id"], **extras}}
 
 
 def _feedback(log: Body) -> Body:
-    given = log.get("feedback")
+    entries = log.get("feedback")
     return {
-        str(one["type"]): one["value"]
-        for one in (given if isinstance(given, list) else ())
-        if isinstance(one, dict) and one.get("type") and one.get("value") is not None
+        str(entry["type"]): entry["value"]
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and entry.get("type") and entry.get("value") is not None
     }

@@ -1,7 +1,7 @@
-"""Humanloop v4's pure half: records to logs, level by level, and what the answers mean.
+"""Humanloop v4's exporter: records to logs, level by level, and what the replies mean.
 
-No I/O, no clock. The hosted service closed in September 2025; what speaks this API today is the
-local server and whoever rebuilt it. What becomes of a record:
+No I/O, no clock. The hosted service closed in September 2025; the local server and rebuilt services
+speak this API today. How each record is sent:
 
 ==========================  =======================================================================
 record                      Humanloop v4
@@ -10,9 +10,9 @@ start, open                 nothing when its end is in the same batch; else a lo
 end of a session or turn    the whole log; ``PATCH /logs?reference_id=`` where its start was
                             posted before, which takes output, error and duration only
 event                       a log: ``POST /logs`` with an array
-update of what is known     ``POST /feedback`` by the ``data_id`` of the reply; outputs and error
+update of a known log       ``POST /feedback`` by the ``data_id`` of the reply; outputs and error
                             by ``PATCH``; in the same batch as its event: within the log
-update of what is not       feedback and metrics are refused: without ``data_id`` there is no way
+update of another log       feedback and metrics are refused: they need a ``data_id``
 session_id                  ``session_reference_id``; a session's own log has it as its reference
 event_id                    ``reference_id``
 parent_id                   ``parent_reference_id`` when the parent went in an earlier request, else
@@ -60,7 +60,7 @@ _SMALL = 64 << 10
 class HumanloopExporter:
     """Exporter for one project of a Humanloop v4 API.
 
-    Remembers the ids that the last 20 000 logs were given: as parents, and for late scores.
+    It remembers the ids of the last 20 000 logs, for their children and for late scores.
     """
 
     limits = Limits(max_records=10_000, max_bytes=16 << 20, max_age_s=1.0, concurrency=8)
@@ -70,7 +70,7 @@ class HumanloopExporter:
         self._data_ids: LruCache[str, str] = LruCache(_REMEMBERED)
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
-        """A stage for each level of logs, then one for what completes logs posted before."""
+        """A stage for each level of logs, then one for updates of logs posted before."""
         forest = Forest(batch.records)
         later: list[Node] = []
         for level in forest.levels():
@@ -84,8 +84,8 @@ class HumanloopExporter:
     def _posts(self, forest: Forest, level: Sequence[Node], later: list[Node]) -> Iterator[Request]:
         whole: list[Node] = []
         for node in paced(level):
-            known = node.event["event_id"] in self._data_ids
-            if not node.parent_id and known:
+            is_posted = node.event["event_id"] in self._data_ids
+            if not node.parent_id and is_posted:
                 if node.kind not in (START, OPEN):
                     later.append(node)
             else:
@@ -98,8 +98,8 @@ class HumanloopExporter:
             body = payload.join_body(b"[", [log for _, log in group], b"]")
             nodes = [whole[at] for at, _ in group]
             carried = tuple(sorted([index for node in nodes for index in node.records]))
-            sent = tuple([node.event["event_id"] for node in nodes])
-            yield Request("POST", "/logs", body, carried, sent)
+            event_ids = tuple([node.event["event_id"] for node in nodes])
+            yield Request("POST", "/logs", body, carried, event_ids)
 
     def _log(self, forest: Forest, node: Node) -> dict[str, Any]:
         body = log_payload.log(_amended(node), self._project)
@@ -148,20 +148,20 @@ class HumanloopExporter:
                 "Humanloop takes scores only of logs whose id this process saw", index
             )
 
-    # -- judging ----------------------------------------------------------------------------
+    # -- replies ----------------------------------------------------------------------------
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
-        """By status; 404 to a ``PATCH`` speaks of that log alone. Learns the ids of new logs."""
+        """By status; 404 to a ``PATCH`` means that log alone. Learns the ids of new logs."""
         if request.method == "PATCH" and reply.status == 404:
             return Invalid("HTTP 404: no log has this reference")
-        verdict = responses.interpret(request, reply)
-        if isinstance(verdict, Delivered) and request.path == "/logs":
+        outcome = responses.interpret(request, reply)
+        if isinstance(outcome, Delivered) and request.path == "/logs":
             self._learn(request.note, reply.body)
-        return verdict
+        return outcome
 
-    def _learn(self, references: Sequence[str], answered: bytes) -> None:
+    def _learn(self, references: Sequence[str], reply_body: bytes) -> None:
         try:
-            answers = orjson.loads(answered)
+            answers = orjson.loads(reply_body)
         except orjson.JSONDecodeError:
             answers = []
         if isinstance(answers, dict):
@@ -169,8 +169,8 @@ class HumanloopExporter:
         if not isinstance(answers, list) or len(answers) != len(references):
             answers = [None] * len(references)
         for reference, answer in zip(references, answers, strict=True):
-            given = answer.get("id") if isinstance(answer, dict) else None
-            self._data_ids.put(reference, given if isinstance(given, str) else "")
+            log_id = answer.get("id") if isinstance(answer, dict) else None
+            self._data_ids.put(reference, log_id if isinstance(log_id, str) else "")
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
@@ -178,7 +178,7 @@ class HumanloopExporter:
 
 
 def _amended(node: Node) -> dict[str, Any]:
-    """A node's event with the updates that came in the same batch."""
+    """A node's event, changed by the updates in the same batch."""
     event = node.event
     for update in node.updates:
         event = dict(event)

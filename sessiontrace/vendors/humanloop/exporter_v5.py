@@ -40,6 +40,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Outcome, Reply, Request
+from sessiontrace.model.fields import SCORES
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import EVENT, OPEN, START, Record
 from sessiontrace.runtime.throttle import paced
@@ -62,7 +63,7 @@ _ROUTES = {"model": "/prompts/log", "tool": "/tools/log"}
 class HumanloopFlowsExporter:
     """Exporter for one directory (``project``) of a Humanloop v5 API.
 
-    Remembers where the last 20 000 logs can be changed.
+    It remembers the routes by which the last 20 000 logs can be changed.
     """
 
     limits = Limits(max_records=10_000, max_bytes=16 << 20, max_age_s=1.0, concurrency=8)
@@ -91,39 +92,39 @@ class HumanloopFlowsExporter:
                 continue
             route = _ROUTES.get(str(node.event.get("event_type")), "/flows/log")
             body = payload.compact_json(self._log(forest, node))
-            sent = (node.event["event_id"],)
-            yield Request("POST", route, body, tuple(node.records), sent)
+            event_ids = (node.event["event_id"],)
+            yield Request("POST", route, body, tuple(node.records), event_ids)
 
     def _log(self, forest: Forest, node: Node) -> Body:
         event = node.event
         for update in node.updates:
             event = {**event, **{k: update[k] for k in ("outputs", "error") if k in update}}
-        given = log_payload.log(event, self._project)
+        log = log_payload.log(event, self._project)
         body: Body = {
             "path": self._path(event),
             "log_id": event["event_id"],
-            "metadata": {**given["metadata"], "session_id": event["session_id"]},
+            "metadata": {**log["metadata"], "session_id": event["session_id"]},
         }
-        for part in ("metrics", "feedback"):
-            if held := payload.bucket(event, part):
-                body["metadata"][part] = held
+        for name in SCORES:
+            if entries := payload.bucket(event, name):
+                body["metadata"][name] = entries
         for name in ("inputs", "source", "output", "error", "messages", "output_message"):
-            if name in given:
-                body[name] = given[name]
+            if name in log:
+                body[name] = log[name]
         for name in ("start_time", "end_time"):
             if (at := payload.milliseconds(event, name)) is not None:
                 body[name] = payload.rfc3339(at)
-        if "duration" in given:
-            body["provider_latency"] = given["duration"]
-        body.update(self._kind(event, given))
+        if "duration" in log:
+            body["provider_latency"] = log["duration"]
+        body.update(self._kind(event, log))
         self._hang(forest, node, body)
         return body
 
-    def _kind(self, event: Body, given: Body) -> Body:
+    def _kind(self, event: Body, log: Body) -> Body:
         if event.get("event_type") == "model":
-            prompt = {k: v for k, v in given["config"].items() if k != "type"}
+            prompt = {k: v for k, v in log["config"].items() if k != "type"}
             names = ("prompt_tokens", "output_tokens", "prompt_cost", "output_cost")
-            return {"prompt": prompt, **{name: given[name] for name in names if name in given}}
+            return {"prompt": prompt, **{name: log[name] for name in names if name in log}}
         name = payload.text(event.get("event_name") or "unknown")
         if event.get("event_type") == "tool":
             function = {"name": name, "description": "", "parameters": {}}
@@ -131,7 +132,7 @@ class HumanloopFlowsExporter:
         return {"flow": {"attributes": {"name": name}}, "log_status": "incomplete"}
 
     def _hang(self, forest: Forest, node: Node, body: Body) -> None:
-        """Name the parent, or where that is unknown the session."""
+        """Set the parent; the session where the parent is unknown."""
         parent, above = node.parent_id, forest.above(node)
         if parent is not None and parent in self._routes:
             body["trace_parent_id"] = parent
@@ -187,10 +188,10 @@ class HumanloopFlowsExporter:
             name, value = score["type"], score["value"]
             if isinstance(value, list):
                 value = payload.json_text(value)
-            told = orjson.dumps([log_id, name, value])
+            identity = orjson.dumps([log_id, name, value])
             body = {
                 "path": self._path({"event_name": name}),
-                "log_id": payload.stable_uuid(told),
+                "log_id": payload.stable_uuid(identity),
                 "parent_id": log_id,
                 "judgment": value,
                 "spec": {
@@ -201,25 +202,25 @@ class HumanloopFlowsExporter:
             }
             yield Request("POST", _JUDGMENTS, orjson.dumps(body), records)
 
-    # -- judging ----------------------------------------------------------------------------
+    # -- replies ----------------------------------------------------------------------------
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
-        """By status; 404 to a change or score speaks of that log alone. Learns of new logs."""
-        about_one = request.method == "PATCH" or request.path == _JUDGMENTS
-        if about_one and reply.status == 404:
+        """By status; 404 to a change or score means that log alone. Learns new logs' routes."""
+        about_one_log = request.method == "PATCH" or request.path == _JUDGMENTS
+        if about_one_log and reply.status == 404:
             return Invalid("HTTP 404: no such log")
-        verdict = responses.interpret(request, reply)
-        if isinstance(verdict, Delivered) and request.note:
+        outcome = responses.interpret(request, reply)
+        if isinstance(outcome, Delivered) and request.note:
             self._learn(request, reply.body)
-        return verdict
+        return outcome
 
-    def _learn(self, request: Request, answered: bytes) -> None:
+    def _learn(self, request: Request, reply_body: bytes) -> None:
         (log_id,) = request.note
         route = f"/flows/logs/{log_id}"
         kind = request.path.split("/")[1]  # flows, prompts or tools
         if kind != "flows":
             try:
-                file_id = orjson.loads(answered).get(f"{kind[:-1]}_id")
+                file_id = orjson.loads(reply_body).get(f"{kind[:-1]}_id")
             except (orjson.JSONDecodeError, AttributeError):
                 file_id = None
             route = f"/{kind}/{file_id}/log/{log_id}" if isinstance(file_id, str) else ""
@@ -235,9 +236,9 @@ def _is_flow(node: Node) -> bool:
 
 
 def _change(event: Body) -> Body:
-    found = log_payload.update(event)
-    found.pop("duration", None)
-    return found
+    change = log_payload.update(event)
+    change.pop("duration", None)
+    return change
 
 
 def _return_type(value: object) -> str:

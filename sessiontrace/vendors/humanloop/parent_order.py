@@ -1,6 +1,6 @@
-"""A batch as a forest: which of its logs must be there before which.
+"""A batch as a forest: the order in which its logs must be posted.
 
-Pure, no thread owns it. Invariant: a log's level is greater than that of its parent in the same
+Pure; no thread owns it. Invariant: a log's level is greater than that of its parent in the same
 batch, whatever the ids say, circles included.
 """
 
@@ -17,10 +17,10 @@ __all__ = ["Forest", "Node"]
 
 
 class Node:
-    """One log in the making, and the records that it stands for.
+    """One log to be posted, and the indices of the records that it carries.
 
-    ``event``: its fields, ``inputs`` and ``outputs`` encoded. ``parent_id``: the id of the parent,
-    when it has one: sessions and turns have none.
+    ``event``: its fields, ``inputs`` and ``outputs`` encoded. ``parent_id``: the id of its parent,
+    None for sessions and turns.
     """
 
     __slots__ = ("event", "kind", "level", "parent_id", "records", "updates")
@@ -29,10 +29,10 @@ class Node:
         self.records = [index]
         self.updates: list[dict[str, Any]] = []
         self.level: int | None = None
-        self.tell(event, kind)
+        self.replace_event(event, kind)
 
-    def tell(self, event: dict[str, Any], kind: bytes) -> None:
-        """What the log is to say."""
+    def replace_event(self, event: dict[str, Any], kind: bytes) -> None:
+        """Take the fields of the log from this event."""
         self.event = event
         self.kind = kind
         parent = event.get("parent_id") if kind == EVENT else None
@@ -40,9 +40,9 @@ class Node:
 
 
 class Forest:
-    """The logs of a batch by id, and the updates of what is not in it.
+    """The logs of a batch by id, and the updates of logs that are not in it.
 
-    ``by_session``: a log whose parent is not in the batch hangs on its session, if that is.
+    ``by_session``: a log whose parent is not in the batch becomes a child of its session.
     """
 
     def __init__(self, records: Sequence[Record], *, by_session: bool = False) -> None:
@@ -72,29 +72,29 @@ class Forest:
         if node.kind in (START, OPEN) and kind in (START, OPEN):
             return
         if node.kind in (START, OPEN):
-            # The end says all that the start said, which is then in nobody's request.
+            # The end contains all that the start does; no request carries the start.
             node.records.clear()
         node.records.append(index)
         if kind in (END, EVENT):
-            node.tell(event, kind)
+            node.replace_event(event, kind)
 
     def levels(self) -> Iterator[list[Node]]:
         """The nodes by level, parents first."""
-        found: list[list[Node]] = []
+        nodes_by_level: list[list[Node]] = []
         for node in paced(list(self.nodes.values())):
             level = self._level(node)
-            while len(found) <= level:
-                found.append([])
-            found[level].append(node)
-        yield from found
+            while len(nodes_by_level) <= level:
+                nodes_by_level.append([])
+            nodes_by_level[level].append(node)
+        yield from nodes_by_level
 
     def dissolve(self) -> None:
-        """Let go of the nodes one by one: a batch of them at once takes milliseconds."""
+        """Free the nodes one by one: freeing a whole batch at once takes milliseconds."""
         for _ in paced(range(len(self.nodes))):
             self.nodes.popitem()
 
     def above(self, node: Node) -> Node | None:
-        """The parent, when it is in this batch and on a lower level."""
+        """The parent, if it is in this batch and on a lower level."""
         parent = self._parent(node)
         if parent is None or parent.level is None or node.level is None:
             return None
@@ -115,8 +115,8 @@ class Forest:
             seen.add(id(at))
             at = self._parent(at)
         level = at.level if at is not None and at.level is not None else -1
-        for one in reversed(path):
+        for ancestor in reversed(path):
             level += 1
-            one.level = level
+            ancestor.level = level
         assert node.level is not None
         return node.level

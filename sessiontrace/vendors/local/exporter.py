@@ -1,7 +1,7 @@
-"""The local destination's pure half: what to write, and what the store's answer means.
+"""The local destination's exporter: one request a batch, and what the store's replies mean.
 
-No I/O, no clock, no thread of its own. Invariant: a batch is one request that carries every record
-of it, because the store takes them in one transaction, in any order and more than once.
+No I/O, no clock, no thread. Invariant: a batch is one request that carries all its records, because
+the store writes them in one transaction, in any order and more than once.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class LocalExporter:
     limits = Limits(max_records=1000, max_bytes=4_000_000, max_age_s=0.25, concurrency=1)
 
     def encode(self, batch: Batch) -> list[list[Request]]:
-        """One stage with one request; the records themselves travel beside it."""
+        """One stage with one request; the transport gets the records themselves."""
         return [[Request("WRITE", "", b"", tuple(range(len(batch.records))))]]
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
-        """Taken, busy (Retry), no legal content (Invalid) or a store to be mended (Blocked)."""
+        """Delivered; busy: Retry; illegal content: Invalid; an unusable store: Blocked."""
         if reply.status == TAKEN:
             refused = orjson.loads(reply.body) if reply.body else {}
             return Delivered({request.records[int(at)]: why for at, why in refused.items()})

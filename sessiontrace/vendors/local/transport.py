@@ -1,9 +1,9 @@
-"""The local destination's other half: hands records to the keeper, which writes them to SQLite.
+"""The local destination's transport: passes records to the background worker, which writes them.
 
-``send`` is awaited on the sender's loop; everything that blocks runs on the keeper's thread. Beside
-the records it tells the store what the process has lost, and takes away what is beyond the store's
-rule, in small steps between batches. Invariant: a reply is given only when the transaction is on
-the disk or was undone.
+The lane awaits ``send`` on the sender's loop; everything that blocks runs on the worker's thread.
+Besides records the transport writes how many records the process has lost, and deletes sessions
+beyond the store's limits, in small steps between batches. Invariant: it replies only when the
+transaction is on disk or rolled back.
 """
 
 from __future__ import annotations
@@ -33,34 +33,38 @@ _TRIMMED_AT_ONCE = 5  # sessions: the application's exit waits for a step that h
 
 
 class LocalTransport:
-    """Transport into the store at ``path``, which is opened with the first request.
+    """Transport into the store at ``path``, which the first request opens.
 
-    ``lost``: the note of what this process has lost so far, None while that is nothing.
+    ``submit``: runs a job on the background worker. ``loss_report``: the counts of what this
+    process has lost so far, None while that is nothing.
     """
 
     def __init__(
-        self, path: Path, submit: Submit, lost: Callable[[], Document | None] = lambda: None
+        self,
+        path: Path,
+        submit: Submit,
+        loss_report: Callable[[], Document | None] = lambda: None,
     ) -> None:
         self._path = path
         self._submit = submit
-        self._lost = lost
-        self._told: Mapping[str, Any] | None = None
+        self._loss_report = loss_report
+        self._reported_counts: Mapping[str, Any] | None = None
         self._store: Store | None = None
         self._next_trim = 0.0
 
     async def send(self, request: Request, records: Sequence[Record]) -> Reply:
-        """Write the records; never raises for what the store says, it is in the reply."""
+        """Write the records; an error of the store becomes the reply."""
         outcome = await self._on_worker(lambda: self._attempt(records))
         if isinstance(outcome, Reply):
             if outcome.status == TAKEN and time.monotonic() >= self._next_trim:
-                self._next_trim = float("inf")  # until it was done
+                self._next_trim = float("inf")  # until this one is done
                 self._submit(self._trim, lambda _: None)
             return outcome
-        # The keeper did not run it: it has stopped, and the next program's will.
+        # The worker has stopped; the next process will deliver this batch.
         return Reply(BUSY, body=str(outcome).encode())
 
     async def close(self) -> None:
-        """Tell what was lost since, and close the file, on the keeper's thread too."""
+        """Write the last loss report and close the file, on the worker's thread too."""
         if self._store is not None:
             await self._on_worker(self._leave)
 
@@ -71,25 +75,25 @@ class LocalTransport:
             return Reply(BUSY, body=str(error).encode())
         except StoreError as error:
             return Reply(UNUSABLE, body=str(error).encode())
-        except (MemoryError, ImportError) as error:  # the latter: the interpreter is going down
+        except (MemoryError, ImportError) as error:  # ImportError: the interpreter is shutting down
             return Reply(BUSY, body=type(error).__name__.encode())
         except Exception as error:
-            # Not SQLite nor the system: one of the records is something no rule of ours foresaw.
+            # Neither SQLite nor the system: one of the records is unexpected.
             text = f"{type(error).__name__}: {error}"
             return Reply(REFUSED, body=text.encode(errors="replace"))
         return Reply(TAKEN, body=orjson.dumps({str(at): why for at, why in refused.items()}))
 
     def _write(self, store: Store, records: Sequence[Record]) -> Mapping[int, str]:
-        note = self._lost()
+        note = self._loss_report()
         counts = None if note is None or note.body is None else note.body["counts"]
-        if note is None or counts == self._told:
+        if note is None or counts == self._reported_counts:
             return store.write(records)
         refused = store.write(records, [note])
-        self._told = counts
+        self._reported_counts = counts
         return refused
 
     def _trim(self) -> None:
-        """One step of what is beyond the store's rule; the next one follows the next batch."""
+        """Delete some of the sessions beyond the store's limits; the next batch triggers more."""
         due = time.monotonic() + _TRIM_EVERY_S
         try:
             store = self._open()
@@ -98,7 +102,7 @@ class LocalTransport:
             rule = retention.agreed(store)
             if rule is not None and retention.trim(store, rule, _TRIMMED_AT_ONCE):
                 due = 0.0
-        except StoreError:  # busy or broken: whoever writes is told
+        except StoreError:  # busy or broken: the next write reports it
             pass
         finally:
             self._next_trim = due
@@ -114,8 +118,8 @@ class LocalTransport:
 
     def _open(self) -> Store:
         if self._store is None:
-            # Here, so that neither `import sessiontrace` nor another destination loads sqlite3.
-            with importing():  # made in here too, so that a fork that waited knows of it
+            # A local import: neither `import sessiontrace` nor another destination loads sqlite3.
+            with importing():  # a fork that waited for the import must see the store
                 from sessiontrace.store.sqlite.store import SqliteStore
 
                 self._store = SqliteStore(self._path, aside=True)

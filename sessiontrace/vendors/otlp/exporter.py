@@ -1,22 +1,22 @@
-"""OTLP's pure half: records to spans on ``POST .../v1/traces``, and what the answers mean.
+"""OTLP's exporter: records to spans on ``POST .../v1/traces``, and what the replies mean.
 
-No I/O, no clock. What becomes of a record:
+No I/O, no clock. How each record is sent:
 
 ==========================  =======================================================================
 record                      OTLP, by OTel's GenAI conventions
 ==========================  =======================================================================
-start, open                 nothing; tells service and user
+start, open                 nothing; the exporter remembers service and user
 end of a session            the trace's root span
 end of a turn               a root span of the conversation's trace
 event                       a span; of kind CLIENT for a model, else INTERNAL
-update                      a span of no length below the one it is about: "score" or "update"
+update                      a span of no length below its target: "score" or "update"
 session_id                  trace id (its 128 bits), ``session.id``, ``gen_ai.conversation.id``
-event_id, parent_id         span id and parent span id (the low 64 bits); whole in
+event_id, parent_id         span id and parent span id (the low 64 bits); complete in
                             ``sessiontrace.event.id`` and ``sessiontrace.parent.id``
 start_time, duration        start in ns, end = start + duration in ns
 event_type                  ``gen_ai.operation.name``: chat, embeddings, execute_tool
 config, metadata            ``gen_ai.request.*``, ``gen_ai.usage.*``, ``gen_ai.response.*`` by the
-                            table in ``genai.py``; the rest ``sessiontrace.config.*`` and so on
+                            table in ``wire/semconv.py``; others ``sessiontrace.config.*`` and so on
 inputs, outputs             ``gen_ai.input.messages``, ``gen_ai.output.messages`` of a model;
                             ``gen_ai.tool.call.arguments`` and ``.result`` of a tool; else
                             ``input.value``, ``output.value``; all of them JSON texts

@@ -51,7 +51,7 @@ _MODEL = {  # metadata, metrics or hyperparameters -> property
 
 
 def events_of(record: Record, names: SessionCache) -> Iterator[Event]:
-    """The events that a record becomes: none, one, or one for each late score."""
+    """PostHog's events for a record: none, one, or one for each late score."""
     event = payload.fields(record)
     if record.kind == EVENT:
         yield _span(event, names)
@@ -107,24 +107,24 @@ def _add_state(properties: Event, event: Event) -> None:
 
 
 def _add_rest(properties: Event, event: Event, parts: tuple[str, ...]) -> None:
-    """What has no property of PostHog's own keeps the record's name."""
+    """Copy the objects for which PostHog has no property, under the record's names."""
     for name in parts:
         if value := event.get(name):
             properties[name] = value
 
 
 def _add_call(properties: Event, event: Event) -> None:
-    """What only a model call has: its model, its parameters, its tokens and cost."""
+    """Add what only a model call has: model, parameters, tokens and cost."""
     if config := payload.bucket(event, "config"):
         parameters = payload.bucket(config, "hyperparameters")
-        told = (
+        model_properties = (
             ("$ai_model", config.get("model")),
             ("$ai_provider", config.get("provider")),
             ("$ai_model_parameters", parameters or None),
             ("$ai_tools", config.get("tools")),
             ("$ai_stream", parameters.get("stream")),
         )
-        properties.update((name, value) for name, value in told if value is not None)
+        properties.update((name, value) for name, value in model_properties if value is not None)
         _add_numbers(properties, parameters)
     if metrics := payload.bucket(event, "metrics"):
         _add_numbers(properties, metrics)
@@ -137,57 +137,57 @@ def _add_call(properties: Event, event: Event) -> None:
             properties["$ai_stop_reason"] = reasons[0]
 
 
-def _add_numbers(properties: Event, held: Event) -> None:
-    for name, value in held.items():
+def _add_numbers(properties: Event, numbers: Event) -> None:
+    for name, value in numbers.items():
         if name in _MODEL and payload.number(value) is not None:
             properties[_MODEL[name]] = value
 
 
 def _add_chat(properties: Event, event: Event) -> None:
-    """What a model was given and what it answered, in the bytes that capture encoded."""
+    """Add a model's input and output messages, in the bytes that capture encoded."""
     inputs, outputs = payload.payload_of(event, "inputs"), payload.payload_of(event, "outputs")
-    asked = b"[]" if inputs is None else chat_payload.question(inputs)
-    said = b"[]" if outputs is None else chat_payload.answer(outputs)
-    properties["$ai_input"] = orjson.Fragment(asked)
-    properties["$ai_output_choices"] = orjson.Fragment(said)
+    question = b"[]" if inputs is None else chat_payload.input_messages(inputs)
+    answer = b"[]" if outputs is None else chat_payload.output_messages(outputs)
+    properties["$ai_input"] = orjson.Fragment(question)
+    properties["$ai_output_choices"] = orjson.Fragment(answer)
 
 
 def _add_embedded(properties: Event, event: Event) -> None:
-    """What was embedded; the vectors are not told."""
+    """Add the text that was embedded, without the vectors."""
     encoded = payload.payload_of(event, "inputs")
     if encoded is None or not encoded.startswith(b"{"):
         return
-    given: Any = orjson.Fragment(encoded)
+    value: Any = orjson.Fragment(encoded)
     if b'"input":' in encoded:
-        given = orjson.loads(encoded).get("input", given)
-    if given is not None:
-        properties["$ai_input"] = given
+        value = orjson.loads(encoded).get("input", value)
+    if value is not None:
+        properties["$ai_input"] = value
 
 
 def _scores(record: Record, event: Event, names: SessionCache) -> Iterator[Event]:
-    """A late score is an event of its own: PostHog never changes one that it has."""
+    """One event for each late score: PostHog never changes an event that it has."""
     about = {} if event["event_id"] == event["session_id"] else {"$ai_span_id": event["event_id"]}
     for name, value in payload.bucket(event, "metrics").items():
         metric = {"$ai_metric_name": name, "$ai_metric_value": _value(value)}
         yield _score("$ai_metric", record, event, names, {**about, **metric}, f"metric {name}")
     for name, value in payload.bucket(event, "feedback").items():
-        said = {"$ai_feedback_text": _value(value), "feedback_name": name}
-        yield _score("$ai_feedback", record, event, names, {**about, **said}, f"feedback {name}")
-    rest = {name: event[name] for name in ("config", "metadata", "error") if event.get(name)}
+        comment = {"$ai_feedback_text": _value(value), "feedback_name": name}
+        yield _score("$ai_feedback", record, event, names, {**about, **comment}, f"feedback {name}")
+    changes = {name: event[name] for name in ("config", "metadata", "error") if event.get(name)}
     for name in PAYLOADS:
         if (encoded := payload.payload_of(event, name)) is not None:
-            rest[name] = orjson.Fragment(encoded)
-    if rest:
-        told = {"$ai_metric_name": "update", "$ai_metric_value": payload.json_text(rest)}
-        yield _score("$ai_metric", record, event, names, {**about, **told}, "update")
+            changes[name] = orjson.Fragment(encoded)
+    if changes:
+        metric = {"$ai_metric_name": "update", "$ai_metric_value": payload.json_text(changes)}
+        yield _score("$ai_metric", record, event, names, {**about, **metric}, "update")
 
 
 def _score(
     kind: str, record: Record, event: Event, names: SessionCache, properties: Event, label: str
 ) -> Event:
-    made = _event(kind, event, names, properties)
-    made["uuid"] = payload.stable_uuid(record.body, label)
-    return made
+    score = _event(kind, event, names, properties)
+    score["uuid"] = payload.stable_uuid(record.body, label)
+    return score
 
 
 def _event(kind: str, event: Event, names: SessionCache, properties: Event) -> Event:
@@ -201,17 +201,17 @@ def _event(kind: str, event: Event, names: SessionCache, properties: Event) -> E
     properties["$process_person_profile"] = user is not None
     if opened is not None and at is not None and 0 <= at - opened < _DAY_MS:
         properties["$session_id"] = session_id
-    if user is not None and (told := payload.bucket(event, "user_properties")):
-        properties["$set"] = told
-    made: Event = {
+    if user is not None and (person := payload.bucket(event, "user_properties")):
+        properties["$set"] = person
+    body: Event = {
         "event": kind,
         "uuid": _uuid(event["event_id"]),
         "distinct_id": (user or session_id).replace("\0", "\ufffd")[:_DISTINCT_MAX],
         "properties": properties,
     }
     if at is not None:  # else PostHog takes the time of its arrival
-        made["timestamp"] = payload.rfc3339(at)
-    return made
+        body["timestamp"] = payload.rfc3339(at)
+    return body
 
 
 @functools.lru_cache(maxsize=1024)

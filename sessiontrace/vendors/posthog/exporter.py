@@ -5,7 +5,7 @@ No I/O, no clock. What becomes of a record:
 ================================  =================================================================
 record                            PostHog
 ================================  =================================================================
-start, open                       nothing; tells who the session is for
+start, open                       nothing; the exporter remembers the user
 end of a session                  ``$ai_trace``
 end of a turn (conversation)      ``$ai_span`` below the session's trace
 event model                       ``$ai_generation``; with ``config.type`` "embedding" an
@@ -30,8 +30,9 @@ user_properties                   ``distinct_id`` (user_id), ``$set``; without a
                                   id, and no person profile
 ================================  =================================================================
 
-The project key and ``sent_at`` belong to an attempt, not to a batch: ``stamp`` puts them in front
-when the request is sent. Invariant: no encoded event is over 900 KiB and no request over 5 MiB.
+The project key and ``sent_at`` belong to an attempt, not to a batch: ``stamp`` prepends them when
+the transport sends the request. Invariant: no encoded event is over 900 KiB and no request is over
+5 MiB.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _SMALL = 64 << 10
 
 
 class PostHogExporter:
-    """Exporter for one PostHog project. Remembers who the last 10 000 sessions were for."""
+    """Exporter for one PostHog project. It remembers the users of the last 10 000 sessions."""
 
     limits = Limits(max_records=4000, max_bytes=4_000_000, max_age_s=1.0, concurrency=8)
 
@@ -79,15 +80,17 @@ class PostHogExporter:
 
     def _encoded(self, batch: Batch, refused: list[Request]) -> Iterator[tuple[int, bytes]]:
         for index, record in enumerate(batch.records):
-            found = [payload.compact_json(event) for event in events_of(record, self._names)]
-            if any(len(one) > _EVENT_MAX for one in found):
+            encodings = [payload.compact_json(event) for event in events_of(record, self._names)]
+            if any(len(encoding) > _EVENT_MAX for encoding in encodings):
                 smaller = truncate_record(record, _CUT_TO) or record
-                found = [payload.compact_json(event) for event in events_of(smaller, self._names)]
-            if any(len(one) > _EVENT_MAX for one in found):
+                encodings = [
+                    payload.compact_json(event) for event in events_of(smaller, self._names)
+                ]
+            if any(len(encoding) > _EVENT_MAX for encoding in encodings):
                 refused.append(responses.refused("over 900 KiB, even cut", index))
                 continue
-            for one in found:
-                yield index, one
+            for encoding in encodings:
+                yield index, encoding
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status. One bad event makes PostHog refuse a whole batch with 400: Invalid."""
@@ -101,8 +104,8 @@ class PostHogExporter:
 def stamp(body: bytes, key: Secret, now_ms: int) -> bytes:
     """A request's body, or its beginning, with the project key and the time of this attempt.
 
-    PostHog measures its clock against ``sent_at``, so a spooled batch must carry the time at which
-    it is really sent.
+    PostHog compares its clock with ``sent_at``, so a spooled batch must carry the time of this
+    attempt.
     """
     head = orjson.dumps({"api_key": key.reveal(), "sent_at": payload.rfc3339(now_ms)})
     return b"".join((head[:-1], b",", memoryview(body)[1:]))

@@ -1,9 +1,9 @@
-"""What a model was asked and what it answered, read from encoded inputs and outputs.
+"""The messages of a model call, read from its encoded inputs and outputs.
 
-Pure functions, no thread owns them. Most chats are messages of a role and a text. Those are found
-by looking for quotes, and their texts go on to a backend in the bytes that capture made of them;
-whatever looks different is decoded. Invariant: for any inputs and outputs this says what
-``genai.messages`` and ``genai.choices`` say of them decoded.
+Pure functions, no thread owns them. Most chats are messages with a role and a text only. This
+module finds those by their quotes and passes their texts on in the bytes that capture encoded; it
+decodes everything else. Invariant: for any inputs and outputs the result is that of
+``semconv.messages`` and ``semconv.choices`` for the decoded values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ import orjson
 
 from sessiontrace.wire import semconv
 
-__all__ = ["Chat", "answer", "answered", "asked", "lone_text", "question", "text_of"]
+__all__ = [
+    "Chat",
+    "input_chat",
+    "input_messages",
+    "lone_text",
+    "output_chat",
+    "output_messages",
+    "text_of",
+]
 
 Plain = list[tuple[bytes, bytes]]
 
@@ -29,22 +37,22 @@ _ESCAPES = 32  # escaped quotes in one text; with more of them, decoding is the 
 class Chat:
     """Messages, encoded: ``raw`` is their array.
 
-    ``plain``: role (without its quotes) and text (with them) of each, where none has anything else.
-    ``rest``: what the inputs hold beside the chat.
+    ``plain``: role (without quotes) and text (with quotes) of each message, where no message has
+    anything else. ``other_inputs``: the inputs besides the chat.
     """
 
-    __slots__ = ("_decoded", "plain", "raw", "rest")
+    __slots__ = ("_decoded", "other_inputs", "plain", "raw")
 
     def __init__(
         self,
         raw: bytes,
         plain: Plain | None = None,
         decoded: list[dict[str, Any]] | None = None,
-        rest: dict[str, Any] | None = None,
+        other_inputs: dict[str, Any] | None = None,
     ) -> None:
         self.raw = raw
         self.plain = plain
-        self.rest = rest
+        self.other_inputs = other_inputs
         self._decoded = decoded
 
     @property
@@ -55,8 +63,8 @@ class Chat:
         return self._decoded
 
 
-def asked(inputs: bytes | None) -> Chat | None:
-    """The chat in a model call's inputs; None when there is none."""
+def input_chat(inputs: bytes | None) -> Chat | None:
+    """The chat in a model call's inputs; None when they hold no chat."""
     if inputs is None:
         return None
     for opening in _OPENINGS:
@@ -68,15 +76,17 @@ def asked(inputs: bytes | None) -> Chat | None:
     if b'"chat_history":' not in inputs and b'"messages":' not in inputs:
         return None
     decoded = orjson.loads(inputs)
-    found = semconv.messages({"inputs": decoded})
-    if found is None:
+    messages = semconv.messages({"inputs": decoded})
+    if messages is None:
         return None
-    rest = {name: decoded[name] for name in decoded if name not in ("chat_history", "messages")}
-    return Chat(orjson.dumps(found), None, found, rest)
+    other_inputs = {
+        name: decoded[name] for name in decoded if name not in ("chat_history", "messages")
+    }
+    return Chat(orjson.dumps(messages), None, messages, other_inputs)
 
 
-def answered(outputs: bytes | None) -> Chat | None:
-    """The messages in a model call's outputs; None when they are none."""
+def output_chat(outputs: bytes | None) -> Chat | None:
+    """The chat in a model call's outputs; None when they hold no chat."""
     if outputs is None:
         return None
     if outputs.startswith(b'{"role":"'):
@@ -85,28 +95,28 @@ def answered(outputs: bytes | None) -> Chat | None:
             return Chat(b"[%b]" % outputs, plain)
     if b'"role":' not in outputs:
         return None
-    found = semconv.choices({"outputs": orjson.loads(outputs)})
-    return None if found is None else Chat(orjson.dumps(found), None, found)
+    messages = semconv.choices({"outputs": orjson.loads(outputs)})
+    return None if messages is None else Chat(orjson.dumps(messages), None, messages)
 
 
-def question(inputs: bytes) -> bytes:
-    """The chat in a model call's inputs, or else all of them as a message of the user's."""
-    chat = asked(inputs)
+def input_messages(inputs: bytes) -> bytes:
+    """The array of input messages; inputs that are not a chat become one message of the user."""
+    chat = input_chat(inputs)
     if chat is not None:
         return chat.raw
     return b'[{"role":"user","content":%b}]' % text_of(inputs)
 
 
-def answer(outputs: bytes) -> bytes:
-    """The messages in a model call's outputs, or else all of them as one of the assistant's."""
-    chat = answered(outputs)
+def output_messages(outputs: bytes) -> bytes:
+    """The array of output messages; outputs that are not a chat become one of the assistant."""
+    chat = output_chat(outputs)
     if chat is not None:
         return chat.raw
     return b'[{"role":"assistant","content":%b}]' % (_result(outputs) or text_of(outputs))
 
 
 def lone_text(outputs: bytes) -> tuple[bytes, bytes] | None:
-    """The name and the text (in its quotes) of outputs that are one result, text or content."""
+    """Name and text (in quotes) of outputs whose only entry is a result, text or content."""
     if (opening := _LONE.match(outputs)) is None:
         return None
     start = opening.end() - 1
@@ -116,7 +126,7 @@ def lone_text(outputs: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _result(outputs: bytes) -> bytes | None:
-    """The text (in its quotes) that outputs call their result, text or content."""
+    """The text (in quotes) of the entry result, text or content of outputs."""
     if (lone := lone_text(outputs)) is not None:
         return lone[1]
     if b'"result":"' in outputs or b'"text":"' in outputs or b'"content":"' in outputs:
@@ -128,34 +138,34 @@ def _result(outputs: bytes) -> bytes | None:
 
 
 def text_of(encoded: bytes) -> bytes:
-    """Encoded JSON as a JSON text: itself if it is one, else a text that holds it."""
+    """Encoded JSON as a JSON text: itself if it is a text, else a text that contains it."""
     return encoded if encoded.startswith(b'"') else orjson.dumps(encoded.decode())
 
 
 def _plain(raw: bytes, at: int) -> tuple[Plain, int]:
-    """The messages from ``at`` on and the place after them; none at the first unusual one."""
-    found: Plain = []
+    """The messages from ``at`` on, and the position after them; none if one is unusual."""
+    messages: Plain = []
     while raw.startswith(_ROLE, at):
         role = at + len(_ROLE)
-        named = raw.find(b'"', role)
-        start = named + len(_CONTENT)
-        if not raw.startswith(_CONTENT, named):
+        role_end = raw.find(b'"', role)
+        start = role_end + len(_CONTENT)
+        if not raw.startswith(_CONTENT, role_end):
             return [], at
         end = raw.find(b'"', start) + 1
         if raw[end - 2] == _BACKSLASH:
             end = _text_end(raw, start - 1)
         if not end or raw[end] != _BRACE:
             return [], at
-        found.append((raw[role:named], raw[start - 1 : end]))
+        messages.append((raw[role:role_end], raw[start - 1 : end]))
         at = end + 1
         if at == len(raw) or raw[at] != _COMMA:
-            return found, at
+            return messages, at
         at += 1
     return [], at
 
 
 def _text_end(raw: bytes, start: int) -> int:
-    """The place after the text whose opening quote is at ``start``; 0 when that takes long."""
+    """The position after the text that opens at ``start``; 0 after too many escaped quotes."""
     at = start
     for _ in range(_ESCAPES):
         at = raw.find(b'"', at + 1)

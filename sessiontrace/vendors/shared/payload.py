@@ -1,7 +1,7 @@
-"""Forms that several vendors share: records' fields, times, texts and groups of encodings.
+"""Fields, times, texts and groups of encodings, as several vendors need them.
 
-Pure functions, no thread owns them. Invariant: whatever a record's fields hold, these return
-something legal or None, and never raise for it.
+Pure functions, no thread owns them. Invariant: whatever a record's fields contain, these functions
+return a legal value or None; they never raise for it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = [
     "v7_ms",
 ]
 
-_LATEST_MS = 253_402_300_799_000  # the end of year 9999, the last a timestamp can tell
+_LATEST_MS = 253_402_300_799_000  # the end of year 9999, the last that a timestamp can express
 _FRACTIONS = tuple([f".{ms:03d}Z" for ms in range(1000)])
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -56,9 +56,9 @@ _EMPTY = frozenset({b"{}", b"[]", b'""', b"0", b"0.0", b"-0.0", b"false"})
 
 
 def fields(record: Record) -> dict[str, Any]:
-    """A record's fields, decoded but for its inputs and outputs, which stay encoded.
+    """A record's fields, decoded except for its inputs and outputs.
 
-    A turn's start or end is the chain event that it stands for.
+    A turn's start or end becomes its chain event.
     """
     event = decode_keeping_payloads(record.body)
     if record.kind in _SESSION_KINDS and is_turn(record.body):
@@ -84,7 +84,7 @@ def merged(below: bytes | None, above: bytes) -> bytes:
 
 
 def bucket(event: dict[str, Any], name: str) -> dict[str, Any]:
-    """One of the record's objects; empty when absent or no object."""
+    """One of the record's objects; empty when it is absent or not an object."""
     value = event.get(name)
     return value if isinstance(value, dict) else {}
 
@@ -95,7 +95,7 @@ def text(value: Any) -> str:
 
 
 def compact_json(value: Any) -> bytes:
-    """A value as JSON that is kept for a while: what orjson returns holds 1 to 4 KiB too much."""
+    """A value as JSON, in a copy: the bytes that orjson returns occupy 1 to 4 KiB too much."""
     return b"%b" % orjson.dumps(value)
 
 
@@ -105,12 +105,12 @@ def json_text(value: Any) -> str:
 
 
 def number(value: Any) -> int | float | None:
-    """A number that is one; bools are none."""
+    """The value if it is a number (not a bool), else None."""
     return value if type(value) is int or type(value) is float else None
 
 
 def milliseconds(event: dict[str, Any], name: str) -> int | None:
-    """A time of the record's as integer Unix ms."""
+    """One of the record's times as integer Unix ms; None when it is absent or impossible."""
     value = event.get(name)
     if type(value) is not int:  # as our own are
         value = number(value)
@@ -118,10 +118,10 @@ def milliseconds(event: dict[str, Any], name: str) -> int | None:
 
 
 def seconds(event: dict[str, Any]) -> float | None:
-    """How long it took, from the duration or else the times."""
-    given = number(event.get("duration"))
-    if given is not None and given >= 0:
-        return given / 1000
+    """The duration in seconds, else the difference of the times; None without either."""
+    duration = number(event.get("duration"))
+    if duration is not None and duration >= 0:
+        return duration / 1000
     start, end = milliseconds(event, "start_time"), milliseconds(event, "end_time")
     return None if start is None or end is None else max(0, end - start) / 1000
 
@@ -137,7 +137,7 @@ def _second(second: int) -> str:
 
 
 def is_lower_uuid(identifier: str) -> bool:
-    """Whether it is a UUID as our own are written."""
+    """Whether it is a UUID in lower case with hyphens."""
     return _UUID.fullmatch(identifier) is not None
 
 
@@ -146,14 +146,14 @@ def v7_ms(identifier: str) -> int | None:
     if len(identifier) != 36 or identifier[14] != "7":
         return None
     try:
-        found = int(identifier[:8] + identifier[9:13], 16)
+        ms = int(identifier[:8] + identifier[9:13], 16)
     except ValueError:
         return None
-    return found if 0 <= found <= _LATEST_MS else None
+    return ms if 0 <= ms <= _LATEST_MS else None
 
 
 def stable_uuid(body: bytes, label: str = "") -> str:
-    """A UUID for something a record's body implies: the same at every replay."""
+    """A UUID derived from a record's body: the same at every replay."""
     return str(uuid.uuid5(_NAMESPACE, hashlib.sha256(body).hexdigest() + label))
 
 
@@ -163,7 +163,7 @@ def stable_uuid(body: bytes, label: str = "") -> str:
 def chunks(
     items: Iterable[tuple[int, bytes]], most_items: int, most_bytes: int
 ) -> Iterator[list[tuple[int, bytes]]]:
-    """Numbered encodings in order, in groups within both bounds; one alone may be over."""
+    """Numbered encodings in order, in groups within both bounds; a single one may exceed them."""
     group: list[tuple[int, bytes]] = []
     size = 0
     for item in items:
