@@ -1,20 +1,25 @@
 """Which libraries can be instrumented, which are, and why the others are not.
 
-One ``Instruments`` for each process, called from any user thread. Invariant: a library that is
-absent costs a string in a dictionary, and a fault of one instrumentor touches no other.
+One ``Instruments`` for each process, called from any user thread. Invariant: for a library that the
+program does not import, the registry keeps three strings and imports nothing, and a fault of one
+instrumentor touches no other.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
+import re
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from importlib.machinery import PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sessiontrace.instrumentation import libraries, web
+from sessiontrace.instrumentation.core.instrumentor import Entry, Instrumentor
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.import_hooks import Hooks
 from sessiontrace.runtime import log
@@ -22,48 +27,24 @@ from sessiontrace.runtime import log
 if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol
 
-__all__ = ["GROUP", "InstrumentReport", "Instrumentor", "Instruments", "instruments", "targets"]
+__all__ = ["GROUP", "InstrumentReport", "Instruments", "built_in", "instruments", "targets"]
 
 GROUP = "sessiontrace.instrumentors"
 """The entry-point group of third parties: name = the module to wait for, value = a factory."""
 
-
-class Instrumentor(Protocol):
-    """What installs into one library. ``name`` is the library's, as the report shows it.
-
-    ``install`` is called with the module it waits for, once that is imported, and with the calls
-    to record with; again when the module is reloaded. ``uninstall`` takes everything back.
-    """
-
-    name: str
-
-    def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Put the hooks in."""
-        ...
-
-    def uninstall(self) -> None:
-        """Take the hooks out."""
-        ...
-
-
-class Entry(NamedTuple):
-    """One library: its name, the module to wait for, and how its instrumentor is made.
-
-    ``by_default``: whether it is instrumented when no names are given.
-    """
-
-    name: str
-    target: str
-    make: Callable[[], Instrumentor]
-    by_default: bool = True
+_ENTRY = re.compile(
+    rb'^ENTRY = Entry\(\s*name="([^"]+)",\s*target="([^"]+)",\s*make=\w+'
+    rb"(,\s*by_default=False)?,?\s*\)$",
+    re.MULTILINE,
+)
 
 
 class InstrumentReport(NamedTuple):
-    """What ``instrument`` achieved, each a mapping from a library's name to a sentence.
+    """What ``instrument`` achieved: mappings from a library's name to a sentence.
 
     ``active``: its calls are recorded. ``waiting``: installed, and instrumented as soon as the
-    program imports it. ``absent``: not installed. ``failed``: the library is not of a form we
-    know, or its plug-in is broken. ``blocked``: the caller did not want it.
+    program imports it. ``absent``: not installed. ``failed``: this version of the library is not
+    supported, or its plug-in is broken. ``blocked``: the caller excluded it.
     """
 
     active: dict[str, str]
@@ -75,61 +56,9 @@ class InstrumentReport(NamedTuple):
     def __str__(self) -> str:
         return "\n".join(
             f"{state:8} {name}: {reason}"
-            for state, found in self._asdict().items()
-            for name, reason in found.items()
+            for state, libraries in self._asdict().items()
+            for name, reason in libraries.items()
         )
-
-
-def _library(module: str, name: str, *arguments: str) -> Callable[[], Instrumentor]:
-    def make() -> Instrumentor:
-        made = getattr(importlib.import_module(f"sessiontrace.instrumentation.{module}"), name)
-        instrumentor: Instrumentor = made(*arguments)
-        return instrumentor
-
-    return make
-
-
-_BUILT_IN = (
-    Entry("openai", "openai._base_client", _library("openai_family.patch", "Stainless", "openai")),
-    Entry(
-        "anthropic",
-        "anthropic._base_client",
-        _library("openai_family.patch", "Stainless", "anthropic"),
-    ),
-    Entry("groq", "groq._base_client", _library("openai_family.patch", "Stainless", "groq")),
-    Entry("google-genai", "google.genai._api_client", _library("libraries.google_genai", "Gemini")),
-    Entry("mistralai", "mistralai.client.chat", _library("libraries.mistralai", "Mistral")),
-    Entry("cohere", "cohere.v2.client", _library("libraries.cohere", "Cohere")),
-    Entry("ollama", "ollama._client", _library("libraries.ollama", "Ollama")),
-    Entry("bedrock", "botocore.client", _library("libraries.bedrock", "Bedrock")),
-    Entry("litellm", "litellm.main", _library("libraries.litellm", "LiteLlm")),
-    Entry(
-        "llama-index",
-        "llama_index.core.instrumentation",
-        _library("libraries.llama_index", "LlamaIndex"),
-    ),
-    Entry("pydantic-ai", "pydantic_ai", _library("libraries.pydantic_ai", "PydanticAi")),
-    Entry(
-        "langchain",
-        "langchain_core.callbacks.manager",
-        _library("libraries.langchain", "LangChain"),
-    ),
-    Entry("openai-agents", "agents.tracing", _library("libraries.openai_agents", "OpenAIAgents")),
-    Entry("mcp", "mcp.client.session", _library("libraries.mcp", "Mcp")),
-    Entry("celery", "celery.signals", _library("libraries.celery", "Celery")),
-    Entry(
-        "uvicorn",
-        "uvicorn.config",
-        _library("web.asgi_servers", "Server", "uvicorn", "Config", "load", "loaded_app"),
-        by_default=False,
-    ),
-    Entry(
-        "gunicorn",
-        "gunicorn.workers.gasgi",
-        _library("web.asgi_servers", "Server", "gunicorn", "ASGIWorker", "load_wsgi", "asgi"),
-        by_default=False,
-    ),
-)
 
 
 _instruments: Instruments | None = None
@@ -145,8 +74,8 @@ def instruments(switch: TracerProtocol) -> Instruments:
 
 
 def targets() -> list[str]:
-    """The modules that instrumentors wait for, those of plug-ins included."""
-    return [entry.target for entry in (*_BUILT_IN, *_plug_ins())]
+    """The modules that instrumentors wait for, plug-ins included."""
+    return [entry.target for entry in (*built_in(), *_plug_ins())]
 
 
 class Instruments:
@@ -163,15 +92,15 @@ class Instruments:
         self._blocked: set[str] = set()
 
     def add(self, names: Collection[str], block: Collection[str]) -> InstrumentReport:
-        """Instrument ``names`` (none: all that are known) but not ``block``."""
+        """Instrument the libraries ``names`` (default: all of them) except ``block``."""
         with self._lock:
             self.calls.enabled = True
             self._hooks.look_again()
             for entry in self._known(names):
                 if entry.name in self._entries:
                     continue
-                wanted = entry.name in names if names else entry.by_default
-                if not wanted or entry.name in block:
+                selected = entry.name in names if names else entry.by_default
+                if not selected or entry.name in block:
                     self._blocked.add(entry.name)
                 else:
                     self._blocked.discard(entry.name)
@@ -180,7 +109,7 @@ class Instruments:
             return self._report(names)
 
     def remove(self) -> None:
-        """Take every hook out again."""
+        """Take every hook out."""
         with self._lock:
             self.calls.enabled = False
             self._hooks.clear()
@@ -196,16 +125,15 @@ class Instruments:
             self._blocked.clear()
 
     def _known(self, names: Collection[str]) -> list[Entry]:
-        known = list(_BUILT_IN)
-        known += _plug_ins()
+        entries = [*built_in(), *_plug_ins()]
         for name in names:
-            if all(entry.name != name for entry in known):
-                self._faults[name] = "no instrumentor of this name is known"
-        return known
+            if all(entry.name != name for entry in entries):
+                self._faults[name] = "there is no instrumentor of this name"
+        return entries
 
     def _hook(self, entry: Entry) -> Callable[[ModuleType], None]:
-        # Without our lock: the thread holds the import lock of the library, and an instrumentor
-        # may import more of it.
+        # Takes no lock: the thread holds the import lock of the library, and an instrumentor may
+        # import further modules of it.
         def hook(module: ModuleType) -> None:
             try:
                 instrumentor = self._made.get(entry.name)
@@ -247,9 +175,10 @@ class Instruments:
 
 
 def _is_there(target: str) -> bool:
-    """Whether the package is installed; nothing is imported.
+    """Whether the package of ``target`` is installed; imports nothing.
 
-    Its top level tells, unless that is a namespace that several packages share (``google``).
+    It is when its top level can be found, unless that is a namespace that several packages share
+    (``google``): then the next level decides.
     """
     path = None
     parts = target.split(".")
@@ -267,28 +196,72 @@ def _is_there(target: str) -> bool:
     return True
 
 
-_found_plug_ins: list[Entry] | None = None
+_built_in: list[Entry] | None = None
+
+
+def built_in() -> list[Entry]:
+    """The entries of the modules in ``libraries`` and ``web``, read once.
+
+    Each module there declares its own as ``ENTRY``. The registry takes the strings from the
+    module's text and imports the module when the library has been imported.
+    """
+    global _built_in
+    if _built_in is None:
+        _built_in = [
+            entry
+            for package in (libraries, web)
+            for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+            for entry in _declared(module)
+        ]
+    return _built_in
+
+
+def _declared(module: pkgutil.ModuleInfo) -> Iterator[Entry]:
+    finder: Any = module.module_finder
+    spec = finder.find_spec(module.name)
+    if spec.origin.endswith(".py"):
+        match = _ENTRY.search(spec.loader.get_data(spec.origin))
+        if match is not None:
+            name, target, not_by_default = match.groups()
+            yield Entry(
+                name.decode(), target.decode(), _maker(module.name), by_default=not not_by_default
+            )
+    else:  # compiled, without its source
+        entry = getattr(importlib.import_module(module.name), "ENTRY", None)
+        if entry is not None:
+            yield entry
+
+
+def _maker(module: str) -> Callable[[], Instrumentor]:
+    def make() -> Instrumentor:
+        entry: Entry = importlib.import_module(module).ENTRY
+        return entry.make()
+
+    return make
+
+
+_read_plug_ins: list[Entry] | None = None
 
 
 def _plug_ins() -> list[Entry]:
-    """The entry points of third parties, read once: that takes milliseconds in a large venv."""
-    global _found_plug_ins
+    """The entry points of third parties, read once, because that takes milliseconds."""
+    global _read_plug_ins
     if os.environ.get("SESSIONTRACE_PLUGINS", "1") in ("0", "false", "off"):
         return []
-    if _found_plug_ins is None:
-        _found_plug_ins = []
+    if _read_plug_ins is None:
+        _read_plug_ins = []
         try:
             from importlib.metadata import entry_points
 
             for point in entry_points(group=GROUP):
                 name = point.value.partition(":")[0].partition(".")[0]
-                _found_plug_ins.append(Entry(name, point.name, _loaded(point)))
+                _read_plug_ins.append(Entry(name, point.name, _loader(point)))
         except Exception as error:
             log.log_once("instrument:plugins", "plug-ins cannot be read (%s)", type(error).__name__)
-    return _found_plug_ins
+    return _read_plug_ins
 
 
-def _loaded(point: Any) -> Callable[[], Instrumentor]:
+def _loader(point: Any) -> Callable[[], Instrumentor]:
     def make() -> Instrumentor:
         instrumentor: Instrumentor = point.load()()
         return instrumentor

@@ -1,7 +1,7 @@
-"""Streamed answers: read along while the user's code reads them, on whichever thread reads.
+"""Observing a streamed answer while the user's code reads it.
 
-Invariant: a stream ends its call exactly once, however it ends: read out, failed, closed,
-cancelled, dropped unread, or still open when the program ends.
+Runs on whichever thread reads the stream. Invariant: a stream ends its call exactly once, however
+it ends: exhausted, failed, closed, cancelled, dropped unread, or still open when the program ends.
 """
 
 from __future__ import annotations
@@ -15,60 +15,60 @@ from sessiontrace.capture.span import UNSET
 from sessiontrace.instrumentation.core.model_calls import Answer, ModelCall
 from sessiontrace.model.ids import now_ns
 
-__all__ = ["AsyncChunks", "Chunks", "StreamAssembler", "StreamObserver", "watched"]
+__all__ = ["AsyncChunks", "Chunks", "StreamAssembler", "StreamObserver", "observed"]
 
 
 class StreamAssembler(Protocol):
-    """Puts an answer together from its chunks, keeping only what the answer needs."""
+    """Puts an answer together from its chunks, and keeps only what the answer needs."""
 
     def add(self, chunk: Any) -> None:
         """Take in one chunk, as the user gets it."""
         ...
 
     def answer(self) -> Answer:
-        """What has come so far."""
+        """The answer as far as it has come."""
         ...
 
 
 class StreamObserver:
-    """The reading of one streamed answer: what has come, and how it ended.
+    """Collects one streamed answer and ends its call.
 
-    ``busy`` while the library itself is at work: what it closes then is no decision of the user's.
-    ``gather`` may be None when the chunks cannot be seen. ``describe(error)`` gives the metadata
-    of an error; ``extra`` is added to the metadata in any case.
+    ``assembler``: None when the chunks cannot be seen. ``extra``: metadata to add however the
+    stream ends. ``describe_error(error)`` gives the metadata of an error. ``busy``: the library
+    itself is at work, so that a close is its decision and not the user's.
     """
 
     __slots__ = (
         "__weakref__",
-        "_describe",
+        "_describe_error",
         "_finalizer",
-        "_first",
+        "_first_ns",
+        "assembler",
         "busy",
         "call",
         "chunks",
         "extra",
-        "gather",
     )
 
     def __init__(
         self,
         call: ModelCall,
-        gather: StreamAssembler | None,
+        assembler: StreamAssembler | None,
         extra: dict[str, Any],
-        describe: Callable[[BaseException], dict[str, Any]],
+        describe_error: Callable[[BaseException], dict[str, Any]],
     ) -> None:
         self.call = call
-        self.gather = gather
+        self.assembler = assembler
         self.extra = extra
         self.busy = False
         self.chunks = 0
-        self._first = 0
-        self._describe = describe
+        self._first_ns = 0
+        self._describe_error = describe_error
         self._finalizer: weakref.finalize[..., Any] | None = None
         _remember(self)
 
     def follow(self, stream: Any) -> None:
-        """End the call when ``stream`` is collected without having been read or closed."""
+        """End the call when ``stream`` is garbage collected before it was read or closed."""
         self.unfollow()
         try:
             self._finalizer = weakref.finalize(stream, self.end, "dropped")
@@ -77,49 +77,49 @@ class StreamObserver:
             pass
 
     def unfollow(self) -> None:
-        """The stream is looked after otherwise, or over."""
+        """Stop watching for the collection of the followed stream."""
         if self._finalizer is not None:
             self._finalizer.detach()
             self._finalizer = None
 
     def chunk(self, chunk: Any) -> None:
-        """One chunk went to the user."""
+        """Take in one chunk that goes to the user."""
         if not self.chunks:
-            self._first = now_ns()
+            self._first_ns = now_ns()
         self.chunks += 1
-        gather = self.gather
-        if gather is not None:
+        assembler = self.assembler
+        if assembler is not None:
             try:
-                gather.add(chunk)
-            except Exception:  # a chunk of a form nobody told us of: count it, go on
+                assembler.add(chunk)
+            except Exception:  # a chunk in a form that the assembler does not know: count it
                 self.extra["unread_chunks"] = self.extra.get("unread_chunks", 0) + 1
 
     def end(self, how: str, error: BaseException | None = None) -> None:
-        """The stream is over. ``how``: "exhausted", "failed", "closed" or "dropped"."""
+        """End the call, once. ``how``: "exhausted", "failed", "closed" or "dropped"."""
         if self.call.ended:
             return
         _open.discard(self)
         outputs: Any = UNSET
         metadata = self.extra
         try:
-            if self.gather is not None:
-                outputs, found = self.gather.answer()
-                metadata = {**metadata, **found}
+            if self.assembler is not None:
+                outputs, answer_metadata = self.assembler.answer()
+                metadata = {**metadata, **answer_metadata}
             if how in ("closed", "dropped"):
                 metadata["stream_end"] = how
             if error is not None:
-                metadata = {**metadata, **self._describe(error)}
+                metadata = {**metadata, **self._describe_error(error)}
         except Exception as fault:
             metadata["unread"] = type(fault).__name__
         metrics: dict[str, Any] | None = None
         if self.chunks:
-            first = (self._first - self.call.started) / 1_000_000
+            first = (self._first_ns - self.call.started) / 1_000_000
             metrics = {"time_to_first_chunk_ms": round(first, 3), "chunks": self.chunks}
         if error is None:
             self.call.end(outputs=outputs, metadata=metadata, metrics=metrics)
         else:
             self.call.fail(error, outputs=outputs, metadata=metadata, metrics=metrics)
-        self.gather = None
+        self.assembler = None
         self.unfollow()
 
 
@@ -127,90 +127,89 @@ _open: weakref.WeakSet[StreamObserver] = weakref.WeakSet()
 _at_exit = False
 
 
-def _remember(reading: StreamObserver) -> None:
+def _remember(observer: StreamObserver) -> None:
     global _at_exit
-    _open.add(reading)
+    _open.add(observer)
     if not _at_exit:
-        # A call's session has been recorded by now, so the tracer's own exit is registered already
-        # and comes after this one.
+        # The call's session has been recorded, so the tracer's exit hook is registered already and
+        # runs after this one.
         _at_exit = True
         atexit.register(_end_open)
 
 
 def _end_open() -> None:
-    """The program ends with streams half read: their calls are told all the same."""
-    for reading in list(_open):
-        reading.end("dropped")
+    """Record the calls whose streams are half read when the program ends."""
+    for observer in list(_open):
+        observer.end("dropped")
 
 
-class Chunks:
+class _ObservedIterator:
     """An iterator in the place of a stream's own one.
 
     A class, not a generator: a generator around an (async) generator races with the closing of the
     inner one when a half-read stream is dropped.
     """
 
-    __slots__ = ("__weakref__", "_inner", "_reading")
+    __slots__ = ("__weakref__", "_observer", "inner")
 
-    def __init__(self, inner: Any, reading: StreamObserver) -> None:
-        self._inner = inner
-        self._reading = reading
+    def __init__(self, inner: Any, observer: StreamObserver) -> None:
+        self.inner = inner
+        self._observer = observer
 
-    def __getattr__(self, name: str) -> Any:  # close, send, gi_frame: whatever the inner one has
-        return getattr(self._inner, name)
+    def __getattr__(self, name: str) -> Any:  # close, send, gi_frame: whatever ``inner`` has
+        return getattr(self.inner, name)
+
+
+class Chunks(_ObservedIterator):
+    """A plain iterator, observed."""
+
+    __slots__ = ()
 
     def __iter__(self) -> Chunks:
         return self
 
     def __next__(self) -> Any:
-        reading = self._reading
-        reading.busy = True
+        observer = self._observer
+        observer.busy = True
         try:
-            chunk = self._inner.__next__()
+            chunk = self.inner.__next__()
         except StopIteration:
-            reading.end("exhausted")
+            observer.end("exhausted")
             raise
         except BaseException as error:
-            reading.end("failed", error)
+            observer.end("failed", error)
             raise
         finally:
-            reading.busy = False
-        reading.chunk(chunk)
+            observer.busy = False
+        observer.chunk(chunk)
         return chunk
 
 
-class AsyncChunks:
-    """``Chunks`` for an async iterator."""
+class AsyncChunks(_ObservedIterator):
+    """An async iterator, observed."""
 
-    __slots__ = ("__weakref__", "_inner", "_reading")
-
-    def __init__(self, inner: Any, reading: StreamObserver) -> None:
-        self._inner = inner
-        self._reading = reading
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+    __slots__ = ()
 
     def __aiter__(self) -> AsyncChunks:
         return self
 
     async def __anext__(self) -> Any:
-        reading = self._reading
-        reading.busy = True
+        observer = self._observer
+        observer.busy = True
         try:
-            chunk = await self._inner.__anext__()
+            chunk = await self.inner.__anext__()
         except StopAsyncIteration:
-            reading.end("exhausted")
+            observer.end("exhausted")
             raise
         except BaseException as error:
-            reading.end("failed", error)
+            observer.end("failed", error)
             raise
         finally:
-            reading.busy = False
-        reading.chunk(chunk)
+            observer.busy = False
+        observer.chunk(chunk)
         return chunk
 
 
-def watched(inner: Any, reading: StreamObserver) -> Chunks | AsyncChunks:
-    """An iterator or async iterator, watched."""
-    return AsyncChunks(inner, reading) if hasattr(inner, "__anext__") else Chunks(inner, reading)
+def observed(inner: Any, observer: StreamObserver) -> Chunks | AsyncChunks:
+    """An iterator or async iterator, observed."""
+    return AsyncChunks(inner, observer) if hasattr(inner, "__anext__") else Chunks(inner, observer)

@@ -1,8 +1,36 @@
-"""Watching the objects through which a stream is read, so that nobody can tell.
+"""Observing the object through which a user reads a stream, without the user noticing.
 
-Runs on whichever thread reads. The user's stream object stays what it is: its inner iterator is
-exchanged, or its class, and the class of that one HTTP response until it is closed. Invariant: no
-reference to a stream or response is kept that would keep it, or its connection, from going.
+A proxy object would show: ``type(stream)``, ``isinstance``, ``stream.response``. So the user keeps
+the object that the library made, and this module changes one of three things about it:
+
+    what the library returned               changed                       by
+    --------------------------------------  ----------------------------  ----------------
+    an SDK's ``Stream`` around an iterator  its ``_iterator``             watch_stream
+    an object that iterates by methods of   its ``__class__``, for good   watch_object
+    its own class
+    the HTTP response below either          its ``__class__``, until it   watch_response
+                                            is closed
+
+    user ──next()──> Stream ──next()──> Chunks ──next()──> the SDK's own iterator
+                       │                  │                       │
+                       │                  └─chunk, end─┐          │ closes at its end
+                     close()                           v          v
+                       └──────────────────────> [StreamObserver]  response (observed class)
+                                                       ^                 │
+                                                       └──end("closed")──┘
+
+An observed class is a subclass, made once for each class, with the same name, module and docstring.
+Its methods call those of the original class and report to the observer, which is in the object's
+``__dict__``. A close while ``observer.busy`` is the library's own, at the end of a stream, and does
+not count as the user's.
+
+Why the class and not functions in the object's ``__dict__``, and why not a weak reference: such
+functions form a reference cycle with the object and delay the release of its connection; and a
+weak reference is cleared before a generator's own clean-up runs, so that the response would never
+be closed.
+
+Runs on whichever thread reads. Invariant: this module keeps no reference to a stream or response
+that would keep it, or its connection, alive.
 """
 
 from __future__ import annotations
@@ -15,91 +43,86 @@ from sessiontrace.instrumentation.core.stream_observer import AsyncChunks, Chunk
 
 __all__ = ["watch_object", "watch_response", "watch_stream"]
 
+_KEY = "_sessiontrace_observer"
 
-def watch_stream(stream: Any, reading: StreamObserver) -> None:
-    """Exchange the inner iterator of an SDK's ``Stream`` or ``AsyncStream`` that is still unread.
 
-    The async iterator is made anew *after* the object that goes around it. The collector finalises
-    the nested generators of a dropped stream in the order of their making; with the outermost not
-    in front, one is closed by two tasks at once ("asynchronous generator is already running").
+def watch_stream(stream: Any, observer: StreamObserver) -> None:
+    """Exchange the inner iterator of an SDK's unread ``Stream`` or ``AsyncStream``.
+
+    The async iterator is created again, *after* the object that goes around it. The garbage
+    collector finalises the nested generators of a dropped stream in the order of their creation;
+    unless the outermost is the first, two tasks close one of them at once ("asynchronous generator
+    is already running").
     """
-    reading.follow(stream)
+    observer.follow(stream)
     if not hasattr(type(stream), "__anext__"):
-        stream._iterator = Chunks(stream._iterator, reading)
+        stream._iterator = Chunks(stream._iterator, observer)
         return
-    chunks = AsyncChunks(None, reading)
-    made = stream.__dict__.get("_iterator")
-    if isinstance(made, AsyncGeneratorType) and made.ag_code is type(stream).__stream__.__code__:
-        made = stream.__stream__()
-    chunks._inner = stream._iterator if made is None else made
+    chunks = AsyncChunks(None, observer)
+    inner = stream.__dict__.get("_iterator")
+    if isinstance(inner, AsyncGeneratorType) and inner.ag_code is type(stream).__stream__.__code__:
+        inner = stream.__stream__()
+    chunks.inner = stream._iterator if inner is None else inner
     stream._iterator = chunks
 
 
-def watch_response(response: Any, reading: StreamObserver) -> None:
-    """Hear of the closing of an HTTP response, by its user or by the library.
-
-    By its class, not by functions in its ``__dict__``: those would form a cycle with it and delay
-    the release of its connection; and a weak reference is cleared before a generator's own
-    clean-up runs, so that the response would never be closed.
-    """
-    kind = type(response)
-    if "_sessiontrace_reading" in response.__dict__:
+def watch_response(response: Any, observer: StreamObserver) -> None:
+    """Report the closing of an HTTP response, by its user or by the library."""
+    if _KEY in response.__dict__:
         return
     try:
-        response.__class__ = _watched_class(kind)
-    except TypeError:  # a stand-in with slots, or an extension type
+        response.__class__ = _closing_class(type(response))
+    except TypeError:  # an object with slots, or of an extension type
         return
-    response.__dict__["_sessiontrace_reading"] = reading
+    response.__dict__[_KEY] = observer
 
 
-def watch_object(stream: Any, reading: StreamObserver) -> None:
-    """Watch a stream object that iterates by methods of its own class, by the class it has."""
-    kind = type(stream)
-    stream.__class__ = _iterating_class(kind)
-    stream.__dict__["_sessiontrace_reading"] = reading
-    reading.follow(stream)
+def watch_object(stream: Any, observer: StreamObserver) -> None:
+    """Observe a stream object that iterates by methods of its own class."""
+    stream.__class__ = _iterating_class(type(stream))
+    stream.__dict__[_KEY] = observer
+    observer.follow(stream)
 
 
 _iterating_classes: dict[type, type] = {}
 
 
-def _iterating_class(kind: type) -> type:
-    known = _iterating_classes.get(kind)
-    if known is not None:
-        return known
-    base: Any = kind
-    body: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+def _iterating_class(base: Any) -> type:
+    """``base`` with iteration and closing observed."""
+    existing = _iterating_classes.get(base)
+    if existing is not None:
+        return existing
 
     def step(self: Any) -> Any:
-        return next(Chunks(_Step(base, self), self.__dict__["_sessiontrace_reading"]))
+        return next(Chunks(_Step(base, self), self.__dict__[_KEY]))
 
-    async def step_later(self: Any) -> Any:
-        reading = self.__dict__["_sessiontrace_reading"]
-        return await AsyncChunks(_Step(base, self), reading).__anext__()
+    async def async_step(self: Any) -> Any:
+        return await AsyncChunks(_Step(base, self), self.__dict__[_KEY]).__anext__()
 
-    def walk(self: Any) -> Any:
-        yield from Chunks(base.__iter__(self), self.__dict__["_sessiontrace_reading"])
+    def iterate(self: Any) -> Any:
+        yield from Chunks(base.__iter__(self), self.__dict__[_KEY])
 
     def close(self: Any) -> Any:
-        _closing(self, base)
+        _on_close(self, base)
         return base.close(self)
 
     async def aclose(self: Any) -> Any:
-        reading = self.__dict__.get("_sessiontrace_reading")
-        if reading is not None and not reading.busy:
-            _closing(self, base)
+        observer = self.__dict__.get(_KEY)
+        if observer is not None and not observer.busy:
+            _on_close(self, base)
         return await base.aclose(self)
 
-    steps = {"__next__": step, "__anext__": step_later, "close": close, "aclose": aclose}
+    methods = {"__next__": step, "__anext__": async_step, "close": close, "aclose": aclose}
     if not hasattr(base, "__next__"):
-        steps["__iter__"] = walk
-    body.update((name, method) for name, method in steps.items() if hasattr(base, name))
-    made = _iterating_classes[kind] = type(kind.__name__, (kind,), body)
-    return made
+        methods["__iter__"] = iterate
+    body: dict[str, Any] = {"__module__": base.__module__, "__qualname__": base.__qualname__}
+    body.update((name, method) for name, method in methods.items() if hasattr(base, name))
+    observed_class = _iterating_classes[base] = type(base.__name__, (base,), body)
+    return observed_class
 
 
 class _Step:
-    """One step of a stream object by the methods of its own class."""
+    """One step of a stream object by the methods of its original class."""
 
     __slots__ = ("_base", "_stream")
 
@@ -114,43 +137,43 @@ class _Step:
         return self._base.__anext__(self._stream)
 
 
-_watched_classes: dict[type, type] = {}
+_closing_classes: dict[type, type] = {}
 
 
-def _watched_class(kind: type) -> type:
-    known = _watched_classes.get(kind)
-    if known is not None:
-        return known
-    body: dict[str, Any] = {
-        "__slots__": (),
-        "__module__": kind.__module__,
-        "__qualname__": kind.__qualname__,
-        "__doc__": kind.__doc__,
-    }
-    base: Any = kind
+def _closing_class(base: Any) -> type:
+    """``base`` with closing observed."""
+    existing = _closing_classes.get(base)
+    if existing is not None:
+        return existing
 
     def close(self: Any) -> Any:
-        _closing(self, base)
+        _on_close(self, base)
         return base.close(self)
 
     async def aclose(self: Any) -> Any:
-        _closing(self, base)
+        _on_close(self, base)
         return await base.aclose(self)
 
+    body: dict[str, Any] = {
+        "__slots__": (),
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__doc__": base.__doc__,
+    }
     if hasattr(base, "close") and not inspect.iscoroutinefunction(base.close):
         body["close"] = close
     if hasattr(base, "aclose"):
         body["aclose"] = aclose
-    made = _watched_classes[kind] = type(kind.__name__, (kind,), body)
-    return made
+    observed_class = _closing_classes[base] = type(base.__name__, (base,), body)
+    return observed_class
 
 
-def _closing(response: Any, base: type) -> None:
-    """The response is what it was again, and the call ends unless the library is still reading."""
+def _on_close(response: Any, base: type) -> None:
+    """Give the object its class back; end the call unless the library is the one that closes."""
     try:
-        reading = response.__dict__.pop("_sessiontrace_reading", None)
+        observer = response.__dict__.pop(_KEY, None)
         response.__class__ = base
-        if reading is not None and not reading.busy:
-            reading.end("closed")
-    except Exception:  # whatever it was, the response must be closed
+        if observer is not None and not observer.busy:
+            observer.end("closed")
+    except Exception:  # the caller must close the response in any case
         pass

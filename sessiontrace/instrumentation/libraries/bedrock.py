@@ -10,12 +10,13 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.instrumentation.core.method_patching import (
-    MethodAdapter,
-    MethodPatcher,
-    ModelCallArgs,
-)
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
+from sessiontrace.instrumentation.core.model_methods import (
+    MethodAdapter,
+    ModelCallArgs,
+    ModelMethods,
+)
 from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
 from sessiontrace.instrumentation.core.stream_observer import StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object
@@ -24,28 +25,27 @@ from sessiontrace.instrumentation.openai_family.anthropic_messages import (
     message_request,
 )
 
-__all__ = ["Bedrock"]
-
 _PARAMETERS = {"maxTokens": "max_tokens", "topP": "top_p", "stopSequences": "stop"}
 
 
 class Bedrock:
     """The instrumentor of botocore's clients, for the bedrock-runtime service alone."""
 
-    name = "bedrock"
-
     def __init__(self) -> None:
-        self._methods = MethodPatcher("aws.bedrock")
+        self._methods = ModelMethods("aws.bedrock")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in the one method that every operation goes through."""
         self._methods.start(calls)
-        way = MethodAdapter(_ask, _answer, _Gather, _watch)
-        self._methods.wrap(module.BaseClient, "_make_api_call", way)
+        adapter = MethodAdapter(_ask, _answer, _ConverseAssembler, _watch)
+        self._methods.patch(module.BaseClient, "_make_api_call", adapter)
 
     def uninstall(self) -> None:
         """Put it back."""
         self._methods.stop()
+
+
+ENTRY = Entry(name="bedrock", target="botocore.client", make=Bedrock)
 
 
 def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
@@ -126,40 +126,40 @@ def _http(result: Any) -> dict[str, Any]:
     return without_none(found)
 
 
-def _watch(result: Any, reading: StreamObserver) -> bool:
+def _watch(result: Any, observer: StreamObserver) -> bool:
     """The streams of ConverseStream and InvokeModel..., and the unread body of InvokeModel."""
-    reading.extra.update(_http(result))
+    observer.extra.update(_http(result))
     if "stream" in result:
-        watch_object(result["stream"], reading)
+        watch_object(result["stream"], observer)
         return True
     body = result.get("body")
     if body is None:
         return False
     if hasattr(body, "read"):
-        reading.gather = _Body()
-        _watch_body(body, reading)
+        observer.assembler = _InvokeModelAssembler()
+        _watch_body(body, observer)
     else:
-        reading.gather = None
-        watch_object(body, reading)
+        observer.assembler = None
+        watch_object(body, observer)
     return True
 
 
-def _watch_body(body: Any, reading: StreamObserver) -> None:
+def _watch_body(body: Any, observer: StreamObserver) -> None:
     """Hear of ``body.read()``: by its class, so that no cycle comes of it."""
     kind: Any = type(body)
 
     def read(self: Any, amt: Any = None) -> Any:
         content = kind.read(self, amt)
-        reading.chunk(content)
+        observer.chunk(content)
         if amt is None or not content:
-            reading.end("exhausted")
+            observer.end("exhausted")
         return content
 
     body.__class__ = type(kind.__name__, (kind,), {"read": read, "__module__": kind.__module__})
-    reading.follow(body)
+    observer.follow(body)
 
 
-class _Body:
+class _InvokeModelAssembler:
     """The body of InvokeModel; the form is the model maker's own."""
 
     def __init__(self) -> None:
@@ -177,7 +177,7 @@ class _Body:
         return Answer(found, {})
 
 
-class _Gather:
+class _ConverseAssembler:
     """A message from the events of ConverseStream."""
 
     __slots__ = ("_blocks", "_metadata")

@@ -14,17 +14,14 @@ from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.non_recording import RemoteSpan
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
-
-__all__ = ["Celery"]
 
 _RUNNING_MAX = 10_000
 
 
 class Celery:
     """The instrumentor of celery, by its signals."""
-
-    name = "celery"
 
     def __init__(self) -> None:
         self._signals: Any = None
@@ -99,6 +96,9 @@ class Celery:
         if state == "SUCCESS":
             handle.set(outputs=retval)
         stack.close()
+
+
+ENTRY = Entry(name="celery", target="celery.signals", make=Celery)
 
 
 def _headers(request: Any) -> dict[str, str]:

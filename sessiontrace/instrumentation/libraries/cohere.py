@@ -8,37 +8,37 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.method_patching import (
-    MethodAdapter,
-    MethodPatcher,
-    ModelCallArgs,
-)
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
+from sessiontrace.instrumentation.core.model_methods import (
+    MethodAdapter,
+    ModelCallArgs,
+    ModelMethods,
+)
 from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
 from sessiontrace.instrumentation.openai_family.chat_format import chat_request
-
-__all__ = ["Cohere"]
 
 
 class Cohere:
     """The instrumentor of cohere's ``V2Client`` and ``AsyncV2Client``."""
 
-    name = "cohere"
-
     def __init__(self) -> None:
-        self._methods = MethodPatcher("cohere")
+        self._methods = ModelMethods("cohere")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in chat and chat_stream of both."""
         self._methods.start(calls)
-        way = MethodAdapter(_ask, _answer, _Gather)
+        adapter = MethodAdapter(_ask, _answer, _CohereAssembler)
         for kind in (module.V2Client, module.AsyncV2Client):
-            self._methods.wrap(kind, "chat", way)
-            self._methods.wrap(kind, "chat_stream", way)
+            self._methods.patch(kind, "chat", adapter)
+            self._methods.patch(kind, "chat_stream", adapter)
 
     def uninstall(self) -> None:
         """Put them back."""
         self._methods.stop()
+
+
+ENTRY = Entry(name="cohere", target="cohere.v2.client", make=Cohere)
 
 
 def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
@@ -85,7 +85,7 @@ def _usage(usage: Any) -> dict[str, Any]:
     return {"prompt_tokens": whole[0], "completion_tokens": whole[1], "total_tokens": total}
 
 
-class _Gather:
+class _CohereAssembler:
     """A message from the events of its stream."""
 
     __slots__ = ("_calls", "_end", "_id", "_texts")

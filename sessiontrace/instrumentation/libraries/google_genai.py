@@ -11,38 +11,38 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.instrumentation.core.method_patching import (
-    MethodAdapter,
-    MethodPatcher,
-    ModelCallArgs,
-)
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
+from sessiontrace.instrumentation.core.model_methods import (
+    MethodAdapter,
+    ModelCallArgs,
+    ModelMethods,
+)
 from sessiontrace.instrumentation.core.response_fields import tool_call, without_none
-
-__all__ = ["Gemini"]
 
 _ROLES = {"model": "assistant"}
 
 
-class Gemini:
+class GoogleGenAi:
     """The instrumentor of google-genai."""
 
-    name = "google-genai"
-
     def __init__(self) -> None:
-        self._methods = MethodPatcher("gcp.gemini")
+        self._methods = ModelMethods("gcp.gemini")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in the four ways out of its API client."""
         self._methods.start(calls)
         client: Any = module.BaseApiClient
-        way = MethodAdapter(_ask, _answer, _Gather)
+        adapter = MethodAdapter(_ask, _answer, _GeminiAssembler)
         for name in ("request", "async_request", "request_streamed", "async_request_streamed"):
-            self._methods.wrap(client, name, way)
+            self._methods.patch(client, name, adapter)
 
     def uninstall(self) -> None:
         """Put them back."""
         self._methods.stop()
+
+
+ENTRY = Entry(name="google-genai", target="google.genai._api_client", make=GoogleGenAi)
 
 
 def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
@@ -97,12 +97,12 @@ def _shown(parts: Any) -> dict[str, Any]:
 
 
 def _answer(result: Any) -> Answer:
-    gather = _Gather()
-    gather.add(result)
-    return gather.answer()
+    assembler = _GeminiAssembler()
+    assembler.add(result)
+    return assembler.answer()
 
 
-class _Gather:
+class _GeminiAssembler:
     """An answer from its responses: one, or the chunks of a stream."""
 
     __slots__ = ("_last", "_parts", "_reason", "_role", "_usage")

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.response_fields import (
     get_field,
@@ -20,8 +21,6 @@ from sessiontrace.instrumentation.core.response_fields import (
     tool_call,
     without_none,
 )
-
-__all__ = ["LangChain"]
 
 _HIDDEN = "langsmith:hidden"
 _RUNS_MAX = 10_000
@@ -35,8 +34,6 @@ _HYPERPARAMETERS = frozenset(
 
 class LangChain:
     """The instrumentor of langchain-core."""
-
-    name = "langchain"
 
     def __init__(self) -> None:
         self._hooks: list[Any] | None = None
@@ -62,6 +59,9 @@ class LangChain:
         if self._hooks is not None and self._entry in self._hooks:
             self._hooks.remove(self._entry)
         self._hooks = None
+
+
+ENTRY = Entry(name="langchain", target="langchain_core.callbacks.manager", make=LangChain)
 
 
 def _quiet(method: Any) -> Any:

@@ -10,43 +10,43 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.method_patching import (
-    MethodAdapter,
-    MethodPatcher,
-    ModelCallArgs,
-)
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.core.model_methods import (
+    MethodAdapter,
+    ModelCallArgs,
+    ModelMethods,
+)
 from sessiontrace.instrumentation.core.stream_observer import StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object
 from sessiontrace.instrumentation.openai_family.chat_format import (
-    ChatGather,
+    ChatAssembler,
     chat_answer,
     chat_request,
 )
-
-__all__ = ["LiteLlm"]
 
 
 class LiteLlm:
     """The instrumentor of litellm's ``completion`` and ``acompletion``."""
 
-    name = "litellm"
-
     def __init__(self) -> None:
-        self._methods = MethodPatcher("litellm")
+        self._methods = ModelMethods("litellm")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in both, where they are defined and where they are shown."""
         self._methods.start(calls)
-        way = MethodAdapter(_ask, chat_answer, ChatGather, _watch)
+        adapter = MethodAdapter(_ask, chat_answer, ChatAssembler, _watch)
         for owner in (module, sys.modules.get("litellm")):
             for name in ("completion", "acompletion"):
                 if owner is not None and name in owner.__dict__:
-                    self._methods.wrap(owner, name, way)
+                    self._methods.patch(owner, name, adapter)
 
     def uninstall(self) -> None:
         """Put them back."""
         self._methods.stop()
+
+
+ENTRY = Entry(name="litellm", target="litellm.main", make=LiteLlm)
 
 
 def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
@@ -64,8 +64,8 @@ def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallA
     return ModelCallArgs("chat", model, inputs, config)
 
 
-def _watch(result: Any, reading: StreamObserver) -> bool:
+def _watch(result: Any, observer: StreamObserver) -> bool:
     if not hasattr(type(result), "__next__"):
         return False
-    watch_object(result, reading)
+    watch_object(result, observer)
     return True

@@ -10,19 +10,16 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.capture.span import Span
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, open_model
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 from sessiontrace.instrumentation.openai_family.chat_format import usage_of
-
-__all__ = ["LlamaIndex"]
 
 _OPEN_MAX = 10_000
 
 
 class LlamaIndex:
     """The instrumentor of llama-index-core."""
-
-    name = "llama-index"
 
     def __init__(self) -> None:
         self._dispatcher: Any = None
@@ -68,6 +65,9 @@ class LlamaIndex:
             known = getattr(self._dispatcher, name)
             known[:] = [one for one in known if all(one is not ours for ours in self._joined)]
         self._dispatcher = None
+
+
+ENTRY = Entry(name="llama-index", target="llama_index.core.instrumentation", make=LlamaIndex)
 
 
 class _Watch:

@@ -8,42 +8,42 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.method_patching import (
-    MethodAdapter,
-    MethodPatcher,
-    ModelCallArgs,
-)
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.core.model_methods import (
+    MethodAdapter,
+    ModelCallArgs,
+    ModelMethods,
+)
 from sessiontrace.instrumentation.core.response_fields import get_field
-from sessiontrace.instrumentation.core.stream_observer import StreamObserver, watched
+from sessiontrace.instrumentation.core.stream_observer import StreamObserver, observed
 from sessiontrace.instrumentation.core.stream_proxy import watch_response
 from sessiontrace.instrumentation.openai_family.chat_format import (
-    ChatGather,
+    ChatAssembler,
     chat_answer,
     chat_request,
 )
 
-__all__ = ["Mistral"]
 
-
-class Mistral:
+class MistralAi:
     """The instrumentor of mistralai's ``Chat``."""
 
-    name = "mistralai"
-
     def __init__(self) -> None:
-        self._methods = MethodPatcher("mistral_ai")
+        self._methods = ModelMethods("mistral_ai")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in its four methods; ``parse`` goes through them."""
         self._methods.start(calls)
-        way = MethodAdapter(_ask, chat_answer, _Gather, _watch)
+        adapter = MethodAdapter(_ask, chat_answer, _MistralAssembler, _watch)
         for name in ("complete", "complete_async", "stream", "stream_async"):
-            self._methods.wrap(module.Chat, name, way)
+            self._methods.patch(module.Chat, name, adapter)
 
     def uninstall(self) -> None:
         """Put them back."""
         self._methods.stop()
+
+
+ENTRY = Entry(name="mistralai", target="mistralai.client.chat", make=MistralAi)
 
 
 def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
@@ -54,7 +54,7 @@ def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallA
     return ModelCallArgs("chat", kwargs.get("model"), inputs, config)
 
 
-class _Gather(ChatGather):
+class _MistralAssembler(ChatAssembler):
     """Its chunks come wrapped in events."""
 
     __slots__ = ()
@@ -64,10 +64,10 @@ class _Gather(ChatGather):
         super().add(get_field(chunk, "data"))
 
 
-def _watch(result: Any, reading: StreamObserver) -> bool:
+def _watch(result: Any, observer: StreamObserver) -> bool:
     held = getattr(result, "__dict__", {})
     if "generator" not in held or "response" not in held:
         return False
-    result.generator = watched(result.generator, reading)
-    watch_response(result.response, reading)
+    result.generator = observed(result.generator, observer)
+    watch_response(result.response, observer)
     return True

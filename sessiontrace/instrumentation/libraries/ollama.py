@@ -8,34 +8,34 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.instrumentation.core.method_patching import (
-    MethodAdapter,
-    MethodPatcher,
-    ModelCallArgs,
-)
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
+from sessiontrace.instrumentation.core.model_methods import (
+    MethodAdapter,
+    ModelCallArgs,
+    ModelMethods,
+)
 from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
-
-__all__ = ["Ollama"]
 
 
 class Ollama:
     """The instrumentor of ollama."""
 
-    name = "ollama"
-
     def __init__(self) -> None:
-        self._methods = MethodPatcher("ollama")
+        self._methods = ModelMethods("ollama")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Stand in the request method of both clients."""
         self._methods.start(calls)
         for kind in (module.Client, module.AsyncClient):
-            self._methods.wrap(kind, "_request", MethodAdapter(_ask, _answer, _Gather))
+            self._methods.patch(kind, "_request", MethodAdapter(_ask, _answer, _OllamaAssembler))
 
     def uninstall(self) -> None:
         """Put them back."""
         self._methods.stop()
+
+
+ENTRY = Entry(name="ollama", target="ollama._client", make=Ollama)
 
 
 def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
@@ -59,9 +59,9 @@ def _answer(result: Any) -> Answer:
     if vectors is not None:
         shown = {"embeddings": len(vectors), "dimensions": len(vectors[0]) if vectors else 0}
         return Answer(shown, _metadata(result))
-    gather = _Gather()
-    gather.add(result)
-    return gather.answer()
+    assembler = _OllamaAssembler()
+    assembler.add(result)
+    return assembler.answer()
 
 
 def _metadata(last: Any) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _metadata(last: Any) -> dict[str, Any]:
     )
 
 
-class _Gather:
+class _OllamaAssembler:
     """A message from its pieces; a whole one is a single piece."""
 
     __slots__ = ("_calls", "_last", "_texts", "_thoughts")

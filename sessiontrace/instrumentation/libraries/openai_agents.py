@@ -10,12 +10,11 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 from sessiontrace.instrumentation.openai_family.chat_format import usage_of
 from sessiontrace.instrumentation.openai_family.responses_format import response_answer
-
-__all__ = ["OpenAIAgents"]
 
 _MODELS = frozenset({"generation", "response"})
 _OPEN_MAX = 10_000
@@ -23,8 +22,6 @@ _OPEN_MAX = 10_000
 
 class OpenAIAgents:
     """The instrumentor of openai-agents."""
-
-    name = "openai-agents"
 
     def __init__(self) -> None:
         self._processor: _Processor | None = None
@@ -50,6 +47,9 @@ class OpenAIAgents:
         except Exception:  # its insides have changed: the processor stays and does nothing
             pass
         self._processor = None
+
+
+ENTRY = Entry(name="openai-agents", target="agents.tracing", make=OpenAIAgents)
 
 
 class _Processor:

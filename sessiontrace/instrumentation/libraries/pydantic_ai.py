@@ -11,15 +11,12 @@ import time
 from types import ModuleType
 from typing import Any
 
+from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
-
-__all__ = ["PydanticAi"]
 
 
 class PydanticAi:
     """The instrumentor of pydantic-ai."""
-
-    name = "pydantic-ai"
 
     def __init__(self) -> None:
         self._agent: Any = None
@@ -46,6 +43,9 @@ class PydanticAi:
             self._agent.instrument_all(False)
             self._processor.shutdown()
             self._agent = None
+
+
+ENTRY = Entry(name="pydantic-ai", target="pydantic_ai", make=PydanticAi)
 
 
 class _Status:

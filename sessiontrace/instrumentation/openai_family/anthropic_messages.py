@@ -20,8 +20,6 @@ from sessiontrace.instrumentation.core.response_fields import (
     without_none,
 )
 
-__all__ = ["MessageGather", "message_answer", "message_request"]
-
 _HYPERPARAMETERS = frozenset(
     {
         "temperature",
@@ -127,7 +125,7 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
     return shown
 
 
-class MessageGather:
+class MessageAssembler:
     """A message from the events of its stream."""
 
     __slots__ = ("_blocks", "_message", "_pieces", "_stop", "_stopped", "_usage")

@@ -12,8 +12,6 @@ from typing import Any
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import get_field, pick, reader, tool_call
 
-__all__ = ["ChatGather", "TextGather", "chat_answer", "chat_request", "text_answer", "usage_of"]
-
 _HYPERPARAMETERS = frozenset(
     {
         "temperature",
@@ -122,7 +120,7 @@ def usage_of(usage: Any) -> dict[str, Any]:
     return metadata
 
 
-class ChatGather:
+class ChatAssembler:
     """A chat completion from its chunks."""
 
     __slots__ = ("_choices", "_last", "_usage")
@@ -232,7 +230,7 @@ def text_answer(result: Any) -> Answer:
     return Answer(_one_or_all(shown), _common(get, finishes))
 
 
-class TextGather(ChatGather):
+class TextAssembler(ChatAssembler):
     """A text completion from its chunks."""
 
     __slots__ = ()

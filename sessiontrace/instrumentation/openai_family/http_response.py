@@ -1,7 +1,7 @@
-"""One HTTP exchange of a Stainless SDK: what came back, in whichever form the user asked for it.
+"""The HTTP response to one call of a Stainless SDK, in each form that a user can ask for.
 
-Runs on the thread of the call, later on that of whoever reads a stream. Invariants: a body that has
-not been read is never read by us, and the user gets the object the SDK made.
+Runs on the thread of the call, later on the thread that reads a stream. Invariants: this module
+never reads a body that the user has not read, and the user gets the object the SDK made.
 """
 
 from __future__ import annotations
@@ -16,135 +16,136 @@ from sessiontrace.instrumentation.core.response_fields import get_field, without
 from sessiontrace.instrumentation.core.stream_observer import (
     StreamAssembler,
     StreamObserver,
-    watched,
+    observed,
 )
 from sessiontrace.instrumentation.core.stream_proxy import watch_response, watch_stream
-from sessiontrace.instrumentation.openai_family.endpoints import Route
+from sessiontrace.instrumentation.openai_family.endpoints import Endpoint
 
-__all__ = ["SdkHttpResponse", "describe"]
-
-_KEY = "_sessiontrace_reading"
+_KEY = "_sessiontrace_observer"
 
 
 class SdkHttpResponse:
-    """The ``subject`` of a call: ``options`` tells it from others, ``status`` comes on the way."""
+    """The ``subject`` of a call, recognised by the SDK's request ``options``.
 
-    __slots__ = ("options", "retries", "route", "status")
+    ``status`` and ``retries`` are filled in when the SDK has its response.
+    """
 
-    def __init__(self, route: Route, options: Any) -> None:
-        self.route = route
+    __slots__ = ("endpoint", "options", "retries", "status")
+
+    def __init__(self, endpoint: Endpoint, options: Any) -> None:
+        self.endpoint = endpoint
         self.options = options
         self.status: int | None = None
         self.retries = 0
 
     def note(self, response: Any, retries: Any) -> None:
-        """The HTTP response that the SDK accepted, before it parses it."""
+        """Take the status of the response that the SDK is about to parse."""
         self.status = getattr(response, "status_code", None)
         self.retries = retries or 0
 
     def metadata(self, request_id: Any) -> dict[str, Any]:
-        """What the exchange itself adds to an event."""
-        found: dict[str, Any] = {}
+        """The metadata that the HTTP exchange adds to an event."""
+        metadata: dict[str, Any] = {}
         if self.status is not None:
-            found["http_status"] = self.status
+            metadata["http_status"] = self.status
         if request_id is not None:
-            found["request_id"] = request_id
+            metadata["request_id"] = request_id
         if self.retries:
-            found["retries"] = self.retries
-        return found
+            metadata["retries"] = self.retries
+        return metadata
 
     def close(self, call: ModelCall, result: Any, streams: tuple[type, ...]) -> None:
-        """End ``call`` with what the SDK returned, or see to it that its reading will."""
-        held = getattr(result, "__dict__", ())  # hasattr on a model costs microseconds
+        """End ``call`` with what the SDK returned, or leave that to the observer of its stream."""
+        attributes = getattr(result, "__dict__", ())  # hasattr on a model costs microseconds
         if isinstance(result, streams):
             self._watch_stream(call, result)
-        elif "http_response" in held:
-            self._take_raw(call, result)
-        elif "status_code" in held and hasattr(result, "headers"):
-            self._take_response(call, result)
+        elif "http_response" in attributes:
+            self._end_with_raw(call, result)
+        elif "status_code" in attributes and hasattr(result, "headers"):
+            self._end_with_http(call, result)
         else:
-            outputs, metadata = self.route.answer(result)
+            outputs, metadata = self.endpoint.answer(result)
             metadata.update(self.metadata(get_field(result, "_request_id")))
             call.end(outputs=outputs, metadata=metadata)
 
-    def gather(self) -> StreamAssembler | None:
-        """What puts a stream of this route together."""
-        return None if self.route.gather is None else self.route.gather()
+    def assembler(self) -> StreamAssembler | None:
+        """A new assembler for a stream of this endpoint; None where it does not stream."""
+        return None if self.endpoint.assembler is None else self.endpoint.assembler()
 
     def _watch_stream(self, call: ModelCall, stream: Any) -> None:
         response = stream.response
         extra = self.metadata(_request_id(response))
-        reading = StreamObserver(call, self.gather(), extra, describe)
-        watch_stream(stream, reading)
-        watch_response(response, reading)
+        observer = StreamObserver(call, self.assembler(), extra, describe)
+        watch_stream(stream, observer)
+        watch_response(response, observer)
 
-    def _take_response(self, call: ModelCall, response: Any) -> None:
-        """The HTTP response itself, which ``cast_to=httpx.Response`` asks for."""
+    def _end_with_http(self, call: ModelCall, response: Any) -> None:
+        """End with the HTTP response itself, which ``cast_to=httpx.Response`` asks for."""
         extra = self.metadata(_request_id(response))
         content = _content(response)
         if content is None:
-            reading = StreamObserver(call, None, extra, describe)
-            reading.follow(response)
-            watch_response(response, reading)
+            observer = StreamObserver(call, None, extra, describe)
+            observer.follow(response)
+            watch_response(response, observer)
         else:
-            outputs, metadata = self.route.answer(orjson.loads(content))
+            outputs, metadata = self.endpoint.answer(orjson.loads(content))
             call.end(outputs=outputs, metadata={**extra, **metadata})
 
-    def _take_raw(self, call: ModelCall, raw: Any) -> None:
-        """``with_raw_response`` or ``with_streaming_response``."""
+    def _end_with_raw(self, call: ModelCall, raw: Any) -> None:
+        """End with what ``with_raw_response`` or ``with_streaming_response`` returns."""
         response = raw.http_response
         if _content(response) is not None:
-            self._take_response(call, response)
+            self._end_with_http(call, response)
             return
-        reading = _RawReading(call, self, self.metadata(_request_id(response)))
-        reading.follow(raw)
-        watch_response(response, reading)
+        observer = _RawResponseObserver(call, self, self.metadata(_request_id(response)))
+        observer.follow(raw)
+        watch_response(response, observer)
         raw.__class__ = _opening_class(type(raw))
-        raw.__dict__[_KEY] = reading
+        raw.__dict__[_KEY] = observer
 
 
-class _RawReading(StreamObserver):
-    """The reading of a response whose body the user has still to ask for."""
+class _RawResponseObserver(StreamObserver):
+    """The observer of a response whose body the user has yet to ask for."""
 
-    __slots__ = ("_exchange", "_pieces")
+    __slots__ = ("_response",)
 
-    def __init__(self, call: ModelCall, exchange: SdkHttpResponse, extra: dict[str, Any]) -> None:
+    def __init__(self, call: ModelCall, response: SdkHttpResponse, extra: dict[str, Any]) -> None:
         super().__init__(call, None, extra, describe)
-        self._exchange = exchange
+        self._response = response
 
     def opened(self, raw: Any, result: Any) -> Any:
-        """``parse``, ``read`` and their like have given ``result``."""
+        """Take ``result``, which ``parse``, ``read`` or a method like them gives the user."""
         if hasattr(result, "_iterator") and hasattr(result, "response"):
-            if self.gather is not None:
-                return result  # parsed before: the same stream
-            self.gather = self._exchange.gather()
+            if self.assembler is not None:
+                return result  # the same stream as at the first ``parse``
+            self.assembler = self._response.assembler()
             watch_stream(result, self)
             watch_response(result.response, self)
             return result
         content = _content(raw.http_response)
         if content is not None:
-            self.gather = _BodyGather(self._exchange, [content])
+            self.assembler = _BodyAssembler(self._response, [content])
         self.end("exhausted")
         return result
 
     def piecewise(self, pieces: Any) -> Any:
-        """``iter_bytes`` and their like: the body goes by in pieces."""
-        self.gather = _BodyGather(self._exchange, [])
-        return watched(pieces, self)
+        """Observe the pieces of the body that ``iter_bytes`` or a method like it gives the user."""
+        self.assembler = _BodyAssembler(self._response, [])
+        return observed(pieces, self)
 
 
-class _BodyGather:
-    """A body from its pieces: bytes, texts, or lines without their ends."""
+class _BodyAssembler:
+    """A body from its pieces: bytes, texts, or lines without their line ends."""
 
-    __slots__ = ("_exchange", "_pieces", "_size")
+    __slots__ = ("_pieces", "_response", "_size")
 
-    def __init__(self, exchange: SdkHttpResponse, pieces: list[Any]) -> None:
-        self._exchange = exchange
+    def __init__(self, response: SdkHttpResponse, pieces: list[Any]) -> None:
+        self._response = response
         self._pieces = pieces
         self._size = 0
 
     def add(self, piece: Any) -> None:
-        """A piece, as long as the whole stays of a size that would be recorded anyway."""
+        """Keep a piece, unless the body is larger than an event may be."""
         self._size += len(piece)
         if self._size < 1_000_000:
             self._pieces.append(piece.encode() + b"\n" if isinstance(piece, str) else piece)
@@ -152,17 +153,17 @@ class _BodyGather:
     def answer(self) -> Any:
         """The body read as JSON, or as server-sent events."""
         body = b"".join(self._pieces)
-        gather = self._exchange.gather()
-        if gather is None or body.lstrip()[:1] == b"{":
-            return self._exchange.route.answer(orjson.loads(body))
+        assembler = self._response.assembler()
+        if assembler is None or body.lstrip()[:1] == b"{":
+            return self._response.endpoint.answer(orjson.loads(body))
         for line in body.splitlines():
             if line.startswith(b"data:") and line[5:].strip() != b"[DONE]":
-                gather.add(orjson.loads(line[5:]))
-        return gather.answer()
+                assembler.add(orjson.loads(line[5:]))
+        return assembler.answer()
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """What a Stainless SDK's exception tells beyond its message."""
+    """The metadata that a Stainless SDK's exception has beyond its message."""
     kind = get_field(error, "code") or get_field(error, "type")
     return without_none(
         {
@@ -179,10 +180,10 @@ def _request_id(response: Any) -> Any:
 
 
 def _content(response: Any) -> bytes | None:
-    """The body, if it has been read."""
+    """The body, if the user or the SDK has read it."""
     try:
         content: bytes = response.content
-    except Exception:  # httpx has an exception for just this, in whichever package it lives
+    except Exception:  # httpx.ResponseNotRead, which this module cannot import
         return None
     return content
 
@@ -190,76 +191,76 @@ def _content(response: Any) -> bytes | None:
 _opening_classes: dict[type, type] = {}
 
 
-def _opening_class(kind: type) -> type:
-    """``kind`` with the ways to its body watched."""
-    known = _opening_classes.get(kind)
-    if known is not None:
-        return known
+def _opening_class(base: type) -> type:
+    """``base`` with the methods observed that give the user the body."""
+    existing = _opening_classes.get(base)
+    if existing is not None:
+        return existing
     body: dict[str, Any] = {
-        "__module__": kind.__module__,
-        "__qualname__": kind.__qualname__,
-        "__doc__": kind.__doc__,
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__doc__": base.__doc__,
     }
     for name in ("parse", "read", "text", "json"):
-        if inspect.isfunction(getattr(kind, name, None)):
-            body[name] = _opening(kind, name)
+        if inspect.isfunction(getattr(base, name, None)):
+            body[name] = _opening(base, name)
     for name in ("iter_bytes", "iter_text", "iter_lines"):
-        if inspect.isfunction(getattr(kind, name, None)):
-            body[name] = _piecewise(kind, name)
-    made = _opening_classes[kind] = type(kind.__name__, (kind,), body)
-    return made
+        if inspect.isfunction(getattr(base, name, None)):
+            body[name] = _piecewise(base, name)
+    observed_class = _opening_classes[base] = type(base.__name__, (base,), body)
+    return observed_class
 
 
-def _opening(kind: type, name: str) -> Any:
-    original = getattr(kind, name)
+def _opening(base: type, name: str) -> Any:
+    original = getattr(base, name)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        reading = self.__dict__.get(_KEY)
-        if reading is None or reading.call.ended or reading.busy:
+        observer = self.__dict__.get(_KEY)
+        if observer is None or observer.call.ended or observer.busy:
             return original(self, *args, **kwargs)
         if inspect.iscoroutinefunction(original):
-            return _open_later(self, original(self, *args, **kwargs), reading)
-        reading.busy = True
+            return _open_async(self, original(self, *args, **kwargs), observer)
+        observer.busy = True
         try:
             result = original(self, *args, **kwargs)
         except BaseException as error:
-            reading.end("failed", error)
+            observer.end("failed", error)
             raise
         finally:
-            reading.busy = False
-        return _opened(self, result, reading)
+            observer.busy = False
+        return _opened(self, result, observer)
 
     return method
 
 
-async def _open_later(raw: Any, coming: Any, reading: _RawReading) -> Any:
-    reading.busy = True
+async def _open_async(raw: Any, result_to_come: Any, observer: _RawResponseObserver) -> Any:
+    observer.busy = True
     try:
-        result = await coming
+        result = await result_to_come
     except BaseException as error:
-        reading.end("failed", error)
+        observer.end("failed", error)
         raise
     finally:
-        reading.busy = False
-    return _opened(raw, result, reading)
+        observer.busy = False
+    return _opened(raw, result, observer)
 
 
-def _opened(raw: Any, result: Any, reading: _RawReading) -> Any:
+def _opened(raw: Any, result: Any, observer: _RawResponseObserver) -> Any:
     try:
-        reading.opened(raw, result)
+        observer.opened(raw, result)
     except Exception:
-        reading.end("closed")
+        observer.end("closed")
     return result
 
 
-def _piecewise(kind: type, name: str) -> Any:
-    original = getattr(kind, name)
+def _piecewise(base: type, name: str) -> Any:
+    original = getattr(base, name)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         pieces = original(self, *args, **kwargs)
-        reading = self.__dict__.get(_KEY)
-        if reading is None or reading.call.ended or reading.busy or reading.gather is not None:
+        observer = self.__dict__.get(_KEY)
+        if observer is None or observer.call.ended or observer.busy or observer.assembler:
             return pieces
-        return reading.piecewise(pieces)
+        return observer.piecewise(pieces)
 
     return method

@@ -18,8 +18,6 @@ from sessiontrace.instrumentation.core.response_fields import (
     without_none,
 )
 
-__all__ = ["ResponseGather", "response_answer", "response_request"]
-
 _HYPERPARAMETERS = frozenset(
     {
         "temperature",
@@ -119,7 +117,7 @@ def _outputs(items: Any) -> dict[str, Any]:
     return shown
 
 
-class ResponseGather:
+class ResponseAssembler:
     """A response from the events of its stream."""
 
     __slots__ = ("_calls", "_error", "_response", "_texts", "_whole")

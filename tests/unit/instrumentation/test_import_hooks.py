@@ -11,26 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.stubs.tracing import Listening
 
-from sessiontrace.instrumentation import registry
 from sessiontrace.instrumentation.import_hooks import Hooks
-from sessiontrace.instrumentation.registry import Entry, Instruments
-
-
-@pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A package on the path with a submodule ``client``, not imported yet."""
-    name = "stub_library"
-    package = tmp_path / name
-    package.mkdir()
-    (package / "__init__.py").write_text("from stub_library.client import ask\n")
-    (package / "client.py").write_text("def ask():\n    return 'answer'\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
-    yield name
-    for module in [one for one in sys.modules if one.partition(".")[0] == name]:
-        del sys.modules[module]
 
 
 @pytest.fixture
@@ -163,84 +145,3 @@ def test_clear_leaves_nothing_behind(hooks: Hooks, library: str) -> None:
 
     assert sys.meta_path == before
     assert seen == []
-
-
-class Stub:
-    """An instrumentor that notes what happens to it."""
-
-    def __init__(self, fault: str = "") -> None:
-        self.name = "stub_library"
-        self.fault = fault
-        self.steps: list[str] = []
-
-    def install(self, module: ModuleType, calls: object) -> None:
-        if self.fault:
-            raise AttributeError(self.fault)
-        self.steps.append(f"install {module.__name__}")
-
-    def uninstall(self) -> None:
-        self.steps.append("uninstall")
-
-
-def one_library(monkeypatch: pytest.MonkeyPatch, stub: Stub) -> None:
-    entry = Entry("stub_library", "stub_library.client", lambda: stub)
-    monkeypatch.setattr(registry, "_BUILT_IN", (entry,))
-    monkeypatch.setenv("SESSIONTRACE_PLUGINS", "0")
-
-
-def test_the_report_tells_waiting_then_active(
-    library: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Installed but not imported; imported; and gone after ``uninstrument``."""
-    stub = Stub()
-    one_library(monkeypatch, stub)
-    instruments = Instruments(Listening())
-
-    assert "stub_library" in instruments.add((), ()).waiting
-    importlib.import_module(library)
-    assert "stub_library" in instruments.add((), ()).active
-    instruments.remove()
-    assert stub.steps == ["install stub_library.client", "uninstall"]
-
-
-def test_the_report_tells_absent_blocked_and_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not installed here; not wanted; and a name that nobody knows."""
-    one_library(monkeypatch, Stub())
-    instruments = Instruments(Listening())
-    before = list(sys.meta_path)
-
-    absent = instruments.add((), ())
-    assert "not installed" in absent.absent["stub_library"]
-    instruments.remove()
-    assert "stub_library" in instruments.add((), ("stub_library",)).blocked
-    report = instruments.add(("opneai",), ())
-    assert "no instrumentor" in report.failed["opneai"]
-    assert "failed   opneai" in str(report)
-    instruments.remove()
-    assert sys.meta_path == before
-
-
-def test_the_report_tells_why_an_instrumentor_failed(
-    library: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A library of a form we do not know: a reason, no exception."""
-    one_library(monkeypatch, Stub("no attribute 'request'"))
-    instruments = Instruments(Listening())
-    instruments.add((), ())
-    module = importlib.import_module(library)
-    report = instruments.add((), ())
-    instruments.remove()
-
-    assert module.ask() == "answer"
-    assert report.failed == {"stub_library": "AttributeError: no attribute 'request'"}
-
-
-def test_looking_for_absent_libraries_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``instrument`` on a machine without any of them loads no library at all."""
-    loaded = set(sys.modules)
-    instruments = Instruments(Listening())
-    instruments.add((), ())
-    instruments.remove()
-    new = {name.partition(".")[0] for name in set(sys.modules) - loaded}
-
-    assert not new & {"openai", "anthropic", "groq"}

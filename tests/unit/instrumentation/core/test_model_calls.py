@@ -14,7 +14,7 @@ from support.stubs.tracing import Listening
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder, open_call
 from sessiontrace.instrumentation.core.stream_observer import Chunks, StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object, watch_response
-from sessiontrace.instrumentation.openai_family.chat_format import ChatGather
+from sessiontrace.instrumentation.openai_family.chat_format import ChatAssembler
 
 
 class Words:
@@ -329,7 +329,7 @@ USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 @pytest.mark.parametrize("made", [dict, Chunk.model_validate], ids=["dicts", "objects"])
 def test_chunks_of_every_form_add_up(made: Any) -> None:
     """Also what comes beside a piece of text: a tool call, thoughts, the reason, the usage."""
-    gather = ChatGather()
+    gather = ChatAssembler()
     for told in (
         chunk({"role": "assistant", "content": ""}),
         chunk({"content": "a"}),

@@ -1,0 +1,29 @@
+"""groq: chat completions and embeddings, under paths of its own.
+
+The mechanism is ``StainlessSdk``. Invariant: other endpoints are left alone.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.openai_family.endpoints import (
+    CHAT_COMPLETIONS,
+    EMBEDDINGS,
+    Endpoint,
+)
+from sessiontrace.instrumentation.openai_family.stainless_sdk import StainlessSdk
+
+
+class Groq(StainlessSdk):
+    """The instrumentor of groq."""
+
+    provider = "groq"
+    endpoints: ClassVar[dict[str, Endpoint]] = {
+        "/openai/v1/chat/completions": CHAT_COMPLETIONS,
+        "/openai/v1/embeddings": EMBEDDINGS,
+    }
+
+
+ENTRY = Entry(name="groq", target="groq._base_client", make=Groq)

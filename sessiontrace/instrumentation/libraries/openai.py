@@ -1,0 +1,37 @@
+"""openai: chat completions, responses, embeddings and text completions; on Azure too.
+
+The mechanism is ``StainlessSdk``. Invariant: other endpoints are left alone.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.openai_family.endpoints import (
+    CHAT_COMPLETIONS,
+    COMPLETIONS,
+    EMBEDDINGS,
+    RESPONSES,
+    Endpoint,
+)
+from sessiontrace.instrumentation.openai_family.stainless_sdk import StainlessSdk
+
+
+class OpenAI(StainlessSdk):
+    """The instrumentor of openai."""
+
+    provider = "openai"
+    endpoints: ClassVar[dict[str, Endpoint]] = {
+        "/chat/completions": CHAT_COMPLETIONS,
+        "/responses": RESPONSES,
+        "/embeddings": EMBEDDINGS,
+        "/completions": COMPLETIONS,
+    }
+    client_providers: ClassVar[dict[str, str]] = {
+        "AzureOpenAI": "azure.ai.openai",
+        "AsyncAzureOpenAI": "azure.ai.openai",
+    }
+
+
+ENTRY = Entry(name="openai", target="openai._base_client", make=OpenAI)

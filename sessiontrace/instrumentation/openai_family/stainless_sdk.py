@@ -1,0 +1,155 @@
+"""The instrumentor of an SDK that Stainless generated; one subclass for each SDK.
+
+Every call of such an SDK, whatever its surface, goes through ``request`` of its base client, with
+the retries inside. The wrapper runs there, on the thread or task of the call. Invariant: the user
+gets the very object the SDK made, and every exception as the SDK raised it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, ClassVar
+
+from sessiontrace.instrumentation.core.method_patching import MethodPatcher
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall, open_call
+from sessiontrace.instrumentation.core.model_methods import wrap_call
+from sessiontrace.instrumentation.core.response_fields import pick
+from sessiontrace.instrumentation.openai_family.endpoints import HOSTS, Endpoint
+from sessiontrace.instrumentation.openai_family.http_response import SdkHttpResponse, describe
+
+__all__ = ["StainlessSdk"]
+
+
+class StainlessSdk:
+    """What the instrumentors of these SDKs share; install it into the ``_base_client`` module.
+
+    ``provider``: who answers, where neither the client's class nor its host says otherwise.
+    ``endpoints``: how to read a request, by the path it is sent to; other paths are left alone.
+    ``client_providers``: the provider by the name of a client class that talks to another one.
+    """
+
+    provider: ClassVar[str]
+    endpoints: ClassVar[Mapping[str, Endpoint]]
+    client_providers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self) -> None:
+        self._patcher = MethodPatcher()
+        self._calls: CallRecorder | None = None
+        self._streams: tuple[type, ...] = ()
+        # The provider of the last client, by its class and its URL object.
+        self._last_provider: tuple[Any, Any, str] = (None, None, self.provider)
+
+    def install(self, module: ModuleType, calls: CallRecorder) -> None:
+        """Wrap ``request`` of both base clients, and of subclasses that define their own."""
+        self._calls = calls
+        self._streams = (module.Stream, module.AsyncStream)
+        for base, is_async in ((module.SyncAPIClient, False), (module.AsyncAPIClient, True)):
+            # By the base class: the wrapper of another tracer around an async method may be plain.
+            wrap = functools.partial(self._wrap, is_async=is_async)
+            for client_class in (base, *_subclasses(base)):
+                if "request" in client_class.__dict__:
+                    self._patcher.patch(client_class, "request", wrap)
+                if "_process_response" in client_class.__dict__:
+                    self._patcher.patch(client_class, "_process_response", _note_response)
+
+    def uninstall(self) -> None:
+        """Put the methods back; a wrapper that another tracer has wrapped passes calls through."""
+        self._calls = None
+        self._patcher.restore()
+
+    def _wrap(self, original: Any, *, is_async: bool) -> Any:
+        return wrap_call(
+            original,
+            is_async=is_async,
+            begin=self._begin,
+            finish=self._finish,
+            describe_error=_describe_error,
+        )
+
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCall | None:
+        """The call, opened; None when the request is not to be recorded, or is already."""
+        try:
+            options = args[2] if len(args) > 2 else kwargs["options"]
+            endpoint = self.endpoints.get(options.url)
+            if endpoint is None or (calls := self._calls) is None:
+                return None
+            recorder = calls.recorder()
+            body = options.json_data
+            if recorder is None or not isinstance(body, Mapping):
+                return None
+            outer = open_call.get()
+            if outer is not None and getattr(outer.subject, "options", None) is options:
+                return None  # a subclass's own ``request`` has opened it
+            inputs, config = self._read_request(args[0], endpoint, options, body)
+            name = f"{endpoint.operation} {config['model']}"
+            call = calls.model(name, inputs=inputs, config=config, recorder=recorder)
+            if call is not None:
+                call.subject = SdkHttpResponse(endpoint, options)
+            return call
+        except Exception:
+            return None
+
+    def _read_request(
+        self, client: Any, endpoint: Endpoint, options: Any, body: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Inputs and config of a request."""
+        inputs, hyperparameters = endpoint.request(body)
+        if options.extra_json:
+            hyperparameters.update(options.extra_json)
+        config: dict[str, Any] = {
+            "type": endpoint.operation,
+            "model": body.get("model"),
+            "provider": self._provider_of(client),
+        }
+        if hyperparameters:
+            config["hyperparameters"] = hyperparameters
+        for name in ("tools", "functions"):
+            if name in body:
+                config.update(pick(body, {name}))
+        return inputs, config
+
+    def _provider_of(self, client: Any) -> str:
+        """Who answers ``client``, as OpenTelemetry's conventions name it."""
+        client_class, url, provider = self._last_provider
+        # Compared by identity, because to read the host of a URL takes microseconds.
+        if type(client) is not client_class or client._base_url is not url:
+            provider = self.client_providers.get(type(client).__name__) or HOSTS.get(
+                client._base_url.host, self.provider
+            )
+            self._last_provider = (type(client), client._base_url, provider)
+        return provider
+
+    def _finish(self, call: ModelCall, result: Any) -> Any:
+        try:
+            response: Any = call.subject
+            response.close(call, result, self._streams)
+        except Exception as fault:  # an answer in a form that the endpoint does not know
+            call.end(metadata={"unread": type(fault).__name__})
+        return result
+
+
+def _subclasses(base: type) -> list[type]:
+    children: list[type] = base.__subclasses__()
+    return [subclass for child in children for subclass in (child, *_subclasses(child))]
+
+
+def _note_response(original: Any) -> Any:
+    """``_process_response`` gets the HTTP response of every form of call, and the retry count."""
+
+    @functools.wraps(original)
+    def _process_response(client: Any, *args: Any, **kwargs: Any) -> Any:
+        call = open_call.get()
+        if call is not None and isinstance(call.subject, SdkHttpResponse):
+            call.subject.note(kwargs.get("response"), kwargs.get("retries_taken"))
+        return original(client, *args, **kwargs)
+
+    return _process_response
+
+
+def _describe_error(error: BaseException) -> dict[str, Any]:
+    try:
+        return describe(error)
+    except Exception:
+        return {}
