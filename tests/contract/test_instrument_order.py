@@ -10,25 +10,11 @@ from pathlib import Path
 import pytest
 from support.subprocesses import REPO, run
 
+from sessiontrace.instrumentation.registry import built_in
+
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
-LIBRARIES = {
-    "openai": "openai",
-    "anthropic": "anthropic",
-    "groq": "groq",
-    "google-genai": "google.genai",
-    "mistralai": "mistralai.client.chat",
-    "cohere": "cohere.v2.client",
-    "ollama": "ollama",
-    "bedrock": "botocore.client",
-    "litellm": "litellm",
-    "langchain": "langchain_core.callbacks.manager",
-    "llama-index": "llama_index.core",
-    "openai-agents": "agents",
-    "pydantic-ai": "pydantic_ai",
-    "mcp": "mcp",
-    "celery": "celery.signals",
-}
+LIBRARIES = {entry.name: entry.target for entry in built_in() if entry.by_default}
 
 LOOK = """
 import importlib, json, os, sys
@@ -55,7 +41,7 @@ def installed(module: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_every_library_before_and_after_its_import(tmp_path: Path, order: str) -> None:
-    """Whoever comes first, the report has every library active that is installed."""
+    """Whichever comes first, the report has every installed library active."""
     there = {name: module for name, module in LIBRARIES.items() if installed(module)}
     if len(there) < 3:
         pytest.skip("the contract group is not installed")
