@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessiontrace.capture.decorators.block import traced_block
-from sessiontrace.capture.encoding.record_parts import compose_record
+from sessiontrace.capture.encoding.record_body import assemble, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import sanitize_text, text_of
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import NEW, OPEN, SUPPRESSED, Handle
@@ -213,10 +213,8 @@ class Session(Span):
         body = {**envelope, "event_name": self.name, **self._payload()}
         if self.children_ids is not None:
             body["children_ids"] = self.children_ids
-        doubtful = self._needs_redaction
-        recorder.offer(
-            head, compose_record(body, self._inputs, self._outputs, recorder.redact, doubtful)
-        )
+        encoded = assemble(body, self._inputs, self._outputs)
+        recorder.offer(head, redact_and_bound(encoded, recorder.redact, self._needs_redaction))
 
     def _envelope(self) -> dict[str, Any]:
         return {

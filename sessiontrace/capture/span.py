@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sessiontrace.capture.encoding.encoder import encode_and_check, examine_object
+from sessiontrace.capture.encoding.encoder import encode_and_check, encode_object_and_check
 from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
 from sessiontrace.capture.encoding.fast_path import encode_fast
-from sessiontrace.capture.encoding.record_body import encode_event
-from sessiontrace.capture.encoding.record_parts import EVENT_MAX, redact_and_bound
+from sessiontrace.capture.encoding.record_body import EVENT_MAX, encode_event, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, more, text_of
 from sessiontrace.capture.handle import (
     ENDED,
@@ -29,7 +28,7 @@ from sessiontrace.capture.handle import (
     ImplicitSession,
     SessionHandle,
 )
-from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
+from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys_clean
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import now_ns, stamp
 from sessiontrace.runtime.log import log_once
@@ -116,7 +115,7 @@ class Span:
         self._parts: dict[str, Any] | None = None  # the other groups of fields, and the error
         self.event_id = ""
         # A new name is checked once; `__class__` may lie, but then the name is not among these.
-        checked = name.__class__ is str and name in recorder.harmless.names
+        checked = name.__class__ is str and name in recorder.clean_texts.span_names
         self.name = name if checked else self._check_name(name)
         self.type = type if type.__class__ is str and type in _TYPES else _type_of(type)
         if inputs is not None and recorder.capture:
@@ -311,27 +310,27 @@ class Span:
 
     def _encode(self, value: object, key: str) -> bytes:
         """The bytes of an object; a value of another type becomes ``{key: value}``."""
-        harmless = self.recorder.harmless
-        if (json := encode_fast(value, harmless)) is not None:
+        clean_texts = self.recorder.clean_texts
+        if (json := encode_fast(value, clean_texts)) is not None:
             return json
-        encoded, doubtful = examine_object(value, key, harmless)
-        if doubtful:
+        encoded, needs_redaction = encode_object_and_check(value, key, clean_texts)
+        if needs_redaction:
             self._needs_redaction = True
         return encoded
 
     def _check_name(self, name: object) -> str:
         """A name that was not checked yet, as text of bounded length."""
         text = name_of(name)
-        harmless = self.recorder.harmless
-        if harmless.needs_masking((text,)):
+        clean_texts = self.recorder.clean_texts
+        if clean_texts.needs_masking((text,)):
             self._needs_redaction = True
-        elif len(harmless.names) < _NAMES_MAX:
-            harmless.names.add(text)
+        elif len(clean_texts.span_names) < _NAMES_MAX:
+            clean_texts.span_names.add(text)
         return text
 
     def _check_text(self, text: str) -> None:
         """Check a text that goes into the record as it is."""
-        if self.recorder.harmless.needs_masking((text,)):
+        if self.recorder.clean_texts.needs_masking((text,)):
             self._needs_redaction = True
 
     def set_error(self, error: str) -> None:
@@ -372,7 +371,7 @@ class Span:
         """Add values to one group of fields; those of the same key are replaced."""
         own = self._own_group(group)
         try:
-            if type(values) is dict and KNOWN.issuperset(values) and self._are_scalars(values):
+            if type(values) is dict and CLEAN_KEYS.issuperset(values) and self._are_scalars(values):
                 own.update(values)
             else:
                 self._merge_any(own, values)
@@ -382,7 +381,7 @@ class Span:
 
     def _are_scalars(self, values: dict[Any, object]) -> bool:
         """Whether all are scalars that go into the record as they are; checks the texts."""
-        clean = self.recorder.harmless.known
+        clean = self.recorder.clean_texts.hashes
         for value in values.values():
             kind = type(value)
             if kind is str:
@@ -395,20 +394,20 @@ class Span:
         return len(values) <= _KEYS_MAX
 
     def _merge_any(self, own: dict[str, Any], values: Mapping[str, object]) -> None:
-        harmless = self.recorder.harmless
+        clean_texts = self.recorder.clean_texts
         pairs = values.items()
         for key, value in pairs if len(values) <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
             kind = type(value)
             if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
-                if hash(value) not in harmless.known:
+                if hash(value) not in clean_texts.hashes:
                     self._check_text(value)  # type: ignore[arg-type]
             elif not (kind is int or kind is float or kind is bool or value is None):
-                encoded, doubtful = encode_and_check(value, harmless)
-                if doubtful:
+                encoded, needs_redaction = encode_and_check(value, clean_texts)
+                if needs_redaction:
                     self._needs_redaction = True
                 value = _Fragment(encoded)
             own[name_of(key)] = value
-        if not KNOWN.issuperset(own) and not all_keys_clean(own):
+        if not CLEAN_KEYS.issuperset(own) and not all_keys_clean(own):
             self._needs_redaction = True
         if len(values) > _KEYS_MAX:
             own["…"] = more(len(values) - _KEYS_MAX, "keys")

@@ -15,7 +15,7 @@ from sessiontrace.capture.handle import Handle, ImplicitSession
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.encoding.record_parts import Redact
+    from sessiontrace.capture.encoding.record_body import Redact
 
 __all__ = ["TracerProtocol", "TracerState"]
 
@@ -27,7 +27,7 @@ class TracerState:
     ``drop(reason)`` counts a record that is not offered. ``current`` is the context variable that
     holds the innermost open handle. ``new_session`` makes a session of that name, for a span
     outside any: ``Session``, which spans cannot name because it is one. ``redact`` masks secrets in
-    the encoded parts of a record, ``harmless`` knows the texts in which there are none. ``sample``:
+    the encoded parts of a record, ``clean_texts`` remembers the texts without any. ``sample``:
     the share of sessions to record. ``route`` gives the frame headers for the destinations of those
     names, None when it knows none of them. ``inert`` is set in a forked child on the state of its
     parent: handles that were open at the fork end in the parent only. ``skips``: some session is
@@ -36,10 +36,10 @@ class TracerState:
 
     __slots__ = (
         "capture",
+        "clean_texts",
         "current",
         "drop",
         "frame_headers",
-        "harmless",
         "inert",
         "new_session",
         "offer",
@@ -75,7 +75,7 @@ class TracerState:
         self.service = service
         self.capture = capture
         self.redact = redact
-        self.harmless = NO_REDACTION if redact is None else redact.harmless
+        self.clean_texts = NO_REDACTION if redact is None else redact.clean_texts
         self.sample = sample
         self.route = route
         self.inert = False

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.encoding.encoder import encode
-from sessiontrace.capture.encoding.record_parts import compose_record
+from sessiontrace.capture.encoding.record_body import assemble, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import text_of
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import OPEN, Handle
@@ -44,9 +44,9 @@ def offer_update(
     body = {"event_id": event_id, "session_id": session_id, **parts}
     try:
         outputs = body.pop("outputs", None)  # encoded
+        encoded = assemble(body, None, outputs)
         recorder.offer(
-            frame_headers.update,
-            compose_record(body, None, outputs, recorder.redact, doubtful=True),
+            frame_headers.update, redact_and_bound(encoded, recorder.redact, True, is_update=True)
         )
     except Exception:
         recorder.drop("encode_error")

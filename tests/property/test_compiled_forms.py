@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sessiontrace.capture.encoding import _fast_path_py, _record_body_py
 from sessiontrace.capture.redaction import _patterns_py
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
+from sessiontrace.capture.redaction.masker import Masker
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.spool import _frame_py
 from sessiontrace.spool.frame import MAX_BODY
@@ -117,7 +118,11 @@ values = st.recursive(
     max_leaves=8,
 )
 redactors = st.sampled_from(
-    [lambda: Redactor().harmless, lambda: Redactor(emails=True).harmless, lambda: NO_REDACTION]
+    [
+        lambda: Redactor().clean_texts,
+        lambda: Redactor(emails=True).clean_texts,
+        lambda: NO_REDACTION,
+    ]
 )
 
 
@@ -135,7 +140,7 @@ def test_the_look_says_the_same_of_any_value(given_: list[Any], made: Any) -> No
 @pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["uncompiled", "compiled"])
 def test_a_look_ends_early(form: Any) -> None:
     """Long texts, wide lists, deep ones, and a few objects that hold one another many times."""
-    harmless = Redactor().harmless
+    clean_texts = Redactor().clean_texts
     many: list[Any] = []
     for _ in range(60):
         many = [many, many]
@@ -143,8 +148,8 @@ def test_a_look_ends_early(form: Any) -> None:
     for _ in range(100):
         deep = [deep]
     for value in ("x" * 70_000, ["x" * 40_000] * 2, [0] * 10_000, many, deep, {"a": deep}):
-        assert form.classify(value, _fast_path_py.ROOM, _fast_path_py.DEPTH, harmless) == -1
-    assert form.encode_fast({"a": ["x" * 1_000]}, harmless) is not None
+        assert form.classify(value, _fast_path_py.ROOM, _fast_path_py.DEPTH, clean_texts) == -1
+    assert form.encode_fast({"a": ["x" * 1_000]}, clean_texts) is not None
 
 
 @pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["uncompiled", "compiled"])
@@ -167,7 +172,7 @@ def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
     thread.start()
     try:
         for _ in range(2_000):
-            found = form.encode_fast(shared, CleanTextCache(lambda text: True))
+            found = form.encode_fast(shared, CleanTextCache(Masker()))
             assert found is None or found.startswith(b'{"a":[')
     finally:
         stop.set()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.encoding.encoder import encode
-from sessiontrace.capture.encoding.record_parts import EVENT_MAX
+from sessiontrace.capture.encoding.record_body import EVENT_MAX
 from sessiontrace.model.fields import BUCKETS, EVENT_FIELDS
 
 

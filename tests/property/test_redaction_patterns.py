@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sessiontrace.capture.redaction import _patterns_py, patterns
-from sessiontrace.capture.redaction.patterns import LEAST, mask_secrets
+from sessiontrace.capture.redaction.patterns import SHORTEST_SECRET, mask_secrets
 
 word = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0189_-", min_size=3, max_size=40)
 secrets = st.one_of(
@@ -62,7 +62,7 @@ texts = st.lists(secrets | word | st.text(max_size=12), max_size=14).map(" ".joi
 @settings(max_examples=500, deadline=None)
 def test_what_would_be_masked_may_contain_a_secret(text: str) -> None:
     """Tokens, assignments, headers, logins, cards and keys, in any surroundings and spelling."""
-    if len(text) >= LEAST and mask_secrets(text) != text:
+    if len(text) >= SHORTEST_SECRET and mask_secrets(text) != text:
         assert _patterns_py.may_contain_secret(text)
         assert patterns.may_contain_secret(text)  # the same one where nothing is compiled
 

@@ -19,39 +19,40 @@ from sessiontrace.capture.redaction._patterns_c cimport may_contain_secret
 
 from sessiontrace.capture.encoding._fast_path_py import CAP, DEPTH, ROOM
 from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
-from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
-from sessiontrace.capture.redaction._patterns_py import LEAST
+from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, KEY_MAX, all_keys_clean
+from sessiontrace.capture.redaction._patterns_py import SHORTEST_SECRET
 
 cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
-cdef set _known_keys = KNOWN
-cdef Py_ssize_t _media_min = MEDIA_MIN, _least = LEAST, _cap = CAP, _room = ROOM
+cdef set _clean_keys = CLEAN_KEYS
+cdef Py_ssize_t _media_min = MEDIA_MIN, _shortest = SHORTEST_SECRET, _key_max = KEY_MAX
+cdef Py_ssize_t _cap = CAP, _room = ROOM
 cdef int _depth = DEPTH
 cdef object _date = datetime.date, _datetime = datetime.datetime, _timezone = datetime.timezone
 cdef object _uuid = uuid.UUID, _dumps = orjson.dumps
 
 cdef enum:
-    CHEAP = 512     # a shorter text is looked at each time: to know it again would cost more
+    CHEAP = 512     # a shorter text is scanned each time: remembering it would cost more
 
 
 @cython.final
 @cython.freelist(8)
 cdef class _Classifier:
-    """What is found on the way down: room left, and whether a text is doubtful."""
+    """What is known on the way down: room left, and whether a key or text must be masked."""
 
     cdef Py_ssize_t room
-    cdef bint doubtful, masks, by_shape
-    cdef set known
-    cdef object harmless
+    cdef bint needs_redaction, masks, scan_suffices
+    cdef set clean
+    cdef object clean_texts
 
     cdef bint passes(self, object value, int depth) except -1:
-        """Whether a value is small, flat and plain enough."""
+        """Whether a value is plain."""
         cdef object kind = type(value)
         if kind is str:
             return self.passes_text(value)
         if kind is dict:
-            if not _keys_pass(<dict>value) or not self.enters(len(<dict>value), depth):
+            if not self.passes_keys(<dict>value) or not self.enters(len(<dict>value), depth):
                 return False
             for item in (<dict>value).values():  # raises when another thread changes its size
                 if not self.passes(item, depth - 1):
@@ -64,7 +65,7 @@ cdef class _Classifier:
                 if not self.passes(item, depth - 1):
                     return False
             return True
-        if kind is _datetime:  # a time zone of the user's is code that orjson would run
+        if kind is _datetime:  # orjson would run the code of a time zone of the user's
             return value.tzinfo is None or type(value.tzinfo) is _timezone
         return (
             value is None or kind is int or kind is float or kind is bool
@@ -75,6 +76,22 @@ cdef class _Classifier:
         self.room -= 8 * nodes
         return self.room >= 0 and depth > 0
 
+    cdef bint passes_keys(self, dict value) except -1:
+        for key in value:
+            if type(key) is not str:
+                return False
+            if not PySet_Contains(_clean_keys, key):
+                return self.passes_new_keys(value)
+        return True
+
+    cdef bint passes_new_keys(self, dict value) except -1:
+        for key in value:
+            if type(key) is not str or PyUnicode_GET_LENGTH(key) > _key_max:
+                return False
+        if not all_keys_clean(value):
+            self.needs_redaction = True
+        return True
+
     cdef bint passes_text(self, str text) except -1:
         cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text)
         self.room -= length
@@ -83,46 +100,37 @@ cdef class _Classifier:
         if length < CHEAP:
             if not self.masks:
                 return True
-            if self.by_shape and (length < _least or not may_contain_secret(text)):
+            if self.scan_suffices and (length < _shortest or not may_contain_secret(text)):
                 return True
         cdef object key = PyObject_Hash(text)
-        if PySet_Contains(self.known, key):
+        if PySet_Contains(self.clean, key):
             return True
         if length >= _media_min and is_media(text):
             return False
-        if self.by_shape and length >= CHEAP and not may_contain_secret(text):
-            self.harmless.remember_clean(key)
-        elif self.harmless.needs_masking((text,)):
-            self.doubtful = True
+        if self.scan_suffices and length >= CHEAP and not may_contain_secret(text):
+            self.clean_texts.remember_clean(key)
+        elif self.clean_texts.needs_masking((text,)):
+            self.needs_redaction = True
         return True
 
 
-cdef bint _keys_pass(dict value) except -1:
-    for key in value:
-        if type(key) is not str:
-            return False
-        if not PySet_Contains(_known_keys, key):
-            return all_keys_clean(value)
-    return True
-
-
-cpdef int classify(value, Py_ssize_t room, int depth, harmless) except -2:
-    cdef _Classifier found = _Classifier.__new__(_Classifier)
-    found.room = room
-    found.known = harmless.known
-    found.masks = harmless.masks
-    found.by_shape = harmless.by_shape
-    found.harmless = harmless
-    if not found.passes(value, depth):
+cpdef int classify(value, Py_ssize_t room, int depth, clean_texts) except -2:
+    cdef _Classifier classifier = _Classifier.__new__(_Classifier)
+    classifier.room = room
+    classifier.clean = clean_texts.hashes
+    classifier.masks = clean_texts.masks
+    classifier.scan_suffices = clean_texts.scan_suffices
+    classifier.clean_texts = clean_texts
+    if not classifier.passes(value, depth):
         return -1
-    return 1 if found.doubtful else 0
+    return 1 if classifier.needs_redaction else 0
 
 
-def encode_fast(value, harmless):
+def encode_fast(value, clean_texts):
     if type(value) is not dict:
         return None
     try:
-        if classify(value, _room, _depth, harmless) != 0:
+        if classify(value, _room, _depth, clean_texts) != 0:
             return None
         encoded = _dumps(value)
     except Exception:

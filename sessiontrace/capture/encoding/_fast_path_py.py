@@ -13,67 +13,68 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
-from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
-from sessiontrace.capture.redaction.key_names import KNOWN, all_keys_clean
+from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, KEY_MAX, CleanTextCache
 
 CAP = 256 * 1024
 """Most bytes one part (inputs, outputs, one metadata value ...) takes, encoded."""
 
 ROOM = 64 * 1024
-"""What the fast road admits: characters, and 8 for every node."""
+"""What the fast path admits: characters, and 8 for every node."""
 
 DEPTH = 20
-"""Levels that the fast road admits."""
+"""Levels that the fast path admits."""
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
-_PLAIN = frozenset({int, float, bool, type(None), datetime.date, uuid.UUID})
-_ZONES = frozenset({type(None), datetime.timezone})
+_SCALARS = frozenset({int, float, bool, type(None), datetime.date, uuid.UUID})
+_SAFE_ZONES = frozenset({type(None), datetime.timezone})
 
 _dumps = orjson.dumps
-_known = KNOWN.issuperset
+_are_clean = CLEAN_KEYS.issuperset
 
 
-def classify(value: object, room: int, depth: int, harmless: CleanTextCache) -> int:
-    """0 for a plain value, 1 when a text in it is doubtful, -1 when it is large, deep or not plain.
+def classify(value: object, room: int, depth: int, clean_texts: CleanTextCache) -> int:
+    """0 for a plain value, 1 for a plain value that needs redaction, -1 for any other value.
 
-    ``room``: characters it may have, and 8 for every node; ``depth``: levels. A doubtful text is
-    one that ``harmless`` may not let pass.
+    ``room``: characters it may have, and 8 for every node; ``depth``: levels.
     """
-    fresh: list[str] = []
-    if _room_left(value, room, depth, harmless.known, fresh) < 0:
+    fresh: list[str | dict[Any, Any]] = []
+    if _room_left(value, room, depth, clean_texts.hashes, fresh) < 0:
         return -1
-    return 1 if fresh and harmless.needs_masking(fresh) else 0
+    return 1 if fresh and clean_texts.needs_masking(fresh) else 0
 
 
-def encode_fast(value: object, harmless: CleanTextCache) -> bytes | None:
-    """A dict as JSON, if it is plain and nothing in it is doubtful: the usual case, in one step."""
+def encode_fast(value: object, clean_texts: CleanTextCache) -> bytes | None:
+    """A dict as JSON if it is plain and needs no redaction, which is the usual case; else None."""
     if type(value) is not dict:
         return None
     try:
-        if classify(value, ROOM, DEPTH, harmless) != 0:
+        if classify(value, ROOM, DEPTH, clean_texts) != 0:
             return None
         encoded = _dumps(value)
-    except Exception:  # orjson refuses it, or it changed under us
+    except Exception:  # orjson refuses it, or another thread changed it
         return None
     return encoded if len(encoded) <= CAP else None
 
 
-def _room_left(  # noqa: C901  the hottest loop, one frame
-    value: Any, room: int, depth: int, known: set[int], fresh: list[str]
+def _room_left(  # noqa: C901  the hottest loop, in one frame
+    value: Any, room: int, depth: int, clean: set[int], fresh: list[str | dict[Any, Any]]
 ) -> int:
-    """Room left after a value, negative when it does not pass; new texts are put to ``fresh``.
+    """Room left after a value, negative when the value is not plain.
 
+    Texts that are not known to be clean, and dicts with keys that are not, are added to ``fresh``.
     Every node costs at least 8, so a graph that shares its nodes a million times ends soon too.
     """
     kind = type(value)
     if kind is dict:
-        if not _known(value) and not all_keys_clean(value):
-            return -1
+        if not _are_clean(value):
+            if not _are_short_texts(value):
+                return -1
+            fresh.append(value)
         inner = value.values()
     elif kind is list or kind is tuple:
         inner = value
     else:
-        return _single(value, kind, room, known, fresh)
+        return _room_left_by_leaf(value, kind, room, clean, fresh)
     room -= 8 * len(value)
     if room < 0 or depth <= 0:
         return -1
@@ -83,43 +84,52 @@ def _room_left(  # noqa: C901  the hottest loop, one frame
             room -= len(item)
             if room < 0:  # before the hash, which reads a new text whole
                 return -1
-            if hash(item) not in known:
+            if hash(item) not in clean:
                 if len(item) >= MEDIA_MIN and is_media(item):
                     return -1
                 fresh.append(item)
         elif (
             kind is dict
             and len(item) == 2
-            and _known(item)
+            and _are_clean(item)
             and type(role := item.get("role")) is str
             and role in _ROLES
         ):  # a message of a chat: most of what is traced consists of them
             text = item.get("content")
             if type(text) is not str:
-                room = _room_left(text, room, depth - 2, known, fresh) if "content" in item else -1
+                room = _room_left(text, room, depth - 2, clean, fresh) if "content" in item else -1
             else:
                 room -= len(text)
-                if room >= 0 and hash(text) not in known:
+                if room >= 0 and hash(text) not in clean:
                     if len(text) >= MEDIA_MIN and is_media(text):
                         return -1
                     fresh.append(text)
             if room < 0:
                 return -1
-        elif kind not in _PLAIN:
-            room = _room_left(item, room, depth - 1, known, fresh)
+        elif kind not in _SCALARS:
+            room = _room_left(item, room, depth - 1, clean, fresh)
             if room < 0:
                 return -1
     return room
 
 
-def _single(value: Any, kind: type, room: int, known: set[int], fresh: list[str]) -> int:
+def _room_left_by_leaf(
+    value: Any, kind: type, room: int, clean: set[int], fresh: list[str | dict[Any, Any]]
+) -> int:
     if kind is str:
         room -= len(value)
-        if room >= 0 and hash(value) not in known:
+        if room >= 0 and hash(value) not in clean:
             if len(value) >= MEDIA_MIN and is_media(value):
                 return -1
             fresh.append(value)
         return room
-    if kind is datetime.datetime:  # a time zone of the user's is code that orjson would run
-        return room if type(value.tzinfo) in _ZONES else -1
-    return room if kind in _PLAIN else -1
+    if kind is datetime.datetime:  # orjson would run the code of a time zone of the user's
+        return room if type(value.tzinfo) in _SAFE_ZONES else -1
+    return room if kind in _SCALARS else -1
+
+
+def _are_short_texts(keys: dict[Any, Any]) -> bool:
+    for key in keys:  # noqa: SIM110  a generator would cost a frame a key
+        if type(key) is not str or len(key) > KEY_MAX:
+            return False
+    return True

@@ -11,7 +11,10 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.capture.encoding.encoder import encode
+
 _dumps = orjson.dumps
+_Fragment = orjson.Fragment
 
 
 def encode_event(
@@ -28,7 +31,7 @@ def encode_event(
     inputs: bytes | None,
     outputs: bytes | None,
 ) -> bytes:
-    """The record of one step; ``start`` and ``end`` in Unix nanoseconds, the last two encoded."""
+    """The record of one event; ``start`` and ``end`` in Unix nanoseconds."""
     body = {
         "event_id": event_id,
         "session_id": session_id,
@@ -48,15 +51,11 @@ def encode_event(
 
 
 def assemble(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) -> bytes:
-    """A record from its first fields and the encoded rest."""
+    """A record from its first fields and its encoded inputs and outputs."""
     try:
         first = _dumps(body)
     except TypeError:  # a lone surrogate in a name, an integer over 64 bits in a bucket
-        from sessiontrace.capture.encoding.encoder import (
-            sanitize,  # which needs what is in here, by ``hot``
-        )
-
-        first = _dumps(sanitize(body))
+        first = _dumps(_sanitized(body))
     if outputs is not None and inputs is not None:
         return b'%b,"inputs":\t%b\t,"outputs":\t%b\t}' % (first[:-1], inputs, outputs)
     if inputs is not None:
@@ -64,3 +63,19 @@ def assemble(body: dict[str, Any], inputs: bytes | None, outputs: bytes | None) 
     if outputs is not None:
         return b'%b,"outputs":\t%b\t}' % (first[:-1], outputs)
     return first
+
+
+def _sanitized(body: dict[str, Any]) -> dict[str, Any]:
+    """A record's fields with every value that is not encoded yet encoded the slow way."""
+    fields: dict[str, Any] = {}
+    for name, value in body.items():
+        if isinstance(value, dict):
+            fields[name] = {
+                orjson.loads(encode(key)): (
+                    item if isinstance(item, _Fragment) else _Fragment(encode(item))
+                )
+                for key, item in value.items()
+            }
+        else:
+            fields[name] = value if isinstance(value, _Fragment) else _Fragment(encode(value))
+    return fields

@@ -8,47 +8,73 @@ true of every text that ``mask_secrets`` would change.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 MASK = "***"
 
-LEAST = 8
-"""Characters; a shorter text has no shape."""
+SHORTEST_SECRET = 8
+"""Characters; a shorter text matches no pattern."""
 
-# What a text is made of that nothing below begins with or needs: few bytes are left of prose.
-_TELLING = b"0123456789:=@-_AJ"
+
+class TokenPattern(NamedTuple):
+    """One kind of token: ``prefix`` (a pattern), then at least ``least`` of the ``letters``."""
+
+    prefix: str
+    letters: str
+    least: int
+    suffix: str = ""
+
+
+_ALNUM = "[A-Za-z0-9]"
+_ALNUM_JOINT = "[A-Za-z0-9_-]"
+
+TOKENS = (
+    TokenPattern("sk-", _ALNUM_JOINT, 16),
+    TokenPattern("[sr]k_(?:live|test)_", _ALNUM, 10),
+    TokenPattern("gh[pousr]_", _ALNUM, 20),
+    TokenPattern("github_pat_", "[A-Za-z0-9_]", 20),
+    TokenPattern("glpat-", _ALNUM_JOINT, 16),
+    TokenPattern("xox[abeoprs]-", "[A-Za-z0-9-]", 11),
+    TokenPattern("eyJ", _ALNUM_JOINT, 13, r"\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),  # JWT
+    TokenPattern("(?:AKIA|ASIA)", "[A-Z0-9]", 16),
+    TokenPattern("AIza", _ALNUM_JOINT, 30),
+    TokenPattern(r"ya29\.", _ALNUM_JOINT, 20),
+    TokenPattern("hf_", _ALNUM, 20),
+    TokenPattern("hh_", "[A-Za-z0-9_]", 16),
+    TokenPattern("ph[cx]_", _ALNUM, 20),
+    TokenPattern("npm_", _ALNUM, 30),
+)
+"""The tokens that are masked. A test holds both forms of ``may_contain_secret`` against it: who
+adds a prefix here adds it to ``_patterns_c.pyx`` too."""
+
+# Deleting the bytes that no pattern starts with leaves little of ordinary prose, so that searching
+# the remainder is cheap.
+_SIGNIFICANT = b"0123456789:=@-_AJ"
 _COLON, _EQUALS, _AT, _HYPHEN, _LINE, _A, _J = b":=@-_AJ"
 _TWO, _NINE = b"29"
-_DULL = bytes(byte for byte in range(256) if byte not in _TELLING)
+_INSIGNIFICANT = bytes(byte for byte in range(256) if byte not in _SIGNIFICANT)
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte < 58)
 _CARD_DIGITS = 14
-_ZEROS = bytes(48 if 48 <= byte < 58 else 46 for byte in range(256))  # digits alike, the rest too
+_ZEROS = bytes(48 if 48 <= byte < 58 else 46 for byte in range(256))  # every digit becomes 0
 _CARD_ZEROS = b"0" * _CARD_DIGITS
-# What tokens are made of as `a`, all else as a space.
-_WORDLIKE = b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_RUNS = bytes(97 if byte in _WORDLIKE else 32 for byte in range(256))
-_RUN = b"a" * 14  # the shortest stretch that any of the shapes below has
-_BEFORE, _BEHIND = 5, 9  # characters of a shape outside of it: `ya29.`, the second part of eyJ
-_STRETCHES_MAX = 8  # of which each is looked at by itself
+# Every letter of a token becomes `a`, any other byte a space.
+_TOKEN_LETTERS = b"-_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_RUNS = bytes(97 if byte in _TOKEN_LETTERS else 32 for byte in range(256))
+_RUN = b"a" * 14  # the shortest run of letters that a token has
+_BEFORE, _BEHIND = 5, 9  # characters of a token outside its run: `ya29.`, the second part of eyJ
+_RUNS_MAX = 8  # searched one by one; then the rest of the text at once
 # A part of each word of _ASSIGNED and _HEADER, and how far before the sign it may begin.
 _WORDS = ("pass", "pwd", "secret", "key", "token", "cookie", "authorization")
 _REACH = 40
-_SIGNS_MAX = 8  # of which each is looked at by itself
+_SIGNS_MAX = 8  # looked before one by one; more make a search through the whole text cheaper
 
-_LETTERS = (
-    re.IGNORECASE | re.ASCII
-)  # else a long s is an s, and `may_contain_secret` must know of it
+# ASCII: else a long s matches an s, and `may_contain_secret` must know of it.
+_LETTERS = re.IGNORECASE | re.ASCII
 
-_SHAPES = re.compile(
-    r"(?<![A-Za-z0-9])(?:"
-    r"sk-[A-Za-z0-9_-]{16,}"
-    r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"
-    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}"
-    r"|xox[abeoprs]-[A-Za-z0-9-]{11,}"
-    r"|eyJ[A-Za-z0-9_-]{13,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
-    r"|(?:AKIA|ASIA)[A-Z0-9]{16}"
-    r"|AIza[0-9A-Za-z_-]{30,}|ya29\.[0-9A-Za-z_-]{20,}"
-    r"|hf_[A-Za-z0-9]{20,}|hh_[A-Za-z0-9_]{16,}|ph[cx]_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}"
-    r")"
+_TOKEN = re.compile(
+    "(?<![A-Za-z0-9])(?:"
+    + "|".join(f"{token.prefix}{token.letters}{{{token.least},}}{token.suffix}" for token in TOKENS)
+    + ")"
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]*?(?:-----END[^-]{0,40}-----|\Z)")
 _SCHEME = re.compile(
@@ -73,54 +99,54 @@ EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{
 
 
 def may_contain_secret(text: str) -> bool:
-    """Whether a text is worth a closer look. Errs to that side only."""
-    # To search a `str` costs half of what it costs in `bytes`, but those can be thinned out.
+    """Whether a text may hold a secret. Errs to that side only."""
+    # Searching a `str` costs half of what searching `bytes` costs, but bytes can be deleted.
     try:
         raw = text.encode()
     except UnicodeEncodeError:
         return True
-    if not text.isascii():  # a character for each byte: wider ones are slow, and none is a sign
+    if not text.isascii():  # one character a byte: wider strings are slow to search
         text = raw.decode("latin-1")
     if text[:1] in "{[":  # JSON, perhaps
         return True
-    telling = raw.translate(None, _DULL)
-    if not telling:
+    significant = raw.translate(None, _INSIGNIFICANT)
+    if not significant:
         return False
-    digits = telling
-    if not telling.isdigit():
-        if _has_telling_signs(text, raw, telling):
+    digits = significant
+    if not significant.isdigit():
+        if _has_sign_and_word(text, raw, significant):
             return True
-        digits = telling.strip(_NO_DIGITS)
+        digits = significant.strip(_NO_DIGITS)
     if len(digits) >= _CARD_DIGITS and _is_cardlike(raw, digits):
         return True
-    if digits or _EQUALS in telling:
+    if digits or _EQUALS in significant:
         low = _lower(text, raw)
         if "bearer" in low or "basic" in low:
             return True
-    # Each of the shapes has one of these, beside its long stretch; the digits are those of `ya29.`.
+    # Each token has one of these beside its long run; the digits are those of `ya29.`.
     return (
-        _HYPHEN in telling
-        or _LINE in telling
-        or _A in telling
-        or _J in telling
-        or (_TWO in telling and _NINE in telling)
-    ) and _is_shaped(text, raw)
+        _HYPHEN in significant
+        or _LINE in significant
+        or _A in significant
+        or _J in significant
+        or (_TWO in significant and _NINE in significant)
+    ) and _has_token(text, raw)
 
 
 def _lower(text: str, raw: bytes) -> str:
-    """The text with its ASCII letters small; ``str`` asks for each letter where others are."""
+    """The text with its ASCII letters small; ``str.lower`` is slow where other letters are."""
     return text.lower() if text.isascii() else raw.lower().decode("latin-1")
 
 
-def _has_telling_signs(text: str, raw: bytes, telling: bytes) -> bool:
-    """Whether there is a sign together with a word that makes it worth a closer look."""
-    if _COLON in telling or _EQUALS in telling:
-        signs = telling.count(b":") + telling.count(b"=")
+def _has_sign_and_word(text: str, raw: bytes, significant: bytes) -> bool:
+    """Whether there is a sign together with a word of a secret."""
+    if _COLON in significant or _EQUALS in significant:
+        signs = significant.count(b":") + significant.count(b"=")
         if _is_assigned(_lower(text, raw), signs):
             return True
-    if _AT in telling and "://" in text:
+    if _AT in significant and "://" in text:
         return True
-    return _HYPHEN in telling and "PRIVATE KEY" in text
+    return _HYPHEN in significant and "PRIVATE KEY" in text
 
 
 def _is_cardlike(raw: bytes, digits: bytes) -> bool:
@@ -131,24 +157,24 @@ def _is_cardlike(raw: bytes, digits: bytes) -> bool:
     )
 
 
-def _is_shaped(text: str, raw: bytes) -> bool:
-    """Whether there is one of the shapes; it is looked for where there are long stretches only."""
+def _has_token(text: str, raw: bytes) -> bool:
+    """Whether there is a token; only runs of letters long enough for one are searched."""
     runs = raw.translate(_RUNS)
     at = runs.find(_RUN)
-    for _ in range(_STRETCHES_MAX):
+    for _ in range(_RUNS_MAX):
         if at < 0:
             return False
         end = runs.find(b" ", at)
         if end < 0:
             end = len(runs)
-        if _SHAPES.search(text, max(0, at - _BEFORE), end + _BEHIND) is not None:
+        if _TOKEN.search(text, max(0, at - _BEFORE), end + _BEHIND) is not None:
             return True
         at = runs.find(_RUN, end)
-    return at >= 0 and _SHAPES.search(text, at) is not None
+    return at >= 0 and _TOKEN.search(text, at) is not None
 
 
 def _is_assigned(low: str, signs: int) -> bool:
-    """Whether one of the telling words stands before a colon or an equals sign."""
+    """Whether one of the words comes before a colon or an equals sign."""
     if signs > _SIGNS_MAX:
         return any(word in low for word in _WORDS)
     for sign in ":=":
@@ -163,10 +189,10 @@ def _is_assigned(low: str, signs: int) -> bool:
 
 
 def mask_secrets(text: str) -> str:
-    """The text with everything shaped like a secret masked."""
-    if len(text) < LEAST:
+    """The text with everything that matches a pattern of a secret masked."""
+    if len(text) < SHORTEST_SECRET:
         return text
-    text = _SHAPES.sub(MASK, text)
+    text = _TOKEN.sub(MASK, text)
     if "PRIVATE KEY" in text:
         text = _PEM.sub(MASK, text)
     low = text.lower()
@@ -181,18 +207,18 @@ def mask_secrets(text: str) -> str:
     return _CARD.sub(_card, text)
 
 
-def _card(found: re.Match[str]) -> str:
-    digits = [int(char) for char in found[0] if char.isdigit()]
+def _card(match: re.Match[str]) -> str:
+    digits = [int(char) for char in match[0] if char.isdigit()]
     if len(digits) < _CARD_DIGITS or len(set(digits)) < 2:
-        return found[0]
+        return match[0]
     doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
-    if (sum(digits[::-2]) + sum(doubled)) % 10 != 0 or _in_uuid(found):
-        return found[0]
+    if (sum(digits[::-2]) + sum(doubled)) % 10 != 0 or _in_uuid(match):
+        return match[0]
     return MASK
 
 
-def _in_uuid(found: re.Match[str]) -> bool:
+def _in_uuid(match: re.Match[str]) -> bool:
     """Whether the digits are an id's: one in some ten thousand ids looks like a card."""
-    start, end = found.span()
-    around = _UUID.finditer(found.string, max(0, start - 36), end + 36)
-    return any(one.start() <= start and end <= one.end() for one in around)
+    start, end = match.span()
+    uuids = _UUID.finditer(match.string, max(0, start - 36), end + 36)
+    return any(uuid.start() <= start and end <= uuid.end() for uuid in uuids)

@@ -1,9 +1,10 @@
-"""Aside: where records wait for the user's async redactors, before anything reaches a disk.
+"""Queue and thread that run the user's async redactors before a record is spooled.
 
-Records come in on users' threads and go on, in the same order, from a daemon thread of its own with
-an event loop. This is the one exception to "what a block has left survives a kill": a record is in
-memory only until it is redacted. Invariant: it holds a bounded number of records and bytes, and
-what it cannot redact is dropped by field or counted, never passed on.
+Users' threads offer records; a daemon thread with its own event loop redacts them and passes them
+on in the same order. This is the one exception to "an event whose block has exited survives a
+kill": a record is in memory only until it is redacted. Invariant: the queue holds a bounded number
+of records and bytes, and a field or record that cannot be redacted is dropped and counted, never
+passed on.
 """
 
 from __future__ import annotations
@@ -17,23 +18,26 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.capture.redaction.redactor import kept_fields
+from sessiontrace.capture.redaction.redactor import accepted_fields
 from sessiontrace.model.fields import EVENT_FIELDS, REDACTED
 
 __all__ = ["AsyncRedactionQueue", "AsyncRedactor"]
 
 AsyncRedactor = Callable[[str, Any], Awaitable[Any]]
-"""``async fn(field, value)``, as a sync one, but never on the user's thread."""
+"""``async fn(field, value)``: as a sync one, but never on the user's thread."""
 
 _RECORDS_MAX = 10_000
 _BYTES_MAX = 64 << 20
-_AT_ONCE = 32
-_RECORD_S = 10.0  # that the functions may take for one record
+_BATCH_MAX = 32  # records redacted side by side
+_RECORD_S = 10.0  # for all functions over one record
 _ENVELOPE = frozenset(EVENT_FIELDS) - REDACTED
 
 
 class AsyncRedactionQueue:
-    """``offer`` like the one behind it; ``drop(reason)`` counts what does not get that far."""
+    """Takes records by ``offer`` and passes them on to the next ``offer``, redacted.
+
+    ``drop(reason)`` counts a record that does not get that far.
+    """
 
     def __init__(
         self,
@@ -52,10 +56,10 @@ class AsyncRedactionQueue:
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self.quiet: Callable[[], AbstractContextManager[Any]] = nullcontext
-        """Around the thread's work: what the functions themselves trace must not come back here."""
+        """Entered around the thread's work: what the functions trace must not come back here."""
 
     def offer(self, head: bytes, body: bytes) -> bool:
-        """Take a record in; False when there is no room or no more time for it."""
+        """Queue a record; False when the queue is full or closed."""
         full = len(self._waiting) >= _RECORDS_MAX or self._bytes + len(body) > _BYTES_MAX
         if full or self._closed:
             self._drop("closed" if self._closed else "unredacted")
@@ -68,7 +72,7 @@ class AsyncRedactionQueue:
         return True
 
     def drain(self, timeout: float) -> bool:
-        """Wait until everything offered so far has gone on; whether it has."""
+        """Wait until every record offered so far was passed on; False after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while self._waiting or self._busy:
             if time.monotonic() >= deadline:
@@ -77,13 +81,13 @@ class AsyncRedactionQueue:
         return True
 
     def close(self, timeout: float) -> bool:
-        """Drain, then take no more; what is left is dropped and counted."""
+        """Refuse new records and drain; records that remain are dropped and counted."""
         self._closed = True
         done = self.drain(timeout)
         while self._waiting:
             try:
                 self._waiting.popleft()
-            except IndexError:  # the thread was quicker
+            except IndexError:  # the thread took it
                 break
             self._drop("unredacted")
         self._wake.set()
@@ -96,7 +100,7 @@ class AsyncRedactionQueue:
                 thread.daemon = True
                 try:
                     thread.start()
-                except RuntimeError:  # the interpreter is going down; `close` counts what waits
+                except RuntimeError:  # the interpreter shuts down; `close` counts the records
                     return
                 self._thread = thread
 
@@ -107,28 +111,28 @@ class AsyncRedactionQueue:
         try:
             with self.quiet():
                 while self._waiting or not self._closed:
-                    self._wake.wait(0.5)  # no executor: there is none at the interpreter's exit
+                    self._wake.wait(0.5)  # not in an executor: at exit there is none
                     self._wake.clear()
                     while self._waiting:
                         self._busy = 1
-                        loop.run_until_complete(self._some())
+                        loop.run_until_complete(self._redact_batch())
                         self._busy = 0
         finally:
             self._busy = 0
             loop.close()
 
-    async def _some(self) -> None:
-        """The next records, redacted side by side and passed on in their order."""
+    async def _redact_batch(self) -> None:
+        """Redact the next records side by side and pass them on in their order."""
         import asyncio
 
-        taken: list[tuple[bytes, bytes]] = []
-        while len(taken) < _AT_ONCE:
+        batch: list[tuple[bytes, bytes]] = []
+        while len(batch) < _BATCH_MAX:
             try:
-                taken.append(self._waiting.popleft())
+                batch.append(self._waiting.popleft())
             except IndexError:
                 break
-        found = await asyncio.gather(*(self._redacted(body) for _, body in taken))
-        for (head, body), redacted in zip(taken, found, strict=True):
+        results = await asyncio.gather(*(self._redacted(body) for _, body in batch))
+        for (head, body), redacted in zip(batch, results, strict=True):
             self._bytes -= len(body)
             if redacted is None:
                 self._drop("unredacted")
@@ -141,12 +145,12 @@ class AsyncRedactionQueue:
         try:
             record = orjson.loads(body)
             envelope = {name: record.pop(name) for name in list(record) if name in _ENVELOPE}
-            told = await asyncio.wait_for(self._ask(record), _RECORD_S)
-            return orjson.dumps({**envelope, **told})
-        except Exception:  # too slow, or no JSON any more
+            fields = await asyncio.wait_for(self._apply(record), _RECORD_S)
+            return orjson.dumps({**envelope, **fields})
+        except Exception:  # too slow, or not JSON any more
             return None
 
-    async def _ask(self, fields: dict[str, Any]) -> dict[str, Any]:
+    async def _apply(self, fields: dict[str, Any]) -> dict[str, Any]:
         for function in self._functions:
             answers: dict[str, Any] = {}
             for name, value in fields.items():
@@ -154,5 +158,5 @@ class AsyncRedactionQueue:
                     answers[name] = await function(name, value)
                 except Exception as error:
                     answers[name] = error
-            fields = kept_fields(answers)
+            fields = accepted_fields(answers)
         return fields

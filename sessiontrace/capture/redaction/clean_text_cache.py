@@ -1,51 +1,112 @@
-"""Harmless: the texts in which a look found nothing to mask, so that nobody looks again.
+"""Cache of keys and texts already scanned and found free of secrets.
 
-A chat is sent again whole with each of its steps. Kept by hash only, asked from users' threads
-without a lock. Invariant: ``known`` holds no text that its redactor would change.
+Each step of an agent sends the whole chat again, under the same keys; only what is new is scanned.
+Users' threads read and write the cache without a lock: a lost entry costs one more scan. Invariant:
+``CLEAN_KEYS`` holds no key that names a secret for any redactor of this process, and a
+``CleanTextCache`` no text that its redactor would change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["NO_REDACTION", "CleanTextCache"]
+from sessiontrace.capture.redaction.key_names import may_name_secret, names_secret, normalize_key
+from sessiontrace.capture.redaction.masker import Masker
+from sessiontrace.capture.redaction.patterns import (
+    SHORTEST_SECRET,
+    mask_secrets,
+    may_contain_secret,
+)
 
-_KNOWN_MAX = 8_192
+CLEAN_KEYS: set[object] = set()
+"""Keys found clean, of the whole process, so that a dict with the usual keys costs one check."""
+
+KEY_MAX = 64
+"""Characters of the longest key that may be remembered."""
+
+_CLEAN_KEYS_MAX = 4_096
+_CLEAN_TEXTS_MAX = 8_192
+
+_secret_keys: set[str] = set()  # normalized; masked by some redactor beside the default ones
+
+
+def add_secret_keys(names: Iterable[str]) -> None:
+    """Treat these keys as names of secrets too, in the whole process."""
+    _secret_keys.update(map(normalize_key, names))
+    CLEAN_KEYS.clear()
+
+
+def all_keys_clean(keys: Iterable[object]) -> bool:
+    """Whether all of the keys are texts without a secret; clean keys are remembered."""
+    for key in list(keys):
+        if key in CLEAN_KEYS:
+            continue
+        if type(key) is not str or len(key) > KEY_MAX:
+            return False  # scanned each time
+        if may_name_secret(key) is not None and names_secret(key):
+            return False
+        if _secret_keys and normalize_key(key) in _secret_keys:
+            return False
+        if len(key) >= SHORTEST_SECRET and may_contain_secret(key) and mask_secrets(key) != key:
+            return False
+        if len(CLEAN_KEYS) >= _CLEAN_KEYS_MAX:
+            CLEAN_KEYS.clear()
+        CLEAN_KEYS.add(key)
+    return True
 
 
 class CleanTextCache:
-    """``harmless(text)`` is the look; None where nothing is ever masked.
+    """The texts of one redactor that were scanned and need no masking.
 
-    ``by_shape``: the look lets everything pass of which ``may_contain_secret`` is false, so to ask
-    that is enough where it costs less than the look.
+    ``masker`` masks texts; None where nothing is masked. ``always``: every text needs masking,
+    because functions of the user's see every record.
 
-    ``known``: hashes of texts. A hash is keyed by the process and has 64 bits: that a secret has
-    that of another text is less likely than a bit flip. ``names``: names of spans, as they are.
+    ``hashes`` are those of the clean texts. A hash is keyed by the process and has 64 bits: two
+    texts share one less often than a bit flips. ``span_names`` are clean names of spans, as they
+    are. ``masks`` is False where nothing is masked; ``scan_suffices`` is True where a text is clean
+    as soon as ``may_contain_secret`` is false of it.
     """
 
-    __slots__ = ("_harmless", "by_shape", "known", "masks", "names")
+    __slots__ = ("_always", "_masker", "hashes", "masks", "scan_suffices", "span_names")
 
-    def __init__(self, harmless: Callable[[str], bool] | None, *, by_shape: bool = False) -> None:
-        self._harmless = harmless
-        self.masks = harmless is not None
-        self.by_shape = by_shape
-        self.known: set[int] = set()
-        self.names: set[str] = set()
+    def __init__(self, masker: Masker | None, *, always: bool = False) -> None:
+        self._masker = masker
+        self._always = always
+        self.masks = masker is not None
+        self.scan_suffices = masker is not None and not (masker.emails or always)
+        self.hashes: set[int] = set()
+        self.span_names: set[str] = set()
 
-    def needs_masking(self, fresh: Iterable[str]) -> bool:
-        """Whether something in those texts must be masked; if not they are known from now on."""
-        look = self._harmless
+    def needs_masking(self, fresh: Iterable[str | dict[Any, Any]]) -> bool:
+        """Whether one of these texts, or a key of one of these dicts, must be masked.
+
+        Clean texts and keys are remembered.
+        """
         for text in fresh:
-            if look is not None and not look(text):
+            if isinstance(text, dict):
+                if not all_keys_clean(text):
+                    return True
+            elif self._holds_secret(text):
                 return True
-            self.remember_clean(hash(text))
+            else:
+                self.remember_clean(hash(text))
         return False
 
-    def remember_clean(self, hashed: int) -> None:
-        """The text of this hash is harmless."""
-        if len(self.known) >= _KNOWN_MAX:
-            self.known.clear()
-        self.known.add(hashed)
+    def _holds_secret(self, text: str) -> bool:
+        masker = self._masker
+        if masker is None or self._always:
+            return self._always
+        if len(text) < SHORTEST_SECRET:
+            return False
+        scanned = may_contain_secret(text) or (masker.emails and "@" in text)
+        return scanned and masker.mask_text(text) != text
+
+    def remember_clean(self, text_hash: int) -> None:
+        """The text with this hash needs no masking."""
+        if len(self.hashes) >= _CLEAN_TEXTS_MAX:
+            self.hashes.clear()
+        self.hashes.add(text_hash)
 
 
 NO_REDACTION = CleanTextCache(None)

@@ -1,14 +1,20 @@
 """The patterns of secrets in texts: tokens, keys, logins, card numbers; pure, from any thread.
 
 ``may_contain_secret`` has two forms: ``_patterns_c``, compiled when the package is installed and a
-C compiler is there, and ``_patterns_py``. They may differ in which harmless texts they let pass, by
-design; ``mask_secrets`` decides. Invariant: both are true of every text that ``mask_secrets`` would
+C compiler is there, and ``_patterns_py``. By design they may differ in which clean texts they let
+pass; ``mask_secrets`` decides. Invariant: both are true of every text that ``mask_secrets`` would
 change, so which form is in use never changes what is recorded.
 """
 
 from __future__ import annotations
 
-from sessiontrace.capture.redaction._patterns_py import EMAIL, LEAST, MASK, mask_secrets
+from sessiontrace.capture.redaction._patterns_py import (
+    EMAIL,
+    MASK,
+    SHORTEST_SECRET,
+    TOKENS,
+    mask_secrets,
+)
 
 try:
     from sessiontrace.capture.redaction._patterns_c import may_contain_secret
@@ -20,4 +26,12 @@ except ImportError:
 else:
     COMPILED = True
 
-__all__ = ["COMPILED", "EMAIL", "LEAST", "MASK", "mask_secrets", "may_contain_secret"]
+__all__ = [
+    "COMPILED",
+    "EMAIL",
+    "MASK",
+    "SHORTEST_SECRET",
+    "TOKENS",
+    "mask_secrets",
+    "may_contain_secret",
+]

@@ -1,45 +1,41 @@
 """Redaction: secrets masked in the encoded parts of a record, before anything reaches a disk.
 
-Runs in the user's thread. Texts and keys are looked at when they are encoded (``harmless``,
-``keys``); only a record with a doubtful one comes here, to be decoded and walked: values under keys
-such as ``password``, and texts shaped like tokens, keys or card numbers, also in JSON inside
-strings. Invariant: ids and times never come here, what goes out is an object of JSON, and where
-masking fails the field is gone.
+Runs in the user's thread. ``clean_text_cache`` scans texts and keys when they are encoded; only a
+record that needs masking comes here, to be decoded, masked by ``masker`` and shown to the user's
+functions. Invariant: ids and times never come here, the result is a JSON object, and where masking
+fails the field is dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from sessiontrace.capture.encoding.encoder import encode
-from sessiontrace.capture.redaction import patterns
-from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
-from sessiontrace.capture.redaction.key_names import add_secret_keys, names_secret, normalize_key
-from sessiontrace.capture.redaction.patterns import MASK, may_contain_secret
+from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache, add_secret_keys
+from sessiontrace.capture.redaction.masker import Masker
+from sessiontrace.capture.redaction.patterns import MASK
 
-__all__ = ["MASK", "Redactor", "UserRedactor", "kept_fields"]
+__all__ = ["MASK", "Redactor", "UserRedactor", "accepted_fields"]
 
 UserRedactor = Callable[[str, Any], Any]
 """``fn(field, value)``: field is "inputs", "error" ...; returns what is to be recorded."""
 
-_DEPTH = 64
-_asking: ContextVar[bool] = ContextVar("sessiontrace.asking", default=False)
+_in_user_function: ContextVar[bool] = ContextVar("sessiontrace.in_user_function", default=False)
 
 
 class Redactor:
-    """``redactor(parts)`` gives the same parts with secrets masked; parts are an encoded object.
+    """``redactor(parts)`` returns the same parts with secrets masked; parts are an encoded object.
 
     ``keys``: more names whose values are masked. ``emails``: mask e-mail addresses too.
-    ``functions``: of the user's, called with every field after that. ``harmless``: texts this
-    redactor leaves as they are; where there are functions, none.
+    ``functions``: of the user's, called with every field after that. ``clean_texts``: the texts
+    that this redactor leaves as they are; none where there are functions.
     """
 
-    __slots__ = ("_emails", "_functions", "_keys", "_secret", "harmless")
+    __slots__ = ("_functions", "_masker", "clean_texts")
 
     def __init__(
         self,
@@ -48,110 +44,68 @@ class Redactor:
         emails: bool = False,
         functions: Sequence[UserRedactor] = (),
     ) -> None:
-        self._keys = frozenset(map(normalize_key, keys))
-        self._emails = emails
         self._functions = tuple(functions)
-        self._secret = lru_cache(maxsize=2_048)(self._is_secret)
-        by_shape = not (emails or functions)
-        self.harmless = CleanTextCache(self._is_harmless, by_shape=by_shape)
+        self._masker = Masker(keys, emails=emails)
+        self.clean_texts = CleanTextCache(self._masker, always=bool(functions))
         add_secret_keys(keys)
 
     def __call__(self, parts: bytes) -> bytes:
-        """A closer look at an encoded object: the same object with secrets masked."""
+        """Decode an encoded object, mask it, and encode it again."""
         try:
             fields: dict[str, Any] = orjson.loads(parts)
-            masked = {name: self._masked(value, 0) for name, value in fields.items()}
-        except Exception:  # fail closed: nothing of it may go out unseen
-            return _gone()
+            masked = {name: self._masker.mask_value(value) for name, value in fields.items()}
+        except Exception:  # fail closed: an unmasked field must not pass
+            return _dropped()
         if self._functions:
-            if _asking.get():  # a function of the user's that traces what it does
-                return _gone()
-            _asking.set(True)
+            if _in_user_function.get():  # a user's function traces what it does itself
+                return _dropped()
+            _in_user_function.set(True)
             try:
                 for function in self._functions:
-                    masked = _asked(function, masked)
+                    masked = _apply(function, masked)
             finally:
-                _asking.set(False)
+                _in_user_function.set(False)
         if masked == fields:
             return parts
         try:
             return orjson.dumps(masked)
         except TypeError:
-            return _gone()
-
-    def _is_harmless(self, text: str) -> bool:
-        if self._functions:  # they see every record
-            return False
-        if len(text) < patterns.LEAST:
-            return True
-        if may_contain_secret(text) or (self._emails and "@" in text):
-            return self._text(text, 0) == text
-        return True
-
-    def _masked(self, value: Any, depth: int) -> Any:
-        if isinstance(value, str):
-            return self._text(value, depth)
-        if depth > _DEPTH:
-            return MASK if isinstance(value, (dict, list)) else value
-        if isinstance(value, list):
-            return [self._masked(item, depth + 1) for item in value]
-        if isinstance(value, dict):
-            found: dict[str, Any] = {}
-            for key, item in value.items():
-                name = patterns.mask_secrets(key)
-                while name in found:
-                    name += "~"
-                hidden = self._secret(key) and item is not None and not isinstance(item, bool)
-                found[name] = MASK if hidden else self._masked(item, depth + 1)
-            return found
-        return value
-
-    def _text(self, text: str, depth: int) -> str:
-        if text[:1] in {"{", "["} and depth <= _DEPTH:
-            try:
-                inner = orjson.loads(text)
-                masked = self._masked(inner, _DEPTH - 20)  # deeper strings are read as text
-                return text if masked == inner else orjson.dumps(masked).decode()
-            except Exception:  # no JSON after all, or cut off
-                pass
-        text = patterns.mask_secrets(text)
-        return patterns.EMAIL.sub(MASK, text) if self._emails and "@" in text else text
-
-    def _is_secret(self, key: str) -> bool:
-        return names_secret(key) or normalize_key(key) in self._keys
+            return _dropped()
 
 
-def _asked(function: UserRedactor, fields: dict[str, Any]) -> dict[str, Any]:
-    """Each field as the user's function wants it; without those on which it fails."""
+def _apply(function: UserRedactor, fields: dict[str, Any]) -> dict[str, Any]:
+    """Each field as the user's function returns it, without the fields on which it fails."""
     answers: dict[str, Any] = {}
     for name, value in fields.items():
         try:
             answers[name] = function(name, value)
         except Exception as error:
             answers[name] = error
-    return kept_fields(answers)
+    return accepted_fields(answers)
 
 
-def kept_fields(answers: dict[str, Any]) -> dict[str, Any]:
-    """The answers of a user's function that can be recorded; an exception stands for a failure."""
-    kept: dict[str, Any] = {}
+def accepted_fields(answers: dict[str, Any]) -> dict[str, Any]:
+    """The answers of a user's function that can be recorded; an exception counts as a failure."""
+    fields: dict[str, Any] = {}
     failed = []
     for name, answer in answers.items():
-        wanted = str if name in {"event_name", "error"} else dict
+        expected = str if name in {"event_name", "error"} else dict
         plain = None if isinstance(answer, BaseException) else orjson.loads(encode(answer))
-        if isinstance(plain, wanted):
-            kept[name] = plain
+        if isinstance(plain, expected):
+            fields[name] = plain
         else:
             failed.append(name)
     if failed:
-        kept["metadata"] = {**kept.get("metadata", {}), "redaction_failed": failed}
+        fields["metadata"] = {**fields.get("metadata", {}), "redaction_failed": failed}
     if "event_name" in failed:
-        kept["event_name"] = "redacted"
+        fields["event_name"] = "redacted"
     if "inputs" in failed:
-        kept["inputs"] = {}
-    return kept
+        fields["inputs"] = {}
+    return fields
 
 
-def _gone() -> bytes:
-    lost = {"event_name": "redacted", "inputs": {}, "metadata": {"redaction_failed": ["*"]}}
-    return orjson.dumps(lost)
+def _dropped() -> bytes:
+    """The parts of a record that could not be masked."""
+    return orjson.dumps(
+        {"event_name": "redacted", "inputs": {}, "metadata": {"redaction_failed": ["*"]}}
+    )

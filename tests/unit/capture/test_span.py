@@ -12,7 +12,7 @@ import orjson
 import pytest
 from support.recording_tracer import Captured
 
-from sessiontrace.capture.encoding.record_parts import EVENT_MAX
+from sessiontrace.capture.encoding.record_body import EVENT_MAX
 from sessiontrace.capture.handle import Handle, ImplicitSession, SessionHandle
 from sessiontrace.capture.non_recording import NOOP
 from sessiontrace.capture.redaction.redactor import Redactor
@@ -372,7 +372,7 @@ def test_an_encoder_that_fails_is_counted_and_raises_nothing(captured: Captured)
 
     with captured.session():
         captured.recorder.redact = broken = Broken(functions=[lambda field, value: value])
-        captured.recorder.harmless = broken.harmless
+        captured.recorder.clean_texts = broken.clean_texts
         with captured.span("s"):
             pass
         captured.recorder.redact = None

@@ -29,7 +29,8 @@ import pydantic.v1
 import pytest
 from support.subprocesses import run
 
-from sessiontrace.capture.encoding.encoder import CAP, encode, encode_object, truncate_to
+from sessiontrace.capture.encoding.encoder import CAP, encode, encode_object
+from sessiontrace.capture.encoding.truncate import truncate_to
 
 
 def decoded(value: object, cap: int = CAP) -> Any:
@@ -387,7 +388,7 @@ def test_no_shape_gets_over_the_cap(value: object, cap: int) -> None:
     orjson.loads(encoded)
 
 
-def test_shrink_takes_what_was_decoded() -> None:
+def test_a_decoded_value_is_truncated() -> None:
     """Vendors cut decoded records with it to their own limits."""
     assert len(truncate_to({"a": ["x" * 5_000, "y"], "b": 1}, 1_000)) <= 1_000
 

@@ -1,71 +1,117 @@
-"""What a look found harmless is not looked at again; what is doubtful is, whenever it comes."""
+"""A key or text without a secret is scanned once; one with a secret whenever it comes."""
 
 from __future__ import annotations
 
-from sessiontrace.capture.encoding.encoder import encode_and_check, examine_object
-from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
+import time
+import uuid
+
+import pytest
+
+from sessiontrace.capture.encoding.encoder import encode_and_check, encode_object_and_check
+from sessiontrace.capture.redaction import clean_text_cache
+from sessiontrace.capture.redaction.clean_text_cache import (
+    CLEAN_KEYS,
+    NO_REDACTION,
+    CleanTextCache,
+    all_keys_clean,
+)
+from sessiontrace.capture.redaction.masker import Masker
+from sessiontrace.capture.redaction.redactor import Redactor
 
 CHAT = [
-    {"role": "user", "content": "where is the harbour?"},
-    {"role": "assistant", "content": ["to the", {"type": "text", "text": "west of the town"}]},
+    {"role": "user", "content": "@ where is the harbour?"},
+    {"role": "assistant", "content": ["@ to the", {"type": "text", "text": "@ west of the town"}]},
 ]
 
 
-def looking() -> tuple[CleanTextCache, list[str]]:
-    seen: list[str] = []
+class CountingMasker(Masker):
+    """Masks the word "secret" in texts with an @, and keeps every text that it is asked about."""
 
-    def look(text: str) -> bool:
-        seen.append(text)
-        return "secret" not in text
+    def __init__(self) -> None:
+        super().__init__(emails=True)
+        self.texts: list[str] = []
 
-    return CleanTextCache(look), seen
-
-
-def test_a_chat_that_grows_is_looked_at_once() -> None:
-    """Each step of an agent sends the whole history again: only what is new costs a look."""
-    harmless, seen = looking()
-    assert encode_and_check({"messages": CHAT}, harmless)[1] is False
-    first = len(seen)
-    assert (
-        encode_and_check({"messages": [*CHAT, {"role": "user", "content": "thanks"}]}, harmless)[1]
-        is False
-    )
-    assert seen[first:] == ["thanks"]
-    assert {"where is the harbour?", "to the", "west of the town"} <= set(seen)
+    def mask_text(self, text: str, depth: int = 0) -> str:
+        self.texts.append(text)
+        return text.replace("secret", "***")
 
 
-def test_a_doubtful_text_is_doubtful_every_time() -> None:
-    """It is never remembered, wherever it stands: bare, in a list, or as a message's content."""
-    harmless, _ = looking()
-    for value in ("my secret", ["my secret"], {"role": "user", "content": "my secret"}):
+def test_a_chat_that_grows_is_scanned_once() -> None:
+    """Each step of an agent sends the whole history again: only a new text costs a scan."""
+    masker = CountingMasker()
+    cache = CleanTextCache(masker)
+    assert encode_and_check({"messages": CHAT}, cache)[1] is False
+    count = len(masker.texts)
+    longer = [*CHAT, {"role": "user", "content": "@ thanks"}]
+    assert encode_and_check({"messages": longer}, cache)[1] is False
+    assert masker.texts[count:] == ["@ thanks"]
+    assert {"@ where is the harbour?", "@ to the", "@ west of the town"} <= set(masker.texts)
+
+
+def test_a_text_with_a_secret_needs_redaction_every_time() -> None:
+    """It is never remembered, wherever it is: bare, in a list, or as a message's content."""
+    cache = CleanTextCache(CountingMasker())
+    for value in ("@ my secret", ["@ my secret"], {"role": "user", "content": "@ my secret"}):
         for _ in range(2):
-            assert examine_object(value, "input", harmless)[1] is True
+            assert encode_object_and_check(value, "input", cache)[1] is True
 
 
-def test_what_the_walk_made_is_looked_at_too() -> None:
-    """Objects that are not JSON's own take the slow road; their texts are texts all the same."""
-    harmless, seen = looking()
+def test_texts_that_the_walk_made_are_scanned_too() -> None:
+    """Objects that are not JSON's own take the slow path; their texts are texts all the same."""
+    masker = CountingMasker()
 
     class Own:
         def __repr__(self) -> str:
-            return "<Own secret>"
+            return "<Own @ secret>"
 
-    assert encode_and_check({"a": Own()}, harmless)[1] is True
-    assert "<Own secret>" in seen
+    assert encode_and_check({"a": Own()}, CleanTextCache(masker))[1] is True
+    assert "<Own @ secret>" in masker.texts
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_cache_is_bounded() -> None:
     """Texts that are new for ever must not fill the memory; hashes are kept, never texts."""
-    harmless, _ = looking()
+    cache = CleanTextCache(CountingMasker())
     for number in range(20_000):
-        harmless.needs_masking((f"text {number}",))
-    assert 0 < len(harmless.known) <= 8_192
-    assert all(type(one) is int for one in harmless.known)
+        cache.needs_masking((f"text {number}",))
+    assert 0 < len(cache.hashes) <= 8_192
+    assert all(type(text_hash) is int for text_hash in cache.hashes)
 
 
-def test_without_redaction_nothing_is_doubtful() -> None:
-    """``redact=False`` records what it is given."""
-    assert (
-        encode_and_check({"password": "my secret"}, NO_REDACTION)[1] is True
-    )  # its key: nobody masks it
+def test_without_redaction_no_text_needs_it() -> None:
+    """``redact=False`` records what it is given; a secret key is noticed, and then not masked."""
+    assert encode_and_check({"password": "my secret"}, NO_REDACTION)[1] is True
     assert encode_and_check({"a": "sk-AbCdEf0123456789AbCdEf"}, NO_REDACTION)[1] is False
+
+
+@pytest.mark.parametrize("key", ["password", "api_key", "PASSWORD", "sk-AbCdEf0123456789AbCdEf"])
+def test_a_key_with_a_secret_is_never_remembered(key: str) -> None:
+    """Whether it names one or is one."""
+    for _ in range(2):
+        assert not all_keys_clean([key])
+    assert key not in CLEAN_KEYS
+
+
+def test_a_key_that_a_redactor_adds_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been found clean a thousand times before the redactor was made."""
+    monkeypatch.setattr(clean_text_cache, "_secret_keys", set())  # of the whole process
+    assert all_keys_clean(["shoeSize"])
+    assert "shoeSize" in CLEAN_KEYS
+    redactor = Redactor(["shoe_size"])
+    assert not all_keys_clean(["shoeSize"])
+    assert "shoeSize" not in CLEAN_KEYS
+    assert redactor(b'{"inputs":{"shoeSize":44}}') == b'{"inputs":{"shoeSize":"***"}}'
+
+
+def test_clean_keys_are_bounded_and_soon_found() -> None:
+    """Dicts whose keys are ids bring new keys for ever."""
+    started = time.perf_counter()
+    for _ in range(20):
+        assert all_keys_clean([str(uuid.uuid4()) for _ in range(1_000)])
+    assert time.perf_counter() - started < 5.0
+    assert len(CLEAN_KEYS) <= 4_096
+
+
+@pytest.mark.parametrize("key", [5, None, ("a",), "x" * 65], ids=str)
+def test_a_key_that_is_not_a_short_text_is_scanned_each_time(key: object) -> None:
+    """It is nothing to remember."""
+    assert not all_keys_clean([key])

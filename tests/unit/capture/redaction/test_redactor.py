@@ -8,7 +8,7 @@ import orjson
 import pytest
 from support.recording_tracer import Captured
 
-from sessiontrace.capture.redaction import key_names
+from sessiontrace.capture.redaction import clean_text_cache
 from sessiontrace.capture.redaction.redactor import MASK, Redactor
 
 SECRETS = {
@@ -211,8 +211,8 @@ def test_long_hostile_texts_cost_no_quadratic_time() -> None:
 def test_a_chats_own_keys_are_masked_where_that_is_asked(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Messages have a quick road of their own through the look; it must not lead past the keys."""
-    monkeypatch.setattr(key_names, "_watched", set())  # which are the whole process's, and stay
+    """The fast path has a shortcut for messages; the shortcut must not skip the keys."""
+    monkeypatch.setattr(clean_text_cache, "_secret_keys", set())  # of the whole process
     captured = Captured(redact=Redactor([key]))
     with captured.session(), captured.span("s", inputs={"m": [{"role": "user", "content": "hi"}]}):
         pass
