@@ -70,7 +70,7 @@ class Pipeline:
             signal=self.spool.new_records,
             release=self._release,
         )
-        self.spool.on_wake = self.keeper.wake
+        self.spool.segments.on_roll = self.keeper.wake
         self._adopter = (
             None
             if options.spool is None
@@ -164,9 +164,7 @@ class Pipeline:
             )
 
     def _end_open_sessions(self) -> None:
-        with self.spool.lock:
-            starts = self.spool.opens.starts()
-        for route, body in starts:
+        for route, body in self.spool.open_starts():
             self.spool.append(head(END, route), abandoned_end(body, now_ns() // 1_000_000))
 
     def _nothing_pending(self) -> bool:

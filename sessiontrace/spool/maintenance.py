@@ -1,169 +1,173 @@
-"""The keeper's work on its own spool: all that may wait for the disk.
+"""Maintenance of this process's own spool: all that may wait for the disk.
 
-Runs on the keeper's thread, ``close`` once on the thread that shuts down, ``sync_now`` where
-durability is "sync". Invariant: a segment's file is deleted only when every destination has passed
-it or has counted what it loses.
+Runs on the background worker's thread; ``close`` once on the thread that shuts down, ``sync_now``
+on the appending thread where durability is "sync". Invariant: a segment's file is deleted only when
+every destination has read and settled it, or has counted what it loses.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.log import log_once
-from sessiontrace.spool import frame, quota
+from sessiontrace.spool import frame
 from sessiontrace.spool.cursor import write_cursor
+from sessiontrace.spool.filesystem import Files
 from sessiontrace.spool.frame import Consumer, Position
+from sessiontrace.spool.quota import Quota
 from sessiontrace.spool.segment import MEMORY, WRITE, Segment
 from sessiontrace.spool.segment_allocator import SegmentAllocator
-
-if TYPE_CHECKING:
-    from sessiontrace.spool.spool import Spool
+from sessiontrace.spool.segment_list import READY, SegmentList
 
 __all__ = ["SpoolMaintenance"]
 
-_PATIENCE_S = 0.1
+_CURSOR_WAIT_S = 0.1
 
 
 class SpoolMaintenance:
-    """One spool's keeper side."""
+    """Prepares the spare segment, syncs, writes cursors, deletes, and keeps the quota.
+
+    ``quota``: bytes over the whole root.
+    """
 
     def __init__(
         self,
-        spool: Spool,
-        home: SegmentAllocator,
+        segments: SegmentList,
+        allocator: SegmentAllocator,
         consumers: Sequence[Consumer],
-        most: int,
+        quota: int,
+        files: Files,
         counters: Counters,
     ) -> None:
-        self._spool = spool
-        self._home = home
-        self._consumers = consumers
+        self._segments = segments
+        self._allocator = allocator
+        self._consumers = tuple(consumers)
+        self._files = files
         self._counters = counters
-        self._quota = quota.Quota(home.root, spool.id, consumers, most, spool.files, counters)
-        self._written: dict[str, Position] = {}
-        self._turn = threading.RLock()  # one round, or the closing, at a time
+        self._quota = Quota(allocator.root, segments.id, consumers, quota, files, counters)
+        self._written_cursors: dict[str, Position] = {}
+        self._round = threading.RLock()  # one round, or the closing, at a time
 
-    def round(self) -> None:
-        """Everything there is to do now. Never raises OSError."""
-        with self._turn:
-            with self._spool.lock:
-                if self._spool.busy:
+    def run_once(self) -> None:
+        """Do everything there is to do now. Never raises OSError."""
+        with self._round:
+            with self._segments.lock:
+                if self._segments.state != READY:
                     return
             self._return_to_disk()
             self._make_spare()
             self._sync()
             self._write_cursors()
-            self._delete_passed()
-            self._hold_quota()
+            self._delete_settled()
+            self._enforce_quota()
 
     def close(self, timeout: float) -> None:
-        """The last round: leave a complete spool for an adopter, or none."""
-        if not self._turn.acquire(timeout=timeout):
+        """The last round: leave a complete spool for recovery, or none.
+
+        Waits at most ``timeout`` seconds for a round that is under way.
+        """
+        if not self._round.acquire(timeout=timeout):
             log_once("spool:close", "the disk did not answer; the spool is left for the next start")
             return
+        segments = self._segments
         try:
             self._seal_all()
             self._sync()
             self._write_cursors()
-            for reader in self._spool.readers.values():
-                reader.abandon_in_flight({segment.number for segment in self._spool.segments})
-            self._delete_passed()
-            left = [s for s in self._spool.segments if s.mode != MEMORY]
-            if left or len(self._spool.opens):
-                self._home.release()
+            for reader in segments.readers.values():
+                reader.abandon_in_flight({segment.number for segment in segments})
+            self._delete_settled()
+            on_disk = [segment for segment in segments if segment.mode != MEMORY]
+            if on_disk or len(segments.open_sessions):
+                self._allocator.release()
             else:
-                self._home.remove()
+                self._allocator.remove()
         finally:
-            self._turn.release()
+            self._round.release()
 
     def save_cursors(self, timeout: float) -> None:
-        """Write the cursors now, from any thread, unless the keeper is stuck in the disk."""
-        if self._turn.acquire(timeout=max(_PATIENCE_S, timeout)):
+        """Write the cursors now, from any thread, unless the worker is stuck in the disk."""
+        if self._round.acquire(timeout=max(_CURSOR_WAIT_S, timeout)):
             try:
                 self._write_cursors()
             finally:
-                self._turn.release()
+                self._round.release()
 
     def sync_now(self) -> None:
         """Everything committed so far is on the disk when this returns, if the disk works."""
-        for segment in list(self._spool.segments):
+        for segment in self._segments:
             if segment.path is not None and segment.committed > segment.synced:
                 try:
                     segment.sync()
-                    self._home.sync_entries()
+                    self._allocator.sync_entries()
                 except OSError:
-                    if self._spool.on_wake is not None:
-                        self._spool.on_wake()
+                    if self._segments.on_roll is not None:
+                        self._segments.on_roll()
 
     def _seal_all(self) -> None:
-        spool = self._spool
-        with spool.lock:
-            spare, spool.spare = spool.spare, None
-            for segment in spool.segments:
-                segment.sealed = True
-        if spare is not None:
-            spare.delete()
-        if any(s.mode == MEMORY and not self._passed(s) for s in spool.segments):
-            self._home.open()
+        segments = self._segments
+        segments.seal_all()
+        if any(segment.mode == MEMORY and not self._is_settled(segment) for segment in segments):
+            self._allocator.open()
             self._save()
 
     def _return_to_disk(self) -> None:
         """Go on where the directory is, or is again."""
-        vanished = self._home.vanished()
+        segments = self._segments
+        vanished = self._allocator.vanished()
         if vanished:
-            with self._spool.lock:
-                for segment in self._spool.segments:
+            with segments.lock:
+                for segment in segments:
                     segment.detach()
-        if not (vanished or self._home.due()) or not self._home.open():
+        if not (vanished or self._allocator.due()) or not self._allocator.open():
             return
-        with self._spool.lock:
-            if self._spool.spare is not None:
-                self._spool.spare.delete()
-                self._spool.spare = None
-            self._spool.roll(0)
+        with segments.lock:
+            segments.drop_spare()
+            segments.roll(0)
         self._save()
 
     def _save(self) -> None:
         """Write sealed memory segments out, as the disk is there again."""
-        for segment in list(self._spool.segments):
-            if segment.mode != MEMORY or not segment.sealed or self._home.directory is None:
+        for segment in self._segments:
+            directory = self._allocator.directory
+            if segment.mode != MEMORY or not segment.sealed or directory is None:
                 continue
             try:
-                segment.save(self._home.directory)
+                segment.save(directory)
             except OSError as error:
                 if not segment.gone:
-                    self._home.fail(error)
+                    self._allocator.fail(error)
                     return
             if segment.gone:  # evicted while it was written
                 segment.delete()
 
     def _make_spare(self) -> None:
-        spool = self._spool
-        if spool.spare is not None or self._home.failing:
+        segments = self._segments
+        if segments.spare is not None or self._allocator.failing:
             return
-        made = self._home.on_disk(spool.next_number(), spool.next_size())
-        if made is None:
+        spare = self._allocator.on_disk(segments.next_number(), segments.next_size())
+        if spare is None:
             return
         try:
-            spool.prepare(made)
+            segments.prepare(spare)
         except OSError as error:
-            self._home.fail(error)
-            made.delete()
+            self._allocator.fail(error)
+            spare.delete()
             return
-        with spool.lock:  # over a rename: an appender in need would make a whole file instead
-            if made.number > spool.end().segment or self._catches_up(made):
-                spool.spare = made
+        # The lock is held over a rename: an appender in need would make a whole file instead.
+        with segments.lock:
+            if spare.number > segments.end().segment or self._move_to_end(spare):
+                segments.spare = spare
                 return
-        made.delete()
+        spare.delete()
 
-    def _catches_up(self, late: Segment) -> bool:
-        """Full segments were followed by others while this one was made: it goes behind those."""
+    def _move_to_end(self, spare: Segment) -> bool:
+        """Renumber a spare during whose making other segments were begun."""
         try:
-            late.renumber(self._spool.id, self._spool.next_number())
-            self._spool.prepare(late)
+            spare.renumber(self._segments.id, self._segments.next_number())
+            self._segments.prepare(spare)
         except OSError:
             return False
         return True
@@ -171,10 +175,10 @@ class SpoolMaintenance:
     def _sync(self) -> None:
         """One sync for everything that came since the last one."""
         try:
-            self._home.sync_entries()
+            self._allocator.sync_entries()
         except OSError:
             self._counters.note("sync_failed")
-        for segment in list(self._spool.segments):
+        for segment in self._segments:
             if segment.path is None:
                 continue
             sealed = segment.sealed
@@ -190,42 +194,42 @@ class SpoolMaintenance:
                 segment.trim()
 
     def _replace(self, segment: Segment) -> None:
-        """After a failed sync the kernel may have dropped what it was to write, and a second sync
-        would not say so. So the records go to another file, for an adopter; readers of this
-        process have them already.
+        """Write a segment's records to another file, for recovery, after its sync has failed.
+
+        The kernel may have dropped what it was to write, and a second sync would not report that.
+        The readers of this process have the records already.
         """
-        spool = self._spool
+        segments = self._segments
         self._counters.note("sync_failed")
         log_once("spool:sync", "the disk failed to take what was written; written again elsewhere")
-        with spool.lock:
-            spare, spool.spare = spool.spare, None
-            number = spool.next_number()
-            spool.roll(0)  # behind the copy, so that the last segment tells which sessions are open
+        with segments.lock:
+            spare, segments.spare = segments.spare, None
+            number = segments.next_number()
+            segments.roll(0)  # behind the copy: the last segment says which sessions are open
         if spare is not None:
             spare.delete()
         copy = self._copy(segment, number)
         segment.synced = segment.committed
         if copy is not None:
-            with spool.lock:
-                spool.segments.append(copy)
-                spool.segments.sort(key=lambda each: each.number)
+            segments.insert(copy)
 
     def _copy(self, segment: Segment, number: int) -> Segment | None:
-        seed = frame.seed(self._spool.id, number)
-        copy = self._home.on_disk(number, 2 * segment.size, WRITE)
+        segments = self._segments
+        seed = frame.seed(segments.id, number)
+        copy = self._allocator.on_disk(number, 2 * segment.size, WRITE)
         if copy is None:
             return None
         copy.copy = True
         try:
             lines = segment.read(max(segment.synced, segment.start), segment.committed)
-            self._spool.prepare(copy)
-            with self._spool.lock:
-                copy.put(self._spool.opens.frames(seed))
+            segments.prepare(copy)
+            with segments.lock:
+                copy.append_bytes(segments.open_sessions.frames(seed))
             copy.first = copy.committed
-            copy.put(b"".join(_framed_again(line, seed) for line in lines.split(b"\n")[:-1]))
+            copy.append_bytes(b"".join(_reframed(line, seed) for line in lines.split(b"\n")[:-1]))
             copy.sync()
         except OSError as error:
-            self._home.fail(error)
+            self._allocator.fail(error)
             copy.delete()
             return None
         copy.sealed = True
@@ -233,43 +237,44 @@ class SpoolMaintenance:
         return copy
 
     def _write_cursors(self) -> None:
-        directory = self._home.directory
+        directory = self._allocator.directory
         if directory is None:
             return
-        for owed in self._consumers:
-            position = self._spool.readers[owed.name].position()
-            if position == self._written.get(owed.name, Position(0, 0)):
+        for consumer in self._consumers:
+            position = self._segments.readers[consumer.name].position()
+            if position == self._written_cursors.get(consumer.name, Position(0, 0)):
                 continue
             try:
-                write_cursor(self._spool.files, directory, self._spool.id, owed, position)
-                self._written[owed.name] = position
+                write_cursor(self._files, directory, self._segments.id, consumer, position)
+                self._written_cursors[consumer.name] = position
             except OSError:
                 self._counters.note("cursor_failed")
 
-    def _passed(self, segment: Segment) -> bool:
-        return all(reader.is_acknowledged(segment) for reader in self._spool.readers.values())
+    def _is_settled(self, segment: Segment) -> bool:
+        return all(reader.is_acknowledged(segment) for reader in self._segments.readers.values())
 
-    def _delete_passed(self) -> None:
-        for segment in list(self._spool.segments):
-            if self._spool.is_active(segment) and self._spool.opens:
-                continue  # at close: an adopter learns from it which sessions have no end
-            if segment.sealed and self._passed(segment):
-                self._spool.forget(segment, evicted=False)
+    def _delete_settled(self) -> None:
+        segments = self._segments
+        for segment in segments:
+            if segment is segments.active and segments.open_sessions:
+                continue  # at close: recovery learns from it which sessions have no end
+            if segment.sealed and self._is_settled(segment):
+                segments.forget(segment, evicted=False)
                 segment.delete()
 
-    def _hold_quota(self) -> None:
-        segments = [s for s in self._spool.segments if s.path is not None]
-        over = self._quota.over(sum(s.committed for s in segments))
+    def _enforce_quota(self) -> None:
+        segments = [segment for segment in self._segments if segment.path is not None]
+        over = self._quota.over(sum(segment.committed for segment in segments))
         for oldest in segments:
             if over <= 0:
                 return
             if oldest.sealed:
                 over -= oldest.committed
                 self._counters.note("evicted_segment")
-                self._spool.forget(oldest, evicted=True)
+                self._segments.forget(oldest, evicted=True)
                 oldest.delete()
 
 
-def _framed_again(line: bytes, seed: int) -> bytes:
+def _reframed(line: bytes, seed: int) -> bytes:
     _, kind, route, body = line.split(b" ", 3)
     return frame.encode(seed, frame.head(kind, route), body)

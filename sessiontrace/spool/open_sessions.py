@@ -32,7 +32,7 @@ class OpenSessions:
     def __len__(self) -> int:
         return len(self._starts)
 
-    def turn(self, kind: bytes, route: bytes, body: bytes) -> None:
+    def update(self, kind: bytes, route: bytes, body: bytes) -> None:
         """Take note of a ``start`` or an ``end``."""
         self._drop(event_id_of(body))
         if kind == START:

@@ -161,7 +161,7 @@ class Reader:
         here = self._number == segment.number
         if self._number > segment.number or (here and self._read_all(segment)):
             return
-        lost = segment.owed(self._route) - (self._taken if here else 0)
+        lost = segment.count_for(self._route) - (self._taken if here else 0)
         self.evicted += min(lost, self.pending())  # a cursor may have stood within the segment
         self._missed = True
 
@@ -184,8 +184,8 @@ class Reader:
                 if segment is not None and not segment.gone:
                     if self._offset < segment.committed:
                         plain = self._offset >= segment.first and all(
-                            tally.route == EVERYWHERE or tally.kind == OPEN
-                            for tally in segment.tallies.values()
+                            counter.route == EVERYWHERE or counter.kind == OPEN
+                            for counter in segment.counters.values()
                         )
                         return segment, self._offset, segment.committed, plain
                     if not segment.sealed:

@@ -187,10 +187,10 @@ def _scan(
             held[record[:2]] = held.get(record[:2], 0) + 1
             see(number, offset, record)
     damaged += bool(rest.strip(b"\0"))
-    segment = Segment.found(files, path, spool_id, number, offset)
+    segment = Segment.existing(files, path, spool_id, number, offset)
     segment.start, segment.first = start, first
     for (kind, route), count in held.items():
-        segment.tally(frame.head(kind, route)).count = count
+        segment.counter(frame.head(kind, route)).count = count
     return segment, real, damaged
 
 

@@ -31,19 +31,23 @@ def file_name(number: int) -> str:
 
 
 class FrameCounter:
-    """What a segment holds of one head (kind and route), and the checksum that head starts."""
+    """How many records of one head (kind and route) a segment holds.
 
-    __slots__ = ("count", "crc", "kind", "route", "turning")
+    ``crc``: the checksum after the head, from which a frame's checksum goes on.
+    ``changes_sessions``: these records begin or end a session.
+    """
+
+    __slots__ = ("changes_sessions", "count", "crc", "kind", "route")
 
     def __init__(self, head: bytes, seed: int) -> None:
         _, self.kind, self.route, _ = head.split(b" ")
         self.crc = crc32(head[1:], seed)
         self.count = 0
-        self.turning = self.kind in (START, END)  # does it open or close a session?
+        self.changes_sessions = self.kind in (START, END)
 
 
 class Segment:
-    """A numbered run of frames behind a header. See ``create``, ``in_memory`` and ``found``."""
+    """A numbered run of frames behind a header. See ``create``, ``in_memory`` and ``existing``."""
 
     __slots__ = (
         "_files",
@@ -51,6 +55,8 @@ class Segment:
         "broken",
         "committed",
         "copy",
+        "counters",
+        "fast_counters",
         "fd",
         "first",
         "gone",
@@ -62,7 +68,6 @@ class Segment:
         "size",
         "start",
         "synced",
-        "tallies",
         "view",
     )
 
@@ -84,51 +89,54 @@ class Segment:
         self.broken = False  # a sync failed: its descriptor is never trusted again
         self.copy = False  # repeats a broken segment's frames, for adopters only
         self.gone = False  # evicted or lost: its records are counted and will not be read
-        self.tallies: dict[bytes, FrameCounter] = {}
+        self.counters: dict[bytes, FrameCounter] = {}
+        self.fast_counters: dict[bytes, FrameCounter] = {}  # those of heads that change no session
 
     @classmethod
     def create(
         cls, files: Files, directory: Path, spool_id: str, number: int, size: int, mode: str
     ) -> Segment:
         """A new segment in a file; OSError, and nothing left behind, when the disk refuses."""
-        made = cls(files, spool_id, number, size, mode)
-        made.path = directory / file_name(number)
-        made.fd = files.create(made.path)
+        segment = cls(files, spool_id, number, size, mode)
+        segment.path = directory / file_name(number)
+        segment.fd = files.create(segment.path)
         try:
             if mode == MAP:
-                files.allocate(made.fd, size)
-                made.view = files.map(made.fd, size)
+                files.allocate(segment.fd, size)
+                segment.view = files.map(segment.fd, size)
         except (OSError, ValueError):
-            made.close()
-            files.unlink(made.path)
+            segment.close()
+            files.unlink(segment.path)
             raise
-        return made
+        return segment
 
     @classmethod
     def in_memory(cls, files: Files, spool_id: str, number: int, size: int) -> Segment:
         """A new segment that dies with the process."""
-        made = cls(files, spool_id, number, size, MEMORY)
-        made.view = files.anonymous(size)
-        return made
+        segment = cls(files, spool_id, number, size, MEMORY)
+        segment.view = files.anonymous(size)
+        return segment
 
     @classmethod
-    def found(cls, files: Files, path: Path, spool_id: str, number: int, used: int) -> Segment:
+    def existing(cls, files: Files, path: Path, spool_id: str, number: int, used: int) -> Segment:
         """A dead process's segment, to be read and deleted, never written."""
-        made = cls(files, spool_id, number, used, WRITE)
-        made.path = path
-        made.committed = made.synced = used
-        made.sealed = True
-        return made
+        segment = cls(files, spool_id, number, used, WRITE)
+        segment.path = path
+        segment.committed = segment.synced = used
+        segment.sealed = True
+        return segment
 
-    def tally(self, head: bytes) -> FrameCounter:
-        """The tally of a head, a new one the first time."""
-        tally = self.tallies.get(head)
-        if tally is None:
-            tally = self.tallies[head] = FrameCounter(head, self.seed)
-        return tally
+    def counter(self, head: bytes) -> FrameCounter:
+        """The counter of a head, a new one the first time."""
+        counter = self.counters.get(head)
+        if counter is None:
+            counter = self.counters[head] = FrameCounter(head, self.seed)
+            if not counter.changes_sessions:
+                self.fast_counters[head] = counter
+        return counter
 
-    def put(self, raw: bytes) -> None:
-        """Lay bytes behind the committed ones, and commit them. The caller made sure they fit."""
+    def append_bytes(self, raw: bytes) -> None:
+        """Write bytes behind the committed ones, and commit them. The caller made sure they fit."""
         end = self.committed + len(raw)
         if self.view is not None:
             self.view[self.committed : end] = raw
@@ -224,12 +232,12 @@ class Segment:
 
     def counts(self) -> dict[bytes, int]:
         """Records accepted into this segment, by route (``open`` frames are repeats)."""
-        found: dict[bytes, int] = {}
-        for tally in list(self.tallies.values()):
-            if tally.kind != OPEN:
-                found[tally.route] = found.get(tally.route, 0) + tally.count
-        return found
+        counts: dict[bytes, int] = {}
+        for counter in list(self.counters.values()):
+            if counter.kind != OPEN:
+                counts[counter.route] = counts.get(counter.route, 0) + counter.count
+        return counts
 
-    def owed(self, name: bytes) -> int:
-        """How many of its records are routed to this destination."""
-        return sum(n for route, n in self.counts().items() if frame.routed(route, name))
+    def count_for(self, name: bytes) -> int:
+        """How many of the segment's records are routed to this destination."""
+        return sum(count for route, count in self.counts().items() if frame.routed(route, name))

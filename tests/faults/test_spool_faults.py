@@ -112,13 +112,13 @@ def test_A11_no_descriptor_left_means_memory_until_there_is_one(tmp_path: Path, 
     files.failing, files.error = {"create"}, error
     for begin in (10, 20, 30):
         fill(spool, 10, start=begin, pad=40_000)
-        spool._home._failing_until = 0.0
+        spool._allocator._failing_until = 0.0
         spool.keep()
     assert spool.mode == "memory"
     if before:
         assert len(os.listdir("/proc/self/fd")) <= before
     files.failing = set()
-    spool._home._failing_until = 0.0
+    spool._allocator._failing_until = 0.0
     spool.keep()
     assert spool.mode == "map"
     assert not counters.dropped
@@ -260,13 +260,13 @@ def life(told):
 
 def adopt(told):
     from sessiontrace.runtime.counters import Counters
-    from sessiontrace.spool.recovery import Adopter
-    for one in Adopter(root, lambda: None, (B,), Counters(), Dying()).scan():
+    from sessiontrace.spool.recovery import SpoolRecovery
+    for one in SpoolRecovery(root, lambda: None, (B,), Counters(), Dying()).scan():
         reader = one.readers["b"]
         while (chunk := reader.read(7, 1 << 22)) is not None:
             os.write(told, "".join(f"{n}\\n" for n in numbers(chunk.records)).encode())
             reader.acknowledge(chunk.ends[-1])
-            one.tend()
+            one.maintain()
         one.release()
 
 def in_child(work, at):

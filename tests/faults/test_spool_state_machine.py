@@ -151,12 +151,12 @@ class Spools(RuleBasedStateMachine):
                 self._append(life, route, 10)
                 self._append(life, b"*", 10)
 
-        before, life.spool.on_wake = life.spool.on_wake, interrupt
+        before, life.spool.segments.on_roll = life.spool.segments.on_roll, interrupt
         try:
             for _ in range(6):
                 self._append(life, b"*", 60_000)
         finally:
-            life.spool.on_wake = before
+            life.spool.segments.on_roll = before
         assert fired
         life.directory = life.spool.directory
         self._locate(life)
@@ -189,7 +189,7 @@ class Spools(RuleBasedStateMachine):
     def keep(self, which: int) -> None:
         """The keeper's round: spare, sync, cursors, deletion, eviction."""
         life = self.some_life(which)
-        life.spool._upkeep._quota._measured_at = -1e9
+        life.spool._maintenance._quota._measured_at = -1e9
         life.spool.keep()
         live = {segment.number for segment in life.spool.segments}
         for name in "ab":
@@ -224,9 +224,9 @@ class Spools(RuleBasedStateMachine):
             life.spool.close()
             return
         die(life.spool)
-        life.spool._upkeep._write_cursors() if cut is None else None
+        life.spool._maintenance._write_cursors() if cut is None else None
         self.dead.append(life)
-        newest = life.spool._active
+        newest = life.spool.segments.active
         if cut is not None and newest.path is not None:
             raw = newest.path.read_bytes()[: newest.committed]
             first = raw.index(b"\n") + 1

@@ -126,8 +126,8 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.spool.mode != "unopened")
     @rule()
     def roll(self) -> None:
-        with self.spool.lock:
-            self.spool.roll(0)
+        with self.spool.segments.lock:
+            self.spool.segments.roll(0)
 
     @precondition(lambda self: self.spool.mode != "unopened")
     @rule(orderly=st.booleans())

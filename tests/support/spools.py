@@ -102,7 +102,7 @@ def numbers(records: list[Record]) -> list[int]:
 def die(spool: Spool) -> Path:
     """What SIGKILL leaves: the files as they are, and the lock free."""
     assert spool.directory is not None
-    spool._home.release()
+    spool._allocator.release()
     return spool.directory
 
 

@@ -109,7 +109,7 @@ def test_a_segment_evicted_while_it_is_read_is_counted_once(tmp_path: Path) -> N
     class Slow:
         def __call__(self, start: int, stop: int) -> bytes:
             raw = real(start, stop)
-            spool.forget(oldest, evicted=True)
+            spool.segments.forget(oldest, evicted=True)
             oldest.delete()
             return raw
 

@@ -161,7 +161,7 @@ def test_a_passed_segment_is_deleted_only_when_all_have_passed(tmp_path: Path) -
     spool.keep()
     assert [s.number for s in spool.segments] == [3, 4]
     assert spool.directory is not None
-    assert len(list(spool.directory.glob("*.seg"))) == 2 + (spool.spare is not None)
+    assert len(list(spool.directory.glob("*.seg"))) == 2 + (spool.segments.spare is not None)
     spool.close()
 
 

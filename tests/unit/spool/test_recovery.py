@@ -432,9 +432,9 @@ def test_a_last_segment_without_records_does_not_hide_open_sessions(tmp_path: Pa
     """Killed just after beginning a segment, or with a spare made ahead: the one before tells."""
     spool = make(tmp_path)
     spool.append(START_HEAD, body(1, session=1))
-    spool.roll(0)
+    spool.segments.roll(0)
     directory = die(spool)
-    spool._upkeep._make_spare()
+    spool._maintenance._make_spare()
     last = directory / "00000002.seg"
     raw = last.read_bytes()
     header = raw.index(b"\n") + 1

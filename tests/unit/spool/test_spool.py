@@ -60,7 +60,7 @@ def test_written_and_mapped_segments_hold_the_same_bytes(tmp_path: Path) -> None
     found = []
     for io in ("map", "write"):
         spool = make(tmp_path, io=io)
-        spool.id = spool._home._id = f"{0:016x}"
+        spool.id = spool.segments.id = spool._allocator._id = f"{0:016x}"
         fill(spool, 40, pad=50)
         assert spool.directory is not None
         raw = (spool.directory / "00000001.seg").read_bytes()
@@ -167,7 +167,7 @@ def test_segments_double_and_spares_are_used(tmp_path: Path, io: str) -> None:
         number += 1
         assert spool.append(EVENT_HEAD, body(number, pad=100_000))
         sizes[spool.segments[-1].number] = spool.segments[-1].size
-        if spool.spare is None:
+        if spool.segments.spare is None:
             spool.keep()
     assert list(sizes.values()) == [SMALLEST << n for n in range(6)] + [LARGEST]
     assert "segment_without_spare" not in counters.noted
@@ -180,7 +180,7 @@ def test_without_a_spare_the_caller_makes_a_small_segment(tmp_path: Path) -> Non
     counters = Counters()
     spool = make(tmp_path, counters=counters)
     woken: list[int] = []
-    spool.on_wake = lambda: woken.append(spool.segments[-1].number)
+    spool.segments.on_roll = lambda: woken.append(spool.segments[-1].number)
     fill(spool, 20, pad=50_000)
     assert counters.noted == {"segment_without_spare": 3}
     assert {segment.size for segment in spool.segments} == {SMALLEST}
@@ -239,7 +239,7 @@ def test_a_spare_that_comes_too_late_goes_behind_what_came_meanwhile(
     fill(spool, 1)
     spool.keep()
     assert [segment.number for segment in spool.segments] == [1, 3]
-    spare = spool.spare
+    spare = spool.segments.spare
     assert spare is not None
     assert spool.directory is not None
     assert (spare.number, spare.path) == (4, spool.directory / "00000004.seg")
@@ -265,7 +265,7 @@ def test_a_late_spare_whose_file_cannot_be_renamed_is_thrown_away(tmp_path: Path
     files.spool = spool = make(tmp_path, files=files)
     fill(spool, 1)
     spool.keep()
-    assert spool.spare is None
+    assert spool.segments.spare is None
     assert not (tmp_path / spool.id / "00000002.seg").exists()
     spool.keep()
     fill(spool, 30, start=12, pad=50_000)
@@ -280,7 +280,7 @@ def test_sealed_segments_are_cut_to_what_they_hold(tmp_path: Path) -> None:
     fill(spool, 10, pad=60_000)
     spool.keep()
     assert spool.directory is not None
-    for segment in spool.segments[:-1]:
+    for segment in list(spool.segments)[:-1]:
         path = spool.directory / f"{segment.number:08d}.seg"
         assert path.stat().st_size == segment.committed < segment.size
         assert path.read_bytes().endswith(b"\n")
@@ -299,7 +299,7 @@ def test_a_new_segment_repeats_the_sessions_still_open(tmp_path: Path) -> None:
     spool.append(route, body(2))
     spool.append(START_HEAD, body(3))
     spool.append(END_HEAD, body(1))
-    spool.roll(0)
+    spool.segments.roll(0)
     segment = spool.segments[-1]
     lines = segment.read(0, segment.committed).split(b"\n")[:-1]
     header = decode_header(lines[0])
@@ -321,11 +321,11 @@ def test_sessions_nobody_ends_do_not_pile_up(tmp_path: Path) -> None:
     spool = make(tmp_path, counters=counters)
     for number in range(100):
         spool.append(START_HEAD, body(number, pad=100_000))
-    assert counters.noted["open_session_forgotten"] == 100 - len(spool.opens)
-    assert 35 < len(spool.opens) < 45
+    assert counters.noted["open_session_forgotten"] == 100 - len(spool.segments.open_sessions)
+    assert 35 < len(spool.segments.open_sessions) < 45
     spool.keep()
-    assert spool.spare is not None
-    assert spool.spare.size >= spool.opens.size
+    assert spool.segments.spare is not None
+    assert spool.segments.spare.size >= spool.segments.open_sessions.size
     drain(spool.reader("a"))
     spool.close()
 
@@ -335,7 +335,7 @@ def test_updates_count_and_open_no_session(tmp_path: Path) -> None:
     spool = make(tmp_path)
     spool.append(UPDATE_HEAD, body(1))
     assert spool.accepted() == {b"*": 1}
-    assert not spool.opens
+    assert not spool.segments.open_sessions
     spool.reader("a").acknowledge(spool.end())
     spool.close()
 
@@ -544,7 +544,7 @@ def test_a_close_that_meets_a_stuck_keeper_gives_up_in_time(tmp_path: Path) -> N
     stuck, free = threading.Event(), threading.Event()
 
     def hang() -> None:
-        with spool._upkeep._turn:
+        with spool._maintenance._round:
             stuck.set()
             free.wait(10)
 

@@ -38,7 +38,7 @@ def _told_nothing_yet() -> None:
 
 def disk_is_back(spool: Spool) -> None:
     """Thirty seconds have passed."""
-    spool._home._failing_until = 0.0
+    spool._allocator._failing_until = 0.0
     spool.keep()
 
 
@@ -269,7 +269,7 @@ def test_a_replaced_file_does_not_bring_an_ended_session_back(tmp_path: Path) ->
     files = Once()
     spool = make(tmp_path, files=files)
     spool.append(START_HEAD, body(1, session=1))
-    spool.roll(0)
+    spool.segments.roll(0)
     fill(spool, 1, start=2)
     files.failing = {"sync"}
     spool.keep()
