@@ -28,9 +28,9 @@ from sessiontrace.clients.honeyhive_models import (
 from sessiontrace.clients.http import Rest, path_part
 from sessiontrace.clients.model import number
 from sessiontrace.model.fields import BUCKETS
+from sessiontrace.model.payload import rfc3339
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.honeyhive import destination
-from sessiontrace.vendors.shared.payload import rfc3339
 
 __all__ = ["Filter", "HoneyHive"]
 

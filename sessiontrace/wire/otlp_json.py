@@ -1,7 +1,7 @@
 """Spans as an ``ExportTraceServiceRequest`` in JSON.
 
-Pure functions, no thread owns them. Invariant: grouping spans by service is all that this adds, and
-what is JSON already is only quoted.
+Pure functions, no thread owns them. Invariant: a request only groups its spans by service; a value
+that is JSON already is quoted, not decoded.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from collections.abc import Iterable
 
 import orjson
 
-from sessiontrace.export.request_body import RequestBody
-from sessiontrace.vendors.shared import payload
 from sessiontrace.wire.span_attributes import STEADY, Value
 from sessiontrace.wire.span_writer import ERROR, SCOPE, Span, by_service
 
-__all__ = ["json_body", "json_span"]
+__all__ = ["json_items", "json_span"]
 
 _HEAD = b'{"resource":{"attributes":[%b]},"scopeSpans":[{"scope":{"name":"%b"},"spans":['
 _EXCEPTION = b',"events":[{"timeUnixNano":"%d","name":"exception","attributes":[%b]}]'
@@ -39,8 +37,11 @@ def json_span(span: Span) -> bytes:
     return b"".join(parts)
 
 
-def json_body(spans: Iterable[tuple[str, bytes]]) -> RequestBody:
-    """Encoded spans, each with its service, as the body of one request."""
+def json_items(spans: Iterable[tuple[str, bytes]]) -> list[bytes]:
+    """Encoded spans, each with its service, as the items of one request.
+
+    Commas between them make the body, which is not built in one piece (``RequestBody``).
+    """
     items: list[bytes] = []
     for service, group in by_service(spans).items():
         head = _HEAD % (_pair("service.name", service), SCOPE)
@@ -48,7 +49,9 @@ def json_body(spans: Iterable[tuple[str, bytes]]) -> RequestBody:
         items += group
         items[first] = head + items[first]
         items[-1] += b"]}]}"
-    return payload.join_body(b'{"resourceSpans":[', items, b"]}")
+    items[0] = b'{"resourceSpans":[' + items[0]
+    items[-1] += b"]}"
+    return items
 
 
 def _pairs(attributes: dict[str, Value]) -> bytes:
@@ -86,5 +89,5 @@ def _value(value: Value) -> bytes:
         return b'"intValue":"%d"' % value
     if isinstance(value, float):
         return b'"doubleValue":%b' % orjson.dumps(value)
-    values = b",".join([b'{"stringValue":%b}' % orjson.dumps(one) for one in value])
+    values = b",".join([b'{"stringValue":%b}' % orjson.dumps(item) for item in value])
     return b'"arrayValue":{"values":[%b]}' % values

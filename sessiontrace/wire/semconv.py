@@ -1,8 +1,7 @@
 """The names that OTel's GenAI conventions, OpenInference and Traceloop give to a record's fields.
 
-One table, read in both directions, and the views of a model call that every vendor needs. Pure, no
-thread owns it. Invariant: the first name of ``otel`` is the one we write; all the others are only
-read.
+One table, used to read and to write spans. Pure values, no thread owns them. Invariant: the span
+writer uses the first name of ``otel``; all other names are only read.
 """
 
 from __future__ import annotations
@@ -10,28 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import orjson
-
-__all__ = [
-    "TABLE",
-    "VERSION",
-    "Field",
-    "choices",
-    "choices_of",
-    "fields_of",
-    "finish_reasons",
-    "messages",
-    "messages_of",
-    "operation",
-    "parts",
-]
+__all__ = ["TABLE", "VERSION", "Field", "fields_of"]
 
 VERSION = "semantic-conventions-genai 2026-11"
-"""The conventions this table was made from; all of them are still in development."""
+"""The conventions that this table follows; they are still in development."""
 
 
 class Field(NamedTuple):
-    """One field of a record: its path, its kind and what the three conventions call it.
+    """One field of a record: its path, its kind and its names in the three conventions.
 
     ``kind``: "text", "int", "float", "bool", "texts" (a list), "ms" (milliseconds here, seconds
     there) or "json" (as JSON text).
@@ -166,8 +151,7 @@ TABLE: tuple[Field, ...] = (
         ("traceloop.association.properties.user_id", "gen_ai.user"),
     ),
 )
-"""Scalar fields. Messages, inputs, outputs, ids and the type of an event have rules of their own,
-not names alone."""
+"""Single fields. Messages, inputs, outputs, ids and types of events follow rules of their own."""
 
 
 _BY_PART: dict[str, dict[str, Field]] = {}
@@ -182,173 +166,15 @@ for _field in TABLE:
 def fields_of(event: dict[str, Any]) -> Iterator[tuple[Field, Any]]:
     """The fields of the table that an event has, with their values, in the event's order."""
     for part, names in _BY_PART.items():
-        held = event.get(part)
-        if held and isinstance(held, dict):
-            yield from _known(held, names)
-            parameters = held.get("hyperparameters") if part == "config" else None
+        values = event.get(part)
+        if values and isinstance(values, dict):
+            yield from _named_fields(values, names)
+            parameters = values.get("hyperparameters") if part == "config" else None
             if isinstance(parameters, dict):
-                yield from _known(parameters, _BY_PARAMETER)
+                yield from _named_fields(parameters, _BY_PARAMETER)
 
 
-def _known(held: dict[str, Any], names: dict[str, Field]) -> Iterator[tuple[Field, Any]]:
-    for name, value in held.items():
+def _named_fields(values: dict[str, Any], names: dict[str, Field]) -> Iterator[tuple[Field, Any]]:
+    for name, value in values.items():
         if name in names and value is not None:
             yield names[name], value
-
-
-_KINDS_OF_CALL = {"embedding": "embeddings", "embeddings": "embeddings", "text": "text_completion"}
-
-
-def operation(event: dict[str, Any]) -> str | None:
-    """``gen_ai.operation.name`` for an event; None for a plain chain."""
-    kind = event.get("event_type")
-    if kind == "tool":
-        return "execute_tool"
-    if kind != "model":
-        return None
-    config = event.get("config")
-    given = config.get("type") if isinstance(config, dict) else None
-    return _KINDS_OF_CALL.get(given, "chat") if isinstance(given, str) else "chat"
-
-
-# -- the messages of a model call -----------------------------------------------------------
-
-
-def messages(event: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The chat a model was given, ``[{role, content, ...}]``; None when its inputs are no chat."""
-    inputs = event.get("inputs")
-    if not isinstance(inputs, dict):
-        return None
-    for name in ("chat_history", "messages"):
-        found = inputs.get(name)
-        if isinstance(found, list) and found:
-            read = [_message(one) for one in found]
-            if all(read):
-                return [one for one in read if one]
-    return None
-
-
-def _message(value: Any) -> dict[str, Any] | None:
-    """A message of a chat; items of OpenAI's Responses API become the messages they stand for."""
-    if _is_message(value):
-        found: dict[str, Any] = value
-        return found
-    kind = value.get("type") if isinstance(value, dict) else None
-    if kind == "function_call":
-        function = {"name": value.get("name"), "arguments": value.get("arguments")}
-        call = {"id": value.get("call_id"), "type": "function", "function": function}
-        return {"role": "assistant", "content": None, "tool_calls": [call]}
-    if kind == "function_call_output":
-        answer = value.get("output")
-        return {"role": "tool", "tool_call_id": value.get("call_id"), "content": answer}
-    return None
-
-
-def messages_of(event: dict[str, Any]) -> list[dict[str, Any]]:
-    """The chat a model was given, or its inputs as one message of the user's."""
-    inputs = event.get("inputs")
-    return messages(event) or ([{"role": "user", "content": _text(inputs)}] if inputs else [])
-
-
-def choices(event: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The messages a model answered with; None when its outputs are none."""
-    outputs = event.get("outputs")
-    if not isinstance(outputs, dict):
-        return None
-    if _is_message(outputs):
-        return [outputs]
-    listed = outputs.get("choices")
-    if not isinstance(listed, list) or not listed:
-        return None
-    found = [
-        one["message"] if isinstance(one, dict) and _is_message(one.get("message")) else one
-        for one in listed
-    ]
-    return found if all(_is_message(one) for one in found) else None
-
-
-def choices_of(event: dict[str, Any]) -> list[dict[str, Any]]:
-    """The messages a model answered with, or its outputs as one message of the assistant's."""
-    found = choices(event)
-    outputs = event.get("outputs")
-    if found is not None or not outputs:
-        return found or []
-    if isinstance(outputs, dict):
-        for name in ("result", "text", "content"):
-            if isinstance(outputs.get(name), str):
-                return [{"role": "assistant", "content": outputs[name]}]
-    return [{"role": "assistant", "content": _text(outputs)}]
-
-
-def finish_reasons(event: dict[str, Any]) -> list[str]:
-    """Why a model stopped, one reason for each choice."""
-    metadata = event.get("metadata")
-    found = metadata.get("finish_reason") if isinstance(metadata, dict) else None
-    given = found if isinstance(found, list) else [] if found is None else [found]
-    return [str(one) for one in given]
-
-
-def parts(message: dict[str, Any]) -> dict[str, Any]:
-    """A message in the form of OTel's GenAI conventions: ``{role, parts: [...]}``."""
-    if isinstance(message.get("parts"), list):
-        return message
-    found: list[dict[str, Any]] = []
-    content = message.get("content")
-    if message.get("reasoning"):
-        found.append({"type": "reasoning", "content": _text(message["reasoning"])})
-    if message.get("role") == "tool":
-        answer = {"type": "tool_call_response", "response": content}
-        if "tool_call_id" in message:
-            answer["id"] = message["tool_call_id"]
-        found.append(answer)
-    elif isinstance(content, list):
-        found.extend(_part(one) for one in content)
-    elif content is not None:
-        found.append({"type": "text", "content": _text(content)})
-    calls = message.get("tool_calls")
-    found.extend(_tool_call(one) for one in (calls if isinstance(calls, list) else ()))
-    return {"role": str(message.get("role", "user")), "parts": found}
-
-
-def _part(one: Any) -> dict[str, Any]:
-    """One part of a message's content, from OpenAI's, Responses' or Anthropic's form."""
-    kind = one.get("type") if isinstance(one, dict) else None
-    if kind in ("text", "input_text", "output_text") and "text" in one:
-        return {"type": "text", "content": one["text"]}
-    if kind == "tool_use":
-        call = {"id": one.get("id"), "name": one.get("name"), "arguments": one.get("input")}
-        return {"type": "tool_call", **call}
-    if kind == "tool_result":
-        answer = {"id": one.get("tool_use_id"), "response": one.get("content")}
-        return {"type": "tool_call_response", **answer}
-    if isinstance(kind, str):
-        found: dict[str, Any] = one
-        return found
-    return {"type": "text", "content": _text(one)}
-
-
-def _tool_call(one: Any) -> dict[str, Any]:
-    if not isinstance(one, dict):
-        return {"type": "tool_call", "name": _text(one)}
-    function = one.get("function")
-    called = function if isinstance(function, dict) else one
-    arguments = called.get("arguments")
-    if isinstance(arguments, str):
-        try:
-            arguments = orjson.loads(arguments)
-        except orjson.JSONDecodeError:  # a stream that broke off in the middle
-            pass
-    call = {"type": "tool_call", "id": one.get("id"), "name": called.get("name")}
-    return {**{k: v for k, v in call.items() if v is not None}, "arguments": arguments}
-
-
-def _is_message(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("role"), str)
-        and not value.keys().isdisjoint(("content", "tool_calls", "parts", "tool_call"))
-    )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,7 +1,7 @@
 """A record's fields as the attributes of its span, by OTel's GenAI conventions.
 
-Pure functions, no thread owns them. Invariant: a span has at most 256 attributes, and says so where
-there were more.
+Pure functions, no thread owns them. Invariant: a span has at most 256 attributes;
+``sessiontrace.attributes_cut`` counts those left out.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES
-from sessiontrace.vendors.shared import chat_payload, payload
-from sessiontrace.vendors.shared.session_cache import SessionCache
-from sessiontrace.wire import semconv
+from sessiontrace.wire import chat_payload, model_call, semconv
 
 __all__ = ["STEADY", "Value", "attributes_of", "exception_of", "flatten", "name_of"]
 
 Event = dict[str, Any]
 Value = str | bytes | bool | int | float | list[str]
-"""An attribute's value; bytes are JSON, to be sent as a text."""
+"""An attribute's value; bytes are JSON, sent as a text."""
 
 STEADY = frozenset(
     {
@@ -40,7 +39,7 @@ STEADY = frozenset(
         "user.id",
     }
 )
-"""Attributes whose values many spans share, worth remembering in their encoded form."""
+"""Attributes whose values many spans share: the encoders cache their encoded form."""
 
 _ATTRIBUTES_MAX = 256  # backends cut spans with more, without saying which
 _SAID = b'{"role":"%b","parts":[{"type":"text","content":%b}]}'
@@ -52,110 +51,118 @@ def name_of(event: Event) -> str:
     return payload.text(event.get("event_name") or "unknown")
 
 
-def attributes_of(event: Event, names: SessionCache) -> dict[str, Value]:
-    """All of a span's attributes; ``event`` has its ``inputs`` and ``outputs`` encoded."""
-    found: dict[str, Value] = {
+def attributes_of(event: Event, user: str | None) -> dict[str, Value]:
+    """All attributes of a span; ``event`` has its ``inputs`` and ``outputs`` encoded.
+
+    ``user``: the id of the event's user, if any.
+    """
+    attributes: dict[str, Value] = {
         "session.id": event["session_id"],
         "gen_ai.conversation.id": event["session_id"],
         "sessiontrace.event.id": event["event_id"],
         "sessiontrace.event.type": payload.text(event.get("event_type") or "chain"),
     }
     if isinstance(parent := event.get("parent_id"), str) and parent:
-        found["sessiontrace.parent.id"] = parent
+        attributes["sessiontrace.parent.id"] = parent
     if isinstance(event.get("source"), str):
-        found["sessiontrace.source"] = event["source"]
-    if (user := names.user(event)) is not None:
-        found["user.id"] = user
-    if (operation := semconv.operation(event)) is not None:
-        found["gen_ai.operation.name"] = operation
-    taken: set[tuple[str, ...]] = {("metadata", "error")}
+        attributes["sessiontrace.source"] = event["source"]
+    if user is not None:
+        attributes["user.id"] = user
+    if (operation := model_call.operation(event)) is not None:
+        attributes["gen_ai.operation.name"] = operation
+    written: set[tuple[str, ...]] = {("metadata", "error")}
     for field, value in semconv.fields_of(event):
         if field.otel and (plain := _plain(value, field.kind)) is not None:
-            found.setdefault(field.otel[0], plain)
-            taken.add(field.path)
-    _content(found, event)
+            attributes.setdefault(field.otel[0], plain)
+            written.add(field.path)
+    _content(attributes, event)
     for part in ATTRIBUTES:
         if part in event:
-            flatten(found, part, event, taken)
-    if len(found) > _ATTRIBUTES_MAX:
-        gone = len(found) - _ATTRIBUTES_MAX + 1
-        found = dict(list(found.items())[: _ATTRIBUTES_MAX - 1])
-        found["sessiontrace.attributes_cut"] = gone
-    return found
+            flatten(attributes, part, event, written)
+    if len(attributes) > _ATTRIBUTES_MAX:
+        omitted = len(attributes) - _ATTRIBUTES_MAX + 1
+        attributes = dict(list(attributes.items())[: _ATTRIBUTES_MAX - 1])
+        attributes["sessiontrace.attributes_cut"] = omitted
+    return attributes
 
 
-def _content(found: dict[str, Value], event: Event) -> None:
-    """Inputs and outputs, under the names that suit the type of event, as they were encoded."""
+def _content(attributes: dict[str, Value], event: Event) -> None:
+    """Set inputs and outputs, as encoded, under the names for the type of event."""
     inputs, outputs = payload.payload_of(event, "inputs"), payload.payload_of(event, "outputs")
     if event.get("event_type") == "model":
-        if (asked := chat_payload.input_chat(inputs)) is not None:
-            found["gen_ai.input.messages"] = _messages(asked)
-            inputs = orjson.dumps(asked.other_inputs) if asked.other_inputs else None
-        if (said := chat_payload.output_chat(outputs)) is not None:
-            found["gen_ai.output.messages"] = _messages(said, semconv.finish_reasons(event))
+        if (chat := chat_payload.input_chat(inputs)) is not None:
+            attributes["gen_ai.input.messages"] = _messages(chat)
+            inputs = orjson.dumps(chat.other_inputs) if chat.other_inputs else None
+        if (answers := chat_payload.output_chat(outputs)) is not None:
+            attributes["gen_ai.output.messages"] = _messages(
+                answers, model_call.finish_reasons(event)
+            )
             outputs = None
     elif event.get("event_type") == "tool":
-        found["gen_ai.tool.name"] = name_of(event)
+        attributes["gen_ai.tool.name"] = name_of(event)
         if inputs is not None:
-            found["gen_ai.tool.call.arguments"] = inputs
+            attributes["gen_ai.tool.call.arguments"] = inputs
         if event.get("outputs") is not None:
-            found["gen_ai.tool.call.result"] = event["outputs"]
+            attributes["gen_ai.tool.call.result"] = event["outputs"]
         return
     if inputs is not None:
-        found["input.value"] = inputs
-        found["input.mime_type"] = "application/json"
+        attributes["input.value"] = inputs
+        attributes["input.mime_type"] = "application/json"
     if outputs is not None:
-        found["output.value"] = outputs
-        found["output.mime_type"] = "application/json"
+        attributes["output.value"] = outputs
+        attributes["output.mime_type"] = "application/json"
 
 
 def _messages(chat: chat_payload.Chat, reasons: Sequence[str] = ()) -> bytes:
-    """Messages in OTel's form; of answers each with the reason why it ended."""
+    """Messages in OTel's form; answers with the reason why each ended."""
     if chat.plain and not reasons:
         return b"[%b]" % b",".join(
             [_FORMS.get(role, _SAID) % (role, text) for role, text in chat.plain]
         )
-    messages = [semconv.parts(one) for one in chat.messages]
+    messages = [model_call.parts(message) for message in chat.messages]
     for message, reason in zip(messages, reasons, strict=False):
         message.setdefault("finish_reason", reason)
     return orjson.dumps(messages)
 
 
 def flatten(
-    found: dict[str, Value],
+    attributes: dict[str, Value],
     part: str,
     event: Event,
-    taken: set[tuple[str, ...]] | None = None,
+    written: set[tuple[str, ...]] | None = None,
 ) -> None:
-    """What the conventions have no name for: ``sessiontrace.<part>.<key>``, objects as JSON."""
+    """Set an object's other entries as ``sessiontrace.<part>.<key>``, objects as JSON.
+
+    ``written``: paths that an attribute of the conventions holds already.
+    """
     for key, value in payload.bucket(event, part).items():
-        if taken and (part, key) in taken:
+        if written and (part, key) in written:
             continue
         if key == "hyperparameters" and part == "config" and isinstance(value, dict):
-            value = {k: v for k, v in value.items() if not taken or (part, key, k) not in taken}
+            value = {k: v for k, v in value.items() if not written or (part, key, k) not in written}
             if not value:
                 continue
         plain = _plain(value, "any")
         if plain is not None:
-            found[f"sessiontrace.{part}.{key}"] = plain
+            attributes[f"sessiontrace.{part}.{key}"] = plain
 
 
 def _plain(value: Any, kind: str) -> Value | None:
-    """A value as an attribute may hold it; None when it does not suit the kind."""
+    """A value as an attribute may hold it; None when it does not fit the kind."""
     if value is None:
         return None
     if kind == "texts":
-        many = value if isinstance(value, list) else [value]
-        return [payload.text(one) for one in many]
+        items = value if isinstance(value, list) else [value]
+        return [payload.text(item) for item in items]
     if kind == "json":
         return orjson.dumps(value)
     if kind in ("int", "float", "ms"):
-        given = payload.number(value)
-        if given is None:
+        number = payload.number(value)
+        if number is None:
             return None
         if kind == "ms":
-            return given / 1000
-        return _int(given) if kind == "int" else float(given)
+            return number / 1000
+        return _int(number) if kind == "int" else float(number)
     if kind == "bool":
         return value if isinstance(value, bool) else None
     if kind == "text":
@@ -172,13 +179,15 @@ def _int(value: float) -> int | str:
 
 
 def exception_of(event: Event) -> dict[str, Value] | None:
-    """The attributes of the exception event that tells of an error; None without one."""
-    told = payload.bucket(event, "metadata").get("error")
+    """The attributes of the exception event of an error; None without an error."""
+    details = payload.bucket(event, "metadata").get("error")
     error = event.get("error")
-    if not isinstance(told, dict):
+    if not isinstance(details, dict):
         return None if error is None else {"exception.message": payload.text(error)}
     names = {"type": "exception.type", "message": "exception.message"}
-    found = {to: payload.text(told[name]) for name, to in names.items() if told.get(name)}
-    if told.get("stack"):
-        found["exception.stacktrace"] = payload.text(told["stack"])
-    return dict(found) or None
+    attributes = {
+        to: payload.text(details[name]) for name, to in names.items() if details.get(name)
+    }
+    if details.get("stack"):
+        attributes["exception.stacktrace"] = payload.text(details["stack"])
+    return dict(attributes) or None

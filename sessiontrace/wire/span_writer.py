@@ -1,7 +1,7 @@
-"""A record as an OTLP span, in the form that both encodings are made from.
+"""A record as an OTLP span, which ``otlp_json`` and ``otlp_protobuf`` encode.
 
 Pure functions, no thread owns them. Invariant: a span's ids follow from the record's ids alone, so
-that parent and child meet whoever sends them, and however often.
+that a child finds its parent, whichever process sends them and however often.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from sessiontrace.model import payload
 from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
-from sessiontrace.vendors.shared import payload
-from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire.span_attributes import Value, attributes_of, exception_of, flatten, name_of
 
 __all__ = [
@@ -24,6 +23,7 @@ __all__ = [
     "ERROR",
     "INTERNAL",
     "SCOPE",
+    "SessionLookup",
     "Span",
     "by_service",
     "span_of",
@@ -54,31 +54,47 @@ class Span(NamedTuple):
     exception: dict[str, Value] | None = None
 
 
+class SessionLookup(Protocol):
+    """What a span needs of its session's start, learned from earlier records."""
+
+    def learn(self, event: Event, /) -> None:
+        """Remember the start or end of a session or turn."""
+
+    def user(self, event: Event, /) -> str | None:
+        """The id of the event's user."""
+
+    def service(self, event: Event, /) -> str | None:
+        """The name of the service that recorded the session."""
+
+    def began(self, event: Event, /) -> int | None:
+        """When the event began, in Unix ms."""
+
+
 def by_service(spans: Iterable[tuple[str, bytes]]) -> dict[str, list[bytes]]:
-    """Encoded spans by the service that each comes with, in order."""
+    """Encoded spans, grouped by service, in order."""
     groups: dict[str, list[bytes]] = {}
     for service, encoded in spans:
         groups.setdefault(service, []).append(encoded)
     return groups
 
 
-def span_of(record: Record, names: SessionCache) -> Span | None:
-    """The span that a record becomes; None for the start of a session or turn."""
+def span_of(record: Record, sessions: SessionLookup) -> Span | None:
+    """The span of a record; None for the start of a session or turn."""
     event = payload.fields(record)
     if record.kind == UPDATE:
-        return _score(record, event, names)
+        return _score(record, event, sessions)
     if record.kind != EVENT:
-        names.learn(event)
+        sessions.learn(event)
         if record.kind != END:
             return None
-    attributes = attributes_of(event, names)
+    attributes = attributes_of(event, sessions.user(event))
     error = event.get("error")
     exception = exception_of(event)
     if error is not None:
         attributes.setdefault("error.type", (exception or {}).get("exception.type", "_OTHER"))
-    start, end = _times(event, names)
+    start, end = _times(event, sessions)
     return Span(
-        service=names.service(event) or "unknown_service",
+        service=sessions.service(event) or "unknown_service",
         trace_id=_trace_id(event["session_id"]),
         span_id=_low64(event["event_id"]),
         parent_id=_parent(record, event),
@@ -92,8 +108,8 @@ def span_of(record: Record, names: SessionCache) -> Span | None:
     )
 
 
-def _score(record: Record, event: Event, names: SessionCache) -> Span:
-    """A late score: a span of no length below the one that it is about."""
+def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
+    """A late score: a span of no length below the span that it rates."""
     attributes: dict[str, Value] = {
         "session.id": event["session_id"],
         "sessiontrace.parent.id": event["event_id"],
@@ -103,9 +119,9 @@ def _score(record: Record, event: Event, names: SessionCache) -> Span:
             flatten(attributes, part, {part: orjson.loads(encoded)})
     for part in STEP_ATTRIBUTES:
         flatten(attributes, part, event)
-    at, _ = _times(event, names)
+    at, _ = _times(event, sessions)
     return Span(
-        service=names.service(event) or "unknown_service",
+        service=sessions.service(event) or "unknown_service",
         trace_id=_trace_id(event["session_id"]),
         span_id=_low64(payload.stable_uuid(record.body)),
         parent_id=_low64(event["event_id"]),
@@ -123,9 +139,9 @@ def _score(record: Record, event: Event, names: SessionCache) -> Span:
 def _hex(identifier: str) -> str:
     if payload.is_lower_uuid(identifier):
         return identifier.replace("-", "")
-    found = identifier.replace("-", "").lower()
-    if _HEX.fullmatch(found):
-        return found
+    digits = identifier.replace("-", "").lower()
+    if _HEX.fullmatch(digits):
+        return digits
     return payload.stable_uuid(identifier.encode()).replace("-", "")
 
 
@@ -136,20 +152,20 @@ def _trace_id(session_id: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _low64(identifier: str) -> str:
-    found = _hex(identifier)[16:]
-    return found if found.strip("0") else "8000000000000000"  # all zeros is no span id
+    digits = _hex(identifier)[16:]
+    return digits if digits.strip("0") else "8000000000000000"  # all zeros is not a span id
 
 
 def _parent(record: Record, event: Event) -> str | None:
-    """None for sessions and for turns: no record stands for the whole of a conversation."""
+    """None for sessions and for turns: a conversation as a whole has no record."""
     parent = event.get("parent_id")
     if record.kind == END or not isinstance(parent, str) or not parent:
         return None
     return _low64(parent)
 
 
-def _times(event: Event, names: SessionCache) -> tuple[int, int]:
-    start = min((names.began(event) or 0) * _MS_NS, _LATEST_NS)
+def _times(event: Event, sessions: SessionLookup) -> tuple[int, int]:
+    start = min((sessions.began(event) or 0) * _MS_NS, _LATEST_NS)
     took = min(payload.seconds(event) or 0.0, _LATEST_NS / 1e9)
-    # The start's own fraction of a ms is gone; the duration's is not, so the end keeps it.
+    # Records have their start in whole ms but their duration exactly, so the end is exact to it.
     return start, min(start + round(took * 1e9), _LATEST_NS)

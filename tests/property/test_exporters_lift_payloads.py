@@ -22,8 +22,7 @@ from support.exporters import (
 
 from sessiontrace.export.protocol import Batch
 from sessiontrace.model.record import END, EVENT, START, Record, decode_keeping_payloads
-from sessiontrace.vendors.shared import chat_payload
-from sessiontrace.wire import semconv
+from sessiontrace.wire import chat_payload, model_call
 
 _TEXTS = st.text(max_size=20) | st.sampled_from(
     [
@@ -93,7 +92,7 @@ def test_a_chat_is_found_in_encoded_inputs_where_it_is_in_decoded_ones(
 ) -> None:
     """The same messages, and all of the rest."""
     found = chat_payload.input_chat(orjson.dumps(inputs))
-    expected = semconv.messages({"inputs": inputs})
+    expected = model_call.messages({"inputs": inputs})
     assert (found is None) == (expected is None)
     if found is not None:
         assert found.messages == orjson.loads(found.raw) == expected
@@ -106,7 +105,7 @@ def test_a_chat_is_found_in_encoded_inputs_where_it_is_in_decoded_ones(
             shown = ("messages", "chat_history")
             assert found.other_inputs == {k: v for k, v in inputs.items() if k not in shown}
     assert orjson.loads(chat_payload.input_messages(orjson.dumps(inputs))) == (
-        semconv.messages_of({"inputs": inputs or {"": 0}})
+        model_call.messages_of({"inputs": inputs or {"": 0}})
         if inputs
         else [{"role": "user", "content": "{}"}]
     )
@@ -118,10 +117,10 @@ def test_an_answer_is_found_in_encoded_outputs_where_it_is_in_decoded_ones(
 ) -> None:
     """Messages, choices, a lone text, or the outputs as a text."""
     encoded = orjson.dumps(outputs)
-    found, expected = chat_payload.output_chat(encoded), semconv.choices({"outputs": outputs})
+    found, expected = chat_payload.output_chat(encoded), model_call.choices({"outputs": outputs})
     assert (None if found is None else found.messages) == expected
     if outputs:
-        assert orjson.loads(chat_payload.output_messages(encoded)) == semconv.choices_of(
+        assert orjson.loads(chat_payload.output_messages(encoded)) == model_call.choices_of(
             {"outputs": outputs}
         )
 

@@ -21,21 +21,11 @@ HEAVY = ("aiohttp", "sqlite3", "anyio", "platformdirs")
 
 LAYERS = [
     {"model", "runtime"},
-    {
-        "wire.message_reader",
-        "wire.otlp_json_reader",
-        "wire.otlp_partial_success",
-        "wire.otlp_protobuf_reader",
-        "wire.protobuf",
-        "wire.received_span",
-        "wire.semconv",
-        "wire.span_reader",
-        "wire.value_tree",
-    },
+    {"wire"},
     {"capture", "spool", "store"},
     {"instrumentation"},
     {"export.request_body", "export.protocol"},
-    {"export", "vendors", "wire"},
+    {"export", "vendors"},
     {"config"},
     {"report", "pipeline"},
     {"tracer"},

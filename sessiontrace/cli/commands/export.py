@@ -20,7 +20,7 @@ from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.store.models import StoredSession
 from sessiontrace.store.protocol import Store
 from sessiontrace.vendors.shared.session_cache import SessionCache
-from sessiontrace.wire.otlp_json import json_body, json_span
+from sessiontrace.wire.otlp_json import json_items, json_span
 from sessiontrace.wire.span_writer import span_of
 
 __all__ = ["export"]
@@ -72,7 +72,7 @@ def _otlp(store: Store, stored: StoredSession) -> bytes:
         if found is not None:
             records.append(Record(EVENT, b"*", orjson.dumps(found)))
     spans = [span for record in records if (span := span_of(record, names)) is not None]
-    return bytes(json_body((span.service, json_span(span)) for span in spans)) + b"\n"
+    return b",".join(json_items((span.service, json_span(span)) for span in spans)) + b"\n"
 
 
 def _html(store: Store, stored: StoredSession) -> bytes:

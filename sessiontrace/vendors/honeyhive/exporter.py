@@ -44,6 +44,7 @@ from sessiontrace.export.protocol import (
     Retry,
     judge_http,
 )
+from sessiontrace.model import payload
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import (
     END,
@@ -59,7 +60,7 @@ from sessiontrace.model.record import (
 )
 from sessiontrace.vendors.honeyhive import bodies
 from sessiontrace.vendors.honeyhive.bodies import Body
-from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared.request_groups import join_body
 from sessiontrace.vendors.shared.truncate import replace_largest
 
 __all__ = ["HoneyHiveExporter"]
@@ -268,7 +269,7 @@ def _checksum(inputs: object) -> int:
 
 
 def _posted(bodies: list[bytes], indices: Sequence[int]) -> Request:
-    body = payload.join_body(b'{"events":[', bodies, b"]}")
+    body = join_body(b'{"events":[', bodies, b"]}")
     return Request("POST", _EVENTS_PATH, body, tuple(indices))
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import attrs
 import orjson
 
+from sessiontrace.model import payload
 from sessiontrace.model.ids import session_uuid
 from sessiontrace.model.record import END, EVENT, START, Record
-from sessiontrace.vendors.shared import payload
 from sessiontrace.vendors.shared.truncate import truncate_record
 
 __all__ = ["BadLineError", "Survey", "read_line", "records_of"]

@@ -41,12 +41,14 @@ from typing import Any
 import orjson
 
 from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Outcome, Reply, Request
+from sessiontrace.model import payload
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import OPEN, START, Record
 from sessiontrace.runtime.throttle import paced
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
-from sessiontrace.vendors.shared import payload, responses
+from sessiontrace.vendors.shared import responses
+from sessiontrace.vendors.shared.request_groups import chunks, join_body
 from sessiontrace.vendors.shared.truncate import truncate_record
 
 __all__ = ["HumanloopExporter"]
@@ -94,8 +96,8 @@ class HumanloopExporter:
             (at, payload.compact_json(self._log(forest, node)))
             for at, node in enumerate(paced(whole))
         )
-        for group in payload.chunks(encoded, _REQUEST_LOGS, _REQUEST_MAX):
-            body = payload.join_body(b"[", [log for _, log in group], b"]")
+        for group in chunks(encoded, _REQUEST_LOGS, _REQUEST_MAX):
+            body = join_body(b"[", [log for _, log in group], b"]")
             nodes = [whole[at] for at, _ in group]
             carried = tuple(sorted([index for node in nodes for index in node.records]))
             event_ids = tuple([node.event["event_id"] for node in nodes])

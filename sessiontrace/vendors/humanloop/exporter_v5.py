@@ -40,13 +40,14 @@ from typing import Any
 import orjson
 
 from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Outcome, Reply, Request
+from sessiontrace.model import payload
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import EVENT, OPEN, START, Record
 from sessiontrace.runtime.throttle import paced
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
-from sessiontrace.vendors.shared import payload, responses
+from sessiontrace.vendors.shared import responses
 from sessiontrace.vendors.shared.truncate import truncate_record
 
 __all__ = ["HumanloopFlowsExporter"]

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.vendors.shared import chat_payload, payload
+from sessiontrace.model import payload
+from sessiontrace.wire import chat_payload
 
 __all__ = ["chat", "feedback_of", "log", "update"]
 

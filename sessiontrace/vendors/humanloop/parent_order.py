@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sessiontrace.model import payload
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record
 from sessiontrace.runtime.throttle import paced
-from sessiontrace.vendors.shared import payload
 
 __all__ = ["Forest", "Node"]
 

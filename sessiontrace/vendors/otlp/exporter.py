@@ -37,13 +37,15 @@ from collections.abc import Iterator
 import orjson
 
 from sessiontrace.export.protocol import Batch, Delivered, Limits, Outcome, Reply, Request
+from sessiontrace.export.request_body import RequestBody
 from sessiontrace.model.record import Record
-from sessiontrace.vendors.shared import payload, responses
+from sessiontrace.vendors.shared import responses
+from sessiontrace.vendors.shared.request_groups import chunks
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.vendors.shared.truncate import truncate_record
-from sessiontrace.wire.otlp_json import json_body, json_span
+from sessiontrace.wire.otlp_json import json_items, json_span
 from sessiontrace.wire.otlp_partial_success import read_partial_success
-from sessiontrace.wire.otlp_protobuf import protobuf_body, protobuf_span
+from sessiontrace.wire.otlp_protobuf import protobuf_items, protobuf_span
 from sessiontrace.wire.span_writer import span_of
 
 __all__ = ["OTLPExporter"]
@@ -67,7 +69,7 @@ class OTLPExporter:
         self.protobuf = protobuf
         self._names = SessionCache()
         self._one = protobuf_span if protobuf else json_span
-        self._many = protobuf_body if protobuf else json_body
+        self._items, self._separator = (protobuf_items, b"") if protobuf else (json_items, b",")
 
     @property
     def content_type(self) -> str:
@@ -80,8 +82,9 @@ class OTLPExporter:
 
     def _requests(self, batch: Batch) -> Iterator[Request]:
         services: dict[int, str] = {}
-        for group in payload.chunks(self._encoded(batch, services), _REQUEST_SPANS, _REQUEST_MAX):
-            body = self._many((services[index], encoded) for index, encoded in group)
+        for group in chunks(self._encoded(batch, services), _REQUEST_SPANS, _REQUEST_MAX):
+            items = self._items((services[index], encoded) for index, encoded in group)
+            body = RequestBody(items, self._separator)
             yield Request("POST", self.path, body, tuple(index for index, _ in group))
 
     def _encoded(self, batch: Batch, services: dict[int, str]) -> Iterator[tuple[int, bytes]]:

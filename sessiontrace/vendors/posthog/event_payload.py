@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model import payload
 from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
-from sessiontrace.vendors.shared import chat_payload, payload
 from sessiontrace.vendors.shared.session_cache import SessionCache
-from sessiontrace.wire import semconv
+from sessiontrace.wire import chat_payload, model_call
 
 __all__ = ["events_of"]
 
@@ -87,7 +87,7 @@ def _span(event: Event, names: SessionCache) -> Event:
     _add_rest(properties, event, _BESIDE_CONFIG)
     if kind == "model":
         _add_call(properties, event)
-        if semconv.operation(event) == "embeddings":
+        if model_call.operation(event) == "embeddings":
             _add_embedded(properties, event)
             return _event("$ai_embedding", event, names, properties)
         _add_chat(properties, event)
@@ -133,7 +133,7 @@ def _add_call(properties: Event, event: Event) -> None:
             properties["$ai_time_to_first_token"] = first / 1000
     if metadata := payload.bucket(event, "metadata"):
         _add_numbers(properties, metadata)
-        if reasons := semconv.finish_reasons(event):
+        if reasons := model_call.finish_reasons(event):
             properties["$ai_stop_reason"] = reasons[0]
 
 

@@ -42,10 +42,12 @@ from collections.abc import Iterator
 import orjson
 
 from sessiontrace.export.protocol import Batch, Limits, Outcome, Reply, Request
+from sessiontrace.model import payload
 from sessiontrace.model.record import Record
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.posthog.event_payload import events_of
-from sessiontrace.vendors.shared import payload, responses
+from sessiontrace.vendors.shared import responses
+from sessiontrace.vendors.shared.request_groups import chunks, join_body
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.vendors.shared.truncate import truncate_record
 
@@ -74,8 +76,8 @@ class PostHogExporter:
         yield iter(refused)
 
     def _requests(self, batch: Batch, refused: list[Request]) -> Iterator[Request]:
-        for group in payload.chunks(self._encoded(batch, refused), _REQUEST_EVENTS, _REQUEST_MAX):
-            body = payload.join_body(b'{"batch":[', [encoded for _, encoded in group], b"]}")
+        for group in chunks(self._encoded(batch, refused), _REQUEST_EVENTS, _REQUEST_MAX):
+            body = join_body(b'{"batch":[', [encoded for _, encoded in group], b"]}")
             yield Request("POST", PATH, body, tuple(dict.fromkeys(index for index, _ in group)))
 
     def _encoded(self, batch: Batch, refused: list[Request]) -> Iterator[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sessiontrace.model.lru_cache import LruCache
-from sessiontrace.vendors.shared.payload import bucket, milliseconds, v7_ms
+from sessiontrace.model.payload import bucket, milliseconds, v7_ms
 
 __all__ = ["SessionCache"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from sessiontrace.export.protocol import Request
 from sessiontrace.export.request_body import RequestBody
-from sessiontrace.vendors.shared import payload
+from sessiontrace.vendors.shared.request_groups import join_body
 
 PIECE = 64 << 10
 
@@ -43,7 +43,7 @@ def test_no_piece_is_much_larger_than_the_socket_takes() -> None:
 
 def test_the_beginning_of_a_body_can_be_changed_and_the_body_stays() -> None:
     """A project key is put in front when a request is sent; a retry begins from the same body."""
-    body = payload.join_body(b'{"batch":[', [b"1", b"2"], b"]}")
+    body = join_body(b'{"batch":[', [b"1", b"2"], b"]}")
     stamped = body.begun(lambda head: b'{"key":"k",' + head[1:])
     assert bytes(stamped) == b'{"key":"k","batch":[1,2]}'
     assert bytes(body) == b'{"batch":[1,2]}'
@@ -52,7 +52,7 @@ def test_the_beginning_of_a_body_can_be_changed_and_the_body_stays() -> None:
 def test_requests_with_the_same_body_are_equal_however_it_is_cut() -> None:
     """Tests and retries compare requests; only the bytes count."""
     whole = Request("POST", "/", b"[1,2]", (0, 1))
-    parts = Request("POST", "/", payload.join_body(b"[", [b"1", b"2"], b"]"), (0, 1))
+    parts = Request("POST", "/", join_body(b"[", [b"1", b"2"], b"]"), (0, 1))
     assert whole == parts
     assert hash(whole) == hash(parts)
     assert whole != Request("POST", "/", b"[1,3]", (0, 1))

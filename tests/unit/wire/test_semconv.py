@@ -1,96 +1,14 @@
-"""The views of a model call that every vendor needs, from the shapes that libraries use."""
+"""The table of attribute names: one name never means two things."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
 from sessiontrace.wire import semconv
-
-SAID = {"role": "assistant", "content": "so"}
 
 
 def test_no_two_fields_write_the_same_name_with_different_meaning() -> None:
-    """The first OTel name of a field is ours to write; only aliases of one parameter share it."""
+    """The span writer uses the first OTel name; only aliases of one parameter share a name."""
     names: dict[str, set[str]] = {}
     for field in semconv.TABLE:
         if field.otel:
             names.setdefault(field.otel[0], set()).add(field.kind)
     assert all(len(kinds) == 1 for kinds in names.values())
-
-
-def test_items_of_the_responses_api_become_messages() -> None:
-    """A function call is the assistant's, its output the tool's."""
-    history = [
-        {"role": "user", "content": [{"type": "input_text", "text": "why?"}]},
-        {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a": 1}'},
-        {"type": "function_call_output", "call_id": "c1", "output": "42"},
-    ]
-    found = semconv.messages({"inputs": {"chat_history": history}})
-    assert found is not None
-    assert [one["role"] for one in found] == ["user", "assistant", "tool"]
-    assert [semconv.parts(one)["parts"] for one in found] == [
-        [{"type": "text", "content": "why?"}],
-        [{"type": "tool_call", "id": "c1", "name": "f", "arguments": {"a": 1}}],
-        [{"type": "tool_call_response", "response": "42", "id": "c1"}],
-    ]
-
-
-def test_anthropics_blocks_become_parts() -> None:
-    """tool_use and tool_result within the content, and what was thought beside it."""
-    message = {
-        "role": "assistant",
-        "reasoning": "hm",
-        "content": [
-            {"type": "text", "text": "so"},
-            {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
-            {"type": "tool_result", "tool_use_id": "t1", "content": "42"},
-            {"type": "image", "source": {"type": "url", "url": "http://x"}},
-        ],
-    }
-    assert semconv.parts(message) == {
-        "role": "assistant",
-        "parts": [
-            {"type": "reasoning", "content": "hm"},
-            {"type": "text", "content": "so"},
-            {"type": "tool_call", "id": "t1", "name": "f", "arguments": {"a": 1}},
-            {"type": "tool_call_response", "id": "t1", "response": "42"},
-            {"type": "image", "source": {"type": "url", "url": "http://x"}},
-        ],
-    }
-
-
-@pytest.mark.parametrize(
-    ("outputs", "said"),
-    [
-        (SAID, ["so"]),
-        ({"choices": [SAID, {"message": {"role": "assistant", "content": "b"}}]}, ["so", "b"]),
-        ({"result": "so"}, ["so"]),
-        ({"text": "so"}, ["so"]),
-        ({"result": {"a": 1}}, ['{"result":{"a":1}}']),
-        ({"choices": []}, ['{"choices":[]}']),
-        ({}, []),
-        (None, []),
-    ],
-)
-def test_whatever_a_model_gave_there_is_a_message_to_show(outputs: Any, said: list[str]) -> None:
-    """Messages as they are, anything else as one of the assistant's."""
-    found = semconv.choices_of({"outputs": outputs})
-    assert [one["content"] for one in found] == said
-
-
-def test_inputs_that_are_no_chat_become_one_message() -> None:
-    """A decorated function's arguments."""
-    assert semconv.messages({"inputs": {"question": "why?"}}) is None
-    assert semconv.messages_of({"inputs": {"question": "why?"}}) == [
-        {"role": "user", "content": '{"question":"why?"}'}
-    ]
-    assert semconv.messages_of({"inputs": {}}) == []
-
-
-def test_arguments_that_broke_off_stay_a_text() -> None:
-    """A stream ended in the middle of its JSON."""
-    call = {"id": "c1", "function": {"name": "f", "arguments": '{"a": '}}
-    (part,) = semconv.parts({"role": "assistant", "content": None, "tool_calls": [call]})["parts"]
-    assert part == {"type": "tool_call", "id": "c1", "name": "f", "arguments": '{"a": '}

@@ -3,7 +3,7 @@
 Pure functions, no thread owns them. Most chats are messages with a role and a text only. This
 module finds those by their quotes and passes their texts on in the bytes that capture encoded; it
 decodes everything else. Invariant: for any inputs and outputs the result is that of
-``semconv.messages`` and ``semconv.choices`` for the decoded values.
+``model_call.messages`` and ``model_call.choices`` for the decoded values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.wire import semconv
+from sessiontrace.wire import model_call
 
 __all__ = [
     "Chat",
@@ -76,7 +76,7 @@ def input_chat(inputs: bytes | None) -> Chat | None:
     if b'"chat_history":' not in inputs and b'"messages":' not in inputs:
         return None
     decoded = orjson.loads(inputs)
-    messages = semconv.messages({"inputs": decoded})
+    messages = model_call.messages({"inputs": decoded})
     if messages is None:
         return None
     other_inputs = {
@@ -95,7 +95,7 @@ def output_chat(outputs: bytes | None) -> Chat | None:
             return Chat(b"[%b]" % outputs, plain)
     if b'"role":' not in outputs:
         return None
-    messages = semconv.choices({"outputs": orjson.loads(outputs)})
+    messages = model_call.choices({"outputs": orjson.loads(outputs)})
     return None if messages is None else Chat(orjson.dumps(messages), None, messages)
 
 

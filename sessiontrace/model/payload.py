@@ -1,7 +1,7 @@
-"""Fields, times, texts and groups of encodings, as several vendors need them.
+"""Values of a record, as exporters and span writers need them: fields, times, numbers, texts, ids.
 
-Pure functions, no thread owns them. Invariant: whatever a record's fields contain, these functions
-return a legal value or None; they never raise for it.
+Pure functions, no thread owns them. Invariant: whatever a record's fields hold, these return
+something legal or None, and never raise for it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ import functools
 import hashlib
 import re
 import uuid
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 
-from sessiontrace.export.request_body import RequestBody
 from sessiontrace.model.record import (
     END,
     OPEN,
@@ -29,11 +27,9 @@ from sessiontrace.model.record import (
 
 __all__ = [
     "bucket",
-    "chunks",
     "compact_json",
     "fields",
     "is_lower_uuid",
-    "join_body",
     "json_text",
     "merged",
     "milliseconds",
@@ -155,29 +151,3 @@ def v7_ms(identifier: str) -> int | None:
 def stable_uuid(body: bytes, label: str = "") -> str:
     """A UUID derived from a record's body: the same at every replay."""
     return str(uuid.uuid5(_NAMESPACE, hashlib.sha256(body).hexdigest() + label))
-
-
-# -- many values ----------------------------------------------------------------------------
-
-
-def chunks(
-    items: Iterable[tuple[int, bytes]], most_items: int, most_bytes: int
-) -> Iterator[list[tuple[int, bytes]]]:
-    """Numbered encodings in order, in groups within both bounds; a single one may exceed them."""
-    group: list[tuple[int, bytes]] = []
-    size = 0
-    for item in items:
-        if group and (len(group) >= most_items or size + len(item[1]) > most_bytes):
-            yield group
-            group, size = [], 0
-        group.append(item)
-        size += len(item[1]) + 1
-    if group:
-        yield group
-
-
-def join_body(head: bytes, items: list[bytes], tail: bytes) -> RequestBody:
-    """Encoded items, at least one, between ``head`` and ``tail`` with commas; takes the list."""
-    items[0] = head + items[0]
-    items[-1] += tail
-    return RequestBody(items, b",")
