@@ -29,7 +29,7 @@ from golden_stories import (
     uid,
     whole_story,
 )
-from support.exporters import VENDORS, Told, Vendor, deliver, mentions
+from support.exporters import VENDORS, Delivery, VendorCase, deliver, mentions
 from support.server_process import Served, serving
 from support.spools import A, B, adopted, die, drain, make
 
@@ -78,7 +78,7 @@ def pinned() -> Iterator[None]:
 # -- exporters ------------------------------------------------------------------------------
 
 
-def exporter(vendor: Vendor) -> dict[str, Any]:
+def exporter(vendor: VendorCase) -> dict[str, Any]:
     """What an exporter asks of its backend, live, adopted, in pieces, refused and too large."""
     story, session = whole_story(), small_story()
     lasting_exporter = vendor.make()
@@ -112,7 +112,7 @@ def exporter(vendor: Vendor) -> dict[str, Any]:
     }
 
 
-def outcome(delivery: Told) -> dict[str, Any]:
+def outcome(delivery: Delivery) -> dict[str, Any]:
     """The requests of a delivery, and what became of its records."""
     return {
         "requests": [request_text(request) for request in delivery.requests],

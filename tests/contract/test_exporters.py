@@ -1,4 +1,4 @@
-"""What every exporter must do, told once and asked of each."""
+"""What every exporter must do: one suite, run over all vendors of the registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.exporters import (
     T0,
     VENDORS,
     Story,
-    Vendor,
+    VendorCase,
     deliver,
     late,
     mentions,
@@ -38,31 +38,31 @@ MEBI = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def _needs_protobuf(vendor: Vendor) -> None:
+def _needs_protobuf(vendor: VendorCase) -> None:
     if vendor is PROTOBUF:
-        pytest.importorskip("opentelemetry.proto", reason="needs the extra 'otlp'")
+        pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
 
 
-def made(vendor: Vendor, requests: list[Request]) -> Counter[str]:
+def made(vendor: VendorCase, requests: list[Request]) -> Counter[str]:
     return Counter(one for request in requests for one in ids(vendor, request))
 
 
-def ids(vendor: Vendor, request: Request) -> list[str]:
+def ids(vendor: VendorCase, request: Request) -> list[str]:
     return [] if request.method == NONE else vendor.ids(request)
 
 
-def test_every_event_arrives_once_and_the_books_balance(vendor: Vendor) -> None:
+def test_every_event_arrives_once_and_the_books_balance(vendor: VendorCase) -> None:
     """A session of one chain and three steps: five things at the vendor, six records settled."""
     records = Story().session(children=3)
-    told = deliver(vendor, records)
-    assert told.acked == len(records)
-    assert not told.rejected
+    delivery = deliver(vendor, records)
+    assert delivery.acked == len(records)
+    assert not delivery.rejected
     events = [orjson.loads(one.body)["event_id"] for one in records if one.kind != START]
     expected = {own_id(vendor, one) for one in events}
-    assert made(vendor, told.requests) == Counter(expected)
+    assert made(vendor, delivery.requests) == Counter(expected)
 
 
-def test_what_a_request_refers_to_was_there_before(vendor: Vendor) -> None:
+def test_what_a_request_refers_to_was_there_before(vendor: VendorCase) -> None:
     """Depth four, children ended before their parents: whoever wants parents first gets them."""
     story = Story()
     start = story.start()
@@ -85,7 +85,7 @@ def test_what_a_request_refers_to_was_there_before(vendor: Vendor) -> None:
         assert named >= len(ordered)
 
 
-def test_a_replay_gives_the_same_ids_and_bytes(vendor: Vendor) -> None:
+def test_a_replay_gives_the_same_ids_and_bytes(vendor: VendorCase) -> None:
     """Another process adopts the spool and sends it all again: not a byte differs."""
     records = Story().session(children=5)
     first = deliver(vendor, records)
@@ -98,20 +98,20 @@ def test_a_replay_gives_the_same_ids_and_bytes(vendor: Vendor) -> None:
     assert after == before
 
 
-def test_the_cut_of_a_batch_changes_no_id(vendor: Vendor) -> None:
+def test_the_cut_of_a_batch_changes_no_id(vendor: VendorCase) -> None:
     """The same records in batches of two: the same things at the vendor."""
     records = Story().session(children=4)
     exporter = vendor.make()
     seen: Counter[str] = Counter()
     for at in range(0, len(records), 2):
-        told = deliver(vendor, records[at : at + 2], exporter=exporter)
-        assert not told.rejected
-        assert told.setback is None
-        seen |= made(vendor, told.requests)
+        delivery = deliver(vendor, records[at : at + 2], exporter=exporter)
+        assert not delivery.rejected
+        assert delivery.setback is None
+        seen |= made(vendor, delivery.requests)
     assert seen == made(vendor, deliver(vendor, records).requests)
 
 
-def test_one_poisoned_event_is_found_and_the_rest_arrives(vendor: Vendor) -> None:
+def test_one_poisoned_event_is_found_and_the_rest_arrives(vendor: VendorCase) -> None:
     """The backend refuses whatever mentions the poison: one record is rejected, 39 go through."""
     records = Story().session(children=36)
     poison = records[7]
@@ -123,16 +123,16 @@ def test_one_poisoned_event_is_found_and_the_rest_arrives(vendor: Vendor) -> Non
             return Reply(vendor.refusal, body=b'{"detail": "no"}')
         return None
 
-    told = deliver(vendor, records, answer=answer)
-    assert [one for one, _ in told.rejected] == [records[7]]
-    assert f"HTTP {vendor.refusal}" in told.rejected[0][1]
+    delivery = deliver(vendor, records, answer=answer)
+    assert [one for one, _ in delivery.rejected] == [records[7]]
+    assert f"HTTP {vendor.refusal}" in delivery.rejected[0][1]
     missing = own_id(vendor, body["event_id"])
     everything = made(vendor, deliver(vendor, records).requests)
-    assert set(everything) - set(made(vendor, told.taken)) == {missing}
-    assert len(told.requests) < 60
+    assert set(everything) - set(made(vendor, delivery.taken)) == {missing}
+    assert len(delivery.requests) < 60
 
 
-def test_a_backend_that_takes_less_gets_smaller_requests(vendor: Vendor) -> None:
+def test_a_backend_that_takes_less_gets_smaller_requests(vendor: VendorCase) -> None:
     """413 over 40 kB: every event still arrives, in requests that fit."""
     story = Story()
     start = story.start()
@@ -146,14 +146,14 @@ def test_a_backend_that_takes_less_gets_smaller_requests(vendor: Vendor) -> None
     def answer(request: Request) -> Reply | None:
         return Reply(413) if len(request.body) > 40_000 else None
 
-    told = deliver(vendor, records, answer=answer)
-    assert not told.rejected
-    assert max(len(one.body) for one in told.taken) <= 40_000
+    delivery = deliver(vendor, records, answer=answer)
+    assert not delivery.rejected
+    assert max(len(one.body) for one in delivery.taken) <= 40_000
     expected = {own_id(vendor, one["event_id"]) for one in events}
-    assert expected <= set(made(vendor, told.taken))
+    assert expected <= set(made(vendor, delivery.taken))
 
 
-def test_one_event_too_large_is_cut_with_a_mark(vendor: Vendor) -> None:
+def test_one_event_too_large_is_cut_with_a_mark(vendor: VendorCase) -> None:
     """413 for a single event of 300 kB: it arrives cut, and says so."""
     story = Story()
     start = story.start()
@@ -163,26 +163,26 @@ def test_one_event_too_large_is_cut_with_a_mark(vendor: Vendor) -> None:
     def answer(request: Request) -> Reply | None:
         return Reply(413) if len(request.body) > 120_000 else None
 
-    told = deliver(vendor, records, answer=answer)
-    assert not told.rejected
-    assert own_id(vendor, event["event_id"]) in made(vendor, told.taken)
-    cut = [one for one in told.taken if own_id(vendor, event["event_id"]) in ids(vendor, one)]
+    delivery = deliver(vendor, records, answer=answer)
+    assert not delivery.rejected
+    assert own_id(vendor, event["event_id"]) in made(vendor, delivery.taken)
+    cut = [one for one in delivery.taken if own_id(vendor, event["event_id"]) in ids(vendor, one)]
     assert any(mentions(one, "cut") for one in cut)
 
 
-def test_records_of_512_kib_make_requests_within_the_vendors_limit(vendor: Vendor) -> None:
+def test_records_of_512_kib_make_requests_within_the_vendors_limit(vendor: VendorCase) -> None:
     """Twenty of the largest events that capture lets through: no request over 5 MiB."""
     story = Story()
     start = story.start()
     events = [story.event(start, inputs={"text": "x" * 500_000}) for _ in range(20)]
     records = [record(START, start), *(record(EVENT, one) for one in events)]
-    told = deliver(vendor, records)
-    assert not told.rejected
-    assert max(len(one.body) for one in told.requests) < 5 * MEBI
-    assert {own_id(vendor, one["event_id"]) for one in events} <= set(made(vendor, told.taken))
+    delivery = deliver(vendor, records)
+    assert not delivery.rejected
+    assert max(len(one.body) for one in delivery.requests) < 5 * MEBI
+    assert {own_id(vendor, one["event_id"]) for one in events} <= set(made(vendor, delivery.taken))
 
 
-def test_texts_of_any_script_arrive_as_they_are(vendor: Vendor) -> None:
+def test_texts_of_any_script_arrive_as_they_are(vendor: VendorCase) -> None:
     """Right-to-left, combining, emoji, separators, controls: nothing is lost or changed."""
     words = 'שלום e\u0301 🧵 日本 \u2028 \x01 \\ " </script> \x7f'
     story = Story()
@@ -195,12 +195,12 @@ def test_texts_of_any_script_arrive_as_they_are(vendor: Vendor) -> None:
         metadata={"kéy 🔑": words},
     )
     records = [record(START, start), record(EVENT, event), record(END, story.end(start))]
-    told = deliver(vendor, records)
-    assert not told.rejected
+    delivery = deliver(vendor, records)
+    assert not delivery.rejected
     if vendor is PROTOBUF:
-        whole = "".join(one.body.decode(errors="replace") for one in told.requests)
+        whole = "".join(one.body.decode(errors="replace") for one in delivery.requests)
     else:
-        whole = "".join(_texts(one) for one in told.bodies)
+        whole = "".join(_texts(one) for one in delivery.bodies)
     assert f"chat {words}" in whole
     assert f"call {words}" in whole
     assert "kéy 🔑" in whole
@@ -215,37 +215,37 @@ def _texts(value: object) -> str:
     return f"{value}\n"
 
 
-def test_an_empty_session_is_a_session(vendor: Vendor) -> None:
+def test_an_empty_session_is_a_session(vendor: VendorCase) -> None:
     """Nothing happened in it: it still shows at the vendor."""
     story = Story()
     start = story.start(inputs={}, metadata={}, user_properties={})
     records = [record(START, start), record(END, {**story.end(start), "outputs": {}})]
-    told = deliver(vendor, records)
-    assert told.acked == 2
-    assert own_id(vendor, start["session_id"]) in made(vendor, told.requests)
+    delivery = deliver(vendor, records)
+    assert delivery.acked == 2
+    assert own_id(vendor, start["session_id"]) in made(vendor, delivery.requests)
 
 
-def test_an_empty_batch_asks_nothing(vendor: Vendor) -> None:
+def test_an_empty_batch_asks_nothing(vendor: VendorCase) -> None:
     """No records, no requests."""
     assert not [one for stage in vendor.make().encode(Batch([])) for one in stage]
 
 
-def test_ten_thousand_children_arrive_in_requests_that_fit(vendor: Vendor) -> None:
+def test_ten_thousand_children_arrive_in_requests_that_fit(vendor: VendorCase) -> None:
     """A session at the bound: every child once, no request over the limit, and soon done."""
     records = Story().session(children=9_997)
     assert len(records) == 10_000
-    begun = time.perf_counter()
-    told = deliver(vendor, records)
-    took = time.perf_counter() - begun
-    assert told.acked == len(records)
-    found = made(vendor, told.requests)
+    started = time.perf_counter()
+    delivery = deliver(vendor, records)
+    seconds = time.perf_counter() - started
+    assert delivery.acked == len(records)
+    found = made(vendor, delivery.requests)
     assert set(found.values()) == {1}
     assert len(found) == 9_999
-    assert max(len(one.body) for one in told.requests) < 5 * MEBI
-    assert took < 20
+    assert max(len(one.body) for one in delivery.requests) < 5 * MEBI
+    assert seconds < 20
 
 
-def test_a_session_longer_than_a_day_is_one_session(vendor: Vendor) -> None:
+def test_a_session_longer_than_a_day_is_one_session(vendor: VendorCase) -> None:
     """30 hours: its last event still belongs to it, and its times are told as they are."""
     story = Story()
     start = story.start()
@@ -256,9 +256,9 @@ def test_a_session_longer_than_a_day_is_one_session(vendor: Vendor) -> None:
         record(EVENT, event),
         record(END, story.end(start, took=30 * 3_600_000)),
     ]
-    told = deliver(vendor, records)
-    assert not told.rejected
-    whole = b"".join(one.body for one in told.requests)
+    delivery = deliver(vendor, records)
+    assert not delivery.rejected
+    whole = b"".join(one.body for one in delivery.requests)
     spoken = {
         HONEYHIVE: str(T0 + 29 * 3_600_000).encode(),
         POSTHOG: b"2026-09-22T19:",
@@ -267,12 +267,12 @@ def test_a_session_longer_than_a_day_is_one_session(vendor: Vendor) -> None:
         OTLP: str((T0 + 29 * 3_600_000) * 1_000_000).encode(),
     }
     assert spoken.get(vendor, b"") in whole
-    assert set(made(vendor, told.requests)) == {
+    assert set(made(vendor, delivery.requests)) == {
         own_id(vendor, one) for one in (start["session_id"], event["event_id"])
     }
 
 
-def test_the_turns_of_a_conversation_are_steps_of_one_session(vendor: Vendor) -> None:
+def test_the_turns_of_a_conversation_are_steps_of_one_session(vendor: VendorCase) -> None:
     """One chat, two requests: both turns arrive under their own ids, their events below them."""
     story = Story()
     session_id = story.id()
@@ -287,17 +287,17 @@ def test_the_turns_of_a_conversation_are_steps_of_one_session(vendor: Vendor) ->
             record(EVENT, event),
             record(END, story.end(turn)),
         ]
-    told = deliver(vendor, records)
-    assert told.acked == len(records)
-    found = made(vendor, told.requests)
+    delivery = deliver(vendor, records)
+    assert delivery.acked == len(records)
+    found = made(vendor, delivery.requests)
     assert {own_id(vendor, one) for one in expected} <= set(found)
     there: set[str] = set()
-    for request in told.requests:
+    for request in delivery.requests:
         assert there.issuperset(vendor.needs(request))
         there.update(vendor.ids(request))
 
 
-def test_a_session_whose_process_died_arrives_and_says_so(vendor: Vendor) -> None:
+def test_a_session_whose_process_died_arrives_and_says_so(vendor: VendorCase) -> None:
     """The adopter finds the start repeated, an event, and writes the end: it is marked."""
     story = Story()
     start = story.start()
@@ -307,16 +307,16 @@ def test_a_session_whose_process_died_arrives_and_says_so(vendor: Vendor) -> Non
         record(EVENT, event),
         Record(END, b"*", abandoned_end(record(START, start).body, T0 + 500)),
     ]
-    told = deliver(vendor, records, replay=True)
-    assert told.acked + len(told.rejected) == 2  # a repeated start is in nobody's books
-    assert not told.rejected
-    assert any(mentions(one, "abandoned") for one in told.requests)
-    found = made(vendor, told.requests)
+    delivery = deliver(vendor, records, replay=True)
+    assert delivery.acked + len(delivery.rejected) == 2  # a repeated start is in nobody's books
+    assert not delivery.rejected
+    assert any(mentions(one, "abandoned") for one in delivery.requests)
+    found = made(vendor, delivery.requests)
     assert own_id(vendor, start["session_id"]) in found
     assert own_id(vendor, event["event_id"]) in found
 
 
-def test_an_error_is_told_with_type_and_message(vendor: Vendor) -> None:
+def test_an_error_is_told_with_type_and_message(vendor: VendorCase) -> None:
     """A tool that failed, in a session that failed with it."""
     story = Story()
     start = story.start()
@@ -329,14 +329,14 @@ def test_an_error_is_told_with_type_and_message(vendor: Vendor) -> None:
         record(EVENT, story.event(start, **failed)),
         record(END, story.end(start, **failed)),
     ]
-    told = deliver(vendor, records)
-    assert not told.rejected
-    whole = b"".join(one.body for one in told.requests)
+    delivery = deliver(vendor, records)
+    assert not delivery.rejected
+    whole = b"".join(one.body for one in delivery.requests)
     assert whole.count(b"no such order") >= 2
     assert b"ValueError" in whole
 
 
-def test_a_late_score_finds_its_event(vendor: Vendor) -> None:
+def test_a_late_score_finds_its_event(vendor: VendorCase) -> None:
     """Feedback minutes after the session went out: it is sent, by each vendor's own way."""
     story = Story()
     start = story.start()
@@ -348,15 +348,15 @@ def test_a_late_score_finds_its_event(vendor: Vendor) -> None:
         late(event, feedback={"helpful": True}, metrics={"score": 0.75}),
         late(start, feedback={"comment": "good"}),
     ]
-    told = deliver(vendor, scores, exporter=exporter)
-    assert told.acked == 2
-    assert vendor is PROTOBUF or any(mentions(one, "0.75") for one in told.requests)
-    assert mentions(told.requests[0], "score")
-    assert any(mentions(one, "helpful") for one in told.requests)
-    assert any(mentions(one, "comment") for one in told.requests)
+    delivery = deliver(vendor, scores, exporter=exporter)
+    assert delivery.acked == 2
+    assert vendor is PROTOBUF or any(mentions(one, "0.75") for one in delivery.requests)
+    assert mentions(delivery.requests[0], "score")
+    assert any(mentions(one, "helpful") for one in delivery.requests)
+    assert any(mentions(one, "comment") for one in delivery.requests)
 
 
-def test_a_late_output_is_merged_or_told(vendor: Vendor) -> None:
+def test_a_late_output_is_merged_or_told(vendor: VendorCase) -> None:
     """Outputs that came after the event had ended."""
     story = Story()
     start = story.start()
@@ -364,12 +364,12 @@ def test_a_late_output_is_merged_or_told(vendor: Vendor) -> None:
     exporter = vendor.make()
     records = [record(START, start), record(EVENT, event), record(END, story.end(start))]
     deliver(vendor, records, exporter=exporter)
-    told = deliver(vendor, [late(event, outputs={"result": "at last"})], exporter=exporter)
-    assert told.acked == 1
-    assert mentions(told.requests[0], "at last")
+    delivery = deliver(vendor, [late(event, outputs={"result": "at last"})], exporter=exporter)
+    assert delivery.acked == 1
+    assert mentions(delivery.requests[0], "at last")
 
 
-def test_a_score_of_an_event_in_the_same_batch_arrives(vendor: Vendor) -> None:
+def test_a_score_of_an_event_in_the_same_batch_arrives(vendor: VendorCase) -> None:
     """Scored at once: event and score travel together."""
     story = Story()
     start = story.start()
@@ -380,42 +380,42 @@ def test_a_score_of_an_event_in_the_same_batch_arrives(vendor: Vendor) -> None:
         late(event, outputs={"result": "revised"}),
         record(END, story.end(start)),
     ]
-    told = deliver(vendor, records)
-    assert told.acked == 4
-    assert any(mentions(one, "revised") for one in told.requests)
+    delivery = deliver(vendor, records)
+    assert delivery.acked == 4
+    assert any(mentions(one, "revised") for one in delivery.requests)
 
 
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, Blocked), (403, Blocked), (302, Blocked), (429, Retry), (503, Retry)]
 )
 def test_what_is_no_fault_of_the_records_costs_none(
-    vendor: Vendor, status: int, kind: type
+    vendor: VendorCase, status: int, kind: type
 ) -> None:
     """A wrong key, a redirect, a busy backend: the data waits."""
-    told = deliver(vendor, Story().session(), answer=lambda request: Reply(status))
-    assert isinstance(told.setback, kind)
-    assert told.acked <= 1  # a start, of which nothing is to be sent
-    assert not told.rejected
+    delivery = deliver(vendor, Story().session(), answer=lambda request: Reply(status))
+    assert isinstance(delivery.setback, kind)
+    assert delivery.acked <= 1  # a start, of which nothing is to be sent
+    assert not delivery.rejected
 
 
-def test_a_wait_that_the_backend_asks_for_is_passed_on(vendor: Vendor) -> None:
+def test_a_wait_that_the_backend_asks_for_is_passed_on(vendor: VendorCase) -> None:
     """Retry-After: 7."""
     busy = Reply(429, {"retry-after": "7"})
-    told = deliver(vendor, Story().session(), answer=lambda request: busy)
-    assert told.setback == Retry("HTTP 429", 7.0)
+    delivery = deliver(vendor, Story().session(), answer=lambda request: busy)
+    assert delivery.setback == Retry("HTTP 429", 7.0)
 
 
-def test_a_web_page_that_says_200_is_not_believed(vendor: Vendor) -> None:
+def test_a_web_page_that_says_200_is_not_believed(vendor: VendorCase) -> None:
     """A captive portal answers everything: nothing counts as delivered."""
     page = Reply(200, {"content-type": "text/html; charset=utf-8"}, b"<html>Log in</html>")
-    told = deliver(vendor, Story().session(), answer=lambda request: page)
-    assert isinstance(told.setback, Blocked)
-    assert told.acked <= 1
+    delivery = deliver(vendor, Story().session(), answer=lambda request: page)
+    assert isinstance(delivery.setback, Blocked)
+    assert delivery.acked <= 1
 
 
-def test_a_backend_that_refuses_everything_keeps_everything_waiting(vendor: Vendor) -> None:
+def test_a_backend_that_refuses_everything_keeps_everything_waiting(vendor: VendorCase) -> None:
     """400 to each and every request is a fault of the address or the account, not of the data."""
     refuse = Reply(vendor.refusal)
-    told = deliver(vendor, Story().session(), answer=lambda request: refuse)
-    assert isinstance(told.setback, Blocked)
-    assert not told.rejected
+    delivery = deliver(vendor, Story().session(), answer=lambda request: refuse)
+    assert isinstance(delivery.setback, Blocked)
+    assert not delivery.rejected

@@ -55,7 +55,7 @@ def travel(traced: st.Tracer) -> dict[str, Any]:
 def test_a_session_arrives_with_its_ids_names_types_and_texts(name: str, tmp_path: Path) -> None:
     """Read from the server's own store: nothing that the road can carry is lost on it."""
     if name == "otlp-protobuf":
-        pytest.importorskip("opentelemetry.proto", reason="needs the extra 'otlp'")
+        pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
     with serving(tmp_path / "store.db") as served:
         traced = st.Tracer(road(name, served), spool=tmp_path / "spool", service="shop")
         ids = travel(traced)

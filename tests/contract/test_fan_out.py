@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from support.exporters import FLOWS, HONEYHIVE, HUMANLOOP, OTLP, POSTHOG, Vendor
+from support.exporters import FLOWS, HONEYHIVE, HUMANLOOP, OTLP, POSTHOG, VendorCase
 from support.fake_backend import Backend, Seen, answer, eventually
 
 import sessiontrace as st
@@ -17,7 +17,7 @@ from sessiontrace.export.protocol import Request
 pytestmark = pytest.mark.contract
 
 
-def serving(vendor: Vendor, prefix: str = "") -> Backend:
+def serving(vendor: VendorCase, prefix: str = "") -> Backend:
     """A backend that answers as the vendor does."""
 
     def respond(seen: Seen) -> object:
@@ -158,8 +158,8 @@ def test_a_flush_lets_go_of_what_is_held(backends: dict[str, Backend], tmp_path:
         with traced.span("step"):
             pass
         assert traced.flush(10).complete
-        begun, step = _logs(backends["humanloop"])
-        assert (begun["reference_id"], "output" in begun) == (session.session_id, False)
+        started, step = _logs(backends["humanloop"])
+        assert (started["reference_id"], "output" in started) == (session.session_id, False)
         assert step["parent_reference_id"] == session.session_id
         session.set(outputs="done")
     assert traced.flush(10).complete
@@ -200,8 +200,8 @@ def test_requests_are_compressed_where_that_was_asked_for(tmp_path: Path) -> Non
         traced.shutdown(5)
         for backend in (posthog, otlp):
             assert {one.headers["content-encoding"] for one in backend.requests} == {"gzip"}
-            told = b"".join(gzip.decompress(one.body) for one in backend.requests)
-            assert session_id.encode() in told
+            delivery = b"".join(gzip.decompress(one.body) for one in backend.requests)
+            assert session_id.encode() in delivery
 
 
 def test_a_session_goes_where_it_is_told_to_also_from_the_process_it_calls(
@@ -218,8 +218,8 @@ def test_a_session_goes_where_it_is_told_to_also_from_the_process_it_calls(
         one.shutdown(5)
     assert {name for name, backend in backends.items() if backend.requests} == {"otlp"}
     assert sessions(backends["otlp"]) == {session.session_id}
-    told = b"".join(one.body for one in backends["otlp"].requests)
-    assert b'"name":"answer"' in told
+    delivery = b"".join(one.body for one in backends["otlp"].requests)
+    assert b'"name":"answer"' in delivery
 
 
 @pytest.mark.parametrize("start_at", ["newest", "oldest"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from support.exporters import FLOWS, HONEYHIVE, HUMANLOOP, Story, Vendor, deliver, late, record
+from support.exporters import FLOWS, HONEYHIVE, HUMANLOOP, Story, VendorCase, deliver, late, record
 from support.published_contracts import Check, judge_of
 
 from sessiontrace.export.protocol import Request
@@ -19,7 +19,7 @@ HEADERS = {
 }
 
 
-def requests_of(vendor: Vendor, *batches: list[Record]) -> list[Request]:
+def requests_of(vendor: VendorCase, *batches: list[Record]) -> list[Request]:
     exporter = vendor.make()
     return [
         request
@@ -101,17 +101,19 @@ def stories() -> dict[str, list[list[Record]]]:
 
 
 @pytest.fixture(params=[HONEYHIVE, HUMANLOOP], ids=lambda vendor: vendor.name)
-def vendor(request: pytest.FixtureRequest) -> Vendor:
+def vendor(request: pytest.FixtureRequest) -> VendorCase:
     return request.param
 
 
 @pytest.fixture
-def check(vendor: Vendor) -> Check:
+def check(vendor: VendorCase) -> Check:
     return judge_of(*HEADERS[vendor])
 
 
 @pytest.mark.parametrize("name", stories())
-def test_the_vendors_document_allows_every_request(vendor: Vendor, check: Check, name: str) -> None:
+def test_the_vendors_document_allows_every_request(
+    vendor: VendorCase, check: Check, name: str
+) -> None:
     """Whole sessions, sessions cut in two, turns, scores: each request is legal to the letter."""
     requests = requests_of(vendor, *stories()[name])
     assert requests
@@ -119,7 +121,7 @@ def test_the_vendors_document_allows_every_request(vendor: Vendor, check: Check,
         check(request.method, request.path, request.body)
 
 
-def test_the_document_would_notice(vendor: Vendor, check: Check) -> None:
+def test_the_document_would_notice(vendor: VendorCase, check: Check) -> None:
     """The judge is awake: a request with its ids as numbers is refused by it."""
     path = {HONEYHIVE: "/v1/sessions", HUMANLOOP: "/logs"}[vendor]
     with pytest.raises(Exception, match=r"(?i)invalid|validation|error"):

@@ -16,7 +16,7 @@ from support.exporters import (
     POSTHOG,
     PROTOBUF,
     Story,
-    Vendor,
+    VendorCase,
     deliver,
 )
 
@@ -131,14 +131,14 @@ def test_an_answer_is_found_in_encoded_outputs_where_it_is_in_decoded_ones(
 @settings(max_examples=30, deadline=None)
 @given(kind=st.sampled_from(["model", "tool", "chain"]), inputs=_INPUTS, outputs=_OUTPUTS)
 def test_marks_change_nothing_of_what_a_vendor_gets(
-    vendor: Vendor, kind: str, inputs: dict[str, Any], outputs: dict[str, Any]
+    vendor: VendorCase, kind: str, inputs: dict[str, Any], outputs: dict[str, Any]
 ) -> None:
     """A record of today and the same from an earlier version's spool."""
     story = Story()
     start = story.start(inputs=inputs)
     event = story.event(start, kind, inputs=inputs, outputs=outputs)
     ended = {**story.end(start), "outputs": outputs}
-    told = [
+    delivery = [
         deliver(
             vendor,
             [
@@ -150,9 +150,11 @@ def test_marks_change_nothing_of_what_a_vendor_gets(
         for form in (marked, orjson.dumps)
     ]
     if vendor is PROTOBUF:
-        assert [one.body for one in told[0].requests] == [one.body for one in told[1].requests]
+        assert [one.body for one in delivery[0].requests] == [
+            one.body for one in delivery[1].requests
+        ]
     else:
-        assert told[0].bodies == told[1].bodies
+        assert delivery[0].bodies == delivery[1].bodies
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_marks_change_nothing_of_what_a_vendor_gets(
 )
 @pytest.mark.parametrize("kind", ["model", "tool", "chain"])
 def test_no_payload_is_decoded_on_its_way(
-    vendor: Vendor, kind: str, monkeypatch: pytest.MonkeyPatch
+    vendor: VendorCase, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plain chat and its answer: what orjson decodes is the envelope, at every vendor."""
     story = Story()

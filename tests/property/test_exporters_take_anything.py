@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.exporters import FLOWS, HUMANLOOP, OTLP, POSTHOG, Vendor, deliver
+from support.exporters import FLOWS, HUMANLOOP, OTLP, POSTHOG, VendorCase, deliver
 
 from sessiontrace.model.fields import EVENT_FIELDS
 from sessiontrace.model.record import END, EVENT, START, UPDATE, Record
@@ -59,12 +59,12 @@ _RECORDS = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(drawn=_RECORDS)
 def test_any_record_is_sent_or_refused_with_a_reason(
-    vendor: Vendor, drawn: list[tuple[bytes, dict[str, Any]]]
+    vendor: VendorCase, drawn: list[tuple[bytes, dict[str, Any]]]
 ) -> None:
     """No exception, every record settled, every body legal JSON."""
     records = [Record(kind, b"*", orjson.dumps(body)) for kind, body in drawn]
-    told = deliver(vendor, records)
-    assert told.setback is None
-    assert told.acked + len(told.rejected) == len(records)
-    assert all("cannot be encoded" not in reason for _, reason in told.rejected)
-    assert all(body is not None for body in told.bodies)
+    delivery = deliver(vendor, records)
+    assert delivery.setback is None
+    assert delivery.acked + len(delivery.rejected) == len(records)
+    assert all("cannot be encoded" not in reason for _, reason in delivery.rejected)
+    assert all(body is not None for body in delivery.bodies)

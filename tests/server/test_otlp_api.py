@@ -241,7 +241,7 @@ def test_spans_that_are_none_are_counted(ask: Ask, server: Served):
 
 def test_protobuf_says_the_same(server: Served):
     """The default of OpenTelemetry's exporters; gzip as they do it."""
-    pytest.importorskip("opentelemetry.proto", reason="needs the extra 'otlp'")
+    pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
     from google.protobuf import json_format
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 

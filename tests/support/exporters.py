@@ -1,15 +1,18 @@
 """What exporter tests are made of: sessions as records, and each vendor's backend as a function.
 
-story = Story()
-records = story.session("chat", children=3)
-told = deliver(HUMANLOOP, records)
-told.requests, told.rejected
+    story = Story()
+    records = story.session(children=3)
+    delivery = deliver(HUMANLOOP, records)
+    delivery.requests, delivery.rejected
+
+``CASES`` has the cases of each vendor of the registry by its name: the contract suite runs over
+them, and fails for a vendor that has none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -118,12 +121,13 @@ def record(kind: bytes, body: Body) -> Record:
 
 
 @attrs.frozen
-class Vendor:
-    """One exporter under test.
+class VendorCase:
+    """One form of a vendor's exporter under test, with its backend as functions.
 
-    ``make``: a fresh one. ``reply``: what its backend says to a legal request. ``ids``: what a
-    request brings into being. ``needs``: what must have been there before. ``refusal``: the status
-    that says "the content is wrong".
+    ``name``: of the case. ``make``: a fresh exporter. ``reply``: the backend's reply to a legal
+    request. ``ids``: the ids that a request creates. ``needs``: the ids that must exist before it.
+    ``refusal``: the status for wrong content. ``options``: arguments that make the vendor's
+    destination use this form.
     """
 
     name: str
@@ -132,12 +136,12 @@ class Vendor:
     ids: Callable[[Request], list[str]]
     needs: Callable[[Request], list[str]]
     refusal: int = 400
-    text: Callable[[bytes], bytes] = attrs.field(default=lambda body: body)
+    options: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
 
 
 @attrs.define
-class Told:
-    """What became of records: all requests in the order sent, and who was refused why."""
+class Delivery:
+    """What became of records: the requests in the order sent, and the rejected with reasons."""
 
     requests: list[Request] = attrs.field(factory=list)
     taken: list[Request] = attrs.field(factory=list)
@@ -151,36 +155,36 @@ class Told:
 
 
 def deliver(
-    vendor: Vendor,
+    vendor: VendorCase,
     records: Sequence[Record],
     *,
     exporter: Exporter | None = None,
     answer: Callable[[Request], Reply | None] = lambda request: None,
     replay: bool = False,
-) -> Told:
-    """Send records as one batch through a parcel; ``answer`` may reply in the backend's place."""
+) -> Delivery:
+    """Send records as one batch; ``answer`` may reply in the backend's place."""
     exporter = exporter or vendor.make()
     source = MemorySource(records, adopted=replay)
     ends = [Position(1, number + 1) for number in range(len(records))]
-    parcel = BatchDelivery(exporter, source, Records.of(records), ends)
-    told = Told()
-    for _ in parcel.plan():
+    batch_delivery = BatchDelivery(exporter, source, Records.of(records), ends)
+    delivery = Delivery()
+    for _ in batch_delivery.plan():
         pass
-    while not parcel.finished and told.setback is None:
-        if (settled := parcel.acknowledge()) is not None:
-            told.acked += settled.acked
-            told.rejected.extend(settled.rejected)
-        elif parcel.pending_requests:
-            request = parcel.pending_requests.popleft()
-            told.requests.append(request)
+    while not batch_delivery.finished and delivery.setback is None:
+        if (settled := batch_delivery.acknowledge()) is not None:
+            delivery.acked += settled.acked
+            delivery.rejected.extend(settled.rejected)
+        elif batch_delivery.pending_requests:
+            request = batch_delivery.pending_requests.popleft()
+            delivery.requests.append(request)
             reply = answer(request)
             if reply is None:
                 reply = Reply(200) if request.method == NONE else vendor.reply(request)
-                told.taken.append(request)
-            told.setback = parcel.apply(request, exporter.interpret(request, reply))
+                delivery.taken.append(request)
+            delivery.setback = batch_delivery.apply(request, exporter.interpret(request, reply))
         else:
-            told.setback = parcel.advance()
-    return told
+            delivery.setback = batch_delivery.advance()
+    return delivery
 
 
 def _json(status: int, body: Any) -> Reply:
@@ -293,29 +297,48 @@ def _nothing(request: Request) -> list[str]:
     return []
 
 
-HONEYHIVE = Vendor(
+HONEYHIVE = VendorCase(
     "honeyhive", HoneyHiveExporter, _honeyhive_reply, _honeyhive_ids, _honeyhive_needs
 )
-HUMANLOOP = Vendor(
+HUMANLOOP = VendorCase(
     "humanloop", HumanloopExporter, _humanloop_reply, _humanloop_ids, _humanloop_needs, 422
 )
-FLOWS = Vendor("humanloop-v5", HumanloopFlowsExporter, _flows_reply, _flows_ids, _flows_needs, 422)
-POSTHOG = Vendor(
+FLOWS = VendorCase(
+    "humanloop-v5",
+    HumanloopFlowsExporter,
+    _flows_reply,
+    _flows_ids,
+    _flows_needs,
+    422,
+    options={"version": 5},
+)
+POSTHOG = VendorCase(
     "posthog", PostHogExporter, lambda request: _json(200, {"status": "Ok"}), _posthog_ids, _nothing
 )
-OTLP = Vendor("otlp", OTLPExporter, lambda request: _json(200, {}), _otlp_ids, _nothing)
-PROTOBUF = Vendor(
+OTLP = VendorCase("otlp", OTLPExporter, lambda request: _json(200, {}), _otlp_ids, _nothing)
+PROTOBUF = VendorCase(
     "otlp-protobuf",
     lambda: OTLPExporter(protobuf=True),
     lambda request: Reply(200, {"content-type": "application/x-protobuf"}),
     _protobuf_ids,
     _nothing,
+    options={"protobuf": True},
 )
 
-VENDORS = (HONEYHIVE, HUMANLOOP, FLOWS, POSTHOG, OTLP, PROTOBUF)
+CASES: Mapping[str, tuple[VendorCase, ...]] = {
+    "honeyhive": (HONEYHIVE,),
+    "humanloop": (HUMANLOOP, FLOWS),
+    "posthog": (POSTHOG,),
+    "otlp": (OTLP, PROTOBUF),
+}
+"""The cases of each vendor by its name in the registry."""
+
+WITHOUT_CASE = {"local": "its requests carry no body; tests/unit/vendors/local covers it"}
+
+VENDORS = tuple(case for cases in CASES.values() for case in cases)
 
 
-def own_id(vendor: Vendor, event_id: str) -> str:
+def own_id(vendor: VendorCase, event_id: str) -> str:
     """The id under which a vendor knows an event."""
     plain = event_id.replace("-", "")
     return plain[16:] if vendor in (OTLP, PROTOBUF) else event_id

@@ -55,7 +55,7 @@ def doctor(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[s
     found = orjson.loads(printed)
     return (
         status,
-        {name: {one["subject"]: one for one in told} for name, told in found.items()},
+        {name: {one["subject"]: one for one in delivery} for name, delivery in found.items()},
         printed,
     )
 
@@ -83,9 +83,9 @@ def test_what_a_destination_answers_is_judged(
     """A call that changes nothing tells whether address and key are right."""
     backend.responder = lambda seen: answer(reply, b"{}")
     status, found, _ = doctor(capsys, name)
-    told = found[name].get("key") or found[name]["answer"]
-    assert told["state"] == state
-    assert bool(told["advice"]) is (state != "ok")
+    delivery = found[name].get("key") or found[name]["answer"]
+    assert delivery["state"] == state
+    assert bool(delivery["advice"]) is (state != "ok")
     assert status == (1 if state == "fault" else 0)
     assert len(backend.requests) == 1
     assert found[name]["address"]["state"] == "ok"

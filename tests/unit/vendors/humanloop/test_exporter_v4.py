@@ -18,8 +18,8 @@ from sessiontrace.vendors.humanloop.parent_order import Forest
 
 
 def logs(*records: Record) -> list[dict[str, Any]]:
-    told = deliver(HUMANLOOP, records)
-    return [log for body in told.bodies if isinstance(body, list) for log in body]
+    delivery = deliver(HUMANLOOP, records)
+    return [log for body in delivery.bodies if isinstance(body, list) for log in body]
 
 
 def test_a_model_call_is_a_log_with_all_that_v4_knows() -> None:
@@ -73,8 +73,8 @@ def test_what_is_no_model_is_logged_as_a_tool() -> None:
 def test_siblings_share_a_request_and_levels_do_not() -> None:
     """One request for each level of the tree, however many logs it has."""
     records = Story().session(children=50)
-    told = deliver(HUMANLOOP, records)
-    assert [len(body) for body in told.bodies] == [1, 1, 50]
+    delivery = deliver(HUMANLOOP, records)
+    assert [len(body) for body in delivery.bodies] == [1, 1, 50]
 
 
 def test_a_child_of_an_unknown_parent_says_so_in_its_metadata() -> None:
@@ -91,12 +91,12 @@ def test_a_parent_in_an_earlier_batch_is_known() -> None:
     story = Story()
     start = story.start()
     exporter = HumanloopExporter()
-    (begun,) = deliver(HUMANLOOP, [record(START, start)], exporter=exporter).bodies
-    assert "output" not in begun[0]
+    (started,) = deliver(HUMANLOOP, [record(START, start)], exporter=exporter).bodies
+    assert "output" not in started[0]
     (body,) = deliver(HUMANLOOP, [record(EVENT, story.event(start))], exporter=exporter).bodies
     assert body[0]["parent_reference_id"] == start["session_id"]
-    told = deliver(HUMANLOOP, [record(END, story.end(start))], exporter=exporter)
-    (patch,) = told.requests
+    delivery = deliver(HUMANLOOP, [record(END, story.end(start))], exporter=exporter)
+    (patch,) = delivery.requests
     assert (patch.method, patch.path) == ("PATCH", f"/logs?reference_id={start['session_id']}")
     assert orjson.loads(patch.body) == {"output": "because", "duration": 1.0}
 
@@ -111,8 +111,8 @@ def test_a_circle_of_parents_is_cut_somewhere() -> None:
     itself["parent_id"] = itself["event_id"]
     records = [record(EVENT, event) for event in (one, other, itself)]
     there: set[str] = set()
-    told = deliver(HUMANLOOP, records)
-    for request in told.requests:
+    delivery = deliver(HUMANLOOP, records)
+    for request in delivery.requests:
         assert there.issuperset(HUMANLOOP.needs(request))
         there.update(HUMANLOOP.ids(request))
     assert there == {event["event_id"] for event in (one, other, itself)}
@@ -136,10 +136,10 @@ def test_a_score_of_a_log_nobody_knows_is_rejected_with_the_reason() -> None:
     start = story.start()
     lost = late(start, feedback={"ok": True})
     event = record(EVENT, story.event(story.start()))
-    told = deliver(HUMANLOOP, [lost, event])
-    assert [one for one, _ in told.rejected] == [lost]
-    assert "only of logs whose id this process saw" in told.rejected[0][1]
-    assert told.acked == 1
+    delivery = deliver(HUMANLOOP, [lost, event])
+    assert [one for one, _ in delivery.rejected] == [lost]
+    assert "only of logs whose id this process saw" in delivery.rejected[0][1]
+    assert delivery.acked == 1
 
 
 def test_feedback_goes_by_the_id_that_the_reply_gave() -> None:
@@ -148,9 +148,9 @@ def test_feedback_goes_by_the_id_that_the_reply_gave() -> None:
     event = story.event(story.start())
     exporter = HumanloopExporter()
     deliver(HUMANLOOP, [record(EVENT, event)], exporter=exporter)
-    told = deliver(HUMANLOOP, [late(event, feedback={"rating": "good"})], exporter=exporter)
-    assert told.requests[0].path == "/feedback"
-    assert told.bodies == [
+    delivery = deliver(HUMANLOOP, [late(event, feedback={"rating": "good"})], exporter=exporter)
+    assert delivery.requests[0].path == "/feedback"
+    assert delivery.bodies == [
         [{"type": "rating", "value": "good", "data_id": f"data_{event['event_id']}"}]
     ]
 
@@ -161,15 +161,15 @@ def test_a_reply_without_ids_is_still_a_delivery(body: bytes) -> None:
     story = Story()
     event = story.event(story.start())
     exporter = HumanloopExporter()
-    told = deliver(
+    delivery = deliver(
         HUMANLOOP,
         [record(EVENT, event)],
         exporter=exporter,
         answer=lambda request: Reply(200, {}, body),
     )
-    assert told.acked == 1
-    told = deliver(HUMANLOOP, [record(EVENT, story.event(event))], exporter=exporter)
-    assert told.bodies[0][0]["parent_reference_id"] == event["event_id"]
+    assert delivery.acked == 1
+    delivery = deliver(HUMANLOOP, [record(EVENT, story.event(event))], exporter=exporter)
+    assert delivery.bodies[0][0]["parent_reference_id"] == event["event_id"]
 
 
 def test_a_patch_of_a_log_that_is_gone_rejects_that_record_only() -> None:
@@ -185,7 +185,7 @@ def test_version_5_opens_a_flow_and_completes_it_after_its_children() -> None:
     start = story.start()
     chain = story.event(start, "chain")
     call, tool = story.model(chain), story.event(chain)
-    told = deliver(
+    delivery = deliver(
         FLOWS,
         [
             record(START, start),
@@ -195,7 +195,7 @@ def test_version_5_opens_a_flow_and_completes_it_after_its_children() -> None:
             record(END, story.end(start)),
         ],
     )
-    lines = [(one.method, one.path) for one in told.requests]
+    lines = [(one.method, one.path) for one in delivery.requests]
     assert lines == [
         ("POST", "/flows/log"),
         ("POST", "/flows/log"),
@@ -204,7 +204,7 @@ def test_version_5_opens_a_flow_and_completes_it_after_its_children() -> None:
         ("PATCH", f"/flows/logs/{chain['event_id']}"),
         ("PATCH", f"/flows/logs/{start['session_id']}"),
     ]
-    session, nested, prompt, used, *ends = told.bodies
+    session, nested, prompt, used, *ends = delivery.bodies
     assert session["path"] == "sessiontrace/support chat"
     assert session["log_id"] == start["session_id"]
     assert nested["trace_parent_id"] == start["session_id"]
@@ -221,8 +221,8 @@ def test_version_5_hangs_a_child_of_an_unknown_parent_on_its_session() -> None:
     story = Story()
     start = story.start()
     chain = story.event(start, "chain")
-    told = deliver(FLOWS, [record(START, start), record(EVENT, story.event(chain))])
-    child = next(one for one in told.bodies if one["log_id"] != start["session_id"])
+    delivery = deliver(FLOWS, [record(START, start), record(EVENT, story.event(chain))])
+    child = next(one for one in delivery.bodies if one["log_id"] != start["session_id"])
     assert child["metadata"]["parent_reference_id"] == chain["event_id"]
     assert child["trace_parent_id"] == start["session_id"]
 
@@ -232,18 +232,18 @@ def test_version_5_takes_late_scores_as_an_evaluators_judgments() -> None:
     story = Story()
     call = story.model(story.start())
     score = late(call, feedback={"helpful": True, "tags": ["a"]}, metrics={"score": 0.5})
-    told = deliver(FLOWS, [score])
-    assert {(one.method, one.path) for one in told.requests} == {("POST", "/evaluators/log")}
-    assert {one["parent_id"] for one in told.bodies} == {call["event_id"]}
-    judged = {one["path"]: (one["judgment"], one["spec"]["return_type"]) for one in told.bodies}
+    delivery = deliver(FLOWS, [score])
+    assert {(one.method, one.path) for one in delivery.requests} == {("POST", "/evaluators/log")}
+    assert {one["parent_id"] for one in delivery.bodies} == {call["event_id"]}
+    judged = {one["path"]: (one["judgment"], one["spec"]["return_type"]) for one in delivery.bodies}
     assert judged == {
         "sessiontrace/helpful": (True, "boolean"),
         "sessiontrace/tags": ('["a"]', "text"),
         "sessiontrace/score": (0.5, "number"),
     }
-    assert len({one["log_id"] for one in told.bodies}) == 3
-    assert deliver(FLOWS, [score]).bodies == told.bodies
-    assert told.acked == 1
+    assert len({one["log_id"] for one in delivery.bodies}) == 3
+    assert deliver(FLOWS, [score]).bodies == delivery.bodies
+    assert delivery.acked == 1
 
 
 def test_version_5_refuses_one_score_of_an_unknown_log_and_goes_on() -> None:
@@ -254,9 +254,9 @@ def test_version_5_refuses_one_score_of_an_unknown_log_and_goes_on() -> None:
     def answer(request: Request) -> Reply | None:
         return Reply(404) if b'"judgment":0' in request.body else None
 
-    told = deliver(FLOWS, scores, answer=answer)
-    assert [one for one, _ in told.rejected] == scores[:1]
-    assert told.acked == 1
+    delivery = deliver(FLOWS, scores, answer=answer)
+    assert [one for one, _ in delivery.rejected] == scores[:1]
+    assert delivery.acked == 1
 
 
 def test_version_5_keeps_the_metrics_an_event_ended_with() -> None:

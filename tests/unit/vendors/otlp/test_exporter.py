@@ -228,7 +228,7 @@ def test_integers_over_64_bits_become_texts() -> None:
 
 def test_protobuf_says_what_json_says() -> None:
     """The official classes parse both encodings of the same records into equal messages."""
-    pytest.importorskip("opentelemetry.proto", reason="needs the extra 'otlp'")
+    pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
     import base64
 
     from google.protobuf import json_format
@@ -275,7 +275,7 @@ def test_a_garbled_reply_in_protobuf_is_a_success_all_the_same(body: bytes) -> N
 
 def test_protobufs_partial_success_is_read_too() -> None:
     """The reply comes in the encoding of the request."""
-    pytest.importorskip("opentelemetry.proto", reason="needs the extra 'otlp'")
+    pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
         ExportTracePartialSuccess,
         ExportTraceServiceResponse,
