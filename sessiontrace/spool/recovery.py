@@ -18,7 +18,7 @@ from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.cursor import write_cursor
 from sessiontrace.spool.filesystem import OS_FILES, Files
 from sessiontrace.spool.frame import Consumer, Position
-from sessiontrace.spool.reader import Reader
+from sessiontrace.spool.recovery_reader import RecoveryReader
 from sessiontrace.spool.scan import AFTER_ALL, SpoolScan, read_headers
 from sessiontrace.spool.segment import Segment
 
@@ -91,18 +91,16 @@ class RecoveredSpool:
                 directories.remove(self._files, self._directory, hold)
             hold.release()
 
-    def _reader(self, name: str, owed: Consumer) -> Reader:
-        pending = self._remains.pending[owed.name]
-        return Reader(
+    def _reader(self, name: str, owed: Consumer) -> RecoveryReader:
+        return RecoveryReader(
             self,
             name,
-            total=lambda: pending,
-            owed_as=owed.name,
-            adopted=True,
+            total=self._remains.pending[owed.name],
+            route=owed.name,
             resume=self._remains.resume[owed.name],
             ends=self._remains.ends_for(owed.name),
             ends_at=AFTER_ALL,
-            on_settle=self._settled,
+            on_acknowledge=self._settled,
         )
 
     def _settled(self) -> None:
@@ -140,7 +138,7 @@ class RecoveredSpool:
             return reader.finished()
         return self._remains.pending[owed.name] == 0
 
-    def _reader_of(self, owed: Consumer) -> Reader | None:
+    def _reader_of(self, owed: Consumer) -> RecoveryReader | None:
         return next((self.readers[n] for n, each in self._ours.items() if each is owed), None)
 
 
