@@ -2,7 +2,8 @@
 
 ``.venv/pythons/3.12`` and so on, each with the runtime dependencies, for every supported Python
 that is on the PATH or among pyenv's versions; with ``--dev`` the oldest and the newest of them get
-what the unit tests need, too. What cannot be made is told and left out: tests skip it.
+what the unit tests need, too. The program reports an environment that cannot be made and leaves it
+out: tests skip it.
 
     python tools/pythons.py [--dev]
     python tools/pythons.py --ends      print the interpreters that can run the unit tests
@@ -26,22 +27,22 @@ def candidates(version: str) -> list[str]:
     """Interpreters that may be of this version, the likeliest first."""
     versions = Path.home() / ".pyenv" / "versions"
     pyenv = sorted(versions.glob(f"{version}.*/bin/python"), reverse=True)
-    found = shutil.which(f"python{version}")  # perhaps a shim that refuses to run
-    return [*map(str, pyenv), *([found] if found else [])]
+    on_path = shutil.which(f"python{version}")  # perhaps a shim that refuses to run
+    return [*map(str, pyenv), *([on_path] if on_path else [])]
 
 
 def find(version: str) -> str | None:
     """An interpreter of this version that runs."""
     for python in candidates(version):
         code = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
-        told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-        if told.stdout.strip() == version:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+        if done.stdout.strip() == version:
             return python
     return None
 
 
 def make(version: str, python: str, dev: bool) -> bool:
-    """The environment of this version, made or brought up to date; whether it is usable."""
+    """Make or update the environment of this version; return whether it is usable."""
     home = PLACE / version
     stamp = home / (".installed-dev" if dev else ".installed")
     sources = [REPO / "pyproject.toml", *REPO.glob("sessiontrace/**/_*_c.p[xy]*")]
@@ -71,7 +72,7 @@ def make(version: str, python: str, dev: bool) -> bool:
 
 
 def ends() -> list[str]:
-    """Of the other Pythons the oldest and the newest, where they have what the unit tests need."""
+    """The oldest and the newest of the other Pythons, if they have what the unit tests need."""
     ready = [v for v in VERSIONS if (PLACE / v / ".installed-dev").exists()]
     return [str(PLACE / version / "bin" / "python") for version in ready]
 
@@ -87,12 +88,12 @@ def main() -> None:
         print("\n".join(ends()))
         return
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = {v: python for v in VERSIONS if v != running and (python := find(v))}
-    for version, python in found.items():
+    pythons = {v: python for v in VERSIONS if v != running and (python := find(v))}
+    for version, python in pythons.items():
         dev = options.dev and version in (min(VERSIONS), max(VERSIONS))
         if make(version, python, dev) or (dev and make(version, python, dev=False)):
             print(f"python {version}: ready in {PLACE / version}")
-    if missing := [v for v in VERSIONS if v != running and v not in found]:
+    if missing := [v for v in VERSIONS if v != running and v not in pythons]:
         print(f"no python {', '.join(missing)} on this machine: its tests will be skipped")
 
 

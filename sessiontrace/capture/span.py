@@ -18,7 +18,7 @@ from sessiontrace.capture.encoding.encoder import encode_and_check, encode_objec
 from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
 from sessiontrace.capture.encoding.fast_path import encode_fast
 from sessiontrace.capture.encoding.record_body import EVENT_MAX, encode_event, redact_and_bound
-from sessiontrace.capture.encoding.safe_text import cut, kind_name, more, text_of
+from sessiontrace.capture.encoding.safe_text import cut, kind_name, omitted, text_of
 from sessiontrace.capture.handle import (
     ENDED,
     NEW,
@@ -410,7 +410,7 @@ class Span:
         if not CLEAN_KEYS.issuperset(own) and not all_keys_clean(own):
             self._needs_redaction = True
         if len(values) > _KEYS_MAX:
-            own["…"] = more(len(values) - _KEYS_MAX, "keys")
+            own["…"] = omitted(len(values) - _KEYS_MAX, "keys")
 
     def _record_failure(self, error: BaseException, tb: TracebackType | None) -> None:
         try:

@@ -26,7 +26,7 @@ def write_frame(view, Py_ssize_t at, Py_ssize_t size, uint32_t crc, head, body):
     PyObject_GetBuffer(view, &there, PyBUF_WRITABLE)
     if at + length > there.len:
         PyBuffer_Release(&there)
-        raise IndexError("the memory is smaller than was said")
+        raise IndexError("size is larger than the memory of view")
     cdef char *to = <char *>there.buf + at
     cdef int i
     for i in range(8):

@@ -167,6 +167,6 @@ def decode_header(line: bytes) -> Header | None:
         return None
 
 
-def _consumers(listed: Sequence[dict[str, str]]) -> tuple[Consumer, ...]:
-    found = (Consumer(each["name"], each["kind"], each["fingerprint"]) for each in listed)
-    return tuple(owed for owed in found if NAME.match(owed.name))
+def _consumers(fields: Sequence[dict[str, str]]) -> tuple[Consumer, ...]:
+    consumers = (Consumer(item["name"], item["kind"], item["fingerprint"]) for item in fields)
+    return tuple(consumer for consumer in consumers if NAME.match(consumer.name))

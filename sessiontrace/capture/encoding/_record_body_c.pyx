@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The compiled form of ``encode_event``; see ``record_body``.
 
-Runs in users' threads, always with the interpreter's lock. A record that takes more than putting
-bytes one behind the other is left to the form in ``_record_body_py``. Invariant: the bytes are
-those of that form.
+Runs in users' threads, always with the interpreter's lock. The form in ``_record_body_py``
+encodes every record for which joining bytes is not enough. Invariant: the bytes are those of that
+form.
 """
 
 import orjson
@@ -27,12 +27,12 @@ cdef enum:
     FIRST_MAX = 4096        # of all of those fields: six texts, three numbers, and their names
     CHILD_MAX = 36
 
-# Shorter a duration is written with an exponent, longer its last digits are those of a float.
+# orjson writes a shorter duration with an exponent, a longer one with the rounded digits of a float.
 cdef int64_t _shortest_ns = 10, _longest_ns = 1_000_000_000_000_000
 
 
 cdef bint _is_simple(object text, Py_ssize_t longest) noexcept:
-    """Whether a text is the same in JSON, and no longer than that."""
+    """Whether a text needs no escapes in JSON, and has at most ``longest`` characters."""
     if type(text) is not str or not PyUnicode_IS_ASCII(text):
         return False
     cdef Py_ssize_t i, length = PyUnicode_GET_LENGTH(text)
@@ -75,18 +75,18 @@ cdef char *_put_number(char *to, int64_t number) noexcept:
 
 
 cdef char *_put_milliseconds(char *to, int64_t ns) noexcept:
-    """As the float ``ns / 1_000_000`` is written: with a digit behind the point, and no more zeros
-    than that."""
-    cdef int64_t rest = ns % 1_000_000
+    """As orjson writes the float ``ns / 1_000_000``: at least one digit after the point, and no
+    zeros at the end."""
+    cdef int64_t digits = ns % 1_000_000
     cdef int places = 6, i
     to = _put_number(to, ns // 1_000_000)
     to[0] = b"."
-    while places > 1 and rest % 10 == 0:
-        rest = rest // 10
+    while places > 1 and digits % 10 == 0:
+        digits = digits // 10
         places -= 1
     for i in range(places, 0, -1):
-        to[i] = <char>(48 + rest % 10)
-        rest = rest // 10
+        to[i] = <char>(48 + digits % 10)
+        digits = digits // 10
     return to + 1 + places
 
 
@@ -111,7 +111,7 @@ cdef bytes _encode_simple(
     int64_t start, int64_t end, object name, dict parts, list children,
     bytes inputs, bytes outputs,
 ):
-    """The record; None where that takes more than to put bytes one behind the other."""
+    """The record; None where joining bytes is not enough."""
     if start < 0 or not _shortest_ns <= end - start < _longest_ns:
         return None
     if not (_is_simple(event_id, TEXT_MAX) and _is_simple(session_id, TEXT_MAX)):
@@ -135,15 +135,15 @@ cdef bytes _encode_simple(
     to = _put_word(to, b'"')
     cdef Py_ssize_t size = to - first
 
-    cdef bytes rest = None
+    cdef bytes fields = None
     if parts:
         try:
-            rest = _dumps(parts)
+            fields = _dumps(parts)
         except TypeError:
             return None
-        size += PyBytes_GET_SIZE(rest) - 1  # a comma for two braces
+        size += PyBytes_GET_SIZE(fields) - 1  # a comma for two braces
 
-    # From here to the end nothing runs that could change the list.
+    # No other code runs from here to the end, so the list cannot change.
     cdef Py_ssize_t i, count = 0 if children is None else PyList_GET_SIZE(children)
     if children is not None:
         size += strlen(b',"children_ids":[]')
@@ -156,12 +156,12 @@ cdef bytes _encode_simple(
         size += strlen(b',"inputs":\t\t') + PyBytes_GET_SIZE(inputs)
     if outputs is not None:
         size += strlen(b',"outputs":\t\t') + PyBytes_GET_SIZE(outputs)
-    made = PyBytes_FromStringAndSize(NULL, size + 1)
+    record = PyBytes_FromStringAndSize(NULL, size + 1)
 
-    to = _put(PyBytes_AS_STRING(made), first, to - first)
-    if rest is not None:
+    to = _put(PyBytes_AS_STRING(record), first, to - first)
+    if fields is not None:
         to = _put_word(to, b",")
-        to = _put(to, PyBytes_AS_STRING(rest) + 1, PyBytes_GET_SIZE(rest) - 2)
+        to = _put(to, PyBytes_AS_STRING(fields) + 1, PyBytes_GET_SIZE(fields) - 2)
     if children is not None:
         to = _put_word(to, b',"children_ids":[')
         for i in range(count):
@@ -176,4 +176,4 @@ cdef bytes _encode_simple(
         to = _put_bytes(_put_word(to, b',"outputs":\t'), outputs)
         to = _put_word(to, b"\t")
     _put_word(to, b"}")
-    return made
+    return record

@@ -1,4 +1,4 @@
-"""An exception as the record tells it: type, message, stack; runs in the user's thread.
+"""An exception as a record holds it: type, message, stack; runs in the user's thread.
 
 Invariant: reads no source files, keeps no frame alive, and calls no user code but ``str(error)``.
 """
@@ -23,8 +23,8 @@ _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Whether this is how asyncio or trio tells a task that it was cancelled."""
-    # Neither is imported by us: where a framework is absent nothing can raise its cancellation.
+    """Whether asyncio or trio raises this error to cancel a task."""
+    # We import neither: where a framework is not imported nothing can raise its cancellation.
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
     if asyncio is not None and isinstance(error, asyncio.CancelledError):
         return True
@@ -43,12 +43,12 @@ def summary(error: BaseException) -> str:
 
 def describe(error: BaseException, tb: TracebackType | None) -> dict[str, Any]:
     """The record's ``metadata.error``: ``{type, message, stack, exceptions?, causes?}``."""
-    found = {**_brief(error), "stack": _stack(tb)}
+    fields = {**_brief(error), "stack": _stack(tb)}
     if grouped := _grouped(error):
-        found["exceptions"] = [_brief(inner) for inner in grouped[:_GROUP_MAX]]
+        fields["exceptions"] = [_brief(inner) for inner in grouped[:_GROUP_MAX]]
     if causes := _causes(error):
-        found["causes"] = causes
-    return found
+        fields["causes"] = causes
+    return fields
 
 
 def _brief(error: BaseException) -> dict[str, Any]:
@@ -62,18 +62,18 @@ def _grouped(error: BaseException) -> tuple[BaseException, ...]:
         inner = getattr(error, "exceptions", ())
     except Exception:
         return ()
-    found = inner if type(inner) is tuple else ()
-    return tuple(one for one in found if isinstance(one, BaseException))
+    inner = inner if type(inner) is tuple else ()
+    return tuple(error for error in inner if isinstance(error, BaseException))
 
 
 def _causes(error: BaseException) -> list[dict[str, Any]]:
-    """What it was raised from, nearest first."""
-    found: list[dict[str, Any]] = []
+    """The exceptions that it was raised from, nearest first."""
+    causes: list[dict[str, Any]] = []
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    while cause is not None and len(found) < _CAUSES_MAX:
-        found.append(_brief(cause))
+    while cause is not None and len(causes) < _CAUSES_MAX:
+        causes.append(_brief(cause))
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
-    return found
+    return causes
 
 
 def _type_name(error: BaseException) -> str:

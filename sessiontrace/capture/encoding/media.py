@@ -1,4 +1,4 @@
-"""Media inside values: long base64 and binary become what they are, not what they hold.
+"""Media inside values: a description replaces long base64 and binary.
 
 Runs in the user's thread. Invariant: reads at most ``_HASHED`` bytes of a medium and never copies
 it whole, so that a 100 MB picture costs no more than a 1 MB one.
@@ -15,7 +15,7 @@ __all__ = ["MEDIA_MIN", "is_media", "of_bytes", "of_text"]
 MEDIA_MIN = 1_024
 """Shorter texts and byte strings are kept as they are."""
 
-_UNNAMED_MIN = 4_096  # base64 that says nothing about itself must be long to count as a medium
+_UNNAMED_MIN = 4_096  # base64 without a header must be long to count as a medium
 _HASHED = 1 << 20
 _CHUNK = 1 << 16
 
@@ -59,14 +59,16 @@ def of_text(text: str) -> dict[str, Any]:
     start = header.end() if header else 0
     length = len(text) - start
     size = length * 3 // 4 - text[-2:].count("=") if length % 4 == 0 else length * 3 // 4
-    import hashlib  # here, because few programs meet a medium, and all would pay for it
+    import hashlib  # here: few programs record media, and importing it costs all of them
 
     digest = hashlib.sha256()
     stop = min(len(text), start + _HASHED)
     for at in range(start, stop, _CHUNK):
         digest.update(_decoded(text[at : min(at + _CHUNK, stop)]))
-    named = header.group(1) if header else None
-    return _described(named or _sniff(_decoded(text[start : start + 64])), size, length, digest)
+    media_type = header.group(1) if header else None
+    return _described(
+        media_type or _sniff(_decoded(text[start : start + 64])), size, length, digest
+    )
 
 
 def of_bytes(value: memoryview) -> dict[str, Any]:
@@ -87,13 +89,13 @@ def _decoded(chunk: str) -> bytes:
     chunk = chunk.replace("-", "+").replace("_", "/")
     try:
         return binascii.a2b_base64(chunk[: len(chunk) // 4 * 4] + _tail(chunk))
-    except ValueError:  # line breaks in odd places, or no base64 after its head
+    except ValueError:  # line breaks in odd places, or not base64 after its head
         return chunk.encode("ascii", "replace")
 
 
 def _tail(chunk: str) -> str:
-    rest = chunk[len(chunk) // 4 * 4 :]
-    return rest + "=" * (4 - len(rest)) if len(rest) > 1 else ""
+    tail = chunk[len(chunk) // 4 * 4 :]
+    return tail + "=" * (4 - len(tail)) if len(tail) > 1 else ""
 
 
 def _sniff(head: bytes) -> str:

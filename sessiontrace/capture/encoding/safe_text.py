@@ -1,6 +1,6 @@
 """Text made safe for JSON: bounded, legal, and never raising; runs in the user's thread.
 
-Invariant: what these return has no lone surrogate and a known greatest length, whatever
+Invariant: the returned text has no lone surrogate and a bounded length, whatever
 ``__str__``, ``__repr__`` or a metaclass of the user's does.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["cut", "kind_name", "more", "repr_of", "sanitize_text", "text_of", "unprintable"]
+__all__ = ["cut", "kind_name", "omitted", "repr_of", "sanitize_text", "text_of", "unprintable"]
 
 REPR_MAX = 1_000
 
@@ -17,19 +17,19 @@ _type_name = type.__dict__["__name__"].__get__  # a metaclass may shadow the att
 
 
 def cut(text: str, longest: int) -> str:
-    """At most ``longest`` characters of ``text``, then a mark that tells what is gone."""
+    """At most ``longest`` characters of ``text``, then a mark that says how many are gone."""
     if len(text) <= longest:
         return text
     return f"{text[:longest]}… [cut: {len(text) - longest} of {len(text)} characters]"
 
 
-def more(count: int, what: str) -> str:
-    """The mark that stands for ``count`` items left out."""
+def omitted(count: int, what: str) -> str:
+    """The mark that replaces ``count`` items left out."""
     return f"… [cut: {count} more {what}]"
 
 
 def sanitize_text(text: str) -> str:
-    """Text that UTF-8 can carry: lone surrogates become their escapes."""
+    """The text with lone surrogates, which UTF-8 cannot encode, replaced by their escapes."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -57,7 +57,7 @@ def repr_of(value: object) -> str:
 
 
 def unprintable(value: object, error: BaseException) -> str:
-    """What stands for a value that fails when it is looked at."""
+    """The text that replaces a value whose ``str`` or ``repr`` fails."""
     return f"<unprintable {kind_name(type(value))}: {kind_name(type(error))}>"
 
 

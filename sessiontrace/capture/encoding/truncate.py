@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.capture.encoding.safe_text import cut, kind_name, more
+from sessiontrace.capture.encoding.safe_text import cut, kind_name, omitted
 from sessiontrace.capture.encoding.walker import ITEMS
 
 __all__ = ["truncate_largest", "truncate_to", "unencodable"]
@@ -106,12 +106,12 @@ def _cut_items(plain: Any, most: int) -> Any:
     if isinstance(plain, dict):
         items = {key: _cut_items(item, most) for key, item in islice(plain.items(), most)}
         if len(plain) > most:
-            items["…"] = more(len(plain) - most, "keys")
+            items["…"] = omitted(len(plain) - most, "keys")
         return items
     if isinstance(plain, list):
         values = [_cut_items(item, most) for item in plain[:most]]
         if len(plain) > most:
-            values.append(more(len(plain) - most, "items"))
+            values.append(omitted(len(plain) - most, "items"))
         return values
     return plain
 

@@ -1,9 +1,9 @@
 """The bounded walk: any object to None, bool, int, float, str, list and dict of legal size.
 
-Runs in the user's thread, for what the fast road of ``encode`` refuses. Containers are read through
-their built-in base types and by one C call each, so that neither a subclass nor another thread can
-lead the walk astray; the only user code that runs is ``repr``, properties of fields, and iteration
-of foreign ABCs. Invariant: time and result are bounded by the budgets below, whatever the value.
+Runs in the user's thread, for values that are not plain (``fast_path``). Containers are read
+through their built-in base types and by one C call each, so that neither a subclass nor another
+thread can lead the walk astray; the only user code that runs is ``repr``, properties of fields, and
+iteration of foreign ABCs. Invariant: the budgets below bound time and result, whatever the value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sessiontrace.capture.encoding import media
 from sessiontrace.capture.encoding.safe_text import (
     cut,
     kind_name,
-    more,
+    omitted,
     repr_of,
     sanitize_text,
     text_of,
@@ -97,23 +97,23 @@ class BoundedWalker:
         if names is not None:
             return self._fields(value, names, depth)
         for base in type.__dict__["__mro__"].__get__(kind)[:-1]:
-            named = _BY_NAME.get((base.__module__, kind_name(base)))
-            if named is not None:
-                return self.plain(named(value), depth + 1)
+            convert = _BY_NAME.get((base.__module__, kind_name(base)))
+            if convert is not None:
+                return self.plain(convert(value), depth + 1)
         if issubclass(kind, Mapping):
             return self._pairs(value.items(), len(value), depth)
         if issubclass(kind, (AbstractSet, Sequence, ValuesView)):
             return self._items(value, len(value), depth)
-        if issubclass(kind, Iterator):  # its repr tells nothing, and it must not be consumed
+        if issubclass(kind, Iterator):  # its repr says nothing, and it must not be consumed
             return f"<{kind_name(kind)} {getattr(value, '__qualname__', '')}".rstrip() + ">"
         return self._string(repr_of(value))
 
     def _string(self, text: str) -> Any:
         if len(text) >= media.MEDIA_MIN and media.is_media(text):
             return media.of_text(text)
-        kept = min(TEXT_MAX, max(self._text, 0))
-        self._text -= min(len(text), kept)
-        return sanitize_text(cut(text, kept))
+        longest = min(TEXT_MAX, max(self._text, 0))
+        self._text -= min(len(text), longest)
+        return sanitize_text(cut(text, longest))
 
     def _room(self) -> int:
         return max(0, min(ITEMS, self._nodes))
@@ -125,7 +125,7 @@ class BoundedWalker:
         depth += 1
         items = [plain(value, depth) for value in snapshot]
         if length > len(items):
-            items.append(more(length - len(items), "items"))
+            items.append(omitted(length - len(items), "items"))
         return items
 
     def _pairs(self, pairs: Iterable[tuple[Any, Any]], length: int, depth: int) -> dict[str, Any]:
@@ -134,13 +134,13 @@ class BoundedWalker:
         plain = self.plain
         depth += 1
         items: dict[str, Any] = {}
-        taken: dict[str, int] = {}
+        numbers: dict[str, int] = {}
         for key, value in snapshot:
             if type(key) is not str or key in items or len(key) > _KEY_MAX or not key.isascii():
-                key = _free_key(items, taken, key)
+                key = _free_key(items, numbers, key)
             items[key] = plain(value, depth)
         if length > len(snapshot):
-            items["…"] = more(length - len(snapshot), "keys")
+            items["…"] = omitted(length - len(snapshot), "keys")
         return items
 
     def _fields(self, value: Any, names: Iterable[str], depth: int) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def _scalar(value: Any, kind: type) -> Any:
     if kind is int:
         return _integer(value)
     if kind is float:
-        # As orjson writes it on the fast road, so that one value has one form.
+        # As orjson writes it on the fast path, so that a value has the same form on both.
         return value if value - value == 0.0 else None
     return value
 
@@ -197,7 +197,7 @@ def _bytes(value: Any) -> Any:
     return media.of_bytes(view.cast("B")) if view.contiguous else f"<{view.nbytes} bytes>"
 
 
-def _named(value: Any) -> str:
+def _qualified_name(value: Any) -> str:
     """A class, function or method by its name: its repr may be user code."""
     kind = type(value)
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", "?")
@@ -223,11 +223,11 @@ _CONVERT: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (complex, str),
     ((bytes, bytearray, memoryview), _bytes),
     (BaseException, _failure),
-    ((type, types.FunctionType, types.MethodType, types.BuiltinFunctionType), _named),
+    ((type, types.FunctionType, types.MethodType, types.BuiltinFunctionType), _qualified_name),
 )
 
 
-# By name, because only a program that uses these modules need pay for importing them.
+# By name: importing these modules costs time, and most programs use none of them.
 _BY_NAME: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("uuid", "UUID"): str,
     ("decimal", "Decimal"): str,
@@ -238,17 +238,17 @@ _BY_NAME: dict[tuple[str, str], Callable[[Any], Any]] = {
 }
 
 
-def _free_key(items: dict[str, Any], taken: dict[str, int], key: object) -> str:
-    """The key as text; one that another key already became gets a number."""
+def _free_key(items: dict[str, Any], numbers: dict[str, int], key: object) -> str:
+    """The key as text, with a number where another key has the same text."""
     name = sanitize_text(cut(key, _KEY_MAX)) if type(key) is str else cut(_key_text(key), _KEY_MAX)
     if name not in items:
         return name
-    number = taken.get(name, 1)
+    number = numbers.get(name, 1)
     free = name
     while free in items:
         number += 1
         free = f"{name}~{number}"
-    taken[name] = number
+    numbers[name] = number
     return free
 
 
@@ -272,7 +272,7 @@ def _field_names(value: Any, kind: type) -> Iterable[str] | None:
     """The fields of a dataclass, attrs or pydantic object, save those its author hid from repr."""
     fields = getattr(kind, "__dataclass_fields__", None)
     if isinstance(fields, dict):
-        import dataclasses  # as above: it is there already, or this would be no dataclass
+        import dataclasses  # imported already, or this would not be a dataclass
 
         return [field.name for field in dataclasses.fields(kind) if field.repr]
     attributes = getattr(kind, "__attrs_attrs__", None)

@@ -12,21 +12,21 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
-# One pass over the characters; only at those that something secret begins with, or has in it, the
-# neighbourhood is looked at, and of that a bounded part.
+# One pass over the characters. Only around a significant one, which a secret begins with or has in
+# it, the scan reads a bounded neighbourhood. The prefixes are those of `TOKENS` in `_patterns_py`.
 
-ctypedef fused letter:  # of a `str`, by the widest of its characters
+ctypedef fused letter:  # a `str` has characters of one of these widths
     uint8_t
     uint16_t
     uint32_t
 
 cdef enum:
-    TELLING = 1     # worth a look around
+    SIGNIFICANT = 1 # the scan reads around it
     ALNUM = 2
     JOINT = 4       # - and _
     SPACE = 8
     QUOTE = 16
-    SIGN = 32       # what else a bearer token is made of: . ~ + / =
+    SIGN = 32       # further letters of a bearer token: . ~ + / =
     DIGIT = 64
     NEAR = 8     # spaces and quotes before a colon or an equals sign, at most six matter
     REACH = 40      # a word such as `private_key` and the 20 characters that may follow it
@@ -42,7 +42,7 @@ cdef void _sort_characters() noexcept:
     for code in range(256):
         _kinds[code] = 0
     for code in b"0123456789:=@-_AJbB":
-        _kinds[code] |= TELLING
+        _kinds[code] |= SIGNIFICANT
     for code in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
         _kinds[code] |= ALNUM
     for code in b"0123456789":
@@ -67,7 +67,7 @@ cdef inline int _kind(const letter *text, Py_ssize_t at) noexcept nogil:
 cdef inline bint _has(
     const letter *text, Py_ssize_t end, Py_ssize_t at, const char *word, int length
 ) noexcept nogil:
-    """Whether this word stands there."""
+    """Whether the text has this word at ``at``."""
     cdef int i
     if at < 0 or at + length > end:
         return False
@@ -80,7 +80,7 @@ cdef inline bint _has(
 cdef inline bint _says(
     const letter *text, Py_ssize_t end, Py_ssize_t at, const char *word, int length
 ) noexcept nogil:
-    """Whether this word of small letters stands there, in whatever case."""
+    """Whether the text has this word, given in small letters, at ``at``, in any case."""
     cdef int i
     if at < 0 or at + length > end:
         return False
@@ -93,7 +93,7 @@ cdef inline bint _says(
 cdef inline bint _runs(
     const letter *text, Py_ssize_t end, Py_ssize_t at, int kinds, int least
 ) noexcept nogil:
-    """Whether so many characters of these kinds follow."""
+    """Whether at least ``least`` characters of these kinds follow."""
     cdef int i
     if at + least > end:
         return False
@@ -104,7 +104,7 @@ cdef inline bint _runs(
 
 
 cdef inline bint _begins(const letter *text, Py_ssize_t at) noexcept nogil:
-    """Whether a token may begin there: not in the middle of a word."""
+    """Whether a token may begin at ``at``: not in the middle of a word."""
     return at == 0 or (at > 0 and not _kind(text, at - 1) & ALNUM)
 
 
@@ -149,7 +149,7 @@ cdef bint _at_capital(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcep
 
 
 cdef bint _at_scheme(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
-    """Whether `bearer` or `basic` stands there, and behind it what may be a token."""
+    """Whether `bearer` or `basic` is at ``at``, followed by what may be a token."""
     cdef Py_ssize_t begin = at
     if _says(text, end, at, "bearer", 6):
         begin += 6
@@ -170,7 +170,7 @@ cdef bint _at_scheme(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept
 
 
 cdef bint _at_sign(const letter *text, Py_ssize_t at) noexcept nogil:
-    """Whether one of the telling words ends before this colon or equals sign."""
+    """Whether one of the words of a secret comes before this colon or equals sign."""
     cdef Py_ssize_t i = at - 1, end
     cdef letter small
     while i >= 0 and at - i <= NEAR and _kind(text, i) & (SPACE | QUOTE):
@@ -201,16 +201,16 @@ cdef bint _at_sign(const letter *text, Py_ssize_t at) noexcept nogil:
     return False
 
 
-cdef inline Py_ssize_t _telling(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
-    """Where the next telling character is, from here on; ``end`` when there is none."""
-    if letter is uint8_t:  # most texts: eight characters a turn
+cdef inline Py_ssize_t _next_significant(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
+    """Where the next significant character is, from ``at`` on; ``end`` when there is none."""
+    if letter is uint8_t:  # most texts: eight characters at once
         while at + 8 <= end and not (
             _kinds[text[at]] | _kinds[text[at + 1]] | _kinds[text[at + 2]] | _kinds[text[at + 3]]
             | _kinds[text[at + 4]] | _kinds[text[at + 5]] | _kinds[text[at + 6]]
             | _kinds[text[at + 7]]
-        ) & TELLING:
+        ) & SIGNIFICANT:
             at += 8
-    while at < end and not _kind(text, at) & TELLING:
+    while at < end and not _kind(text, at) & SIGNIFICANT:
         at += 1
     return at
 
@@ -222,14 +222,14 @@ cdef bint _scan(const letter *text, Py_ssize_t end) noexcept nogil:
     if end and (text[0] == b"{" or text[0] == b"["):  # JSON, perhaps
         return True
     while True:
-        i = _telling(text, end, i)
+        i = _next_significant(text, end, i)
         if i >= end:
             return False
         here = text[i]
         if b"0" <= here <= b"9":
             if here == b"2" and _has(text, end, i - 2, "ya29.", 5):
                 return True
-            digits = 0  # of a card number: from a first one of 2 to 6, single joints between them
+            digits = 0  # of a card number: the first is 2 to 6, single spaces or hyphens between
             while True:
                 if digits or b"2" <= text[i] <= b"6":
                     digits += 1

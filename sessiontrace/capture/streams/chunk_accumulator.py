@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.encoding.encoder import CAP, encode, encode_object
-from sessiontrace.capture.encoding.safe_text import kind_name, more
+from sessiontrace.capture.encoding.safe_text import kind_name, omitted
 
 __all__ = ["ChunkAccumulator"]
 
@@ -71,11 +71,11 @@ class ChunkAccumulator:
         """The sum as one JSON object: ``{"result": ...}`` or an assistant's message."""
         if self._items is not None:
             if self._more:
-                self._items.append(orjson.dumps(more(self._more, "chunks")))
+                self._items.append(orjson.dumps(omitted(self._more, "chunks")))
             return encode_object([orjson.loads(item) for item in self._items], "result")
         text = "".join(self._text)
         if self._size > len(text):
-            text += more(self._size - len(text), "characters")
+            text += omitted(self._size - len(text), "characters")
         if not self._told:
             return encode_object(text, "result")
         calls = {"tool_calls": list(self._calls.values())} if self._calls else {}

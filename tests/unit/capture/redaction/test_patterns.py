@@ -1,0 +1,99 @@
+"""Both forms of the scan know every token that is masked: one table, ``TOKENS``."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any
+
+import pytest
+
+from sessiontrace.capture.redaction.patterns import MASK, TOKENS, mask_secrets
+
+PREFIXES = {
+    "[sr]k_(?:live|test)_": ["sk_live_", "sk_test_", "rk_live_", "rk_test_"],
+    "gh[pousr]_": ["ghp_", "gho_", "ghu_", "ghs_", "ghr_"],
+    "xox[abeoprs]-": ["xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-"],
+    "(?:AKIA|ASIA)": ["AKIA", "ASIA"],
+    r"ya29\.": ["ya29."],
+    "ph[cx]_": ["phc_", "phx_"],
+}
+"""The prefixes that each pattern stands for; a prefix without signs stands for itself."""
+
+SUFFIXES = {"eyJ": ".c2lnbmVk"}  # the second part of a JWT
+
+
+def shortest(token: Any) -> list[str]:
+    """The shortest tokens of this kind, one a prefix."""
+    letters = "A" if token.letters == "[A-Z0-9]" else "a"
+    end = letters * token.least + SUFFIXES.get(token.prefix, "")
+    return [prefix + end for prefix in PREFIXES.get(token.prefix, [token.prefix])]
+
+
+CASES = [(token, text) for token in TOKENS for text in shortest(token)]
+
+
+@pytest.fixture(params=["_patterns_py", "_patterns_c"])
+def form(request: pytest.FixtureRequest) -> Any:
+    name = f"sessiontrace.capture.redaction.{request.param}"
+    if request.param.endswith("_c"):
+        return pytest.importorskip(name, reason="not compiled")
+    return importlib.import_module(name)
+
+
+@pytest.mark.parametrize(("token", "text"), CASES, ids=[text[:12] for _, text in CASES])
+def test_every_token_is_masked(token: Any, text: str) -> None:
+    """At its shortest."""
+    assert mask_secrets(text) == MASK
+    assert mask_secrets(f"use {text}, please") == f"use {MASK}, please"
+
+
+@pytest.mark.parametrize("token", TOKENS, ids=[token.prefix for token in TOKENS])
+def test_the_prefixes_of_this_test_are_those_of_the_table(token: Any) -> None:
+    """A kind that is added to the table is tested at once, or fails here."""
+    for prefix in PREFIXES.get(token.prefix, [token.prefix]):
+        assert re.fullmatch(token.prefix, prefix)
+
+
+@pytest.mark.parametrize(("token", "text"), CASES, ids=[text[:12] for _, text in CASES])
+@pytest.mark.parametrize("around", ["{}", "use {}, please", "é中 {}", "\n({})"])
+def test_both_forms_find_every_token(form: Any, token: Any, text: str, around: str) -> None:
+    """A token that a scan lets pass would reach the disk unmasked."""
+    assert form.may_contain_secret(around.format(text))
+
+
+@pytest.mark.parametrize(("token", "text"), CASES, ids=[text[:12] for _, text in CASES])
+def test_a_token_inside_a_word_is_none(token: Any, text: str) -> None:
+    """`task-force...` is not an OpenAI key."""
+    assert mask_secrets(f"ta{text}") == f"ta{text}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=hunter2", 'passwd: "x1y"', "API-Key = abc", "private_key_of_mine: abc",
+        "Set-Cookie: id=1", "authorization: Digest x", "Bearer abcdef12", "basic dXNlcjo=x",
+        "https://me:secret@host/", "4111 1111 1111 1111", "-----BEGIN RSA PRIVATE KEY-----",
+    ],
+)  # fmt: skip
+def test_both_forms_find_what_is_no_token(form: Any, text: str) -> None:
+    """Assignments, headers, logins, card numbers and private keys."""
+    assert mask_secrets(text) != text
+    assert form.may_contain_secret(text)
+    assert form.may_contain_secret(f"中 {text}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Where is the old harbour, and what is there to see?",
+        "Note: the meeting is on 2026-11-21 at 10:30, in room 12_b.",
+        "see https://example.com/a/b?c=d and write to the office",
+        "basic information about bearer bonds - as ever",
+        "a test_function_with_a_long_name and an-other-word-with-many-joints",
+        "Ärger über größere Öfen; 中文 ist schwer",
+    ],
+)
+def test_prose_passes_the_scan(form: Any, text: str) -> None:
+    """Otherwise every text would be scanned twice."""
+    assert not form.may_contain_secret(text)
