@@ -1,34 +1,107 @@
-"""The commands that need the extra ``cli``, as one click group; ``serve`` is listed among them.
+"""The command line as one click group, which imports a command's module when it runs the command.
 
-Invariant: what is wrong with the store or the spool becomes one line on stderr and status 1, never
-a traceback.
+Runs in the main thread. Invariant: an expected fault (of the command line, the configuration, the
+store or the spool) is a message on stderr and an exit status, never a traceback.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
-from sessiontrace.cli.commands import keys, store
-from sessiontrace.cli.commands import serve as serving
-from sessiontrace.cli.commands.doctor import doctor
-from sessiontrace.cli.commands.export import export
-from sessiontrace.cli.commands.import_humanloop import import_
-from sessiontrace.cli.commands.sessions import sessions
-from sessiontrace.cli.commands.spool import spool
-from sessiontrace.cli.commands.tail import tail
+from sessiontrace.cli.rich_command import EXTRA, has_rich
 from sessiontrace.model.errors import SessionTraceError
+from sessiontrace.runtime.version import version
 
-__all__ = ["run"]
+__all__ = ["COMMANDS", "CommandGroup", "root", "run"]
 
 
-def run(words: Sequence[str]) -> int:
-    """Run the command that ``words`` name; the exit status."""
+class _Entry(NamedTuple):
+    """A command: its module in ``commands``, whose ``command`` it is, and its line in the list."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Mapping[str, _Entry] = {
+    "serve": _Entry("serve", "Show the sessions of a store in a browser"),
+    "run": _Entry("run", "Run a program with its model calls traced"),
+    "sessions": _Entry("sessions", "List stored sessions, or show one as a tree"),
+    "tail": _Entry("tail", "Print sessions and steps as programs write them"),
+    "export": _Entry("export", "Write one session as JSON, OTLP or HTML"),
+    "import": _Entry("import_humanloop", "Import sessions from another product"),
+    "spool": _Entry("spool", "Show, send or discard records waiting on this machine"),
+    "doctor": _Entry("doctor", "Check destinations, spool and installation"),
+    "keys": _Entry("keys", "Manage the API keys of a server"),
+    "store": _Entry("store", "Create or migrate the tables of a ClickHouse store"),
+}
+"""In the order of the list. A summary repeats the first line of the command's help, so that the
+list of commands and its completion import no command."""
+
+
+class CommandGroup(click.Group):
+    """The group of all commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"sessiontrace.cli.commands.{COMMANDS[cmd_name].module}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if not has_rich():
+            formatter.write_paragraph()
+            formatter.write_text(f"Tables and trees in the terminal need rich: {EXTRA}")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        commands = [
+            CompletionItem(name, help=entry.summary)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _print_version(context: click.Context, option: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(f"sessiontrace {version('unknown')}")
+        context.exit()
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def root() -> None:
+    """Sessions of LLM applications: show, export and deliver them.
+
+    `sessiontrace COMMAND --help` explains a command.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that ``arguments`` name; returns the exit status."""
     try:
-        # An Exit within comes back as what main returns, in this mode.
-        status = root.main(args=list(words), prog_name="sessiontrace", standalone_mode=False)
+        # In this mode click returns the status of an Exit that a command raises.
+        status = root.main(args=list(arguments), prog_name="sessiontrace", standalone_mode=False)
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.Abort:
@@ -37,46 +110,9 @@ def run(words: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except SessionTraceError as error:
-        print(f"sessiontrace: {error}", file=sys.stderr)
+        click.ClickException(str(error)).show()
         return 1
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # `| head` has read enough
         sys.stderr.close()
         return 0
     return status if isinstance(status, int) else 0
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="sessiontrace")
-def root() -> None:
-    """Sessions of LLM applications: see them, and see what waits to be sent."""
-
-
-@root.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def serve(arguments: tuple[str, ...]) -> None:
-    """Show the sessions of the local store in a browser."""
-    raise click.exceptions.Exit(serving.run(arguments))
-
-
-@root.command(name="keys", context_settings={"ignore_unknown_options": True}, add_help_option=False)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def keys_(arguments: tuple[str, ...]) -> None:
-    """API keys for a server that others reach."""
-    raise click.exceptions.Exit(keys.run(arguments))
-
-
-@root.command(
-    name="store", context_settings={"ignore_unknown_options": True}, add_help_option=False
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def store_(arguments: tuple[str, ...]) -> None:
-    """Make or migrate the tables of a store in ClickHouse."""
-    raise click.exceptions.Exit(store.run(arguments))
-
-
-root.add_command(sessions)
-root.add_command(tail)
-root.add_command(export)
-root.add_command(spool)
-root.add_command(import_)
-root.add_command(doctor)

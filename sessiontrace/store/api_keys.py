@@ -23,7 +23,7 @@ from sessiontrace.model.secret import Secret
 from sessiontrace.store.models import DEFAULT_PROJECT, Document
 from sessiontrace.store.protocol import Store
 
-__all__ = ["BOTH", "INGEST", "MAY", "READ", "Key", "add", "hashed", "listed", "pass_of", "revoke"]
+__all__ = ["BOTH", "INGEST", "MAY", "READ", "Key", "active", "add", "hashed", "pass_of", "revoke"]
 
 INGEST = "ingest"
 READ = "read"
@@ -87,7 +87,7 @@ def add(store: Store, name: str, project: str = DEFAULT_PROJECT, may: str = BOTH
     return Secret(key)
 
 
-def listed(store: Store) -> list[Key]:
+def active(store: Store) -> list[Key]:
     """The keys that are good, oldest first; 10 000 at most."""
     found, _ = store.notes(_KIND, limit=_MOST, oldest_first=True)
     return [key for note in found if (key := _key(note)) is not None]
@@ -98,7 +98,7 @@ def revoke(store: Store, which: str) -> list[Key]:
 
     Raises ``StoreError`` when there is none, or when an id's beginning is that of several.
     """
-    known = listed(store)
+    known = active(store)
     gone = [key for key in known if key.name == which]
     if not gone and len(which) >= 4:
         gone = [key for key in known if key.hash.startswith(which.lower())]

@@ -62,7 +62,7 @@ def test_a_key_is_shown_once_listed_by_its_hash_and_taken_back(tmp_path: Path):
     assert re.fullmatch(r"st-[\w-]{43}", key)
     listed = command(db, "list").stdout.splitlines()
     assert len(listed) == 2
-    assert re.match(r"[0-9a-f]{12}  ingest  shop     .*  checkout$", listed[1])
+    assert re.match(r"[0-9a-f]{12}  ingest      shop     .*  checkout$", listed[1])
     with sqlite3.connect(db) as connection:
         everything = "\n".join(connection.iterdump())
     connection.close()
@@ -79,13 +79,13 @@ def test_keys_are_kept_by_every_store(store: Store):
     """The same notes, whatever is under them."""
     key = api_keys.add(store, "one", "alpha", READ)
     api_keys.add(store, "two", may=BOTH)
-    assert [(one.name, one.project, one.may) for one in api_keys.listed(store)] == [
+    assert [(one.name, one.project, one.may) for one in api_keys.active(store)] == [
         ("one", "alpha", READ),
         ("two", "default", BOTH),
     ]
     (gone,) = api_keys.revoke(store, "one")
     assert gone.hash == api_keys.hashed(key.reveal())
-    assert [one.name for one in api_keys.listed(store)] == ["two"]
+    assert [one.name for one in api_keys.active(store)] == ["two"]
     assert key.reveal() not in repr(key)
 
 

@@ -17,7 +17,7 @@ import pytest
 import sessiontrace
 
 ROOT = Path(sessiontrace.__file__).parent
-HEAVY = ("aiohttp", "sqlite3", "anyio", "platformdirs")
+HEAVY = ("aiohttp", "sqlite3", "anyio", "click", "platformdirs", "rich")
 
 LAYERS = [
     {"model", "runtime"},

@@ -1,7 +1,7 @@
-"""``sessiontrace spool dead``, ``retry`` and ``drop``: what was refused for good, and giving up.
+"""``sessiontrace spool dead``, ``retry`` and ``drop``: refused records, and giving records up.
 
 Invariant: a dead letter leaves its file only once it is in a spool again; nothing is removed
-without being asked for by name or by ``--yes``.
+unless the user names it or confirms it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 import orjson
-from rich.table import Table
 
-from sessiontrace.cli.commands.spool_delivery import DIRECTORY, opened, root_of
-from sessiontrace.cli.render.format import amount, printable, terminal, when
+from sessiontrace.cli.render.console import stdout_console, table
+from sessiontrace.cli.render.format import amount, printable, when
+from sessiontrace.cli.rich_command import RichCommand
+from sessiontrace.cli.spool_options import directory_argument, pipeline_over, root_of
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.frame import NAME, head
@@ -24,15 +25,22 @@ from sessiontrace.spool.status import inspect
 
 __all__ = ["dead", "drop", "retry"]
 
+_NAME_WIDTH = 40
 _REASON_WIDTH = 80
+_CLOSE_S = 0.5
 _RECORD = b',"record":'
+_FIELDS = ("at", "destination", "kind", "reason", "record")
 
 
-@click.command("dead")
-@DIRECTORY
+@click.command("dead", cls=RichCommand)
+@directory_argument
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def dead(directory: Path | None, as_json: bool) -> None:
-    """List the dead letters under DIR: records that a destination refused for good, and why."""
+    """List dead letters: refused records, and why.
+
+    A destination refused these records for good. DIR: the directory of the spools, by default
+    SESSIONTRACE_SPOOL, else in the user's state directory.
+    """
     root = root_of(directory)
     letters = [letter for path in _files(root) for letter in _letters(path)]
     if as_json:
@@ -42,94 +50,116 @@ def dead(directory: Path | None, as_json: bool) -> None:
     if not letters:
         click.echo(f"no dead letters under {printable(str(root))}", err=True)
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title in ("REFUSED AT", "DESTINATION", "KIND", "EVENT", "NAME", "REASON"):
-        table.add_column(title, no_wrap=True)
+    grid = table("REFUSED AT", "DESTINATION", "KIND", "EVENT", "NAME", "REASON")
     for letter in letters:
         record = letter["record"]
-        table.add_row(
+        grid.add_row(
             when(letter["at"]),
             printable(letter["destination"]),
             printable(letter["kind"]),
             printable(str(record.get("event_id", ""))),
-            printable(str(record.get("event_name", "")), 40),
+            printable(str(record.get("event_name", "")), _NAME_WIDTH),
             printable(letter["reason"], _REASON_WIDTH),
         )
-    terminal().print(table)
+    stdout_console().print(grid)
 
 
 @click.command("retry")
 @click.argument("destination")
-@DIRECTORY
-@click.option("--timeout", default=10.0, show_default=True, help="Seconds to wait for delivery.")
+@directory_argument
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    default=10.0,
+    show_default=True,
+    help="How long to wait for delivery.",
+)
 def retry(destination: str, directory: Path | None, timeout: float) -> None:
-    """Send the dead letters of DESTINATION under DIR again, with the key of the environment."""
+    """Send the dead letters of DESTINATION again.
+
+    The environment configures the destination and its key, as for a program. DIR: the directory of
+    the spools, by default SESSIONTRACE_SPOOL, else in the user's state directory.
+    """
     root = root_of(directory)
-    pipeline, destinations = opened(root)
-    if destination not in {one.name for one in destinations}:
-        known = ", ".join(printable(one.name) for one in destinations)
-        raise click.UsageError(f"{printable(destination)} is not configured here; {known} is")
+    pipeline, destinations = pipeline_over(root)
+    names = [configured.name for configured in destinations]
+    if destination not in names:
+        raise click.UsageError(
+            f"destination {printable(destination)} is not configured in this environment; "
+            f"configured: {', '.join(map(printable, names))}"
+        )
     sent = 0
-    for path in [path for path in _files(root) if path.name.split(".jsonl")[0] in
-                 {destination, f"{destination}.old"}]:  # fmt: skip
-        taken = path.with_name(f"{path.name}.{os.getpid()}")
-        path.rename(taken)  # what is refused again goes to a new file
-        for kind, body in _bodies(taken):
+    stems = {destination, f"{destination}.old"}
+    for path in [path for path in _files(root) if path.name.split(".jsonl")[0] in stems]:
+        claimed = path.with_name(f"{path.name}.{os.getpid()}")
+        path.rename(claimed)  # the destination may refuse a record again: into a new file
+        for kind, body in _bodies(claimed):
             sent += pipeline.offer(head(kind, destination.encode()), body)
-        taken.unlink()
+        claimed.unlink()
     report = pipeline.flush(timeout)
-    pipeline.close(0.5)
-    books = report.stats.destinations[destination]
+    pipeline.close(_CLOSE_S)
+    delivery = report.stats.destinations[destination]
     click.echo(
-        f"{amount(sent, 'dead letter')} sent again: {books.acked:,} delivered, "
-        f"{books.rejected:,} refused, {books.pending:,} left for the next program"
+        f"{amount(sent, 'dead letter')} sent again: {delivery.acked:,} delivered, "
+        f"{delivery.rejected:,} refused, {delivery.pending:,} left for the next program"
     )
 
 
 @click.command("drop")
-@DIRECTORY
-@click.option("--id", "only", help="The one spool to remove, as `spool status` names it.")
-@click.option("--dead", "letters", is_flag=True, help="Remove the dead letters instead.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def drop(directory: Path | None, only: str | None, letters: bool, yes: bool) -> None:
-    """Remove what ended programs left under DIR, undelivered. There is no way back.
+@directory_argument
+@click.option("--id", "spool_id", metavar="SPOOL", help="Only this spool, as `status` names it.")
+@click.option("--dead", "letters", is_flag=True, help="Delete dead letters instead.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def drop(directory: Path | None, spool_id: str | None, letters: bool, yes: bool) -> None:
+    """Delete undelivered records permanently.
 
-    Spools whose program lives are not touched.
+    Deletes the spools of finished programs, with their records; the spools of running programs stay
+    untouched. DIR: the directory of the spools, by default SESSIONTRACE_SPOOL, else in the user's
+    state directory.
     """
     root = root_of(directory)
     if letters:
-        paths = _files(root)
-        _ask(yes, f"remove {amount(len(paths), 'file')} of dead letters")
-        for path in paths:
-            path.unlink()
-        click.echo(f"{amount(len(paths), 'file')} removed")
+        _drop_letters(root, yes)
         return
-    found = [one for one in inspect(root) if not one.alive and only in (None, one.spool_id)]
-    if only is not None and not found:
-        raise click.UsageError(f"no ended spool {printable(only)} under {printable(str(root))}")
-    records = sum(debt.pending for one in found for debt in one.debts)
-    _ask(yes, f"remove {amount(len(found), 'spool')} with {amount(records, 'record')} undelivered")
+    spools = [
+        spool for spool in inspect(root) if not spool.alive and spool_id in (None, spool.spool_id)
+    ]
+    if spool_id is not None and not spools:
+        raise click.UsageError(
+            f"no spool {printable(spool_id)} of a finished program under {printable(str(root))}"
+        )
+    records = sum(lag.pending for spool in spools for lag in spool.debts)
+    question = f"Delete {amount(len(spools), 'spool')} with {amount(records, 'record')} undelivered"
+    _confirm(yes, question)
     removed = 0
-    for one in found:
-        lock = directories.try_lock(OS_FILES, root / one.spool_id)
+    for spool in spools:
+        lock = directories.try_lock(OS_FILES, root / spool.spool_id)
         if lock is not None:
-            removed += directories.remove(OS_FILES, root / one.spool_id, lock)
+            removed += directories.remove(OS_FILES, root / spool.spool_id, lock)
     click.echo(f"{amount(removed, 'spool')} removed")
 
 
-def _ask(yes: bool, what: str) -> None:
+def _drop_letters(root: Path, yes: bool) -> None:
+    paths = _files(root)
+    _confirm(yes, f"Delete {amount(len(paths), 'file')} of dead letters")
+    for path in paths:
+        path.unlink()
+    click.echo(f"{amount(len(paths), 'file')} removed")
+
+
+def _confirm(yes: bool, question: str) -> None:
     if not yes:
-        click.confirm(what[0].upper() + what[1:] + "?", abort=True)
+        click.confirm(f"{question}?", abort=True)
 
 
 def _files(root: Path) -> list[Path]:
     """The files of dead letters, older ones first."""
-    found = [
+    paths = [
         path
         for path in (root / "dead").glob("*.jsonl")
         if path.is_file() and not path.is_symlink() and NAME.match(path.name.split(".jsonl")[0])
     ]
-    return sorted(found, key=lambda path: (not path.name.endswith(".old.jsonl"), path.name))
+    return sorted(paths, key=lambda path: (not path.name.endswith(".old.jsonl"), path.name))
 
 
 def _letters(path: Path) -> Iterator[dict[str, Any]]:
@@ -138,23 +168,20 @@ def _letters(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 letter = orjson.loads(line)
                 if isinstance(letter["record"], dict) and isinstance(letter["at"], int):
-                    yield {name: letter[name] for name in _NEEDED}
+                    yield {name: letter[name] for name in _FIELDS}
             except (orjson.JSONDecodeError, KeyError, TypeError):
                 click.echo(f"a line of {printable(path.name)} cannot be read", err=True)
 
 
-_NEEDED = ("at", "destination", "kind", "reason", "record")
-
-
 def _bodies(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and body of each letter, the body byte for byte as it was spooled."""
+    """Kind and body of each letter, the body byte for byte as the spool held it."""
     with path.open("rb") as lines:
         for line in lines:
-            envelope, mark, rest = line.rstrip(b"\n").partition(_RECORD)
+            envelope, mark, tail = line.rstrip(b"\n").partition(_RECORD)
             try:
                 kind = orjson.loads(envelope + b"}")["kind"].encode()
-                orjson.loads(rest[:-1])
+                orjson.loads(tail[:-1])
             except (orjson.JSONDecodeError, KeyError):
                 continue
             if mark and kind in (b"start", b"event", b"end", b"update"):
-                yield kind, rest[:-1]
+                yield kind, tail[:-1]

@@ -1,4 +1,4 @@
-"""``sessiontrace doctor``: whether sessions can get where they should, and what to do if not.
+"""``sessiontrace doctor``: whether records can reach their destinations, and what to do if not.
 
 Invariant: the exit status is 1 exactly when a finding is a fault.
 """
@@ -6,12 +6,11 @@ Invariant: the exit status is 1 exactly when a finding is a fault.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import attrs
 import click
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from sessiontrace.cli.doctor_checks import (
     FAULT,
@@ -22,50 +21,59 @@ from sessiontrace.cli.doctor_checks import (
     look_at_capture,
     look_at_spool,
 )
-from sessiontrace.cli.render.format import printable, terminal
+from sessiontrace.cli.render.console import stdout_console
+from sessiontrace.cli.render.format import printable
+from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.config import resolve
 from sessiontrace.model.destination import Destination
 
-__all__ = ["doctor"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["command"]
 
 _STYLES = {OK: "green", WARNING: "yellow", FAULT: "bold red"}
 
 
-@click.command()
-@click.argument("destinations", nargs=-1)
+@click.command("doctor", cls=RichCommand)
+@click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
 @click.option("--canary", is_flag=True, help="Send one small session to each destination.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(destinations: tuple[str, ...], canary: bool, as_json: bool) -> None:
-    """Check destinations and spool: address, certificate, key, clock, disk.
+def command(destinations: tuple[str, ...], canary: bool, as_json: bool) -> None:
+    """Check destinations, spool and installation.
 
-    DESTINATIONS: by name; default what a program in this environment would use.
+    For each destination: address, certificate, key and clock; then disk, and the compiled part.
+    The exit status is 1 when something is at fault, and each fault says what to do. DESTINATION: a
+    name; default the destinations that a program in this environment uses.
     """
     targets, options = resolve(destinations, {})
-    found = asyncio.run(_look(targets, canary))
-    found["spool"] = look_at_spool(options.spool, targets)
-    found["capture"] = [look_at_capture()]
+    findings = asyncio.run(_look(targets, canary))
+    findings["spool"] = look_at_spool(options.spool, targets)
+    findings["capture"] = [look_at_capture()]
     if as_json:
-        plain = {name: [attrs.asdict(one) for one in told] for name, told in found.items()}
+        plain = {name: [attrs.asdict(item) for item in items] for name, items in findings.items()}
         click.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2))
     else:
-        console = terminal()
-        for name, told in found.items():
-            _show(console, name, told)
-    if any(one.state == FAULT for told in found.values() for one in told):
+        console = stdout_console()
+        for name, items in findings.items():
+            _print(console, name, items)
+    if any(item.state == FAULT for items in findings.values() for item in items):
         raise click.exceptions.Exit(1)
 
 
 async def _look(targets: tuple[Destination, ...], canary: bool) -> dict[str, list[Finding]]:
-    looked = await asyncio.gather(*(look_at(one, canary) for one in targets))
-    return {one.name: told for one, told in zip(targets, looked, strict=True)}
+    findings = await asyncio.gather(*(look_at(target, canary) for target in targets))
+    return {target.name: items for target, items in zip(targets, findings, strict=True)}
 
 
-def _show(console: Console, name: str, told: list[Finding]) -> None:
+def _print(console: Console, name: str, findings: list[Finding]) -> None:
+    from rich.text import Text
+
     console.print(Text(printable(name), style="bold"))
-    for one in told:
+    for finding in findings:
         line = Text("  ")
-        line.append(f"{one.state:<8}", style=_STYLES[one.state])
-        line.append(f"{one.subject:<12}{printable(one.text)}")
+        line.append(f"{finding.state:<8}", style=_STYLES[finding.state])
+        line.append(f"{finding.subject:<12}{printable(finding.text)}")
         console.print(line, soft_wrap=True)
-        if one.advice:
-            console.print(Text(f"{'':<22}{one.advice}", style="dim"), soft_wrap=True)
+        if finding.advice:
+            console.print(Text(f"{'':<22}{finding.advice}", style="dim"), soft_wrap=True)

@@ -1,7 +1,7 @@
-"""``sessiontrace export``: one session out of the local store, for a ticket or another tool.
+"""``sessiontrace export``: one session of the local store as a file, for a ticket or another tool.
 
-Reads only. Invariant: what is written is the whole session or an error, and HTML holds nothing
-that a browser would run or fetch.
+Reads only. Invariant: the output is a whole session or there is none, and HTML holds nothing that
+a browser would run or fetch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import click
 import orjson
 
 from sessiontrace.cli.render.html_report import page
-from sessiontrace.cli.store_options import db_option, find_session, open_store, whole
+from sessiontrace.cli.session_lookup import find_session, with_records
+from sessiontrace.cli.store_options import db_option, open_store
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.store.models import StoredSession
 from sessiontrace.store.protocol import Store
@@ -23,10 +24,10 @@ from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire.otlp_json import json_items, json_span
 from sessiontrace.wire.span_writer import span_of
 
-__all__ = ["export"]
+__all__ = ["command"]
 
 
-@click.command()
+@click.command("export")
 @click.argument("session_id", metavar="ID")
 @db_option
 @click.option(
@@ -35,15 +36,20 @@ __all__ = ["export"]
     type=click.Choice(["json", "otlp", "html"]),
     default="json",
     show_default=True,
-    help="JSON of the records, OTLP/JSON for a collector, or one HTML file to look at.",
+    help="JSON of the records, OTLP/JSON for a collector, or one HTML page.",
 )
 @click.option(
-    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: stdout."
+    "--output",
+    "-o",
+    metavar="PATH",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write, readable by its owner only. Default: stdout.",
 )
-def export(session_id: str, db: Path | None, kind: str, output: Path | None) -> None:
-    """Write one session as JSON, OTLP or a self-contained HTML file.
+def command(session_id: str, db: Path | None, kind: str, output: Path | None) -> None:
+    """Write one session as JSON, OTLP or HTML.
 
-    ID may be cut short while it fits one session only; "last" is the latest one.
+    ID: any unambiguous prefix of the session's id, or "last" for the latest session. HTML is one
+    self-contained file, without scripts.
     """
     with closing(open_store(db)) as store:
         stored = find_session(store, session_id)
@@ -52,13 +58,13 @@ def export(session_id: str, db: Path | None, kind: str, output: Path | None) -> 
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    # Prompts and answers are nobody else's to read.
+    # Prompts and answers are for their owner alone.
     with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
 
 
 def _json(store: Store, stored: StoredSession) -> bytes:
-    return orjson.dumps(whole(store, stored), option=orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(with_records(store, stored), option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def _otlp(store: Store, stored: StoredSession) -> bytes:
@@ -68,9 +74,9 @@ def _otlp(store: Store, stored: StoredSession) -> bytes:
     session = {**stored.record, **{name: getattr(stored.summary, name) for name in times}}
     records = [Record(END, b"*", orjson.dumps(session))]
     for event in stored.events:
-        found = store.event(event.event_id)
-        if found is not None:
-            records.append(Record(EVENT, b"*", orjson.dumps(found)))
+        record = store.event(event.event_id)
+        if record is not None:
+            records.append(Record(EVENT, b"*", orjson.dumps(record)))
     spans = [span for record in records if (span := span_of(record, names)) is not None]
     return b",".join(json_items((span.service, json_span(span)) for span in spans)) + b"\n"
 

@@ -1,7 +1,7 @@
-"""``sessiontrace import humanloop PATH``: old sessions into the local store, or on to a vendor.
+"""``sessiontrace import humanloop PATH``: exported sessions into the local store or to a vendor.
 
-Records go the way of all records, through a spool, so that a kill loses nothing. Invariant: the
-place where a repeated run begins is written only after everything before it was delivered.
+Records pass through a spool like all records, so that a kill loses nothing. Invariant: the place
+where a repeated run continues is written only after delivery of everything before it.
 """
 
 from __future__ import annotations
@@ -11,21 +11,25 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import click
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from sessiontrace.cli.render.format import amount, printable
+from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.config import default_spool, resolve
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.pipeline import Pipeline
 from sessiontrace.spool.frame import head
 from sessiontrace.vendors.humanloop.export_file import BadLineError, Survey, read_line, records_of
 
-__all__ = ["import_"]
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+__all__ = ["command"]
 
 _LOGS_BETWEEN_FLUSHES = 1000
 _FLUSH_S = 60.0
@@ -33,20 +37,30 @@ _LONGEST_LINE = 64 << 20
 
 
 @click.group("import")
-def import_() -> None:
-    """Bring sessions from elsewhere."""
+def command() -> None:
+    """Import sessions from another product."""
 
 
-@import_.command("humanloop")
+@command.command("humanloop", cls=RichCommand)
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--to", "to", default="local", show_default=True, help="The destination, by name.")
-@click.option("--again", is_flag=True, help="Begin at the beginning, not where the last run ended.")
+@click.option(
+    "--to",
+    metavar="DESTINATION",
+    default="local",
+    show_default=True,
+    help="Name of the destination.",
+)
+@click.option("--again", is_flag=True, help="Start over instead of where the last run stopped.")
 def humanloop(path: Path, to: str, again: bool) -> None:
     """Import a Humanloop export.
 
-    PATH: its folder, or one file of logs (JSONL). Nothing arrives twice, however often it is
-    repeated; lines that are no logs are reported by number and skipped.
+    PATH: the folder of the export, or one file of logs (JSONL). Repeating the command imports
+    nothing twice. Lines that are not logs are reported by number and skipped; the exit status is
+    then 1.
     """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
     files = _files(path)
     destinations, options = resolve((to,), {"service": "humanloop-import"})
     place = destinations[0].fingerprint()
@@ -57,7 +71,7 @@ def humanloop(path: Path, to: str, again: bool) -> None:
         disable=not console.is_terminal,
     ) as progress:  # fmt: skip
         total = sum(os.path.getsize(file) for file in files)
-        survey = _look_through(files, progress, progress.add_task("looking", total=total))
+        survey = _survey(files, progress, progress.add_task("reading", total=total))
         pipeline = Pipeline(
             destinations, options, started=lambda: None, forked=lambda head, body: False
         )
@@ -75,7 +89,7 @@ def humanloop(path: Path, to: str, again: bool) -> None:
 
 @attrs.define
 class _State:
-    """How many lines of each file are delivered."""
+    """How many lines of each file were delivered."""
 
     path: Path
     done: dict[str, int]
@@ -96,7 +110,7 @@ class _State:
 
 
 class _Run:
-    """One import under way: its counts, and what is read but not yet delivered."""
+    """One running import: its counts, and the lines that are read but not yet delivered."""
 
     def __init__(self, pipeline: Pipeline, survey: Survey, state: _State, console: Console) -> None:
         self.logs = self.bad = self.skipped = 0
@@ -108,7 +122,7 @@ class _Run:
         self._read: dict[str, int] = {}
 
     def read(self, file: Path) -> None:
-        """Import one file from where an earlier run ended."""
+        """Import one file from where an earlier run stopped."""
         name = str(file.resolve())
         done = self._state.done.get(name, 0)
         for number, line in _lines(file):
@@ -134,43 +148,43 @@ class _Run:
                 self.flush()
 
     def flush(self) -> None:
-        """Wait until everything read is delivered, and write down how far that is."""
+        """Wait for the delivery of everything read so far, and write down how far that is."""
         if self._waiting:
             report = self._pipeline.flush(_FLUSH_S)
             (delivery,) = report.stats.destinations.values()
             if not report.complete:
-                why = delivery.last_error or f"not done in {_FLUSH_S:g} s"
+                reason = delivery.last_error or f"not delivered within {_FLUSH_S:g} s"
                 raise SessionTraceError(
-                    f"the destination does not take the records now ({why}); "
-                    "repeat the command later, it goes on where it stopped"
+                    f"the destination does not accept the records now ({reason}); "
+                    "repeat the command later, it continues where it stopped"
                 )
         self._state.done.update(self._read)
         self._state.save()
         self._waiting = 0
 
     def rejected(self) -> int:
-        """Records that the destination refused for good."""
-        return sum(one.rejected for one in self._pipeline.stats().destinations.values())
+        """How many records the destination refused for good."""
+        deliveries = self._pipeline.stats().destinations.values()
+        return sum(delivery.rejected for delivery in deliveries)
 
     def _offer(self, kind: bytes, body: bytes) -> None:
         if not self._pipeline.offer(head(kind, b"*"), body):
-            raise SessionTraceError("the spool takes no more records; is the disk full?")
+            raise SessionTraceError("the spool accepts no more records; check its disk space")
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    found = sorted(path.rglob("logs/*.jsonl"), key=lambda one: (one.parent, len(one.name), one))
-    if not found:
+    files = sorted(path.rglob("logs/*.jsonl"), key=lambda file: (file.parent, len(file.name), file))
+    if not files:
         raise click.ClickException(
-            f"no logs/*.jsonl under {printable(str(path))}; was the export made with "
-            "EXPORT_LOGS=true?"
+            f"no logs/*.jsonl under {printable(str(path))}; export with EXPORT_LOGS=true"
         )
-    return found
+    return files
 
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not empty, with their numbers from 1."""
+    """The lines that are not empty, with their numbers, which start at 1."""
     with file.open("rb") as opened:
         number = 0
         while line := opened.readline(_LONGEST_LINE):
@@ -179,13 +193,13 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _look_through(files: list[Path], progress: Progress, task: TaskID) -> Survey:
+def _survey(files: list[Path], progress: Progress, task: TaskID) -> Survey:
     survey = Survey()
     for file in files:
         for _, line in _lines(file):
             try:
                 survey.note(read_line(line))
-            except BadLineError:  # reported by number when it is imported
+            except BadLineError:  # the import reports it by number
                 pass
         progress.advance(task, os.path.getsize(file))
     return survey

@@ -1,93 +1,111 @@
-"""``sessiontrace keys``: API keys for a server that others reach: made, listed, taken back.
+"""``sessiontrace keys``: the API keys of a server that other machines reach.
 
-Invariant: a key is printed once, when it is made, alone on standard output; nothing else that is
-printed helps to use or to guess it.
+Invariant: a key is printed once, when it is created, alone on stdout; nothing else that the
+commands print helps to use or to guess it.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessiontrace.cli import server_store_options
-from sessiontrace.model.errors import StoreError
+import click
+
+from sessiontrace.cli.store_options import db_option, stores_of, url_option
 
 if TYPE_CHECKING:
     from sessiontrace.store.protocol import Store
 
-__all__ = ["run"]
+__all__ = ["command"]
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Do as the arguments say; the exit status."""
-    options = _parser().parse_args(arguments)
+@contextmanager
+def _key_store(db: Path | None, url: str | None) -> Iterator[Store]:
+    """The store of the default project, which holds the keys of all projects."""
     from sessiontrace.store.models import DEFAULT_PROJECT
 
+    stores = stores_of(db, url)
+    stores.open()
+    store = stores.writer(DEFAULT_PROJECT)
     try:
-        source = server_store_options.stores_of(options)
-        source.open()
-        store = source.writer(DEFAULT_PROJECT)
-        try:
-            {"add": _add, "list": _list, "revoke": _revoke}[options.what](store, options)
-        finally:
-            store.close()
-            source.close()
-    except StoreError as error:
-        print(f"sessiontrace keys: {error}", file=sys.stderr)
-        return 1
-    return 0
+        yield store
+    finally:
+        store.close()
+        stores.close()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sessiontrace keys",
-        description="API keys for `sessiontrace serve --keys`; each is bound to one project.",
-    )
-    kinds = parser.add_subparsers(dest="what", required=True)
-    add = kinds.add_parser("add", help="make a key and print it, once")
-    add.add_argument("name", help="what the key is for, as in 'checkout service'")
-    add.add_argument("--project", default="default", help="whose sessions (%(default)s)")
-    add.add_argument(
-        "--may",
-        choices=("ingest", "read", "both"),
-        default="ingest",
-        help="send events, read sessions, or both (%(default)s)",
-    )
-    listing = kinds.add_parser("list", help="the keys that are good; not the keys themselves")
-    revoke = kinds.add_parser("revoke", help="take a key back; servers refuse it within seconds")
-    revoke.add_argument("which", help="its name, or the beginning of its id")
-    for one in (add, listing, revoke):
-        server_store_options.add_options(one)
-    return parser
+@click.group("keys")
+def command() -> None:
+    """Manage the API keys of a server.
+
+    `sessiontrace serve --keys` requires them. A key belongs to one project.
+    """
 
 
-def _add(store: Store, options: argparse.Namespace) -> None:
+@command.command("add")
+@click.argument("name")
+@click.option(
+    "--project",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    help="The project that the key opens.",
+)
+@click.option(
+    "--may",
+    type=click.Choice(["ingest", "read", "both"]),
+    default="ingest",
+    show_default=True,
+    help="Permission: send events, read sessions, or both.",
+)
+@db_option
+@url_option
+def add(name: str, project: str, may: str, db: Path | None, url: str | None) -> None:
+    """Create a key and print it, once.
+
+    NAME says what the key is for, for example 'checkout service'.
+    """
     from sessiontrace.store import api_keys
 
-    made = api_keys.add(store, options.name, options.project, options.may)
-    print(made.reveal())
-    print("This key is shown only now: keep it where secrets are kept.", file=sys.stderr)
+    with _key_store(db, url) as store:
+        key = api_keys.add(store, name, project, may)
+    click.echo(key.reveal())
+    click.echo("The key is shown only now: keep it where secrets are kept.", err=True)
 
 
-def _list(store: Store, options: argparse.Namespace) -> None:
+@command.command("list")
+@db_option
+@url_option
+def list_keys(db: Path | None, url: str | None) -> None:
+    """List active keys; the keys themselves are not stored."""
     from sessiontrace.store import api_keys
 
-    lines = [("ID", "MAY", "PROJECT", "MADE", "NAME")]
-    for key in api_keys.listed(store):
-        made = datetime.fromtimestamp(key.at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
-        lines.append((key.id, key.may, key.project, made, key.name))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        print(
-            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).strip()
-        )
+    with _key_store(db, url) as store:
+        keys = api_keys.active(store)
+    rows = [("ID", "PERMISSION", "PROJECT", "CREATED", "NAME")]
+    for key in keys:
+        created = datetime.fromtimestamp(key.at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
+        rows.append((key.id, key.may, key.project, created, key.name))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).strip())
 
 
-def _revoke(store: Store, options: argparse.Namespace) -> None:
+@command.command("revoke")
+@click.argument("key", metavar="NAME_OR_ID")
+@db_option
+@url_option
+def revoke(key: str, db: Path | None, url: str | None) -> None:
+    """Revoke a key; servers refuse it within seconds.
+
+    NAME_OR_ID: the key's name, which revokes all keys of this name, or a prefix of its id.
+    """
     from sessiontrace.store import api_keys
 
-    for key in api_keys.revoke(store, options.which):
-        print(f"{key.id} ({key.name}) is revoked")
+    with _key_store(db, url) as store:
+        for revoked in api_keys.revoke(store, key):
+            click.echo(f"{revoked.id} ({revoked.name}) is revoked")

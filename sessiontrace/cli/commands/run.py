@@ -1,7 +1,7 @@
 """``sessiontrace run``: start a program with every known library instrumented.
 
 Runs in the process that becomes the program: its pid, signals and streams stay. Invariant: the
-program is started as it would be without us, but for ``PYTHONPATH`` and a few variables of ours.
+program starts as it would without sessiontrace, except for ``PYTHONPATH`` and a few variables.
 """
 
 from __future__ import annotations
@@ -11,68 +11,89 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
-__all__ = ["command", "environment", "run"]
+import click
+from click.shell_completion import CompletionItem
 
-_USAGE = """\
-usage: sessiontrace run [OPTIONS] PROGRAM.py [ARGUMENTS]
-       sessiontrace run [OPTIONS] -m MODULE [ARGUMENTS]
-       sessiontrace run [OPTIONS] COMMAND [ARGUMENTS]       such as: uvicorn app:app --workers 2
-
-Runs a program with its model calls traced: they go where SESSIONTRACE_DESTINATIONS says, by
-default into the local store (`sessiontrace serve` shows it).
-
-  --name NAME     the session's name (default: the program's)
-  -h, --help      show this
-
-SESSIONTRACE_AUTO=0 in the environment of a child switches it off there.
-"""
+__all__ = ["argv_of", "command", "environment"]
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Become the program; returns only where that is not possible, or with its status."""
-    words = list(arguments)
-    name = None
-    while words and words[0].startswith("-") and words[0] != "-m":
-        option = words.pop(0)
-        if option in ("-h", "--help"):
-            print(_USAGE, end="")
-            return 0
-        if option == "--":
-            break
-        if option.startswith("--name="):
-            name = option.partition("=")[2]
-        elif option == "--name" and words:
-            name = words.pop(0)
-        else:
-            return _cannot(f"unknown option {option}; see `sessiontrace run --help`")
-    if not words or words == ["-m"]:
-        return _cannot("there is no program to run; see `sessiontrace run --help`")
-    argv = command(words)
+class _ProgramCommand(click.Command):
+    """Completes file names behind the program: the options there are the program's own."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if ctx.params.get("words"):
+            return [CompletionItem(incomplete, type="file")]
+        return super().shell_complete(ctx, incomplete)
+
+
+def _complete_program(
+    context: click.Context, argument: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="file")]
+
+
+@click.command(
+    "run",
+    cls=_ProgramCommand,
+    # The first word that is not an option of ours, and all behind it, belong to the program. `-m`
+    # is the program's too, so that options behind it are not ours; _check_options finds the others.
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.option("--name", metavar="NAME", help="The session's name. Default: the program's name.")
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="PROGRAM [ARGUMENTS]...",
+    shell_complete=_complete_program,
+)
+def command(name: str | None, words: tuple[str, ...]) -> None:
+    """Run a program with its model calls traced.
+
+    \b
+      sessiontrace run PROGRAM.py [ARGUMENTS]...
+      sessiontrace run -m MODULE [ARGUMENTS]...
+      sessiontrace run COMMAND [ARGUMENTS]...     for example: uvicorn app:app --workers 2
+
+    Sessions go to SESSIONTRACE_DESTINATIONS, by default to the local store, which `sessiontrace
+    serve` shows. Options before PROGRAM are for sessiontrace, all words after it for the program.
+    SESSIONTRACE_AUTO=0 in the environment of a child process switches tracing off there.
+    """
+    _check_options(words)
+    argv = argv_of(words)
     if argv is None:
-        return _cannot(f"there is no file and no command named {words[0]}")
-    return _become(argv, environment(os.environ, name or _name_of(words)))
+        raise click.UsageError(f"no file and no command is named {words[0]}")
+    _become(argv, environment(os.environ, name or _name_of(words)))
 
 
-def command(words: Sequence[str]) -> list[str] | None:
-    """The command line that the words ask for, with an absolute program; None: there is none."""
+def _check_options(words: Sequence[str]) -> None:
+    if not words or words == ("-m",):
+        raise click.UsageError("no program to run: name a file, a module (-m) or a command")
+    if words[0].startswith("-") and words[0] != "-m":
+        raise click.NoSuchOption(words[0])
+
+
+def argv_of(words: Sequence[str]) -> list[str] | None:
+    """The command line for ``words``, with an absolute program; None when there is no program."""
     first = words[0]
     if first == "-m":
         return [sys.executable, *words]
-    found = shutil.which(first)
-    if first.endswith((".py", ".pyw")) or (found is None and os.path.exists(first)):
+    path = shutil.which(first)
+    if first.endswith((".py", ".pyw")) or (path is None and os.path.exists(first)):
         return [sys.executable, *words] if os.path.exists(first) else None
-    return None if found is None else [found, *words[1:]]
+    return None if path is None else [path, *words[1:]]
 
 
 def environment(base: Mapping[str, str], name: str) -> dict[str, str]:
-    """The program's environment: our bootstrap first on its path, and what it is to wait for."""
+    """The program's environment: the bootstrap first on its path, and the libraries to trace."""
     from sessiontrace.instrumentation.launcher import bootstrap, process_session
     from sessiontrace.instrumentation.registry import targets
     from sessiontrace.model.ids import new_id
 
-    where = os.path.dirname(os.path.abspath(bootstrap.__file__))
-    paths = [where, *(path for path in base.get("PYTHONPATH", "").split(os.pathsep) if path)]
+    folder = os.path.dirname(os.path.abspath(bootstrap.__file__))
+    paths = [folder, *(path for path in base.get("PYTHONPATH", "").split(os.pathsep) if path)]
     return {
         **base,
         "PYTHONPATH": os.pathsep.join(paths),
@@ -85,16 +106,12 @@ def _name_of(words: Sequence[str]) -> str:
     return words[1] if words[0] == "-m" else os.path.basename(words[0])
 
 
-def _become(argv: list[str], variables: dict[str, str]) -> int:
+def _become(argv: list[str], variables: dict[str, str]) -> NoReturn:
     try:
         if sys.platform == "win32":  # execv there starts a second process and ends the first
-            return subprocess.call(argv, env=variables)  # noqa: S603 - what the user asked for
+            status = subprocess.call(argv, env=variables)  # noqa: S603 - what the user asked for
+            raise click.exceptions.Exit(status)
         sys.stdout.flush()
         os.execve(argv[0], argv, variables)  # noqa: S606
     except OSError as error:
-        return _cannot(f"{argv[0]} cannot be started: {error.strerror}")
-
-
-def _cannot(why: str) -> int:
-    print(f"sessiontrace run: {why}", file=sys.stderr)
-    return 2
+        raise click.UsageError(f"{argv[0]} cannot be started: {error.strerror}") from error

@@ -1,143 +1,157 @@
 """``sessiontrace serve``: the local server in the foreground, until Ctrl-C or SIGTERM.
 
-Invariant: it listens on loopback, or asks for a token; it prints one line with its URL when it
-answers, and ends with status 0 when it was told to stop, with one line and status 1 or 2 when it
-cannot start.
+Invariant: it listens on loopback unless it requires a token or API keys. It prints one line with
+its URL when it is ready; it exits with status 0 after a signal, with 1 or 2 when it cannot start.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import errno
 import sys
 import webbrowser
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sessiontrace.cli.server_store_options import add_options, amount, stores_of
-from sessiontrace.model.errors import StoreError
+import click
+
+from sessiontrace.cli.store_options import db_option, stores_of, url_option
 from sessiontrace.runtime.version import version
 
-__all__ = ["DEFAULT_PORT", "run"]
+if TYPE_CHECKING:
+    from sessiontrace.model.secret import Secret
 
-DEFAULT_PORT = 4777
+__all__ = ["command"]
 
-_IN_CLEAR = (
-    "keys and sessions go over the network in clear; put a TLS proxy in front of it where others "
-    "can listen"
+_DEFAULT_PORT = 4777
+_MOST = 999_999_999
+
+_UNENCRYPTED = (
+    "Warning: the connection is not encrypted. Put a TLS proxy in front of the server where others "
+    "can read the network."
 )
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Serve as the arguments say; the exit status."""
-    options = _parser().parse_args(arguments)
+@click.command("serve")
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. An address that other machines reach needs --token-file or --keys.",
+)
+@click.option(
+    "--port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    default=_DEFAULT_PORT,
+    show_default=True,
+    help="Port to listen on; 0 picks a free one.",
+)
+@click.option(
+    "--token-file",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Require the token in this file, which is created if missing. SESSIONTRACE_SERVE_TOKEN "
+    "holds a token instead.",
+)
+@click.option("--keys", is_flag=True, help="Require API keys, which `sessiontrace keys` manages.")
+@db_option
+@url_option
+@click.option(
+    "--keep-days",
+    metavar="N",
+    type=click.IntRange(0, _MOST),
+    default=30,
+    show_default=True,
+    help="Delete sessions that were idle for N days; 0 keeps all.",
+)
+@click.option(
+    "--keep-mib",
+    metavar="N",
+    type=click.IntRange(0, _MOST),
+    default=2048,
+    show_default=True,
+    help="Delete the oldest sessions while the store file is larger than N MiB; 0 keeps all.",
+)
+@click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
+def command(
+    host: str,
+    port: int,
+    token_file: Path | None,
+    keys: bool,
+    db: Path | None,
+    url: str | None,
+    keep_days: int,
+    keep_mib: int,
+    open_page: bool,
+) -> None:
+    """Show the sessions of a store in a browser.
+
+    Serves the local store, or one in ClickHouse, as a page and through the vendors' own HTTP APIs.
+    """
     from sessiontrace.server.app import serve
     from sessiontrace.server.security.request_guard import is_loopback
-    from sessiontrace.server.security.token_auth import TOKEN_ENV, TokenError, token_of
-    from sessiontrace.server.store_writer import Retention
+    from sessiontrace.store.retention import Retention
 
+    token = _token_of(token_file)
+    _check_access(host, token, keys)
+    stores = stores_of(db, url)
+
+    def ready(address: str) -> None:
+        place = "" if token is None else f" to clients with the token in {_place_of(token_file)}"
+        print(f"Serving {stores.name} at {address}{place} (Ctrl-C to stop)", flush=True)
+        if not is_loopback(host):
+            print(_UNENCRYPTED, file=sys.stderr, flush=True)
+        if open_page:
+            # A browser sends no fragment to a server; the page removes it from the address bar.
+            fragment = "" if token is None else f"#token={quote(token.reveal())}"
+            webbrowser.open(address + fragment)
+
+    retention = Retention(keep_days or None, keep_mib << 20 or None)
+    serving = serve(stores, host, port, version("unknown"), ready, retention, token, keys=keys)
     try:
-        token = token_of(options.token_file)
-        stores = stores_of(options)
-    except (TokenError, StoreError) as error:
-        return _cannot(2, str(error))
-    if options.keys and token is not None:
-        return _cannot(2, "--keys and a token are two ways to let others in; give one of them")
-    if token is None and not options.keys and not is_loopback(options.host):
-        return _cannot(
-            2,
-            f"--host {options.host} would show the sessions to other machines: name a file for the "
-            f"token that they must show (--token-file PATH, made if it is not there, or "
-            f"{TOKEN_ENV}), ask for API keys (--keys), or use 127.0.0.1, and `ssh -L` to reach it "
-            "from elsewhere",
-        )
-
-    def ready(url: str) -> None:
-        place = options.token_file or TOKEN_ENV
-        asked = stores.name + ("" if token is None else f" to whoever has the token in {place}")
-        print(f"sessiontrace is at {url} and shows {asked} (Ctrl-C stops it)", flush=True)
-        if not is_loopback(options.host):
-            print(f"sessiontrace serve: {_IN_CLEAR}", file=sys.stderr, flush=True)
-        if options.open:
-            # Behind the # it is sent to no server and kept in no log; the page takes it away.
-            webbrowser.open(url if token is None else f"{url}#token={quote(token.reveal())}")
-
-    try:
-        retention = Retention(options.keep_days or None, options.keep_mib << 20 or None)
-        serving = serve(
-            stores,
-            options.host,
-            options.port,
-            version("unknown"),
-            ready,
-            retention,
-            token,
-            keys=options.keys,
-        )
         asyncio.run(serving)
-    except StoreError as error:
-        return _cannot(1, str(error))
     except OSError as error:
-        return _cannot(1, _why_not(error, options.host, options.port))
-    except KeyboardInterrupt:  # before the signal was ours
+        raise click.ClickException(_explained(error, host, port)) from error
+    except KeyboardInterrupt:  # before the server handles the signal
         pass
-    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sessiontrace serve",
-        description="Show the sessions of the local store in a browser.",
-    )
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="where to listen (%(default)s); what other machines reach needs a token",
-    )
-    parser.add_argument(
-        "--token-file",
-        metavar="PATH",
-        type=Path,
-        help="answer only who shows the token in this file, made if it is not there "
-        "(SESSIONTRACE_SERVE_TOKEN)",
-    )
-    parser.add_argument(
-        "--keys",
-        action="store_true",
-        help="answer only who shows an API key of a project (`sessiontrace keys add` makes them)",
-    )
-    parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="0 for any free one (%(default)s)"
-    )
-    add_options(parser)
-    parser.add_argument(
-        "--keep-days",
-        metavar="N",
-        type=amount,
-        default=30,
-        help="delete sessions that nothing was written to for so long, 0: never (%(default)s)",
-    )
-    parser.add_argument(
-        "--keep-mib",
-        metavar="N",
-        type=amount,
-        default=2048,
-        help="delete the oldest sessions above this size of the file, 0: never (%(default)s)",
-    )
-    parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    return parser
+def _token_of(file: Path | None) -> Secret | None:
+    from sessiontrace.server.security.token_auth import TokenError, token_of
+
+    try:
+        return token_of(file)
+    except TokenError as error:
+        raise click.UsageError(str(error)) from error
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
+def _place_of(file: Path | None) -> str:
+    from sessiontrace.server.security.token_auth import TOKEN_ENV
+
+    return TOKEN_ENV if file is None else str(file)
+
+
+def _check_access(host: str, token: Secret | None, keys: bool) -> None:
+    """A usage error for a server that would be open to other machines, or that has two doors."""
+    from sessiontrace.server.security.request_guard import is_loopback
+    from sessiontrace.server.security.token_auth import TOKEN_ENV
+
+    if keys and token is not None:
+        raise click.UsageError("--keys and a token exclude each other: use one of them")
+    if token is None and not keys and not is_loopback(host):
+        raise click.UsageError(
+            f"--host {host} lets other machines read the sessions: require a token (--token-file "
+            f"PATH, created if missing, or {TOKEN_ENV}) or API keys (--keys), or listen on "
+            "127.0.0.1 and forward the port with `ssh -L`"
+        )
+
+
+def _explained(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is taken (is a server running already?); name another with --port"
+        return f"port {port} is taken, maybe by another server; choose another one with --port"
     if error.errno == errno.EACCES:
-        return f"port {port} needs rights that this user lacks; name another with --port"
+        return f"this user may not listen on port {port}; choose another one with --port"
     return f"cannot listen on {host}, port {port}: {error.strerror or error}"
-
-
-def _cannot(status: int, reason: str) -> int:
-    print(f"sessiontrace serve: {reason}", file=sys.stderr)
-    return status

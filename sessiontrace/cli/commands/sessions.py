@@ -1,7 +1,7 @@
 """``sessiontrace sessions list`` and ``sessions show``: the local store in the terminal.
 
-Reads only, and makes no file. Invariant: what is printed for people has its control characters
-escaped; what is printed with ``--json`` is JSON, whole.
+Reads only, and creates no file. Invariant: output for people has its control characters escaped;
+the output of ``--json`` is whole JSON.
 """
 
 from __future__ import annotations
@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 import orjson
-from rich.table import Table
-from rich.text import Text
 
-from sessiontrace.cli.render.format import duration, printable, short_ids, terminal, when
+from sessiontrace.cli.render.console import stdout_console, table
+from sessiontrace.cli.render.format import duration, printable, short_ids, when
 from sessiontrace.cli.render.tree import render_session
-from sessiontrace.cli.store_options import db_option, find_session, open_store, whole
+from sessiontrace.cli.rich_command import RichCommand
+from sessiontrace.cli.session_lookup import find_session, with_records
+from sessiontrace.cli.store_options import db_option, open_store
 from sessiontrace.store.models import ENDED, SessionQuery, SessionSummary
 
-__all__ = ["sessions"]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["command"]
 
 _NAME_WIDTH = 48
 _USER_WIDTH = 24
@@ -30,80 +34,96 @@ _USER_WIDTH = 24
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
-def sessions() -> None:
-    """List the sessions of the local store, or show one as a tree."""
+@click.group("sessions")
+def command() -> None:
+    """List stored sessions, or show one as a tree."""
 
 
-@sessions.command("list")
+@command.command("list", cls=RichCommand)
 @db_option
 @_json_option
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="The most sessions to list.",
+)
 @click.option("--errors", is_flag=True, help="Only sessions with an error.")
-@click.option("--text", default="", help="Only with this text in name, user or source.")
+@click.option(
+    "--text",
+    metavar="TEXT",
+    default="",
+    help="Only sessions with this text in name, user, source or content.",
+)
 def list_sessions(db: Path | None, as_json: bool, limit: int, errors: bool, text: str) -> None:
     """List sessions, latest first."""
     with closing(open_store(db)) as store:
         page = store.sessions(SessionQuery(text=text, failed=errors, limit=limit))
     if as_json:
-        _print_json([attrs.asdict(one) for one in page.sessions])
+        _print_json([attrs.asdict(summary) for summary in page.sessions])
         return
     if not page.sessions:
         click.echo("no sessions match" if errors or text else "no sessions yet", err=True)
         return
-    console = terminal()
-    console.print(_table(page.sessions))
+    console = stdout_console()
+    console.print(_table_of(page.sessions))
     if page.next is not None:
-        console.print(f"only the latest {limit}; --limit shows more", style="dim")
+        console.print(f"only the latest {limit}; --limit lists more", style="dim")
 
 
-@sessions.command("show")
+@command.command("show", cls=RichCommand)
 @click.argument("session_id", metavar="ID")
 @db_option
 @_json_option
 def show_session(session_id: str, db: Path | None, as_json: bool) -> None:
     """Show one session as a tree.
 
-    ID may be cut short while it fits one session only; "last" is the latest one.
+    ID: any unambiguous prefix of the session's id, or "last" for the latest session.
     """
     with closing(open_store(db)) as store:
         stored = find_session(store, session_id)
         if as_json:
-            _print_json(whole(store, stored))
+            _print_json(with_records(store, stored))
             return
-    console = terminal()
-    where = printable(str(store.path))
-    console.print(f"session {stored.summary.session_id} in {where}", style="dim", soft_wrap=True)
+    console = stdout_console()
+    path = printable(str(store.path))
+    console.print(f"session {stored.summary.session_id} in {path}", style="dim", soft_wrap=True)
     console.print(render_session(stored))
 
 
-def _table(found: Sequence[SessionSummary]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title, right in (
-        ("ID", False), ("NAME", False), ("USER", False), ("STARTED", False), ("DURATION", True),
-        ("STEPS", True), ("ERRORS", True), ("STATUS", False),
-    ):  # fmt: skip
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    ids = short_ids([one.session_id for one in found])
-    for one in found:
-        failed = one.errors > 0 or one.error is not None
-        table.add_row(
-            ids[one.session_id],
-            Text(printable(one.name or "unnamed session", _NAME_WIDTH), style="bold"),
-            Text(printable(one.user or "", _USER_WIDTH)),
-            when(one.start_time),
-            duration(one.duration),
-            f"{one.events:,}",
-            Text(f"{one.errors:,}" if one.errors else "-", style="red" if failed else "dim"),
-            Text(*_status(one, failed)),
+def _table_of(sessions: Sequence[SessionSummary]) -> Table:
+    from rich.text import Text
+
+    grid = table(
+        "ID", "NAME", "USER", "STARTED", "DURATION", "STEPS", "ERRORS", "STATUS",
+        right=frozenset({"DURATION", "STEPS", "ERRORS"}),
+    )  # fmt: skip
+    ids = short_ids([session.session_id for session in sessions])
+    for session in sessions:
+        failed = session.errors > 0 or session.error is not None
+        errors = f"{session.errors:,}" if session.errors else "-"
+        grid.add_row(
+            ids[session.session_id],
+            Text(printable(session.name or "unnamed session", _NAME_WIDTH), style="bold"),
+            Text(printable(session.user or "", _USER_WIDTH)),
+            when(session.start_time),
+            duration(session.duration),
+            f"{session.events:,}",
+            Text(errors, style="red" if failed else "dim"),
+            Text(*_status(session, failed)),
         )
-    return table
+    return grid
 
 
-def _status(one: SessionSummary, failed: bool) -> tuple[str, str]:
-    if one.status != ENDED:
-        return one.status, "yellow"
-    return ("failed", "red") if one.error is not None else ("ended", "red" if failed else "green")
+def _status(session: SessionSummary, failed: bool) -> tuple[str, str]:
+    """The word for the session's status, and its colour."""
+    if session.status != ENDED:
+        return session.status, "yellow"
+    if session.error is not None:
+        return "failed", "red"
+    return "ended", "red" if failed else "green"
 
 
 def _print_json(value: Any) -> None:

@@ -1,104 +1,117 @@
-"""``sessiontrace spool status``: what waits on this machine to be sent, and to where.
+"""``sessiontrace spool``: what waits on this machine for which destination; ``spool status``.
 
-Invariant: it adopts, moves and removes nothing, so it may run beside the programs that write.
+Invariant: ``status`` recovers, moves and removes nothing, so that it may run beside the programs
+that write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import click
 import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from sessiontrace.cli.commands.dead_letters import dead, drop, retry
 from sessiontrace.cli.commands.spool_delivery import drain, flush
-from sessiontrace.cli.render.format import amount, duration, printable, size, terminal
-from sessiontrace.config import default_spool
+from sessiontrace.cli.render.console import stdout_console, table
+from sessiontrace.cli.render.format import amount, duration, printable, size
+from sessiontrace.cli.rich_command import RichCommand
+from sessiontrace.cli.spool_options import directory_argument, root_of
 from sessiontrace.spool.status import ConsumerLag, Status, inspect
 
-__all__ = ["spool"]
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["command"]
 
 _SERVICE_WIDTH = 32
 
 
-@click.group()
-def spool() -> None:
-    """Tell what waits on this machine to be sent, and send it or give it up."""
+@click.group("spool")
+def command() -> None:
+    """Show, send or discard records waiting on this machine.
+
+    Each program has a spool, a directory that holds its records until they are delivered.
+    """
 
 
-for each in (dead, retry, drop, flush, drain):
-    spool.add_command(each)
-
-
-@spool.command("status")
-@click.argument(
-    "directory", required=False, type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]"
-)
+@command.command("status", cls=RichCommand)
+@directory_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(directory: Path | None, as_json: bool) -> None:
-    """Tell what each spool under DIR holds, and how many records wait for each destination.
+    """Show the spools and their pending records.
 
-    DIR: SESSIONTRACE_SPOOL, else the user's state directory.
+    Counts the records that wait for each destination. DIR: the directory of the spools, by default
+    SESSIONTRACE_SPOOL, else in the user's state directory.
     """
-    root = (directory or default_spool()).expanduser().absolute()
-    found = inspect(root)
+    root = root_of(directory)
+    spools = inspect(root)
     if as_json:
-        click.echo(orjson.dumps([attrs.asdict(one) for one in found], option=orjson.OPT_INDENT_2))
+        plain = [attrs.asdict(spool) for spool in spools]
+        click.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2))
         return
-    if not found:
+    if not spools:
         click.echo(f"nothing waits: no spool under {printable(str(root))}", err=True)
         return
-    console = terminal()
-    console.print(_table(found))
-    _sum_up(console, found)
+    console = stdout_console()
+    console.print(_table_of(spools))
+    _sum_up(console, spools)
 
 
-def _table(found: Sequence[Status]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for title, right in (
-        ("SPOOL", False), ("SERVICE", False), ("PROCESS", False), ("AGE", True), ("SIZE", True),
-        ("DESTINATION", False), ("KIND", False), ("FINGERPRINT", False), ("PENDING", True),
-    ):  # fmt: skip
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
-    for one in found:
-        for at, debt in enumerate(one.debts or (None,)):
-            table.add_row(*(_about(one) if at == 0 else [""] * 5), *_owed(debt))
-    return table
+for subcommand in (flush, drain, dead, retry, drop):
+    command.add_command(subcommand)
 
 
-def _about(one: Status) -> list[str | Text]:
-    process = f"{one.pid}" if one.pid else "unknown"
+def _table_of(spools: Sequence[Status]) -> Table:
+    grid = table(
+        "SPOOL", "SERVICE", "PROCESS", "AGE", "SIZE", "DESTINATION", "KIND", "FINGERPRINT",
+        "PENDING", right=frozenset({"AGE", "SIZE", "PENDING"}),
+    )  # fmt: skip
+    for spool in spools:
+        for at, lag in enumerate(spool.debts or (None,)):
+            grid.add_row(*(_process_cells(spool) if at == 0 else [""] * 5), *_lag_cells(lag))
+    return grid
+
+
+def _process_cells(spool: Status) -> list[str | Text]:
+    from rich.text import Text
+
+    process = f"{spool.pid}" if spool.pid else "unknown"
     return [
-        one.spool_id,
-        printable(one.service, _SERVICE_WIDTH) or Text("unreadable", style="red"),
-        Text(process) if one.alive else Text(f"{process}, ended", style="yellow"),
-        duration(one.age_s * 1000),
-        size(one.used_bytes),
+        spool.spool_id,
+        printable(spool.service, _SERVICE_WIDTH) or Text("unreadable", style="red"),
+        Text(process) if spool.alive else Text(f"{process}, ended", style="yellow"),
+        duration(spool.age_s * 1000),
+        size(spool.used_bytes),
     ]
 
 
-def _owed(debt: ConsumerLag | None) -> list[str | Text]:
-    if debt is None:
+def _lag_cells(lag: ConsumerLag | None) -> list[str | Text]:
+    from rich.text import Text
+
+    if lag is None:
         return [Text("unknown", style="red"), "", "", ""]
-    owed = debt.owed
-    pending = Text(f"{debt.pending:,}", style="bold" if debt.pending else "dim")
-    return [printable(owed.name), printable(owed.kind), printable(owed.fingerprint[:8]), pending]
+    consumer = lag.owed
+    pending = Text(f"{lag.pending:,}", style="bold" if lag.pending else "dim")
+    fingerprint = printable(consumer.fingerprint[:8])
+    return [printable(consumer.name), printable(consumer.kind), fingerprint, pending]
 
 
-def _sum_up(console: Console, found: Sequence[Status]) -> None:
-    orphans = [one for one in found if not one.alive]
-    waiting = sum(debt.pending for one in orphans for debt in one.debts)
+def _sum_up(console: Console, spools: Sequence[Status]) -> None:
+    orphans = [spool for spool in spools if not spool.alive]
+    waiting = sum(lag.pending for spool in orphans for lag in spool.debts)
     if waiting:
+        programs = amount(len(orphans), "finished program")
         console.print(
-            f"{amount(waiting, 'record')} of {amount(len(orphans), 'process', 'processes')} that "
-            "ended: the next program with the same spool directory and destination sends them",
+            f"{amount(waiting, 'record')} left by {programs}: the next program with the same spool "
+            "directory and destination sends them, or `sessiontrace spool flush` does now",
             style="dim",
         )
-    damaged = sum(one.damaged for one in found)
+    damaged = sum(spool.damaged for spool in spools)
     if damaged:
         console.print(f"{amount(damaged, 'damaged place')} in the segments", style="red")

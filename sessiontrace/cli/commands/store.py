@@ -1,67 +1,58 @@
-"""``sessiontrace store migrate``: make the tables in ClickHouse, or bring them up to date.
+"""``sessiontrace store migrate``: create the tables in ClickHouse, or bring them up to date.
 
-Invariant: with ``--dry-run`` nothing is changed, and what is printed is what would run.
+Invariant: ``--dry-run`` changes nothing and prints exactly the statements that would run.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
+import click
 
-from sessiontrace.cli import server_store_options
-from sessiontrace.model.errors import StoreError
+from sessiontrace.cli.render.format import amount
 
-__all__ = ["run"]
+__all__ = ["command"]
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Do as the arguments say; the exit status."""
-    options = _parser().parse_args(arguments)
+@click.group("store")
+def command() -> None:
+    """Create or migrate the tables of a ClickHouse store.
+
+    A store file needs no migration by hand: programs that write to it create and migrate it.
+    """
+
+
+@command.command("migrate")
+@click.option(
+    "--store",
+    "url",
+    metavar="URL",
+    required=True,
+    help="clickhouse://user@host/database, with ?cluster=NAME for tables that are replicated on "
+    "that cluster. The password is read from SESSIONTRACE_CLICKHOUSE_PASSWORD.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the statements and run none.")
+@click.option(
+    "--keep-days",
+    metavar="N",
+    type=click.IntRange(0, 999_999_999),
+    default=30,
+    show_default=True,
+    help="For new tables: delete records N days after their arrival; 0 keeps all.",
+)
+def migrate(url: str, dry_run: bool, keep_days: int) -> None:
+    """Create the tables, or bring them up to date."""
     from sessiontrace.store.clickhouse import schema
     from sessiontrace.store.clickhouse.connection import Connection
     from sessiontrace.store.clickhouse.url import parse
 
+    connection = Connection(parse(url))
     try:
-        line = Connection(parse(options.store))
-        try:
-            step = schema.pending if options.dry_run else schema.migrate
-            statements = step(line, options.keep_days)
-        finally:
-            line.close()
-    except StoreError as error:
-        print(f"sessiontrace store: {error}", file=sys.stderr)
-        return 1
-    if options.dry_run:
-        print("".join(f"{statement};\n\n" for statement in statements), end="")
-    count = len(statements)
-    done = "would run" if options.dry_run else "ran"
-    told = f"{count} statement{'' if count == 1 else 's'} {done}" if count else "is up to date"
-    print(f"{line.address}: {told}", file=sys.stderr if options.dry_run else sys.stdout)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sessiontrace store",
-        description="The tables of a store in ClickHouse. A file needs none of this: whoever "
-        "writes to it makes and migrates it.",
-    )
-    kinds = parser.add_subparsers(dest="what", required=True)
-    migrate = kinds.add_parser("migrate", help="make the tables, or bring them up to date")
-    migrate.add_argument(
-        "--store",
-        metavar="URL",
-        required=True,
-        help="clickhouse://user@host/database; ?cluster=NAME for tables that are replicated on it; "
-        "the password in SESSIONTRACE_CLICKHOUSE_PASSWORD",
-    )
-    migrate.add_argument("--dry-run", action="store_true", help="print the statements, run none")
-    migrate.add_argument(
-        "--keep-days",
-        metavar="N",
-        type=server_store_options.amount,
-        default=30,
-        help="when the tables are made: delete what arrived so long ago, 0: never (%(default)s)",
-    )
-    return parser
+        step = schema.pending if dry_run else schema.migrate
+        statements = step(connection, keep_days)
+    finally:
+        connection.close()
+    if dry_run:
+        click.echo("".join(f"{statement};\n\n" for statement in statements), nl=False)
+    result = "is up to date"
+    if statements:
+        result = f"{amount(len(statements), 'statement')} {'would run' if dry_run else 'ran'}"
+    click.echo(f"{connection.address}: {result}", err=dry_run)

@@ -1,7 +1,7 @@
-"""``sessiontrace tail``: what programs write to the local store, a line for each step as it comes.
+"""``sessiontrace tail``: what programs write to the local store, one line for each step.
 
 Reads only, a few times a second, until Ctrl-C. Invariant: each step is printed once, in the order
-it came, with its control characters escaped.
+of its arrival, with its control characters escaped.
 """
 
 from __future__ import annotations
@@ -9,124 +9,155 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 import click
 import orjson
-from rich.console import Console
-from rich.text import Text
 
-from sessiontrace.cli.render.format import amount, duration, printable, terminal, when
-from sessiontrace.cli.store_options import db_option, find_session, open_store
+from sessiontrace.cli.render.console import stdout_console
+from sessiontrace.cli.render.format import amount, duration, printable, when
+from sessiontrace.cli.rich_command import RichCommand
+from sessiontrace.cli.session_lookup import find_session
+from sessiontrace.cli.store_options import db_option, open_store
 from sessiontrace.store.models import ENDED, OPEN, EventSummary, SessionSummary
-from sessiontrace.store.sqlite.store import SqliteStore
 
-__all__ = ["tail"]
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
-_LOOK_S = 0.2
+    from sessiontrace.store.sqlite.store import SqliteStore
+
+__all__ = ["command"]
+
+_POLL_S = 0.2
 _NAME_WIDTH = 40
 _ERROR_WIDTH = 120
-_SHORT = 13
+_ID_WIDTH = 13
 
 _MARKS = {"model": ("◆", "magenta"), "tool": ("■", "cyan"), "chain": ("○", "blue")}
 
 
-@click.command()
+@click.command("tail", cls=RichCommand)
 @db_option
-@click.option("--session", "session_id", metavar="ID", help="Only this one; its start will do.")
+@click.option(
+    "--session", "session_id", metavar="ID", help="Follow only this session (id or prefix)."
+)
 @click.option("--errors", is_flag=True, help="Only steps and sessions that failed.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each line.")
-def tail(db: Path | None, session_id: str | None, errors: bool, as_json: bool) -> None:
-    """Print sessions and steps as they are written, until Ctrl-C."""
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def command(db: Path | None, session_id: str | None, errors: bool, as_json: bool) -> None:
+    """Print sessions and steps as programs write them.
+
+    Runs until Ctrl-C.
+    """
     with closing(open_store(db)) as store:
         only = find_session(store, session_id).summary.session_id if session_id else None
-        shown = _Shown(terminal(), as_json, errors, only)
+        printer = _JsonPrinter(errors, only) if as_json else _LinePrinter(errors, only)
         try:
-            _follow(store, shown)
+            _follow(store, printer)
         except KeyboardInterrupt:
             return
 
 
-def _follow(store: SqliteStore, shown: _Shown) -> None:
-    news = store.news(None, 1 << 62)
-    last, at = news.last, time.time_ns() // 1_000_000
+def _follow(store: SqliteStore, printer: _Printer) -> None:
+    changes = store.changes(None, 1 << 62)
+    last, at = changes.last, time.time_ns() // 1_000_000
     version = -1
-    click.echo(f"following {printable(str(store.path))} (Ctrl-C ends)", err=True)
+    click.echo(f"following {printable(str(store.path))} (Ctrl-C to stop)", err=True)
     while True:
-        # The number changes with a commit of somebody's; without one there is nothing to read.
-        if (now := store.version()) != version:
-            version = now
-            news = store.news(last, at)
-            last, at = news.last, max(at, news.at)
-            for session in news.sessions:
-                shown.session(session, begins=True)
-            for event in news.events:
-                shown.event(event)
-            for session in news.sessions:
-                shown.session(session, begins=False)
-        time.sleep(_LOOK_S)
+        # The version changes with each commit of another connection: without one, read nothing.
+        if (current := store.version()) != version:
+            version = current
+            changes = store.changes(last, at)
+            last, at = changes.last, max(at, changes.at)
+            for session in changes.sessions:
+                printer.session(session, begins=True)
+            for event in changes.events:
+                printer.event(event)
+            for session in changes.sessions:
+                printer.session(session, begins=False)
+        time.sleep(_POLL_S)
 
 
 @attrs.define
-class _Shown:
-    """What is printed, and of which sessions what was said already."""
+class _Printer:
+    """Prints each change once; ``statuses`` holds the status it printed last of each session."""
 
-    console: Console
-    as_json: bool
     errors: bool
     only: str | None
-    sessions_known: dict[str, str] = attrs.field(factory=dict)  # the status last told of a session
+    statuses: dict[str, str] = attrs.field(factory=dict)
 
-    def session(self, one: SessionSummary, *, begins: bool) -> None:
-        """A session that opened, or one that ended."""
-        if self.only not in (None, one.session_id):
+    def session(self, session: SessionSummary, *, begins: bool) -> None:
+        """Print that a session opened, or that it ended."""
+        if self.only not in (None, session.session_id):
             return
-        before = self.sessions_known.get(one.session_id)
-        opens = before is None and one.status == OPEN
-        ends = one.status != OPEN and before != one.status
+        before = self.statuses.get(session.session_id)
+        opens = before is None and session.status == OPEN
+        ends = session.status not in (OPEN, before)
         if (begins and not opens) or (not begins and not ends):
             return
-        self.sessions_known[one.session_id] = one.status
-        failed = one.error is not None or one.errors > 0
-        if self.errors and not failed:
-            return
-        if self.as_json:
-            self._json({"kind": "session", **attrs.asdict(one)})
-            return
-        line = self._line(one.start_time, one.session_id, "▶" if begins else "▪", "bold")
-        line.append(printable(one.name or "unnamed session", _NAME_WIDTH), style="bold")
+        self.statuses[session.session_id] = session.status
+        if not self.errors or session.error is not None or session.errors > 0:
+            self.print_session(session, begins)
+
+    def event(self, event: EventSummary) -> None:
+        """Print a step."""
+        if self.only in (None, event.session_id) and not (self.errors and event.error is None):
+            self.print_event(event)
+
+    def print_session(self, session: SessionSummary, begins: bool) -> None:
+        raise NotImplementedError
+
+    def print_event(self, event: EventSummary) -> None:
+        raise NotImplementedError
+
+
+class _JsonPrinter(_Printer):
+    """One JSON object a line, for jq."""
+
+    def print_session(self, session: SessionSummary, begins: bool) -> None:
+        click.echo(orjson.dumps({"kind": "session", **attrs.asdict(session)}).decode())
+
+    def print_event(self, event: EventSummary) -> None:
+        click.echo(orjson.dumps({"kind": "event", **attrs.asdict(event)}).decode())
+
+
+@attrs.define
+class _LinePrinter(_Printer):
+    """One coloured line for each change, for people."""
+
+    console: Console = attrs.field(factory=stdout_console)
+
+    def print_session(self, session: SessionSummary, begins: bool) -> None:
+        mark = "▶" if begins else "▪"
+        line = self._line(session.start_time, session.session_id, mark, "bold")
+        line.append(printable(session.name or "unnamed session", _NAME_WIDTH), style="bold")
         if not begins:
-            state = "failed" if one.error is not None else one.status
-            facts = [state, duration(one.duration), amount(one.events, "step")]
-            if one.errors:
-                facts.append(amount(one.errors, "error"))
+            state = "failed" if session.error is not None else session.status
+            facts = [state, duration(session.duration), amount(session.events, "step")]
+            if session.errors:
+                facts.append(amount(session.errors, "error"))
+            failed = session.error is not None or session.errors > 0
             line.append(f"  {' · '.join(facts)}", style="red" if failed else "green")
         self.console.print(line, soft_wrap=True)
 
-    def event(self, one: EventSummary) -> None:
-        """A step."""
-        if self.only not in (None, one.session_id) or (self.errors and one.error is None):
-            return
-        if self.as_json:
-            self._json({"kind": "event", **attrs.asdict(one)})
-            return
-        mark, style = _MARKS.get(one.type, ("○", "default"))
-        line = self._line(one.start_time, one.session_id, mark, style)
-        line.append(f"  {printable(one.name, _NAME_WIDTH)}")
-        took = "running" if one.duration is None else duration(one.duration)
+    def print_event(self, event: EventSummary) -> None:
+        mark, style = _MARKS.get(event.type, ("○", "default"))
+        line = self._line(event.start_time, event.session_id, mark, style)
+        line.append(f"  {printable(event.name, _NAME_WIDTH)}")
+        took = "running" if event.duration is None else duration(event.duration)
         line.append(f"  {took}", style="dim")
-        if one.tokens:
-            line.append(f"  {amount(one.tokens, 'token')}", style="dim")
-        if one.status not in (ENDED, OPEN):
-            line.append(f"  {one.status}", style="yellow")
-        if one.error is not None:
-            line.append(f"  ✗ {printable(one.error, _ERROR_WIDTH)}", style="red")
+        if event.tokens:
+            line.append(f"  {amount(event.tokens, 'token')}", style="dim")
+        if event.status not in (ENDED, OPEN):
+            line.append(f"  {event.status}", style="yellow")
+        if event.error is not None:
+            line.append(f"  ✗ {printable(event.error, _ERROR_WIDTH)}", style="red")
         self.console.print(line, soft_wrap=True)
 
     def _line(self, at: int, session_id: str, mark: str, style: str) -> Text:
-        line = Text(f"{when(at)[11:]}  {printable(session_id[:_SHORT])}  ", style="dim")
+        from rich.text import Text
+
+        line = Text(f"{when(at)[11:]}  {printable(session_id[:_ID_WIDTH])}  ", style="dim")
         line.append(f"{mark} ", style=f"not dim {style}")
         return line
-
-    def _json(self, value: dict[str, object]) -> None:
-        click.echo(orjson.dumps(value).decode())

@@ -1,32 +1,25 @@
-"""Words and numbers as the terminal shows them.
+"""Texts, times and numbers as the terminal shows them.
 
-Pure functions. Invariant: nothing that came out of a record reaches a terminal but through
-``printable``, so that no recorded text can move its cursor, colour it or hide what it says.
+Pure functions. Invariant: every recorded text passes through ``printable`` on its way to a
+terminal, so that it can move no cursor, set no colour and hide nothing.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 import unicodedata
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-__all__ = ["amount", "duration", "printable", "short_ids", "size", "terminal", "when"]
-
-_PIPED_WIDTH = 200
+__all__ = ["amount", "duration", "printable", "short_ids", "size", "when"]
 
 _SHORTEST_ID = 13  # the time part of a UUIDv7, with its hyphen
 
 
 def printable(text: str, width: int | None = None) -> str:
     """``text`` on one line with control and direction characters escaped, cut to ``width``."""
-    shown = "".join(char if _is_plain(char) else _escaped(char) for char in text)
-    if width is not None and len(shown) > width:
-        shown = shown[: max(0, width - 1)] + "…"
-    return shown
+    line = "".join(char if _is_plain(char) else _escaped(char) for char in text)
+    if width is not None and len(line) > width:
+        line = line[: max(0, width - 1)] + "…"
+    return line
 
 
 def _is_plain(char: str) -> bool:
@@ -62,17 +55,17 @@ def when(ms: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000))
 
 
-def amount(count: int, one: str, many: str | None = None) -> str:
+def amount(count: int, singular: str, plural: str | None = None) -> str:
     """``1 step``, ``3 steps``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def short_ids(ids: list[str]) -> dict[str, str]:
-    """The shortest beginnings, of equal length, that tell these ids apart."""
+    """The shortest prefixes of equal length that are all different, by id."""
     length = _SHORTEST_ID
-    while length < 36 and len({one[:length] for one in ids}) < len(set(ids)):
+    while length < 36 and len({session_id[:length] for session_id in ids}) < len(set(ids)):
         length += 1
-    return {one: one[:length] for one in ids}
+    return {session_id: session_id[:length] for session_id in ids}
 
 
 def size(count: int) -> str:
@@ -82,12 +75,3 @@ def size(count: int) -> str:
     if count < 1 << 20:
         return f"{count / 1024:.0f} KiB"
     return f"{count / (1 << 20):.1f} MiB"
-
-
-def terminal() -> Console:
-    """A rich console for stdout; into a pipe it wraps nothing, for lines are for grep then."""
-    from rich.console import Console
-
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=_PIPED_WIDTH)

@@ -1,7 +1,7 @@
-"""A stored session as one HTML file: its steps as a tree with bars, and what each said.
+"""A stored session as one HTML file: its steps as a tree with bars, and the fields of each.
 
-Pure. Invariant: everything that came out of a record is escaped, there is no script, and the
-file's own policy forbids the browser to load or run anything.
+Pure. Invariant: every recorded text is escaped, there is no script, and the file's own policy
+forbids the browser to load or run anything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.cli.render.format import amount, duration, when
-from sessiontrace.cli.render.tree import walk
+from sessiontrace.cli.render.tree import steps_with_depth
 from sessiontrace.model.fields import HTML_SECTIONS
 from sessiontrace.store.models import ENDED, EventSummary, StoredSession
 
@@ -70,7 +70,7 @@ def _pieces(
     yield from _content(stored.record)
     start = min([summary.start_time, *(event.start_time for event in stored.events)])
     end = max([summary.end_time, *(event.end_time or 0 for event in stored.events)])
-    for event, depth in walk(stored):
+    for event, depth in steps_with_depth(stored):
         yield from _step(event, depth, start, max(1, end - start), records.get(event.event_id))
     if stored.omitted:
         yield f"<p>and {amount(stored.omitted, 'step')} more</p>\n"
@@ -81,7 +81,7 @@ def _step(
     event: EventSummary, depth: int, start: int, length: int, record: Mapping[str, Any] | None
 ) -> Iterator[str]:
     kind = "turn" if event.turn else event.type
-    known = kind if kind in ("model", "tool", "turn") else "chain"
+    colour = kind if kind in ("model", "tool", "turn") else "chain"
     failed = event.error is not None
     left = (event.start_time - start) / length * 100
     width = max(0.3, ((event.end_time or event.start_time) - event.start_time) / length * 100)
@@ -93,7 +93,7 @@ def _step(
         f'<span class="kind">{escape(kind)} {took}{escape(state)}</span></span>'
         '<span class="lane">'
         '<svg viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="{"bad" if failed else known}" x="{left:.3f}" y="4" width="{width:.3f}" '
+        f'<rect class="{"bad" if failed else colour}" x="{left:.3f}" y="4" width="{width:.3f}" '
         f'height="8"/></svg></span></summary>\n<div class="in">\n'
     )
     if failed:

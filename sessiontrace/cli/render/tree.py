@@ -1,7 +1,7 @@
-"""A stored session as a tree for the terminal: with rich, and as plain text without it.
+"""A stored session as a tree for the terminal, with rich or as plain text.
 
-Pure over a ``StoredSession``. Invariant: every step is shown exactly once, whatever its parent
-says: one whose parent is not here, or is its own descendant, hangs under the session and says so.
+Pure over a ``StoredSession``. Invariant: the tree shows every step exactly once. A step whose
+parent is missing, or is its own descendant, is directly under the session and says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-__all__ = ["render_session", "render_text", "walk"]
+__all__ = ["render_session", "render_text", "steps_with_depth"]
 
 _NAME_WIDTH = 48
 _NOTE_WIDTH = 200
@@ -29,7 +29,7 @@ _STYLES = {"model": "magenta", "tool": "cyan", "chain": "blue", "turn": "green"}
 
 @attrs.define
 class _Node:
-    """One step with its place in the tree; ``name_width`` lines the columns up."""
+    """One step and its place in the tree."""
 
     event: EventSummary
     orphan: bool = False
@@ -42,13 +42,13 @@ class _Node:
 
     @property
     def notes(self) -> list[str]:
-        """What is to be said of it beside its name and duration, the error last."""
+        """Remarks for the end of its line: status, tokens, a missing parent."""
         event = self.event
         notes = [] if event.status == ENDED else [event.status]
         if event.tokens:
             notes.append(amount(event.tokens, "token"))
         if self.orphan:
-            notes.append("its parent is not here")
+            notes.append("its parent is missing")
         return notes
 
 
@@ -57,7 +57,7 @@ def render_session(stored: StoredSession) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 
-    roots = _grow(stored)
+    roots = _nested(stored)
     width = _name_width(roots)
     head = Text(printable(stored.summary.name or "unnamed session"), style="bold")
     head.append(f"  {_about(stored.summary)}", style="default not bold")
@@ -65,7 +65,7 @@ def render_session(stored: StoredSession) -> Tree:
     if stored.summary.error is not None:
         tree.add(Text(f"✗ {printable(stored.summary.error, _NOTE_WIDTH)}", style="red"))
     branches = {"": tree}
-    for node in _walk(roots):
+    for node in _depth_first(roots):
         parent = branches[node.event.parent_id or ""] if node.depth else tree
         branches[node.event.event_id] = parent.add(_rich_line(node, width))
     if stored.omitted:
@@ -75,13 +75,13 @@ def render_session(stored: StoredSession) -> Tree:
 
 def render_text(stored: StoredSession) -> str:
     """The session as lines of plain text, without a final line break."""
-    roots = _grow(stored)
+    roots = _nested(stored)
     width = _name_width(roots)
     lines = [f"{printable(stored.summary.name or 'unnamed session')}  {_about(stored.summary)}"]
     if stored.summary.error is not None:
         lines.append(f"✗ {printable(stored.summary.error, _NOTE_WIDTH)}")
     last: list[bool] = []  # for each level on the way down, whether its node is the last there
-    for node, is_last in _walk_with_last(roots, bool(stored.omitted)):
+    for node, is_last in _depth_first_with_last(roots, bool(stored.omitted)):
         del last[node.depth :]
         last.append(is_last)
         guides = "".join("    " if done else "│   " for done in last[:-1])
@@ -92,9 +92,9 @@ def render_text(stored: StoredSession) -> str:
     return "\n".join(lines)
 
 
-def walk(stored: StoredSession) -> Iterator[tuple[EventSummary, int]]:
+def steps_with_depth(stored: StoredSession) -> Iterator[tuple[EventSummary, int]]:
     """Every step before those below it, with its depth: 0 directly under the session."""
-    for node in _walk(_grow(stored)):
+    for node in _depth_first(_nested(stored)):
         yield node.event, node.depth
 
 
@@ -147,14 +147,14 @@ def _name_width(roots: Sequence[_Node]) -> int:
     return max(
         (
             node.depth * _INDENT + len(printable(node.event.name, _NAME_WIDTH))
-            for node in _walk(roots)
+            for node in _depth_first(roots)
         ),
         default=0,
     )
 
 
-def _grow(stored: StoredSession) -> list[_Node]:
-    """The steps directly under the session, with theirs below them."""
+def _nested(stored: StoredSession) -> list[_Node]:
+    """The steps directly under the session; each holds the steps below it."""
     nodes = {event.event_id: _Node(event) for event in stored.events}
     roots: list[_Node] = []
     for node in nodes.values():
@@ -168,7 +168,7 @@ def _grow(stored: StoredSession) -> list[_Node]:
 
 
 def _is_below(node: _Node, parent: _Node, nodes: dict[str, _Node]) -> bool:
-    """Whether ``parent`` hangs under ``node`` already: only made-up parents close a ring."""
+    """Whether ``parent`` is below ``node`` already: only invented parent ids form a ring."""
     seen: set[str] = set()
     above: _Node | None = parent
     while above is not None and above.event.event_id not in seen:
@@ -179,13 +179,13 @@ def _is_below(node: _Node, parent: _Node, nodes: dict[str, _Node]) -> bool:
     return False
 
 
-def _walk(roots: Sequence[_Node]) -> Iterator[_Node]:
-    return (node for node, _ in _walk_with_last(roots, False))
+def _depth_first(roots: Sequence[_Node]) -> Iterator[_Node]:
+    return (node for node, _ in _depth_first_with_last(roots, False))
 
 
-def _walk_with_last(roots: Sequence[_Node], more: bool) -> Iterator[tuple[_Node, bool]]:
+def _depth_first_with_last(roots: Sequence[_Node], omitted: bool) -> Iterator[tuple[_Node, bool]]:
     """Every node before those below it, and whether it is the last under its parent."""
-    ahead = [(node, at == len(roots) - 1 and not more) for at, node in enumerate(roots)][::-1]
+    ahead = [(node, at == len(roots) - 1 and not omitted) for at, node in enumerate(roots)][::-1]
     while ahead:
         node, is_last = ahead.pop()
         yield node, is_last

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
 from sessiontrace.server.security.token_auth import COOKIE_S, TokenAuth
-from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, hashed, listed, pass_of
+from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, active, hashed, pass_of
 from sessiontrace.store.models import DEFAULT_PROJECT
 from sessiontrace.store.protocol import Stores
 
@@ -76,7 +76,7 @@ class ApiKeyAuth(TokenAuth):
     def _read(self) -> list[Key]:
         store = self._stores.reader(DEFAULT_PROJECT, 2.0)
         try:
-            return listed(store)
+            return active(store)
         finally:
             store.close()
 

@@ -25,10 +25,10 @@ from sessiontrace.store.models import (
 from sessiontrace.store.sqlite import search
 
 __all__ = [
+    "changes",
     "conditions",
     "event",
     "ids_with_prefix",
-    "news",
     "record",
     "session",
     "session_record",
@@ -185,7 +185,7 @@ def sessions_known(connection: sqlite3.Connection, session_ids: Collection[str])
     )
 
 
-def news(connection: sqlite3.Connection, after: int | None, since: int) -> Changes:
+def changes(connection: sqlite3.Connection, after: int | None, since: int) -> Changes:
     """Events that came after a row, and sessions written to since."""
     newest = connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
     steps = connection.execute(

@@ -148,12 +148,12 @@ class SqliteStore:
         """Counts of the sessions that fit, over time and over durations; None without any."""
         return self._read(lambda connection: histogram.histogram(connection, query, most))
 
-    def news(self, after: int | None, since: int) -> Changes:
+    def changes(self, after: int | None, since: int) -> Changes:
         """What was written since: events after a row, sessions written to at ``since`` or later.
 
         ``after`` None: no events, but the row to go on from.
         """
-        return self._read(lambda connection: queries.news(connection, after, since))
+        return self._read(lambda connection: queries.changes(connection, after, since))
 
     def unindexed(self) -> int:
         """How much was written that search does not find yet."""

@@ -150,7 +150,7 @@ def test_it_listens_for_other_machines_with_a_token_that_it_makes_itself(tmp_pat
     assert len(made) > 40
     assert made not in line + out + err
     assert "0.0.0.0" not in line
-    assert "in clear" in err
+    assert "not encrypted" in err
 
 
 def test_what_is_no_token_is_told_before_anything_is_opened(tmp_path: Path):

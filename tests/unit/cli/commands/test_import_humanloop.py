@@ -205,4 +205,4 @@ def test_a_destination_that_does_not_answer_stops_the_import_and_keeps_its_place
     monkeypatch.setenv("POSTHOG_API_KEY", "phc_1")
     monkeypatch.setenv("POSTHOG_HOST", "http://127.0.0.1:9")
     assert run(str(place / "exports"), "--to", "posthog") == 1
-    assert "goes on where it stopped" in capsys.readouterr().err
+    assert "continues where it stopped" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def test_every_step_is_shown_once_whatever_its_parent_says(tmp_path: Path):
     for text in (render_text(found), rich_text(found)):
         for name in ("lost", "own-parent", "ring-a", "ring-b", "below"):
             assert text.count(f"{name} ") == 1, name
-        assert text.count("its parent is not here") == 4
+        assert text.count("its parent is missing") == 4
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path):

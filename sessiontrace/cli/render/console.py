@@ -1,0 +1,36 @@
+"""The terminal as rich sees it: its console, and a table as every command draws it.
+
+Invariant: rich is imported when something is drawn, not before.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["stdout_console", "table"]
+
+_PIPED_WIDTH = 200
+
+
+def stdout_console() -> Console:
+    """A console on stdout; into a pipe it wraps no line, because pipes feed grep."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=_PIPED_WIDTH)
+
+
+def table(*titles: str, right: frozenset[str] = frozenset()) -> Table:
+    """An empty table without lines; the columns ``right`` are aligned to the right."""
+    from rich.table import Table
+
+    grid = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in titles:
+        grid.add_column(title, justify="right" if title in right else "left", no_wrap=True)
+    return grid

@@ -1,0 +1,42 @@
+"""The argument that names a directory of spools, and a pipeline that delivers from it.
+
+Invariant: a pipeline made here sends only to the destinations that the environment configures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sessiontrace.config import default_spool, resolve
+from sessiontrace.model.destination import Destination
+
+if TYPE_CHECKING:
+    from sessiontrace.pipeline import Pipeline
+
+__all__ = ["directory_argument", "pipeline_over", "root_of"]
+
+directory_argument = click.argument(
+    "directory", required=False, type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]"
+)
+
+
+def root_of(directory: Path | None) -> Path:
+    """The directory of all spools: ``directory``, or the default one."""
+    return (directory or default_spool()).expanduser().absolute()
+
+
+def pipeline_over(root: Path) -> tuple[Pipeline, tuple[Destination, ...]]:
+    """A pipeline with its spools under ``root``, and the environment's destinations.
+
+    Raises ``ConfigError`` when the environment configures no destination.
+    """
+    from sessiontrace.pipeline import Pipeline
+
+    destinations, options = resolve((), {"spool": root, "enabled": True})
+    return (
+        Pipeline(destinations, options, started=lambda: None, forked=lambda head, body: False),
+        destinations,
+    )
