@@ -64,12 +64,12 @@ class InstrumentReport(NamedTuple):
 _instruments: Instruments | None = None
 
 
-def instruments(switch: TracerProtocol) -> Instruments:
-    """The one ``Instruments`` of this process, recording to ``switch`` from now on."""
+def instruments(tracer: TracerProtocol) -> Instruments:
+    """The one ``Instruments`` of this process, recording to ``tracer`` from now on."""
     global _instruments
     if _instruments is None:
-        _instruments = Instruments(switch)
-    _instruments.calls.switch = switch
+        _instruments = Instruments(tracer)
+    _instruments.calls.tracer = tracer
     return _instruments
 
 
@@ -81,8 +81,8 @@ def targets() -> list[str]:
 class Instruments:
     """The instrumentors of this process and their state."""
 
-    def __init__(self, switch: TracerProtocol) -> None:
-        self.calls = CallRecorder(switch)
+    def __init__(self, tracer: TracerProtocol) -> None:
+        self.calls = CallRecorder(tracer)
         self._lock = threading.RLock()
         self._hooks = Hooks(self._failed)
         self._entries: dict[str, Entry] = {}

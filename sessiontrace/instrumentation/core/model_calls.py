@@ -1,8 +1,35 @@
-"""Calls: what an instrumentor records with, one model call, tool call or step at a time.
+"""What an instrumentor records with: one model call, tool call or step at a time.
 
-Runs inside user code, on the thread of the call. Invariants: nothing here raises into the call,
-and a model call gives one model event however many layers report it: the outermost that is still
-open is the event, the layers inside only add what it does not know.
+Several layers can report one model call: a framework, the provider's SDK below it, and
+OpenTelemetry beside it. The outermost layer that is open makes the event; the layers inside only
+contribute to it:
+
+    langchain   invoke()   ModelCall ──── span "chat gpt-5" ──────> one event
+                  │                          ^
+    openai        └─ create()   ModelCall ───┘ contributes when it ends
+
+A layer that opens a call gets
+
+    this one        when, in this order
+    --------------  --------------------------------------------------------------------------------
+    a contribution  ``open_call`` is set in this context, its call has not ended, its span is open,
+                    and it is of the same session as ``parent`` (of the same tracer, when there is
+                    no parent)
+    a contribution  ``parent``, by default the current span, is itself an open span of type "model"
+    its own event   otherwise: also for a tool span inside a model span, whose calls are new ones
+
+A contribution adds to the event
+
+    field           when the event has it       when it does not
+    --------------  --------------------------  -----------------
+    config          kept                        added, key by key
+    metadata        kept; token counts add up   added, key by key
+    metrics         kept                        added as a whole
+    outputs, error  kept                        not added: an error is the outer layer's to report,
+                                                if that layer lets it through
+
+Runs inside user code, on the thread of the call. Invariant: nothing here raises into the call, and
+a model call gives one model event.
 """
 
 from __future__ import annotations
@@ -26,7 +53,7 @@ __all__ = [
     "Answer",
     "CallRecorder",
     "ModelCall",
-    "Parts",
+    "SpanFields",
     "foreign_spans",
     "innermost",
     "open_call",
@@ -34,7 +61,7 @@ __all__ = [
     "restore",
 ]
 
-_COUNTED = (
+_TOKEN_COUNTS = (
     "prompt_tokens",
     "completion_tokens",
     "total_tokens",
@@ -45,28 +72,29 @@ _COUNTED = (
 
 
 class ForeignSpans(Protocol):
-    """Knows the events of spans that another tracing system has open."""
+    """Another tracing system, whose open spans have events here."""
 
     def current(self, recorder: TracerState) -> Handle | None:
-        """The event below which a call made here belongs, if that system knows one."""
+        """The event that a call made here belongs below; None where that system has no span."""
         ...
 
 
 foreign_spans: list[ForeignSpans] = []
+"""The other tracing systems that ``innermost`` asks."""
 
 open_call: ContextVar[ModelCall | None] = ContextVar("sessiontrace.call", default=None)
-"""The call that is being made here: what a layer further in does belongs to it."""
+"""The call that this context is inside of: a call that a layer further in makes belongs to it."""
 
 
 class Answer(NamedTuple):
-    """What came back: the event's outputs, and what belongs to its metadata."""
+    """What a model answered: the outputs of the event, and additions to its metadata."""
 
     outputs: Any
     metadata: dict[str, Any]
 
 
-class Parts(TypedDict, total=False):
-    """What a span may be given when it is made; values are encoded at once."""
+class SpanFields(TypedDict, total=False):
+    """The fields that a span can be opened with; their values are encoded at once."""
 
     inputs: object
     config: Mapping[str, object] | None
@@ -74,40 +102,41 @@ class Parts(TypedDict, total=False):
 
 
 class CallRecorder:
-    """Opens calls in the session that is current where it is asked. One for each process.
+    """Opens calls in the session that is current where the call is made. One for each process.
 
-    ``enabled``: False after ``uninstrument``; wrappers that could not be taken out again, because
-    someone else wrapped them, then pass everything through. ``home``: makes a session current where
-    a call finds none.
+    ``enabled``: False after ``uninstrument``, for the wrappers that could not be removed because
+    another tracer had wrapped them. ``open_default_session(recorder)``: makes a session current
+    where a call finds none; None: the call becomes a session of its own.
     """
 
-    __slots__ = ("_tools", "enabled", "home", "switch")
+    __slots__ = ("_tools", "enabled", "open_default_session", "tracer")
 
-    def __init__(self, switch: TracerProtocol) -> None:
-        self.switch = switch
+    def __init__(self, tracer: TracerProtocol) -> None:
+        self.tracer = tracer
         self.enabled = True
-        self.home: Callable[[TracerState], None] | None = None
+        self.open_default_session: Callable[[TracerState], None] | None = None
         self._tools: ToolCalls | None = None
 
     def infer_tools(self) -> None:
-        """Make tool events of what models ask for, where the program records none."""
+        """Record the tools that models request, where the program does not record them itself."""
         self._tools = ToolCalls()
 
-    def recorder(self, *, at_home: bool = True) -> TracerState | None:
-        """Where to record now; None when nothing is to be recorded.
+    def recorder(self, *, in_default_session: bool = True) -> TracerState | None:
+        """The state to record with now; None when nothing is to be recorded.
 
-        ``at_home`` False: what comes opens a session of its own where there is none.
+        ``in_default_session``: open the default session where there is none. False for a caller
+        that opens a session itself.
         """
-        switch = self.switch
-        if not self.enabled or switch.off:
+        tracer = self.tracer
+        if not self.enabled or tracer.off:
             return None
-        recorder = switch.recorder or switch.begin()
+        recorder = tracer.recorder or tracer.begin()
         if recorder is None:
             return None
         current = recorder.current.get()
         if current is None:
-            if at_home and self.home is not None:
-                self.home(recorder)
+            if in_default_session and self.open_default_session is not None:
+                self.open_default_session(recorder)
         elif current.session.skip_reason == SUPPRESSED:
             return None
         return recorder
@@ -124,8 +153,8 @@ class CallRecorder:
     ) -> ModelCall | None:
         """Open a model event, or a contribution to the one that is open; None when off.
 
-        ``parent``: where it belongs, default below what is current. ``recorder``: what
-        ``self.recorder()`` gave, for who had to ask before.
+        ``parent``: the span it belongs below, by default the current one. ``recorder``: the result
+        of ``self.recorder()``, for a caller that has it.
         """
         if recorder is None and (recorder := self.recorder()) is None:
             return None
@@ -136,43 +165,44 @@ class CallRecorder:
             return ModelCall(outer, config or {}, None)
         tools = self._tools
         if tools is not None and isinstance(inputs, dict):
-            tools.answered(recorder, inputs.get("chat_history"))
+            tools.record_answered(recorder, inputs.get("chat_history"))
         span = Span(recorder, name, "model", inputs, config, metadata)
-        # Open below what is current, but nobody's current span itself: it may end in another task
-        # or thread than it began in, since a streamed answer outlives the call.
+        # Opened below the current span but not made current itself: a streamed answer outlives the
+        # call, and its span may end in another task or thread.
         span.open(parent)
         return ModelCall(span, None, tools)
 
     def open(
-        self, name: str, type: str, parent: Handle | None = None, **parts: Unpack[Parts]
+        self, name: str, type: str, parent: Handle | None = None, **fields: Unpack[SpanFields]
     ) -> Span | None:
-        """A span for libraries that tell of a start and an end; current until it has ended."""
+        """Open a span, current until it ends; for libraries that report a start and an end."""
         recorder = self.recorder()
         if recorder is None:
             return None
-        span = Span(recorder, name, type, **parts)
+        span = Span(recorder, name, type, **fields)
         span.open(innermost(recorder) if parent is None else parent)
         recorder.current.set(span)
         return span
 
-    def tool(self, name: str, **parts: Unpack[Parts]) -> Span | None:
-        """A tool span to be used with ``with``, so that what runs inside is its child."""
+    def tool(self, name: str, **fields: Unpack[SpanFields]) -> Span | None:
+        """A tool span for a ``with`` block; the spans that open inside are its children."""
         recorder = self.recorder()
-        return None if recorder is None else Span(recorder, name, "tool", **parts)
+        return None if recorder is None else Span(recorder, name, "tool", **fields)
 
-    def chain(self, name: str, **parts: Unpack[Parts]) -> Span | None:
-        """A chain span to be used with ``with``, so that what runs inside is its child."""
+    def chain(self, name: str, **fields: Unpack[SpanFields]) -> Span | None:
+        """A chain span for a ``with`` block; the spans that open inside are its children."""
         recorder = self.recorder()
-        return None if recorder is None else Span(recorder, name, "chain", **parts)
+        return None if recorder is None else Span(recorder, name, "chain", **fields)
 
 
 @final
 class ModelCall:
-    """One model call. ``with call:`` around the work; then ``end``, now or when it has streamed.
+    """One model call: ``with call:`` around the work, then ``end``, now or after the stream.
 
-    The block only says how long a call made by a layer further in belongs to this one; ``end`` or
-    ``fail`` must follow it, and the first of them counts. ``subject``: what tells one layer's call
-    from another's, until the call has ended. ``started``: nanoseconds, of the package's clock.
+    The calls that layers further in make inside the block belong to this one. ``end`` or ``fail``
+    must follow the block; the first of them counts. ``subject``: an object by which a layer
+    recognises its own call, until the call has ended. ``started``: nanoseconds, by the package's
+    clock.
     """
 
     __slots__ = ("_config", "_token", "_tools", "ended", "span", "started", "subject")
@@ -184,7 +214,7 @@ class ModelCall:
         self.started = now_ns() if config is not None else span.start_ns
         self.ended = False
         self.subject: object = None
-        self._config = config  # given where the span is another layer's
+        self._config = config  # None where this call opened the span itself
         self._tools = tools
         self._token: Token[ModelCall | None] | None = None
 
@@ -203,11 +233,11 @@ class ModelCall:
             restore(token)
 
     def begin(self) -> None:
-        """Like entering the block, where there is none: until ``leave``, or the call has ended."""
+        """Enter the call where there is no block, until ``leave`` or the end of the call."""
         open_call.set(self)
 
     def leave(self) -> None:
-        """What is called from here on is no part of this call."""
+        """Leave the call: what this context calls from here on is not part of it."""
         if open_call.get() is self:
             open_call.set(None)
 
@@ -222,7 +252,7 @@ class ModelCall:
         metadata: Mapping[str, object] | None = None,
         metrics: Mapping[str, object] | None = None,
     ) -> None:
-        """The call succeeded, or was broken off by the caller."""
+        """End the call: it succeeded, or its caller broke it off."""
         if self.ended:
             return
         self.ended = True
@@ -232,7 +262,7 @@ class ModelCall:
             self._contribute(self._config, metadata or {}, metrics)
             return
         if self._tools is not None:
-            self._tools.asked(self.span, outputs)
+            self._tools.remember_requests(self.span, outputs)
         self.span.set(outputs=outputs, metadata=metadata, metrics=metrics)
         self.span.end()
 
@@ -244,10 +274,10 @@ class ModelCall:
         metadata: Mapping[str, object] | None = None,
         metrics: Mapping[str, object] | None = None,
     ) -> None:
-        """The call failed, or was cancelled; ``outputs``: what had come by then."""
+        """End the call: it failed or was cancelled. ``outputs``: what had arrived by then."""
         if self.ended:
             return
-        if self._config is not None:  # the layer above tells of the error, if it lets it through
+        if self._config is not None:  # the error is the outer layer's to report
             self.end(metadata=metadata, metrics=metrics)
             return
         self.ended = True
@@ -264,43 +294,42 @@ class ModelCall:
         span = self.span
         if span.state != OPEN:
             return
-        for part, given in (("config", config), ("metadata", metadata)):
-            held = span.field_group(part) or {}
-            new = {name: value for name, value in given.items() if name not in held}
-            if part == "metadata":  # two calls inside one event: their tokens add up
-                for name in _COUNTED:
-                    had, more = held.get(name), given.get(name)
-                    if isinstance(had, int) and isinstance(more, int):
-                        new[name] = had + more
+        for group, values in (("config", config), ("metadata", metadata)):
+            existing = span.field_group(group) or {}
+            new = {name: value for name, value in values.items() if name not in existing}
+            if group == "metadata":  # two calls inside one event: their tokens add up
+                for name in _TOKEN_COUNTS:
+                    before, count = existing.get(name), values.get(name)
+                    if isinstance(before, int) and isinstance(count, int):
+                        new[name] = before + count
             if new:
-                span.merge(part, new)
+                span.merge(group, new)
         if metrics and span.field_group("metrics") is None:
             span.merge("metrics", metrics)
 
 
 def restore(token: Token[ModelCall | None]) -> None:
-    """Undo ``open_call.set``."""
+    """Undo ``open_call.set``, if this is still the context of it."""
     try:
         open_call.reset(token)
-    except ValueError:  # a generator or coroutine that was closed in another context
+    except ValueError:  # a generator or coroutine was closed in another context
         pass
 
 
 def innermost(recorder: TracerState) -> Handle | None:
-    """The innermost span that is open here; one that ended in another context does not count."""
+    """The innermost open span of this context; one that ended in another context is skipped."""
     span = recorder.current.get()
     while span is not None and span.state != OPEN:
         span = span.parent
-    for known in foreign_spans:
-        span = known.current(recorder) or span
+    for tracing in foreign_spans:
+        span = tracing.current(recorder) or span
     return span
 
 
 def open_model(recorder: TracerState, span: Handle | None = None) -> Handle | None:
-    """The model span that is open here, so that another layer of the same call must not open one.
+    """The open model span that a call below ``span`` (default: the current one) contributes to.
 
-    Only the innermost ``span`` (default the current one) counts: a tool that calls a model from
-    inside a model span is a call of its own.
+    None when the call gets its own event; see the table above.
     """
     call = open_call.get()
     if span is None:
@@ -311,10 +340,10 @@ def open_model(recorder: TracerState, span: Handle | None = None) -> Handle | No
 
 
 def _is_around(outer: Handle, recorder: TracerState, parent: Handle | None) -> bool:
-    """Whether a call below ``parent`` can be part of the open one.
+    """Whether a call below ``parent`` can be part of the open call of ``outer``.
 
-    One that nobody ended, because its library never told of its end, must not take in all the
-    calls that this context makes in other sessions.
+    A call whose library never reports its end stays open; it must not take in the calls that this
+    context makes in other sessions.
     """
     session = outer.session
     if outer.state != OPEN or session.state == ENDED:

@@ -1,7 +1,7 @@
 """Reading other libraries' answers: pydantic models, plain objects or decoded JSON alike.
 
-Runs inside user code, on the thread of the call. Invariant: reading changes nothing, and what is
-missing is None.
+Runs inside user code, on the thread of the call. Invariant: reading changes nothing, and a missing
+field is None.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["get_field", "pick", "reader", "tool_call", "without_none"]
 
-_NOT_GIVEN = frozenset({"Omit", "NotGiven", "Unset", "UNSET"})
+_OMITTED = frozenset({"Omit", "NotGiven", "Unset", "UNSET"})
 
 
 def get_field(value: Any, name: str) -> Any:
@@ -21,12 +21,13 @@ def get_field(value: Any, name: str) -> Any:
     if type(value) is dict:
         return value.get(name)
     try:
-        held = value.__dict__
+        attributes = value.__dict__
     except AttributeError:
         return getattr(value, name, None)
-    if name in held:
-        return held[name]
-    # Fields a provider added of its own; asking the model for one it lacks costs a microsecond.
+    if name in attributes:
+        return attributes[name]
+    # Fields that a provider adds to the API; getattr for one that the model lacks costs a
+    # microsecond.
     try:
         extra = value.__pydantic_extra__
     except AttributeError:
@@ -35,28 +36,27 @@ def get_field(value: Any, name: str) -> Any:
 
 
 def reader(value: Any) -> Callable[[str], Any]:
-    """``get_field`` of one value, for who reads several of its fields: a third of the cost of
-    each."""
+    """``get_field`` of one value, to read several of its fields at a third of the cost each."""
     if type(value) is dict:
         return value.get
     try:
-        held, extra = value.__dict__, value.__pydantic_extra__
+        attributes, extra = value.__dict__, value.__pydantic_extra__
     except AttributeError:
         return functools.partial(get_field, value)
-    return {**held, **extra}.get if extra else held.get
+    return {**attributes, **extra}.get if extra else attributes.get
 
 
 def pick(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
-    """Those of ``names`` that the caller gave in the request body."""
+    """The fields ``names`` of a request body, without those that the caller omitted."""
     return {
         name: value
         for name, value in body.items()
-        if name in names and value is not None and type(value).__name__ not in _NOT_GIVEN
+        if name in names and value is not None and type(value).__name__ not in _OMITTED
     }
 
 
 def without_none(values: dict[str, Any]) -> dict[str, Any]:
-    """The values that are known."""
+    """``values`` without those that are None."""
     return {name: value for name, value in values.items() if value is not None}
 
 

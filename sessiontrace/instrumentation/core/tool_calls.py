@@ -1,8 +1,9 @@
-"""Tool calls that nobody traced, read from what the model asked for and was then told.
+"""Inferring the tool calls of a program that does not trace its tools.
 
-Runs inside the model call that brings the answers, on its thread. Invariant: a tool event is only
-made up for a call that was answered while nothing else was recorded under the same parent, and it
-says that it was: its times are those between the two model calls.
+A model requests a tool in its answer; the history of the next model call holds the result. The tool
+event is inferred from the two, with the times between the two model calls. Runs inside the second
+model call, on its thread. Invariant: an inferred event is marked as such, and there is none where
+the program recorded anything else under the same parent in between.
 """
 
 from __future__ import annotations
@@ -20,26 +21,28 @@ from sessiontrace.model.ids import now_ns
 
 __all__ = ["ToolCalls"]
 
-_MOST = 1_000
+_REQUESTS_MAX = 1_000
 
 
 class RequestedToolCall(NamedTuple):
+    """A tool that a model requested below ``parent``, which then had ``children`` events."""
+
     name: str
     arguments: Any
-    at: int
+    requested_ns: int
     parent: Handle
     children: int
 
 
 class ToolCalls:
-    """What models have asked for and nobody has answered yet; the oldest are forgotten."""
+    """The requested tool calls whose results have not been seen; the oldest are forgotten."""
 
     def __init__(self) -> None:
-        self._asked: OrderedDict[str, RequestedToolCall] = OrderedDict()
+        self._requests: OrderedDict[str, RequestedToolCall] = OrderedDict()
         self._lock = threading.Lock()
 
-    def asked(self, span: Handle, outputs: Any) -> None:
-        """A model call under ``span``'s parent gave ``outputs``; call it before the span ends."""
+    def remember_requests(self, span: Handle, outputs: Any) -> None:
+        """Remember the tools that a model requests in ``outputs``, before its ``span`` ends."""
         calls = outputs.get("tool_calls") if isinstance(outputs, dict) else None
         parent = span.parent
         if not calls or parent is None:
@@ -48,45 +51,45 @@ class ToolCalls:
             for call in calls:
                 function = call["function"]
                 if isinstance(call["id"], str):
-                    self._asked[call["id"]] = RequestedToolCall(
+                    self._requests[call["id"]] = RequestedToolCall(
                         str(function["name"]),
                         function["arguments"],
                         now_ns(),
                         parent,
                         len(parent.children_ids or ()),
                     )
-            while len(self._asked) > _MOST:
-                self._asked.popitem(last=False)
+            while len(self._requests) > _REQUESTS_MAX:
+                self._requests.popitem(last=False)
 
-    def answered(self, recorder: TracerState, history: Any) -> None:
-        """The next model call was given ``history``; call it before that call's span opens."""
-        if not self._asked or not isinstance(history, (list, tuple)):
+    def record_answered(self, recorder: TracerState, history: Any) -> None:
+        """Record the tools with results in the ``history`` of a model call, before it opens."""
+        if not self._requests or not isinstance(history, (list, tuple)):
             return
         parent = recorder.current.get()
-        found = []
+        answered = []
         with self._lock:
             for call_id, result in _results(history):
-                asked = self._asked.pop(call_id, None)
-                if asked is not None and asked.parent is parent:
-                    found.append((call_id, asked, result))
+                request = self._requests.pop(call_id, None)
+                if request is not None and request.parent is parent:
+                    answered.append((call_id, request, result))
         children = 0 if parent is None else len(parent.children_ids or ())
-        if any(asked.children != children for _, asked, _ in found):
+        if any(request.children != children for _, request, _ in answered):
             return  # something was recorded in between: the program traces its tools itself
-        for call_id, asked, result in found:
-            self._record(recorder, call_id, asked, result)
-
-    def _record(
-        self, recorder: TracerState, call_id: str, asked: RequestedToolCall, result: Any
-    ) -> None:
-        metadata = {"tool_call_id": call_id, "inferred": True}
-        inputs = _decoded(asked.arguments)
-        span = Span(recorder, asked.name, "tool", inputs, {"tool_name": asked.name}, metadata)
-        span.open(asked.parent)
-        span.start_ns = asked.at
-        span.end(outputs=result)
+        for call_id, request, result in answered:
+            _record(recorder, call_id, request, result)
 
 
-def _decoded(arguments: Any) -> Any:
+def _record(recorder: TracerState, call_id: str, request: RequestedToolCall, result: Any) -> None:
+    metadata = {"tool_call_id": call_id, "inferred": True}
+    inputs = _parse_arguments(request.arguments)
+    config = {"tool_name": request.name}
+    span = Span(recorder, request.name, "tool", inputs, config, metadata)
+    span.open(request.parent)
+    span.start_ns = request.requested_ns
+    span.end(outputs=result)
+
+
+def _parse_arguments(arguments: Any) -> Any:
     if not isinstance(arguments, str):
         return arguments
     import orjson
@@ -98,7 +101,7 @@ def _decoded(arguments: Any) -> Any:
 
 
 def _results(history: Any) -> Iterator[tuple[str, Any]]:
-    """The answers to tool calls among the last messages, in any of the three APIs' forms."""
+    """The ids and results of tool calls among the last messages, in the form of any API."""
     for message in reversed(history):
         if (
             get_field(message, "role") == "assistant"

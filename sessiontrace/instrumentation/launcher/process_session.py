@@ -23,15 +23,15 @@ RUN = "SESSIONTRACE_RUN"
 """``<pid> <session id> <name>`` of the first process, for itself and all below it."""
 
 
-def begin(switch: TracerProtocol) -> None:
+def begin(tracer: TracerProtocol) -> None:
     """Instrument this process with everything; called when the first library is imported."""
-    made = instruments(switch)
+    made = instruments(tracer)
     made.add((), ())
     made.add(("uvicorn", "gunicorn"), ())
     calls = made.calls
     parts = os.environ.get(RUN, "").split(" ", 2)
     if len(parts) == 3:
-        calls.home = Program(*parts).enter
+        calls.open_default_session = Program(*parts).enter
         calls.infer_tools()
 
 

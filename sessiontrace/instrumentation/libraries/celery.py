@@ -61,7 +61,9 @@ class Celery:
 
     def _start(self, task_id: Any = None, task: Any = None, **more: Any) -> None:
         try:
-            recorder = None if self._calls is None else self._calls.recorder(at_home=False)
+            recorder = (
+                None if self._calls is None else self._calls.recorder(in_default_session=False)
+            )
             if recorder is None or len(self._running) >= _RUNNING_MAX:
                 return
             inputs = {"args": list(more.get("args") or ()), "kwargs": more.get("kwargs") or {}}

@@ -31,7 +31,7 @@ class PydanticAi:
 
         from sessiontrace.otel import SpanProcessor
 
-        self._processor = SpanProcessor(calls.switch)
+        self._processor = SpanProcessor(calls.tracer)
         provider = _provider(trace, self._processor)
         settings = InstrumentationSettings(tracer_provider=provider, include_content=True)
         self._agent = module.Agent

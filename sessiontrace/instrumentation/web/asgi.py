@@ -42,12 +42,12 @@ class Asgi:
     def __init__(
         self,
         app: Any,
-        switch: TracerProtocol,
+        tracer: TracerProtocol,
         *,
         ignore: Iterable[str] = (),
     ) -> None:
         self.app = app
-        self._switch = switch
+        self._tracer = tracer
         self._ignore = frozenset(ignore)
 
     def __getattr__(self, name: str) -> Any:  # an app's own attributes: routes, state, router
@@ -70,12 +70,12 @@ class Asgi:
     def _open(self, scope: Scope) -> tuple[AbstractContextManager[object], Span] | None:
         """What a request runs under and its handle, neither entered; None: not recorded."""
         try:
-            switch = self._switch
+            tracer = self._tracer
             path = scope.get("path", "")
-            if switch.off or path in self._ignore or _SEEN in scope:
+            if tracer.off or path in self._ignore or _SEEN in scope:
                 return None
             scope[_SEEN] = True
-            recorder = switch.recorder or switch.begin()
+            recorder = tracer.recorder or tracer.begin()
             if recorder is None:
                 return None
             name = f"{scope.get('method', 'WEBSOCKET')} {path}"

@@ -43,7 +43,7 @@ class AsgiServer:
                 original(server)
                 app = getattr(server, attribute, None)
                 if calls.enabled and app is not None:
-                    setattr(server, attribute, Asgi(app, calls.switch))
+                    setattr(server, attribute, Asgi(app, calls.tracer))
 
             return load
 
