@@ -1,6 +1,7 @@
-"""Auto-instrumentation: other libraries' calls become events, without a change to the program.
+"""Auto-instrumentation: the calls of other libraries become events, without changing the program.
 
-``hooks`` waits for a library to be imported, ``catalogue`` knows which ones and who installs into
-them, ``calls`` is what an instrumentor records with; one file for each library. Invariant: nothing
-here imports a library that the program does not import itself.
+``registry`` lists the libraries and reports their state, ``import_hooks`` waits for their imports.
+``libraries`` and ``web`` have one instrumentor per library, built from ``core``; ``openai_family``
+has what several of them share. ``launcher`` is ``sessiontrace run``. Invariant: nothing here
+imports a library that the program does not import itself.
 """

@@ -1,8 +1,8 @@
-"""Post-import hooks: a call when a module has been imported, before or after the hook was set.
+"""Post-import hooks: call a function when a module has been imported, now or later.
 
-Runs on whichever thread imports the module; standard library only. Invariant: an import behaves
-as without us (same loader, same exceptions), a hook never sees a half-imported module, and nothing
-that a hook raises reaches the user's import.
+Runs on whichever thread imports the module; standard library only. Invariant: an import behaves as
+it would without hooks (same loader, same exceptions), a hook never sees a half-imported module, and
+nothing that a hook raises reaches the user's import.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ Hook = Callable[[ModuleType], None]
 
 
 class Hooks(MetaPathFinder):
-    """The hooks of one owner. It stands in ``sys.meta_path`` only while it waits for a module.
+    """The hooks of one owner; in ``sys.meta_path`` only while it waits for a module.
 
-    ``failed(name, error)`` hears what a hook raised; it must not raise.
+    ``failed(name, error)`` is called with what a hook raised; it must not raise.
     """
 
     def __init__(self, failed: Callable[[str, Exception], None]) -> None:
         self._failed = failed
         self._hooks: dict[str, Hook] = {}
-        self._partial: set[str] = set()  # found in the middle of their import: looked at again
+        self._partial: set[str] = set()  # half imported when their hook was added
         self._lock = threading.RLock()
         self._finding = threading.local()
 
     def add(self, name: str, hook: Hook) -> None:
         """Call ``hook(module)`` each time the module ``name`` is executed, and now if it was.
 
-        A module that is reloaded is executed again: a hook must bear being called twice.
+        A module that is reloaded is executed again, so a hook must allow a second call.
         """
         with self._lock:
             self._hooks[name] = hook
@@ -49,15 +49,15 @@ class Hooks(MetaPathFinder):
             self._partial.add(name)
 
     def clear(self) -> None:
-        """Forget every hook; modules imported from now on are not seen."""
+        """Forget every hook; modules imported from now on fire nothing."""
         with self._lock:
             self._hooks.clear()
             self._partial.clear()
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
 
-    def look_again(self) -> None:
-        """Fire for the modules that were half imported when their hook was set, and now are not."""
+    def fire_completed(self) -> None:
+        """Fire for the modules whose import has ended since their hook was added."""
         for name in list(self._partial):
             module = sys.modules.get(name)
             if module is not None and loaded(module):
@@ -69,10 +69,10 @@ class Hooks(MetaPathFinder):
     ) -> ModuleSpec | None:
         """The spec that the other finders give, with a loader that fires the hook afterwards."""
         if self._partial:
-            self.look_again()
+            self.fire_completed()
         if name not in self._hooks or getattr(self._finding, "name", None) == name:
             return None
-        self._finding.name = name  # a finder further on may ask the whole meta path again
+        self._finding.name = name  # another finder may search the whole meta path again
         try:
             spec = self._find_elsewhere(name, path, target)
         finally:
@@ -105,7 +105,7 @@ class Hooks(MetaPathFinder):
 
 
 class _FiringLoader(Loader):
-    """Stands in for a module's loader until the module runs, then is gone."""
+    """Takes the place of a module's loader until the module is executed."""
 
     def __init__(self, real: Any, fire: Callable[[str, ModuleType], None]) -> None:
         self._real = real
@@ -120,7 +120,7 @@ class _FiringLoader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # Before it runs, since a module may look at its own loader (resources, inspect).
+        # Before the module runs, because it may use its own loader (resources, inspect).
         module.__loader__ = self._real
         if module.__spec__ is not None:
             module.__spec__.loader = self._real
@@ -130,5 +130,5 @@ class _FiringLoader(Loader):
 
 
 def loaded(module: ModuleType) -> bool:
-    """Whether a module has been executed to its end."""
+    """Whether the import of a module has ended."""
     return not getattr(getattr(module, "__spec__", None), "_initializing", False)

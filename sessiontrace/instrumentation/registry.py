@@ -86,7 +86,7 @@ class Instruments:
         self._lock = threading.RLock()
         self._hooks = Hooks(self._failed)
         self._entries: dict[str, Entry] = {}
-        self._made: dict[str, Instrumentor] = {}
+        self._instrumentors: dict[str, Instrumentor] = {}
         self._installed: dict[str, Instrumentor] = {}
         self._faults: dict[str, str] = {}
         self._blocked: set[str] = set()
@@ -95,7 +95,7 @@ class Instruments:
         """Instrument the libraries ``names`` (default: all of them) except ``block``."""
         with self._lock:
             self.calls.enabled = True
-            self._hooks.look_again()
+            self._hooks.fire_completed()
             for entry in self._known(names):
                 if entry.name in self._entries:
                     continue
@@ -119,7 +119,7 @@ class Instruments:
                 except Exception as error:
                     self._failed(name, error)
             self._entries.clear()
-            self._made.clear()
+            self._instrumentors.clear()
             self._installed.clear()
             self._faults.clear()
             self._blocked.clear()
@@ -136,9 +136,9 @@ class Instruments:
         # import further modules of it.
         def hook(module: ModuleType) -> None:
             try:
-                instrumentor = self._made.get(entry.name)
+                instrumentor = self._instrumentors.get(entry.name)
                 if instrumentor is None:
-                    instrumentor = self._made.setdefault(entry.name, entry.make())
+                    instrumentor = self._instrumentors.setdefault(entry.name, entry.make())
                 instrumentor.install(module, self.calls)
             except Exception as error:
                 self._failed(entry.name, error)

@@ -189,7 +189,7 @@ def test_the_bootstrap_loads_only_the_standard_library(tmp_path: Path) -> None:
         "print(sorted(heavy), type(sys.meta_path[0]).__name__)"
     )
 
-    assert run(tmp_path, ["look.py"]).stdout == "[] _Waiting\n"
+    assert run(tmp_path, ["look.py"]).stdout == "[] _ImportWaiter\n"
 
 
 def test_it_can_be_switched_off_for_children(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_it_can_be_switched_off_for_children(tmp_path: Path) -> None:
         "subprocess.run([sys.executable, '-c', code], env=off, check=True)\n"
     )
 
-    assert "_Waiting" not in run(tmp_path, ["look.py"]).stdout
+    assert "_ImportWaiter" not in run(tmp_path, ["look.py"]).stdout
 
 
 def test_the_command_keeps_the_environment(tmp_path: Path) -> None:

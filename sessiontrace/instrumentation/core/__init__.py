@@ -1,1 +1,1 @@
-"""What instrumentors are built from: calls, patched methods, observed streams."""
+"""What instrumentors are built from: calls, patched methods and observed streams."""

@@ -20,7 +20,7 @@ class Instrumentor(Protocol):
 
     The registry calls ``install`` on the thread that imports the library, once the module that the
     instrumentor waits for has been imported, and again when the module is reloaded. What
-    ``install`` raises is reported as the library's fault and reaches nobody else.
+    ``install`` raises appears in the report for this library and goes no further.
     """
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:

@@ -1,1 +1,1 @@
-"""``sessiontrace run``: a program instrumented from outside."""
+"""``sessiontrace run``: instrumenting a program from outside."""

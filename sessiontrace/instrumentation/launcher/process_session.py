@@ -1,8 +1,8 @@
 """The session of a program started by ``sessiontrace run``.
 
-Opened by the program's first call and ended at its exit; the processes below it join the session as
-turns of it. Invariant: a program with sessions of its own, or a server with one for each request,
-never opens it.
+The program's first call opens it, on its own thread, and the exit of the program ends it. The
+processes below the program are turns of the same session. Invariant: a program whose calls are all
+in sessions of their own, as in a server with one per request, never opens it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from sessiontrace.instrumentation.registry import instruments
 __all__ = ["RUN", "Program", "begin"]
 
 RUN = "SESSIONTRACE_RUN"
-"""``<pid> <session id> <name>`` of the first process, for itself and all below it."""
+"""The variable with ``<pid> <session id> <name>`` of the first process, for all below it."""
 
 
 def begin(tracer: TracerProtocol) -> None:
-    """Instrument this process with everything; called when the first library is imported."""
-    made = instruments(tracer)
-    made.add((), ())
-    made.add(("uvicorn", "gunicorn"), ())
-    calls = made.calls
+    """Instrument this process with everything; called when it imports the first library."""
+    process_instruments = instruments(tracer)
+    process_instruments.add((), ())
+    process_instruments.add(("uvicorn", "gunicorn"), ())
+    calls = process_instruments.calls
     parts = os.environ.get(RUN, "").split(" ", 2)
     if len(parts) == 3:
         calls.open_default_session = Program(*parts).enter
@@ -36,7 +36,7 @@ def begin(tracer: TracerProtocol) -> None:
 
 
 class Program:
-    """Opens the program's session where a call finds none."""
+    """Opens the program's session where a call finds no session."""
 
     def __init__(self, pid: str, session_id: str, name: str) -> None:
         self._first_pid = pid
@@ -64,10 +64,10 @@ class Program:
             session.event_id = session.session_id
         session.open(None)
         self._session = session
-        # After the first record, so that at exit this comes before the tracer's own farewell.
+        # After the first record, so that this hook runs before the tracer's own at exit.
         atexit.register(self._end, session)
         util = sys.modules.get("multiprocessing.util")
-        if util is not None:  # its children leave without atexit
+        if util is not None:  # its child processes exit without atexit hooks
             util.Finalize(None, self._end, args=(session,), exitpriority=10)
 
     def _end(self, session: Session) -> None:

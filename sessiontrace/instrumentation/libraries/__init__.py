@@ -1,1 +1,1 @@
-"""One instrumentor per library."""
+"""One module per library; the registry reads the ``ENTRY`` of each from its text."""

@@ -1,6 +1,6 @@
 """Bedrock through boto3: Converse and InvokeModel, whole and streamed, at botocore's client.
 
-Runs in the thread of the call. Invariant: a response's body is only ever read by its user.
+Runs in the thread of the call. Invariant: only the user reads the body of a response.
 """
 
 from __future__ import annotations
@@ -29,55 +29,55 @@ _PARAMETERS = {"maxTokens": "max_tokens", "topP": "top_p", "stopSequences": "sto
 
 
 class Bedrock:
-    """The instrumentor of botocore's clients, for the bedrock-runtime service alone."""
+    """The instrumentor of botocore's clients, for the service bedrock-runtime only."""
 
     def __init__(self) -> None:
         self._methods = ModelMethods("aws.bedrock")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Stand in the one method that every operation goes through."""
+        """Wrap the one method that every operation goes through."""
         self._methods.start(calls)
-        adapter = MethodAdapter(_ask, _answer, _ConverseAssembler, _watch)
+        adapter = MethodAdapter(_read_call, _read_result, _ConverseAssembler, _observe)
         self._methods.patch(module.BaseClient, "_make_api_call", adapter)
 
     def uninstall(self) -> None:
-        """Put it back."""
+        """Put the method back."""
         self._methods.stop()
 
 
 ENTRY = Entry(name="bedrock", target="botocore.client", make=Bedrock)
 
 
-def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
+def _read_call(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
     if client.meta.service_model.service_name != "bedrock-runtime":
         return None
     operation = args[0] if args else kwargs["operation_name"]
-    given = args[1] if len(args) > 1 else kwargs["api_params"]
-    model = given.get("modelId")
+    params = args[1] if len(args) > 1 else kwargs["api_params"]
+    model = params.get("modelId")
     if operation in ("Converse", "ConverseStream"):
-        history = [_message(one) for one in given.get("messages") or ()]
-        if given.get("system"):
-            history.insert(0, {"role": "system", **_shown(given["system"])})
-        settings = given.get("inferenceConfig") or {}
+        history = [_message(message) for message in params.get("messages") or ()]
+        if params.get("system"):
+            history.insert(0, {"role": "system", **_content_fields(params["system"])})
+        settings = params.get("inferenceConfig") or {}
         parameters = {_PARAMETERS.get(name, name): value for name, value in settings.items()}
-        tools = (given.get("toolConfig") or {}).get("tools")
+        tools = (params.get("toolConfig") or {}).get("tools")
         config = without_none({"hyperparameters": parameters or None, "tools": tools})
         return ModelCallArgs("chat", model, {"chat_history": history}, config)
     if operation in ("InvokeModel", "InvokeModelWithResponseStream"):
-        body = given.get("body")
-        asked = orjson.loads(body) if isinstance(body, (str, bytes, bytearray)) else {}
-        if isinstance(asked, dict) and "messages" in asked:
-            inputs, parameters = message_request(asked)
+        body = params.get("body")
+        request_body = orjson.loads(body) if isinstance(body, (str, bytes, bytearray)) else {}
+        if isinstance(request_body, dict) and "messages" in request_body:
+            inputs, parameters = message_request(request_body)
             return ModelCallArgs("chat", model, inputs, {"hyperparameters": parameters})
-        return ModelCallArgs("chat", model, {"input": asked}, {})
+        return ModelCallArgs("chat", model, {"input": request_body}, {})
     return None
 
 
 def _message(message: Any) -> dict[str, Any]:
-    return {"role": message.get("role"), **_shown(message.get("content") or ())}
+    return {"role": message.get("role"), **_content_fields(message.get("content") or ())}
 
 
-def _shown(blocks: Any) -> dict[str, Any]:
+def _content_fields(blocks: Any) -> dict[str, Any]:
     texts: list[str] = []
     calls: list[Any] = []
     others: list[Any] = []
@@ -89,22 +89,22 @@ def _shown(blocks: Any) -> dict[str, Any]:
             calls.append(tool_call(use.get("toolUseId"), use.get("name"), use.get("input")))
         else:
             others.append(block)
-    shown: dict[str, Any] = {"content": "".join(texts) if texts else None}
+    fields: dict[str, Any] = {"content": "".join(texts) if texts else None}
     if others:
-        shown["content"] = list(blocks)
+        fields["content"] = list(blocks)
     if calls:
-        shown["tool_calls"] = calls
-    return shown
+        fields["tool_calls"] = calls
+    return fields
 
 
-def _answer(result: Any) -> Answer:
+def _read_result(result: Any) -> Answer:
     message = (result.get("output") or {}).get("message") or {}
     metadata = {
         **_usage(result.get("usage")),
         **_http(result),
         "finish_reason": result.get("stopReason"),
     }
-    return Answer({"role": "assistant", **_shown(message.get("content") or ())}, metadata)
+    return Answer({"role": "assistant", **_content_fields(message.get("content") or ())}, metadata)
 
 
 def _usage(usage: Any) -> dict[str, Any]:
@@ -121,13 +121,13 @@ def _usage(usage: Any) -> dict[str, Any]:
 
 
 def _http(result: Any) -> dict[str, Any]:
-    known = result.get("ResponseMetadata") or {}
-    found = {"request_id": known.get("RequestId"), "http_status": known.get("HTTPStatusCode")}
-    return without_none(found)
+    http = result.get("ResponseMetadata") or {}
+    metadata = {"request_id": http.get("RequestId"), "http_status": http.get("HTTPStatusCode")}
+    return without_none(metadata)
 
 
-def _watch(result: Any, observer: StreamObserver) -> bool:
-    """The streams of ConverseStream and InvokeModel..., and the unread body of InvokeModel."""
+def _observe(result: Any, observer: StreamObserver) -> bool:
+    """Observe a stream, or the unread body of InvokeModel."""
     observer.extra.update(_http(result))
     if "stream" in result:
         watch_object(result["stream"], observer)
@@ -145,36 +145,36 @@ def _watch(result: Any, observer: StreamObserver) -> bool:
 
 
 def _watch_body(body: Any, observer: StreamObserver) -> None:
-    """Hear of ``body.read()``: by its class, so that no cycle comes of it."""
-    kind: Any = type(body)
+    """Observe ``body.read()`` by the class of ``body``, for the reasons in ``stream_proxy``."""
+    base: Any = type(body)
 
     def read(self: Any, amt: Any = None) -> Any:
-        content = kind.read(self, amt)
+        content = base.read(self, amt)
         observer.chunk(content)
         if amt is None or not content:
             observer.end("exhausted")
         return content
 
-    body.__class__ = type(kind.__name__, (kind,), {"read": read, "__module__": kind.__module__})
+    body.__class__ = type(base.__name__, (base,), {"read": read, "__module__": base.__module__})
     observer.follow(body)
 
 
 class _InvokeModelAssembler:
-    """The body of InvokeModel; the form is the model maker's own."""
+    """The body of InvokeModel, in the form of the model's maker."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
 
     def add(self, chunk: Any) -> None:
-        """A piece of it."""
+        """Keep one piece."""
         self._pieces.append(chunk)
 
     def answer(self) -> Answer:
-        """Anthropic's form is understood, others are shown as they are."""
-        found = orjson.loads(b"".join(self._pieces))
-        if isinstance(found, dict) and isinstance(found.get("content"), list):
-            return message_answer(found)
-        return Answer(found, {})
+        """Read Anthropic's form; give a body of another form as it is."""
+        body = orjson.loads(b"".join(self._pieces))
+        if isinstance(body, dict) and isinstance(body.get("content"), list):
+            return message_answer(body)
+        return Answer(body, {})
 
 
 class _ConverseAssembler:
@@ -187,17 +187,17 @@ class _ConverseAssembler:
         self._metadata: dict[str, Any] = {}
 
     def add(self, event: Any) -> None:
-        """One event, a dict with its kind as the only key."""
-        for kind, held in event.items():
-            index = get_field(held, "contentBlockIndex") or 0
-            if kind == "contentBlockStart" and "toolUse" in held.get("start", ()):
-                self._blocks[index] = {"toolUse": {**held["start"]["toolUse"], "input": ""}}
+        """Keep one event, a dict with its kind as the only key."""
+        for kind, payload in event.items():
+            index = get_field(payload, "contentBlockIndex") or 0
+            if kind == "contentBlockStart" and "toolUse" in payload.get("start", ()):
+                self._blocks[index] = {"toolUse": {**payload["start"]["toolUse"], "input": ""}}
             elif kind == "contentBlockDelta":
-                self._add_delta(index, held.get("delta") or {})
+                self._add_delta(index, payload.get("delta") or {})
             elif kind == "messageStop":
-                self._metadata["finish_reason"] = held.get("stopReason")
+                self._metadata["finish_reason"] = payload.get("stopReason")
             elif kind == "metadata":
-                self._metadata.update(_usage(held.get("usage")))
+                self._metadata.update(_usage(payload.get("usage")))
 
     def _add_delta(self, index: int, delta: dict[str, Any]) -> None:
         if "text" in delta:
@@ -207,6 +207,6 @@ class _ConverseAssembler:
             self._blocks[index]["toolUse"]["input"] += delta["toolUse"].get("input", "")
 
     def answer(self) -> Answer:
-        """The message as far as it came."""
+        """The message as far as it has come."""
         blocks = [block for _, block in sorted(self._blocks.items())]
-        return Answer({"role": "assistant", **_shown(blocks)}, self._metadata)
+        return Answer({"role": "assistant", **_content_fields(blocks)}, self._metadata)

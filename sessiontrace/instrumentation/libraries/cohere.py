@@ -1,6 +1,6 @@
 """cohere: the chat of its second API, whole and streamed.
 
-Runs in the thread or task of the call. Invariant: a stream stays the generator the SDK makes.
+Runs in the thread or task of the call. Invariant: a stream stays a generator, as the SDK makes it.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ class Cohere:
         self._methods = ModelMethods("cohere")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Stand in chat and chat_stream of both."""
+        """Wrap ``chat`` and ``chat_stream`` of both clients."""
         self._methods.start(calls)
-        adapter = MethodAdapter(_ask, _answer, _CohereAssembler)
-        for kind in (module.V2Client, module.AsyncV2Client):
-            self._methods.patch(kind, "chat", adapter)
-            self._methods.patch(kind, "chat_stream", adapter)
+        adapter = MethodAdapter(_read_call, _read_result, _CohereAssembler)
+        for client in (module.V2Client, module.AsyncV2Client):
+            self._methods.patch(client, "chat", adapter)
+            self._methods.patch(client, "chat_stream", adapter)
 
     def uninstall(self) -> None:
-        """Put them back."""
+        """Put the methods back."""
         self._methods.stop()
 
 
 ENTRY = Entry(name="cohere", target="cohere.v2.client", make=Cohere)
 
 
-def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
+def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
     inputs, hyperparameters = chat_request(kwargs)
     for ours, theirs in (("top_p", "p"), ("top_k", "k"), ("stop", "stop_sequences")):
         if isinstance(kwargs.get(theirs), (int, float, list)):
@@ -52,18 +52,18 @@ def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallA
     return ModelCallArgs("chat", kwargs.get("model"), inputs, config)
 
 
-def _answer(result: Any) -> Answer:
+def _read_result(result: Any) -> Answer:
     message = get_field(result, "message")
     blocks = get_field(message, "content") or ()
-    texts = [get_field(one, "text") for one in blocks if get_field(one, "text")]
-    shown: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
+    texts = [get_field(block, "text") for block in blocks if get_field(block, "text")]
+    outputs: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
     calls = get_field(message, "tool_calls")
     if calls:
-        shown["tool_calls"] = [_call(one) for one in calls]
+        outputs["tool_calls"] = [_call(call) for call in calls]
     metadata = _usage(get_field(result, "usage"))
-    metadata["finish_reason"] = _plain(get_field(result, "finish_reason"))
+    metadata["finish_reason"] = _text_or_none(get_field(result, "finish_reason"))
     metadata["response_id"] = get_field(result, "id")
-    return Answer(shown, without_none(metadata))
+    return Answer(outputs, without_none(metadata))
 
 
 def _call(call: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _call(call: Any) -> dict[str, Any]:
     )
 
 
-def _plain(value: Any) -> Any:
+def _text_or_none(value: Any) -> Any:
     return None if value is None else str(getattr(value, "value", value))
 
 
@@ -97,7 +97,7 @@ class _CohereAssembler:
         self._id: Any = None
 
     def add(self, event: Any) -> None:
-        """One event."""
+        """Keep one event."""
         kind = get_field(event, "type")
         delta = get_field(event, "delta")
         message = get_field(delta, "message")
@@ -109,18 +109,18 @@ class _CohereAssembler:
             self._end = delta
         elif kind in ("tool-call-start", "tool-call-delta"):
             call = get_field(message, "tool_calls")
-            held = self._calls.setdefault(get_field(event, "index") or 0, [None, None, ""])
+            parts = self._calls.setdefault(get_field(event, "index") or 0, [None, None, ""])
             function = get_field(call, "function")
-            held[0] = get_field(call, "id") or held[0]
-            held[1] = get_field(function, "name") or held[1]
-            held[2] += get_field(function, "arguments") or ""
+            parts[0] = get_field(call, "id") or parts[0]
+            parts[1] = get_field(function, "name") or parts[1]
+            parts[2] += get_field(function, "arguments") or ""
 
     def answer(self) -> Answer:
-        """The message as far as it came."""
-        shown: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
+        """The message as far as it has come."""
+        outputs: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
         if self._calls:
-            shown["tool_calls"] = [tool_call(*held) for _, held in sorted(self._calls.items())]
+            outputs["tool_calls"] = [tool_call(*parts) for _, parts in sorted(self._calls.items())]
         metadata = _usage(get_field(self._end, "usage"))
-        metadata["finish_reason"] = _plain(get_field(self._end, "finish_reason"))
+        metadata["finish_reason"] = _text_or_none(get_field(self._end, "finish_reason"))
         metadata["response_id"] = self._id
-        return Answer(shown, without_none(metadata))
+        return Answer(outputs, without_none(metadata))

@@ -30,49 +30,49 @@ class GoogleGenAi:
         self._methods = ModelMethods("gcp.gemini")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Stand in the four ways out of its API client."""
+        """Wrap the four request methods of the API client."""
         self._methods.start(calls)
         client: Any = module.BaseApiClient
-        adapter = MethodAdapter(_ask, _answer, _GeminiAssembler)
+        adapter = MethodAdapter(_read_call, _read_result, _GeminiAssembler)
         for name in ("request", "async_request", "request_streamed", "async_request_streamed"):
             self._methods.patch(client, name, adapter)
 
     def uninstall(self) -> None:
-        """Put them back."""
+        """Put the methods back."""
         self._methods.stop()
 
 
 ENTRY = Entry(name="google-genai", target="google.genai._api_client", make=GoogleGenAi)
 
 
-def _ask(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
+def _read_call(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
     path = str(args[1] if len(args) > 1 else kwargs["path"])
     body = args[2] if len(args) > 2 else kwargs["request_dict"]
     where, _, verb = path.partition("?")[0].rpartition(":")
     model = where.rpartition("/")[2]
     config = {"provider": "gcp.vertex_ai"} if getattr(client, "vertexai", False) else {}
     if verb in ("generateContent", "streamGenerateContent"):
-        history = [_message(one) for one in body.get("contents") or ()]
+        history = [_message(content) for content in body.get("contents") or ()]
         system = body.get("systemInstruction")
         if system:
             history.insert(0, {**_message(system), "role": "system"})
-        more = {"hyperparameters": body.get("generationConfig"), "tools": body.get("tools")}
+        extra_config = {"hyperparameters": body.get("generationConfig"), "tools": body.get("tools")}
         return ModelCallArgs(
-            "chat", model, {"chat_history": history}, {**config, **without_none(more)}
+            "chat", model, {"chat_history": history}, {**config, **without_none(extra_config)}
         )
     if verb in ("embedContent", "batchEmbedContents"):
-        given = body.get("content") or body.get("requests")
-        return ModelCallArgs("embeddings", model, {"input": given}, config)
+        content_input = body.get("content") or body.get("requests")
+        return ModelCallArgs("embeddings", model, {"input": content_input}, config)
     return None
 
 
 def _message(content: Any) -> dict[str, Any]:
-    shown = _shown(content.get("parts") or ())
+    fields = _content_fields(content.get("parts") or ())
     role = content.get("role") or "user"
-    return {"role": _ROLES.get(role, role), **shown}
+    return {"role": _ROLES.get(role, role), **fields}
 
 
-def _shown(parts: Any) -> dict[str, Any]:
+def _content_fields(parts: Any) -> dict[str, Any]:
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[Any] = []
@@ -88,22 +88,22 @@ def _shown(parts: Any) -> dict[str, Any]:
     content: Any = "".join(texts) if texts else None
     if others:
         content = list(parts)
-    shown: dict[str, Any] = {"content": content}
+    fields: dict[str, Any] = {"content": content}
     if calls:
-        shown["tool_calls"] = calls
+        fields["tool_calls"] = calls
     if thoughts:
-        shown["reasoning"] = "".join(thoughts)
-    return shown
+        fields["reasoning"] = "".join(thoughts)
+    return fields
 
 
-def _answer(result: Any) -> Answer:
+def _read_result(result: Any) -> Answer:
     assembler = _GeminiAssembler()
     assembler.add(result)
     return assembler.answer()
 
 
 class _GeminiAssembler:
-    """An answer from its responses: one, or the chunks of a stream."""
+    """An answer from its responses: one response, or the chunks of a stream."""
 
     __slots__ = ("_last", "_parts", "_reason", "_role", "_usage")
 
@@ -115,7 +115,7 @@ class _GeminiAssembler:
         self._last: dict[str, Any] = {}
 
     def add(self, chunk: Any) -> None:
-        """One response, whose body is JSON text."""
+        """Keep one response, whose body is JSON text."""
         body = orjson.loads(chunk.body) if chunk.body else {}
         self._last = body
         self._usage = body.get("usageMetadata") or self._usage
@@ -124,7 +124,7 @@ class _GeminiAssembler:
             self._reason = candidate.get("finishReason") or self._reason
 
     def answer(self) -> Answer:
-        """The answer as far as it came."""
+        """The answer as far as it has come."""
         usage = self._usage
         metadata = {
             "prompt_tokens": usage.get("promptTokenCount"),
@@ -141,6 +141,6 @@ class _GeminiAssembler:
             vectors = [self._last["embedding"]]
         if vectors is not None:
             size = len(vectors[0].get("values") or ()) if vectors else None
-            shown = without_none({"embeddings": len(vectors), "dimensions": size})
-            return Answer(shown, without_none(metadata))
-        return Answer({"role": self._role, **_shown(self._parts)}, without_none(metadata))
+            fields = without_none({"embeddings": len(vectors), "dimensions": size})
+            return Answer(fields, without_none(metadata))
+        return Answer({"role": self._role, **_content_fields(self._parts)}, without_none(metadata))

@@ -1,8 +1,8 @@
 """LangChain and LangGraph: a callback handler that every run gets by LangChain's configure hook.
 
 Its methods run inside the runs, in their thread or task. Parents come from LangChain's run ids, not
-from the context, which differs from thread to thread. Invariant: a handler that fails is silent,
-and the provider's SDK below a model run tells its call to that run's event.
+from the context, which differs from thread to thread. Invariant: the handler raises nothing, and
+the call of the provider's SDK below a model run contributes to the event of that run.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
+from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.response_fields import (
     get_field,
     pick,
@@ -40,7 +41,7 @@ class LangChain:
         self._entry: Any = None
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Register a context variable whose default is the handler, so that every run finds it."""
+        """Register a context variable whose default is the handler, so that every run gets it."""
         if self._hooks is not None:
             return
         from langchain_core.callbacks.base import BaseCallbackHandler
@@ -64,55 +65,52 @@ class LangChain:
 ENTRY = Entry(name="langchain", target="langchain_core.callbacks.manager", make=LangChain)
 
 
-def _quiet(method: Any) -> Any:
-    """LangChain logs what a handler raises; a fault of ours is none of its user's business."""
-
-    def called(self: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except Exception:
-            pass
-
-    return called
-
-
 class _Callbacks:
-    """LangChain's events, by run id. Mixed with its handler class when that is there."""
+    """LangChain's events, by run id; mixed with LangChain's handler class at install.
 
-    run_inline = True  # in the task of the run, so that what it sets is seen by the provider's SDK
+    LangChain would log what a method raises, in the user's program.
+    """
+
+    run_inline = True  # in the task of the run, so that the provider's SDK sees the open call
     raise_error = False
 
     def __init__(self, calls: CallRecorder) -> None:
         self._calls = calls
         self._spans: dict[Any, Span | None] = {}
-        self._models: dict[Any, _Model] = {}
+        self._models: dict[Any, _ModelRun] = {}
 
-    def _above(self, parent_run_id: Any) -> Span | None:
+    def _parent(self, parent_run_id: Any) -> Span | None:
         return self._spans.get(parent_run_id)
 
     # -- model runs -------------------------------------------------------------------------
 
-    @_quiet
+    @never_raises(None)
     def on_chat_model_start(
-        self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, **more: Any
+        self,
+        serialized: Any,
+        messages: Any,
+        *,
+        run_id: Any,
+        parent_run_id: Any = None,
+        **extra: Any,
     ) -> None:
-        """A chat model was asked."""
-        history = [_message(one) for one in (messages[0] if messages else ())]
-        self._start_model(run_id, parent_run_id, {"chat_history": history}, more)
+        """A chat model is called."""
+        history = [_message(message) for message in (messages[0] if messages else ())]
+        self._start_model(run_id, parent_run_id, {"chat_history": history}, extra)
 
-    @_quiet
+    @never_raises(None)
     def on_llm_start(
-        self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, **more: Any
+        self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, **extra: Any
     ) -> None:
-        """A model that completes texts was asked."""
+        """A model that completes texts is called."""
         inputs = {"prompt": prompts[0] if len(prompts) == 1 else prompts}
-        self._start_model(run_id, parent_run_id, inputs, more)
+        self._start_model(run_id, parent_run_id, inputs, extra)
 
     def _start_model(
-        self, run_id: Any, parent_run_id: Any, inputs: dict[str, Any], more: dict[str, Any]
+        self, run_id: Any, parent_run_id: Any, inputs: dict[str, Any], extra: dict[str, Any]
     ) -> None:
-        parameters = more.get("invocation_params") or {}
-        metadata = more.get("metadata") or {}
+        parameters = extra.get("invocation_params") or {}
+        metadata = extra.get("metadata") or {}
         model = parameters.get("model") or parameters.get("model_name")
         config: dict[str, Any] = {
             "type": "chat",
@@ -124,82 +122,85 @@ class _Callbacks:
             config["hyperparameters"] = hyperparameters
         if parameters.get("tools"):
             config["tools"] = parameters["tools"]
-        name = f"chat {config['model'] or more.get('name') or 'model'}"
+        name = f"chat {config['model'] or extra.get('name') or 'model'}"
         call = self._calls.model(
-            name, inputs=inputs, config=without_none(config), parent=self._above(parent_run_id)
+            name, inputs=inputs, config=without_none(config), parent=self._parent(parent_run_id)
         )
         if call is not None and len(self._models) < _RUNS_MAX:
             call.begin()
-            self._models[run_id] = _Model(call)
+            self._models[run_id] = _ModelRun(call)
 
-    @_quiet
-    def on_llm_new_token(self, token: Any, *, run_id: Any, **more: Any) -> None:
-        """A piece of a streamed answer."""
+    @never_raises(None)
+    def on_llm_new_token(self, token: Any, *, run_id: Any, **extra: Any) -> None:
+        """A chunk of a streamed answer has arrived."""
         model = self._models.get(run_id)
         if model is not None:
             model.chunk()
 
-    @_quiet
-    def on_llm_end(self, response: Any, *, run_id: Any, **more: Any) -> None:
-        """The answer is whole."""
+    @never_raises(None)
+    def on_llm_end(self, response: Any, *, run_id: Any, **extra: Any) -> None:
+        """The model has answered."""
         model = self._models.pop(run_id, None)
         if model is None:
             return
         try:
             outputs, metadata = _generated(response.generations[0][0])
-        except Exception as fault:  # of a form nobody told us of; an open call would take in others
+        except Exception as fault:  # an unknown form; a call left open would take in later ones
             outputs, metadata = UNSET, {"unread": type(fault).__name__}
         model.call.end(outputs=outputs, metadata=metadata, metrics=model.metrics())
 
-    @_quiet
-    def on_llm_error(self, error: BaseException, *, run_id: Any, **more: Any) -> None:
-        """The model failed."""
+    @never_raises(None)
+    def on_llm_error(self, error: BaseException, *, run_id: Any, **extra: Any) -> None:
+        """The model has failed."""
         model = self._models.pop(run_id, None)
         if model is not None:
             model.call.fail(error, metrics=model.metrics())
 
     # -- chains, tools and retrievers -------------------------------------------------------
 
-    @_quiet
-    def on_chain_start(self, serialized: Any, inputs: Any, **more: Any) -> None:
+    @never_raises(None)
+    def on_chain_start(self, serialized: Any, inputs: Any, **extra: Any) -> None:
         """A runnable, or a node of a graph, starts."""
-        self._start("chain", serialized, inputs, more)
+        self._start("chain", serialized, inputs, extra)
 
-    @_quiet
-    def on_tool_start(self, serialized: Any, input_str: Any, **more: Any) -> None:
+    @never_raises(None)
+    def on_tool_start(self, serialized: Any, input_str: Any, **extra: Any) -> None:
         """A tool starts."""
-        inputs = more.get("inputs")
-        self._start("tool", serialized, input_str if inputs is None else inputs, more)
+        inputs = extra.get("inputs")
+        self._start("tool", serialized, input_str if inputs is None else inputs, extra)
 
-    @_quiet
-    def on_retriever_start(self, serialized: Any, query: Any, **more: Any) -> None:
+    @never_raises(None)
+    def on_retriever_start(self, serialized: Any, query: Any, **extra: Any) -> None:
         """A retriever starts."""
-        self._start("tool", serialized, {"query": query}, more)
+        self._start("tool", serialized, {"query": query}, extra)
 
-    @_quiet
-    def on_chain_end(self, outputs: Any, *, run_id: Any, **more: Any) -> None:
-        """It gave its result."""
+    @never_raises(None)
+    def on_chain_end(self, outputs: Any, *, run_id: Any, **extra: Any) -> None:
+        """A runnable has given its result."""
         self._end(run_id, outputs)
 
-    @_quiet
-    def on_tool_end(self, output: Any, *, run_id: Any, **more: Any) -> None:
-        """The tool gave its result, maybe as a message."""
+    @never_raises(None)
+    def on_tool_end(self, output: Any, *, run_id: Any, **extra: Any) -> None:
+        """A tool has given its result, maybe as a message."""
         metadata = without_none({"tool_call_id": get_field(output, "tool_call_id")})
         content = get_field(output, "content")
         self._end(run_id, output if content is None else content, metadata)
 
-    @_quiet
-    def on_retriever_end(self, documents: Any, *, run_id: Any, **more: Any) -> None:
-        """The documents found."""
-        shown = [
-            {"content": get_field(one, "page_content"), "metadata": get_field(one, "metadata")}
-            for one in documents
+    @never_raises(None)
+    def on_retriever_end(self, documents: Any, *, run_id: Any, **extra: Any) -> None:
+        """A retriever has given its documents."""
+        outputs = [
+            {
+                "content": get_field(document, "page_content"),
+                "metadata": get_field(document, "metadata"),
+            }
+            for document in documents
         ]
-        self._end(run_id, {"documents": shown})
+        self._end(run_id, {"documents": outputs})
 
-    @_quiet
-    def on_chain_error(self, error: BaseException, *, run_id: Any, **more: Any) -> None:
-        """It failed."""
+    @never_raises(None)
+    def on_chain_error(self, error: BaseException, *, run_id: Any, **extra: Any) -> None:
+        """A runnable, tool or retriever has failed."""
         span = self._spans.pop(run_id, None)
         if span is not None:
             span.__exit__(type(error), error, error.__traceback__)
@@ -207,18 +208,20 @@ class _Callbacks:
     on_tool_error = on_chain_error
     on_retriever_error = on_chain_error
 
-    def _start(self, type: str, serialized: Any, inputs: Any, more: dict[str, Any]) -> None:
-        parent = self._above(more.get("parent_run_id"))
-        if _HIDDEN in (more.get("tags") or ()):
-            self._spans[more["run_id"]] = parent  # what is below it goes under the next one above
+    def _start(self, type: str, serialized: Any, inputs: Any, extra: dict[str, Any]) -> None:
+        parent = self._parent(extra.get("parent_run_id"))
+        if _HIDDEN in (extra.get("tags") or ()):
+            self._spans[extra["run_id"]] = (
+                parent  # the children of a hidden run belong to its parent
+            )
             return
-        name = more.get("name") or (serialized or {}).get("name") or type
-        shown = {"input": inputs} if not isinstance(inputs, Mapping) else dict(inputs)
-        if "messages" in shown and isinstance(shown["messages"], (list, tuple)):
-            shown["messages"] = [_message(one) for one in shown["messages"]]
-        span = self._calls.open(name, type, inputs=shown, parent=parent)
+        name = extra.get("name") or (serialized or {}).get("name") or type
+        fields = {"input": inputs} if not isinstance(inputs, Mapping) else dict(inputs)
+        if "messages" in fields and isinstance(fields["messages"], (list, tuple)):
+            fields["messages"] = [_message(message) for message in fields["messages"]]
+        span = self._calls.open(name, type, inputs=fields, parent=parent)
         if span is not None and len(self._spans) < _RUNS_MAX:
-            self._spans[more["run_id"]] = span
+            self._spans[extra["run_id"]] = span
 
     def _end(self, run_id: Any, outputs: Any, metadata: dict[str, Any] | None = None) -> None:
         hidden = run_id not in self._spans
@@ -226,39 +229,42 @@ class _Callbacks:
         if span is None or hidden or span in self._spans.values():
             return
         if isinstance(outputs, Mapping) and isinstance(outputs.get("messages"), (list, tuple)):
-            outputs = {**outputs, "messages": [_message(one) for one in outputs["messages"]]}
+            outputs = {
+                **outputs,
+                "messages": [_message(message) for message in outputs["messages"]],
+            }
         elif get_field(outputs, "type") in ("ai", "AIMessageChunk", "human", "tool"):
             outputs = _message(outputs)
         span.set(metadata=metadata or None)
         span.end(outputs=outputs)
 
 
-class _Model:
-    """A model run and what is known of its stream."""
+class _ModelRun:
+    """A model run, and the progress of its stream."""
 
-    __slots__ = ("_chunks", "_first", "call")
+    __slots__ = ("_chunks", "_first_ms", "call")
 
     def __init__(self, call: ModelCall) -> None:
         self.call = call
         self._chunks = 0
-        self._first = 0.0
+        self._first_ms = 0.0
 
     def chunk(self) -> None:
-        """One token came; from now on the program's own code runs in between."""
+        """A token has arrived; the program's own code runs between tokens, so leave the call."""
         if not self._chunks:
-            self._first = self.call.age_ms()
+            self._first_ms = self.call.age_ms()
             self.call.leave()
         self._chunks += 1
 
     def metrics(self) -> dict[str, Any] | None:
-        """Time to the first chunk, and their number."""
+        """The time to the first chunk and the number of chunks; None when there was none."""
         if not self._chunks:
             return None
-        return {"time_to_first_chunk_ms": self._first, "chunks": self._chunks}
+        return {"time_to_first_chunk_ms": self._first_ms, "chunks": self._chunks}
 
 
 def _generated(generation: Any) -> tuple[Any, dict[str, Any]]:
-    """Outputs and metadata of what a model gave: a message or a text."""
+    """Outputs and metadata of a generation: a message or a text."""
     message = getattr(generation, "message", None)
     if message is None:
         return {"role": "assistant", "content": generation.text}, {}
@@ -266,23 +272,23 @@ def _generated(generation: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _message(message: Any) -> Any:
-    """A LangChain message as events show one."""
+    """A LangChain message in the form that events have."""
     if isinstance(message, tuple) and len(message) == 2:
         return {"role": _ROLES.get(message[0], message[0]), "content": message[1]}
     kind = get_field(message, "type")
     if kind is None or isinstance(message, Mapping):
         return message
     role = get_field(message, "role") or _ROLES.get(kind, kind)
-    shown: dict[str, Any] = {"role": role, "content": get_field(message, "content")}
+    fields: dict[str, Any] = {"role": role, "content": get_field(message, "content")}
     calls = get_field(message, "tool_calls")
     if calls:
-        shown["tool_calls"] = [
-            tool_call(get_field(one, "id"), get_field(one, "name"), get_field(one, "args"))
-            for one in calls
+        fields["tool_calls"] = [
+            tool_call(get_field(call, "id"), get_field(call, "name"), get_field(call, "args"))
+            for call in calls
         ]
     if kind == "tool":
-        shown["tool_call_id"] = get_field(message, "tool_call_id")
-    return shown
+        fields["tool_call_id"] = get_field(message, "tool_call_id")
+    return fields
 
 
 def _usage(message: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""litellm: its completion functions; the SDK of the provider below adds to the one event.
+"""litellm: its completion functions; the provider's SDK below contributes to the one event.
 
-Runs in the thread or task of the call. Invariant: a name that a program has imported from litellm
-before us is the one thing that is not seen.
+Runs in the thread or task of the call. Invariant: every call is recorded, except through a name
+that the program imported from litellm before the instrumentor was installed.
 """
 
 from __future__ import annotations
@@ -33,38 +33,38 @@ class LiteLlm:
         self._methods = ModelMethods("litellm")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Stand in both, where they are defined and where they are shown."""
+        """Wrap both, in the module that defines them and in the package that exports them."""
         self._methods.start(calls)
-        adapter = MethodAdapter(_ask, chat_answer, ChatAssembler, _watch)
+        adapter = MethodAdapter(_read_call, chat_answer, ChatAssembler, _observe)
         for owner in (module, sys.modules.get("litellm")):
             for name in ("completion", "acompletion"):
                 if owner is not None and name in owner.__dict__:
                     self._methods.patch(owner, name, adapter)
 
     def uninstall(self) -> None:
-        """Put them back."""
+        """Put the methods back."""
         self._methods.stop()
 
 
 ENTRY = Entry(name="litellm", target="litellm.main", make=LiteLlm)
 
 
-def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
-    if kwargs.get("acompletion"):  # the async one calls the other
+def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
+    if kwargs.get("acompletion"):  # ``acompletion`` calls ``completion``
         return None
-    given = {**dict(zip(("model", "messages"), args, strict=False)), **kwargs}
-    inputs, hyperparameters = chat_request(given)
-    model = str(given.get("model"))
+    arguments = {**dict(zip(("model", "messages"), args, strict=False)), **kwargs}
+    inputs, hyperparameters = chat_request(arguments)
+    model = str(arguments.get("model"))
     provider, slash, _ = model.partition("/")
     config: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
-    if given.get("custom_llm_provider") or slash:
-        config["provider"] = given.get("custom_llm_provider") or provider
-    if isinstance(given.get("tools"), list):
-        config["tools"] = given["tools"]
+    if arguments.get("custom_llm_provider") or slash:
+        config["provider"] = arguments.get("custom_llm_provider") or provider
+    if isinstance(arguments.get("tools"), list):
+        config["tools"] = arguments["tools"]
     return ModelCallArgs("chat", model, inputs, config)
 
 
-def _watch(result: Any, observer: StreamObserver) -> bool:
+def _observe(result: Any, observer: StreamObserver) -> bool:
     if not hasattr(type(result), "__next__"):
         return False
     watch_object(result, observer)

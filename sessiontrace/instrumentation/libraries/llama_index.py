@@ -1,7 +1,7 @@
-"""LlamaIndex: its dispatcher tells of spans and of what happens in them.
+"""LlamaIndex: handlers for the spans and events that its dispatcher reports.
 
-Its methods run inside the steps. Invariant: of nested model spans (achat, chat, complete) the
-outermost is the model event, and what is below it adds nothing but what it does not know.
+The handlers run inside the steps. Invariant: of nested model spans (achat, chat, complete) the
+outermost is the model event.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from sessiontrace.capture.span import Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, open_model
+from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 from sessiontrace.instrumentation.openai_family.chat_format import usage_of
 
@@ -23,25 +24,24 @@ class LlamaIndex:
 
     def __init__(self) -> None:
         self._dispatcher: Any = None
-        self._watch: _Watch | None = None
-        self._joined: list[Any] = []
+        self._handlers: list[Any] = []
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Join the root dispatcher's span and event handlers."""
+        """Add a span handler and an event handler to the root dispatcher."""
         if self._dispatcher is not None:
             return
         from llama_index_instrumentation.event_handlers import BaseEventHandler
         from llama_index_instrumentation.span_handlers import NullSpanHandler
 
-        self._watch = watch = _Watch(calls)
+        handler = _SpanHandler(calls)
         spans: Any = type(
             "SessionTraceSpans",
             (NullSpanHandler,),
             {
                 "class_name": classmethod(lambda cls: "SessionTraceSpans"),
-                "span_enter": lambda self, *args, **kwargs: watch.enter(*args, **kwargs),
-                "span_exit": lambda self, *args, **kwargs: watch.leave(*args, **kwargs),
-                "span_drop": lambda self, *args, **kwargs: watch.drop(*args, **kwargs),
+                "span_enter": lambda self, *args, **kwargs: handler.enter(*args, **kwargs),
+                "span_exit": lambda self, *args, **kwargs: handler.leave(*args, **kwargs),
+                "span_drop": lambda self, *args, **kwargs: handler.drop(*args, **kwargs),
             },
         )
         events: Any = type(
@@ -49,71 +49,68 @@ class LlamaIndex:
             (BaseEventHandler,),
             {
                 "class_name": classmethod(lambda cls: "SessionTraceEvents"),
-                "handle": lambda self, event, **more: watch.handle(event),
+                "handle": lambda self, event, **extra: handler.handle(event),
             },
         )
         self._dispatcher = module.get_dispatcher()
-        self._joined = [spans(), events()]
-        self._dispatcher.add_span_handler(self._joined[0])
-        self._dispatcher.add_event_handler(self._joined[1])
+        self._handlers = [spans(), events()]
+        self._dispatcher.add_span_handler(self._handlers[0])
+        self._dispatcher.add_event_handler(self._handlers[1])
 
     def uninstall(self) -> None:
-        """Leave the handlers."""
+        """Remove the handlers."""
         if self._dispatcher is None:
             return
         for name in ("span_handlers", "event_handlers"):
-            known = getattr(self._dispatcher, name)
-            known[:] = [one for one in known if all(one is not ours for ours in self._joined)]
+            handlers = getattr(self._dispatcher, name)
+            handlers[:] = [
+                handler
+                for handler in handlers
+                if all(handler is not ours for ours in self._handlers)
+            ]
         self._dispatcher = None
 
 
 ENTRY = Entry(name="llama-index", target="llama_index.core.instrumentation", make=LlamaIndex)
 
 
-class _Watch:
-    """The dispatcher's spans by their ids."""
+class _SpanHandler:
+    """The open spans of the dispatcher, by their ids."""
 
     def __init__(self, calls: CallRecorder) -> None:
         self._calls = calls
         self._spans: dict[str, Span] = {}
 
-    def enter(self, id_: str, bound_args: Any, *args: Any, **more: Any) -> None:
-        """A method of the library was entered."""
-        try:
-            if len(self._spans) < _OPEN_MAX:
-                above = self._spans.get(more.get("parent_id") or "")
-                name = id_.partition("-")[0]
-                span = self._calls.open(name, "chain", parent=above)
-                if span is not None:
-                    self._spans[id_] = span
-        except Exception:
-            pass
+    @never_raises(None)
+    def enter(self, id_: str, bound_args: Any, *args: Any, **extra: Any) -> None:
+        """A method of the library starts."""
+        if len(self._spans) < _OPEN_MAX:
+            parent = self._spans.get(extra.get("parent_id") or "")
+            name = id_.partition("-")[0]
+            span = self._calls.open(name, "chain", parent=parent)
+            if span is not None:
+                self._spans[id_] = span
 
-    def leave(self, id_: str, *args: Any, **more: Any) -> None:
-        """It returned."""
+    def leave(self, id_: str, *args: Any, **extra: Any) -> None:
+        """The method has returned."""
         span = self._spans.pop(id_, None)
         if span is None:
             return
-        result = more.get("result")
+        result = extra.get("result")
         if span.type == "chain" and result is not None and isinstance(result, (str, int, dict)):
             span.set(outputs=result)
         span.end()
 
-    def drop(self, id_: str, *args: Any, **more: Any) -> None:
-        """It raised."""
+    def drop(self, id_: str, *args: Any, **extra: Any) -> None:
+        """The method has raised an exception."""
         span = self._spans.pop(id_, None)
-        error = more.get("err")
+        error = extra.get("err")
         if span is not None:
             span.__exit__(None if error is None else type(error), error, None)
 
+    @never_raises(None)
     def handle(self, event: Any) -> None:
-        """Something happened inside one of the spans."""
-        try:
-            self._handle(event)
-        except Exception:
-            pass
-
-    def _handle(self, event: Any) -> None:
+        """An event has happened inside one of the spans."""
         span = self._spans.get(event.span_id or "")
         if span is None:
             return
@@ -127,8 +124,8 @@ class _Watch:
             span.set(inputs={"query": str(get_field(event, "str_or_query_bundle"))})
         elif kind == "RetrievalEndEvent":
             nodes = get_field(event, "nodes") or ()
-            shown = [{"content": one.get_content(), "score": one.score} for one in nodes]
-            span.set(outputs={"documents": shown})
+            documents = [{"content": node.get_content(), "score": node.score} for node in nodes]
+            span.set(outputs={"documents": documents})
         elif kind == "QueryStartEvent":
             span.set(inputs={"query": str(get_field(event, "query"))})
         elif kind == "QueryEndEvent":
@@ -136,18 +133,20 @@ class _Watch:
 
 
 def _start_model(span: Span, event: Any) -> None:
-    above = span.parent
-    while above is not None and above.type == "chain":
-        above = above.parent
-    if above is not None and open_model(span.recorder, above) is above:
+    outer = span.parent
+    while outer is not None and outer.type == "chain":
+        outer = outer.parent
+    if outer is not None and open_model(span.recorder, outer) is outer:
         return
-    known = get_field(event, "model_dict") or {}
-    model = known.get("model") or known.get("model_name") or known.get("class_name")
-    asked = get_field(event, "messages")
+    settings = get_field(event, "model_dict") or {}
+    model = settings.get("model") or settings.get("model_name") or settings.get("class_name")
+    messages = get_field(event, "messages")
     inputs: dict[str, Any] = {"prompt": get_field(event, "prompt")}
-    if asked is not None:
-        inputs = {"chat_history": [_message(one) for one in asked]}
-    parameters = {name: known[name] for name in ("temperature", "max_tokens") if name in known}
+    if messages is not None:
+        inputs = {"chat_history": [_message(message) for message in messages]}
+    parameters = {
+        name: settings[name] for name in ("temperature", "max_tokens") if name in settings
+    }
     span.type = "model"
     span.name = f"chat {model}"
     span.set(
@@ -159,9 +158,9 @@ def _start_model(span: Span, event: Any) -> None:
 def _end_model(span: Span, response: Any) -> None:
     message = get_field(response, "message")
     text = get_field(response, "text")
-    shown = {"role": "assistant", "content": text} if message is None else _message(message)
+    outputs = {"role": "assistant", "content": text} if message is None else _message(message)
     usage = get_field(get_field(response, "raw"), "usage")
-    span.set(outputs=shown, metadata=usage_of(usage) if usage is not None else None)
+    span.set(outputs=outputs, metadata=usage_of(usage) if usage is not None else None)
 
 
 def _message(message: Any) -> dict[str, Any]:

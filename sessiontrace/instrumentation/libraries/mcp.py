@@ -14,6 +14,7 @@ from sessiontrace.capture.span import Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, innermost
+from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 
 
@@ -48,19 +49,17 @@ class Mcp:
 
         return call_tool
 
+    @never_raises(None)
     def _open(self, name: Any, arguments: Any) -> Span | None:
-        try:
-            calls = self._calls
-            recorder = None if calls is None else calls.recorder()
-            if calls is None or recorder is None:
-                return None
-            current = innermost(recorder)
-            if current is not None and current.type == "tool" and current.name == name:
-                return None
-            inputs = arguments if isinstance(arguments, dict) else {}
-            return calls.tool(str(name), inputs=inputs, config={"tool_name": name, "type": "mcp"})
-        except Exception:
+        calls = self._calls
+        recorder = None if calls is None else calls.recorder()
+        if calls is None or recorder is None:
             return None
+        current = innermost(recorder)
+        if current is not None and current.type == "tool" and current.name == name:
+            return None
+        inputs = arguments if isinstance(arguments, dict) else {}
+        return calls.tool(str(name), inputs=inputs, config={"tool_name": name, "type": "mcp"})
 
 
 ENTRY = Entry(name="mcp", target="mcp.client.session", make=Mcp)

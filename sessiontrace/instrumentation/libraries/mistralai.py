@@ -1,4 +1,4 @@
-"""mistralai: chat completions, whole and streamed; its answers are of the chat completions form.
+"""mistralai: chat completions, whole and streamed, in the form of the chat completions API.
 
 Runs in the thread or task of the call. Invariant: the user's event stream stays the SDK's own.
 """
@@ -32,21 +32,21 @@ class MistralAi:
         self._methods = ModelMethods("mistral_ai")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Stand in its four methods; ``parse`` goes through them."""
+        """Wrap its four methods; ``parse`` goes through them."""
         self._methods.start(calls)
-        adapter = MethodAdapter(_ask, chat_answer, _MistralAssembler, _watch)
+        adapter = MethodAdapter(_read_call, chat_answer, _MistralAssembler, _observe)
         for name in ("complete", "complete_async", "stream", "stream_async"):
             self._methods.patch(module.Chat, name, adapter)
 
     def uninstall(self) -> None:
-        """Put them back."""
+        """Put the methods back."""
         self._methods.stop()
 
 
 ENTRY = Entry(name="mistralai", target="mistralai.client.chat", make=MistralAi)
 
 
-def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
+def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
     inputs, hyperparameters = chat_request(kwargs)
     config: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
     if isinstance(kwargs.get("tools"), list):
@@ -55,18 +55,18 @@ def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallA
 
 
 class _MistralAssembler(ChatAssembler):
-    """Its chunks come wrapped in events."""
+    """A chat completion from events that wrap its chunks."""
 
     __slots__ = ()
 
     def add(self, chunk: Any) -> None:
-        """One event."""
+        """Keep the chunk in one event."""
         super().add(get_field(chunk, "data"))
 
 
-def _watch(result: Any, observer: StreamObserver) -> bool:
-    held = getattr(result, "__dict__", {})
-    if "generator" not in held or "response" not in held:
+def _observe(result: Any, observer: StreamObserver) -> bool:
+    attributes = getattr(result, "__dict__", {})
+    if "generator" not in attributes or "response" not in attributes:
         return False
     result.generator = observed(result.generator, observer)
     watch_response(result.response, observer)

@@ -1,6 +1,7 @@
 """ollama: chat, generate and embed, whole and streamed, at its clients' one request method.
 
-Runs in the thread or task of the call. Invariant: a stream stays the generator the library makes.
+Runs in the thread or task of the call. Invariant: a stream stays a generator, as the
+library makes it.
 """
 
 from __future__ import annotations
@@ -25,20 +26,22 @@ class Ollama:
         self._methods = ModelMethods("ollama")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Stand in the request method of both clients."""
+        """Wrap the request method of both clients."""
         self._methods.start(calls)
-        for kind in (module.Client, module.AsyncClient):
-            self._methods.patch(kind, "_request", MethodAdapter(_ask, _answer, _OllamaAssembler))
+        for client in (module.Client, module.AsyncClient):
+            self._methods.patch(
+                client, "_request", MethodAdapter(_read_call, _read_result, _OllamaAssembler)
+            )
 
     def uninstall(self) -> None:
-        """Put them back."""
+        """Put the methods back."""
         self._methods.stop()
 
 
 ENTRY = Entry(name="ollama", target="ollama._client", make=Ollama)
 
 
-def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
+def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
     path = args[2] if len(args) > 2 else kwargs.get("url")
     body = kwargs.get("json") or {}
     config = without_none({"hyperparameters": body.get("options"), "tools": body.get("tools")})
@@ -54,11 +57,11 @@ def _ask(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallA
     return None
 
 
-def _answer(result: Any) -> Answer:
+def _read_result(result: Any) -> Answer:
     vectors = get_field(result, "embeddings")
     if vectors is not None:
-        shown = {"embeddings": len(vectors), "dimensions": len(vectors[0]) if vectors else 0}
-        return Answer(shown, _metadata(result))
+        outputs = {"embeddings": len(vectors), "dimensions": len(vectors[0]) if vectors else 0}
+        return Answer(outputs, _metadata(result))
     assembler = _OllamaAssembler()
     assembler.add(result)
     return assembler.answer()
@@ -79,7 +82,7 @@ def _metadata(last: Any) -> dict[str, Any]:
 
 
 class _OllamaAssembler:
-    """A message from its pieces; a whole one is a single piece."""
+    """A message from its pieces; a whole message is a single piece."""
 
     __slots__ = ("_calls", "_last", "_texts", "_thoughts")
 
@@ -90,7 +93,7 @@ class _OllamaAssembler:
         self._last: Any = None
 
     def add(self, chunk: Any) -> None:
-        """One piece, of chat or of generate."""
+        """Keep one piece, of chat or of generate."""
         self._last = chunk
         message = get_field(chunk, "message")
         self._texts.append(get_field(message, "content") or get_field(chunk, "response") or "")
@@ -102,10 +105,10 @@ class _OllamaAssembler:
             )
 
     def answer(self) -> Answer:
-        """The message as far as it came."""
-        shown: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
+        """The message as far as it has come."""
+        outputs: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
         if self._calls:
-            shown["tool_calls"] = self._calls
+            outputs["tool_calls"] = self._calls
         if thoughts := "".join(self._thoughts):
-            shown["reasoning"] = thoughts
-        return Answer(shown, _metadata(self._last))
+            outputs["reasoning"] = thoughts
+        return Answer(outputs, _metadata(self._last))

@@ -1,7 +1,8 @@
-"""Pydantic AI: its agents get a tracer provider of ours, for them alone.
+"""Pydantic AI: its agents get a tracer provider whose spans become events.
 
-Runs inside the runs. It needs OTel's API, which Pydantic AI depends on, and no OTel SDK. Invariant:
-the global provider is never touched, and an agent with settings of its own keeps them.
+The provider runs inside the runs. It needs OTel's API, which Pydantic AI depends on, and no OTel
+SDK. Invariant: the global provider is never touched, and an agent with settings of its own keeps
+them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class PydanticAi:
         self._agent.instrument_all(settings)
 
     def uninstall(self) -> None:
-        """Agents are not instrumented any more."""
+        """Stop instrumenting agents."""
         if self._agent is not None:
             self._agent.instrument_all(False)
             self._processor.shutdown()
@@ -64,8 +65,8 @@ class _Event:
         self.attributes = attributes or {}
 
 
-class _Spanning:
-    """What a span of ours does; mixed with the API's abstract class."""
+class _SpanMethods:
+    """The methods of a span; mixed with the abstract class of OTel's API."""
 
     def __init__(self, name: str, context: Any, parent: Any, attributes: Any, end: Any) -> None:
         self.name = name
@@ -79,46 +80,46 @@ class _Spanning:
         self._end = end
 
     def get_span_context(self) -> Any:
-        """Its ids."""
+        """The span's ids."""
         return self.context
 
     def is_recording(self) -> bool:
-        """Until it has ended."""
+        """Whether the span has not ended."""
         return not self.end_time
 
     def set_attribute(self, key: str, value: Any) -> None:
-        """One attribute."""
+        """Set one attribute."""
         self.attributes[key] = value
 
     def set_attributes(self, attributes: Any) -> None:
-        """Several attributes."""
+        """Set several attributes."""
         self.attributes.update(attributes)
 
     def add_event(self, name: str, attributes: Any = None, timestamp: Any = None) -> None:
-        """Something that happened."""
+        """Add an event."""
         self.events.append(_Event(name, attributes))
 
     def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
-        """An exception, as an event."""
+        """Add an exception, as an event."""
         kind = type(exception).__qualname__
         self.add_event("exception", {"exception.type": kind, "exception.message": str(exception)})
 
     def set_status(self, status: Any, description: Any = None) -> None:
-        """A status object, or a code and its description."""
+        """Set a status object, or a code and its description."""
         code = getattr(status, "status_code", status)
         self.status = _Status(code, getattr(status, "description", None) or description)
 
     def update_name(self, name: str) -> None:
-        """Another name."""
+        """Rename the span."""
         self.name = name
 
     def end(self, end_time: Any = None) -> None:
-        """The end; later calls do nothing."""
+        """End the span; later calls do nothing."""
         if not self.end_time:
             self.end_time = time.time_ns()
             self._end(self)
 
-    def __exit__(self, kind: object, error: BaseException | None, tb: object) -> None:
+    def __exit__(self, exc_type: object, error: BaseException | None, tb: object) -> None:
         if error is not None:
             self.record_exception(error)
         self.end()
@@ -126,40 +127,40 @@ class _Spanning:
 
 def _provider(trace: Any, processor: Any) -> Any:
     """A tracer provider of OTel's API whose spans go to ``processor``."""
-    span_kind: Any = type("Span", (_Spanning, trace.Span), {})
+    span_class: Any = type("Span", (_SpanMethods, trace.Span), {})
     use_span = trace.use_span
 
-    def start_span(self: Any, name: str, context: Any = None, *args: Any, **more: Any) -> Any:
-        above = trace.get_current_span(context).get_span_context()
-        parent = above if above.is_valid else None
+    def start_span(self: Any, name: str, context: Any = None, *args: Any, **options: Any) -> Any:
+        current = trace.get_current_span(context).get_span_context()
+        parent = current if current.is_valid else None
         ids = trace.SpanContext(
             parent.trace_id if parent is not None else random.getrandbits(128) or 1,
             random.getrandbits(64) or 1,
             is_remote=False,
             trace_flags=trace.TraceFlags(1),
         )
-        attributes = more.get("attributes", args[1] if len(args) > 1 else None)
-        span = span_kind(name, ids, parent, attributes, processor.on_end)
+        attributes = options.get("attributes", args[1] if len(args) > 1 else None)
+        span = span_class(name, ids, parent, attributes, processor.on_end)
         processor.on_start(span)
         return span
 
-    def start_as_current_span(self: Any, name: str, *args: Any, **more: Any) -> Any:
-        end_on_exit = more.pop("end_on_exit", True)
-        how = {
-            option: more.pop(option)
+    def start_as_current_span(self: Any, name: str, *args: Any, **options: Any) -> Any:
+        end_on_exit = options.pop("end_on_exit", True)
+        use_options = {
+            option: options.pop(option)
             for option in ("record_exception", "set_status_on_exception")
-            if option in more
+            if option in options
         }
-        return use_span(start_span(self, name, *args, **more), end_on_exit, **how)
+        return use_span(start_span(self, name, *args, **options), end_on_exit, **use_options)
 
-    tracer_kind: Any = type(
+    tracer_class: Any = type(
         "Tracer",
         (trace.Tracer,),
         {"start_span": start_span, "start_as_current_span": start_as_current_span},
     )
-    made: Any = type(
+    provider_class: Any = type(
         "TracerProvider",
         (trace.TracerProvider,),
-        {"get_tracer": lambda self, *args, **more: tracer_kind()},
+        {"get_tracer": lambda self, *args, **options: tracer_class()},
     )
-    return made()
+    return provider_class()

@@ -1,7 +1,7 @@
 """Anthropic's messages API: requests, answers and stream events.
 
-Pure reading of values, on the thread of the call. Invariant: the usage in a stream is cumulative,
-so what comes later replaces what came before and is never added to it.
+Pure functions, on the thread of the call. Invariant: the usage in a stream is cumulative, so a
+later count replaces an earlier one and is never added to it.
 """
 
 from __future__ import annotations
@@ -63,18 +63,18 @@ def message_answer(result: Any) -> Answer:
 
 
 def _counts(usage: Any) -> dict[str, Any]:
-    """What a usage object tells, by Anthropic's names."""
+    """The counts of a usage object, by Anthropic's names."""
     get = reader(usage)
-    found = {name: get(name) for name in _USAGE}
+    counts = {name: get(name) for name in _USAGE}
     if (details := get("output_tokens_details")) is not None:
-        found["thinking_tokens"] = get_field(details, "thinking_tokens")
-    return found
+        counts["thinking_tokens"] = get_field(details, "thinking_tokens")
+    return counts
 
 
-def _usage(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Token counts; Anthropic counts what the cache took part in beside the input, we within."""
-    read, written = found["cache_read_input_tokens"], found["cache_creation_input_tokens"]
-    prompt, completion = found["input_tokens"], found["output_tokens"]
+def _usage(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Token counts; ``prompt_tokens`` includes the cache, which Anthropic counts separately."""
+    read, written = counts["cache_read_input_tokens"], counts["cache_creation_input_tokens"]
+    prompt, completion = counts["input_tokens"], counts["output_tokens"]
     if prompt is not None:
         prompt += (read or 0) + (written or 0)
     total = prompt + completion if prompt is not None and completion is not None else None
@@ -84,12 +84,12 @@ def _usage(found: Mapping[str, Any]) -> dict[str, Any]:
         "total_tokens": total,
         "cache_read_tokens": read,
         "cache_write_tokens": written,
-        "reasoning_tokens": found.get("thinking_tokens"),
+        "reasoning_tokens": counts.get("thinking_tokens"),
     }
 
 
-def _decoded(text: str) -> Any:
-    """Tool input as the whole message has it; broken off in the middle it stays a text."""
+def _parse_json(text: str) -> Any:
+    """Tool input as a whole message has it; a text when it was broken off in the middle."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -112,17 +112,17 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
             calls.append(tool_call(get("id"), get("name"), get("input")))
         else:
             others.append(block)
-    shown: dict[str, Any] = {
+    outputs: dict[str, Any] = {
         "role": role or "assistant",
         "content": "".join(texts) if texts else None,
     }
     if calls:
-        shown["tool_calls"] = calls
+        outputs["tool_calls"] = calls
     if thoughts:
-        shown["reasoning"] = "\n".join(thoughts)
+        outputs["reasoning"] = "\n".join(thoughts)
     if others:
-        shown["blocks"] = others
-    return shown
+        outputs["blocks"] = others
+    return outputs
 
 
 class MessageAssembler:
@@ -139,12 +139,12 @@ class MessageAssembler:
         self._stopped = False
 
     def add(self, event: Any) -> None:
-        """One event: only what its block gained is kept."""
+        """Keep what the event adds to a block, to the message or to its usage."""
         get = reader(event)
         kind = get("type")
         if kind == "content_block_delta":
-            told = reader(get("delta"))
-            if piece := told("text") or told("partial_json") or told("thinking"):
+            get_delta = reader(get("delta"))
+            if piece := get_delta("text") or get_delta("partial_json") or get_delta("thinking"):
                 index = get("index")
                 pieces = self._pieces.get(index)
                 if pieces is None:
@@ -154,19 +154,19 @@ class MessageAssembler:
             self._blocks[get("index")] = get("content_block")
         elif kind == "message_start":
             self._message = get("message")
-            self._take_usage(get_field(self._message, "usage"))
+            self._update_usage(get_field(self._message, "usage"))
         elif kind == "message_delta":
             self._stop = get_field(get("delta"), "stop_reason") or self._stop
-            self._take_usage(get("usage"))
+            self._update_usage(get("usage"))
         elif kind == "message_stop":
             self._stopped = True
 
-    def _take_usage(self, usage: Any) -> None:
-        """Cumulative: what comes later replaces what came before."""
+    def _update_usage(self, usage: Any) -> None:
+        """Replace the counts that ``usage`` has, because usage is cumulative."""
         self._usage.update(without_none(_counts(usage)))
 
     def answer(self) -> Answer:
-        """The message as far as it came."""
+        """The message as far as it has come."""
         blocks = [self._block(index) for index in sorted({*self._blocks, *self._pieces})]
         get = reader(self._message)
         metadata = _usage(self._usage)
@@ -182,7 +182,7 @@ class MessageAssembler:
         kind = get_field(block, "type") or "text"
         pieces = "".join(self._pieces.get(index, ()))
         if kind == "tool_use":
-            arguments = _decoded(pieces) if pieces else get_field(block, "input")
+            arguments = _parse_json(pieces) if pieces else get_field(block, "input")
             return {
                 "type": kind,
                 "id": get_field(block, "id"),

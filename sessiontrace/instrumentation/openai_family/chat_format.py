@@ -1,7 +1,7 @@
-"""The chat completions API, which OpenAI made and many others speak: requests, answers, chunks.
+"""The chat completions API of OpenAI and of many other providers: requests, answers, chunks.
 
-Pure reading of values, on the thread of the call. Invariant: one event shape, whichever of the
-speakers answered, streamed or not.
+Pure functions, on the thread of the call. Invariant: an event has the same shape whichever provider
+answered, streamed or not.
 """
 
 from __future__ import annotations
@@ -45,31 +45,31 @@ def chat_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 def chat_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole chat completion."""
     get = reader(result)
-    shown, finishes = [], []
+    messages, finish_reasons = [], []
     for choice in get("choices") or ():
-        told = reader(choice)
-        shown.append(_message(told("message")))
-        finishes.append(told("finish_reason"))
-    return Answer(_one_or_all(shown), _common(get, finishes))
+        get_choice = reader(choice)
+        messages.append(_message(get_choice("message")))
+        finish_reasons.append(get_choice("finish_reason"))
+    return Answer(_outputs(messages), _metadata(get, finish_reasons))
 
 
 def _message(message: Any) -> dict[str, Any]:
     get = reader(message)
-    shown = {"role": get("role") or "assistant", "content": get("content")}
+    outputs = {"role": get("role") or "assistant", "content": get("content")}
     if calls := get("tool_calls"):
-        shown["tool_calls"] = [_call_of(call) for call in calls]
+        outputs["tool_calls"] = [_tool_call(call) for call in calls]
     if (legacy := get("function_call")) is not None:
-        shown["tool_calls"] = [
+        outputs["tool_calls"] = [
             tool_call(None, get_field(legacy, "name"), get_field(legacy, "arguments"))
         ]
     if refusal := get("refusal"):
-        shown["refusal"] = refusal
-    if thought := get("reasoning") or get("reasoning_content"):
-        shown["reasoning"] = thought
-    return shown
+        outputs["refusal"] = refusal
+    if reasoning := get("reasoning") or get("reasoning_content"):
+        outputs["reasoning"] = reasoning
+    return outputs
 
 
-def _call_of(call: Any) -> dict[str, Any]:
+def _tool_call(call: Any) -> dict[str, Any]:
     function = get_field(call, "function")
     if function is None:  # a custom tool: its input is free text
         function = get_field(call, "custom")
@@ -81,19 +81,19 @@ def _call_of(call: Any) -> dict[str, Any]:
     )
 
 
-def _one_or_all(shown: list[dict[str, Any]]) -> dict[str, Any]:
-    return shown[0] if len(shown) == 1 else {"choices": shown}
+def _outputs(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    return messages[0] if len(messages) == 1 else {"choices": messages}
 
 
-def _common(get: Callable[[str], Any], finishes: list[Any]) -> dict[str, Any]:
-    """Metadata of a result by its reader, and why each choice finished (None: it did not)."""
+def _metadata(get: Callable[[str], Any], finish_reasons: list[Any]) -> dict[str, Any]:
+    """Metadata of a result by its reader; the reason of a choice that did not finish is None."""
     metadata = usage_of(get("usage"))
     if (response_id := get("id")) is not None:
         metadata["response_id"] = response_id
     if (model := get("model")) is not None:
         metadata["response_model"] = model
-    if told := [reason for reason in finishes if reason]:
-        metadata["finish_reason"] = told[0] if len(set(told)) == 1 else told
+    if reasons := [reason for reason in finish_reasons if reason]:
+        metadata["finish_reason"] = reasons[0] if len(set(reasons)) == 1 else reasons
     return metadata
 
 
@@ -102,7 +102,7 @@ _CACHED = (("cache_read_tokens", "cached_tokens"), ("cache_write_tokens", "cache
 
 
 def usage_of(usage: Any) -> dict[str, Any]:
-    """Token counts; ``prompt_tokens`` include those read from and written to the cache."""
+    """Token counts; ``prompt_tokens`` includes tokens read from and written to the cache."""
     if usage is None:
         return {}
     get = reader(usage)
@@ -131,20 +131,25 @@ class ChatAssembler:
         self._last: Any = None
 
     def add(self, chunk: Any) -> None:
-        """One chunk: only its deltas are kept."""
+        """Keep the deltas of one chunk."""
         self._last = chunk
-        try:  # an SDK's usual chunk holds one piece of text, and only its own fields tell so
-            held = chunk.__dict__
-            (choice,) = held["choices"]
-            told = choice.__dict__
-            delta = told["delta"]
+        # Most chunks hold one piece of text and nothing else. Those take a shortcut through the
+        # attributes of the SDK's models; every other form raises here, or fails the test.
+        try:
+            chunk_fields = chunk.__dict__
+            (choice,) = chunk_fields["choices"]
+            choice_fields = choice.__dict__
+            delta = choice_fields["delta"]
             fields = delta.__dict__
             if (
                 (content := fields["content"])
-                and held["usage"] is told["finish_reason"] is fields["tool_calls"] is None
+                and chunk_fields["usage"]
+                is choice_fields["finish_reason"]
+                is fields["tool_calls"]
+                is None
                 and not delta.__pydantic_extra__
             ):
-                self._choices[told["index"]].content.append(content)
+                self._choices[choice_fields["index"]].content.append(content)
                 return
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
@@ -159,23 +164,25 @@ class ChatAssembler:
             self._usage = usage
         for choice in get("choices") or ():
             index = get_field(choice, "index") or 0
-            held = self._choices.get(index)
-            if held is None:
-                held = self._choices[index] = _Choice()
-            held.add(choice)
+            assembled = self._choices.get(index)
+            if assembled is None:
+                assembled = self._choices[index] = _Choice()
+            assembled.add(choice)
 
     def answer(self) -> Answer:
-        """The completion as far as it came."""
-        held = [choice for _, choice in sorted(self._choices.items())]
-        metadata = _common(reader(self._last), [choice.finish for choice in held])
+        """The completion as far as it has come."""
+        choices = [choice for _, choice in sorted(self._choices.items())]
+        metadata = _metadata(reader(self._last), [choice.finish_reason for choice in choices])
         if self._usage is not None:
             metadata.update(usage_of(self._usage))
-        shown = [choice.message() for choice in held] or [{"role": "assistant", "content": None}]
-        return Answer(_one_or_all(shown), metadata)
+        messages = [choice.message() for choice in choices]
+        return Answer(_outputs(messages or [{"role": "assistant", "content": None}]), metadata)
 
 
 class _Choice:
-    __slots__ = ("calls", "content", "finish", "reasoning", "refusal", "role")
+    """One choice of a streamed completion, from its deltas."""
+
+    __slots__ = ("calls", "content", "finish_reason", "reasoning", "refusal", "role")
 
     def __init__(self) -> None:
         self.role = "assistant"
@@ -183,17 +190,17 @@ class _Choice:
         self.reasoning: list[str] = []
         self.refusal: list[str] = []
         self.calls: dict[int, list[Any]] = {}
-        self.finish: Any = None
+        self.finish_reason: Any = None
 
     def add(self, choice: Any) -> None:
-        finish = get_field(choice, "finish_reason")
-        if finish is not None:
-            self.finish = finish
+        finish_reason = get_field(choice, "finish_reason")
+        if finish_reason is not None:
+            self.finish_reason = finish_reason
         get = reader(get_field(choice, "delta"))
         if content := get("content"):
             self.content.append(content)
-        if thought := get("reasoning_content") or get("reasoning"):  # some send both, alike
-            self.reasoning.append(thought)
+        if reasoning := get("reasoning_content") or get("reasoning"):  # some send both, equal
+            self.reasoning.append(reasoning)
         if refusal := get("refusal"):
             self.refusal.append(refusal)
         for call in get("tool_calls") or ():
@@ -201,33 +208,33 @@ class _Choice:
 
     def _add_call(self, call: Any) -> None:
         index = get_field(call, "index") or 0
-        held = self.calls.setdefault(index, [None, None, ""])
+        parts = self.calls.setdefault(index, [None, None, ""])  # id, name, arguments
         function = get_field(call, "function") or get_field(call, "custom")
-        held[0] = get_field(call, "id") or held[0]
-        held[1] = get_field(function, "name") or held[1]
-        held[2] += get_field(function, "arguments") or get_field(function, "input") or ""
+        parts[0] = get_field(call, "id") or parts[0]
+        parts[1] = get_field(function, "name") or parts[1]
+        parts[2] += get_field(function, "arguments") or get_field(function, "input") or ""
 
     def message(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {
+        outputs: dict[str, Any] = {
             "role": self.role,
             "content": "".join(self.content) if self.content else None,
         }
         if self.calls:
-            shown["tool_calls"] = [tool_call(*held) for _, held in sorted(self.calls.items())]
+            outputs["tool_calls"] = [tool_call(*parts) for _, parts in sorted(self.calls.items())]
         if self.reasoning:
-            shown["reasoning"] = "".join(self.reasoning)
+            outputs["reasoning"] = "".join(self.reasoning)
         if self.refusal:
-            shown["refusal"] = "".join(self.refusal)
-        return shown
+            outputs["refusal"] = "".join(self.refusal)
+        return outputs
 
 
 def text_answer(result: Any) -> Answer:
-    """A whole (legacy) text completion."""
+    """Outputs and metadata of a whole text completion (the legacy API)."""
     get = reader(result)
     choices = get("choices") or ()
-    shown = [{"role": "assistant", "content": get_field(choice, "text")} for choice in choices]
-    finishes = [get_field(choice, "finish_reason") for choice in choices]
-    return Answer(_one_or_all(shown), _common(get, finishes))
+    messages = [{"role": "assistant", "content": get_field(choice, "text")} for choice in choices]
+    finish_reasons = [get_field(choice, "finish_reason") for choice in choices]
+    return Answer(_outputs(messages), _metadata(get, finish_reasons))
 
 
 class TextAssembler(ChatAssembler):
@@ -236,7 +243,7 @@ class TextAssembler(ChatAssembler):
     __slots__ = ()
 
     def add(self, chunk: Any) -> None:
-        """One chunk, read as if its text were a delta's content."""
+        """Keep one chunk, as if its text were the content of a delta."""
         choices = [
             {
                 "index": get_field(choice, "index"),

@@ -1,7 +1,7 @@
 """OpenAI's responses API: requests, answers and stream events.
 
-Pure reading of values, on the thread of the call. Invariant: a streamed response gives the same
-event as a whole one, because the last event of its stream carries it whole.
+Pure functions, on the thread of the call. Invariant: a streamed response gives the same event as a
+whole one, because the last event of its stream carries the response whole.
 """
 
 from __future__ import annotations
@@ -37,15 +37,17 @@ _HYPERPARAMETERS = frozenset(
     }
 )
 
-_WHOLE = frozenset(
+_FINAL_EVENTS = frozenset(
     {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 )
 
 
 def response_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs and hyperparameters of a request's body."""
-    asked = body.get("input")
-    history: Any = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked or []
+    model_input = body.get("input")
+    history: Any = model_input or []
+    if isinstance(model_input, str):
+        history = [{"role": "user", "content": model_input}]
     instructions = body.get("instructions")
     if isinstance(instructions, str) and isinstance(history, list):
         history = [{"role": "system", "content": instructions}, *history]
@@ -59,13 +61,13 @@ def response_answer(result: Any) -> Answer:
     metadata = _usage(get("usage"))
     metadata["response_id"] = get("id")
     metadata["response_model"] = get("model")
-    metadata["finish_reason"] = get_field(get("incomplete_details"), "reason") or _plain(
+    metadata["finish_reason"] = get_field(get("incomplete_details"), "reason") or _text_or_none(
         get("status")
     )
     return Answer(_outputs(get("output") or ()), without_none(metadata))
 
 
-def _plain(value: Any) -> Any:
+def _text_or_none(value: Any) -> Any:
     return None if value is None else str(value)
 
 
@@ -107,14 +109,14 @@ def _outputs(items: Any) -> dict[str, Any]:
             )
         else:
             others.append(item)
-    shown: dict[str, Any] = {"role": "assistant", "content": "".join(texts) or None}
+    outputs: dict[str, Any] = {"role": "assistant", "content": "".join(texts) or None}
     if calls:
-        shown["tool_calls"] = calls
+        outputs["tool_calls"] = calls
     if reasoning:
-        shown["reasoning"] = "\n".join(reasoning)
+        outputs["reasoning"] = "\n".join(reasoning)
     if others:
-        shown["items"] = others
-    return shown
+        outputs["items"] = others
+    return outputs
 
 
 class ResponseAssembler:
@@ -130,7 +132,7 @@ class ResponseAssembler:
         self._error: Any = None
 
     def add(self, event: Any) -> None:
-        """One event: text, finished tool calls, and the response itself at its ends."""
+        """Keep texts, finished tool calls, and the response from the first and last event."""
         get = reader(event)
         kind = get("type")
         if kind == "response.output_text.delta":
@@ -139,7 +141,7 @@ class ResponseAssembler:
             item = get("item")
             if get_field(item, "type") != "message":
                 self._calls.append(item)
-        elif kind in _WHOLE:
+        elif kind in _FINAL_EVENTS:
             self._response = get("response")
             self._whole = True
         elif kind == "response.created":
@@ -148,7 +150,7 @@ class ResponseAssembler:
             self._error = get("message")
 
     def answer(self) -> Answer:
-        """The response as far as it came."""
+        """The response as far as it has come."""
         if self._whole:
             answer = response_answer(self._response)
             message = get_field(get_field(self._response, "error"), "message")

@@ -1,1 +1,1 @@
-"""Web servers and ASGI applications."""
+"""ASGI applications, and one module per server; the registry reads the ``ENTRY`` of each."""

@@ -1,8 +1,8 @@
-"""Servers: pure ASGI middleware, one session (or span) around each request.
+"""ASGI middleware: one session (or span) around each request.
 
-Runs in the server's event loop, in the task of the request. Invariant: messages pass through as
-they are, in both directions; the session stays open for streamed bodies, for what runs in a thread
-pool and for background tasks, and ends with the application's call.
+Runs in the server's event loop, in the task of the request. Invariant: messages pass through
+unchanged in both directions; the session stays open for streamed bodies, for work in a thread pool
+and for background tasks, and ends with the application's call.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SESSION_HEADER = b"x-session-id"
 
-_SEEN = "sessiontrace"  # in a scope: a middleware of ours further out has this request
+_SEEN = "sessiontrace"  # the key in a scope that an outer middleware of ours has set
 
 
 class Asgi:
-    """An ASGI application around another one. ``app`` is the one inside.
+    """An ASGI application around ``app``.
 
-    ``ignore``: paths that are no session (health checks). A request with an ``x-session-id`` header
-    is a turn of that conversation; one with the trace headers of another program of ours is a span
-    below that program's; one with anybody else's is a turn of the session they name.
+    ``ignore``: paths without a session (health checks). A request with an ``x-session-id`` header
+    is a turn of that session. A request with the trace headers of a program that uses sessiontrace
+    is a span below that program's span; one with the trace headers of any other program is a turn
+    of the session that they name.
     """
 
     def __init__(
@@ -50,25 +51,25 @@ class Asgi:
         self._tracer = tracer
         self._ignore = frozenset(ignore)
 
-    def __getattr__(self, name: str) -> Any:  # an app's own attributes: routes, state, router
+    def __getattr__(self, name: str) -> Any:  # the attributes of the app: routes, state, router
         return getattr(self.app, name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, or the server's start and end, which pass through."""
+        """Handle one request; the server's start and end pass through."""
         opened = self._open(scope) if scope["type"] in ("http", "websocket") else None
         if opened is None:
             await self.app(scope, receive, send)
             return
-        above, handle = opened
-        reply = _Reply(handle, send)
-        with above, handle:
+        context, handle = opened
+        reply = _ReplyRecorder(handle, send)
+        with context, handle:
             try:
                 await self.app(scope, receive, reply.send)
             finally:
-                reply.tell(scope)
+                reply.record(scope)
 
     def _open(self, scope: Scope) -> tuple[AbstractContextManager[object], Span] | None:
-        """What a request runs under and its handle, neither entered; None: not recorded."""
+        """The context of a request and its handle, not entered; None: not recorded."""
         try:
             tracer = self._tracer
             path = scope.get("path", "")
@@ -84,21 +85,23 @@ class Asgi:
             client = scope.get("client")
             metadata = {"client": client[0]} if client else {}
             headers = {key.lower(): value for key, value in scope.get("headers") or ()}
-            given = headers.get(SESSION_HEADER, b"").decode("latin-1") or None
-            if given is None and b"traceparent" in headers:
-                found = extract(recorder, headers.items(), name)
-                if isinstance(found, RemoteSpan):
-                    return found, Span(recorder, name, "chain", inputs, None, metadata)
-                if found is not None:
-                    return nullcontext(), found.set(inputs=inputs, metadata=metadata)
-            session = Session(recorder, name, session_id=given, inputs=inputs, metadata=metadata)
+            session_id = headers.get(SESSION_HEADER, b"").decode("latin-1") or None
+            if session_id is None and b"traceparent" in headers:
+                caller = extract(recorder, headers.items(), name)
+                if isinstance(caller, RemoteSpan):
+                    return caller, Span(recorder, name, "chain", inputs, None, metadata)
+                if caller is not None:
+                    return nullcontext(), caller.set(inputs=inputs, metadata=metadata)
+            session = Session(
+                recorder, name, session_id=session_id, inputs=inputs, metadata=metadata
+            )
             return nullcontext(), session
         except Exception:
             return None
 
 
-class _Reply:
-    """What went out to the client."""
+class _ReplyRecorder:
+    """Observes the messages to the client."""
 
     __slots__ = ("_chunks", "_ended", "_handle", "_send", "_started", "_status")
 
@@ -111,7 +114,7 @@ class _Reply:
         self._chunks = 0
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
-        """Pass a message on, and remember what it was."""
+        """Pass a message on, and note its status, time or chunk."""
         kind = message["type"]
         if kind == "http.response.start":
             self._status = message.get("status")
@@ -122,8 +125,8 @@ class _Reply:
                 self._ended = now_ns()
         await self._send(message)
 
-    def tell(self, scope: Scope) -> None:
-        """Put the outcome on the handle, with the name of the route that was found."""
+    def record(self, scope: Scope) -> None:
+        """Put the reply on the handle, and name the handle after the route of the request."""
         handle = self._handle
         route = getattr(scope.get("route"), "path", None)
         if isinstance(route, str):

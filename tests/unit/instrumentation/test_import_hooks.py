@@ -100,7 +100,7 @@ def test_a_half_imported_module_waits(hooks: Hooks, library: str, tmp_path: Path
     finally:
         del sys.modules["stub_meddler"]
     assert seen == []
-    hooks.look_again()
+    hooks.fire_completed()
 
     assert seen == ["late"]
 

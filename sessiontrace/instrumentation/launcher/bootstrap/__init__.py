@@ -1,1 +1,1 @@
-"""The directory that ``sessiontrace run`` puts on PYTHONPATH; only its ``sitecustomize`` counts."""
+"""The directory that ``sessiontrace run`` puts on PYTHONPATH, for its ``sitecustomize``."""
