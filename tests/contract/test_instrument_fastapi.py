@@ -36,7 +36,7 @@ def application(tracing: Listening, around: bool) -> Any:
     app.include_router(failing())
     if around:
         return Asgi(app, tracing)
-    app.add_middleware(Asgi, switch=tracing)
+    app.add_middleware(Asgi, tracer=tracing)
     return app
 
 
