@@ -1,21 +1,37 @@
-"""Every request of the exporters, checked by documents that the vendors wrote themselves."""
+"""Every request of the exporters, checked against what the vendors' APIs take."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
-from support.exporters import FLOWS, HONEYHIVE, HUMANLOOP, Story, VendorCase, deliver, late, record
+from support import facts
+from support.exporters import (
+    FLOWS,
+    HONEYHIVE,
+    HUMANLOOP,
+    POSTHOG,
+    T0,
+    Story,
+    VendorCase,
+    deliver,
+    late,
+    record,
+)
 from support.published_contracts import Check, judge_of
 
 from sessiontrace.export.protocol import Request
 from sessiontrace.model.record import END, EVENT, START, Record
+from sessiontrace.model.secret import Secret
+from sessiontrace.vendors.posthog.exporter import stamp
 from sessiontrace.vendors.shared.responses import NONE
 
 pytestmark = pytest.mark.contract
 
 HEADERS = {
-    HONEYHIVE: ("honeyhive-openapi.yaml", {"Authorization": "Bearer hh_test"}),
-    HUMANLOOP: ("humanloop-v4-openapi.json", {"X-API-KEY": "hl_test"}),
+    HONEYHIVE: ("honeyhive", {"Authorization": "Bearer hh_test"}),
+    HUMANLOOP: ("humanloop", {"X-API-KEY": "hl_test"}),
 }
 
 
@@ -111,9 +127,7 @@ def check(vendor: VendorCase) -> Check:
 
 
 @pytest.mark.parametrize("name", stories())
-def test_the_vendors_document_allows_every_request(
-    vendor: VendorCase, check: Check, name: str
-) -> None:
+def test_the_vendors_api_takes_every_request(vendor: VendorCase, check: Check, name: str) -> None:
     """Whole sessions, sessions cut in two, turns, scores: each request is legal to the letter."""
     requests = requests_of(vendor, *stories()[name])
     assert requests
@@ -121,11 +135,36 @@ def test_the_vendors_document_allows_every_request(
         check(request.method, request.path, request.body)
 
 
-def test_the_document_would_notice(vendor: VendorCase, check: Check) -> None:
+def test_the_check_would_notice(vendor: VendorCase, check: Check) -> None:
     """The judge is awake: a request with its ids as numbers is refused by it."""
     path = {HONEYHIVE: "/v1/sessions", HUMANLOOP: "/logs"}[vendor]
-    with pytest.raises(Exception, match=r"(?i)invalid|validation|error"):
+    with pytest.raises(Exception, match=r"is not (a list|text)"):
         check("POST", path, orjson.dumps({"session_id": 7, "reference_id": 7}))
+
+
+@pytest.mark.parametrize("name", stories())
+def test_posthog_takes_every_request(name: str) -> None:
+    """PostHog publishes no document: what its ingestion takes is stated from its source."""
+    stated = facts.load("posthog")
+    for request in requests_of(POSTHOG, *stories()[name]):
+        body = orjson.loads(stamp(request.body, Secret("phc_key"), T0))
+        stated.check_request(request.method, request.path, body)
+
+
+def test_posthogs_facts_would_notice() -> None:
+    """A generation without messages, a user's id that PostHog would cut, an unknown field."""
+    stated = facts.load("posthog")
+    (request,) = requests_of(POSTHOG, [record(EVENT, Story().model(Story().start()))])
+    (event,) = orjson.loads(request.body)["batch"]
+    bodies: list[dict[str, Any]] = [
+        {**event, "distinct_id": "x" * 201},
+        {**event, "colour": "red"},
+        {**event, "properties": {**event["properties"], "$ai_input": "why?"}},
+    ]
+    stated.check_request("POST", "/batch/", {"api_key": "k", "batch": [event]})
+    for body in bodies:
+        with pytest.raises(facts.FactError):
+            stated.check_request("POST", "/batch/", {"api_key": "k", "batch": [body]})
 
 
 def test_humanloop_v5_has_no_document_here_but_a_shape() -> None:

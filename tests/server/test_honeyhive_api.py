@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def ask(server: Served) -> Ask:
-    return asking(server, "honeyhive-openapi.yaml")
+    return asking(server, "honeyhive")
 
 
 def new() -> str:

@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def ask(server: Served) -> Ask:
-    return asking(server, "humanloop-v4-openapi.json", "/v4")
+    return asking(server, "humanloop", "/v4")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from support.fake_vendor_api import Api, Seen
-from support.published_contracts import judge_where_there
+from support.published_contracts import judge_of
 
 from sessiontrace.clients import Filter, HoneyHive, NotFoundError, UnexpectedAnswerError
 
@@ -28,7 +28,7 @@ STARTED = {
 
 @pytest_asyncio.fixture
 async def api() -> AsyncIterator[Api]:
-    check = judge_where_there("honeyhive-openapi.yaml", {"Authorization": "Bearer k"})
+    check = judge_of("honeyhive", {"Authorization": "Bearer k"})
     async with Api(check) as api:
         yield api
 

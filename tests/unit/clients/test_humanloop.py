@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from support.fake_vendor_api import Api, Seen
-from support.published_contracts import judge_where_there
+from support.published_contracts import judge_of
 
 from sessiontrace.clients import Humanloop, NotFoundError, UnexpectedAnswerError, ValidationError
 from sessiontrace.model.errors import ConfigError
@@ -39,7 +39,7 @@ MODEL = {"type": "model", "model": "gpt-9"}
 
 @pytest_asyncio.fixture
 async def api() -> AsyncIterator[Api]:
-    check = judge_where_there("humanloop-v4-openapi.json", {"X-API-KEY": "k"})
+    check = judge_of("humanloop", {"X-API-KEY": "k"})
     async with Api(check, "/v4") as api:
         yield api
 
