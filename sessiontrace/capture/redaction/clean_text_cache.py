@@ -81,29 +81,30 @@ class CleanTextCache:
     def needs_masking(self, fresh: Iterable[str | dict[Any, Any]]) -> bool:
         """Whether one of these texts, or a key of one of these dicts, must be masked.
 
-        Clean texts and keys are remembered.
+        Clean texts and keys are remembered. In one frame, because every new text comes here.
         """
+        masker = self._masker
         for text in fresh:
             if isinstance(text, dict):
                 if not all_keys_clean(text):
                     return True
-            elif self._holds_secret(text):
+                continue
+            if self._always:
                 return True
-            else:
-                self.remember_clean(hash(text))
+            if (
+                masker is not None
+                and len(text) >= SHORTEST_SECRET
+                and (may_contain_secret(text) or (masker.emails and "@" in text))
+                and masker.mask_text(text) != text
+            ):
+                return True
+            if len(self.hashes) >= _CLEAN_TEXTS_MAX:
+                self.hashes.clear()
+            self.hashes.add(hash(text))
         return False
 
-    def _holds_secret(self, text: str) -> bool:
-        masker = self._masker
-        if masker is None or self._always:
-            return self._always
-        if len(text) < SHORTEST_SECRET:
-            return False
-        scanned = may_contain_secret(text) or (masker.emails and "@" in text)
-        return scanned and masker.mask_text(text) != text
-
     def remember_clean(self, text_hash: int) -> None:
-        """The text with this hash needs no masking."""
+        """The text with this hash needs no masking: the compiled form has scanned it itself."""
         if len(self.hashes) >= _CLEAN_TEXTS_MAX:
             self.hashes.clear()
         self.hashes.add(text_hash)
