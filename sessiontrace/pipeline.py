@@ -21,7 +21,8 @@ from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.spool.frame import Consumer, head
-from sessiontrace.spool.recovery import RecoveredSpool, SpoolRecovery
+from sessiontrace.spool.recovery.recovered_spool import RecoveredSpool
+from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
 from sessiontrace.spool.spool import Spool
 from sessiontrace.store import loss_reports
 from sessiontrace.store.models import Document

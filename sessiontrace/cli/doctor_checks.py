@@ -226,14 +226,14 @@ def look_at_spool(root: Path | None, destinations: Sequence[Destination]) -> lis
     waiting = damaged = 0
     for status in inspect(root):
         damaged += status.damaged
-        for debt in status.debts:
-            if not debt.pending:
+        for lag in status.lags:
+            if not lag.pending:
                 continue
-            if status.alive or debt.owed.fingerprint in own_fingerprints:
-                waiting += debt.pending
+            if status.alive or lag.consumer.fingerprint in own_fingerprints:
+                waiting += lag.pending
             else:
-                name = f"{debt.owed.name} ({debt.owed.kind})"
-                foreign[name] = foreign.get(name, 0) + debt.pending
+                name = f"{lag.consumer.name} ({lag.consumer.kind})"
+                foreign[name] = foreign.get(name, 0) + lag.pending
     findings.append(Finding("waiting", OK, f"{waiting} records pending"))
     findings += [
         Finding(

@@ -23,7 +23,7 @@ from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.runtime.wake import WakeSignal
-from sessiontrace.spool.recovery import RecoveredSpool
+from sessiontrace.spool.recovery.recovered_spool import RecoveredSpool
 from sessiontrace.spool.source import Source
 
 if TYPE_CHECKING:  # all that only the thread itself needs: `import sessiontrace` stays light

@@ -4,14 +4,14 @@ Layout
 ------
 All spools of a user live under one root (directory mode 0700, files 0600, owned by that user)::
 
-    <root>/<spool id>/lock               held (flock) as long as the owner, or an adopter, lives
+    <root>/<spool id>/lock               held (flock) while the owner or a recovering process lives
     <root>/<spool id>/00000001.seg       segments, numbered from 1, read in the order of numbers
     <root>/<spool id>/<name>.cursor      how far the destination of that name has come
-    <root>/.new-<spool id>/              a spool in the making: locked first, then given its name
+    <root>/.new-<spool id>/              an unfinished spool: locked first, then renamed
     <root>/dead/                         dead letters (the export side's)
 
 A spool id is 16 hex digits and belongs to one tracer in one process. Each process writes only its
-own spool. Who finds a lock free may take it, and with it the spool: it *adopts*.
+own spool. A process that finds a lock free may take it, and with it the spool: *recovery*.
 
 Frame
 -----
@@ -23,7 +23,7 @@ Frame
 started from crc32 of ``<spool id>/<segment number>``: a frame of an earlier life of the same
 blocks, or of another segment, never passes. ``kind``: start, open, event, end, update. ``route``:
 ``*`` for every destination, else their names with commas between. ``json``: one object without a
-raw line feed. So a segment can be read with grep, and a reader that meets damage goes on behind the
+raw line feed. So a segment can be read with grep, and a reader that meets damage goes on after the
 next line feed: one flipped bit costs at most two records.
 
 Segment
@@ -35,14 +35,14 @@ a frame of kind ``header``, route ``*``, its checksum started from 0::
      "destinations": [{"name": ..., "kind": ..., "fingerprint": ...}, ...]}
 
 ``open`` frames repeat the ``start`` of every session that is open when the segment begins. So the
-last segment tells which sessions a killed process left open; whoever adopts it ends them, with the
-same bytes each time. Segments begin at 256 KiB and double to 8 MiB, each made ahead by the keeper;
+last segment lists the sessions that a killed process left open; recovery ends them, with the same
+bytes each time. Segments begin at 256 KiB and double to 8 MiB, each prepared ahead by maintenance;
 a sealed one is cut to what it holds. A segment of a newer format is left untouched.
 
 Cursor
 ------
 ``crc32 SP spool id SP segment SP offset SP fingerprint SP .``, one line of fixed length, written in
-place. Segment 99999999 stands behind the last segment, its offset counts the ends of abandoned
+place. Segment 99999999 comes after the last segment; its offset counts the ends of abandoned
 sessions. A cursor is a hint: the segments are the truth.
 
 What is guaranteed, and when it is not
@@ -52,9 +52,9 @@ What is guaranteed, and when it is not
 ``durability="sync"``  ... and power loss, too; else the last group sync bounds that (500 ms)
 cursor lost, torn,     duplicates; never loss, never a wait
 stale or in future
-two processes          two spools; an orphan is adopted by exactly one
+two processes          two spools; an orphan is recovered by exactly one
 another key or URL     the fingerprint differs: nothing delivered, nothing removed
-disk full, read-only   segments in memory, told once, counted; written out when the disk is back
+disk full, read-only   segments in memory, logged once, counted; written out when the disk is back
 failed sync            that file is never trusted again; its records are written to another one
 quota                  the oldest sealed segment goes, counted for each destination that loses by it
 fork                   the child leaves the parent's spool alone and has its own

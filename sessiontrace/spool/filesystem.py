@@ -1,4 +1,4 @@
-"""The file system as the spool sees it: one object, so that a test can put a failing one in.
+"""The file system as the spool sees it: one object, so that a test can replace it by a failing one.
 
 Called from every thread. What differs between Linux, macOS and Windows is here and nowhere else.
 Invariant: no descriptor is inherited by a program that is executed, and none follows a symbolic
@@ -40,11 +40,11 @@ class Files:
         """A descriptor of an existing regular file of one's own."""
         mode = os.O_RDWR if write else os.O_RDONLY
         fd = os.open(path, mode | _NOFOLLOW | _NONBLOCK | _CLOEXEC)
-        found = os.fstat(fd)
-        if stat.S_ISREG(found.st_mode) and self.owned(found):
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and self.owned(status):
             return fd
         os.close(fd)
-        raise OSError(f"{path} is no regular file of this user")
+        raise OSError(f"{path} is not a regular file of this user")
 
     def close(self, fd: int) -> None:
         os.close(fd)
@@ -55,9 +55,9 @@ class Files:
     def lstat(self, path: Path) -> os.stat_result:
         return os.lstat(path)
 
-    def owned(self, found: os.stat_result) -> bool:
+    def owned(self, status: os.stat_result) -> bool:
         """Whether a file belongs to the user this process runs as (always so on Windows)."""
-        return sys.platform == "win32" or found.st_uid == os.geteuid()
+        return sys.platform == "win32" or status.st_uid == os.geteuid()
 
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
@@ -113,17 +113,17 @@ class Files:
         done = 0
         if sys.platform == "linux":
             try:
-                nothing = os.memfd_create("sessiontrace")
+                zeros = os.memfd_create("sessiontrace")
             except (AttributeError, OSError):
                 return 0
             try:
-                os.ftruncate(nothing, size)
-                while done < size and (more := os.sendfile(fd, nothing, done, size - done)):
-                    done += more
+                os.ftruncate(zeros, size)
+                while done < size and (count := os.sendfile(fd, zeros, done, size - done)):
+                    done += count
             except OSError:
-                pass  # the one who writes the rest hears of it
+                pass  # writing the rest raises the same error
             finally:
-                os.close(nothing)
+                os.close(zeros)
         return done
 
     def map(self, fd: int, size: int) -> mmap.mmap:
@@ -131,7 +131,7 @@ class Files:
         return mmap.mmap(fd, size)
 
     def anonymous(self, size: int) -> mmap.mmap:
-        """Memory of one's own, zero, and taken from the system only where it is touched."""
+        """Private zeroed memory; the system provides a page when it is first used."""
         if sys.platform == "win32":
             return mmap.mmap(-1, size)
         else:  # noqa: RET505 - so that a type checker reads either half for its platform
@@ -194,12 +194,12 @@ OS_FILES = Files()
 
 def write_all(files: Files, fd: int, raw: bytes, offset: int) -> None:
     """Write ``raw`` whole; OSError when the system takes none of what is left."""
-    taken = files.pwrite(fd, raw, offset)
-    while taken < len(raw):
-        more = files.pwrite(fd, memoryview(raw)[taken:], offset + taken)
-        if more <= 0:
-            raise OSError(f"the system took {taken} of {len(raw)} bytes")
-        taken += more
+    written = files.pwrite(fd, raw, offset)
+    while written < len(raw):
+        count = files.pwrite(fd, memoryview(raw)[written:], offset + written)
+        if count <= 0:
+            raise OSError(f"the system wrote {written} of {len(raw)} bytes")
+        written += count
 
 
 def read_range(files: Files, path: Path, start: int, stop: int) -> bytes:
@@ -215,25 +215,25 @@ def read_all(files: Files, fd: int, start: int, stop: int) -> bytes:
     """The bytes of an open file from ``start`` to ``stop``; fewer where it ends earlier."""
     raw = files.pread(fd, stop - start, start)
     while len(raw) < stop - start:
-        more = files.pread(fd, stop - start - len(raw), start + len(raw))
-        if not more:
+        chunk = files.pread(fd, stop - start - len(raw), start + len(raw))
+        if not chunk:
             break
-        raw += more
+        raw += chunk
     return raw
 
 
 def _file_system(path: Path) -> str:
-    """The type of the file system that holds ``path``; empty when it cannot be told."""
-    wanted = os.path.realpath(path)
+    """The type of the file system that holds ``path``; empty when it is unknown."""
+    target = os.path.realpath(path)
     best, kind = "", ""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
-                fields, _, rest = line.partition(" - ")
+                fields, _, source = line.partition(" - ")
                 point = fields.split(" ")[4].replace("\\040", " ")
-                inside = wanted == point or wanted.startswith(point.rstrip("/") + "/")
+                inside = target == point or target.startswith(point.rstrip("/") + "/")
                 if inside and len(point) >= len(best):
-                    best, kind = point, rest.split(" ", 1)[0]
+                    best, kind = point, source.split(" ", 1)[0]
     except (OSError, IndexError):
         return ""
     return kind

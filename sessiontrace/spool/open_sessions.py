@@ -1,7 +1,7 @@
 """The sessions that are open now, each by the ``start`` it was opened with.
 
-Touched under the spool's lock only. Invariant: a segment repeats every start that is kept here, so
-the last segment of a killed process tells alone which sessions it left open.
+Used under the spool's lock only. Invariant: a segment repeats every start that is stored here, so
+the last segment of a killed process suffices to find the sessions that it left open.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from sessiontrace.spool import frame
 
 __all__ = ["OpenSessions"]
 
-_MOST_BYTES = 4 << 20
-"""Beyond it the oldest is forgotten (and counted): sessions that nobody ever ends must not pile up
-in memory and in every segment. The adopter cannot end such a one."""
+_MAX_BYTES = 4 << 20
+"""Beyond it the oldest is forgotten (and counted): sessions that never end must not pile up in
+memory and in every segment. Recovery cannot end a forgotten session."""
 
 _FRAMING = 32
 
@@ -38,7 +38,7 @@ class OpenSessions:
         if kind == START:
             self._starts[event_id_of(body)] = (route, body)
             self.size += len(route) + len(body) + _FRAMING
-            while self.size > _MOST_BYTES:
+            while self.size > _MAX_BYTES:
                 self._drop(next(iter(self._starts)))
                 self._counters.note("open_session_forgotten")
 
@@ -47,7 +47,7 @@ class OpenSessions:
         return list(self._starts.values())
 
     def frames(self, seed: int) -> bytes:
-        """Every kept start as an ``open`` frame of the segment with this seed."""
+        """Every stored start as an ``open`` frame of the segment with this seed."""
         return b"".join(
             frame.encode(seed, frame.head(OPEN, route), body)
             for route, body in self._starts.values()

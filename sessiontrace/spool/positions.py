@@ -1,7 +1,7 @@
-"""Places: the positions after many records, without an object for each.
+"""Positions: where many records end in a spool, without an object for each.
 
 Made by readers, used in the sender's thread. A tuple for each record under way would have the
-garbage collector of the application's process run for nothing. Invariant: places are appended in
+garbage collector of the application's process run for nothing. Invariant: positions are appended in
 the order of their spool and do not change.
 """
 
@@ -28,12 +28,12 @@ class Positions(Sequence[Position]):
         self._offsets = [] if offsets is None else offsets
 
     def append(self, position: Position) -> None:
-        """One more, behind the others."""
+        """Add one position at the end."""
         self._segments.append(position[0])
         self._offsets.append(position[1])
 
     def extend(self, positions: Iterable[Position]) -> None:
-        """All of these, behind the others."""
+        """Add positions at the end."""
         if isinstance(positions, Positions):
             self._segments += positions._segments
             self._offsets += positions._offsets

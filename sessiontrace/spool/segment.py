@@ -1,7 +1,8 @@
-"""The segment: one zero-filled file (or piece of memory) that frames are laid into, end to end.
+"""The segment: one zero-filled file (or piece of memory) that frames are written into, end to end.
 
-The appender owns the active segment under the spool's lock; the keeper owns sealed ones. Invariant:
-bytes before ``committed`` never change again, so a reader that stops there needs no lock.
+The appender owns the active segment under the spool's lock; maintenance owns sealed ones.
+Invariant: bytes before ``committed`` never change again, so a reader that stops there needs no
+lock.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Segment:
 
     def __init__(self, files: Files, spool_id: str, number: int, size: int, mode: str) -> None:
         self._files = files
-        self._io = threading.RLock()  # between those who use ``fd`` and those who close it
+        self._io = threading.RLock()  # a use of ``fd`` and its closing exclude each other
         self.number = number
         self.seed = frame.seed(spool_id, number)
         self.size = size
@@ -87,7 +88,7 @@ class Segment:
         self.synced = 0
         self.sealed = False
         self.broken = False  # a sync failed: its descriptor is never trusted again
-        self.copy = False  # repeats a broken segment's frames, for adopters only
+        self.copy = False  # repeats a broken segment's frames, for recovery only
         self.gone = False  # evicted or lost: its records are counted and will not be read
         self.counters: dict[bytes, FrameCounter] = {}
         self.fast_counters: dict[bytes, FrameCounter] = {}  # those of heads that change no session
@@ -145,7 +146,7 @@ class Segment:
         self.committed = end
 
     def renumber(self, spool_id: str, number: int) -> None:
-        """Give a segment that nobody used yet another number; its header has to follow.
+        """Give an unused segment another number; its header has to be written after that.
 
         OSError, and nothing changed, when the file cannot be renamed.
         """
@@ -157,7 +158,7 @@ class Segment:
 
     def read(self, start: int, stop: int) -> bytes:
         """Committed bytes, from any thread; OSError when the file is no longer there."""
-        view = self.view  # kept alive by this reference even if the keeper drops it meanwhile
+        view = self.view  # kept alive by this reference even if maintenance drops it meanwhile
         if view is not None:
             return view[start:stop]
         with self._io:
@@ -189,7 +190,7 @@ class Segment:
             try:
                 self._files.truncate(self.fd, self.committed)
             except OSError:
-                pass  # the zeros behind the last frame stay, and readers know them
+                pass  # the zeros after the last frame stay, and readers ignore them
             self.close()
 
     def save(self, directory: Path) -> None:
@@ -208,12 +209,12 @@ class Segment:
         self.close()
 
     def detach(self) -> None:
-        """The file was removed by somebody: what is still mapped or open lives on in memory."""
+        """The file was removed while in use: what is still mapped or open lives on in memory."""
         if self.view is not None or self.fd >= 0:
             self.path, self.mode = None, MEMORY
 
     def close(self) -> None:
-        """Let go of descriptor and mapping; a sealed file can still be read through its path."""
+        """Release descriptor and mapping; a sealed file can still be read through its path."""
         self.view = None  # never closed: a reader may be slicing it
         with self._io:
             fd, self.fd = self.fd, -1
@@ -221,7 +222,7 @@ class Segment:
                 self._files.close(fd)
 
     def delete(self) -> None:
-        """Remove the segment. A file that will not go is read again by an adopter, at worst."""
+        """Remove the segment. At worst, recovery delivers a file again that cannot be removed."""
         self.close()
         path, self.path = self.path, None
         if path is not None:

@@ -1,6 +1,6 @@
 """Where a spool's segments come from: its directory while the disk allows it, else memory.
 
-Used by the appender under the spool's lock, and by the keeper. Invariant: a failing disk is told
+Used by the appender under the spool's lock, and by maintenance. Invariant: a failing disk is logged
 once, counted, and left alone for 30 seconds; no failure of it ever reaches the appender.
 """
 
@@ -23,7 +23,7 @@ _RETRY_S = 30.0
 
 
 class SegmentAllocator:
-    """Makes segments. ``directory`` is None until ``open`` has found it usable."""
+    """Allocates segments. ``directory`` is None until ``open`` has found it usable."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class SegmentAllocator:
         self._failing_until = 0.0
         self._failing = root is None
         self._entries_changed = False
-        self._told = False
+        self._failure_logged = False
 
     @property
     def failing(self) -> bool:
@@ -70,18 +70,18 @@ class SegmentAllocator:
         return self.root is not None and self._failing and time.monotonic() >= self._failing_until
 
     def fail(self, error: Exception) -> None:
-        """The disk did not do what was asked: go on in memory."""
+        """The disk failed: go on in memory."""
         self._failing = True
         self._failing_until = time.monotonic() + _RETRY_S
         self._counters.note("spool_error")
-        if not self._told:
-            self._told = True
+        if not self._failure_logged:
+            self._failure_logged = True
             log_once(
                 "spool:memory", "events are kept in memory until the disk takes them: %s", error
             )
 
     def vanished(self) -> bool:
-        """Whether somebody removed the directory under us. It is forgotten if so."""
+        """Whether the directory was removed while in use. If so, ``directory`` becomes None."""
         if self.directory is None:
             return False
         try:
@@ -98,25 +98,25 @@ class SegmentAllocator:
 
     def segment(self, number: int, size: int) -> Segment:
         """A new segment on disk, else in memory."""
-        made = self.on_disk(number, size)
-        return made or Segment.in_memory(self._files, self._id, number, size)
+        segment = self.on_disk(number, size)
+        return segment or Segment.in_memory(self._files, self._id, number, size)
 
     def on_disk(self, number: int, size: int, mode: str | None = None) -> Segment | None:
         """A new segment in the directory, or None when the disk is failing."""
         if self._failing or self.directory is None:
             return None
         try:
-            made = Segment.create(
+            segment = Segment.create(
                 self._files, self.directory, self._id, number, size, mode or self._io or WRITE
             )
         except (OSError, ValueError) as error:
             self.fail(error)
             return None
         self._entries_changed = True
-        if self._told:
-            self._told = False
+        if self._failure_logged:
+            self._failure_logged = False
             log_once("spool:disk", "events go to the disk again", level=logging.INFO)
-        return made
+        return segment
 
     def sync_entries(self) -> None:
         """The directory's entries on the disk, if there are new ones; OSError when not."""
@@ -126,11 +126,11 @@ class SegmentAllocator:
             self._files.sync_directory(self.directory.parent)
 
     def release(self) -> None:
-        """Let go of the lock: from now on the directory is an orphan."""
+        """Release the lock: from now on the directory is an orphan."""
         if self._lock is not None:
             self._lock.release()
 
     def remove(self) -> None:
-        """Remove the directory and let go of the lock."""
+        """Remove the directory and release the lock."""
         if self.directory is not None and self._lock is not None:
             directories.remove(self._files, self.directory, self._lock)

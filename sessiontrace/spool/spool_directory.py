@@ -1,6 +1,6 @@
 """The directories on disk: the root, one directory a spool, and the lock that says who owns it.
 
-Called by whoever opens or adopts a spool. Invariant: a directory with a spool's name has a lock
+Called when a spool is opened or recovered. Invariant: a directory with a spool's name has a lock
 file, and as long as its owner lives that lock is held; so a free lock means an orphan.
 """
 
@@ -37,35 +37,35 @@ _UNFINISHED = ".new-"
 _SEGMENT = re.compile(r"(\d{8})\.seg\Z")
 _STALE_S = 60.0
 
-_held: set[Lock] = set()
+_locks: set[Lock] = set()
 
 
 class Lock:
-    """An exclusive lock on a spool. A forked child lets go of its copy at once.
+    """An exclusive lock on a spool. A forked child releases its copy at once.
 
-    The kernel frees such a lock when the last descriptor is closed: a worker that kept its copy
-    would hide its dead parent's spool from every adopter.
+    The kernel frees such a lock when the last descriptor is closed: a child that kept its copy
+    would hide its dead parent's spool from recovery.
     """
 
     def __init__(self, files: Files, fd: int) -> None:
         self._files = files
-        self._fd = fd
-        _held.add(self)
+        self.fd = fd
+        _locks.add(self)
 
     def release(self) -> None:
-        """Let go. In a forked child this leaves the parent's hold as it is."""
-        _held.discard(self)
-        fd, self._fd = self._fd, -1
+        """Close the descriptor. In a forked child this leaves the parent's hold as it is."""
+        _locks.discard(self)
+        fd, self.fd = self.fd, -1
         if fd >= 0:
             self._files.close(fd)
 
 
-def _let_go_in_child() -> None:
-    for lock in list(_held):
+def _release_in_child() -> None:
+    for lock in list(_locks):
         lock.release()
 
 
-fork_hooks.SPOOL_LOCKS.register(in_child=_let_go_in_child)
+fork_hooks.SPOOL_LOCKS.register(in_child=_release_in_child)
 
 
 def new_spool_id() -> str:
@@ -77,15 +77,15 @@ def check_root(files: Files, root: Path) -> None:
     """Make the root if it is missing; SpoolError when it is not safe to write prompts there."""
     try:
         files.makedirs(root)
-        found = files.lstat(root)
+        status = files.lstat(root)
     except OSError as error:
-        raise SpoolError(f"{root} cannot be made: {error}") from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise SpoolError(f"{root} is no directory (a symbolic link is not followed)")
-    if not files.owned(found):
+        raise SpoolError(f"{root} cannot be created: {error}") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise SpoolError(f"{root} is not a directory (a symbolic link is not followed)")
+    if not files.owned(status):
         raise SpoolError(f"{root} belongs to another user")
-    if sys.platform != "win32" and found.st_mode & 0o022:
-        raise SpoolError(f"{root} can be written by others; chmod go-w mends it")
+    if sys.platform != "win32" and status.st_mode & 0o022:
+        raise SpoolError(f"{root} is writable by other users; run `chmod go-w {root}`")
 
 
 def make(files: Files, root: Path, spool_id: str) -> tuple[Path, Lock]:
@@ -97,19 +97,19 @@ def make(files: Files, root: Path, spool_id: str) -> tuple[Path, Lock]:
     try:
         files.mkdir(unfinished)
         lock = Lock(files, files.create(unfinished / LOCK))
-        if not files.lock(lock._fd):
+        if not files.lock(lock.fd):
             raise BlockingIOError(f"{unfinished} was locked by another process")
         files.rename(unfinished, final)
     except OSError as error:
         if lock is not None:
             lock.release()
         _discard(files, unfinished)
-        raise SpoolError(f"no spool can be made in {root}: {error}") from error
+        raise SpoolError(f"no spool can be created in {root}: {error}") from error
     return final, lock
 
 
 def try_lock(files: Files, directory: Path, *, shared: bool = False) -> Lock | None:
-    """The lock of an orphan, or None while anybody else has it. Never waits."""
+    """The lock of an orphan, or None while another process has it. Never waits."""
     path = directory / LOCK
     try:
         if not stat.S_ISDIR(files.lstat(directory).st_mode):
@@ -128,7 +128,7 @@ def try_lock(files: Files, directory: Path, *, shared: bool = False) -> Lock | N
 
 
 def remove(files: Files, directory: Path, lock: Lock) -> bool:
-    """Remove a spool whose lock is held, and let go of it; whether the directory is gone."""
+    """Remove a spool whose lock is held, and release it; whether the directory is gone."""
     try:
         for name in files.listdir(directory):
             if _SEGMENT.match(name) or name.endswith(SUFFIX):
@@ -153,15 +153,15 @@ def spools(files: Files, root: Path) -> list[str]:
 
 
 def segments(files: Files, directory: Path) -> list[tuple[int, Path, int]]:
-    """Number, path and size of each segment file, in order; whatever else lies there is not ours.
+    """Number, path and size of each segment file, in order; other files are not ours.
 
     By number, not by time: a clock that was set back changes nothing.
     """
-    found: list[tuple[int, Path, int]] = []
+    segment_files: list[tuple[int, Path, int]] = []
     try:
         names = files.listdir(directory)
     except OSError:
-        return found
+        return segment_files
     for name in names:
         match = _SEGMENT.match(name)
         try:
@@ -169,8 +169,8 @@ def segments(files: Files, directory: Path) -> list[tuple[int, Path, int]]:
         except OSError:
             continue
         if match and stat.S_ISREG(status.st_mode) and files.owned(status):
-            found.append((int(match[1]), directory / name, status.st_size))
-    return sorted(found)
+            segment_files.append((int(match[1]), directory / name, status.st_size))
+    return sorted(segment_files)
 
 
 def sweep(files: Files, root: Path) -> None:
@@ -190,8 +190,8 @@ def sweep(files: Files, root: Path) -> None:
 
 
 def _discard(files: Files, unfinished: Path) -> None:
-    for remains in (unfinished / LOCK, unfinished):
+    for path in (unfinished / LOCK, unfinished):
         try:
-            files.rmdir(remains) if remains is unfinished else files.unlink(remains)
+            files.rmdir(path) if path is unfinished else files.unlink(path)
         except OSError:
             continue

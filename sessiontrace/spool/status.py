@@ -1,6 +1,6 @@
-"""A look at all spools under a root, for ``sessiontrace spool status``.
+"""The status of all spools under a root, for ``sessiontrace spool status``.
 
-From any process. Invariant: it adopts, changes and removes nothing, and holds a spool's lock, in
+From any process. Invariant: it recovers, changes and removes nothing, and holds a spool's lock, in
 its shared form, for no longer than a probe takes.
 """
 
@@ -14,16 +14,16 @@ import attrs
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.filesystem import OS_FILES, Files
 from sessiontrace.spool.frame import Consumer
-from sessiontrace.spool.scan import SpoolScan, read_headers, used_bytes
+from sessiontrace.spool.recovery.scan import SpoolScan, read_headers, used_bytes
 
 __all__ = ["ConsumerLag", "Status", "inspect"]
 
 
 @attrs.frozen
 class ConsumerLag:
-    """What a spool owes to one destination: records beyond its cursor."""
+    """How many records of a spool one destination has not got: those beyond its cursor."""
 
-    owed: Consumer
+    consumer: Consumer
     pending: int
 
 
@@ -38,7 +38,7 @@ class Status:
     service: str
     pid: int
     alive: bool
-    debts: tuple[ConsumerLag, ...]
+    lags: tuple[ConsumerLag, ...]
     segments: int
     used_bytes: int
     damaged: int
@@ -47,34 +47,34 @@ class Status:
 
 def inspect(root: Path, files: Files = OS_FILES) -> list[Status]:
     """Every spool under the root, oldest first; empty when there is no such directory."""
-    found: list[Status] = []
+    statuses: list[Status] = []
     for spool_id in directories.spools(files, root):
         status = _inspect(files, root / spool_id)
         if status is not None:
-            found.append(status)
-    return found
+            statuses.append(status)
+    return statuses
 
 
 def _inspect(files: Files, directory: Path) -> Status | None:
     try:
         opened_at = files.lstat(directory / directories.LOCK).st_mtime
     except OSError:
-        return None  # removed meanwhile, or no spool at all
+        return None  # removed meanwhile, or not a spool
     probe = directories.try_lock(files, directory, shared=True)
     if probe is not None:
         probe.release()
     header, _ = read_headers(files, directory, directory.name)
-    owes = header.consumers if header is not None else ()
-    remains = SpoolScan.examine(files, directory, directory.name, owes)
-    listed = directories.segments(files, directory)
+    consumers = header.consumers if header is not None else ()
+    scan = SpoolScan.examine(files, directory, directory.name, consumers)
+    segment_files = directories.segments(files, directory)
     return Status(
         spool_id=directory.name,
         service=header.service if header is not None else "",
         pid=header.pid if header is not None else 0,
         alive=probe is None,
-        debts=tuple(ConsumerLag(owed, remains.pending[owed.name]) for owed in owes),
-        segments=len(listed),
-        used_bytes=sum(used_bytes(files, path, size) for _, path, size in listed),
-        damaged=remains.damaged,
+        lags=tuple(ConsumerLag(consumer, scan.pending[consumer.name]) for consumer in consumers),
+        segments=len(segment_files),
+        used_bytes=sum(used_bytes(files, path, size) for _, path, size in segment_files),
+        damaged=scan.damaged,
         age_s=max(0.0, time.time() - opened_at),
     )

@@ -217,7 +217,7 @@ def test_C07_a_captive_portal_gets_nothing_more_and_takes_nothing(
         books = tracer.stats().destinations["honeyhive"]
         assert (books.acked, books.pending) == (0, 12)
         assert "blocked" in caplog.text
-    assert inspect(tmp_path / "spool")[0].debts[0].pending == 12
+    assert inspect(tmp_path / "spool")[0].lags[0].pending == 12
 
 
 def test_C13_one_poison_event_in_a_hundred(backend: Backend, tmp_path: Path) -> None:

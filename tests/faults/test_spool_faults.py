@@ -260,7 +260,7 @@ def life(told):
 
 def adopt(told):
     from sessiontrace.runtime.counters import Counters
-    from sessiontrace.spool.recovery import SpoolRecovery
+    from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
     for one in SpoolRecovery(root, lambda: None, (B,), Counters(), Dying()).scan():
         reader = one.readers["b"]
         while (chunk := reader.read(7, 1 << 22)) is not None:

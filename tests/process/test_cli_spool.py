@@ -70,7 +70,7 @@ def test_flush_is_bounded_and_says_what_is_left(backend: Backend, tmp_path: Path
     backend.responder = lambda request: answer(503)
     done = command(tmp_path, backend, "flush", str(root), "--timeout", "4", expect=1)
     assert "0 records delivered, 0 refused, 12 left (HTTP 503)" in done.stdout
-    assert inspect(root)[0].debts[0].pending == 12
+    assert inspect(root)[0].lags[0].pending == 12
 
 
 def test_a_living_programs_spool_is_not_touched(backend: Backend, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_killed_process_loses_nothing_it_had_appended(tmp_path: Path, io: str)
     root = tmp_path / "root"
     run(KILLED, tmp_path, str(root), io, expect=-signal.SIGKILL, PYTHONPATH=PATH)
     (status,) = inspect(root)
-    assert (status.alive, status.debts[0].pending) == (False, 1002)
+    assert (status.alive, status.lags[0].pending) == (False, 1002)
     with adopted(root) as one:
         records = drain(one.readers["a"])
     assert [r.kind for r in (records[0], records[-1])] == [START, END]

@@ -16,7 +16,8 @@ from sessiontrace.runtime.counters import Counters
 from sessiontrace.spool.filesystem import Files
 from sessiontrace.spool.frame import Consumer, head
 from sessiontrace.spool.reader import Reader
-from sessiontrace.spool.recovery import RecoveredSpool, SpoolRecovery
+from sessiontrace.spool.recovery.recovered_spool import RecoveredSpool
+from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
 from sessiontrace.spool.spool import Spool
 
 A = Consumer("a", "local", "fingerprint-a")

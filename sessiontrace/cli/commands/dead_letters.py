@@ -128,7 +128,7 @@ def drop(directory: Path | None, spool_id: str | None, letters: bool, yes: bool)
         raise click.UsageError(
             f"no spool {printable(spool_id)} of a finished program under {printable(str(root))}"
         )
-    records = sum(lag.pending for spool in spools for lag in spool.debts)
+    records = sum(lag.pending for spool in spools for lag in spool.lags)
     question = f"Delete {amount(len(spools), 'spool')} with {amount(records, 'record')} undelivered"
     _confirm(yes, question)
     removed = 0

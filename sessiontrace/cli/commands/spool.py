@@ -73,7 +73,7 @@ def _table_of(spools: Sequence[Status]) -> Table:
         "PENDING", right=frozenset({"AGE", "SIZE", "PENDING"}),
     )  # fmt: skip
     for spool in spools:
-        for at, lag in enumerate(spool.debts or (None,)):
+        for at, lag in enumerate(spool.lags or (None,)):
             grid.add_row(*(_process_cells(spool) if at == 0 else [""] * 5), *_lag_cells(lag))
     return grid
 
@@ -96,7 +96,7 @@ def _lag_cells(lag: ConsumerLag | None) -> list[str | Text]:
 
     if lag is None:
         return [Text("unknown", style="red"), "", "", ""]
-    consumer = lag.owed
+    consumer = lag.consumer
     pending = Text(f"{lag.pending:,}", style="bold" if lag.pending else "dim")
     fingerprint = printable(consumer.fingerprint[:8])
     return [printable(consumer.name), printable(consumer.kind), fingerprint, pending]
@@ -104,7 +104,7 @@ def _lag_cells(lag: ConsumerLag | None) -> list[str | Text]:
 
 def _sum_up(console: Console, spools: Sequence[Status]) -> None:
     orphans = [spool for spool in spools if not spool.alive]
-    waiting = sum(lag.pending for spool in orphans for lag in spool.debts)
+    waiting = sum(lag.pending for spool in orphans for lag in spool.lags)
     if waiting:
         programs = amount(len(orphans), "finished program")
         console.print(

@@ -26,8 +26,8 @@ def test_the_living_and_the_dead_are_told_apart(tmp_path: Path) -> None:
     gone, alive = found[dead.name], found[spool.id]
     assert (gone.alive, alive.alive) == (False, True)
     assert (gone.service, gone.pid) == ("test", os.getpid())
-    assert [(d.owed, d.pending) for d in gone.debts] == [(A, 20), (B, 20)]
-    assert [(d.owed, d.pending) for d in alive.debts] == [(A, 4)]
+    assert [(lag.consumer, lag.pending) for lag in gone.lags] == [(A, 20), (B, 20)]
+    assert [(lag.consumer, lag.pending) for lag in alive.lags] == [(A, 4)]
     assert gone.used_bytes == (dead / "00000001.seg").stat().st_size
     assert alive.used_bytes < 10_000, "not what is reserved, what is used"
     assert gone.segments == 1
@@ -59,7 +59,7 @@ def test_damage_and_unreadable_headers_are_shown_not_raised(tmp_path: Path) -> N
     raw = (dead / "00000001.seg").read_bytes()
     (dead / "00000001.seg").write_bytes(b"X" + raw[1:])
     (status,) = inspect(tmp_path)
-    assert (status.service, status.pid, status.debts, status.damaged) == ("", 0, (), 1)
+    assert (status.service, status.pid, status.lags, status.damaged) == ("", 0, (), 1)
     assert status.used_bytes == len(raw)
 
 
@@ -85,7 +85,7 @@ def test_a_copied_spool_is_judged_by_its_directory(tmp_path: Path) -> None:
     directory = die(spool)
     shutil.copytree(directory, tmp_path / "root" / ("f" * 16))
     found = {status.spool_id: status for status in inspect(tmp_path / "root")}
-    assert found["f" * 16].debts == ()
+    assert found["f" * 16].lags == ()
     assert found["f" * 16].damaged == 3
 
 

@@ -1,7 +1,7 @@
 """What a dead process left in a spool, read without trusting any of it.
 
-Called by adopters, by ``spool status`` and by the quota, on files that nobody writes any more (or,
-for a status, that a living process is writing: then what is found is a moment's picture).
+Called by recovery, by ``spool status`` and by the quota, on files that no process writes any more
+(or, for a status, that a living process is writing: then the counts are those of a moment).
 Invariant: nothing here creates, changes or removes a file.
 """
 
@@ -53,17 +53,17 @@ class SpoolScan:
 
     @classmethod
     def examine(
-        cls, files: Files, directory: Path, spool_id: str, owes: Iterable[Consumer]
+        cls, files: Files, directory: Path, spool_id: str, consumers: Iterable[Consumer]
     ) -> SpoolScan:
-        """Read every frame of a spool once: count what each destination has not settled."""
-        found = cls()
-        listed = directories.segments(files, directory)
-        owed = list(owes)
-        for each in owed:
-            told = read_cursor(files, directory, spool_id, each)
-            found.resume[each.name] = resume_at(files, listed, told)
-        counts = {each.name: 0 for each in owed}
-        routes = [(each.name, each.name.encode(), found.resume[each.name]) for each in owed]
+        """Read every frame of a spool once: count what each consumer has not settled."""
+        scan = cls()
+        segment_files = directories.segments(files, directory)
+        consumers = list(consumers)
+        for consumer in consumers:
+            cursor = read_cursor(files, directory, spool_id, consumer)
+            scan.resume[consumer.name] = resume_at(files, segment_files, cursor)
+        counts = {consumer.name: 0 for consumer in consumers}
+        routes = [(name, name.encode(), scan.resume[name]) for name in counts]
         last: Segment | None = None
 
         def see(number: int, offset: int, record: Record) -> None:
@@ -73,25 +73,25 @@ class SpoolScan:
                 if (number, offset) > resume and frame.routed(record.route, route):
                     counts[name] += 1
 
-        for number, path, _ in listed:
-            segment, real, damaged = _scan(files, path, spool_id, number, see)
-            found.segments.append(segment)
-            found.damaged += damaged
+        for number, path, _ in segment_files:
+            segment, has_records, damaged = _scan(files, path, spool_id, number, see)
+            scan.segments.append(segment)
+            scan.damaged += damaged
             # A segment that got no record of its own yet may lack repeats that its maker was
-            # still writing; the one before it tells the same, and whole.
-            if real or (last is None and segment.first > segment.start):
+            # still writing; the segment before it has the same ones, all of them.
+            if has_records or (last is None and segment.first > segment.start):
                 last = segment
         if last is not None:
-            found.ends = _abandoned(last)
-        for each in owed:
-            ends = len(found.ends_for(each.name))
-            resume = found.resume[each.name]
+            scan.ends = _abandoned(last)
+        for name, count in counts.items():
+            ends = len(scan.ends_for(name))
+            resume = scan.resume[name]
             if resume.segment == AFTER_ALL:
                 resume = Position(AFTER_ALL, resume.offset if resume.offset <= ends else 0)
-                found.resume[each.name] = resume
+                scan.resume[name] = resume
                 ends -= resume.offset
-            found.pending[each.name] = counts[each.name] + ends
-        return found
+            scan.pending[name] = count + ends
+        return scan
 
     def ends_for(self, name: str) -> list[Record]:
         """The ends of sessions that the dead process left open, as this destination gets them."""
@@ -100,7 +100,7 @@ class SpoolScan:
 
 def read_headers(files: Files, directory: Path, spool_id: str) -> tuple[Header | None, bool]:
     """The first sound header of a spool, and whether all of its segments can be understood."""
-    found: Header | None = None
+    first: Header | None = None
     for number, path, _ in directories.segments(files, directory):
         try:
             line = read_range(files, path, 0, _LONGEST_HEADER).split(b"\n", 1)[0]
@@ -111,19 +111,21 @@ def read_headers(files: Files, directory: Path, spool_id: str) -> tuple[Header |
             continue
         if header.format != FORMAT:
             return None, False
-        if found is None and (header.spool, header.segment) == (spool_id, number):
-            found = header
-    return found, True
+        if first is None and (header.spool, header.segment) == (spool_id, number):
+            first = header
+    return first, True
 
 
-def resume_at(files: Files, listed: list[tuple[int, Path, int]], position: Position) -> Position:
-    """The cursor's position if the segments bear it out, else the very beginning."""
+def resume_at(
+    files: Files, segment_files: list[tuple[int, Path, int]], position: Position
+) -> Position:
+    """The cursor's position if it is at the end of a line of a segment, else the beginning."""
     beginning = Position(0, 0)
     if position.segment == AFTER_ALL:
         return position
-    if not listed or position.segment > listed[-1][0]:
+    if not segment_files or position.segment > segment_files[-1][0]:
         return beginning
-    for number, path, size in listed:
+    for number, path, size in segment_files:
         if number == position.segment:
             if not 0 < position.offset <= size:
                 return beginning
@@ -136,7 +138,7 @@ def resume_at(files: Files, listed: list[tuple[int, Path, int]], position: Posit
 
 
 def used_bytes(files: Files, path: Path, size: int) -> int:
-    """How much of a segment file has frames: they hold no zero byte, and only zeros follow."""
+    """How many bytes of a segment file are frames: those have no zero byte, and zeros follow."""
     try:
         fd = files.open(path)
     except OSError:
@@ -164,12 +166,12 @@ def _scan(
     """One pass over a segment's frames: the segment, whether it has records of its own, damage."""
     seed = frame.seed(spool_id, number)
     start = first = offset = damaged = 0
-    real = False
-    held: dict[tuple[bytes, bytes], int] = {}
-    rest = b""
+    has_records = False
+    counts: dict[tuple[bytes, bytes], int] = {}
+    partial_line = b""
     for raw in _windows(files, path):
-        lines = (rest + raw).split(b"\n")
-        rest = lines.pop()
+        lines = (partial_line + raw).split(b"\n")
+        partial_line = lines.pop()
         for line in paced(lines):
             offset += len(line) + 1
             if not start:
@@ -181,17 +183,17 @@ def _scan(
                 damaged += frame.damage(line)
                 continue
             if record.kind != OPEN:
-                real = True
-            elif not real:
+                has_records = True
+            elif not has_records:
                 first = offset
-            held[record[:2]] = held.get(record[:2], 0) + 1
+            counts[record[:2]] = counts.get(record[:2], 0) + 1
             see(number, offset, record)
-    damaged += bool(rest.strip(b"\0"))
+    damaged += bool(partial_line.strip(b"\0"))
     segment = Segment.existing(files, path, spool_id, number, offset)
     segment.start, segment.first = start, first
-    for (kind, route), count in held.items():
+    for (kind, route), count in counts.items():
         segment.counter(frame.head(kind, route)).count = count
-    return segment, real, damaged
+    return segment, has_records, damaged
 
 
 def _windows(files: Files, path: Path) -> Iterable[bytes]:
@@ -210,30 +212,30 @@ def _windows(files: Files, path: Path) -> Iterable[bytes]:
 def _abandoned(segment: Segment) -> list[Record]:
     """The ends of the sessions still open at the end of a spool's last segment, by event id."""
     opened: dict[bytes, Record] = {}
-    seen: dict[bytes, int] = {}
+    latest: dict[bytes, int] = {}
     try:
         raw = segment.read(segment.start, segment.committed)
-    except OSError:  # a status of a spool whose process lives: the file is gone meanwhile
+    except OSError:  # a status of a spool whose process lives: the file may be gone
         return []
     for line in paced(raw.split(b"\n")):
         record = frame.decode(line, segment.seed)
         if record is None:
             continue
         session = session_id_of(record.body)
-        seen[session] = max(seen.get(session, 0), _moment(record.body))
+        latest[session] = max(latest.get(session, 0), _moment(record.body))
         if record.kind in (START, OPEN):
             opened[event_id_of(record.body)] = record
         elif record.kind == END:
             opened.pop(event_id_of(record.body), None)
     return [
-        Record(END, start.route, abandoned_end(start.body, seen[session_id_of(start.body)]))
+        Record(END, start.route, abandoned_end(start.body, latest[session_id_of(start.body)]))
         for _, start in sorted(opened.items())
         if _moment(start.body)
     ]
 
 
 def _moment(body: bytes) -> int:
-    """The latest time a record tells, Unix ms; 0 when it tells none."""
+    """The latest time in a record, Unix ms; 0 when it has none."""
     try:
         fields = orjson.loads(body)
         return int(max(fields.get("start_time", 0), fields.get("end_time", 0)))

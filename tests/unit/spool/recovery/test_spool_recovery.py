@@ -38,8 +38,8 @@ from sessiontrace.runtime.counters import Counters
 from sessiontrace.spool.cursor import read_cursor, write_cursor
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.frame import Consumer, Position, encode, head
-from sessiontrace.spool.recovery import SpoolRecovery
-from sessiontrace.spool.scan import AFTER_ALL
+from sessiontrace.spool.recovery.scan import AFTER_ALL
+from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
 
 
 def revived(root: Path, directory: Path, files: dict[str, bytes]) -> tuple[list[int], int]:
@@ -499,7 +499,7 @@ def test_a_root_that_others_can_write_is_not_read(
     left_behind(tmp_path / "root", 1)
     (tmp_path / "root").chmod(0o777)
     assert adopter(tmp_path / "root").scan() == []
-    assert "written by others" in caplog.text
+    assert "is writable by other users" in caplog.text
     (tmp_path / "root").chmod(0o700)
     assert len(adopter(tmp_path / "root").scan()) == 1
 
