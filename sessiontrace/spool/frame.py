@@ -73,7 +73,7 @@ class Position(NamedTuple):
 class Consumer:
     """One destination that a segment's records are owed to.
 
-    ``fingerprint`` tells whether a destination of that name is still the same place.
+    ``fingerprint``: differs when a destination of that name is another place.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Header:
 
 
 def head(kind: bytes, route: bytes) -> bytes:
-    """What stands between the checksum and the body; worth keeping, there are few of them."""
+    """The part of a frame between the checksum and the body; there are few of them, so cache it."""
     return b" %b %b " % (kind, route)
 
 
@@ -117,7 +117,7 @@ def decode(line: bytes, seed: int) -> Record | None:
 
 
 def damage(line: bytes) -> int:
-    """How many records an unsound line stands for: two when the line feed between them is hit."""
+    """How many records an unsound line holds: two when the line feed between them is hit."""
     return max(1, len(_BEGINNINGS.findall(line)))
 
 
@@ -138,7 +138,7 @@ def encode_header(header: Header) -> bytes:
                 "segment": header.segment,
                 "service": header.service,
                 "pid": header.pid,
-                "destinations": [attrs.asdict(owed) for owed in header.consumers],
+                "destinations": [attrs.asdict(consumer) for consumer in header.consumers],
             }
         ),
     )
