@@ -196,7 +196,7 @@ def _traced(
 _ASYNC = """
 def make(_st_tracer, _st_fn, _st_begin, _st_finish):
     async def traced(PARAMETERS):
-        GIVEN
+        COLLECT
         if _st_tracer.off or (_st_span := _st_begin(_st_args, _st_kwargs)) is None:
             return await _st_fn(*_st_args, **_st_kwargs)
         _st_span.__enter__()

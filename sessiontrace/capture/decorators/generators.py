@@ -28,7 +28,7 @@ _SETTLED = frozenset({type(None), bool, int, float, str, bytes, dict, list, tupl
 _GENERATOR = """
 def make(_st_start, _st_drive):
     def traced(PARAMETERS):
-        GIVEN
+        COLLECT
         return (yield from _st_drive(_st_start, _st_args, _st_kwargs))
     return traced
 """
@@ -37,7 +37,7 @@ def make(_st_start, _st_drive):
 _ASYNC_GENERATOR = """
 def make(_st_start, _st_steps):
     async def traced(PARAMETERS):
-        GIVEN
+        COLLECT
         _st = _st_steps(_st_start, _st_args, _st_kwargs)
         _st_enter, _st_leave = _st.enter, _st.leave
         while True:
