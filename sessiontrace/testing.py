@@ -67,25 +67,26 @@ class Node:
 
     @property
     def outputs(self) -> Any:
-        """As recorded; a result that was no object is unwrapped."""
-        found = self.record.get("outputs")
-        return found["result"] if isinstance(found, dict) and list(found) == ["result"] else found
+        """As recorded; a result that was not an object is unwrapped."""
+        outputs = self.record.get("outputs")
+        wrapped = isinstance(outputs, dict) and list(outputs) == ["result"]
+        return outputs["result"] if wrapped and outputs is not None else outputs
 
     @property
     def error(self) -> str | None:
         """``Type: message``, or None."""
-        found = self.record.get("error")
-        return None if found is None else str(found)
+        error = self.record.get("error")
+        return None if error is None else str(error)
 
     def find(self, name: str) -> Node:
         """The one descendant of that name; AssertionError when there are none or several."""
-        found = [node for node in self.walk() if node.name == name and node is not self]
-        if len(found) != 1:
-            raise AssertionError(f"{len(found)} events named {name!r} in\n{self.tree()}")
-        return found[0]
+        nodes = [node for node in self.walk() if node.name == name and node is not self]
+        if len(nodes) != 1:
+            raise AssertionError(f"{len(nodes)} events named {name!r} in\n{self.tree()}")
+        return nodes[0]
 
     def walk(self) -> Iterator[Node]:
-        """It and all its descendants."""
+        """The node and all its descendants."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -101,14 +102,15 @@ class Node:
 
 
 class Captured:
-    """What was recorded: ``records`` as ``(kind, record)`` pairs, and as trees."""
+    """The recorded sessions: ``records`` as ``(kind, record)`` pairs, and as trees."""
 
     def __init__(self) -> None:
         self.records: list[tuple[str, dict[str, Any]]] = []
         self.dropped: list[str] = []
 
-    def _offer(self, head: bytes, body: bytes) -> bool:
-        self.records.append((head.decode(), orjson.loads(body)))
+    def offer(self, header: bytes, body: bytes) -> bool:
+        """Take a record from the tracer."""
+        self.records.append((header.decode(), orjson.loads(body)))
         return True
 
     @property
@@ -139,10 +141,10 @@ class Captured:
     @property
     def session(self) -> Node:
         """The only session; AssertionError when there are none or several."""
-        found = self.sessions
-        if len(found) != 1:
-            raise AssertionError(f"{len(found)} sessions:\n{self.tree()}")
-        return found[0]
+        sessions = self.sessions
+        if len(sessions) != 1:
+            raise AssertionError(f"{len(sessions)} sessions:\n{self.tree()}")
+        return sessions[0]
 
     def tree(self) -> str:
         """All sessions as text."""
@@ -150,22 +152,20 @@ class Captured:
 
     def assert_tree(self, expected: str) -> None:
         """Compare with ``tree()``; the error shows the difference line by line."""
-        wanted = textwrap.dedent(expected).strip("\n").rstrip().splitlines()
-        found = self.tree().splitlines()
-        if wanted != found:
-            lines = difflib.unified_diff(wanted, found, "expected", "recorded", lineterm="")
+        expected_lines = textwrap.dedent(expected).strip("\n").rstrip().splitlines()
+        recorded = self.tree().splitlines()
+        if expected_lines != recorded:
+            lines = difflib.unified_diff(
+                expected_lines, recorded, "expected", "recorded", lineterm=""
+            )
             raise AssertionError("the trees differ\n" + "\n".join(lines))
-
-
-def _beginning(node: Node) -> tuple[int, str]:
-    return node.record["start_time"], node.record["event_id"]
 
 
 def _merge(record: dict[str, Any], update: dict[str, Any]) -> None:
     for name, value in update.items():
-        held = record.get(name)
-        both = isinstance(held, dict) and isinstance(value, dict) and name != "outputs"
-        record[name] = {**held, **value} if both and held is not None else value
+        before = record.get(name)
+        both = isinstance(before, dict) and isinstance(value, dict) and name != "outputs"
+        record[name] = {**before, **value} if both and before is not None else value
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def capture(
     captured = Captured()
     variable = tracer._current
     recorder = TracerState(
-        offer=captured._offer,
+        offer=captured.offer,
         drop=captured.dropped.append,
         current=variable,
         new_session=Session,

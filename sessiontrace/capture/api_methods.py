@@ -1,7 +1,7 @@
-"""Tracing: what users call to record, as methods over whatever gives them a recorder.
+"""The methods that users call to record, over any object that has a recorder.
 
-Called from any user thread. Invariant: no method raises, whatever it is given; where nothing is
-recorded each gives an object that takes the same calls and does nothing.
+Called from any user thread. Invariant: no method raises, whatever its arguments. Where nothing is
+recorded, each method returns an object that takes the same calls and does nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NOOP_SESSION = cast("Session", NOOP)
 
 
 class Tracing:
-    """A subclass says where the recorder comes from (``begin``), and when there is none."""
+    """The recording half of a tracer. A subclass has ``off``, ``recorder`` and ``begin``."""
 
     off: bool
     recorder: TracerState | None
@@ -71,8 +71,8 @@ class Tracing:
         of the one session with that id, here and in other processes. ``user``: who it is for,
         becomes ``user_properties.user_id``. ``source``: default the environment, else the service.
         ``tags`` become ``metadata.tags``. ``to``: names of the destinations it goes to, default
-        all; what goes to an unknown one goes nowhere and is counted. ``sample``: the share of such
-        sessions to record, from 0 to 1, in place of what ``init`` samples by.
+        all; a session for unknown ones only is dropped and counted. ``sample``: the share of such
+        sessions to record, from 0 to 1, in place of the rate of ``init``.
         """
         return Session(
             self,
@@ -135,16 +135,18 @@ class Tracing:
 
         Works on sync and async functions, generators, async generators, methods, static and class
         methods, partials and callable objects, and on a class (its public methods). The function
-        stays what it was. The span of a generator lasts until it is exhausted or closed, and tells
-        the time to the first chunk; so does that of a function that returns a generator.
+        keeps its kind and signature. The span of a generator lasts until the generator is exhausted
+        or closed, and has the time to the first chunk; likewise for a function that returns one.
 
         ``name``: default the function's qualified name. ``type``: "chain", "model" or "tool".
         ``capture``: False records neither arguments nor result, "inputs" or "outputs" only these.
         ``ignore``: names of arguments to leave out. ``reduce``: makes the outputs from the list of
         all chunks; by default texts and the deltas of OpenAI and Anthropic are joined.
         """
-        plan = TraceOptions(name, type, capture, ignore, reduce)
-        return decorate(self, fn, plan) if fn is not None else lambda fn: decorate(self, fn, plan)
+        options = TraceOptions(name, type, capture, ignore, reduce)
+        if fn is not None:
+            return decorate(self, fn, options)
+        return lambda fn: decorate(self, fn, options)
 
     @overload
     def chain(self, fn: F, /) -> F: ...
@@ -158,11 +160,10 @@ class Tracing:
         ignore: Collection[str] = (),
         reduce: Reduce | None = None,
     ) -> Callable[[F], F]: ...
-    def chain(self, fn: Callable[..., Any] | None = None, /, **plan: Any) -> Any:
+    def chain(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """``trace(type="chain")``, with or without its other arguments."""
-        return (
-            self.trace(type="chain", **plan) if fn is None else self.trace(type="chain", **plan)(fn)
-        )
+        decorator = self.trace(type="chain", **options)
+        return decorator if fn is None else decorator(fn)
 
     @overload
     def model(self, fn: F, /) -> F: ...
@@ -176,11 +177,10 @@ class Tracing:
         ignore: Collection[str] = (),
         reduce: Reduce | None = None,
     ) -> Callable[[F], F]: ...
-    def model(self, fn: Callable[..., Any] | None = None, /, **plan: Any) -> Any:
+    def model(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """``trace(type="model")``: the function calls a model."""
-        return (
-            self.trace(type="model", **plan) if fn is None else self.trace(type="model", **plan)(fn)
-        )
+        decorator = self.trace(type="model", **options)
+        return decorator if fn is None else decorator(fn)
 
     @overload
     def tool(self, fn: F, /) -> F: ...
@@ -194,11 +194,10 @@ class Tracing:
         ignore: Collection[str] = (),
         reduce: Reduce | None = None,
     ) -> Callable[[F], F]: ...
-    def tool(self, fn: Callable[..., Any] | None = None, /, **plan: Any) -> Any:
+    def tool(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """``trace(type="tool")``: the function is a tool, or calls something outside."""
-        return (
-            self.trace(type="tool", **plan) if fn is None else self.trace(type="tool", **plan)(fn)
-        )
+        decorator = self.trace(type="tool", **options)
+        return decorator if fn is None else decorator(fn)
 
     def current_span(self) -> Span:
         """The innermost open span (or session) here; a no-op, falsy object where there is none."""
@@ -248,12 +247,12 @@ class Tracing:
     ) -> Span:
         """A span that is open at once and never current: end it with ``end()``, in any thread.
 
-        ``parent``: a span, a session or what ``extract`` gave; default the current one.
+        ``parent``: a span, a session or the handle of ``extract``; default the current one.
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SPAN
         placed = isinstance(parent, (Span, NonRecordingScope)) and hasattr(parent, "session")
-        later = placed and recorder.skips  # then it is known whether inputs are recorded
+        later = placed and recorder.skips  # set the inputs when the span knows its session
         span = Span(recorder, name, type, None if later else inputs, config, metadata)
         span.open(parent if placed else self._current.get())
         return span.set(inputs=inputs) if later else span
@@ -287,20 +286,19 @@ class Tracing:
         return SuppressedScope(recorder)
 
     def inject(self, headers: H) -> H:
-        """Write the current span into HTTP headers (traceparent, tracestate, baggage); returns
-        them.
+        """Write the current span into HTTP headers (traceparent, tracestate, baggage).
 
-        What other tracers put there is kept. Without a span nothing is written.
+        Returns the headers, with what other tracers wrote. Without a span nothing is written.
         """
         return inject(self._current.get(), headers)
 
     def extract(self, headers: object, name: str = "remote") -> Session:
-        """The span that ``headers`` tell of, to run under: ``with extract(request.headers):``.
+        """The span in ``headers``, to run under: ``with extract(request.headers):``.
 
         ``headers``: a mapping, or pairs of texts or bytes. From another sessiontrace process that
-        very span is the parent; from other tracers' headers it is a turn named ``name`` of the
-        session that the baggage (``session.id``) or the trace id stands for. A no-op where they
-        tell nothing.
+        very span is the parent. From other tracers' headers it is a turn named ``name`` of the
+        session that the baggage (``session.id``) or the trace id identifies. A no-op where the
+        headers name no span.
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SESSION
@@ -316,11 +314,11 @@ class Tracing:
         session_id: str | None = None,
         event_id: str | None = None,
     ) -> None:
-        """Judge a session (default the current one) or one event of it, now or long after it ended.
+        """Score a session (default the current one) or an event of it, now or long after its end.
 
         Numbers and booleans become ``metrics[name]``, texts ``feedback[name]``; ``comment`` becomes
-        ``feedback[name_comment]``. ``session_id``: the session's UUID or your own id of it, which
-        may have run in another process. ``event_id``: of an event of that session.
+        ``feedback[name_comment]``. ``session_id``: the UUID of a session, or your own id of
+        it; the session may have run in another process. ``event_id``: of an event of that session.
         """
         if not (self.off or (recorder := self.recorder or self.begin()) is None):
             score(recorder, self._here(), name, value, comment, session_id, event_id)

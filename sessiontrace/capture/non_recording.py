@@ -114,7 +114,7 @@ class NonRecordingScope:
         self.parent: Handle | None = None
         self.session: SessionHandle = self
         self.source = recorder.source
-        self.start_ns = 0  # no record tells its time
+        self.start_ns = 0  # no record needs it
         self.children_ids: list[str] | None = None
         self.children_omitted = 0
         self.conversation_id: str | None = None

@@ -1,12 +1,12 @@
-"""The conformance suite of a tracing decorator: run it on any, ours or somebody else's.
+"""The conformance suite of a tracing decorator: run it on ours, or on that of another library.
 
     from sessiontrace import conformance
     print(conformance.report(conformance.run(Subject())))
 
-``Subject`` is yours and says how to decorate, how to open a span by hand and what was recorded.
-Each check is a way in which tracing decorators have been seen to break user code. Runs in the
-calling thread, each check in a fresh event loop. Invariant: a check that fails names what a user
-would have seen, and never stops those after it.
+You write the ``Subject``: how to decorate a function, how to open a span by hand, and what was
+recorded. Each check is a way in which tracing decorators break user code. Runs in the calling
+thread, each check in a new event loop. Invariant: a check that fails names what a user would see,
+and never stops the checks after it.
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ def run(subject: Subject) -> list[Result]:
 def report(results: list[Result]) -> str:
     """One line for each check, and the sum."""
     lines = [
-        f"{'ok  ' if one.passed else 'FAIL'} {one.name} {one.reason}".rstrip() for one in results
+        f"{'ok  ' if result.passed else 'FAIL'} {result.name} {result.reason}".rstrip()
+        for result in results
     ]
-    return "\n".join([*lines, f"{sum(one.passed for one in results)} of {len(results)} passed"])
+    passed = sum(result.passed for result in results)
+    return "\n".join([*lines, f"{passed} of {len(results)} passed"])
 
 
 def _run(check: Callable[[Subject], Any], subject: Subject) -> Result:
@@ -78,7 +80,7 @@ def _run(check: Callable[[Subject], Any], subject: Subject) -> Result:
 
 
 class _Log(logging.Handler):
-    """Keeps what was logged as a warning or worse."""
+    """Keeps the messages of level WARNING and above."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -1,6 +1,6 @@
-"""Checks of single calls: what a function is, is given, gives and raises.
+"""Checks of single calls: the kind, arguments, result and exceptions of a function.
 
-Invariant: the value that a check hands over comes back as the very object.
+Invariant: a value that a check passes in comes back as the same object.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def check_wrong_arguments_fail_at_the_call(subject: Subject) -> None:
 
     for fn in (plain, coroutine, generator, asyncgen):
         try:
-            made: Any = subject.decorate(fn)()
+            result: Any = subject.decorate(fn)()
         except TypeError:
             continue
-        if inspect.iscoroutine(made):
-            made.close()  # else the collector warns of it in the middle of the next check
+        if inspect.iscoroutine(result):
+            result.close()  # else the collector warns of it in the middle of the next check
         raise AssertionError(f"calling {fn.__name__} without its argument raised nothing")
 
 
@@ -95,8 +95,8 @@ def check_an_exception_passes_and_is_recorded(subject: Subject) -> None:
         fail()
     except ValueError as caught:
         same(caught is error, True, "the same exception")
-    found = the_one(subject, "fail").error
-    same("ValueError" in found and "the user's" in found, True, f"recorded as {found!r}")
+    recorded = the_one(subject, "fail").error
+    same("ValueError" in recorded and "the user's" in recorded, True, f"recorded as {recorded!r}")
 
 
 async def check_a_cancelled_task_shows_as_cancelled(subject: Subject) -> None:
@@ -109,8 +109,8 @@ async def check_a_cancelled_task_shows_as_cancelled(subject: Subject) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-    found = the_one(subject, "wait")
-    same(found.cancelled or "Cancel" in found.error, True, "cancelled")
+    span = the_one(subject, "wait")
+    same(span.cancelled or "Cancel" in span.error, True, "cancelled")
 
 
 def check_keyboard_interrupt_and_system_exit_are_recorded(subject: Subject) -> None:

@@ -1,6 +1,6 @@
 """Checks of generators and async generators; each runs in the calling thread.
 
-Invariant: what the consumer does, and all that it tells the generator, is as without a tracer.
+Invariant: the consumer and the generator exchange what they exchange without a tracer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def check_a_generator_span_lasts_until_exhausted(subject: Subject) -> None:
                 yield number
 
     for _ in numbers():
-        same([one.name for one in subject.seen() if "numbers" in one.name], [], "ended early")
+        same([span.name for span in subject.seen() if "numbers" in span.name], [], "ended early")
     parent_is(subject, "child 0", "numbers")
     parent_is(subject, "child 1", "numbers")
 

@@ -1,6 +1,6 @@
-"""What is examined, what it tells of its spans, and how the checks look at that; pure.
+"""The subject of the suite, the spans it reports, and how checks compare them; pure.
 
-Invariant: a failed expectation names what was found and what was wanted.
+Invariant: a failed expectation names the actual value and the expected one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Seen(NamedTuple):
 
 
 class Subject(Protocol):
-    """What is examined."""
+    """A tracing decorator under test."""
 
     def decorate(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """``fn`` traced, its span named like it."""
@@ -34,31 +34,31 @@ class Subject(Protocol):
         ...
 
     def seen(self) -> list[Seen]:
-        """Everything that has finished since the last ``reset``."""
+        """All spans that finished since the last ``reset``."""
         ...
 
     def reset(self) -> None:
-        """Forget what was seen."""
+        """Forget all spans."""
         ...
 
 
-def same(found: object, wanted: object, what: str) -> None:
+def same(actual: object, expected: object, what: str) -> None:
     """Fail unless they are equal."""
-    if found != wanted:
-        raise AssertionError(f"{what}: {found!r} instead of {wanted!r}")
+    if actual != expected:
+        raise AssertionError(f"{what}: {actual!r} instead of {expected!r}")
 
 
 def the_one(subject: Subject, name: str) -> Seen:
     """The one span of this name, which may be qualified."""
-    found = [one for one in subject.seen() if one.name == name or one.name.endswith("." + name)]
-    same(len(found), 1, f"spans named {name}")
-    return found[0]
+    spans = [span for span in subject.seen() if f".{span.name}".endswith(f".{name}")]
+    same(len(spans), 1, f"spans named {name}")
+    return spans[0]
 
 
-def parent_is(subject: Subject, name: str, wanted: str) -> None:
+def parent_is(subject: Subject, name: str, expected: str) -> None:
     """Fail unless the span has a parent of that name."""
-    found = the_one(subject, name).parent
-    same(found == wanted or found.endswith("." + wanted), True, f"parent of {name} is {found!r}")
+    parent = the_one(subject, name).parent
+    same(f".{parent}".endswith(f".{expected}"), True, f"parent of {name} is {parent!r}")
 
 
 def called(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:

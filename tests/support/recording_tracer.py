@@ -1,4 +1,4 @@
-"""Capture without a pipeline: a switch and a recorder whose records land in a list."""
+"""Capture without a pipeline: a tracer whose records land in a list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Captured"]
 
 
 class Captured:
-    """What a tracer is to capture: ``off``, ``recorder``, ``begin``. ``records`` hold the rest."""
+    """A tracer. ``records``: what it recorded, as ``(kind, record)``; ``bodies``: as bytes."""
 
     def __init__(self, **options: Any) -> None:
         self.off = False
@@ -45,18 +45,20 @@ class Captured:
     def begin(self) -> TracerState | None:
         return self.recorder
 
-    def session(self, name: str = "session", **given: Any) -> Session:
-        return Session(self, name, **given)
+    def session(self, name: str = "session", **arguments: Any) -> Session:
+        return Session(self, name, **arguments)
 
-    def span(self, name: str = "span", type: str = "chain", **given: Any) -> Span:
-        return Span(self.recorder, name, type, **given)
+    def span(self, name: str = "span", type: str = "chain", **arguments: Any) -> Span:
+        return Span(self.recorder, name, type, **arguments)
 
-    def trace(self, fn: Any = None, /, **plan: Any) -> Any:
-        made = TraceOptions(**plan)
-        return (lambda fn: decorate(self, fn, made)) if fn is None else decorate(self, fn, made)
+    def trace(self, fn: Any = None, /, **options: Any) -> Any:
+        trace_options = TraceOptions(**options)
+        if fn is None:
+            return lambda fn: decorate(self, fn, trace_options)
+        return decorate(self, fn, trace_options)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        return [body for found, body in self.records if found == kind]
+        return [body for record_kind, body in self.records if record_kind == kind]
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -64,13 +66,13 @@ class Captured:
 
     def event(self, name: str) -> dict[str, Any]:
         """The one event of that name."""
-        (found,) = (event for event in self.events if event["event_name"] == name)
-        return found
+        (event,) = (event for event in self.events if event["event_name"] == name)
+        return event
 
     def parent_of(self, name: str) -> str:
         """The name of the event or session that is the parent of that event."""
-        wanted = self.event(name)["parent_id"]
+        parent_id = self.event(name)["parent_id"]
         for body in [*self.events, *self.of("start")]:
-            if body["event_id"] == wanted:
+            if body["event_id"] == parent_id:
                 return str(body["event_name"])
-        raise AssertionError(f"{name} has a parent that was never recorded: {wanted}")
+        raise AssertionError(f"{name} has a parent that was never recorded: {parent_id}")

@@ -1,8 +1,8 @@
-"""Into other threads and processes: the current span goes along with what is started there.
+"""The current span, carried into the threads and processes that run what a program starts.
 
-Patches ``Thread.start`` and the ``submit`` of both pools once; with no span open they do what they
-always did. Only our own context variable travels, not the user's context. Invariant: a thread of a
-pool never keeps the span of the task that happened to start it.
+Patches ``Thread.start`` and the ``submit`` of both pools once, for every thread of the program;
+with no span open they do what they did before. Only our own context variable travels, not the
+user's context. Invariant: a thread of a pool never keeps the span of the task that started it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["carry", "carry_into_processes", "release"]
 Carried = list["tuple[ContextVar[Any], Any]"]
 
 _variables: list[ContextVar[Any]] = []
-_elsewhere: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = []
+_process_wrappers: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = []
 _patching = threading.Lock()
 _OURS = "sessiontrace-"  # our own threads carry nothing
 
@@ -30,12 +30,12 @@ def _unlock() -> None:
     _patching = threading.Lock()
 
 
-fork_hooks.EXECUTORS.register(in_child=_unlock)  # another thread's lock stays locked for ever
+fork_hooks.EXECUTORS.register(in_child=_unlock)  # else a lock of another thread stays locked
 
 
 def carry(variable: ContextVar[Any]) -> None:
-    """From now on, ``variable`` goes along into threads and thread pools."""
-    import concurrent.futures  # it brings logging, a tenth of the time to import ours
+    """From now on, threads and thread pools get the value of ``variable``."""
+    import concurrent.futures  # imports logging: a tenth of the time that importing ours takes
 
     with _patching:
         if variable not in _variables:
@@ -45,33 +45,33 @@ def carry(variable: ContextVar[Any]) -> None:
 
 
 def release(variable: ContextVar[Any]) -> None:
-    """It stays behind again."""
+    """Undo ``carry``."""
     with _patching:
         if variable in _variables:
             _variables.remove(variable)
 
 
 def carry_into_processes(wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """What is submitted to a process pool goes through ``wrap``, whose result must be picklable."""
+    """Process pools run ``wrap(fn)`` in place of ``fn``; what it returns must be picklable."""
     import concurrent.futures
 
     with _patching:
-        _elsewhere[:] = [wrap]
+        _process_wrappers[:] = [wrap]
     if "ProcessPoolExecutor" in vars(concurrent.futures):
         _patch(concurrent.futures.ProcessPoolExecutor, "submit", _sending)
         return
-    lazily = vars(concurrent.futures).get("__getattr__")
-    if lazily is None or hasattr(lazily, "__wrapped__"):
+    import_lazily = vars(concurrent.futures).get("__getattr__")
+    if import_lazily is None or hasattr(import_lazily, "__wrapped__"):
         return
 
-    @functools.wraps(lazily)
-    def arriving(name: str) -> Any:  # importing it now would load all of multiprocessing
-        found = lazily(name)
+    @functools.wraps(import_lazily)
+    def patch_on_import(name: str) -> Any:  # to import it now would load all of multiprocessing
+        value = import_lazily(name)
         if name == "ProcessPoolExecutor":
-            _patch(found, "submit", _sending)
-        return found
+            _patch(value, "submit", _sending)
+        return value
 
-    vars(concurrent.futures)["__getattr__"] = arriving
+    vars(concurrent.futures)["__getattr__"] = patch_on_import
 
 
 def _patch(owner: type, name: str, make: Callable[[Callable[..., Any]], Any]) -> None:
@@ -84,18 +84,18 @@ def _patch(owner: type, name: str, make: Callable[[Callable[..., Any]], Any]) ->
 
 
 def _now() -> Carried:
-    return [(one, held) for one in _variables if (held := one.get()) is not None]
+    return [(variable, value) for variable in _variables if (value := variable.get()) is not None]
 
 
 def _inside(carried: Carried, call: Callable[[], Any]) -> Any:
     before = [(variable, variable.get()) for variable, _ in carried]
-    for variable, held in carried:
-        variable.set(held)
+    for variable, value in carried:
+        variable.set(value)
     try:
         return call()
     finally:
-        for variable, held in before:
-            variable.set(held)
+        for variable, value in before:
+            variable.set(value)
 
 
 def _call(carried: Carried, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -110,21 +110,21 @@ def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
         own = self.__dict__.get("run")
         run = self.run
 
-        def restored() -> None:
+        def restore_run() -> None:
             if own is None:
                 self.__dict__.pop("run", None)
             else:
                 self.run = own  # type: ignore[method-assign]
 
         def carrying() -> None:
-            restored()
+            restore_run()
             _inside(carried, run)
 
         self.run = carrying  # type: ignore[method-assign]
         try:
             return original(self)  # type: ignore[no-any-return]
         except BaseException:
-            restored()
+            restore_run()
             raise
 
     return start
@@ -146,9 +146,9 @@ def _submitting(original: Callable[..., Any]) -> Callable[..., Any]:
 def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         carried = _now()
-        if not carried or not _elsewhere:
+        if not carried or not _process_wrappers:
             return original(self, fn, *args, **kwargs)
-        sent = _elsewhere[0](fn)
+        sent = _process_wrappers[0](fn)
         nothing: Carried = [(variable, None) for variable, _ in carried]
         return _inside(nothing, functools.partial(original, self, sent, *args, **kwargs))
 

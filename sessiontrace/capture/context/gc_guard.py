@@ -1,11 +1,11 @@
-"""Collecting: no context variable is set by what a garbage collection calls, before Python 3.12.
+"""A guard for Python before 3.12: no finaliser sets a context variable during a collection.
 
-There a collection may begin in the middle of ``ContextVar.set``, and a finaliser that sets one then
-(a span in ``__del__``, a traced generator that is collected half-read) crashes the interpreter. So
-for as long as a collection runs, recorders hold a stand-in that lets the collecting thread only
-read. What finalisers record then belongs to the span that was current outside. Invariant: outside
-of a collection nothing is in anyone's way, and from 3.12 on nothing is done at all: collections
-there wait until a running call is over.
+Before 3.12 a garbage collection may begin in the middle of ``ContextVar.set``. A finaliser that
+sets a variable then (a span in ``__del__``, a traced generator that is collected half-read) crashes
+the interpreter. So while a collection runs, recorders hold a stand-in for their variable, which the
+collecting thread can only read; what finalisers record belongs to the span that was current
+outside. From 3.12 on a collection waits until a running call is over, and the guard does nothing.
+Invariant: outside of a collection every recorder holds its own variable.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _ReadOnly:
         return self._variable.get()
 
     def set(self, value: Any) -> None:
-        # Who got hold of this in another thread, or keeps it for later, is not in the way.
+        # Other threads, and code that keeps the stand-in for later, may write.
         if threading.get_ident() != self.collector:
             self._variable.set(value)
 
@@ -55,7 +55,7 @@ def guard(owner: Owner) -> None:
     """From now on, collections leave the current span of this tracer alone."""
     if not NEEDED:
         return
-    _owners[:] = [one for one in _owners if one() not in (None, owner)] + [weakref.ref(owner)]
+    _owners[:] = [other for other in _owners if other() not in (None, owner)] + [weakref.ref(owner)]
     if _turn not in gc.callbacks:
         gc.callbacks.append(_turn)
 

@@ -1,4 +1,4 @@
-"""From a call's arguments to named inputs; pure.
+"""From the arguments of a call to named inputs; pure.
 
 Invariant: the names are looked up once, when a function is decorated; a call costs a ``zip``.
 """
@@ -18,7 +18,7 @@ _OWNERS = frozenset({"self", "cls", "mcs"})
 
 
 def label_of(fn: Callable[..., Any]) -> str:
-    """What a function is called where it is defined, without the functions around it."""
+    """The qualified name of a function, without the functions around it."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
@@ -28,19 +28,19 @@ def label_of(fn: Callable[..., Any]) -> str:
 def binder(fn: Callable[..., Any], ignore: Collection[str]) -> Binder:
     """A function from call arguments to ``{name: value}``, without ``self``, ``cls``, ignored.
 
-    ``inspect.Signature.bind`` would cost more than all the rest of a span.
+    ``inspect.Signature.bind`` would cost more than everything else in a span.
     """
-    names, rest = _parameters(fn)
+    names, varargs = _parameters(fn)
     skip = 1 if names and names[0] in _OWNERS else 0
     names = names[skip:]
     count = len(names)
     hidden = frozenset((ignore,) if isinstance(ignore, str) else ignore)
 
     def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        given = args[skip:] if skip else args
-        bound = dict(zip(names, given))  # noqa: B905  the word `strict` doubles its cost
-        if len(given) > count:
-            bound[rest] = given[count:]
+        values = args[skip:] if skip else args
+        bound = dict(zip(names, values))  # noqa: B905  the word `strict` doubles its cost
+        if len(values) > count:
+            bound[varargs] = values[count:]
         if kwargs:
             bound.update(kwargs)
         if hidden:
@@ -52,12 +52,12 @@ def binder(fn: Callable[..., Any], ignore: Collection[str]) -> Binder:
 
 
 def _parameters(fn: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
-    """Names of the positional parameters, and the name of ``*rest``."""
+    """Names of the positional parameters, and the name of ``*args``."""
     try:
         parameters = inspect.signature(fn).parameters.values()
     except (TypeError, ValueError):  # a builtin without a signature
         return (), "args"
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = tuple(parameter.name for parameter in parameters if parameter.kind in positional)
-    rest = [p.name for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
-    return names, rest[0] if rest else "args"
+    varargs = [p.name for p in parameters if p.kind is inspect.Parameter.VAR_POSITIONAL]
+    return names, varargs[0] if varargs else "args"

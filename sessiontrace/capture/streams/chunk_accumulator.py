@@ -1,8 +1,8 @@
-"""Fold: what a stream of chunks adds up to, kept up to date chunk by chunk.
+"""The sum of a stream's chunks, updated chunk by chunk on the consumer's thread.
 
-Text is joined; so are the text, tool calls and usage in chunks of OpenAI's and Anthropic's form,
-objects or dicts. Of all else the chunks themselves are listed. Invariant: holds a bounded amount,
-and no chunk that could still change.
+Texts are joined. So are the texts, tool calls and usage in chunks of OpenAI's and Anthropic's form,
+objects or dicts. Other chunks are listed as they are. Invariant: the accumulator holds a bounded
+amount, and no chunk that could still change.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _PLAIN = frozenset({int, float, bool, bytes, list, tuple, type(None)})
 class ChunkAccumulator:
     """``add`` every chunk, then ``encoded``."""
 
-    __slots__ = ("_calls", "_foreign", "_items", "_more", "_size", "_text", "_told")
+    __slots__ = ("_calls", "_details", "_foreign", "_items", "_more", "_size", "_text")
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._size = 0  # characters that came, kept or not
+        self._size = 0  # of all characters, also of those left out
         self._items: list[bytes] | None = None  # None as long as there is text only
         self._more = 0
-        self._told: dict[str, Any] = {}  # what deltas say beside their text
+        self._details: dict[str, Any] = {}  # the fields of deltas other than their text
         self._calls: dict[int, dict[str, Any]] = {}
         self._foreign = frozenset[type]()
 
@@ -44,11 +44,11 @@ class ChunkAccumulator:
                     self._text.append(item)
                 self._size += len(item)
                 return
-        elif self._items is None and (self._told or not self._text):
+        elif self._items is None and (self._details or not self._text):
             try:
                 if kind not in _PLAIN and self._delta(item, kind):
                     return
-            except Exception:  # it has the form of a delta, and something else inside
+            except Exception:  # a delta by its form, with something else inside
                 pass
         self._list(item)
 
@@ -76,10 +76,10 @@ class ChunkAccumulator:
         text = "".join(self._text)
         if self._size > len(text):
             text += omitted(self._size - len(text), "characters")
-        if not self._told:
+        if not self._details:
             return encode_object(text, "result")
         calls = {"tool_calls": list(self._calls.values())} if self._calls else {}
-        message = {"role": "assistant", "content": text, **calls, **self._told}
+        message = {"role": "assistant", "content": text, **calls, **self._details}
         message.pop("delta", None)
         return encode_object(message, "result")
 
@@ -102,9 +102,9 @@ class ChunkAccumulator:
             self._choices(choices)
         elif not (type(name) is str and self._event(name, item)):
             return False
-        self._told["delta"] = True
+        self._details["delta"] = True
         if usage is not None:
-            self._told["usage"] = orjson.loads(encode(usage))
+            self._details["usage"] = orjson.loads(encode(usage))
         return True
 
     def _choices(self, choices: list[Any]) -> None:
@@ -117,7 +117,7 @@ class ChunkAccumulator:
                 self._call(_get(call, "index") or 0, _get(call, "id"), _get(call, "function"))
             reason = _get(choice, "finish_reason")
             if reason is not None:
-                self._told["finish_reason"] = str(reason)
+                self._details["finish_reason"] = str(reason)
 
     def _call(self, index: int, call_id: Any, function: Any) -> None:
         call = self._calls.setdefault(index, {"id": None, "name": "", "arguments": ""})
@@ -140,13 +140,13 @@ class ChunkAccumulator:
         if name == "content_block_start":
             block = _get(item, "content_block")
             if _get(block, "type") == "tool_use":
-                named = {"name": _get(block, "name")}
-                self._call(_get(item, "index") or 0, _get(block, "id"), named)
+                function = {"name": _get(block, "name")}
+                self._call(_get(item, "index") or 0, _get(block, "id"), function)
             return True
         if name == "message_delta":
             reason = _get(_get(item, "delta"), "stop_reason")
             if reason is not None:
-                self._told["finish_reason"] = str(reason)
+                self._details["finish_reason"] = str(reason)
             return True
         if name == "response.output_text.delta":
             text = _get(item, "delta")
@@ -167,5 +167,5 @@ def _streamed(kind: type) -> bool:
     )
 
 
-def _get(held: Any, name: str) -> Any:
-    return held.get(name) if type(held) is dict else getattr(held, name, None)
+def _get(container: Any, name: str) -> Any:
+    return container.get(name) if type(container) is dict else getattr(container, name, None)
