@@ -1,7 +1,7 @@
-"""The server, composed: guard, API and page over one store; started and stopped here.
+"""The server, composed of guard, APIs and page over one store; this module starts and stops it.
 
-Everything runs on one event loop but reading, which has its threads. Invariant: nothing is
-answered that the guard did not pass, and no answer shows a traceback.
+Everything runs on one event loop, but reading and writing the store have threads of their own.
+Invariant: every request passes the guard before any route, and no response shows a traceback.
 """
 
 from __future__ import annotations
@@ -12,26 +12,33 @@ import logging
 import secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
+from sessiontrace.model.errors import StoreError
 from sessiontrace.model.secret import Secret
 from sessiontrace.runtime.log import logger
-from sessiontrace.server.apis.honeyhive import routes as honeyhive
-from sessiontrace.server.apis.humanloop import routes as humanloop
-from sessiontrace.server.apis.humanloop import routes_v5
-from sessiontrace.server.apis.otlp import routes as otlp
+from sessiontrace.server.apis.honeyhive import routes as honeyhive_routes
+from sessiontrace.server.apis.humanloop import routes as humanloop_routes
+from sessiontrace.server.apis.humanloop import routes_v5 as humanloop_routes_v5
+from sessiontrace.server.apis.otlp import routes as otlp_routes
 from sessiontrace.server.apis.page import losses, sessions
-from sessiontrace.server.apis.posthog import routes as posthog
+from sessiontrace.server.apis.posthog import routes as posthog_routes
 from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
-from sessiontrace.server.http import BODY_MAX, RequestRejected, read_json
+from sessiontrace.server.http import (
+    BODY_MAX,
+    Handler,
+    encoded_response,
+    error_response,
+    read_json,
+    store_error_response,
+    with_vendor_errors,
+)
 from sessiontrace.server.security import request_guard
 from sessiontrace.server.security.api_key_auth import ApiKeyAuth
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
@@ -45,16 +52,16 @@ __all__ = ["make_app", "serve"]
 
 _KEEPALIVE_S = 30.0
 _STOP_S = 1.0
-_YOUNG = 100_000  # objects: decoded requests hold many, all of them alive and none in a cycle
+_YOUNG_OBJECTS = (
+    100_000  # objects: decoded requests hold many, all of them alive and none in a cycle
+)
 
-_TYPES = {
+_CONTENT_TYPES = {
     ".html": "text/html",
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-
-_Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(
@@ -69,37 +76,38 @@ def make_app(
 ) -> web.Application:
     """The application over ``stores``, for a server that listens on ``port``.
 
-    ``token``: what whoever asks must show; None: nothing. ``keys``: an API key instead.
+    ``token``: requests must show it; None: no token is required. ``keys``: requests must show an
+    API key instead.
     """
-    access = ApiKeyAuth(stores, port) if keys else TokenAuth(token, port)
+    auth = ApiKeyAuth(stores, port) if keys else TokenAuth(token, port)
     app = web.Application(
         middlewares=[
             connections.middleware,
-            _errors_told,
-            _guarded(request_guard.hosts_of(port), access),
+            _errors_as_responses,
+            _guard(request_guard.hosts_of(port), auth),
         ],
         client_max_size=BODY_MAX,
     )
-    reading = StoreReaders(stores)
-    writing = StoreWriter(stores, retention)
-    live = ChangeStream(reading)
-    app.add_routes(sessions.routes(reading, writing, sessions.About(version, stores.name)))
-    app.add_routes(losses.routes(reading, writing))
-    app.add_routes(live.routes())
-    app.add_routes(honeyhive.routes(reading, writing))
-    app.add_routes(humanloop.routes(reading, writing))
-    app.add_routes(routes_v5.routes(reading, writing))
-    app.add_routes(posthog.routes(reading, writing, access))
-    app.add_routes(otlp.routes(writing))
-    app.add_routes([web.post(request_guard.LOGIN, _login(access))])
-    app.add_routes(_page())
+    readers = StoreReaders(stores)
+    writer = StoreWriter(stores, retention)
+    changes = ChangeStream(readers)
+    app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name)))
+    app.add_routes(losses.routes(readers, writer))
+    app.add_routes(changes.routes())
+    app.add_routes(honeyhive_routes.routes(readers, writer))
+    app.add_routes(humanloop_routes.routes(readers, writer))
+    app.add_routes(humanloop_routes_v5.routes(readers, writer))
+    app.add_routes(posthog_routes.routes(readers, writer, auth))
+    app.add_routes(otlp_routes.routes(writer))
+    app.add_routes([web.post(request_guard.LOGIN, _login(auth))])
+    app.add_routes(_page_routes())
 
     async def close(_: web.Application) -> None:
-        await asyncio.to_thread(writing.close)
-        await asyncio.to_thread(reading.close)
+        await asyncio.to_thread(writer.close)
+        await asyncio.to_thread(readers.close)
         await asyncio.to_thread(stores.close)
 
-    app.on_shutdown.append(live.stop)
+    app.on_shutdown.append(changes.stop)
     app.on_cleanup.append(close)
     app.on_response_prepare.append(_add_headers)
     return app
@@ -116,13 +124,13 @@ async def serve(
     *,
     keys: bool = False,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; ``ready`` is given the URL when requests are answered.
+    """Serve until SIGINT or SIGTERM; calls ``ready`` with the URL once it answers requests.
 
-    ``token`` or ``keys`` must be given where other machines reach ``host``.
-    Makes or migrates the store first. Raises ``StoreError``, or ``OSError`` for the port.
+    ``token`` or ``keys`` is required where other machines reach ``host``. Creates or migrates the
+    store first. Raises ``StoreError``, or ``OSError`` for the port.
     """
     await asyncio.to_thread(stores.open)
-    _collect_seldom()
+    _tune_garbage_collection()
     stop = asyncio.Event()
     _stop_on_signals(stop)
     listener = _listen(host, port)
@@ -131,7 +139,7 @@ async def serve(
     runner = web.AppRunner(
         make_app(stores, port, version, retention or Retention(), connections, token, keys=keys),
         access_log=None,
-        logger=_quiet(),
+        logger=_silent_http_logger(),
         keepalive_timeout=_KEEPALIVE_S,
         shutdown_timeout=_STOP_S,
     )
@@ -139,28 +147,28 @@ async def serve(
     try:
         await web.SockSite(runner, listener).start()
         connections.watch(lambda: () if runner.server is None else runner.server.connections)
-        ready(f"http://{_name(host)}:{port}/")
+        ready(f"http://{_display_host(host)}:{port}/")
         await stop.wait()
     finally:
         connections.stop()
         await runner.cleanup()
 
 
-def _collect_seldom() -> None:
-    """Let the collector look at what is new only, and not at every few hundred objects."""
+def _tune_garbage_collection() -> None:
+    """Exempt all objects so far from collection, and collect new ones less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, 10, 10)
+    gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
 
 
-def _quiet() -> logging.Logger:
-    """aiohttp's log without what clients do wrong: it tells a traceback for each broken body.
+def _silent_http_logger() -> logging.Logger:
+    """A logger for aiohttp, which would log a traceback for each broken body of a client.
 
-    Faults of ours are told by ``_errors_told``, through our own log.
+    ``_errors_as_responses`` logs the server's own errors.
     """
-    found = logging.getLogger("sessiontrace.server.http")
-    found.setLevel(logging.CRITICAL)
-    return found
+    http_logger = logging.getLogger("sessiontrace.server.http")
+    http_logger.setLevel(logging.CRITICAL)
+    return http_logger
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -168,9 +176,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=128)
 
 
-def _name(host: str) -> str:
-    """What to call this machine where it listens: no browser goes to 0.0.0.0."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared with
+def _display_host(host: str) -> str:
+    """The host for the URL to show: no browser opens 0.0.0.0."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - only compared
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
 
@@ -184,81 +192,59 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
             return
 
 
-def _guarded(hosts: frozenset[str], access: TokenAuth) -> Middleware:
+def _guard(hosts: frozenset[str], auth: TokenAuth) -> Middleware:
     @web.middleware
-    async def guarded(request: web.Request, handler: _Answer) -> web.StreamResponse:
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         PROJECT.set(DEFAULT_PROJECT)
         MAY_READ.set(True)
-        await access.refresh(request.headers)
-        refused = request_guard.refusal(
-            request.method, request.path, request.headers, hosts, access
-        )
+        await auth.refresh(request.headers)
+        refused = request_guard.refusal(request.method, request.path, request.headers, hosts, auth)
         if refused is not None:
-            return _told(refused.status, refused.reason)
+            return error_response(refused.status, refused.reason)
         return await handler(request)
 
     return guarded
 
 
-def _login(access: TokenAuth) -> _Answer:
-    """``POST /api/login`` {token}: a cookie for the browser that has shown it."""
+def _login(auth: TokenAuth) -> Handler:
+    """``POST /api/login`` {token}: a cookie for a browser that shows the token."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        try:
-            given = await read_json(request)
-        except RequestRejected as error:
-            return _told(error.status, error.reason)
-        cookie = access.opens(given.get("token") if isinstance(given, dict) else None)
-        if cookie is None and not access.open:
-            return _told(401, "this is not the token")
-        response = web.Response(body=b'{"ok":true}', content_type="application/json")
-        if cookie is not None:
-            response.headers["Set-Cookie"] = cookie
-        return response
+    async def login(request: web.Request) -> web.StreamResponse:
+        body = await read_json(request)
+        cookie = auth.login_cookie(body.get("token") if isinstance(body, dict) else None)
+        if cookie is None and not auth.open:
+            return error_response(401, "this is not the token")
+        return encoded_response(b'{"ok":true}', headers={"Set-Cookie": cookie} if cookie else None)
 
-    return answer
+    return with_vendor_errors(login, error_response)
 
 
 @web.middleware
-async def _errors_told(request: web.Request, handler: _Answer) -> web.StreamResponse:
+async def _errors_as_responses(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _told(error.status, error.reason)
-    except (StoreBusyError, StoreTimeoutError) as error:
-        response = _told(503, str(error))
-        response.headers["Retry-After"] = "1"
-        return response
+        return error_response(error.status, error.reason)
     except StoreError as error:
-        return _told(503, str(error))
+        return store_error_response(error, error_response)
     except Exception:
         number = secrets.token_hex(4)
         logger().exception("request %s to %s failed", number, request.rel_url.path)
-        return _told(500, f"internal error; the server's log has it as {number}")
-
-
-def _told(status: int, reason: str) -> web.Response:
-    asks = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    return web.Response(
-        status=status,
-        body=orjson.dumps({"error": reason}),
-        content_type="application/json",
-        headers={"Cache-Control": "no-store", **asks},
-    )
+        return error_response(500, f"internal error; see request {number} in the server's log")
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(request_guard.HEADERS)
 
 
-def _page() -> list[web.RouteDef]:
-    """A route for each file of the page, read once: no path ever comes from a request."""
-    found = [web.get(f"/page/{name}", _file(name)) for name in _page_files()]
-    index = _file("index.html")
+def _page_routes() -> list[web.RouteDef]:
+    """A route for each file of the page, read at start: no request names a path."""
+    files = [web.get(f"/page/{name}", _file_handler(name)) for name in _page_files()]
+    index = _file_handler("index.html")
     return [
-        *found,
+        *files,
         web.get("/", index),
         web.get("/sessions/{id}", index),
         web.get("/compare/{a}/{b}", index),
@@ -267,13 +253,13 @@ def _page() -> list[web.RouteDef]:
 
 def _page_files() -> list[str]:
     folder = Path(str(resources.files("sessiontrace.server"))) / "static"
-    paths = (path for path in folder.rglob("*") if path.suffix in _TYPES)
+    paths = (path for path in folder.rglob("*") if path.suffix in _CONTENT_TYPES)
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
-def _file(name: str) -> _Answer:
+def _file_handler(name: str) -> Handler:
     body = (resources.files("sessiontrace.server") / "static" / name).read_bytes()
-    kind = _TYPES[Path(name).suffix]
+    kind = _CONTENT_TYPES[Path(name).suffix]
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(

@@ -1,8 +1,8 @@
-"""Server-sent events: tells each open page that the store has changed, so that it asks again.
+"""Server-sent events: each open page learns that the store has changed, and asks again.
 
-Runs on the server's loop; the store is looked at on a reading thread, four times a second and only
-while somebody listens. Invariant: an event says that something changed, never what; whoever misses
-one loses nothing, because the next answer to its question is whole.
+Runs on the server's loop; a reading thread checks the store's version four times a second while any
+page listens. Invariant: an event says that something changed, never what; a page that misses an
+event loses nothing, because its next question has a complete answer.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from sessiontrace.server.store_readers import StoreReaders
 
 __all__ = ["ChangeStream"]
 
-_LOOK_S = 0.25
+_CHECK_S = 0.25
 _STEP_S = 1.0
-_BREATHS = 15  # steps after which something is sent, so that nobody between takes it for dead
+_KEEPALIVE_STEPS = 15  # quiet steps until a comment, so that no proxy closes an idle stream
 _LISTENERS_MAX = 64
 
 
 class ChangeStream:
     """The open streams of one server."""
 
-    def __init__(self, reading: StoreReaders) -> None:
-        self._readers = reading
+    def __init__(self, readers: StoreReaders) -> None:
+        self._readers = readers
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._stopped = False
@@ -46,7 +46,7 @@ class ChangeStream:
             bell.set()
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Events named ``changed`` until the reader goes."""
+        """Events named ``changed``, until the page closes."""
         if sum(map(len, self._listeners.values())) >= _LISTENERS_MAX:
             raise web.HTTPServiceUnavailable(reason="too many pages are open")
         response = web.StreamResponse(
@@ -56,7 +56,7 @@ class ChangeStream:
         bells = self._listeners.setdefault(project, set())
         bells.add(bell)
         if project not in self._watches or self._watches[project].done():
-            self._watches[project] = asyncio.create_task(self._look(bells))
+            self._watches[project] = asyncio.create_task(self._watch(bells))
         try:
             await response.prepare(request)
             await response.write(b"retry: 1000\nevent: open\ndata: {}\n\n")
@@ -66,7 +66,7 @@ class ChangeStream:
                     await asyncio.wait_for(bell.wait(), _STEP_S)
                 except asyncio.TimeoutError:
                     quiet += 1
-                    if quiet % _BREATHS == 0:
+                    if quiet % _KEEPALIVE_STEPS == 0:
                         await response.write(b": still here\n\n")
                     continue
                 bell.clear()
@@ -79,16 +79,16 @@ class ChangeStream:
             bells.discard(bell)
         return response
 
-    async def _look(self, bells: set[asyncio.Event]) -> None:
-        """Ring every bell of a project when somebody has written; ends with the last listener."""
+    async def _watch(self, bells: set[asyncio.Event]) -> None:
+        """Ring every bell of a project after each change; ends with the last listener."""
         seen: int | None = None
         while bells:
             try:
                 now = await self._readers.version()
             except StoreError:
-                now = -1  # the page asks, and is told what is wrong
+                now = -1  # counts as a change: the page asks, and its answer is the error
             if seen is not None and now != seen:
                 for bell in bells:
                     bell.set()
             seen = now
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_S)

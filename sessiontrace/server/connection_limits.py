@@ -1,8 +1,8 @@
-"""Who is connected: idle and half-open connections are closed, and there is a limit to them all.
+"""Limits of connections: how long one may be idle, and how many may be open.
 
 Runs on the server's loop. aiohttp waits for ever for the first request of a connection, and has no
-limit; one script with a loop would use up the process's files. Invariant: a connection on which a
-request is being answered is never closed here, however long its answer takes.
+limit; one script with a loop would use up the process's file descriptors. Invariant: a connection
+whose request the server is answering is never closed here, however long the answer takes.
 """
 
 from __future__ import annotations
@@ -22,61 +22,64 @@ _SWEEP_S = 1.0
 
 
 @attrs.define(eq=False)
-class _Seen:
+class _Usage:
+    """One connection: the requests in progress, and when the last one ended."""
+
     since: float
-    busy: int = 0
+    requests: int = 0
 
 
 class Connections:
-    """The connections of one server; ``idle_s`` without a request, and ``most`` of them."""
+    """The connections of one server: at most ``most``, each idle for at most ``idle_s``."""
 
     def __init__(self, *, idle_s: float = 35.0, most: int = 1000) -> None:
         self._idle_s = idle_s
         self._most = most
-        self._seen: dict[Any, _Seen] = {}
+        self.usage: dict[Any, _Usage] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
     def middleware(self) -> Middleware:
-        """Notes which connections are busy."""
+        """Counts the requests in progress on each connection."""
 
         @web.middleware
-        async def noted(
+        async def counted(
             request: web.Request,
             handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
         ) -> web.StreamResponse:
-            seen = self._seen.setdefault(request.protocol, _Seen(time.monotonic()))
-            seen.busy += 1
+            usage = self.usage.setdefault(request.protocol, _Usage(time.monotonic()))
+            usage.requests += 1
             try:
                 return await handler(request)
             finally:
-                seen.busy -= 1
-                seen.since = time.monotonic()
+                usage.requests -= 1
+                usage.since = time.monotonic()
 
-        return noted
+        return counted
 
     def watch(self, connections: Callable[[], Iterable[Any]]) -> None:
-        """Look at the open connections every second, until ``stop``."""
+        """Check the open connections every second, until ``stop``."""
         self._task = asyncio.create_task(self._sweep(connections))
 
     def stop(self) -> None:
-        """Look no more."""
+        """End the checks."""
         if self._task is not None:
             self._task.cancel()
 
     async def _sweep(self, connections: Callable[[], Iterable[Any]]) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
-            self._close_idle(list(connections()), time.monotonic())
+            self.close_idle(list(connections()), time.monotonic())
 
-    def _close_idle(self, found: list[Any], now: float) -> None:
+    def close_idle(self, protocols: list[Any], now: float) -> None:
+        """Close connections idle for too long, and the longest idle ones above the limit."""
         idle: list[tuple[float, Any]] = []
-        self._seen = {one: self._seen.get(one) or _Seen(now) for one in found}
-        for one, seen in self._seen.items():
-            if not seen.busy:
-                idle.append((seen.since, one))
+        self.usage = {protocol: self.usage.get(protocol) or _Usage(now) for protocol in protocols}
+        for protocol, usage in self.usage.items():
+            if not usage.requests:
+                idle.append((usage.since, protocol))
         idle.sort(key=lambda pair: pair[0])
-        excess = len(found) - self._most
-        for at, (since, one) in enumerate(idle):
-            if (at < excess or now - since > self._idle_s) and one.transport is not None:
-                one.transport.close()
+        surplus = len(protocols) - self._most
+        for at, (since, protocol) in enumerate(idle):
+            if (at < surplus or now - since > self._idle_s) and protocol.transport is not None:
+                protocol.transport.close()

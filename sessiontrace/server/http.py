@@ -1,7 +1,8 @@
-"""What every vendor-compatible API shares: reading a body, answering in JSON, telling faults.
+"""HTTP as every route of the server needs it: reading a body, answering in JSON, turning errors
+into responses.
 
-Runs on the server's loop. Invariant: a fault is told in the vendor's own form, with a status that
-says whether to try again, and never with a traceback.
+Runs on the server's loop. Invariant: an error response has the form of the vendor whose route it
+is, a status that says whether to try again, and never a traceback.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import gzip
 import io
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -20,13 +21,17 @@ from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutEr
 
 __all__ = [
     "BODY_MAX",
+    "ErrorResponse",
+    "Handler",
     "RequestRejected",
-    "Told",
     "decode_json",
+    "encoded_response",
+    "error_response",
     "gunzip",
     "json_response",
     "read_body",
     "read_json",
+    "store_error_response",
     "with_vendor_errors",
 ]
 
@@ -36,12 +41,14 @@ BODY_MAX = 16 << 20
 _BODY_S = 30.0
 _PARTS_MAX = 500_000
 
-Told = Callable[[int, str], web.Response]
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ErrorResponse = Callable[[int, str], web.Response]
+"""Builds the response for a status and a reason, in the form of one API."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class RequestRejected(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """The request cannot be served; ``status`` and ``reason`` are for whoever sent it."""
+class RequestRejected(Exception):  # noqa: N818 - a response, not a fault of the server
+    """The server cannot serve the request; ``status`` and ``reason`` are for its sender."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -49,46 +56,70 @@ class RequestRejected(Exception):  # noqa: N818 - an answer, not a fault of ours
         self.reason = reason
 
 
+# -- responses ------------------------------------------------------------------------------
+
+
 def json_response(value: Any, status: int = 200) -> web.Response:
-    """A JSON answer that nobody caches."""
+    """A JSON response that no cache stores."""
+    return encoded_response(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS), status)
+
+
+def encoded_response(
+    body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """As ``json_response``, for a value that is encoded already."""
     return web.Response(
         status=status,
-        body=orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS),
+        body=body,
         content_type="application/json",
-        headers={"Cache-Control": "no-store"},
+        headers={"Cache-Control": "no-store", **(headers or {})},
     )
 
 
-def with_vendor_errors(handler: _Handler, told: Told) -> _Handler:
-    """``handler`` with its faults told by ``told``."""
+def error_response(status: int, reason: str) -> web.Response:
+    """An error in the form of the page's own API: ``{"error": reason}``."""
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return encoded_response(orjson.dumps({"error": reason}), status, headers)
+
+
+def store_error_response(error: StoreError, error_response: ErrorResponse) -> web.Response:
+    """The response for a store that cannot be used; a busy store says when to try again."""
+    response = error_response(503, str(error))
+    if isinstance(error, (StoreBusyError, StoreTimeoutError)):
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def with_vendor_errors(handler: Handler, error_response: ErrorResponse) -> Handler:
+    """``handler``, with its errors as ``error_response`` builds them."""
 
     async def handled(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except RequestRejected as error:
-            return told(error.status, error.reason)
+            return error_response(error.status, error.reason)
         except web.HTTPRequestEntityTooLarge:
-            return told(413, f"the body is larger than {BODY_MAX >> 20} MiB")
+            return error_response(413, f"the body is larger than {BODY_MAX >> 20} MiB")
         except StoreError as error:
-            response = told(503, str(error))
-            if isinstance(error, (StoreBusyError, StoreTimeoutError)):
-                response.headers["Retry-After"] = "1"
-            return response
+            return store_error_response(error, error_response)
 
     return handled
 
 
+# -- bodies ---------------------------------------------------------------------------------
+
+
 async def read_body(request: web.Request) -> bytes:
-    """The body; aiohttp has unpacked it, and counted what came out against the limit."""
+    """The body; aiohttp has unpacked it and counted the unpacked bytes against the limit."""
     try:
         return await asyncio.wait_for(request.read(), _BODY_S)
     except asyncio.TimeoutError as error:
         raise RequestRejected(408, f"the body took longer than {_BODY_S:.0f} s") from error
     except web.HTTPRequestEntityTooLarge:
         raise
-    except Exception as error:  # aiohttp and the unpackers have one each
+    except Exception as error:  # aiohttp and each decompressor raise errors of their own
         raise RequestRejected(
-            400, "the body cannot be read; is it what Content-Encoding says?"
+            400, "the body cannot be read; check that it matches its Content-Encoding"
         ) from error
 
 
@@ -98,25 +129,25 @@ async def read_json(request: web.Request) -> Any:
 
 
 def decode_json(body: bytes) -> Any:
-    """The value of a JSON text that is not made of more parts than memory allows."""
-    # What is shorter than so many bytes cannot hold so many.
+    """The value of a JSON text, which may not have more parts than memory allows."""
+    # A text of fewer bytes cannot have that many parts.
     if len(body) > _PARTS_MAX and body.count(b"{") + body.count(b"[") > _PARTS_MAX:
-        raise RequestRejected(413, f"the body holds more than {_PARTS_MAX:,} objects and lists")
+        raise RequestRejected(413, f"the body has more than {_PARTS_MAX:,} objects and lists")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RequestRejected(400, f"the body is no JSON: {error}") from error
+        raise RequestRejected(400, f"the body is not JSON: {error}") from error
 
 
 def gunzip(body: bytes) -> bytes:
-    """A body that may be gzip without saying so; bounded like every other."""
+    """A body that may be gzip without a header that says so; bounded like every other."""
     if body[:2] != b"\x1f\x8b":
         return body
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(body)) as packed:
-            found = packed.read(BODY_MAX + 1)
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            unpacked = file.read(BODY_MAX + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise RequestRejected(400, "the body looks like gzip and is none") from error
-    if len(found) > BODY_MAX:
+        raise RequestRejected(400, "the body begins like gzip but is not gzip") from error
+    if len(unpacked) > BODY_MAX:
         raise RequestRejected(413, f"the body is larger than {BODY_MAX >> 20} MiB")
-    return found
+    return unpacked

@@ -1,7 +1,7 @@
-"""Making records of what vendors' clients send: defaults, ids, times.
+"""Records of what vendors' clients send: defaults, ids, times.
 
-Pure functions but for the clock. Invariant: what comes out is a record that a store takes, its
-body opening with its ids, whatever the request held.
+Pure functions but for the clock, no thread owns them. Invariant: whatever the request holds, the
+result is a valid record, its body beginning with its ids.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def build_record(kind: bytes, fields: Mapping[str, Any]) -> Record:
 
 
 def build_decoded(kind: bytes, fields: dict[str, Any]) -> DecodedRecord:
-    """As ``build_record``, for many: the store need not decode again what was decoded already."""
+    """As ``build_record``, for batches: the store need not decode the record again."""
     body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
     return DecodedRecord(kind, body, orjson.dumps(body).decode())
 
 
 def session(session_id: str, at: int, **fields: Any) -> Record:
-    """The session itself, as far as a client told of it: its end comes with its last event."""
+    """The session itself, as a client describes it; its end time follows from its last event."""
     head = {"event_id": session_id, "session_id": session_id, "event_type": "session"}
     return build_record(END, {**head, "start_time": at, "inputs": {}, **fields})
 
@@ -70,75 +70,76 @@ def patch(event_id: str, session_id: str, changes: Mapping[str, Any]) -> Record:
 
 
 def find_session(store: Store, session_id: str) -> Mapping[str, Any] | None:
-    """A session's own record; None where events of it came, at most, and nobody told of it."""
+    """A session's own record; None where at most events of it have arrived."""
     stored = store.session(session_id, 1)
     if stored is None or "start_time" not in stored.record:
         return None
     return store.record(session_id)
 
 
-def new_sessions(store: Store, wanted: Mapping[str, Record]) -> list[Record]:
-    """Of sessions as they would be made, by id, those that nobody has told the store of."""
-    told = store.sessions_known(wanted)
-    return [record for session_id, record in wanted.items() if session_id not in told]
+def new_sessions(store: Store, sessions: Mapping[str, Record]) -> list[Record]:
+    """Those of ``sessions``, by id, that the store does not have yet."""
+    stored = store.sessions_known(sessions)
+    return [record for session_id, record in sessions.items() if session_id not in stored]
 
 
 def session_id_for(text: str) -> tuple[str, dict[str, Any]]:
-    """The session id for a client's own, and the metadata that keeps the original."""
+    """The session id for a client's own id, and the metadata with the original."""
     if is_uuid(text):
         return text.lower(), {}
     return session_uuid(text), {"session_id": text}
 
 
 def own_id(*parts: str) -> str:
-    """A stable UUID for something that a client names in its own way."""
+    """A stable UUID for a client's own names."""
     return str(uuid.uuid5(SESSION_NAMESPACE, "\n".join(parts)))
 
 
 def number(value: Any) -> float | None:
-    """A finite number that is no bool, or None."""
+    """The value if it is a number below 2**53 and not a bool, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return value if abs(value) < _LATEST_MS else None
 
 
 def whole_times(
-    start: float | None, end: float | None, took: float | None, now: int
+    start: float | None, end: float | None, duration: float | None, now: int
 ) -> dict[str, Any]:
-    """``start_time``, ``end_time`` and ``duration`` in ms, the missing ones from the others."""
+    """``start_time``, ``end_time`` and ``duration`` in ms; the others give a missing one."""
     if start is None and end is not None:
-        start = end - (took or 0.0)
+        start = end - (duration or 0.0)
     if start is None:
-        start = now - (took or 0.0)
+        start = now - (duration or 0.0)
     start = min(max(start, 0.0), _LATEST_MS - 1)
-    if end is None and took is not None:
-        end = start + took
+    if end is None and duration is not None:
+        end = start + duration
     if end is None:
         return {"start_time": int(start)}
     end = min(max(end, start), _LATEST_MS - 1)
-    took = end - start if took is None else max(took, 0.0)
-    return {"start_time": int(start), "end_time": int(end), "duration": float(took)}
+    duration = end - start if duration is None else max(duration, 0.0)
+    return {"start_time": int(start), "end_time": int(end), "duration": float(duration)}
 
 
 def moment(value: Any) -> float | None:
-    """Unix ms of an ISO 8601 text (without an offset: UTC); None for anything else."""
+    """Unix ms of an ISO 8601 text (UTC where it has no offset); None for anything else."""
     if not isinstance(value, str):
         return None
     text = value.strip().upper().replace("Z", "+00:00")
-    text = _FRACTION.sub(lambda found: f"{found[1]:0<6.6}", text)  # all that Python 3.10 reads
+    # Python 3.10 reads fractions of six digits only.
+    text = _FRACTION.sub(lambda match: f"{match[1]:0<6.6}", text)
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=timezone.utc)
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)
     try:
-        return found.timestamp() * 1000
+        return parsed.timestamp() * 1000
     except (OverflowError, ValueError):
         return None
 
 
 def iso(ms: float) -> str:
     """Unix ms as ISO 8601 in UTC."""
-    found = datetime.fromtimestamp(ms / 1000, timezone.utc)
-    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = datetime.fromtimestamp(ms / 1000, timezone.utc)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

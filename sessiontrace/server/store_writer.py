@@ -1,11 +1,11 @@
 """Writing to the store beside the loop: one thread, and many requests in one transaction.
 
-``take`` and ``transact`` are awaited on the server's loop; everything else runs on the writer
-thread. What waits when a transaction ends goes into the next one together (a group commit), so
-that a hundred small requests cost one sync of the disk. Invariant: a caller is answered only when
-what it brought is on the disk, and what waits is bounded. When nobody waits, and for a moment of
-each half second when somebody always does, the thread reads what was written into the search index
-and takes away what is too old.
+Routes await ``write`` and ``transact`` on the server's loop; everything else runs on the writer
+thread. Jobs that wait when a transaction ends go into the next one together (a group commit), so
+that a hundred small requests cost one sync of the disk. When no job waits, and once every half
+second under constant load, the thread maintains the store: it indexes new texts for search and
+deletes sessions beyond the retention. Invariant: a route's await ends only when its records are on
+the disk, and the bytes that wait are bounded.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ T = TypeVar("T")
 _GROUP_RECORDS = 20_000
 _WAITING_BYTES = 64 << 20
 _IDLE_S = 0.25
-_TIDY_WITHIN_S = 0.5
+_MAINTAIN_WITHIN_S = 0.5
 _TRIM_EVERY_S = 60.0
 
 
 @attrs.frozen
 class Change:
-    """What a plan asks for: records and notes to write, and events to delete."""
+    """The result of a plan: records and documents to write, and ids of events to delete."""
 
     records: Sequence[Record] = ()
-    notes: Sequence[Document] = ()
+    documents: Sequence[Document] = ()
     forget: Sequence[str] = ()
 
 
@@ -68,84 +68,87 @@ class StoreWriter:
         self._source = stores
         self._stores = {DEFAULT_PROJECT: stores.writer(DEFAULT_PROJECT)}
         self._retention = retention
-        self._waiting: deque[_Job] = deque()
-        self._bytes = 0
-        self._bell = threading.Condition()
+        self._queue: deque[_Job] = deque()
+        self._queued_bytes = 0
+        self._queue_changed = threading.Condition()
         self._stopped = False
-        self._trimmed = 0.0
+        self._trimmed_at = 0.0
         self._thread = threading.Thread(target=self._run, name="sessiontrace-writing", daemon=True)
         self._thread.start()
 
-    async def take(self, records: Sequence[Record | DecodedRecord]) -> Mapping[int, str]:
-        """Write records; the indices of those that are none, and why. Raises ``StoreError``."""
+    async def write(self, records: Sequence[Record | DecodedRecord]) -> Mapping[int, str]:
+        """Write records; returns the reason for each rejected record, by its index.
+
+        Raises ``StoreError``.
+        """
         if not records:
             return {}
         size = sum(len(record.body) for record in records)
-        refused: Mapping[int, str] = await self._submit(records=records, size=size)
-        return refused
+        rejected: Mapping[int, str] = await self._submit(records=records, size=size)
+        return rejected
 
     async def transact(
         self, touches: frozenset[str], plan: Callable[[Store], tuple[Change, T]]
     ) -> T:
-        """Write what ``plan`` makes of the store as it is, and return what else it gave.
+        """Run ``plan`` on the writer thread, write its change and return its second result.
 
-        ``touches`` are the ids whose state the plan reads: of two plans that share one, the later
-        sees what the earlier wrote.
+        ``touches``: the ids whose state the plan reads. Of two plans that share an id, the later
+        one sees the writes of the earlier one.
         """
         answer: T = await self._submit(plan=plan, touches=touches)
         return answer
 
     def close(self) -> None:
-        """Write what waits, then let go of the stores."""
-        with self._bell:
+        """Write the jobs that wait, then close the stores."""
+        with self._queue_changed:
             self._stopped = True
-            self._bell.notify()
+            self._queue_changed.notify()
         self._thread.join()
         for store in self._stores.values():
             store.close()
 
     async def _submit(self, **fields: Any) -> Any:
         job = _Job(ThreadsafeFuture(), PROJECT.get(), **fields)
-        with self._bell:
+        with self._queue_changed:
             if self._stopped:
                 raise StoreBusyError("the server is stopping")
-            if self._bytes + job.size > _WAITING_BYTES and self._waiting:
-                raise StoreBusyError("more is waiting to be written than memory allows; try again")
-            self._waiting.append(job)
-            self._bytes += job.size
-            self._bell.notify()
+            if self._queued_bytes + job.size > _WAITING_BYTES and self._queue:
+                raise StoreBusyError("too many requests are waiting to be written; try again")
+            self._queue.append(job)
+            self._queued_bytes += job.size
+            self._queue_changed.notify()
         return await job.outcome
 
     # -- the writer thread ------------------------------------------------------------------
 
     def _run(self) -> None:
-        indexed = True  # nothing is known to be left
-        tidied = time.monotonic()
+        indexed = True  # no text is known to be missing from the search index
+        maintained = time.monotonic()
         while True:
-            with self._bell:
-                if not self._waiting and not self._stopped:
-                    self._bell.wait(_IDLE_S if indexed else 0.0)
-                if not self._waiting and self._stopped:
+            with self._queue_changed:
+                if not self._queue and not self._stopped:
+                    self._queue_changed.wait(_IDLE_S if indexed else 0.0)
+                if not self._queue and self._stopped:
                     return
                 group = self._next_group()
             if group:
                 self._write(group)
                 indexed = False
-            if not group or time.monotonic() - tidied > _TIDY_WITHIN_S:
-                indexed = self._tidy()
-                tidied = time.monotonic()
+            if not group or time.monotonic() - maintained > _MAINTAIN_WITHIN_S:
+                indexed = self._maintain()
+                maintained = time.monotonic()
 
     def _next_group(self) -> list[_Job]:
         group: list[_Job] = []
         touched: set[str] = set()
         count = 0
-        while self._waiting and count < _GROUP_RECORDS:
-            if not touched.isdisjoint(self._waiting[0].touches):
-                break  # it must see what the one before it writes
-            if group and self._waiting[0].project != group[0].project:
-                break  # a transaction is of one store
-            job = self._waiting.popleft()
-            self._bytes -= job.size
+        while self._queue and count < _GROUP_RECORDS:
+            if not touched.isdisjoint(self._queue[0].touches):
+                break  # its plan must see the writes of the job before it
+            if group and self._queue[0].project != group[0].project:
+                break  # a transaction belongs to one store
+            job = self._queue.popleft()
+            self._queued_bytes -= job.size
             touched |= job.touches
             count += len(job.records) or 1
             group.append(job)
@@ -157,10 +160,10 @@ class StoreWriter:
         except Exception as error:
             if len(group) == 1:
                 group[0].outcome.set_exception(error)
-            elif isinstance(error, StoreError):  # the same would meet each of them
+            elif isinstance(error, StoreError):  # each job alone would meet the same error
                 for job in group:
                     job.outcome.set_exception(error)
-            else:  # one of them holds something no rule foresaw: it alone is to fail
+            else:  # retry one by one, so that only the offending request fails
                 for job in group:
                     self._write([job])
             return
@@ -176,49 +179,50 @@ class StoreWriter:
     def _commit(self, group: list[_Job]) -> list[Any]:
         store = self._store(group[0].project)
         records: list[Record | DecodedRecord] = []
-        notes: list[Document] = []
+        documents: list[Document] = []
         forget: list[str] = []
         outcomes: list[Any] = []
-        taken: list[tuple[int, int]] = []  # where each job's records are in the transaction
+        ranges: list[tuple[int, int]] = []  # of each job's records in the transaction
         for job in group:
-            own: Sequence[Record | DecodedRecord] = job.records
+            job_records: Sequence[Record | DecodedRecord] = job.records
             outcome: Any = None
             if job.plan is not None:
                 change, outcome = job.plan(store)
-                own = change.records
-                notes.extend(change.notes)
+                job_records = change.records
+                documents.extend(change.documents)
                 forget.extend(change.forget)
             outcomes.append(outcome)
-            taken.append((len(records), len(records) + len(own)))
-            records.extend(own)
-        refused = store.write(records, notes) if records or notes else {}
+            ranges.append((len(records), len(records) + len(job_records)))
+            records.extend(job_records)
+        rejected = store.write(records, documents) if records or documents else {}
         if forget:
             store.forget(forget)
-        for at, (job, (start, stop)) in enumerate(zip(group, taken, strict=True)):
+        for at, (job, (start, stop)) in enumerate(zip(group, ranges, strict=True)):
             if job.plan is None:
                 outcomes[at] = {
-                    index - start: why for index, why in refused.items() if start <= index < stop
+                    index - start: why for index, why in rejected.items() if start <= index < stop
                 }
         return outcomes
 
-    def _tidy(self) -> bool:
-        """One step of what can wait; whether nothing is left of it."""
+    def _maintain(self) -> bool:
+        """One step of maintenance; returns whether the search index is complete."""
         try:
-            if self._overdue():
+            if self._trim():
                 return False
             return not any(store.index() for store in self._stores.values())
         except Exception as error:
-            # Another process writes, or the disk is full: those who write are told, we try again.
-            logger().debug("tidying the store failed: %s", error)
+            # Another process writes, or the disk is full: writing reports it, maintenance retries.
+            logger().debug("maintenance of the store failed: %s", error)
             return True
 
-    def _overdue(self) -> bool:
+    def _trim(self) -> bool:
+        """Delete some sessions beyond the retention; returns whether more may be left."""
         now = time.monotonic()
-        if self._trimmed and now - self._trimmed < _TRIM_EVERY_S:
+        if self._trimmed_at and now - self._trimmed_at < _TRIM_EVERY_S:
             return False
         for store in self._stores.values():
-            retention.agree(store, self._retention)  # programs that write by themselves keep to it
+            retention.agree(store, self._retention)  # programs that write directly follow it too
         if any(retention.trim(store, self._retention) for store in self._stores.values()):
             return True
-        self._trimmed = now
+        self._trimmed_at = now
         return False

@@ -14,7 +14,7 @@ from support.records import T0, eventually
 from support.server_process import Served, serving
 
 from sessiontrace.model.ids import new_id
-from sessiontrace.server.security.api_key_auth import INGEST, need_of
+from sessiontrace.server.security.api_key_auth import INGEST, required_permission
 from sessiontrace.store import api_keys
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.models import DEFAULT_PROJECT
@@ -127,7 +127,7 @@ def test_the_example_configuration_holds_together():
     from sessiontrace.server.http import BODY_MAX
 
     assert largest < BODY_MAX, "a batch that is refused as too large is lost by the collector"
-    assert need_of("POST", "/v1/traces") == INGEST
+    assert required_permission("POST", "/v1/traces") == INGEST
 
 
 def test_the_compose_file_names_what_is_there():

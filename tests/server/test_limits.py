@@ -189,12 +189,12 @@ def test_idle_connections_are_closed_and_busy_ones_are_not():
     """After a time without a request, and the longest idle first when there are too many."""
     connections = Connections(idle_s=35, most=2)
     first, busy, last = Wire(), Wire(), Wire()
-    connections._close_idle([first], 0.0)
-    connections._close_idle([first, busy], 10.0)
-    connections._seen[busy].busy = 1
-    connections._close_idle([first, busy, last], 20.0)
+    connections.close_idle([first], 0.0)
+    connections.close_idle([first, busy], 10.0)
+    connections.usage[busy].requests = 1
+    connections.close_idle([first, busy, last], 20.0)
     assert [one.closed for one in (first, busy, last)] == [True, False, False]
-    connections._close_idle([busy, last], 56.0)
+    connections.close_idle([busy, last], 56.0)
     assert [one.closed for one in (busy, last)] == [False, True]
 
 

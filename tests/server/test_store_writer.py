@@ -14,11 +14,11 @@ from sessiontrace.store.protocol import Store
 from sessiontrace.store.sqlite.store import SqliteStore, SqliteStores
 
 
-def writing(folder: Path) -> StoreWriter:
+def store_writer(folder: Path) -> StoreWriter:
     return StoreWriter(SqliteStores(folder / "store.db"), Retention())
 
 
-def looks(store: Store) -> tuple[Change, int]:
+def unindexed(store: Store) -> tuple[Change, int]:
     return Change(), store.unindexed()
 
 
@@ -28,12 +28,12 @@ async def test_search_goes_on_while_somebody_always_writes(tmp_path: Path, monke
     and a store that is too large must shrink, before they stop.
     """
     monkeypatch.setattr("sessiontrace.server.store_writer._GROUP_RECORDS", 1)
-    monkeypatch.setattr("sessiontrace.server.store_writer._TIDY_WITHIN_S", 0.0)
-    writer = writing(tmp_path)
+    monkeypatch.setattr("sessiontrace.server.store_writer._MAINTAIN_WITHIN_S", 0.0)
+    writer = store_writer(tmp_path)
     sid = new_id()
     try:
-        sent = [writer.take([event(sid)]) for _ in range(40)]
-        *_, left = await asyncio.gather(*sent, writer.transact(frozenset(), looks))
+        sent = [writer.write([event(sid)]) for _ in range(40)]
+        *_, left = await asyncio.gather(*sent, writer.transact(frozenset(), unindexed))
     finally:
         writer.close()
     assert left < 40
@@ -42,9 +42,9 @@ async def test_search_goes_on_while_somebody_always_writes(tmp_path: Path, monke
 @pytest.mark.asyncio
 async def test_what_was_written_is_found_by_search_soon_after(tmp_path: Path):
     """Nobody asks for the index: the writer sees to it when it has nothing else to do."""
-    writer = writing(tmp_path)
+    writer = store_writer(tmp_path)
     try:
-        assert await writer.take([session_end(new_id()), event(new_id())]) == {}
+        assert await writer.write([session_end(new_id()), event(new_id())]) == {}
         store = SqliteStore(tmp_path / "store.db", read_only=True)
         await asyncio.to_thread(eventually, lambda: store.unindexed() == 0)
         store.close()

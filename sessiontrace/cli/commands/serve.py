@@ -120,10 +120,10 @@ def command(
 
 
 def _token_of(file: Path | None) -> Secret | None:
-    from sessiontrace.server.security.token_auth import TokenError, token_of
+    from sessiontrace.server.security.token_auth import TokenError, load_token
 
     try:
-        return token_of(file)
+        return load_token(file)
     except TokenError as error:
         raise click.UsageError(str(error)) from error
 

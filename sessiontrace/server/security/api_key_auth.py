@@ -1,8 +1,8 @@
-"""API keys at the door: which key a request shows, what it may do, and for which project.
+"""API keys: which key a request shows, what the key permits, and for which project.
 
-Runs on the server's loop; keys are read from the store on a thread. Invariant: what is not listed
-here as sending needs a key that may read, and a request without a good key reaches no route but
-the page's own files. A key that was revoked is refused within seconds on every replica.
+Runs on the server's loop; a thread reads the keys from the store. Invariant: every route that is
+not listed here as sending requires a key that may read; a request without a valid key reaches the
+page's own files only. Every replica rejects a revoked key within seconds.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import time
 from collections.abc import Mapping
 
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
-from sessiontrace.server.security.token_auth import COOKIE_S, TokenAuth
+from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, active, hashed, pass_of
 from sessiontrace.store.models import DEFAULT_PROJECT
 from sessiontrace.store.protocol import Stores
 
-__all__ = ["ApiKeyAuth", "need_of"]
+__all__ = ["ApiKeyAuth", "required_permission"]
 
 _FRESH_S = 5.0
-_AGAIN_S = 0.5
+_MIN_INTERVAL_S = 0.5
 _SAFE = frozenset({"GET", "HEAD"})
-# Routes by which clients send, and whose answers tell nothing that was not in the request.
+# Routes by which clients send, and whose responses show only what the request said.
 _SENDING = re.compile(
     r"POST (/v1/traces|/opentelemetry/v1/traces"
     r"|/v1/sessions|/v1/sessions/[^/]+/events/batch|/v1/events|/v1/events/batch"
@@ -35,21 +35,21 @@ _SENDING = re.compile(
 )
 
 
-def need_of(method: str, path: str) -> str:
-    """What a key must be allowed for this request: ``INGEST``, ``READ`` or ``BOTH``."""
+def required_permission(method: str, path: str) -> str:
+    """The permission that this request requires of a key: ``INGEST``, ``READ`` or ``BOTH``."""
     if method in _SAFE or path in ("/v1/events/search", "/v1/events/export"):
         return READ
     return INGEST if _SENDING.fullmatch(f"{method} {path}") else BOTH
 
 
 class ApiKeyAuth(TokenAuth):
-    """Who may ask: whoever shows a key that the stores know."""
+    """Admits requests that show an API key of the stores."""
 
     def __init__(self, stores: Stores, port: int) -> None:
         super().__init__(None, port)
         self._stores = stores
         self._by_hash: dict[str, Key] = {}
-        self._by_pass: dict[str, Key] = {}
+        self._by_cookie: dict[str, Key] = {}
         self._read_at = float("-inf")
         self._refreshing = asyncio.Lock()
 
@@ -57,20 +57,21 @@ class ApiKeyAuth(TokenAuth):
     def open(self) -> bool:
         return False
 
-    def asks(self, need: str) -> str:
-        return f"show an API key that may {'ingest and read' if need == BOTH else need}"
+    def denial(self, permission: str) -> str:
+        actions = "ingest and read" if permission == BOTH else permission
+        return f"this request requires an API key that may {actions}"
 
     async def refresh(self, headers: Mapping[str, str]) -> None:
-        """Know the keys as they were seconds ago, or now where an unknown one is shown."""
+        """Read the keys when they are seconds old, or at once when a request shows a new one."""
         age = time.monotonic() - self._read_at
-        if age < _AGAIN_S or (age < _FRESH_S and self._shown(headers) is not None):
+        if age < _MIN_INTERVAL_S or (age < _FRESH_S and self._shown_key(headers) is not None):
             return
         async with self._refreshing:
-            if time.monotonic() - self._read_at < _AGAIN_S:
-                return  # somebody else has just looked
+            if time.monotonic() - self._read_at < _MIN_INTERVAL_S:
+                return  # another request has just read them
             keys = await asyncio.to_thread(self._read)
             self._by_hash = {key.hash: key for key in keys}
-            self._by_pass = {key.pass_hash: key for key in keys}
+            self._by_cookie = {key.pass_hash: key for key in keys}
             self._read_at = time.monotonic()
 
     def _read(self) -> list[Key]:
@@ -80,43 +81,42 @@ class ApiKeyAuth(TokenAuth):
         finally:
             store.close()
 
-    def admits(self, headers: Mapping[str, str], need: str = INGEST) -> bool:
-        return self._enter(self._shown(headers), need)
+    def admits(self, headers: Mapping[str, str], permission: str = INGEST) -> bool:
+        return self._admit(self._shown_key(headers), permission)
 
     def recognises(self, headers: Mapping[str, str]) -> bool:
-        return self._shown(headers) is not None
+        return self._shown_key(headers) is not None
 
-    def knows(self, given: object) -> bool:
-        return self._enter(self._key(given), INGEST)
+    def is_valid(self, credential: object) -> bool:
+        return self._admit(self._key(credential), INGEST)
 
-    def opens(self, given: object) -> str | None:
-        key = self._key(given)
-        if key is None or not key.allows(READ) or not isinstance(given, str):
+    def login_cookie(self, credential: object) -> str | None:
+        key = self._key(credential)
+        if key is None or not key.allows(READ) or not isinstance(credential, str):
             return None
-        return (
-            f"{self._cookie}={pass_of(given)}; Path=/; Max-Age={COOKIE_S}; HttpOnly; "
-            "SameSite=Strict"
-        )
+        return self._set_cookie(pass_of(credential))
 
-    def _enter(self, key: Key | None, need: str) -> bool:
-        """Let a request in for a key's project, if the key may do what is needed."""
-        if key is None or not key.allows(need):
+    def _admit(self, key: Key | None, permission: str) -> bool:
+        """Admit a request to the key's project, if the key has the permission."""
+        if key is None or not key.allows(permission):
             return False
         PROJECT.set(key.project)
         MAY_READ.set(key.allows(READ))
         return True
 
-    def _shown(self, headers: Mapping[str, str]) -> Key | None:
-        kind, _, shown = headers.get("Authorization", "").partition(" ")
-        given = shown.strip() if kind.lower() == "bearer" else headers.get("X-API-KEY", "")
-        if given:
-            return self._key(given)
+    def _shown_key(self, headers: Mapping[str, str]) -> Key | None:
+        kind, _, bearer = headers.get("Authorization", "").partition(" ")
+        credential = bearer.strip() if kind.lower() == "bearer" else headers.get("X-API-KEY", "")
+        if credential:
+            return self._key(credential)
         for part in headers.get("Cookie", "").split(";"):
             name, _, value = part.strip().partition("=")
-            if name == self._cookie and (key := self._by_pass.get(hashed(value))) is not None:
+            if name == self._cookie and (key := self._by_cookie.get(hashed(value))) is not None:
                 return key
         return None
 
-    def _key(self, given: object) -> Key | None:
-        # By its hash: how long a look into a table takes tells nothing of the key.
-        return self._by_hash.get(hashed(given)) if isinstance(given, str) and given else None
+    def _key(self, credential: object) -> Key | None:
+        # By its hash: the time of the lookup reveals nothing about the key.
+        if not isinstance(credential, str) or not credential:
+            return None
+        return self._by_hash.get(hashed(credential))

@@ -1,6 +1,6 @@
-"""Which project a request is for, and whether it may read: set by the guard, for each anew.
+"""The project of a request, and whether the request may read.
 
-Runs on the server's loop. Invariant: both are set before anything reads them, since one connection
+Runs on the server's loop. Invariant: the guard sets both for every request, because one connection
 carries requests of several keys and aiohttp may serve them all in one context.
 """
 
@@ -13,7 +13,7 @@ from sessiontrace.store.models import DEFAULT_PROJECT
 __all__ = ["MAY_READ", "PROJECT"]
 
 PROJECT: ContextVar[str] = ContextVar("sessiontrace_project", default=DEFAULT_PROJECT)
-"""The project of the request that is being answered."""
+"""The project of the current request."""
 
 MAY_READ: ContextVar[bool] = ContextVar("sessiontrace_may_read", default=True)
-"""Whether the answer may tell what was in the store before."""
+"""Whether the response may show what the store had before the request."""

@@ -1,13 +1,13 @@
-"""Who may ask: the local server's defence against other machines, other sites and hostile content.
+"""The server's defence against other machines, other web sites and hostile content.
 
-Runs on the server's loop, before every route. What protects the sessions is that only this machine
-reaches the server, or else that who asks has a token (``access``); and that no web site can use
-somebody's browser to reach it (DNS rebinding, cross-site requests). Invariant: a request is judged
-by its method and headers alone, before a byte of its body is read, and every answer carries
-``HEADERS``. PostHog's clients show their key in the body: there the route asks for the token.
+Runs on the server's loop, before every route. Sessions are protected because only this machine
+reaches the server, or else requests must show a token (``auth``); and because no web site can reach
+the server through a user's browser (DNS rebinding, cross-site requests). Invariant: the guard
+decides by method and headers alone, before a byte of the body is read, and every response carries
+``HEADERS``. PostHog's clients show their key in the body: their routes check it.
 
-The cross-origin check is Go 1.25's and datasette's: browsers of the last years say where a request
-comes from (``Sec-Fetch-Site``), older ones at least their ``Origin``, programs neither.
+The cross-origin check is that of Go 1.25 and datasette: recent browsers send the origin's relation
+(``Sec-Fetch-Site``), older ones at least ``Origin``, programs neither.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from sessiontrace.server.security.api_key_auth import need_of
+from sessiontrace.server.security.api_key_auth import required_permission
 from sessiontrace.server.security.token_auth import TokenAuth
 
 __all__ = ["HEADERS", "LOGIN", "Refusal", "hosts_of", "is_loopback", "refusal"]
@@ -34,7 +34,7 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "sessiontrace",
 }
-"""What every answer carries. No CORS header is among them, so no other site reads an answer."""
+"""Headers of every response. None is a CORS header, so no other site can read a response."""
 
 _SAFE = frozenset({"GET", "HEAD"})
 _OWN_SITE = frozenset({"same-origin", "none"})
@@ -50,7 +50,7 @@ _BODY_TYPES = frozenset({"application/json", "application/x-protobuf"})
 
 @attrs.frozen
 class Refusal:
-    """Why a request is not answered, as an HTTP status and a sentence for whoever sent it."""
+    """An HTTP status and the reason why a request is refused, for its sender."""
 
     status: int
     reason: str
@@ -78,37 +78,37 @@ def refusal(
     path: str,
     headers: Mapping[str, str],
     hosts: frozenset[str],
-    access: TokenAuth | None = None,
+    auth: TokenAuth | None = None,
 ) -> Refusal | None:
-    """Why this request is refused, or None. ``headers`` must look names up whatever their case."""
+    """Why this request is refused, or None. ``headers`` must ignore the case of names."""
     host = headers.get("Host", "").lower()
-    guarded = access is not None and not access.open
-    # With a token any name will do: a site that takes a name of its own here has no cookie.
-    if not host or not (guarded or host in hosts):
+    requires_auth = auth is not None and not auth.open
+    # With a token any host name is safe: a rebinding site has no cookie for its own name.
+    if not host or not (requires_auth or host in hosts):
         return Refusal(403, f"this server answers to {' or '.join(sorted(hosts))} only")
-    # A link from elsewhere may open the page itself, which holds no sessions: it asks for them.
+    # A link on another site may open the page itself, which contains no sessions.
     opens_page = method in _SAFE and (path == "/" or path.startswith(_PAGE))
     if not opens_page and not _from_own_site(headers, host):
         return Refusal(403, "requests from other sites are refused")
-    if method not in _SAFE and not _is_plain_request(path, headers):
-        # Neither type can be sent by a form, so that a browser has to ask for leave first.
+    if method not in _SAFE and not _has_safe_type(path, headers):
+        # No form can send these types, so a browser asks the server first (CORS preflight).
         return Refusal(415, "Content-Type must be application/json or application/x-protobuf")
-    shown_later = opens_page or path == LOGIN or path.rstrip("/") in _KEY_IN_BODY
-    need = need_of(method, path)
-    if access is not None and not shown_later and not access.admits(headers, need):
-        return Refusal(403 if access.recognises(headers) else 401, access.asks(need))
+    checked_later = opens_page or path == LOGIN or path.rstrip("/") in _KEY_IN_BODY
+    permission = required_permission(method, path)
+    if auth is not None and not checked_later and not auth.admits(headers, permission):
+        return Refusal(403 if auth.recognises(headers) else 401, auth.denial(permission))
     return None
 
 
-def _is_plain_request(path: str, headers: Mapping[str, str]) -> bool:
-    """Whether the body is of a type that no form sends, or the client is one that names none."""
+def _has_safe_type(path: str, headers: Mapping[str, str]) -> bool:
+    """Whether the body has a type that no form sends, or comes from a client that sends none."""
     kind = _media_type(headers)
     if kind in _BODY_TYPES:
         return True
     if not path.startswith(_HUMANLOOP):
         return False
-    # Humanloop's clients open sessions with an empty body, of a form's type or of none, and send
-    # spans without a type. Browsers name their Origin with all of these, and are refused above.
+    # Humanloop's clients open sessions with an empty body of a form's type or of none, and send
+    # spans without a type. Browsers send their Origin with all of these, and are refused above.
     return not kind or headers.get("Content-Length", "0") == "0"
 
 

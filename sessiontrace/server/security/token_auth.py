@@ -1,8 +1,8 @@
-"""The token that lets other machines in: where it comes from, and who has shown it.
+"""The token that lets other machines in: its source, and the check of a request for it.
 
-Values, no thread owns them. Without a token the server is open to whoever reaches it, which is
-this machine alone. Invariant: tokens are compared in constant time, are in no log, no URL and no
-repr, and the browser's cookie holds something made from the token, not the token itself.
+Values, no thread owns them. Without a token the server is open to every client that reaches it,
+which are those of this machine. Invariant: tokens are compared in constant time and appear in no
+log, URL or repr; a browser's cookie holds a hash made with the token, not the token.
 """
 
 from __future__ import annotations
@@ -20,112 +20,113 @@ from pathlib import Path
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.model.secret import Secret
 
-__all__ = ["COOKIE_S", "TOKEN_ENV", "TokenAuth", "TokenError", "token_of"]
+__all__ = ["COOKIE_S", "TOKEN_ENV", "TokenAuth", "TokenError", "load_token"]
 
 TOKEN_ENV = "SESSIONTRACE_SERVE_TOKEN"  # noqa: S105 - the variable's name
-_LEAST = 20
-_MOST = 4096
+_MIN_CHARS = 20
+_MAX_CHARS = 4096
 _VISIBLE = re.compile(r"[!-~]+\Z")  # what fits into a header
 COOKIE_S = 30 * 86_400
-"""How long a browser remembers that it was let in."""
+"""How long a browser stays logged in."""
 
 
 class TokenError(SessionTraceError):
-    """There is no token to ask for: the message says what is wrong with the one that was named."""
+    """The server's token cannot be used; the message says why and what to do."""
 
 
 class TokenAuth:
-    """Who may ask. ``token`` None: everybody who reaches the server."""
+    """Admits requests that show the token; with ``token`` None, every request."""
 
     def __init__(self, token: Secret | None, port: int) -> None:
         self._token = token
-        self._cookie = f"sessiontrace-{port}"  # cookies know no ports: servers share them
+        self._cookie = f"sessiontrace-{port}"  # browsers send cookies to every port
 
     @property
     def open(self) -> bool:
         """Whether no token is needed."""
         return self._token is None
 
-    def asks(self, need: str) -> str:
-        """What to tell whoever is not let in."""
-        return "this server asks for its token: Authorization: Bearer TOKEN"
+    def denial(self, permission: str) -> str:
+        """The reason for a request that is not admitted."""
+        return "this server requires a token: Authorization: Bearer TOKEN"
 
     async def refresh(self, headers: Mapping[str, str]) -> None:
-        """Make ready to judge a request with these headers."""
+        """Prepare to check a request with these headers."""
 
     def recognises(self, headers: Mapping[str, str]) -> bool:
-        """Whether they show something good, though not good enough."""
+        """Whether the headers show a valid credential that lacks the permission."""
         return False
 
-    def admits(self, headers: Mapping[str, str], need: str = "") -> bool:
-        """Whether the headers show the token: as a bearer's, as Humanloop's key, or as a cookie.
+    def admits(self, headers: Mapping[str, str], permission: str = "") -> bool:
+        """Whether the headers show the token, as bearer token, as Humanloop's key or as cookie.
 
-        ``need``: what it must allow (``store.keys``); a token allows everything.
+        ``permission``: what a key must allow (``store.api_keys``); a token allows everything.
         """
         if self._token is None:
             return True
-        kind, _, shown = headers.get("Authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self.knows(shown.strip()):
+        kind, _, credential = headers.get("Authorization", "").partition(" ")
+        if kind.lower() == "bearer" and self.is_valid(credential.strip()):
             return True
-        return self.knows(headers.get("X-API-KEY", "")) or self._remembers(headers)
+        return self.is_valid(headers.get("X-API-KEY", "")) or self._has_cookie(headers)
 
-    def knows(self, given: object) -> bool:
-        """Whether this is the token."""
+    def is_valid(self, credential: object) -> bool:
+        """Whether a credential is the token."""
         if self._token is None:
             return True
-        return isinstance(given, str) and hmac.compare_digest(
-            given.encode(errors="replace"), self._token.reveal().encode()
+        return isinstance(credential, str) and hmac.compare_digest(
+            credential.encode(errors="replace"), self._token.reveal().encode()
         )
 
-    def opens(self, given: object) -> str | None:
-        """The ``Set-Cookie`` for a browser that shows this, for 30 days; None if it is no token."""
-        if self._token is None or not self.knows(given):
+    def login_cookie(self, credential: object) -> str | None:
+        """The ``Set-Cookie`` for a browser that shows the token, for 30 days; else None."""
+        if self._token is None or not self.is_valid(credential):
             return None
-        return (
-            f"{self._cookie}={self._mark()}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Strict"
-        )
+        return self._set_cookie(self._cookie_value())
 
-    def _remembers(self, headers: Mapping[str, str]) -> bool:
+    def _set_cookie(self, value: str) -> str:
+        return f"{self._cookie}={value}; Path=/; Max-Age={COOKIE_S}; HttpOnly; SameSite=Strict"
+
+    def _has_cookie(self, headers: Mapping[str, str]) -> bool:
         for part in headers.get("Cookie", "").split(";"):
             name, _, value = part.strip().partition("=")
             if name == self._cookie and hmac.compare_digest(
-                value.encode(errors="replace"), self._mark().encode()
+                value.encode(errors="replace"), self._cookie_value().encode()
             ):
                 return True
         return False
 
-    def _mark(self) -> str:
+    def _cookie_value(self) -> str:
         token = b"" if self._token is None else self._token.reveal().encode()
         return hmac.new(token, self._cookie.encode(), hashlib.sha256).hexdigest()
 
 
-def token_of(file: Path | None, environment: Mapping[str, str] = os.environ) -> Secret | None:
-    """The token of the file, made with a new one where there is none, else of the environment.
+def load_token(path: Path | None, environment: Mapping[str, str] = os.environ) -> Secret | None:
+    """The token in the file, created where it is missing, else the one in the environment.
 
-    Raises ``TokenError`` for a token too short, or a file that others can read.
+    Raises ``TokenError`` for a token that is too short or a file that other users can read.
     """
-    given = environment.get(TOKEN_ENV, "").strip() if file is None else _kept(file)
-    if file is None and not given:
+    token = environment.get(TOKEN_ENV, "").strip() if path is None else _read_or_create(path)
+    if path is None and not token:
         return None
-    where = str(file) if file is not None else TOKEN_ENV
-    if not _LEAST <= len(given) <= _MOST or not _VISIBLE.match(given):
+    where = str(path) if path is not None else TOKEN_ENV
+    if not _MIN_CHARS <= len(token) <= _MAX_CHARS or not _VISIBLE.match(token):
         raise TokenError(
-            f"the token in {where} must be {_LEAST} characters or more, without spaces; "
-            "`openssl rand -hex 24` makes one"
+            f"the token in {where} must have at least {_MIN_CHARS} characters and no spaces; "
+            "generate one with `openssl rand -hex 24`"
         )
-    return Secret(given)
+    return Secret(token)
 
 
-def _kept(path: Path) -> str:
+def _read_or_create(path: Path) -> str:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     try:
-        made = os.open(path, flags, 0o600)
+        fd = os.open(path, flags, 0o600)
     except FileExistsError:
         return _read(path)
     except OSError as error:
-        raise TokenError(f"{path} cannot be made: {error.strerror}") from error
+        raise TokenError(f"{path} cannot be created: {error.strerror}") from error
     token = secrets.token_urlsafe(32)
-    with os.fdopen(made, "w") as file:
+    with os.fdopen(fd, "w") as file:
         file.write(token + "\n")
     return token
 
@@ -135,11 +136,11 @@ def _read(path: Path) -> str:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError as error:
         raise TokenError(f"{path} cannot be read: {error.strerror}") from error
-    found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode):
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
         os.close(fd)
-        raise TokenError(f"{path} is no file")
+        raise TokenError(f"{path} is not a regular file")
     with os.fdopen(fd, errors="replace") as file:
-        if sys.platform != "win32" and found.st_mode & 0o077:
-            raise TokenError(f"{path} can be read by others; chmod 600 mends it")
-        return file.read(_MOST + 2).strip()
+        if sys.platform != "win32" and status.st_mode & 0o077:
+            raise TokenError(f"{path} is readable by other users; run `chmod 600 {path}`")
+        return file.read(_MAX_CHARS + 2).strip()

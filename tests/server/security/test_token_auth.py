@@ -16,7 +16,7 @@ from support.subprocesses import environment
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.secret import Secret
-from sessiontrace.server.security.token_auth import TokenAuth, TokenError, token_of
+from sessiontrace.server.security.token_auth import TokenAuth, TokenError, load_token
 
 TOKEN = "correct-horse-battery-staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -164,30 +164,30 @@ def test_what_is_no_token_is_told_before_anything_is_opened(tmp_path: Path):
     link = tmp_path / "link"
     link.symlink_to(shared)
     for path, words in (
-        (short, "20 characters"), (shared, "chmod 600"), (tmp_path, "no file"),
-        (tmp_path / "no" / "token", "cannot be made"), (link, "cannot be read"),
+        (short, "20 characters"), (shared, "chmod 600"), (tmp_path, "not a regular file"),
+        (tmp_path / "no" / "token", "cannot be created"), (link, "cannot be read"),
     ):  # fmt: skip
         with pytest.raises(TokenError, match=words) as told:
-            token_of(path)
+            load_token(path)
         assert TOKEN not in str(told.value)
     with pytest.raises(TokenError, match="SESSIONTRACE_SERVE_TOKEN"):
-        token_of(None, {"SESSIONTRACE_SERVE_TOKEN": "two words, and long enough"})
-    assert token_of(None, {}) is None
-    assert token_of(None, {"SESSIONTRACE_SERVE_TOKEN": TOKEN}) == Secret(TOKEN)
+        load_token(None, {"SESSIONTRACE_SERVE_TOKEN": "two words, and long enough"})
+    assert load_token(None, {}) is None
+    assert load_token(None, {"SESSIONTRACE_SERVE_TOKEN": TOKEN}) == Secret(TOKEN)
 
 
 def test_a_token_is_made_once(tmp_path: Path):
     """The second start finds the first one's."""
-    made = token_of(tmp_path / "token")
+    made = load_token(tmp_path / "token")
     assert made
-    assert token_of(tmp_path / "token") == made
+    assert load_token(tmp_path / "token") == made
     assert made.reveal() not in repr(made)
 
 
 def test_text_that_is_no_ascii_is_compared_too():
     """hmac compares bytes; a header may hold anything."""
     access = TokenAuth(Secret(TOKEN), 4777)
-    assert not access.knows("\udcff" + "ä" * 20)
+    assert not access.is_valid("\udcff" + "ä" * 20)
     assert not access.admits({"Cookie": "sessiontrace-4777=ä; ; =; sessiontrace-4777"})
     assert TokenAuth(None, 4777).admits({})
 

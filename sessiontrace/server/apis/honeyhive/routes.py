@@ -181,7 +181,7 @@ class _Api:
         return json_response({"success": True})
 
     async def _keep(self, records: Sequence[Record | DecodedRecord]) -> None:
-        faults = await self._writer.take(records)
+        faults = await self._writer.write(records)
         if faults:
             at, why = next(iter(faults.items()))
             raise RequestRejected(400, f"event {at}: {why}")

@@ -1,9 +1,9 @@
-"""What the programs that write to this store have lost, for the banner above the page.
+"""Losses that programs writing to this store have reported, for the banner above the page.
 
-Runs on the server's loop. Invariant: only what programs counted themselves is told.
+Runs on the server's loop. Invariant: a loss is shown only if a program counted it itself.
 
 GET /api/losses          {losses: [{id, service, pid, at, counts}]} of the last day
-POST /api/losses/seen    {id}: read, show it no more until more is lost
+POST /api/losses/seen    {id}: hide it until the program loses more
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from sessiontrace.server.http import RequestRejected, json_response, read_json, with_vendor_errors
+from sessiontrace.server.http import (
+    RequestRejected,
+    error_response,
+    json_response,
+    read_json,
+    with_vendor_errors,
+)
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store import loss_reports
@@ -36,16 +42,12 @@ def routes(readers: StoreReaders, writer: StoreWriter) -> list[web.RouteDef]:
             raise RequestRejected(400, "id must be a text")
 
         def plan(store: Store) -> tuple[Change, None]:
-            return Change(notes=[loss_reports.forgotten(name)]), None
+            return Change(documents=[loss_reports.forgotten(name)]), None
 
         await writer.transact(frozenset(), plan)
         return json_response({"ok": True})
 
     return [
-        web.get("/api/losses", with_vendor_errors(recent_losses, _refused)),
-        web.post("/api/losses/seen", with_vendor_errors(seen, _refused)),
+        web.get("/api/losses", with_vendor_errors(recent_losses, error_response)),
+        web.post("/api/losses/seen", with_vendor_errors(seen, error_response)),
     ]
-
-
-def _refused(status: int, reason: str) -> web.Response:
-    return json_response({"error": reason}, status)

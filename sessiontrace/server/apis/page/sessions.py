@@ -1,12 +1,12 @@
-"""The JSON that the page reads: sessions, one session, one event; and the scores it gives.
+"""The page's API: sessions, one session, one event, and the scores that a user gives by hand.
 
-Runs on the server's loop; reading and encoding on the reading threads. Invariant: an answer is
-complete or an error that says what is wrong; numbers asked for are checked and clamped.
+Runs on the server's loop; reading and encoding run on the reading threads. Invariant: a response is
+complete or an error that says what is wrong; numbers in a query are checked and clamped.
 
 GET /api/sessions        q, errors=1, since, until (Unix ms), limit, after -> {sessions, next}
 GET /api/histogram       the same filters -> {start, width, sessions, failed, durations, bounds}
 GET /api/sessions/{id}   {session, record, events, omitted}
-GET /api/sessions/{id}/steps?q=   {steps}: ids of the steps that have the text somewhere
+GET /api/sessions/{id}/steps?q=   {steps}: ids of the steps that contain the text
 GET /api/events/{id}     the whole record of one step
 GET /api/about           {version, store, unindexed}
 POST /api/score          {event_id, name, value}: feedback given by hand
@@ -23,7 +23,14 @@ import orjson
 from aiohttp import web
 
 from sessiontrace.server import record_builder
-from sessiontrace.server.http import RequestRejected, read_json
+from sessiontrace.server.http import (
+    RequestRejected,
+    encoded_response,
+    error_response,
+    json_response,
+    read_json,
+    with_vendor_errors,
+)
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.histogram import DURATIONS_MS
@@ -39,27 +46,29 @@ _COMMENT_CHARS = 10_000
 
 @attrs.frozen
 class About:
-    """What the page tells of the server: the package's version, and the store it shows."""
+    """What the page shows about the server: the package's version and the store's name."""
 
     version: str
     store: str
 
 
-class BadQueryError(ValueError):
-    """A parameter that cannot be used; the message names it."""
-
-
 def routes(readers: StoreReaders, writer: StoreWriter, about: About) -> list[web.RouteDef]:
     """The routes of the API over one store."""
     api = _Api(readers, writer, about)
+    gets = {
+        "/api/sessions": api.sessions,
+        "/api/sessions/{id}": api.session,
+        "/api/sessions/{id}/steps": api.steps,
+        "/api/events/{id}": api.event,
+        "/api/histogram": api.histogram,
+        "/api/about": api.about,
+    }
     return [
-        web.get("/api/sessions", api.sessions),
-        web.get("/api/sessions/{id}", api.session),
-        web.get("/api/sessions/{id}/steps", api.steps),
-        web.get("/api/events/{id}", api.event),
-        web.get("/api/histogram", api.histogram),
-        web.get("/api/about", api.about),
-        web.post("/api/score", api.score),
+        *(
+            web.get(path, with_vendor_errors(handler, error_response))
+            for path, handler in gets.items()
+        ),
+        web.post("/api/score", with_vendor_errors(api.score, error_response)),
     ]
 
 
@@ -70,17 +79,11 @@ class _Api:
         self._about = about
 
     async def sessions(self, request: web.Request) -> web.Response:
-        try:
-            query = _session_query(request.query)
-        except BadQueryError as error:
-            return _error(400, str(error))
+        query = _session_query(request.query)
         return await self._answer(request, lambda store: _sessions(store, query))
 
     async def histogram(self, request: web.Request) -> web.Response:
-        try:
-            query = _session_query(request.query)
-        except BadQueryError as error:
-            return _error(400, str(error))
+        query = _session_query(request.query)
         return await self._answer(request, lambda store: _histogram(store, query))
 
     async def session(self, request: web.Request) -> web.Response:
@@ -99,14 +102,11 @@ class _Api:
         return await self._answer(request, lambda store: store.event(event_id))
 
     async def about(self, request: web.Request) -> web.Response:
-        left = await self._readers.query(lambda store: store.unindexed())
-        return _json(orjson.dumps({**attrs.asdict(self._about), "unindexed": left}))
+        unindexed = await self._readers.query(lambda store: store.unindexed())
+        return json_response({**attrs.asdict(self._about), "unindexed": unindexed})
 
     async def score(self, request: web.Request) -> web.Response:
-        try:
-            event_id, name, value = _score(await read_json(request))
-        except RequestRejected as error:
-            return _error(error.status, error.reason)
+        event_id, name, value = _score(await read_json(request))
 
         def plan(store: Store) -> tuple[Change, bool]:
             record = store.record(event_id)
@@ -116,36 +116,22 @@ class _Api:
             return Change([record_builder.patch(event_id, record["session_id"], change)]), True
 
         if not await self._writer.transact(frozenset((event_id,)), plan):
-            return _error(404, "not in this store")
-        return _json(b'{"ok":true}')
+            raise RequestRejected(404, "not in this store")
+        return json_response({"ok": True})
 
     async def _answer(self, request: web.Request, question: Callable[[Store], Any]) -> web.Response:
-        def encoded(store: Store) -> bytes | None:
+        def encode(store: Store) -> bytes | None:
             answer = question(store)
             return None if answer is None else orjson.dumps(answer)
 
-        body = await self._readers.query(encoded)
+        body = await self._readers.query(encode)
         if body is None:
-            return _error(404, "not in this store")
-        # The page asks again after every change: most of the time there is nothing new to send.
+            raise RequestRejected(404, "not in this store")
+        # The page asks again after every change of the store; most answers are the same as before.
         tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-store"})
-        return _json(body, tag)
-
-
-def _json(body: bytes, tag: str | None = None) -> web.Response:
-    headers = {"Cache-Control": "no-store"} | ({"ETag": tag} if tag else {})
-    return web.Response(body=body, content_type="application/json", headers=headers)
-
-
-def _error(status: int, reason: str) -> web.Response:
-    return web.Response(
-        status=status,
-        body=orjson.dumps({"error": reason}),
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
+        return encoded_response(body, headers={"ETag": tag})
 
 
 def _sessions(store: Store, query: SessionQuery) -> dict[str, Any]:
@@ -174,7 +160,7 @@ def _histogram(store: Store, query: SessionQuery) -> dict[str, Any]:
 
 
 def _score(body: Any) -> tuple[str, str, Any]:
-    """The event, the name and the value of a score; null takes it back."""
+    """The event, the name and the value of a score; null removes the score."""
     if not isinstance(body, dict):
         raise RequestRejected(400, "the body must be an object")
     event_id, name, value = body.get("event_id"), body.get("name"), body.get("value")
@@ -203,7 +189,7 @@ def _moment(parameters: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise BadQueryError(f"{name} must be a whole number")
+        raise RequestRejected(400, f"{name} must be a whole number")
     return int(text)
 
 
@@ -213,5 +199,5 @@ def _cursor(text: str | None) -> Cursor | None:
     start, _, session_id = text.partition(".")
     moment = _moment({"after": start}, "after")
     if moment is None or not session_id:
-        raise BadQueryError("after must be the `next` of an earlier answer")
+        raise RequestRejected(400, "after must be the `next` of an earlier answer")
     return (moment, session_id)

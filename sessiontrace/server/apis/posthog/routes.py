@@ -50,9 +50,9 @@ _ERRORS = {
 }
 
 
-def routes(readers: StoreReaders, writer: StoreWriter, access: TokenAuth) -> list[web.RouteDef]:
+def routes(readers: StoreReaders, writer: StoreWriter, auth: TokenAuth) -> list[web.RouteDef]:
     """The routes of the API over one store; each with and without a slash at its end."""
-    api = _Api(readers, writer, access)
+    api = _Api(readers, writer, auth)
     table: list[web.RouteDef] = []
     ingest = with_vendor_errors(api.ingest, _ingestion_error)
     ingest_v1 = with_vendor_errors(api.ingest_v1, _ingestion_error)
@@ -69,10 +69,10 @@ def routes(readers: StoreReaders, writer: StoreWriter, access: TokenAuth) -> lis
 
 
 class _Api:
-    def __init__(self, readers: StoreReaders, writer: StoreWriter, access: TokenAuth) -> None:
+    def __init__(self, readers: StoreReaders, writer: StoreWriter, auth: TokenAuth) -> None:
         self._readers = readers
         self._writer = writer
-        self._access = access
+        self._auth = auth
 
     async def ingest(self, request: web.Request) -> web.Response:
         events, sent_at = await self._events(request)
@@ -93,8 +93,8 @@ class _Api:
 
     async def _events(self, request: web.Request) -> tuple[list[Any], float | None]:
         payload = await _payload(request)
-        if not self._access.admits(request.headers) and not any(
-            self._access.knows(key) for key in _keys(payload)
+        if not self._auth.admits(request.headers) and not any(
+            self._auth.is_valid(key) for key in _keys(payload)
         ):
             raise RequestRejected(401, "API key is not valid: this server requires its token")
         return _events(payload)
