@@ -1,8 +1,8 @@
 """Typed async clients of the vendors' APIs: ``sessiontrace.clients.HoneyHive`` and its siblings.
 
 The names live here; each is documented where it is defined. Importing this loads aiohttp, which
-``import sessiontrace`` does not. Used in the user's event loop (asyncio); invariant: a client that
-was closed, or whose loop ended, leaves no connection and no warning behind.
+``import sessiontrace`` does not. Used in the user's event loop (asyncio). Invariant: a closed
+client, and one whose loop ended, leaves no connection open and causes no warning.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the vendors' typed clients are: a key checked, one transport, and a clean end.
+"""The base of the typed clients: a checked key and address, one transport, a clean end.
 
-Runs in the user's event loop. Invariant: a client that was made has a place and a key that can
-work; everything else is refused with all its faults at once.
+Runs in the user's event loop. Invariant: a client has an address and a key that can work; its
+constructor refuses others, with all faults at once.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Client:
         faults: Sequence[str] = (),
         **options: Any,
     ) -> None:
-        """``place``: where and with which key, complete; ``options``: those of ``Rest``.
+        """``place``: the complete destination; ``options``: those of ``Rest``.
 
-        ``base_url`` stands in for the place's own. Raises ``ConfigError`` with the place's faults
-        and the given ones.
+        ``base_url`` replaces the destination's. Raises ``ConfigError`` with the destination's
+        faults and the ``faults`` argument.
         """
-        if found := [*place.faults(), *faults]:
-            raise ConfigError(found)
+        if all_faults := [*place.faults(), *faults]:
+            raise ConfigError(all_faults)
         assert place.api_key is not None
         self._rest = Rest(base_url or place.base_url, place.api_key, **options)
 

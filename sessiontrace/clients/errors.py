@@ -1,19 +1,19 @@
-"""What can go wrong when a vendor's API is called, drawn as a tree; no thread owns them.
+"""The errors of the typed clients, drawn as a tree; no thread owns them.
 
     SessionTraceError
-    └── ClientError               anything a typed client raises about a call
+    └── ClientError               base of all errors of a call
         ├── NoAnswerError         no (whole) HTTP answer came: connection, DNS, TLS, time
-        ├── UnexpectedAnswerError an answer that is not what the API's documents promise
-        └── ApiError              the API said no: status, code, message, body
-            ├── RequestError         400, 409, 413, 422: the request is at fault
-            │   └── ValidationError  the same, with the faulty fields in ``detail``
-            ├── KeyRefusedError      401: no key, or one that is not valid
-            ├── ForbiddenError       403: a key without the right; ``scope`` where it is named
+        ├── UnexpectedAnswerError an answer that the API's documents do not allow
+        └── ApiError              the API refused the call: status, code, message, body
+            ├── RequestError         400, 409, 413, 422: the request is wrong
+            │   └── ValidationError  a RequestError with its wrong fields in ``detail``
+            ├── KeyRefusedError      401: no key, or an invalid one
+            ├── ForbiddenError       403: a key without the permission ``scope``
             ├── NotFoundError        404
             ├── RateLimitError       429: ``retry_after`` seconds
             └── ServerError          5xx
 
-Invariant: no message, attribute or cause of these holds a key.
+Invariant: no message, attribute or cause of an error contains a key.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 
 
 class ClientError(SessionTraceError):
-    """A call to a vendor's API came to nothing; the message says why and what to do."""
+    """A call to a vendor's API failed; the message says why and what to do."""
 
 
 class NoAnswerError(ClientError):
@@ -50,7 +50,7 @@ class NoAnswerError(ClientError):
 
 
 class UnexpectedAnswerError(ClientError):
-    """The answer is not what the API promises. ``missing`` names the fields that are not there."""
+    """The answer is not what the API promises. ``missing``: the names of missing fields."""
 
     def __init__(self, message: str, missing: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class UnexpectedAnswerError(ClientError):
 class ApiError(ClientError):
     """The API refused a call.
 
-    ``status``: of HTTP. ``code``: the API's own word for it, or None. ``message``: what it said.
+    ``status``: of HTTP. ``code``: the API's own error code, or None. ``message``: the API's text.
     ``body``: the decoded JSON answer, or its text. ``method`` and ``path``: of the call.
     """
 
@@ -75,8 +75,8 @@ class ApiError(ClientError):
         path: str = "",
         hint: str = "",
     ) -> None:
-        said = f": {message}" if message else ""
-        super().__init__(f"{method} {path}: HTTP {status}{said}{hint and f' ({hint})'}")
+        words = f": {message}" if message else ""
+        super().__init__(f"{method} {path}: HTTP {status}{words}{hint and f' ({hint})'}")
         self.status = status
         self.code = code
         self.message = message
@@ -86,12 +86,12 @@ class ApiError(ClientError):
 
 
 class RequestError(ApiError):
-    """The request itself is at fault (400, 409, 413, 422)."""
+    """The request itself is wrong (400, 409, 413, 422)."""
 
 
 @attrs.frozen
 class FieldFault:
-    """One faulty field: where (``("body", 0, "duration")``), what, and the kind of fault."""
+    """One wrong field: its place (``("body", 0, "duration")``), a message, the kind of fault."""
 
     loc: tuple[str | int, ...]
     msg: str
@@ -99,7 +99,7 @@ class FieldFault:
 
 
 class ValidationError(RequestError):
-    """The request's fields are at fault: ``detail`` has one ``FieldFault`` for each."""
+    """Fields of the request are wrong: ``detail`` has a ``FieldFault`` for each."""
 
     detail: tuple[FieldFault, ...] = ()
 
@@ -109,13 +109,13 @@ class KeyRefusedError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """The key is known and may not do this (403). ``scope``: what it lacks, where told."""
+    """The key lacks a permission (403). ``scope``: the permission, if the API names it."""
 
     scope: str | None = None
 
 
 class NotFoundError(ApiError):
-    """There is no such thing, or no such route: check the id and the base URL (404)."""
+    """No object with this id, or no such route: check the id and the base URL (404)."""
 
 
 class RateLimitError(ApiError):
@@ -129,8 +129,8 @@ class ServerError(ApiError):
 
 
 def of_status(status: int) -> type[ApiError]:
-    """The class for a status."""
-    found: Mapping[int, type[ApiError]] = {
+    """The class of error for a status."""
+    classes: Mapping[int, type[ApiError]] = {
         400: RequestError,
         401: KeyRefusedError,
         403: ForbiddenError,
@@ -140,4 +140,4 @@ def of_status(status: int) -> type[ApiError]:
         422: RequestError,
         429: RateLimitError,
     }
-    return found.get(status, ServerError if status >= 500 else ApiError)
+    return classes.get(status, ServerError if status >= 500 else ApiError)

@@ -65,9 +65,9 @@ class Filter:
     type: str | None = None
 
     def body(self) -> dict[str, Any]:
-        """As HoneyHive wants it."""
-        found = {"field": self.field, "operator": self.operator, "value": self.value}
-        return found if self.type is None else {**found, "type": self.type}
+        """The filter as HoneyHive's API takes it."""
+        body = {"field": self.field, "operator": self.operator, "value": self.value}
+        return body if self.type is None else {**body, "type": self.type}
 
 
 class HoneyHive(Client):
@@ -75,9 +75,9 @@ class HoneyHive(Client):
 
     ``api_key``: default ``HH_API_KEY``; ``base_url``: default ``HH_API_URL``, else HoneyHive's
     cloud. ``timeout``: seconds for one attempt; ``retries``: repetitions at most, only where they
-    do no harm; ``proxy``: URL of an HTTP proxy; ``ca_file``: certificates to trust instead of the
-    system's; ``allow_insecure``: let ``http://`` go to other hosts than this one. Raises
-    ``ConfigError`` for what cannot work.
+    are safe; ``proxy``: URL of an HTTP proxy; ``ca_file``: certificates to trust instead of the
+    system's; ``allow_insecure``: permit ``http://`` to other hosts than this one. Raises
+    ``ConfigError`` for options that cannot work.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class HoneyHive(Client):
 class Sessions:
     """``client.sessions``."""
 
-    def __init__(self, rest: Rest) -> None:
-        self._rest = rest
+    def __init__(self, api: Rest) -> None:
+        self._rest = api
 
     async def start(
         self,
@@ -130,7 +130,7 @@ class Sessions:
     ) -> StartedSession:
         """Start a session, or merge into the one that has this ``session_id``.
 
-        Nothing is required. ``session_id``: a UUID; the server makes one for anything else.
+        Nothing is required. ``session_id``: a UUID; the server replaces anything else by a new one.
         ``start_time``, ``end_time``: numbers of Unix milliseconds, ``duration``: milliseconds; any
         other type is a ``TypeError`` here. Idempotent on ``session_id``: a second start merges
         ``metadata`` and ``user_properties`` and returns the session that exists.
@@ -158,7 +158,7 @@ class Sessions:
         return StartedSession.read(answer.value)
 
     async def add_events(self, session_id: str, events: Sequence[NewEvent]) -> bool:
-        """Add events to a session, in this order; whether HoneyHive says that it took them.
+        """Add events to a session, in this order; returns whether HoneyHive accepted them.
 
         ``events``: as for ``client.events.create``; their own ``session_id`` is overridden. At
         most 5 MB in all. A ``ServerError`` (500) may mean that some were added.
@@ -171,8 +171,8 @@ class Sessions:
 class Events:
     """``client.events``."""
 
-    def __init__(self, rest: Rest) -> None:
-        self._rest = rest
+    def __init__(self, api: Rest) -> None:
+        self._rest = api
 
     async def create(self, event: NewEvent) -> CreatedEvent:
         """Create one event.
@@ -231,8 +231,8 @@ class Events:
     ) -> None:
         """Change an event, or a session by its ``session_id``.
 
-        The first five merge into what is there; ``outputs`` and ``children_ids`` replace it. What
-        is not listed (inputs, error, start_time, event_name, parent_id) cannot be changed.
+        The first five merge into the existing values; the others replace them. Inputs, error,
+        start_time, event_name and parent_id cannot be changed.
         """
         body = {
             "metadata": metadata,
@@ -259,7 +259,7 @@ class Events:
         page_size: int = _PAGE_MAX,
         limit: int | None = None,
     ) -> AsyncIterator[Event]:
-        """All events that fit, the latest first: ``async for event in client.events.search(...)``.
+        """All events that match, latest first: ``async for event in client.events.search(...)``.
 
         ``start_time`` and ``end_time`` (Unix ms, both or none) bound the time; ``limit`` bounds
         how many are yielded; ``page_size`` (1 to 1000) how many one request fetches.
@@ -267,7 +267,9 @@ class Events:
         if not 1 <= page_size <= _PAGE_MAX:
             raise ValueError(f"page_size must be 1 to {_PAGE_MAX}, not {page_size}")
         body: dict[str, Any] = {
-            "filters": [one.body() if isinstance(one, Filter) else dict(one) for one in filters],
+            "filters": [
+                item.body() if isinstance(item, Filter) else dict(item) for item in filters
+            ],
             "limit": page_size,
         }
         if (start_time is None) != (end_time is None):
@@ -287,15 +289,15 @@ class Events:
             answer = await self._rest.call(
                 "POST", "/v1/events/search", body={**body, "page": page}, repeatable=True
             )
-            found = answer.value.get("events") if isinstance(answer.value, Mapping) else None
-            if not isinstance(found, list):
+            events = answer.value.get("events") if isinstance(answer.value, Mapping) else None
+            if not isinstance(events, list):
                 raise UnexpectedAnswerError("search: the answer lacks events", ("events",))
-            for one in found:
+            for event in events:
                 if left <= 0:
                     return
                 left -= 1
-                yield Event.read(one)
-            if len(found) < page_size:
+                yield Event.read(event)
+            if len(events) < page_size:
                 return
             page += 1
 
@@ -310,8 +312,8 @@ def _event(event: NewEvent) -> dict[str, Any]:
     if "inputs" not in body:
         raise TypeError("inputs is required: give an object, {} if there are none")
     error = body.pop("error", "")
-    known = {*_EVENT_TEXTS, *BUCKETS, *_TIMES, "event_type", "children_ids"}
-    if unknown := sorted(body.keys() - known):
+    names = {*_EVENT_TEXTS, *BUCKETS, *_TIMES, "event_type", "children_ids"}
+    if unknown := sorted(body.keys() - names):
         raise TypeError(f"HoneyHive's events have no field {', '.join(unknown)}; use metadata")
     _check(body, _EVENT_TEXTS)
     if error is not None and not isinstance(error, str):
@@ -329,7 +331,7 @@ def _check(body: Object, texts: Sequence[str]) -> None:
         if name in body and not isinstance(body[name], Mapping):
             raise TypeError(f"{name} must be an object (a dict), not {type(body[name]).__name__}")
     children = body.get("children_ids")
-    if children is not None and not all(isinstance(one, str) for one in children):
+    if children is not None and not all(isinstance(child, str) for child in children):
         raise TypeError("children_ids must be texts")
 
 

@@ -1,4 +1,4 @@
-"""What HoneyHive's data plane takes and answers (OpenAPI 1.9.0).
+"""Requests and replies of HoneyHive's data plane (OpenAPI 1.9.0).
 
 Pure values, no thread owns them. Invariant: an answer's field without default is one that the
 document calls required.

@@ -1,7 +1,7 @@
 """The typed clients' one transport: a JSON API below a base URL, called with a key.
 
 Runs in the user's event loop. Invariants: redirects are never followed, every call ends within its
-timeout, a call is only repeated where that can do no harm, and no exception holds the key.
+timeout, a call is repeated only where that is safe, and no exception contains the key.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Rest:
     """Calls of one API.
 
     ``timeout``: seconds for one attempt, ``connect_timeout`` for its connection. ``retries``: how
-    often a call is repeated at most: after 429 and 503 always, after a broken connection, 500, 502
-    and 504 only where a second call does what the first did. ``proxy``: URL of an HTTP proxy.
+    often a call is repeated at most: always after 429 and 503; after a broken connection, 500, 502
+    and 504 only where a second call has no further effect. ``proxy``: URL of an HTTP proxy.
     ``ca_file``: certificates to trust instead of the system's.
     """
 
@@ -102,9 +102,9 @@ class Rest:
         repeatable: bool | None = None,
         raises: Callable[[ApiError, Reply], ApiError] | None = None,
     ) -> Answer:
-        """One call, repeated where safe; its answer, or a ``ClientError``.
+        """Call the API, repeatedly where that is safe; return its answer or raise ``ClientError``.
 
-        ``repeatable``: whether a second call does no more than the first; default by method.
+        ``repeatable``: whether a second call has no further effect; default by method.
         ``raises`` may turn a refusal into a better exception.
         """
         repeatable = method in _SAFE if repeatable is None else repeatable
@@ -153,8 +153,10 @@ class Rest:
                 proxy=self._proxy,
             ) as response:
                 content = await self._content(response)
-                told = {name.lower(): self._masked(v) for name, v in response.headers.items()}
-                return Reply(response.status, told, content)
+                reply_headers = {
+                    name.lower(): self._masked(v) for name, v in response.headers.items()
+                }
+                return Reply(response.status, reply_headers, content)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             fault = NoAnswerError(f"{method} {path}: {self._words(error)}")
         raise fault  # outside of any `except`: aiohttp's exceptions hold our headers
@@ -177,9 +179,9 @@ class Rest:
         if isinstance(error, asyncio.TimeoutError):
             return f"no answer from {host} within {self._timeout.total:g} s"
         if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLError)):
-            return f"the certificate of {host} is not trusted; ca_file= names others to trust"
+            return f"the certificate of {host} is not trusted; name its authority in ca_file="
         if isinstance(error, aiohttp.ClientSSLError):
-            return f"no TLS connection to {host}; is it https://?"
+            return f"no TLS connection to {host}; check whether it speaks https"
         if isinstance(error, aiohttp.ClientProxyConnectionError):
             return "cannot connect to the proxy"
         if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -190,19 +192,19 @@ class Rest:
             return f"the proxy refused the connection (HTTP {error.status})"
         return f"the connection to {host} broke ({type(error).__name__})"
 
-    # -- what it means ----------------------------------------------------------------------
+    # -- replies ----------------------------------------------------------------------------
 
     def _wait(self, reply: Reply | None, repeatable: bool, attempt: int) -> float | None:
-        """Seconds until the next attempt; None when there shall be none."""
+        """Seconds until the next attempt; None for no further attempt."""
         if attempt > self._retries:
             return None
         if reply is None:
             return _jitter(attempt) if repeatable else None
         if reply.status in _TRY_LATER or (repeatable and reply.status in _BROKEN):
-            asked = retry_after(reply.headers)
-            if asked is not None and asked > _LONGEST_WAIT_S:
+            requested = retry_after(reply.headers)
+            if requested is not None and requested > _LONGEST_WAIT_S:
                 return None
-            return max(_jitter(attempt), asked or 0.0)
+            return max(_jitter(attempt), requested or 0.0)
         return None
 
     def _read(
@@ -230,18 +232,18 @@ def path_part(text: str) -> str:
 
 
 def _params(query: Query | None) -> list[tuple[str, str]] | None:
-    """The query as pairs: None is left out, a list repeats its name."""
+    """The query as pairs: without None values, with a pair for each item of a list."""
     if query is None:
         return None
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     for name, value in query.items():
         if isinstance(value, list):
-            found.extend((name, one) for one in value)
+            pairs.extend((name, item) for item in value)
         elif isinstance(value, bool):
-            found.append((name, "true" if value else "false"))
+            pairs.append((name, "true" if value else "false"))
         elif value is not None:
-            found.append((name, str(value)))
-    return found
+            pairs.append((name, str(value)))
+    return pairs
 
 
 def _json(reply: Reply, method: str, path: str) -> Any:
@@ -252,13 +254,13 @@ def _json(reply: Reply, method: str, path: str) -> Any:
     except orjson.JSONDecodeError:
         kind = reply.headers.get("content-type", "no content type")
         raise UnexpectedAnswerError(
-            f"{method} {path}: HTTP {reply.status} with a body that is no JSON ({kind}); "
-            "is base_url right?"
+            f"{method} {path}: HTTP {reply.status} with a body that is not JSON ({kind}); "
+            "check base_url"
         ) from None
 
 
 def _refusal(reply: Reply, method: str, path: str) -> ApiError:
-    """The exception for an answer that is no 2xx, with whatever words it has."""
+    """The exception for a reply outside 2xx, with the text that the reply has."""
     body: Any
     try:
         body = orjson.loads(reply.body)
@@ -274,7 +276,7 @@ def _refusal(reply: Reply, method: str, path: str) -> ApiError:
         place = re.sub(r"//[^/@]*@", "//", reply.headers.get("location", "nowhere"))
         message, hint = f"redirected to {place}", "redirects are not followed; check base_url"
     elif reply.status == 404 and isinstance(body, str):
-        hint = "is base_url right?"
+        hint = "check base_url"
     if "<html" in str(message)[:500].lower():
         message = "a web page"
     error = of_status(reply.status)(

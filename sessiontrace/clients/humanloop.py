@@ -1,8 +1,8 @@
 """Humanloop's v4 API, typed: sessions, logs, feedback, projects.
 
-Runs in the user's event loop. The hosted service closed on 8 September 2025: this talks to the
-local server, or to whoever rebuilt the API. Invariant: what the API's document forbids is refused
-here, with the reason, before anything is sent.
+Runs in the user's event loop. The hosted service closed on 8 September 2025: this client talks to
+the local server, or to a service that rebuilt the API. Invariant: the client refuses what the API's
+document forbids, with the reason, before it sends anything.
 
 Sources: Humanloop's v4 OpenAPI document (October 2024) and the behaviour of its v4 clients 0.4.17
 to 0.7.35 (bases of page numbers).
@@ -53,7 +53,7 @@ class Humanloop(Client):
 
     ``api_key``: default ``HUMANLOOP_API_KEY``; ``base_url``: required, default
     ``HUMANLOOP_BASE_URL``; ``/v4`` is added where it is missing. The other options are those of
-    ``HoneyHive``. Raises ``ConfigError`` for what cannot work.
+    ``HoneyHive``. Raises ``ConfigError`` for options that cannot work.
     """
 
     def __init__(
@@ -87,13 +87,13 @@ class Humanloop(Client):
 
 
 class _Caller:
-    """Calls with Humanloop's form of refusals, and listings in its form of pages."""
+    """Calls with Humanloop's form of refusals, and listings with its form of pages."""
 
-    def __init__(self, rest: Rest) -> None:
-        self._rest = rest
+    def __init__(self, api: Rest) -> None:
+        self._rest = api
 
-    async def __call__(self, method: str, path: str, **more: Any) -> Answer:
-        return await self._rest.call(method, path, raises=_with_detail, **more)
+    async def __call__(self, method: str, path: str, **options: Any) -> Answer:
+        return await self._rest.call(method, path, raises=_with_detail, **options)
 
     def listing(
         self, path: str, query: Query, model: type[M], *, first: int, page: int, size: int
@@ -116,7 +116,7 @@ class Sessions:
         self._call = call
 
     async def create(self) -> CreatedSession:
-        """Create a session (201). Its id goes into logs as ``session_id``."""
+        """Create a session (201). Put its id into logs as ``session_id``."""
         return CreatedSession.read((await self._call("POST", "/sessions")).value)
 
     async def get(self, id: str) -> Session:
@@ -126,8 +126,8 @@ class Sessions:
     def list(self, project_id: str, page: int = 1, size: int = 10) -> Listing[Session]:
         """The sessions with any log in a project; pages count from 1.
 
-        ``page = await client.sessions.list("pr_...")`` gives a page with ``data``, ``has_next``,
-        ``await page.next()``; ``async for session in client.sessions.list("pr_...")`` all of them.
+        ``page = await client.sessions.list("pr_...")`` returns a page with ``data``, ``has_next``,
+        ``await page.next()``; ``async for session in client.sessions.list("pr_...")`` yields all.
         """
         query = {"project_id": project_id}
         return self._call.listing("/sessions", query, Session, first=1, page=page, size=size)
@@ -140,27 +140,27 @@ class Logs:
         self._call = call
 
     async def create(self, **log: Unpack[NewLog]) -> CreatedLog:
-        """Create one log; its fields are ``NewLog``'s. Wrong ones are a ``TypeError`` here."""
+        """Create one log from the fields of ``NewLog``; ``TypeError`` for other fields."""
         answer = await self._call("POST", "/logs", body=_log(log))
         value = answer.value
         return CreatedLog.read(value[0] if isinstance(value, list) and len(value) == 1 else value)
 
     async def create_many(self, logs: Sequence[NewLog]) -> list[CreatedLog]:
-        """Create logs in one call; the answers are in their order.
+        """Create logs in one call; the results are in their order.
 
         ``parent_reference_id`` cannot name a log of the same call (``ValueError``): parents first.
         """
         bodies = [_log(log) for log in logs]
-        made = {body.get("reference_id") for body in bodies} - {None}
+        reference_ids = {body.get("reference_id") for body in bodies} - {None}
         for at, body in enumerate(bodies):
-            if body.get("parent_reference_id") in made:
+            if body.get("parent_reference_id") in reference_ids:
                 raise ValueError(
                     f"log {at} names a parent of the same call; create parents in an earlier one"
                 )
         answer = await self._call("POST", "/logs", body=bodies)
         if not isinstance(answer.value, list) or len(answer.value) != len(bodies):
             raise UnexpectedAnswerError(f"create_many: not {len(bodies)} answers")
-        return [CreatedLog.read(one) for one in answer.value]
+        return [CreatedLog.read(log) for log in answer.value]
 
     async def get(self, id: str) -> Log:
         """The log with this id (``data_...``)."""
@@ -200,7 +200,7 @@ class Logs:
         error: str | None = None,
         duration: float | None = None,
     ) -> Log:
-        """Change output, error or duration (seconds) of a log: nothing else can be changed."""
+        """Change output, error or duration (seconds) of a log; nothing else can be changed."""
         body = _change(output, error, duration)
         answer = await self._call("PATCH", f"/logs/{path_part(id)}", body=body, repeatable=True)
         return Log.read(answer.value)
@@ -240,7 +240,7 @@ class Feedbacks:
         """Give feedback on a log: ``type``, ``value``, ``data_id`` and what ``NewFeedback`` has."""
         if "type" not in feedback:
             raise TypeError("feedback needs a type: rating, action, issue, correction, comment ...")
-        _known(feedback, _FEEDBACK_FIELDS, "feedback")
+        _check_names(feedback, _FEEDBACK_FIELDS, "feedback")
         answer = await self._call("POST", "/feedback", body=_dated(feedback))
         value = answer.value
         return Feedback.read(value[0] if isinstance(value, list) and len(value) == 1 else value)
@@ -281,12 +281,12 @@ class Projects:
         return Project.read((await self._call("POST", "/projects", body=body)).value)
 
 
-# -- forms ----------------------------------------------------------------------------------
+# -- bodies ---------------------------------------------------------------------------------
 
 
 def _log(log: Mapping[str, Any]) -> dict[str, Any]:
     """A LogRequest, checked."""
-    _known(log, _LOG_FIELDS, "a log")
+    _check_names(log, _LOG_FIELDS, "a log")
     for names in (("project", "project_id"), ("config", "config_id")):
         if not any(log.get(name) for name in names):
             raise TypeError(f"a log needs {names[0]} or {names[1]}")
@@ -300,14 +300,14 @@ def _log(log: Mapping[str, Any]) -> dict[str, Any]:
     return _dated(log)
 
 
-def _known(given: Mapping[str, Any], fields: frozenset[str], what: str) -> None:
-    if unknown := sorted(given.keys() - fields):
-        raise TypeError(f"{what} has no field {', '.join(unknown)}")
+def _check_names(fields: Mapping[str, Any], names: frozenset[str], subject: str) -> None:
+    if unknown := sorted(fields.keys() - names):
+        raise TypeError(f"{subject} has no field {', '.join(unknown)}")
 
 
-def _dated(given: Mapping[str, Any]) -> dict[str, Any]:
-    """With ``created_at`` as a text; a time without zone is taken as local time."""
-    body = {name: value for name, value in given.items() if value is not None}
+def _dated(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with ``created_at`` as a text; a time without zone is local time."""
+    body = {name: value for name, value in fields.items() if value is not None}
     at = body.get("created_at")
     if isinstance(at, datetime):
         body["created_at"] = at.astimezone(timezone.utc).isoformat()
@@ -328,7 +328,7 @@ def _page(
     if missing:
         raise UnexpectedAnswerError(f"the page lacks {', '.join(missing)}", missing)
     return Page(
-        data=tuple(model.read(one) for one in value["records"]),
+        data=tuple(model.read(item) for item in value["records"]),
         page=value["page"],
         size=value["size"],
         total=value["total"],
@@ -338,18 +338,20 @@ def _page(
 
 
 def _with_detail(error: ApiError, reply: Reply) -> ApiError:
-    """A 422 with its ``detail`` list read."""
+    """A 422 as a ``ValidationError`` with its ``detail`` list."""
     body = error.body
     if error.status != 422 or not isinstance(body, dict):
         return error
     detail = body.get("detail")
-    listed = detail if isinstance(detail, list) else []
+    entries = detail if isinstance(detail, list) else []
     faults = tuple(
-        FieldFault(tuple(one.get("loc") or ()), str(one.get("msg", "")), str(one.get("type", "")))
-        for one in listed
-        if isinstance(one, dict)
+        FieldFault(
+            tuple(entry.get("loc") or ()), str(entry.get("msg", "")), str(entry.get("type", ""))
+        )
+        for entry in entries
+        if isinstance(entry, dict)
     )
-    words = "; ".join(f"{'.'.join(map(str, one.loc))}: {one.msg}" for one in faults)
+    words = "; ".join(f"{'.'.join(map(str, fault.loc))}: {fault.msg}" for fault in faults)
     better = ValidationError(
         error.status,
         printable(words) or error.message,

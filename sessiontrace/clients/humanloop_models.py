@@ -1,4 +1,4 @@
-"""What Humanloop's v4 API takes and answers (OpenAPI document of October 2024).
+"""Requests and replies of Humanloop's v4 API (OpenAPI document of October 2024).
 
 Pure values, no thread owns them. Invariant: an answer's field without default is one that the
 document calls required. Times are RFC 3339 texts as sent, durations seconds.
@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 import attrs
 
-from sessiontrace.clients.model import Model, many
+from sessiontrace.clients.model import Model, list_of
 
 __all__ = [
     "CreatedLog",
@@ -104,7 +104,7 @@ class Session(Model):
     id: str
     datapoints_count: int
     created_at: str
-    projects: tuple[SessionProject, ...] = many(SessionProject)
+    projects: tuple[SessionProject, ...] = list_of(SessionProject)
     reference_id: str | None = None
     first_inputs: Mapping[str, Any] | None = None
     last_output: str | None = None
@@ -155,7 +155,7 @@ class Log(Model):
     stdout: str | None = None
     source: str | None = None
     metadata: Mapping[str, Any] | None = None
-    feedback: tuple[Feedback, ...] = many(Feedback)
+    feedback: tuple[Feedback, ...] = list_of(Feedback)
     environment: str | None = None
     created_at: str | None = None
     updated_at: str | None = None

@@ -1,7 +1,6 @@
-"""What vendors answer, as attrs classes: read by name, what is unknown kept, what is missing named.
+"""Vendors' replies as attrs classes, which keep unknown fields and report missing ones.
 
-Pure values, no thread owns them. Invariant: reading an answer never fails for a field that it has
-too many.
+Pure values, no thread owns them. Invariant: reading a reply never fails for an additional field.
 """
 
 from __future__ import annotations
@@ -16,18 +15,13 @@ from sessiontrace.clients.errors import UnexpectedAnswerError
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Listing", "Model", "Page", "many", "number", "one"]
+__all__ = ["Listing", "Model", "Page", "list_of", "number"]
 
 M = TypeVar("M", bound="Model")
 
 
-def one(model: type[Model]) -> Any:
-    """A field that holds another model, or None."""
-    return attrs.field(default=None, metadata={"read": model.read_or_none})
-
-
-def many(model: type[Model]) -> Any:
-    """A field that holds a list of models; empty when the answer has none."""
+def list_of(model: type[Model]) -> Any:
+    """A field with a list of models; empty when the reply has none."""
     return attrs.field(
         factory=tuple,
         metadata={"read": lambda value: tuple(model.read(item) for item in value or ())},
@@ -36,13 +30,13 @@ def many(model: type[Model]) -> Any:
 
 @attrs.frozen(kw_only=True)
 class Model:
-    """Base of all answers. ``extra``: what the service sent and this version does not know."""
+    """Base of all replies. ``extra``: the fields that this version does not know."""
 
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """The model of a decoded JSON object; ``UnexpectedAnswerError`` names what is missing."""
+        """The model of a decoded JSON object; ``UnexpectedAnswerError`` names missing fields."""
         if not isinstance(value, Mapping):
             raise UnexpectedAnswerError(
                 f"{cls.__name__}: the answer is {type(value).__name__}, not a JSON object"
@@ -57,17 +51,17 @@ class Model:
             raise UnexpectedAnswerError(
                 f"{cls.__name__}: the answer lacks {', '.join(missing)}", missing
             )
-        known: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, field in fields.items():
             if name in value:
                 read = field.metadata.get("read")
-                known[name] = value[name] if read is None else read(value[name])
-        rest = {name: item for name, item in value.items() if name not in fields}
-        return cls(**known, extra=rest)
+                values[name] = value[name] if read is None else read(value[name])
+        extra = {name: item for name, item in value.items() if name not in fields}
+        return cls(**values, extra=extra)
 
     @classmethod
     def read_or_none(cls, value: Any) -> Self | None:
-        """The same, and None for null."""
+        """The model of a decoded JSON object, None for null."""
         return None if value is None else cls.read(value)
 
 
@@ -110,7 +104,7 @@ class Page(Generic[M]):
 
 
 class Listing(Generic[M]):
-    """A listing that was asked for: ``await`` it for its first page, ``async for`` all items."""
+    """A listing: ``await`` returns its first page, ``async for`` yields all its items."""
 
     def __init__(self, turn: Callable[[int], Awaitable[Page[M]]], page: int) -> None:
         self._turn = turn
@@ -131,7 +125,7 @@ class Listing(Generic[M]):
 
 
 def number(name: str, value: Any, unit: str, why: str = "") -> None:
-    """Refuse what is no finite number: ``TypeError`` that names the unit."""
+    """Raise a ``TypeError`` that names the unit where the value is not a finite number."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value - value != 0:

@@ -1,7 +1,8 @@
 """Connection pools for the typed clients: one for each event loop that uses a client.
 
-Called from whichever loops the user runs. Invariants: a pool is only ever used and closed in the
-loop that it was made in, and is closed at the latest when ``asyncio.run`` ends that loop.
+Called from any asyncio loop of the user. A client can thus be a module's global that several
+``asyncio.run`` calls use. Invariants: a pool is used and closed only in the loop that created it,
+and it is closed at the latest when ``asyncio.run`` ends that loop.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class _Pool:
         self._guard = _guard(self.session)
 
     async def open(self) -> None:
-        # A started async generator is known to its loop, which ends it before it closes.
+        # A loop finalizes the async generators that were started in it before it closes.
         await self._guard.__anext__()
 
     async def close(self) -> None:
@@ -49,9 +50,9 @@ async def _guard(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
 
 
 class Pools:
-    """``get`` gives the pool of the running loop; ``close`` closes them all.
+    """``get`` returns the session of the running loop; ``close`` closes all of them.
 
-    ``context``: TLS settings. ``limit``: most connections of one pool.
+    ``context``: TLS settings. ``limit``: the maximum of connections in a pool.
     """
 
     def __init__(self, *, context: ssl.SSLContext | None, limit: int = 32) -> None:
@@ -80,7 +81,7 @@ class Pools:
         return pool.session
 
     async def close(self) -> None:
-        """Close the pools of all loops that still run; the others closed theirs. Idempotent."""
+        """Close the pools of all running loops; ended loops closed theirs. Idempotent."""
         with self._lock:
             self._closed = True
             pools = list(self._pools.items())
@@ -91,7 +92,7 @@ class Pools:
                 await pool.close()
             elif loop.is_running():
                 elsewhere = asyncio.run_coroutine_threadsafe(pool.close(), loop)
-                # If that loop is busy or just ending it closes the pool itself, later.
+                # A loop that is busy or just ending closes the pool itself, later.
                 await asyncio.wait({asyncio.wrap_future(elsewhere)}, timeout=_CLOSE_S)
 
     def _make(self) -> aiohttp.ClientSession:

@@ -1,10 +1,10 @@
 """PostHog's Sessions API, typed: which properties sessions have, and which values.
 
-Runs in the user's event loop. Invariant: an answer that is empty because PostHog never has one for
-such a key comes with a warning that says so.
+Runs in the user's event loop. Invariant: where PostHog never lists values for a
+key, the empty result comes with a warning that says so.
 
 Source: PostHog's own code (``posthog/api/session.py`` and the sessions tables v2 and v3, read in
-2026); its OpenAPI document tells no shapes for these two routes.
+2026); its OpenAPI document does not describe the replies of these two routes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _UNLISTED = {  # keys of types whose values PostHog never lists
 
 
 class EmptyAnswerWarning(UserWarning):
-    """PostHog answers a question like this one with an empty list, whatever its data."""
+    """PostHog always replies to such a call with an empty list, whatever its data."""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +61,7 @@ class PropertyDefinition(Model):
 class Values(Sequence[str]):
     """The values of one property, most frequent first; a sequence of texts.
 
-    ``refreshing``: whether PostHog is computing newer ones; False where it does not tell.
+    ``refreshing``: whether PostHog is computing newer ones; False where the reply does not say.
     """
 
     names: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Values(Sequence[str]):
 
 @attrs.frozen(kw_only=True)
 class _Personal(HttpDestination):
-    """PostHog's private API, which wants a personal key."""
+    """PostHog's private API, which needs a personal key."""
 
     kind: ClassVar[str] = "posthog"
     KEY_VARIABLE: ClassVar[str] = "POSTHOG_PERSONAL_API_KEY"
@@ -84,13 +84,13 @@ class _Personal(HttpDestination):
     DEFAULT_URL: ClassVar[str] = "https://us.posthog.com"
 
     def faults(self) -> list[str]:
-        found = super().faults()
+        faults = super().faults()
         if self.api_key and self.api_key.reveal().startswith("phc_"):
-            found.append(
+            faults.append(
                 f"{self.name}: the key is a project's token (phc_); this API takes a personal key "
                 f"(phx_) with the scope query:read (api_key= or {self.KEY_VARIABLE})"
             )
-        return found
+        return faults
 
 
 class PostHog(Client):
@@ -100,7 +100,7 @@ class PostHog(Client):
     ``POSTHOG_PERSONAL_API_KEY``. ``base_url``: default ``POSTHOG_HOST`` (an ingestion host such as
     ``us.i.posthog.com`` becomes its API host), else PostHog's US cloud. ``project_id``: a number,
     or ``"@current"`` for the key's own. The other options are those of ``HoneyHive``. PostHog
-    allows 240 calls a minute and 1200 an hour. Raises ``ConfigError`` for what cannot work.
+    allows 240 calls a minute and 1200 an hour. Raises ``ConfigError`` for options that cannot work.
     """
 
     def __init__(
@@ -138,8 +138,8 @@ class PostHog(Client):
 class Sessions:
     """``client.sessions``."""
 
-    def __init__(self, rest: Rest, path: str) -> None:
-        self._rest = rest
+    def __init__(self, api: Rest, path: str) -> None:
+        self._rest = api
         self._path = path
 
     async def property_definitions(
@@ -156,8 +156,8 @@ class Sessions:
             query={"search": search, "is_numerical": is_numerical},
             raises=_with_scope,
         )
-        found = _results(answer.value)
-        return [PropertyDefinition.read(one) for one in found]
+        definitions = _results(answer.value)
+        return [PropertyDefinition.read(definition) for definition in definitions]
 
     async def values(self, key: str, value: str | None = None) -> Values:
         """Up to 20 values that sessions have for a property, most frequent first.
@@ -175,10 +175,10 @@ class Sessions:
         )
         refreshing = isinstance(answer.value, Mapping) and answer.value.get("refreshing") is True
         names = []
-        for one in _results(answer.value):
-            if not isinstance(one, Mapping) or "name" not in one:
+        for entry in _results(answer.value):
+            if not isinstance(entry, Mapping) or "name" not in entry:
                 raise UnexpectedAnswerError("values: an entry lacks name", ("name",))
-            names.append(str(one["name"]))
+            names.append(str(entry["name"]))
         if not names and (why := _always_empty(key)):
             warnings.warn(
                 f"PostHog lists no values for {key!r}: {why}", EmptyAnswerWarning, stacklevel=2
@@ -197,16 +197,16 @@ def _always_empty(key: str) -> str:
 
 
 def _results(value: Any) -> Sequence[Any]:
-    """The entries of an answer: a bare list in older PostHogs, under ``results`` in newer ones."""
-    found = value.get("results") if isinstance(value, Mapping) else value
-    if not isinstance(found, list):
+    """The entries of a reply: a bare list in older PostHogs, under ``results`` in newer ones."""
+    entries = value.get("results") if isinstance(value, Mapping) else value
+    if not isinstance(entries, list):
         raise UnexpectedAnswerError("the answer lacks results", ("results",))
-    return found
+    return entries
 
 
 def _with_scope(error: ApiError, reply: Reply) -> ApiError:
-    """A 403 with the scope that its words name."""
+    """A 403 with the scope that its message names."""
     if isinstance(error, ForbiddenError):
-        named = re.search(r"scope '([^']+)'", error.message)
-        error.scope = named.group(1) if named else None
+        match = re.search(r"scope '([^']+)'", error.message)
+        error.scope = match.group(1) if match else None
     return error

@@ -196,7 +196,7 @@ async def test_a_page_where_json_should_be_is_an_unexpected_answer() -> None:
     async with Api() as api:
         api.answer("GET", "/x", b"<html>Log in</html>", headers={"Content-Type": "text/html"})
         caller, _ = rest(api)
-        with pytest.raises(UnexpectedAnswerError, match=r"no JSON .*base_url"):
+        with pytest.raises(UnexpectedAnswerError, match=r"not JSON .*check base_url"):
             await caller.call("GET", "/x")
         await caller.close()
 
