@@ -1,4 +1,4 @@
-"""What is compiled does what the uncompiled code does; where nothing is, this is skipped."""
+"""A compiled form does what its Python form does; skipped where nothing is compiled."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ payloads = st.none() | st.sampled_from([b"{}", b'{"q":"a"}', b'{"q":"' + b"x" * 
 @example((ID,) * 6, 0, 0, None, None, (None, None))
 @example((ID,) * 6, 10**18, 10**15 - 1, {}, [], (b"{}", None))
 @settings(max_examples=400)
-def test_a_step_has_the_same_bytes(
+def test_an_event_has_the_same_bytes(
     texts: tuple[str, ...],
     start: int,
     lasted: int,
@@ -74,16 +74,16 @@ def test_a_step_has_the_same_bytes(
 ) -> None:
     """Whatever its name, however long it took, with children, buckets, inputs, outputs or none."""
     *own, name = texts
-    given_ = (*own, start, start + lasted, name, parts, children, *payloads)
-    assert _record_body_c.encode_event(*given_) == _record_body_py.encode_event(*given_)
+    arguments = (*own, start, start + lasted, name, parts, children, *payloads)
+    assert _record_body_c.encode_event(*arguments) == _record_body_py.encode_event(*arguments)
 
 
 @given(st.integers(0, 10**15 - 1))
 @settings(max_examples=1_000)
 def test_a_duration_is_written_as_the_float_is(ns: int) -> None:
     """orjson writes the shortest text that reads as the same float."""
-    given_ = (ID, ID, ID, "tool", "app", 0, ns, "step", None, None, None, None)
-    assert _record_body_c.encode_event(*given_) == _record_body_py.encode_event(*given_)
+    arguments = (ID, ID, ID, "tool", "app", 0, ns, "step", None, None, None, None)
+    assert _record_body_c.encode_event(*arguments) == _record_body_py.encode_event(*arguments)
 
 
 class Own(str):
@@ -127,17 +127,17 @@ redactors = st.sampled_from(
 
 @given(st.lists(values, min_size=1, max_size=3), redactors)
 @settings(max_examples=600)
-def test_the_look_says_the_same_of_any_value(given_: list[Any], made: Any) -> None:
-    """One look after the other: what the first has remembered changes nothing either."""
-    one, other = made(), made()
-    for value in [*given_, *given_]:
-        found = _fast_path_py.classify(value, 1 << 20, 64, one)
-        assert _fast_path_c.classify(value, 1 << 20, 64, other) == found
-        assert _fast_path_c.encode_fast(value, other) == _fast_path_py.encode_fast(value, one)
+def test_any_value_is_classified_the_same(samples: list[Any], make_cache: Any) -> None:
+    """Twice: what the cache has remembered by then changes nothing."""
+    cache, other = make_cache(), make_cache()
+    for value in [*samples, *samples]:
+        answer = _fast_path_py.classify(value, 1 << 20, 64, cache)
+        assert _fast_path_c.classify(value, 1 << 20, 64, other) == answer
+        assert _fast_path_c.encode_fast(value, other) == _fast_path_py.encode_fast(value, cache)
 
 
-@pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["uncompiled", "compiled"])
-def test_a_look_ends_early(form: Any) -> None:
+@pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["python", "compiled"])
+def test_a_large_value_is_refused_early(form: Any) -> None:
     """Long texts, wide lists, deep ones, and a few objects that hold one another many times."""
     clean_texts = Redactor().clean_texts
     many: list[Any] = []
@@ -151,7 +151,7 @@ def test_a_look_ends_early(form: Any) -> None:
     assert form.encode_fast({"a": ["x" * 1_000]}, clean_texts) is not None
 
 
-@pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["uncompiled", "compiled"])
+@pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["python", "compiled"])
 def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
     """Dicts and lists that grow and shrink while they are looked at; orjson has the last word."""
     shared: dict[str, Any] = {"a": [], "b": {}}
@@ -171,8 +171,8 @@ def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
     thread.start()
     try:
         for _ in range(2_000):
-            found = form.encode_fast(shared, CleanTextCache(Masker()))
-            assert found is None or found.startswith(b'{"a":[')
+            encoded = form.encode_fast(shared, CleanTextCache(Masker()))
+            assert encoded is None or encoded.startswith(b'{"a":[')
     finally:
         stop.set()
         thread.join()
@@ -185,19 +185,19 @@ def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
     head=st.sampled_from([b" event * ", b" start a,b "]),
     body=st.binary(max_size=80) | st.just(b"x" * (MAX_BODY + 1)),
 )
-def test_a_frame_is_laid_at_the_same_place(
+def test_a_frame_is_written_at_the_same_place(
     at: int, size: int, crc: int, head: bytes, body: bytes
 ) -> None:
     """Nothing is written where it does not fit, and nothing outside of its place."""
-    one, other = mmap.mmap(-1, 256), mmap.mmap(-1, 256)
-    assert _frame_c.write_frame(one, at, size, crc, head, body) == _frame_py.write_frame(
-        other, at, size, crc, head, body
+    view, expected = mmap.mmap(-1, 256), mmap.mmap(-1, 256)
+    assert _frame_c.write_frame(view, at, size, crc, head, body) == _frame_py.write_frame(
+        expected, at, size, crc, head, body
     )
-    assert one[:] == other[:]
+    assert view[:] == expected[:]
 
 
 def test_a_frame_beyond_the_memory_is_refused() -> None:
-    """A size that is wrong must not become a write into somebody else's memory."""
+    """A wrong size must not become a write into other memory."""
     with mmap.mmap(-1, 64) as small:
         with pytest.raises(IndexError):
             _frame_c.write_frame(small, 60, 1_000, 0, b" event * ", b"{}")

@@ -1,4 +1,4 @@
-"""The quick look at every new text must never pass one that the closer look would mask."""
+"""The scan of every new text never passes one that ``mask_secrets`` would change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ secrets = st.one_of(
         ),
         word,
     ),
-    st.builds(lambda one, other: f"eyJ{one}.{other}", word, word),
+    st.builds(lambda head, body: f"eyJ{head}.{body}", word, word),
     st.builds(
         lambda name, sign, value: name + sign + value,
         st.sampled_from(

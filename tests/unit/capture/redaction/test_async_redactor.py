@@ -1,4 +1,4 @@
-"""Async redactors: records wait aside, go on in order, and nothing unredacted ever does."""
+"""Async redactors: records wait in a queue and go on in order, and none goes on unredacted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import orjson
 import pytest
 
 import sessiontrace as st
+from sessiontrace.capture.redaction import async_redactor
 from sessiontrace.capture.redaction.async_redactor import AsyncRedactionQueue
 
 
-class Behind:
+class NextStage:
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.drops: list[str] = []
@@ -24,45 +25,45 @@ class Behind:
         return True
 
 
-def record(number: int, **more: Any) -> bytes:
-    fields = {"event_id": f"{number:036}", "session_id": "0" * 36, "start_time": 5}
-    return orjson.dumps({**fields, "event_name": "secret", "inputs": {"n": number}, **more})
+def record(number: int, **fields: Any) -> bytes:
+    envelope = {"event_id": f"{number:036}", "session_id": "0" * 36, "start_time": 5}
+    return orjson.dumps({**envelope, "event_name": "secret", "inputs": {"n": number}, **fields})
 
 
 def test_records_go_on_redacted_and_in_their_order() -> None:
     """Those that take longest do not fall behind; ids and times are never shown to a function."""
-    behind, seen = Behind(), set[str]()
+    onward, seen = NextStage(), set[str]()
 
     async def hide(field: str, value: Any) -> Any:
         seen.add(field)
         await asyncio.sleep(0.01 if value == {"n": 0} else 0)
         return value if field == "inputs" else "hidden"
 
-    aside = AsyncRedactionQueue([hide], behind.offer, behind.drops.append)
+    queue = AsyncRedactionQueue([hide], onward.offer, onward.drops.append)
     for number in range(70):
-        assert aside.offer(b"event", record(number))
-    assert aside.drain(10)
-    assert [body["inputs"]["n"] for body in behind.bodies] == list(range(70))
-    assert {body["event_name"] for body in behind.bodies} == {"hidden"}
+        assert queue.offer(b"event", record(number))
+    assert queue.drain(10)
+    assert [body["inputs"]["n"] for body in onward.bodies] == list(range(70))
+    assert {body["event_name"] for body in onward.bodies} == {"hidden"}
     assert seen == {"event_name", "inputs"}
-    assert aside.close(5)
-    assert not aside.offer(b"event", record(1))
-    assert behind.drops == ["closed"]
+    assert queue.close(5)
+    assert not queue.offer(b"event", record(1))
+    assert onward.drops == ["closed"]
 
 
 def test_a_function_that_fails_loses_the_field_only() -> None:
     """Fail closed, as with sync ones."""
-    behind = Behind()
+    onward = NextStage()
 
     async def broken(field: str, value: Any) -> Any:
         if field == "inputs":
             raise RuntimeError
         return value
 
-    aside = AsyncRedactionQueue([broken], behind.offer, behind.drops.append)
-    aside.offer(b"event", record(1, outputs={"kept": 1}))
-    assert aside.close(10)
-    (body,) = behind.bodies
+    queue = AsyncRedactionQueue([broken], onward.offer, onward.drops.append)
+    queue.offer(b"event", record(1, outputs={"kept": 1}))
+    assert queue.close(10)
+    (body,) = onward.bodies
     assert body["inputs"] == {}
     assert body["outputs"] == {"kept": 1}
     assert body["metadata"] == {"redaction_failed": ["inputs"]}
@@ -70,43 +71,41 @@ def test_a_function_that_fails_loses_the_field_only() -> None:
 
 def test_what_is_not_done_in_time_is_dropped_and_counted() -> None:
     """At exit there is no time for a function that hangs; its records must not leak out."""
-    behind, go = Behind(), threading.Event()
+    onward, go = NextStage(), threading.Event()
 
     async def hang(field: str, value: Any) -> Any:
         while not go.is_set():
             await asyncio.sleep(0.005)
         raise RuntimeError
 
-    aside = AsyncRedactionQueue([hang], behind.offer, behind.drops.append)
+    queue = AsyncRedactionQueue([hang], onward.offer, onward.drops.append)
     for number in range(40):
-        aside.offer(b"event", record(number))
-    assert not aside.close(0.05)
+        queue.offer(b"event", record(number))
+    assert not queue.close(0.05)
     go.set()
-    assert behind.drops.count("unredacted") >= 8
-    assert aside.drain(10)
-    assert len(behind.drops) + len(behind.bodies) == 40
-    assert all(body["inputs"] == {} for body in behind.bodies)
+    assert onward.drops.count("unredacted") >= 8
+    assert queue.drain(10)
+    assert len(onward.drops) + len(onward.bodies) == 40
+    assert all(body["inputs"] == {} for body in onward.bodies)
 
 
 def test_no_more_waits_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounded by number; the newest are dropped and counted."""
-    from sessiontrace.capture.redaction import async_redactor as module
-
-    monkeypatch.setattr(module, "_RECORDS_MAX", 3)
-    behind, go = Behind(), threading.Event()
+    monkeypatch.setattr(async_redactor, "_RECORDS_MAX", 3)
+    onward, go = NextStage(), threading.Event()
 
     async def wait(field: str, value: Any) -> Any:
         while not go.is_set():
             await asyncio.sleep(0.005)
         return value
 
-    aside = AsyncRedactionQueue([wait], behind.offer, behind.drops.append)
+    queue = AsyncRedactionQueue([wait], onward.offer, onward.drops.append)
     for number in range(50):
-        aside.offer(b"event", record(number))
+        queue.offer(b"event", record(number))
     go.set()
-    assert aside.close(10)
-    assert behind.drops
-    assert len(behind.bodies) + len(behind.drops) == 50
+    assert queue.close(10)
+    assert onward.drops
+    assert len(onward.bodies) + len(onward.drops) == 50
 
 
 def test_a_tracer_takes_sync_and_async_functions_together(tmp_path: Path) -> None:
