@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.instrumented import ModelTracer, instrumented
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import serving
-from support.stubs.tracing import Listening, listening_to
 
 from sessiontrace.instrumentation.registry import Instruments
 
@@ -32,8 +32,8 @@ async def test_an_agent_with_a_tool(streamed: bool, both: bool) -> None:
     agents = pytest.importorskip("agents", reason="the contract group is not installed")
     import openai
 
-    listening = Listening()
-    instruments = Instruments(listening)
+    tracer = ModelTracer()
+    instruments = Instruments(tracer)
     names = ("openai-agents", "openai") if both else ("openai-agents",)
     report = instruments.add(names, ())
     assert "openai-agents" in report.active, str(report)
@@ -49,7 +49,7 @@ async def test_an_agent_with_a_tool(streamed: bool, both: bool) -> None:
             client = openai.AsyncOpenAI(base_url=f"{stub.url}/v1", api_key="k")
             model = agents.OpenAIChatCompletionsModel(model="m", openai_client=client)
             agent = agents.Agent(name="helper", model=model, tools=[weather])
-            with listening.session():
+            with tracer.session():
                 if streamed:
                     running = agents.Runner.run_streamed(agent, "Weather in Oslo?")
                     async for _ in running.stream_events():
@@ -63,9 +63,9 @@ async def test_an_agent_with_a_tool(streamed: bool, both: bool) -> None:
 
     assert result == TEXT
     assert len(theirs) >= 1
-    events = {event["event_id"]: event for event in listening.events}
-    models = [event for event in listening.events if event["event_type"] == "model"]
-    (tool,) = [event for event in listening.events if event["event_type"] == "tool"]
+    events = {event["event_id"]: event for event in tracer.events}
+    models = [event for event in tracer.events if event["event_type"] == "model"]
+    (tool,) = [event for event in tracer.events if event["event_type"] == "tool"]
     assert len(models) == 2
     assert tool["event_name"] == "weather"
     assert "rain in Oslo" in str(tool["outputs"])
@@ -93,13 +93,13 @@ async def test_mcp_tools() -> None:
             raise ValueError("no such city")
         return f"rain in {city}"
 
-    with listening_to("mcp") as listening:
-        with listening.session():
+    with instrumented("mcp") as tracer:
+        with tracer.session():
             async with Client(server) as client:
                 good = await client.call_tool("weather", {"city": "Oslo"})
                 await client.call_tool("weather", {"city": "nowhere"})
 
-    told, failed = listening.events
+    told, failed = tracer.events
     assert good.content[0].text == "rain in Oslo"
     assert told["event_type"] == "tool"
     assert told["event_name"] == "weather"

@@ -6,18 +6,15 @@ runs the same file on older majors.
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import inspect
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support.instrumented import ModelTracer, instrumented
+from support.stainless_suite import SdkUnderTest, StainlessSuite, has_fields
 from support.stubs.anthropic_api import ROUTES, TEXT
 from support.stubs.provider import Provider, serving
-from support.stubs.tracing import Listening, listening_to
-
-from sessiontrace.instrumentation.registry import Instruments
 
 anthropic = pytest.importorskip("anthropic", reason="the contract group is not installed")
 
@@ -40,9 +37,9 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def tracing() -> Iterator[Listening]:
-    with listening_to("anthropic") as listening:
-        yield listening
+def tracing() -> Iterator[ModelTracer]:
+    with instrumented("anthropic") as tracer:
+        yield tracer
 
 
 @pytest.fixture
@@ -51,20 +48,39 @@ def client(provider: Provider) -> Iterator[Any]:
         yield made
 
 
-def async_client(provider: Provider) -> Any:
-    return anthropic.AsyncAnthropic(base_url=provider.url, api_key="k", max_retries=1)
+def async_client(provider: Provider, **options: Any) -> Any:
+    options = {"max_retries": 1, **options}
+    return anthropic.AsyncAnthropic(base_url=provider.url, api_key="k", **options)
 
 
 def ask(model: str = "ok", **more: Any) -> dict[str, Any]:
     return {"model": model, "max_tokens": 100, "messages": ASKED, **more}
 
 
-def had(event: dict[str, Any], part: str, wanted: dict[str, Any]) -> None:
-    found = {name: event[part].get(name) for name in wanted}
-    assert found == wanted
+async def leave_helper_early(client: Any) -> None:
+    async with client.messages.stream(**ask()) as stream:
+        async for _ in stream.text_stream:
+            break
 
 
-def test_a_message_becomes_one_model_event(tracing: Listening, client: Any) -> None:
+class TestAnthropic(StainlessSuite):
+    """The suite that all SDKs of this make pass."""
+
+    sdk = SdkUnderTest(
+        package="anthropic",
+        text=TEXT,
+        async_client=async_client,
+        resource=lambda client: client.messages,
+        ask=ask,
+        has_text=lambda event: event.type == "content_block_delta",
+        text_of=lambda message: str(message.content[1].text),
+        leave_helper_early=leave_helper_early,
+        server_error=anthropic.InternalServerError,
+    )
+    mixed_calls = 1000
+
+
+def test_a_message_becomes_one_model_event(tracing: ModelTracer, client: Any) -> None:
     """The plain case; the system prompt is the first message, the cache is part of the prompt."""
     result = client.messages.create(**ask(system="Be kind", stop_sequences=["x"]))
 
@@ -83,11 +99,11 @@ def test_a_message_becomes_one_model_event(tracing: Listening, client: Any) -> N
         "provider": "anthropic",
         "hyperparameters": {"max_tokens": 100, "stop_sequences": ["x"]},
     }
-    had(event, "metadata", {**USAGE, "finish_reason": "end_turn", "request_id": "req_stub"})
-    had(event, "metadata", {"http_status": 200, "response_model": "ok-2026"})
+    has_fields(event, "metadata", {**USAGE, "finish_reason": "end_turn", "request_id": "req_stub"})
+    has_fields(event, "metadata", {"http_status": 200, "response_model": "ok-2026"})
 
 
-def test_tool_calls_are_told_whole_and_streamed_alike(tracing: Listening, client: Any) -> None:
+def test_tool_calls_are_told_whole_and_streamed_alike(tracing: ModelTracer, client: Any) -> None:
     """A stream brings the tool's input in pieces of JSON."""
     tools = [{"name": "weather", "input_schema": {"type": "object"}}]
     client.messages.create(**ask("tools", tools=tools))
@@ -106,7 +122,7 @@ def test_tool_calls_are_told_whole_and_streamed_alike(tracing: Listening, client
     assert streamed["metadata"]["finish_reason"] == "tool_use"
 
 
-def test_a_stream_is_read_out(tracing: Listening, client: Any) -> None:
+def test_a_stream_is_read_out(tracing: ModelTracer, client: Any) -> None:
     """Usage in a stream is cumulative: the last count replaces, it is not added."""
     stream = client.messages.create(**ask(stream=True))
     assert type(stream) is anthropic.Stream
@@ -116,57 +132,20 @@ def test_a_stream_is_read_out(tracing: Listening, client: Any) -> None:
     event = tracing.model
     assert kinds[-1] == "message_stop"
     assert event["outputs"] == {"role": "assistant", "content": TEXT}
-    had(event, "metadata", {**USAGE, "finish_reason": "end_turn", "request_id": "req_stub"})
+    has_fields(event, "metadata", {**USAGE, "finish_reason": "end_turn", "request_id": "req_stub"})
     assert "stream_end" not in event["metadata"]
     assert event["metrics"]["chunks"] == len(kinds)
 
 
-def test_a_stream_without_its_end_is_told(tracing: Listening, client: Any) -> None:
+def test_a_stream_without_its_end_is_told(tracing: ModelTracer, client: Any) -> None:
     """The SDK raises nothing when ``message_stop`` never comes; the event says so."""
     list(client.messages.create(**ask("unfinished", stream=True)))
 
     assert tracing.model["metadata"]["stream_end"] == "cut"
 
 
-@pytest.mark.parametrize("way", ["with", "close", "response", "next"])
-def test_a_stream_that_is_broken_off_keeps_what_came(
-    tracing: Listening, client: Any, way: str
-) -> None:
-    """The user has seen enough: the event tells what had come, and no error."""
-    stream = client.messages.create(**ask(stream=True))
-    if way == "with":
-        with stream:
-            for event in stream:
-                if event.type == "content_block_delta":
-                    break
-    else:
-        while next(stream).type != "content_block_delta":
-            pass
-    response = stream.response
-    if way == "close":
-        stream.close()
-    elif way == "response":
-        stream.response.close()
-    del stream
-    gc.collect()
-
-    event = tracing.model
-    assert event["outputs"]["content"] == "Hello"
-    assert event["metadata"]["stream_end"] == ("dropped" if way == "next" else "closed")
-    assert event.get("error") is None
-    assert response.is_closed
-
-
-def test_a_stream_that_nobody_reads_still_ends(tracing: Listening, client: Any) -> None:
-    """Dropped without a single event read: the call is told all the same."""
-    client.messages.create(**ask(stream=True))
-    gc.collect()
-
-    assert tracing.model["metadata"]["stream_end"] == "dropped"
-
-
 @pytest.mark.parametrize("model", ["sse-error", "cut"])
-def test_a_stream_that_fails(tracing: Listening, client: Any, model: str) -> None:
+def test_a_stream_that_fails(tracing: ModelTracer, client: Any, model: str) -> None:
     """An error event, or the connection cut: raised as the SDK does, and on the event."""
     with pytest.raises(Exception) as caught:
         list(client.messages.create(**ask(model, stream=True)))
@@ -176,7 +155,7 @@ def test_a_stream_that_fails(tracing: Listening, client: Any, model: str) -> Non
     assert event["metadata"]["response_id"] == "msg_1"
 
 
-def test_a_refused_call_and_a_retry(tracing: Listening, client: Any, provider: Provider) -> None:
+def test_a_refused_call_and_a_retry(tracing: ModelTracer, client: Any, provider: Provider) -> None:
     """A status error with its request id; two tries are one event."""
     with pytest.raises(anthropic.BadRequestError):
         client.messages.create(**ask("status-400"))
@@ -185,13 +164,13 @@ def test_a_refused_call_and_a_retry(tracing: Listening, client: Any, provider: P
 
     refused, retried = tracing.events
     assert refused["error"].startswith("BadRequestError")
-    had(refused, "metadata", {"http_status": 400, "request_id": "req_stub"})
+    has_fields(refused, "metadata", {"http_status": 400, "request_id": "req_stub"})
     assert len(provider.requests) == before + 2
     assert retried["metadata"]["retries"] == 1
     assert retried.get("error") is None
 
 
-def test_the_stream_helper(tracing: Listening, client: Any) -> None:
+def test_the_stream_helper(tracing: ModelTracer, client: Any) -> None:
     """``.stream()``: its events and its final message, and one event of ours."""
     with client.messages.stream(**ask()) as stream:
         assert "".join(stream.text_stream) == TEXT
@@ -201,7 +180,7 @@ def test_the_stream_helper(tracing: Listening, client: Any) -> None:
     assert "stream_end" not in tracing.model["metadata"]
 
 
-def test_the_stream_helper_left_early(tracing: Listening, client: Any) -> None:
+def test_the_stream_helper_left_early(tracing: ModelTracer, client: Any) -> None:
     """The context manager closes the response."""
     with client.messages.stream(**ask()) as stream:
         for _ in stream.text_stream:
@@ -211,14 +190,14 @@ def test_the_stream_helper_left_early(tracing: Listening, client: Any) -> None:
     assert tracing.model["metadata"]["stream_end"] == "closed"
 
 
-def test_beta_messages(tracing: Listening, client: Any) -> None:
+def test_beta_messages(tracing: ModelTracer, client: Any) -> None:
     """The beta resource has a URL of its own."""
     client.beta.messages.create(**ask())
 
     assert tracing.model["outputs"]["content"] == TEXT
 
 
-def test_raw_responses(tracing: Listening, client: Any) -> None:
+def test_raw_responses(tracing: ModelTracer, client: Any) -> None:
     """``with_raw_response``, whole and streamed."""
     raw = client.messages.with_raw_response.create(**ask())
     assert raw.headers["request-id"] == "req_stub"
@@ -230,28 +209,10 @@ def test_raw_responses(tracing: Listening, client: Any) -> None:
 
     assert [event["outputs"]["content"] for event in tracing.events] == [TEXT, TEXT]
     for event in tracing.events:
-        had(event, "metadata", USAGE)
+        has_fields(event, "metadata", USAGE)
 
 
-@pytest.mark.parametrize("way", ["parse", "read", "lines", "unread"])
-def test_streaming_responses(tracing: Listening, client: Any, way: str) -> None:
-    """``with_streaming_response``: the body is the user's to read."""
-    with client.messages.with_streaming_response.create(**ask()) as response:
-        if way == "parse":
-            assert response.parse().content[1].text == TEXT
-        elif way == "read":
-            assert TEXT.encode() in response.read()
-        elif way == "lines":
-            assert TEXT in "".join(response.iter_lines())
-
-    if way == "unread":
-        assert tracing.model["metadata"]["stream_end"] == "closed"
-    else:
-        assert tracing.model["outputs"]["content"] == TEXT
-        assert "stream_end" not in tracing.model["metadata"]
-
-
-def test_what_is_recorded_is_what_was_sent(tracing: Listening, client: Any) -> None:
+def test_what_is_recorded_is_what_was_sent(tracing: ModelTracer, client: Any) -> None:
     """The SDK's body aliases the user's own list, and holds objects of the SDK's."""
     answer = client.messages.create(**ask())
     messages: list[Any] = [{"role": "user", "content": "first"}]
@@ -267,23 +228,23 @@ def test_what_is_recorded_is_what_was_sent(tracing: Listening, client: Any) -> N
     assert history[1]["content"][1]["text"] == TEXT
 
 
-def test_messages_from_a_generator_are_not_consumed(tracing: Listening, client: Any) -> None:
+def test_messages_from_a_generator_are_not_consumed(tracing: ModelTracer, client: Any) -> None:
     """An iterable may be read once, and that is for the SDK to do."""
     client.messages.create(model="ok", max_tokens=9, messages=(one for one in ASKED))
 
     assert tracing.model["outputs"]["content"] == TEXT
 
 
-def test_the_sdks_own_telemetry_does_not_double(tracing: Listening, client: Any) -> None:
+def test_the_sdks_own_telemetry_does_not_double(tracing: ModelTracer, client: Any) -> None:
     """A call inside a model span is no second event; the span gets the usage."""
     with tracing.session(), tracing.span("ask", type="model"):
         client.messages.create(**ask())
 
     assert tracing.model["event_name"] == "ask"
-    had(tracing.model, "metadata", USAGE)
+    has_fields(tracing.model, "metadata", USAGE)
 
 
-def test_counting_tokens_is_no_event(tracing: Listening, client: Any, provider: Provider) -> None:
+def test_counting_tokens_is_no_event(tracing: ModelTracer, client: Any, provider: Provider) -> None:
     """An endpoint that calls no model."""
     provider.routes["/v1/messages/count_tokens"] = lambda body: {"input_tokens": 3}
     client.messages.count_tokens(model="ok", messages=ASKED)
@@ -291,24 +252,11 @@ def test_counting_tokens_is_no_event(tracing: Listening, client: Any, provider: 
     assert tracing.records == []
 
 
-def test_uninstrument_restores() -> None:
-    """Afterwards the SDK is what it was."""
-    from anthropic import _base_client
-
-    before = _base_client.AsyncAPIClient.request
-    instruments = Instruments(Listening())
-    instruments.add(("anthropic",), ())
-    assert _base_client.AsyncAPIClient.request is not before
-    instruments.remove()
-
-    assert _base_client.AsyncAPIClient.request is before
-
-
 # -- asyncio --------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
-async def test_async_whole_streamed_and_helper(tracing: Listening, provider: Provider) -> None:
+async def test_async_whole_streamed_and_helper(tracing: ModelTracer, provider: Provider) -> None:
     """The async client, through the same choke point."""
     async with async_client(provider) as client:
         await client.messages.create(**ask())
@@ -321,68 +269,11 @@ async def test_async_whole_streamed_and_helper(tracing: Listening, provider: Pro
 
     assert [event["outputs"]["content"] for event in tracing.events] == [TEXT] * 3
     for event in tracing.events:
-        had(event, "metadata", USAGE)
+        has_fields(event, "metadata", USAGE)
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("way", ["with", "close", "response", "dropped"])
-async def test_async_stream_broken_off(tracing: Listening, provider: Provider, way: str) -> None:
-    """In any way, with no noise from the event loop and the response closed."""
-    noise: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: noise.append(context))
-    async with async_client(provider) as client:
-        stream = await client.messages.create(**ask(stream=True))
-        if way == "with":
-            async with stream:
-                async for event in stream:
-                    if event.type == "content_block_delta":
-                        break
-        else:
-            while (await stream.__anext__()).type != "content_block_delta":
-                pass
-        if way == "close":
-            await stream.close()
-        elif way == "response":
-            await stream.response.aclose()
-        del stream
-        for _ in range(3):
-            gc.collect()
-            await asyncio.sleep(0.01)
-
-    assert noise == []
-    assert tracing.model["outputs"]["content"] == "Hello"
-    assert tracing.model["metadata"]["stream_end"] == ("dropped" if way == "dropped" else "closed")
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("streamed", [False, True])
-async def test_async_cancellation(tracing: Listening, provider: Provider, streamed: bool) -> None:
-    """Cancelled before the answer, or in the middle of the stream: cancelled, not failed."""
-    before, under_way = len(provider.requests), asyncio.Event()
-    async with async_client(provider) as client:
-
-        async def work() -> None:
-            if not streamed:
-                await client.messages.create(**ask("never"))
-            async for _ in await client.messages.create(**ask("stuck", stream=True)):
-                under_way.set()
-
-        task = asyncio.create_task(work())
-        if streamed:
-            await under_way.wait()
-        else:
-            while len(provider.requests) == before:
-                await asyncio.sleep(0.005)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    assert tracing.model["metadata"]["cancelled"] is True
-    assert tracing.model.get("error") is None
-
-
-@pytest.mark.asyncio
-async def test_async_raw_and_streaming_responses(tracing: Listening, provider: Provider) -> None:
+async def test_async_raw_and_streaming_responses(tracing: ModelTracer, provider: Provider) -> None:
     """Whether ``parse`` is a coroutine depends on the major."""
 
     async def parsed(raw: Any) -> Any:
@@ -401,44 +292,3 @@ async def test_async_raw_and_streaming_responses(tracing: Listening, provider: P
             assert TEXT in "".join([line async for line in response.iter_lines()])
 
     assert [event["outputs"]["content"] for event in tracing.events] == [TEXT] * 4
-
-
-@pytest.mark.asyncio
-@pytest.mark.slow
-async def test_a_thousand_mixed_calls_are_a_thousand_events(
-    tracing: Listening, provider: Provider
-) -> None:
-    """200 at a time, two fifths broken off: as many events, and a quiet event loop."""
-    noise: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: noise.append(context))
-    gate = asyncio.Semaphore(200)
-
-    async def one(number: int, client: Any) -> None:
-        async with gate:
-            create = client.messages.create
-            kind = number % 5
-            if kind == 0:
-                await create(**ask())
-            elif kind == 1:
-                async for _ in await create(**ask(stream=True)):
-                    pass
-            elif kind == 2:
-                async with client.messages.stream(**ask()) as stream:
-                    async for _ in stream.text_stream:
-                        break
-            elif kind == 3:
-                with pytest.raises(anthropic.InternalServerError):
-                    await create(**ask("status-500"))
-            else:
-                async for _ in await create(**ask(stream=True)):
-                    break
-
-    limits = {"base_url": provider.url, "api_key": "k", "max_retries": 0, "timeout": 250}
-    async with anthropic.AsyncAnthropic(**limits) as client:
-        await asyncio.gather(*(one(number, client) for number in range(1000)))
-        for _ in range(3):
-            gc.collect()
-            await asyncio.sleep(0.01)
-
-    assert noise == []
-    assert len(tracing.events) == 1000

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from support.stubs.tracing import Listening
+from support.instrumented import ModelTracer
 
 from sessiontrace.capture.context.w3c import inject
 from sessiontrace.instrumentation.web.asgi import Asgi
@@ -24,7 +24,7 @@ from starlette.routing import Route
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 
-def application(tracing: Listening) -> Any:
+def application(tracing: ModelTracer) -> Any:
     """Routes that answer at once, in pieces, later, in a thread, and not at all."""
 
     async def plain(request: Request) -> PlainTextResponse:
@@ -95,14 +95,14 @@ async def get(app: Any, path: str, **headers: str) -> list[dict[str, Any]]:
     return sent
 
 
-def ended(tracing: Listening) -> list[dict[str, Any]]:
-    return [body for head, body in tracing.records if head.strip().startswith(b"end")]
+def ended(tracing: ModelTracer) -> list[dict[str, Any]]:
+    return [body for head, body in tracing.records if head.startswith("end")]
 
 
 @pytest.mark.asyncio
 async def test_a_request_is_a_session() -> None:
     """Named and told by method, path and status; what runs inside belongs to it."""
-    tracing = Listening()
+    tracing = ModelTracer()
     sent = await get(Asgi(application(tracing), tracing), "/plain/ada")
 
     (session,) = ended(tracing)
@@ -118,7 +118,7 @@ async def test_a_request_is_a_session() -> None:
 @pytest.mark.parametrize("path", ["/streamed", "/later", "/threaded"])
 async def test_the_session_stays_open_for_what_comes_later(path: str) -> None:
     """Streamed bodies, background tasks and threads are still inside."""
-    tracing = Listening()
+    tracing = ModelTracer()
     await get(Asgi(application(tracing), tracing), path)
 
     (session,) = ended(tracing)
@@ -130,7 +130,7 @@ async def test_the_session_stays_open_for_what_comes_later(path: str) -> None:
 @pytest.mark.asyncio
 async def test_an_exception_passes_and_is_told() -> None:
     """The server sees the application's own exception; the session has it too."""
-    tracing = Listening()
+    tracing = ModelTracer()
     with pytest.raises(ValueError, match="theirs"):
         await get(Asgi(application(tracing), tracing), "/broken")
 
@@ -142,7 +142,7 @@ async def test_an_exception_passes_and_is_told() -> None:
 @pytest.mark.asyncio
 async def test_fifty_requests_at_once_are_fifty_sessions() -> None:
     """Nobody's step lands in somebody else's session."""
-    tracing = Listening()
+    tracing = ModelTracer()
     app = Asgi(application(tracing), tracing)
     await asyncio.gather(*(get(app, f"/plain/{number}") for number in range(50)))
 
@@ -153,7 +153,7 @@ async def test_fifty_requests_at_once_are_fifty_sessions() -> None:
 @pytest.mark.asyncio
 async def test_a_session_header_makes_turns_of_one_conversation() -> None:
     """Two requests with the same ``x-session-id``: one session, two turns."""
-    tracing = Listening()
+    tracing = ModelTracer()
     app = Asgi(application(tracing), tracing)
     await get(app, "/plain/a", **{"x-session-id": "chat-1"})
     await get(app, "/plain/b", **{"x-session-id": "chat-1"})
@@ -166,7 +166,7 @@ async def test_a_session_header_makes_turns_of_one_conversation() -> None:
 @pytest.mark.asyncio
 async def test_the_callers_headers_make_it_part_of_the_callers_session() -> None:
     """Called by another program of ours the request is a span below the caller's."""
-    caller, tracing = Listening(), Listening()
+    caller, tracing = ModelTracer(), ModelTracer()
     headers: dict[str, str] = {}
     with caller.session() as session, caller.span("call") as span:
         inject(span, headers)
@@ -183,7 +183,7 @@ async def test_the_callers_headers_make_it_part_of_the_callers_session() -> None
 @pytest.mark.asyncio
 async def test_headers_of_other_tracers_name_the_session() -> None:
     """A gateway's traceparent: a turn of a session made from its trace id."""
-    tracing = Listening()
+    tracing = ModelTracer()
     header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     app = Asgi(application(tracing), tracing)
     await get(app, "/plain/a", traceparent=header)
@@ -197,7 +197,7 @@ async def test_headers_of_other_tracers_name_the_session() -> None:
 @pytest.mark.asyncio
 async def test_what_is_no_request_passes_through() -> None:
     """Start-up and shut-down, ignored paths, and a middleware of ours inside ours."""
-    tracing = Listening()
+    tracing = ModelTracer()
     seen: list[str] = []
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.stubs.tracing import Listening, listening_to
+from support.instrumented import ModelTracer, instrumented
 
 celery = pytest.importorskip("celery", reason="the contract group is not installed")
 
@@ -18,15 +18,15 @@ pytestmark = [
 
 
 @pytest.fixture
-def tracing() -> Iterator[Listening]:
+def tracing() -> Iterator[ModelTracer]:
     import celery.signals  # noqa: F401 - celery loads it lazily
 
-    with listening_to("celery") as listening:
-        yield listening
+    with instrumented("celery") as tracer:
+        yield tracer
 
 
 @pytest.fixture
-def app(tracing: Listening) -> Any:
+def app(tracing: ModelTracer) -> Any:
     """An application with a broker in memory and two tasks."""
     made = celery.Celery("stub", broker="memory://", backend="cache+memory://")
 
@@ -47,7 +47,7 @@ def app(tracing: Listening) -> Any:
 
 
 @pytest.mark.slow
-def test_a_task_is_a_span_of_its_callers_session(tracing: Listening, app: Any) -> None:
+def test_a_task_is_a_span_of_its_callers_session(tracing: ModelTracer, app: Any) -> None:
     """Sent inside a session; run in a worker's thread; told below the sender's span."""
     from celery.contrib.testing.worker import start_worker
 
@@ -68,11 +68,11 @@ def test_a_task_is_a_span_of_its_callers_session(tracing: Listening, app: Any) -
     assert events["fail"]["error"] == "ValueError: theirs"
 
 
-def test_a_task_outside_a_session_is_its_own(tracing: Listening, app: Any) -> None:
+def test_a_task_outside_a_session_is_its_own(tracing: ModelTracer, app: Any) -> None:
     """Run at once (eager), with nobody above."""
     app.conf.task_always_eager = True
     assert app.tasks["add"].delay(1, 1).get() == 2
 
     heads = [head.split()[0] for head, _ in tracing.records]
-    assert heads == [b"start", b"event", b"end"]
+    assert heads == ["start", "event", "end"]
     assert tracing.records[0][1]["event_name"] == "add"

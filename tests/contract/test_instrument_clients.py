@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support.instrumented import ModelTracer, instrumented
 from support.stubs import openai_api, other_apis
 from support.stubs.other_apis import TEXT
 from support.stubs.provider import Provider, serving
-from support.stubs.tracing import Listening, listening_to
 
 pytestmark = [
     pytest.mark.contract,
@@ -22,11 +22,11 @@ ASKED = [{"role": "user", "content": "Hello?"}]
 
 
 @contextmanager
-def traced(name: str) -> Iterator[tuple[Listening, Provider]]:
+def traced(name: str) -> Iterator[tuple[ModelTracer, Provider]]:
     """The library ``name`` instrumented, and a provider for it."""
-    with listening_to(name, waiting=True) as listening:
-        with serving({**openai_api.ROUTES, **other_apis.ROUTES}) as provider, listening.session():
-            yield listening, provider
+    with instrumented(name, waiting=True) as tracer:
+        with serving({**openai_api.ROUTES, **other_apis.ROUTES}) as provider, tracer.session():
+            yield tracer, provider
 
 
 def same(events: list[dict[str, Any]], count: int, provider: str, model: str = "ok") -> None:
@@ -179,8 +179,8 @@ async def test_litellm() -> None:
     litellm = pytest.importorskip("litellm", reason="the contract group is not installed")
     import openai
 
-    with listening_to("litellm", "openai") as listening:
-        with serving(openai_api.ROUTES) as provider, listening.session():
+    with instrumented("litellm", "openai") as tracer:
+        with serving(openai_api.ROUTES) as provider, tracer.session():
             how: dict[str, Any] = {
                 "model": "openai/ok",
                 "messages": ASKED,
@@ -200,7 +200,7 @@ async def test_litellm() -> None:
             client.close()
             await later.close()
 
-    *good, failed = listening.events
+    *good, failed = tracer.events
     assert [event["event_name"] for event in good] == ["chat openai/ok"] * 4
     assert [event["outputs"]["content"] for event in good] == [TEXT] * 4
     assert good[0]["metadata"]["total_tokens"] == 19

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support.instrumented import ModelTracer, instrumented
 from support.stubs import anthropic_api, openai_api, other_apis
 from support.stubs.provider import Provider, serving
-from support.stubs.tracing import Listening, listening_to
 
 pytestmark = [
     pytest.mark.contract,
@@ -57,11 +57,11 @@ ROUTES = {
 
 
 @contextmanager
-def traced(name: str) -> Iterator[tuple[Listening, Provider]]:
+def traced(name: str) -> Iterator[tuple[ModelTracer, Provider]]:
     """The library ``name`` instrumented, and the clouds."""
-    with listening_to(name) as listening:
-        with serving(ROUTES) as provider, listening.session():
-            yield listening, provider
+    with instrumented(name) as tracer:
+        with serving(ROUTES) as provider, tracer.session():
+            yield tracer, provider
 
 
 def same(events: list[dict[str, Any]], count: int, provider: str) -> None:

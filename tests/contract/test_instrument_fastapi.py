@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.instrumented import ModelTracer
 from support.run_command import stored
-from support.stubs.tracing import Listening
 from support.subprocesses import REPO, environment
 
 from sessiontrace.instrumentation.web.asgi import Asgi
@@ -23,7 +23,7 @@ fastapi = pytest.importorskip("fastapi", reason="the contract group is not insta
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 
-def application(tracing: Listening, around: bool) -> Any:
+def application(tracing: ModelTracer, around: bool) -> Any:
     """Every way in which FastAPI runs user code; the middleware around it, or added to it."""
 
     def step(name: str) -> None:
@@ -138,9 +138,9 @@ async def request(app: Any, path: str, kind: str = "http") -> list[dict[str, Any
     return sent
 
 
-def only_session(tracing: Listening) -> dict[str, Any]:
+def only_session(tracing: ModelTracer) -> dict[str, Any]:
     """The one session, which is the last that was told and has every step in it."""
-    (session,) = [body for head, body in tracing.records if head.startswith(b"end")]
+    (session,) = [body for head, body in tracing.records if head.startswith("end")]
     assert tracing.records[-1][1] is session
     assert {event["session_id"] for event in tracing.events} <= {session["session_id"]}
     return session
@@ -162,7 +162,7 @@ async def test_what_runs_for_a_request_is_in_its_session(
     path: str, steps: list[str], around: bool
 ) -> None:
     """Endpoints, dependencies, threads, streamed bodies, background tasks."""
-    tracing = Listening()
+    tracing = ModelTracer()
     sent = await request(application(tracing, around), path)
 
     session = only_session(tracing)
@@ -175,7 +175,7 @@ async def test_what_runs_for_a_request_is_in_its_session(
 @pytest.mark.asyncio
 async def test_the_session_is_named_by_the_route() -> None:
     """So that a thousand items are not a thousand names."""
-    tracing = Listening()
+    tracing = ModelTracer()
     await request(application(tracing, around=True), "/v1/items/a")
 
     session = only_session(tracing)
@@ -187,13 +187,13 @@ async def test_the_session_is_named_by_the_route() -> None:
 async def test_refusals_faults_and_unknown_paths_are_told_by_their_status() -> None:
     """An HTTPException is an answer; only what FastAPI does not handle is an error."""
     for path, status in (("/refused", 418), ("/nowhere", 404)):
-        tracing = Listening()
+        tracing = ModelTracer()
         await request(application(tracing, around=True), path)
         session = only_session(tracing)
         assert session["outputs"] == {"status": status}
         assert session.get("error") is None
 
-    tracing = Listening()
+    tracing = ModelTracer()
     with pytest.raises(ValueError, match="theirs"):
         await request(application(tracing, around=True), "/broken")
     session = only_session(tracing)
@@ -204,7 +204,7 @@ async def test_refusals_faults_and_unknown_paths_are_told_by_their_status() -> N
 @pytest.mark.asyncio
 async def test_a_websocket_is_one_session() -> None:
     """From its opening to its end."""
-    tracing = Listening()
+    tracing = ModelTracer()
     await request(application(tracing, around=True), "/talk", "websocket")
 
     assert only_session(tracing)["event_name"] == "WEBSOCKET /talk"

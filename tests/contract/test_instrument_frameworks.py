@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.instrumented import instrumented
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import serving
-from support.stubs.tracing import listening_to
 
 pytestmark = [
     pytest.mark.contract,
@@ -31,7 +31,7 @@ async def test_pydantic_ai(both: bool) -> None:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    with listening_to(*(("pydantic-ai", "openai") if both else ("pydantic-ai",))) as listening:
+    with instrumented(*(("pydantic-ai", "openai") if both else ("pydantic-ai",))) as listening:
         with serving({**ROUTES, "/v1/chat/completions": answers}) as stub:
             client = openai.AsyncOpenAI(base_url=f"{stub.url}/v1", api_key="k")
             model = OpenAIChatModel("m", provider=OpenAIProvider(openai_client=client))
@@ -67,7 +67,7 @@ async def test_llama_index() -> None:
     pytest.importorskip("llama_index.core", reason="the contract group is not installed")
     from llama_index.core.llms import ChatMessage, MockLLM
 
-    with listening_to("llama-index") as listening:
+    with instrumented("llama-index") as listening:
         with listening.session():
             llm = MockLLM()
             llm.chat([ChatMessage(role="user", content="Hello?")])

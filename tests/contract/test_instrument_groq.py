@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.instrumented import ModelTracer
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import serving
-from support.stubs.tracing import Listening
 
 from sessiontrace.instrumentation.registry import Instruments
 
@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 @pytest.mark.asyncio
 async def test_groq_sync_async_whole_and_streamed() -> None:
     """Its usage in a stream comes in a field of its own, and is read there."""
-    listening = Listening()
-    instruments = Instruments(listening)
+    tracer = ModelTracer()
+    instruments = Instruments(tracer)
     instruments.add(("groq",), ())
     asked: dict[str, Any] = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
     with serving(ROUTES) as provider:
@@ -33,6 +33,6 @@ async def test_groq_sync_async_whole_and_streamed() -> None:
                 pass
     instruments.remove()
 
-    assert [event["outputs"]["content"] for event in listening.events] == [TEXT] * 4
-    assert {event["config"]["provider"] for event in listening.events} == {"groq"}
-    assert listening.events[0]["metadata"]["total_tokens"] == 19
+    assert [event["outputs"]["content"] for event in tracer.events] == [TEXT] * 4
+    assert {event["config"]["provider"] for event in tracer.events} == {"groq"}
+    assert tracer.events[0]["metadata"]["total_tokens"] == 19

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support.instrumented import ModelTracer, instrumented
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import Provider, serving
-from support.stubs.tracing import Listening, listening_to
 
 from sessiontrace.instrumentation.registry import Instruments
 
@@ -34,23 +34,23 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def tracing() -> Iterator[Listening]:
-    with listening_to("langchain", "openai") as listening:
-        yield listening
+def tracing() -> Iterator[ModelTracer]:
+    with instrumented("langchain", "openai") as tracer:
+        yield tracer
 
 
 def chat(provider: Provider, model: str = "ok") -> Any:
     return ChatOpenAI(model=model, base_url=f"{provider.url}/v1", api_key="k", max_retries=0)
 
 
-def by_type(tracing: Listening) -> dict[str, list[dict[str, Any]]]:
+def by_type(tracing: ModelTracer) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {"model": [], "chain": [], "tool": []}
     for event in tracing.events:
         found[event["event_type"]].append(event)
     return found
 
 
-def test_a_chain_with_a_model_is_a_tree(tracing: Listening, provider: Provider) -> None:
+def test_a_chain_with_a_model_is_a_tree(tracing: ModelTracer, provider: Provider) -> None:
     """Prompt and model below the sequence; the openai SDK's call adds to the model's event."""
     chain = ChatPromptTemplate.from_messages([("system", "Be kind"), ("user", "{q}")]) | chat(
         provider
@@ -73,7 +73,7 @@ def test_a_chain_with_a_model_is_a_tree(tracing: Listening, provider: Provider) 
 
 
 @pytest.mark.asyncio
-async def test_async_and_streamed(tracing: Listening, provider: Provider) -> None:
+async def test_async_and_streamed(tracing: ModelTracer, provider: Provider) -> None:
     """ainvoke, stream and astream: one event each, with the time to the first chunk."""
     model = chat(provider)
     with tracing.session():
@@ -89,7 +89,7 @@ async def test_async_and_streamed(tracing: Listening, provider: Provider) -> Non
     assert all("time_to_first_chunk_ms" in event["metrics"] for event in found[1:])
 
 
-def test_a_call_between_chunks_is_its_own(tracing: Listening, provider: Provider) -> None:
+def test_a_call_between_chunks_is_its_own(tracing: ModelTracer, provider: Provider) -> None:
     """What the program does while it reads a stream is no part of the streamed call."""
     with tracing.session():
         for number, _ in enumerate(chat(provider).stream("Hello?")):
@@ -102,7 +102,7 @@ def test_a_call_between_chunks_is_its_own(tracing: Listening, provider: Provider
     ]
 
 
-def test_tools_and_errors(tracing: Listening, provider: Provider) -> None:
+def test_tools_and_errors(tracing: ModelTracer, provider: Provider) -> None:
     """A tool is a tool event; a model that fails keeps its error."""
 
     @tool
@@ -124,7 +124,7 @@ def test_tools_and_errors(tracing: Listening, provider: Provider) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_graph(tracing: Listening, provider: Provider) -> None:
+async def test_a_graph(tracing: ModelTracer, provider: Provider) -> None:
     """LangGraph's nodes run in tasks of their own; the tree follows its run ids."""
     graphs = pytest.importorskip("langgraph.graph")
     model = chat(provider)
@@ -148,10 +148,10 @@ async def test_a_graph(tracing: Listening, provider: Provider) -> None:
 
 def test_uninstrument(provider: Provider) -> None:
     """Afterwards runs go by unseen."""
-    listening = Listening()
-    instruments = Instruments(listening)
+    tracer = ModelTracer()
+    instruments = Instruments(tracer)
     instruments.add(("langchain",), ())
     instruments.remove()
     chat(provider).invoke("Hello?")
 
-    assert listening.records == []
+    assert tracer.records == []

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from support.instrumented import ModelTracer
 from support.stubs import anthropic_api, openai_api
 from support.stubs.provider import serving
-from support.stubs.tracing import Listening
 
 from sessiontrace.instrumentation.registry import Instruments
 from sessiontrace.otel import SpanProcessor
@@ -22,12 +22,12 @@ pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def tracing() -> Listening:
-    return Listening()
+def tracing() -> ModelTracer:
+    return ModelTracer()
 
 
 @pytest.fixture
-def provider(tracing: Listening) -> Iterator[TracerProvider]:
+def provider(tracing: ModelTracer) -> Iterator[TracerProvider]:
     made = TracerProvider()
     made.add_span_processor(SpanProcessor(tracing))  # type: ignore[arg-type]
     yield made
@@ -44,7 +44,7 @@ CHAT = {
 
 
 def test_the_tree_survives_spans_of_another_kind(
-    tracing: Listening, provider: TracerProvider
+    tracing: ModelTracer, provider: TracerProvider
 ) -> None:
     """An HTTP span between an agent and its model call: the call goes under the agent."""
     tracer = provider.get_tracer("t")
@@ -66,7 +66,7 @@ def test_the_tree_survives_spans_of_another_kind(
     assert events["ours"]["parent_id"] == events["planner"]["event_id"]
 
 
-def test_errors_are_told(tracing: Listening, provider: TracerProvider) -> None:
+def test_errors_are_told(tracing: ModelTracer, provider: TracerProvider) -> None:
     """The status' description, or the exception that was recorded."""
     tracer = provider.get_tracer("t")
     with tracing.session():
@@ -79,7 +79,7 @@ def test_errors_are_told(tracing: Listening, provider: TracerProvider) -> None:
     assert [event["error"] for event in tracing.events] == ["KeyError: 'lost'", "rate limit"]
 
 
-def test_a_kind_that_is_told_late(tracing: Listening, provider: TracerProvider) -> None:
+def test_a_kind_that_is_told_late(tracing: ModelTracer, provider: TracerProvider) -> None:
     """Attributes that come after the start still make an event, with the span's own times."""
     tracer = provider.get_tracer("t")
     with tracing.session(), tracer.start_as_current_span("late") as span:
@@ -93,7 +93,7 @@ def test_a_kind_that_is_told_late(tracing: Listening, provider: TracerProvider) 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 def test_openinference_and_ours_are_one_event(
-    tracing: Listening, provider: TracerProvider, first: str
+    tracing: ModelTracer, provider: TracerProvider, first: str
 ) -> None:
     """Both listen to the same openai call, in either order, streamed or not."""
     openai = pytest.importorskip("openai")
@@ -122,11 +122,11 @@ def test_openinference_and_ours_are_one_event(
     assert [event["outputs"]["content"] for event in models] == [openai_api.TEXT] * 2
 
 
-def test_instrumenting_again_after_somebody_put_us_back(tracing: Listening) -> None:
+def test_instrumenting_again_after_somebody_put_us_back(tracing: ModelTracer) -> None:
     """OpenInference takes itself out last, and so puts our old wrapper back for good."""
     openai = pytest.importorskip("openai")
     module = pytest.importorskip("openinference.instrumentation.openai")
-    first, second = Instruments(Listening()), Instruments(tracing)
+    first, second = Instruments(ModelTracer()), Instruments(tracing)
     theirs = module.OpenAIInstrumentor()
     first.add(("openai",), ())
     theirs.instrument(tracer_provider=TracerProvider())
@@ -145,7 +145,7 @@ def test_instrumenting_again_after_somebody_put_us_back(tracing: Listening) -> N
 
 
 def test_anthropics_own_telemetry_and_ours_are_one_event(
-    tracing: Listening, provider: TracerProvider
+    tracing: ModelTracer, provider: TracerProvider
 ) -> None:
     """The SDK makes spans itself when it is given a provider."""
     anthropic = pytest.importorskip("anthropic", minversion="1.14")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support.stubs.tracing import Listening
+from support.instrumented import ModelTracer
 from support.subprocesses import run
 
 from sessiontrace.instrumentation import libraries, registry, web
@@ -44,7 +44,7 @@ def test_the_report_says_waiting_then_active(library: str, monkeypatch: pytest.M
     """Installed but not imported; imported; and gone after ``uninstrument``."""
     stub = Stub()
     one_library(monkeypatch, stub)
-    instruments = Instruments(Listening())
+    instruments = Instruments(ModelTracer())
 
     assert "stub_library" in instruments.add((), ()).waiting
     importlib.import_module(library)
@@ -56,7 +56,7 @@ def test_the_report_says_waiting_then_active(library: str, monkeypatch: pytest.M
 def test_the_report_says_absent_blocked_and_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not installed here, excluded, and a name without an instrumentor."""
     one_library(monkeypatch, Stub())
-    instruments = Instruments(Listening())
+    instruments = Instruments(ModelTracer())
     before = list(sys.meta_path)
 
     absent = instruments.add((), ())
@@ -75,7 +75,7 @@ def test_the_report_says_why_an_instrumentor_failed(
 ) -> None:
     """An unsupported version of a library: a reason in the report, no exception."""
     one_library(monkeypatch, Stub("no attribute 'request'"))
-    instruments = Instruments(Listening())
+    instruments = Instruments(ModelTracer())
     instruments.add((), ())
     module = importlib.import_module(library)
     report = instruments.add((), ())

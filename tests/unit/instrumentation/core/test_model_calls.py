@@ -9,7 +9,7 @@ from typing import Any
 
 import pydantic
 import pytest
-from support.stubs.tracing import Listening
+from support.instrumented import ModelTracer
 
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder, open_call
 from sessiontrace.instrumentation.core.stream_observer import Chunks, StreamObserver
@@ -30,7 +30,7 @@ class Words:
         return Answer({"content": " ".join(self.words)}, {"words": len(self.words)})
 
 
-def reading(tracing: Listening, gather: Any = None) -> StreamObserver:
+def reading(tracing: ModelTracer, gather: Any = None) -> StreamObserver:
     call = CallRecorder(tracing).model("chat m", inputs={}, config={"model": "m"})
     assert call is not None
     return StreamObserver(
@@ -40,7 +40,7 @@ def reading(tracing: Listening, gather: Any = None) -> StreamObserver:
 
 def test_the_outermost_call_is_the_event() -> None:
     """A library calls another one: the inner call only adds what is not known yet."""
-    tracing = Listening()
+    tracing = ModelTracer()
     calls = CallRecorder(tracing)
     with tracing.session():
         outer = calls.model("outer", config={"model": "m"})
@@ -63,7 +63,7 @@ def test_the_outermost_call_is_the_event() -> None:
 
 def test_a_tool_inside_a_model_span_may_call_a_model() -> None:
     """Only the innermost span tells whether a call is part of one that is open."""
-    tracing = Listening()
+    tracing = ModelTracer()
     with tracing.session(), tracing.span("agent", "model"), tracing.span("look", "tool"):
         call = CallRecorder(tracing).model("chat m")
         assert call is not None
@@ -74,7 +74,7 @@ def test_a_tool_inside_a_model_span_may_call_a_model() -> None:
 
 def test_a_call_that_nobody_ends_takes_in_no_call_of_another_session() -> None:
     """A library that never tells of an end must not silence all that its context does later."""
-    tracing, other = Listening(), Listening()
+    tracing, other = ModelTracer(), ModelTracer()
     calls = CallRecorder(tracing)
 
     def run() -> None:
@@ -102,7 +102,7 @@ def test_a_call_that_nobody_ends_takes_in_no_call_of_another_session() -> None:
 
 def test_a_call_ends_once() -> None:
     """Whoever comes second is late."""
-    tracing = Listening()
+    tracing = ModelTracer()
     with tracing.session():
         call = CallRecorder(tracing).model("chat m")
         assert call is not None
@@ -116,7 +116,7 @@ def test_a_call_ends_once() -> None:
 
 def test_nothing_is_opened_when_off() -> None:
     """Switched off, uninstrumented, or before there is anything to record to."""
-    tracing = Listening()
+    tracing = ModelTracer()
     calls = CallRecorder(tracing)
     tracing.off = True
     assert calls.model("m") is None
@@ -130,7 +130,7 @@ def test_nothing_is_opened_when_off() -> None:
 @pytest.mark.parametrize("way", ["read out", "closed", "failed", "dropped", "dropped half-read"])
 def test_a_stream_ends_its_call_once(way: str) -> None:
     """However it ends, with what had come by then."""
-    tracing = Listening()
+    tracing = ModelTracer()
 
     def words() -> Iterator[str]:
         yield "one"
@@ -172,7 +172,7 @@ def test_a_stream_ends_its_call_once(way: str) -> None:
 
 def test_chunks_of_an_unknown_form_are_counted_and_passed_on() -> None:
     """Reading a chunk may fail; the user's loop does not."""
-    tracing = Listening()
+    tracing = ModelTracer()
     with tracing.session():
         assert list(Chunks(iter([1, "two", 3]), reading(tracing))) == [1, "two", 3]
 
@@ -189,7 +189,7 @@ def test_a_response_is_its_own_class_again_when_closed() -> None:
         def close(self) -> None:
             self.closed = True
 
-    tracing = Listening()
+    tracing = ModelTracer()
     response = Response()
     with tracing.session():
         watch_response(response, reading(tracing))
@@ -217,7 +217,7 @@ def test_a_stream_object_is_watched_by_its_class() -> None:
                 raise StopIteration
             return self.left.pop(0)
 
-    tracing = Listening()
+    tracing = ModelTracer()
     with tracing.session():
         stream = Stream()
         watch_object(stream, reading(tracing))
@@ -259,7 +259,7 @@ def ask(calls: CallRecorder, history: list[Any], outputs: Any) -> None:
 )
 def test_a_tool_that_nobody_traced_is_inferred(told: dict[str, Any]) -> None:
     """Asked for by one model call and answered before the next, in any API's form."""
-    tracing = Listening()
+    tracing = ModelTracer()
     calls = CallRecorder(tracing)
     calls.infer_tools()
     with tracing.session() as session:
@@ -279,7 +279,7 @@ def test_a_tool_that_nobody_traced_is_inferred(told: dict[str, Any]) -> None:
 
 def test_a_tool_that_is_traced_is_not_inferred() -> None:
     """The program records its tools itself: nothing is made up beside them."""
-    tracing = Listening()
+    tracing = ModelTracer()
     calls = CallRecorder(tracing)
     calls.infer_tools()
     with tracing.session():

@@ -1,0 +1,41 @@
+"""Instrumented libraries whose events a test looks at one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from support.recording_tracer import Captured
+
+from sessiontrace.instrumentation.registry import Instruments
+
+__all__ = ["ModelTracer", "instrumented"]
+
+
+class ModelTracer(Captured):
+    """A recording tracer for calls of models."""
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The one model event; the test fails when there are none or several."""
+        models = [event for event in self.events if event["event_type"] == "model"]
+        assert len(models) == 1, [event["event_name"] for event in self.events]
+        return models[0]
+
+
+@contextmanager
+def instrumented(*names: str, waiting: bool = False) -> Iterator[ModelTracer]:
+    """Record the calls of these libraries; the test fails when the first is not active.
+
+    ``waiting``: the first need not be imported yet.
+    """
+    tracer = ModelTracer()
+    instruments = Instruments(tracer)
+    report = instruments.add(names, ())
+    states = {**report.active, **report.waiting} if waiting else report.active
+    assert names[0] in states, str(report)
+    try:
+        yield tracer
+    finally:
+        instruments.remove()
