@@ -21,7 +21,6 @@ from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.spool.frame import Consumer, head
-from sessiontrace.spool.recovery.recovered_spool import RecoveredSpool
 from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
 from sessiontrace.spool.spool import Spool
 from sessiontrace.store import loss_reports
@@ -67,9 +66,9 @@ class Pipeline:
         self.sender = Sender(
             lanes=[self._lane(one) for one in destinations],
             counters=self.counters,
-            dead=None if options.spool is None else DeadLetters(options.spool / "dead"),
+            dead_letters=None if options.spool is None else DeadLetters(options.spool / "dead"),
             signal=self.spool.new_records,
-            release=self._release,
+            worker=self.keeper,
         )
         self.spool.segments.on_roll = self.keeper.wake
         self._adopter = (
@@ -179,6 +178,3 @@ class Pipeline:
         self.spool.keep()
         if time.monotonic() >= self._next_adoption:
             self.adopt()
-
-    def _release(self, adopted: RecoveredSpool) -> None:
-        self.keeper.submit(adopted.release, lambda outcome: None)

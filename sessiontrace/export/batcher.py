@@ -56,7 +56,7 @@ class Batcher:
         self.size += sum(map(len, self.records.bodies[known:]))
         return True
 
-    def due(self, now: float) -> float:
+    def seconds_until_due(self, now: float) -> float:
         """Seconds until what is gathered should be sent; 0 when a batch can be cut now."""
         if self.full or self.source.adopted:
             return 0.0

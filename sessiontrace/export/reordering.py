@@ -111,9 +111,11 @@ class OutOfOrderSource:
         if isinstance(self._source, OutOfOrderSource):
             self._source.release_all()
 
-    def due(self) -> float | None:
+    def seconds_until_due(self) -> float | None:
         """Seconds until something that is held must go; None when nothing is held."""
-        return self._source.due() if isinstance(self._source, OutOfOrderSource) else None
+        return (
+            self._source.seconds_until_due() if isinstance(self._source, OutOfOrderSource) else None
+        )
 
     # -- for subclasses ---------------------------------------------------------------------
 

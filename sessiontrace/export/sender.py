@@ -1,8 +1,8 @@
 """The sender: a daemon thread whose event loop runs one lane for each destination.
 
-Started with the first record, from whichever thread that comes. Its methods may be called from any
-thread and never wait, except ``stop``, which is bounded. Invariant: whatever escapes from a lane or
-from the loop itself, delivery starts again with the same state, and the restart is counted.
+The first record starts it, from the thread that record comes from. Any thread may call its methods;
+they never wait, except ``stop``, which is bounded. Invariant: whatever escapes from a lane or from
+the loop itself, delivery starts again with the same state, and the restart is counted.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.runtime.wake import WakeSignal
+from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.spool.recovery.recovered_spool import RecoveredSpool
 from sessiontrace.spool.source import Source
 
@@ -41,7 +42,7 @@ _RESTART_S = 0.1
 _RESTART_CAP_S = 30.0
 _CLOSE_S = 0.2
 
-_left_to_parent: list[object] = []  # in a forked child: what must neither be closed nor collected
+_left_to_parent: list[object] = []  # in a forked child: senders to neither close nor collect
 
 
 @attrs.define(eq=False)
@@ -49,27 +50,27 @@ class _Route:
     """One destination as other threads see it; its lane exists once the thread runs."""
 
     spec: LaneSpec
-    ledger: DeliveryCounters
+    counters: DeliveryCounters
     lane: Lane | None = None
 
     @property
     def own(self) -> Source:
         return self.lane.own if self.lane else self.spec.reader
 
-    def report(self, coming: Sequence[RecoveredSpool]) -> DeliveryStats:
-        """The books, with what was adopted and is still on its way to the lane."""
+    def report(self, incoming: Sequence[RecoveredSpool]) -> DeliveryStats:
+        """The delivery counts, with the recovered spools that the lane does not know yet."""
         name = self.spec.name
-        adopted = [one.readers[name] for one in coming if name in one.readers]
-        return self.ledger.snapshot(self.own, [*adopted, *(self.lane.adopted if self.lane else ())])
+        readers = [spool.readers[name] for spool in incoming if name in spool.readers]
+        adopted = [*readers, *(self.lane.adopted if self.lane else ())]
+        return self.counters.snapshot(self.own, adopted)
 
 
 class Sender:
-    """Delivers what the lanes' readers hand out, until stopped; a stopped one stays so.
+    """Delivers what the lanes' readers hand out, until stopped; a stopped sender stays stopped.
 
     ``signal`` is armed in the sender's thread after about 2 s without records, so that the spool
-    calls ``wake`` at the next one. ``release`` is called there too, with an adopted spool of which
-    every reader is finished. ``clock`` and ``uniform`` (the jitter)
-    are for tests.
+    calls ``wake`` at the next one. ``worker`` releases a recovered spool once every reader of it
+    is finished. ``clock`` and ``uniform`` (the jitter) are for tests.
     """
 
     def __init__(
@@ -77,26 +78,26 @@ class Sender:
         *,
         lanes: Sequence[LaneSpec],
         counters: Counters,
-        dead: DeadLetters | None = None,
+        dead_letters: DeadLetters | None = None,
         signal: WakeSignal | None = None,
-        release: Callable[[RecoveredSpool], None] | None = None,
+        worker: BackgroundWorker | None = None,
         clock: Clock | None = None,
         uniform: Callable[[float, float], float] | None = None,
     ) -> None:
         self._routes = {spec.name: _Route(spec, DeliveryCounters()) for spec in lanes}
         self._counters = counters
-        self._dead = dead
+        self._dead_letters = dead_letters
         self._signal = signal
         if signal is not None:
             signal.wake = self.wake
-        self._release = release
+        self._worker = worker
         self._clock = clock
         self._uniform = uniform
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._came: deque[RecoveredSpool | FlushTicket] = deque()  # not yet seen by the loop
-        self._adopted: list[RecoveredSpool] = []
+        self._incoming: deque[RecoveredSpool | FlushTicket] = deque()  # not yet seen by the loop
+        self._recovered: list[RecoveredSpool] = []
         self._tickets: list[FlushTicket] = []
         self._stopping = threading.Event()
         self._deadline = 0.0
@@ -122,18 +123,18 @@ class Sender:
             return True
 
     def wake(self) -> None:
-        """There are records again; cheap, and safe in a signal handler."""
+        """Look for records again; cheap, and safe in a signal handler."""
         loop = self._loop
         if loop is None:
             return
         try:
-            loop.call_soon_threadsafe(self._look)
-        except RuntimeError:  # just closed; the next one looks when it starts
+            loop.call_soon_threadsafe(self._handle_incoming)
+        except RuntimeError:  # just closed; the next loop looks when it starts
             pass
 
-    def add(self, adopted: RecoveredSpool) -> None:
+    def add(self, recovered: RecoveredSpool) -> None:
         """Deliver what a dead process left behind as well."""
-        self._came.append(adopted)
+        self._incoming.append(recovered)
         self.wake()
 
     def request_flush(self) -> FlushTicket:
@@ -141,14 +142,14 @@ class Sender:
         marks = {}
         for name, route in self._routes.items():
             pending = route.own.pending()  # first, so that the mark never comes too early
-            marks[name] = pending + route.ledger.settled(route.own)
+            marks[name] = pending + route.counters.settled(route.own)
         ticket = FlushTicket(marks)
         with self._lock:
             running = self._thread is not None and self._thread.is_alive()
             if running:
-                self._tickets = [*(one for one in self._tickets if not one.done), ticket]
+                self._tickets = [*(other for other in self._tickets if not other.done), ticket]
         if running:
-            self._came.append(ticket)
+            self._incoming.append(ticket)
             self.wake()
         else:
             for name, route in self._routes.items():
@@ -172,9 +173,10 @@ class Sender:
         return not any(route.own.pending() for route in self._routes.values())
 
     def report(self) -> dict[str, DeliveryStats]:
-        """The books of every destination now."""
-        coming = [one for one in self._came.copy() if not isinstance(one, FlushTicket)]
-        return {name: route.report(coming) for name, route in self._routes.items()}
+        """The delivery counts of every destination now."""
+        items = self._incoming.copy()
+        incoming = [item for item in items if not isinstance(item, FlushTicket)]
+        return {name: route.report(incoming) for name, route in self._routes.items()}
 
     def abandon(self) -> None:
         """In a forked child: this sender is the parent's; it must not even be collected here."""
@@ -184,7 +186,7 @@ class Sender:
     # -- the thread -------------------------------------------------------------------------
 
     def _work(self) -> None:
-        pause = _RESTART_S
+        backoff = _restart_backoff()
         try:
             while True:
                 begun = time.monotonic()
@@ -194,10 +196,9 @@ class Sender:
                 except BaseException as error:
                     self._note_restart("the sender", error)
                 if time.monotonic() - begun > _RESTART_CAP_S:
-                    pause = _RESTART_S
-                if self._stopping.wait(pause):
+                    backoff.reset()
+                if self._stopping.wait(backoff.retry()):
                     return
-                pause = min(pause * 2, _RESTART_CAP_S)
         finally:
             with self._lock:
                 tickets, self._tickets = self._tickets, []
@@ -227,7 +228,7 @@ class Sender:
         self._loop.set_exception_handler(lambda loop, context: self._counters.note("sender_faults"))
         self._bell = asyncio.Event()
         lanes = [self._lane(route) for route in self._routes.values()]
-        self._look()
+        self._handle_incoming()
         try:
             async with anyio.create_task_group() as timed:
                 timed.start_soon(self._end_in_time, timed.cancel_scope)
@@ -249,12 +250,11 @@ class Sender:
         if route.lane is None:
             route.lane = Lane(
                 route.spec,
-                route.ledger,
+                route.counters,
+                owner=self,
                 clock=clock,
                 backoff=Backoff(self._uniform) if self._uniform else Backoff(),
-                dead=self._dead,
-                may_sleep=self._may_sleep,
-                on_finished=self._release_finished,
+                dead_letters=self._dead_letters,
             )
         route.lane.open()
         return route.lane
@@ -262,37 +262,36 @@ class Sender:
     async def _keep_running(self, lane: Lane) -> None:
         import anyio
 
-        pause = _RESTART_S
+        backoff = _restart_backoff()
         while True:
             try:
                 await lane.run()
                 return
             except Exception as error:
                 self._note_restart(f"the lane of {lane.name}", error)
-            with anyio.move_on_after(pause):
+            with anyio.move_on_after(backoff.retry()):
                 await self._bell.wait()
                 return
-            pause = min(pause * 2, _RESTART_CAP_S)
 
     async def _end_in_time(self, scope: anyio.CancelScope) -> None:
-        """Once told to stop, cancel what is still in flight at the deadline."""
+        """Once asked to stop, cancel what is still in flight at the deadline."""
         import anyio
 
         await self._bell.wait()
         await anyio.sleep(max(0.0, self._deadline - time.monotonic()))
         scope.cancel()
 
-    def _look(self) -> None:
-        """See what other threads have left for the loop, and have every lane look too."""
+    def _handle_incoming(self) -> None:
+        """Take what other threads have left for the loop, and have every lane look for records."""
         lanes = [route.lane for route in self._routes.values() if route.lane is not None]
-        while self._came:
-            one = self._came[0]
-            if isinstance(one, FlushTicket):
+        while self._incoming:
+            item = self._incoming[0]
+            if isinstance(item, FlushTicket):
                 for lane in lanes:
-                    lane.flush(one)
+                    lane.flush(item)
             else:
-                self._adopt(one)
-            self._came.popleft()  # only now, so that it is in the books at any moment
+                self._distribute(item)
+            self._incoming.popleft()  # only now, so that ``report`` counts it at any moment
         if self._stopping.is_set():
             self._bell.set()
             for lane in lanes:
@@ -300,23 +299,26 @@ class Sender:
         for lane in lanes:
             lane.wake()
 
-    def _adopt(self, adopted: RecoveredSpool) -> None:
-        self._adopted.append(adopted)
-        for name, reader in adopted.readers.items():
+    def _distribute(self, recovered: RecoveredSpool) -> None:
+        """Give each lane its reader of a recovered spool."""
+        self._recovered.append(recovered)
+        for name, reader in recovered.readers.items():
             if (route := self._routes.get(name)) is not None and route.lane is not None:
                 route.lane.add(reader)
-        self._release_finished()
+        self.release_finished()
 
-    def _release_finished(self) -> None:
-        """Give back the adopted spools that owe nothing more to our lanes."""
-        for adopted in list(self._adopted):
-            ours = [reader for name, reader in adopted.readers.items() if name in self._routes]
+    # -- called by the lanes (``LaneOwner``) ------------------------------------------------
+
+    def release_finished(self) -> None:
+        """Give back the recovered spools that owe nothing more to these lanes."""
+        for recovered in list(self._recovered):
+            ours = [reader for name, reader in recovered.readers.items() if name in self._routes]
             if all(reader.finished() for reader in ours):
-                self._adopted.remove(adopted)
-                if self._release is not None:
-                    self._release(adopted)
+                self._recovered.remove(recovered)
+                if self._worker is not None:
+                    self._worker.submit(recovered.release, lambda outcome: None)
 
-    def _may_sleep(self) -> bool:
+    def may_sleep(self) -> bool:
         """Whether all lanes are quiet and the next record will wake them."""
         if self._signal is None or self._clock is None:
             return False
@@ -332,4 +334,9 @@ class Sender:
 
     def _note_restart(self, what: str, error: BaseException) -> None:
         self._counters.note("sender_restarts")
-        log.log_once("sender", "%s failed (%s) and is started again", what, type(error).__name__)
+        log.log_once("sender", "%s failed (%s) and starts again", what, type(error).__name__)
+
+
+def _restart_backoff() -> Backoff:
+    """Waits before a failed lane or loop starts again: doubling, without jitter."""
+    return Backoff(lambda low, high: high, initial_s=_RESTART_S, cap_s=_RESTART_CAP_S)

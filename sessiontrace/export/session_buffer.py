@@ -83,11 +83,11 @@ class SessionBuffer(OutOfOrderSource):
         super().release_all()
         self._hurry = True
 
-    def due(self) -> float | None:
+    def seconds_until_due(self) -> float | None:
         """Seconds until the longest held session must go; None when nothing is held."""
         for group in self._groups.values():
             return max(0.0, group.since + self._max_age_s - self._now())
-        return super().due()
+        return super().seconds_until_due()
 
     def _take(self, record: Record, end: Position) -> None:
         number = self._number(end)
@@ -124,7 +124,7 @@ class SessionBuffer(OutOfOrderSource):
             self._let_go(session)
 
     def _let_go_of_old(self) -> None:
-        while self._groups and (self.due() or 0.0) <= 0:
+        while self._groups and (self.seconds_until_due() or 0.0) <= 0:
             self._let_go(next(iter(self._groups)))
 
     def _let_go_of_all(self) -> None:

@@ -100,7 +100,7 @@ class TailSampler(OutOfOrderSource):
         """Keep what is undecided in the source now: a flush, or the end."""
         self._hurry = True
 
-    def due(self) -> float | None:
+    def seconds_until_due(self) -> float | None:
         """Seconds until a session must be kept for its age; None when none waits."""
         for undecided in self._waiting.values():
             return max(0.0, undecided.since + self._max_age_s - self._now())
@@ -187,7 +187,7 @@ class TailSampler(OutOfOrderSource):
 
     def _keep_what_must_go(self) -> None:
         """With nothing more to read: what a flush waits for, and what is open for too long."""
-        while self._waiting and (self._hurry or (self.due() or 0.0) <= 0.0):
+        while self._waiting and (self._hurry or (self.seconds_until_due() or 0.0) <= 0.0):
             self._decide(next(iter(self._waiting)), True)
         self._hurry = False
 

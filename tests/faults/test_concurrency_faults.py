@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -392,9 +393,10 @@ def test_one_line_when_trouble_starts_and_one_when_it_ends(
     """A backend is down for many tries and comes back. The log has one warning and one line that
     it is over: no traceback, no line for each try.
     """
-    from sessiontrace.export import backoff
+    from sessiontrace.export import sender
 
-    monkeypatch.setattr(backoff, "INITIAL_S", 0.02)
+    quick = functools.partial(sender.Backoff, initial_s=0.02)
+    monkeypatch.setattr(sender, "Backoff", quick)
     caplog.set_level("INFO", logger="sessiontrace")
     down = True
     backend.responder = lambda request: answer(503 if down else 200)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import random
 import re
@@ -25,7 +26,7 @@ from support.subprocesses import run
 from support.tracers import arrived, hive, names, settled, steps, tracing
 
 import sessiontrace as st
-from sessiontrace.export import backoff
+from sessiontrace.export import backoff, sender
 from sessiontrace.export.http_transport import HttpTransport
 from sessiontrace.export.protocol import Reply, Request
 from sessiontrace.runtime import log
@@ -433,13 +434,13 @@ def test_C27_a_bad_address_fails_at_init_and_not_later(url: str, tmp_path: Path)
 # -- volume ----------------------------------------------------------------------------------
 
 FLOOD = """
-import os, sys, time
+import functools, os, sys, time
 import psutil
 import sessiontrace as st
 
 url, spool, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-from sessiontrace.export import backoff as retry
-retry.INITIAL_S = 0.02
+from sessiontrace.export import backoff
+backoff.Backoff = functools.partial(backoff.Backoff, initial_s=0.02)
 st.init(st.HoneyHive(api_key="k", base_url=url), spool=spool)
 me = psutil.Process()
 sizes = []
@@ -494,7 +495,7 @@ def test_C11_a_hundred_thousand_events_through_a_backend_that_fails_a_third_of_t
 def _quick_retries() -> Iterator[None]:
     """Backoff in hundredths of a second: the test is not about how long it waits."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(backoff, "INITIAL_S", 0.02)
+    patch.setattr(sender, "Backoff", functools.partial(sender.Backoff, initial_s=0.02))
     try:
         yield
     finally:

@@ -168,14 +168,16 @@ def deliver(
     ends = [Position(1, number + 1) for number in range(len(records))]
     batch_delivery = BatchDelivery(exporter, source, Records.of(records), ends)
     delivery = Delivery()
-    for _ in batch_delivery.plan():
+    for _ in batch_delivery.prepare():
         pass
-    while not batch_delivery.finished and delivery.setback is None:
+    while delivery.setback is None:
         if (settled := batch_delivery.acknowledge()) is not None:
             delivery.acked += settled.acked
             delivery.rejected.extend(settled.rejected)
-        elif batch_delivery.pending_requests:
-            request = batch_delivery.pending_requests.popleft()
+        if batch_delivery.finished:
+            break
+        if batch_delivery.stage.pending:
+            request = batch_delivery.stage.pending.popleft()
             delivery.requests.append(request)
             reply = answer(request)
             if reply is None:

@@ -151,6 +151,20 @@ class FastClock(Clock):
             self.time += seconds
 
 
+class Owner:
+    """A lane's owner that never lets it sleep, and notes when a recovered source is finished."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.finished: list[float] = []
+        self._now = now
+
+    def may_sleep(self) -> bool:
+        return False
+
+    def release_finished(self) -> None:
+        self.finished.append(self._now())
+
+
 class Run:
     """One lane over memory, run as a task of the test's loop, on a clock of its own."""
 
@@ -160,7 +174,7 @@ class Run:
         records: Iterable[Record] = (),
         *,
         exporter: Exporter | None = None,
-        dead: Path | None = None,
+        dead_letters: Path | None = None,
         transport: Transport | None = None,
         hold: bool = False,
         sample: Sample | None = None,
@@ -169,7 +183,7 @@ class Run:
         self.wire = Wire(respond)
         self.wire.now = self.clock.now
         self.source = MemorySource(records)
-        self.ledger = DeliveryCounters()
+        self.counters = DeliveryCounters()
         spec = LaneSpec(
             "there",
             exporter or PlainExporter(),
@@ -178,15 +192,14 @@ class Run:
             hold=hold,
             sample=sample,
         )
-        self.finished: list[float] = []
+        self.owner = Owner(self.clock.now)
         self.lane = Lane(
             spec,
-            self.ledger,
+            self.counters,
+            owner=self.owner,
             clock=self.clock,
             backoff=Backoff(lambda low, high: high),
-            dead=None if dead is None else DeadLetters(dead),
-            may_sleep=lambda: False,
-            on_finished=lambda: self.finished.append(self.clock.now()),
+            dead_letters=None if dead_letters is None else DeadLetters(dead_letters),
         )
         self.task: asyncio.Task[None] | None = None
 
@@ -200,12 +213,12 @@ class Run:
         return not self.source.pending()
 
     @property
-    def books(self) -> DeliveryStats:
-        return self.ledger.snapshot(self.lane.own, self.lane.adopted)
+    def stats(self) -> DeliveryStats:
+        return self.counters.snapshot(self.lane.own, self.lane.adopted)
 
     def flush(self) -> FlushTicket:
         """A ticket for everything appended so far."""
-        mark = self.lane.own.pending() + self.ledger.settled(self.source)
+        mark = self.lane.own.pending() + self.counters.settled(self.source)
         ticket = FlushTicket({"there": mark})
         self.lane.flush(ticket)
         return ticket

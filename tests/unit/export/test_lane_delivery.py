@@ -29,8 +29,8 @@ async def test_records_arrive_once_and_in_order() -> None:
     await run.end()
     assert [n for request in run.sent for n in numbers(request)] == list(range(3000))
     assert len(run.sent) == 3
-    assert (run.books.acked, run.books.pending, run.books.requests) == (3000, 0, 3)
-    assert run.books.bytes == sum(len(request.body) for request in run.sent)
+    assert (run.stats.acked, run.stats.pending, run.stats.requests) == (3000, 0, 3)
+    assert run.stats.bytes == sum(len(request.body) for request in run.sent)
 
 
 async def test_the_first_records_of_a_quiet_lane_leave_within_a_fraction_of_a_second() -> None:
@@ -77,7 +77,7 @@ async def test_a_batch_ends_at_its_bytes() -> None:
     await run.until(lambda: run.done)
     await run.end()
     assert max(len(request.body) for request in run.sent) < 65_000
-    assert run.books.acked == 20
+    assert run.stats.acked == 20
 
 
 async def test_a_flush_does_not_wait_for_the_batch_to_fill() -> None:
@@ -170,14 +170,14 @@ async def test_adopted_spools_take_turns_with_our_own_and_are_reported_when_thro
     run = Run(ok, [event(n) for n in range(2000)])
     other = MemorySource([event(10_000 + n) for n in range(3000)], adopted=True)
     run.lane.add(other)
-    await run.until(lambda: run.finished)
+    await run.until(lambda: run.owner.finished)
     await run.until(lambda: run.done)
     await run.end()
     firsts = [numbers(request)[0] >= 10_000 for request in run.sent]
     assert firsts == [False, True, False, True, True]
     for request in run.sent:
         assert len({number >= 10_000 for number in numbers(request)}) == 1
-    assert (run.books.acked, run.books.adopted_acked) == (2000, 3000)
+    assert (run.stats.acked, run.stats.adopted_acked) == (2000, 3000)
     assert other.finished()
     assert not run.lane.adopted
 
@@ -191,7 +191,7 @@ async def test_a_repeated_start_is_in_nobodys_books() -> None:
     await run.until(other.finished)
     await run.end()
     assert numbers(run.sent[0]) == [1, 2, 3]
-    assert run.books.adopted_acked == 1
+    assert run.stats.adopted_acked == 1
 
 
 async def test_a_lane_that_finishes_sends_what_is_there_first() -> None:
@@ -199,7 +199,7 @@ async def test_a_lane_that_finishes_sends_what_is_there_first() -> None:
     run = Run(ok, [event(n) for n in range(1500)], exporter=PlainExporter(max_age_s=60.0))
     await run.end()
     assert run.done
-    assert run.books.acked == 1500
+    assert run.stats.acked == 1500
 
 
 async def test_records_without_any_request_are_settled() -> None:
@@ -212,7 +212,7 @@ async def test_records_without_any_request_are_settled() -> None:
     run = Run(ok, [event(1), event(2)], exporter=Silent())
     await run.until(lambda: run.done)
     await run.end()
-    assert run.books.acked == 2
+    assert run.stats.acked == 2
     assert not run.sent
 
 
@@ -229,7 +229,7 @@ async def test_told_to_finish_while_it_reads_a_lane_still_sends_what_it_read() -
     run.source.read = finish_then_read  # type: ignore[method-assign]
     run.task = asyncio.create_task(run.lane.run())
     await asyncio.wait_for(run.task, 5)
-    assert run.books.acked == 300
+    assert run.stats.acked == 300
 
 
 async def test_a_lane_that_holds_sends_sessions_whole_and_gives_in_to_a_flush() -> None:
@@ -249,12 +249,12 @@ async def test_a_lane_that_holds_sends_sessions_whole_and_gives_in_to_a_flush() 
     await run.until(lambda: run.clock.time > 1020)
     assert [numbers(request) for request in run.sent] == [[2, 3, 2]]
     assert run.source.settled == 0, "the cursor waits for what is held before them"
-    assert (run.books.acked, run.books.pending) == (3, 2)
+    assert (run.stats.acked, run.stats.pending) == (3, 2)
     ticket = run.flush()
     await run.until(lambda: ticket.done)
     assert ticket.wait(0)
     assert numbers(run.sent[-1]) == [1, 4]
-    assert run.books.pending == 0
+    assert run.stats.pending == 0
     run.source.records += [of(3, START, 3)]
     await run.until(lambda: run.source.read_to == 6)
     await run.end()

@@ -31,13 +31,13 @@ async def test_C13_one_bad_record_in_a_hundred_costs_at_most_fourteen_requests(
     poison: int, tmp_path: Path
 ) -> None:
     """The other ninety-nine arrive, once each; the bad one becomes a dead letter."""
-    run = Run(refusing({poison}), [event(n) for n in range(100)], dead=tmp_path)
+    run = Run(refusing({poison}), [event(n) for n in range(100)], dead_letters=tmp_path)
     await run.until(lambda: run.done)
     await run.end()
     assert len(run.sent) - 1 <= 14
     taken = [n for request in run.sent if poison not in numbers(request) for n in numbers(request)]
     assert sorted(taken) == [n for n in range(100) if n != poison]
-    assert (run.books.acked, run.books.rejected, run.books.pending) == (99, 1, 0)
+    assert (run.stats.acked, run.stats.rejected, run.stats.pending) == (99, 1, 0)
     (letter,) = letters(tmp_path)
     assert letter["reason"] == "HTTP 400"
     assert letter["record"] == orjson.loads(event(poison).body)
@@ -51,42 +51,42 @@ async def test_the_good_arrive_and_the_bad_do_not_whatever_their_places(poison: 
     run = Run(refusing(poison), [event(n) for n in range(64)])
     await run.until(lambda: run.done)
     await run.end()
-    assert (run.books.acked, run.books.rejected) == (64 - len(poison), len(poison))
+    assert (run.stats.acked, run.stats.rejected) == (64 - len(poison), len(poison))
 
 
 async def test_C14_a_backend_that_refuses_everything_gets_no_dead_letters(tmp_path: Path) -> None:
     """The schema changed over there, or a proxy answers 400 to all: that is no fault of the
     records. The lane blocks, and when it is mended everything arrives."""
-    run = Run(lambda request: Reply(400), [event(n) for n in range(500)], dead=tmp_path)
-    await run.until(lambda: run.books.state == "blocked")
+    run = Run(lambda request: Reply(400), [event(n) for n in range(500)], dead_letters=tmp_path)
+    await run.until(lambda: run.stats.state == "blocked")
     assert len(run.sent) <= 1 + 32
     sent = len(run.sent)
     await run.until(lambda: run.clock.time > 1000 + 3600)
     assert len(run.sent) - sent < 200, "the probes of an hour are few"
-    assert run.books.rejected == 0
+    assert run.stats.rejected == 0
     run.wire.respond = lambda request: Reply(200)
     await run.until(lambda: run.done)
     await run.end()
-    assert (run.books.acked, run.books.rejected) == (500, 0)
+    assert (run.stats.acked, run.stats.rejected) == (500, 0)
     assert not letters(tmp_path)
 
 
 async def test_two_records_that_are_both_refused_block_as_well(tmp_path: Path) -> None:
     """The smallest batch in which everything is refused."""
-    run = Run(lambda request: Reply(422), [event(1), event(2)], dead=tmp_path)
-    await run.until(lambda: run.books.state == "blocked")
-    assert "every record is refused" in run.books.last_error
+    run = Run(lambda request: Reply(422), [event(1), event(2)], dead_letters=tmp_path)
+    await run.until(lambda: run.stats.state == "blocked")
+    assert "every record is refused" in run.stats.last_error
     await run.end()
-    assert run.books.pending == 2
+    assert run.stats.pending == 2
     assert not letters(tmp_path)
 
 
 async def test_a_single_record_that_is_refused_is_rejected(tmp_path: Path) -> None:
     """Alone in its batch, it has nobody to prove that the backend is at fault."""
-    run = Run(lambda request: Reply(400), [event(1)], dead=tmp_path)
+    run = Run(lambda request: Reply(400), [event(1)], dead_letters=tmp_path)
     await run.until(lambda: run.done)
     await run.end()
-    assert (run.books.acked, run.books.rejected) == (0, 1)
+    assert (run.stats.acked, run.stats.rejected) == (0, 1)
     assert len(letters(tmp_path)) == 1
 
 
@@ -95,11 +95,11 @@ async def test_many_bad_records_spend_the_budget_and_the_rest_is_found_by_and_by
     probe goes on where the last one stopped, until the good are through."""
     poison = set(range(0, 1000, 10))
     run = Run(refusing(poison), [event(n) for n in range(1000)])
-    await run.until(lambda: run.books.state == "blocked")
+    await run.until(lambda: run.stats.state == "blocked")
     assert len(run.sent) <= 1 + 32
     await run.until(lambda: run.done, seconds=24 * 3600)
     await run.end()
-    assert (run.books.acked, run.books.rejected) == (900, 100)
+    assert (run.stats.acked, run.stats.rejected) == (900, 100)
 
 
 async def test_a_refused_session_does_not_stop_its_events() -> None:
@@ -129,7 +129,7 @@ async def test_a_refused_session_does_not_stop_its_events() -> None:
     await run.until(lambda: run.done)
     await run.end()
     assert [request.path for request in run.sent] == ["/session", "/events"]
-    assert (run.books.acked, run.books.rejected) == (2, 2)
+    assert (run.stats.acked, run.stats.rejected) == (2, 2)
 
 
 async def test_C12_too_much_at_once_is_halved_and_the_limit_remembered() -> None:
@@ -138,14 +138,14 @@ async def test_C12_too_much_at_once_is_halved_and_the_limit_remembered() -> None
     records = [event(n, inputs={"text": "x" * 1000}) for n in range(400)]
     run = Run(lambda request: Reply(413 if len(request.body) > 100_000 else 200), records)
     await run.until(lambda: run.done)
-    assert (run.books.acked, run.books.rejected) == (400, 0)
+    assert (run.stats.acked, run.stats.rejected) == (400, 0)
     refused = sum(len(request.body) > 100_000 for request in run.sent)
     assert refused
     run.source.records += [event(1000 + n, inputs={"text": "x" * 1000}) for n in range(400)]
     await run.until(lambda: run.done)
     await run.end()
     assert sum(len(request.body) > 100_000 for request in run.sent) == refused
-    assert run.books.acked == 800
+    assert run.stats.acked == 800
 
 
 async def test_C12_one_record_too_large_is_cut_once_and_then_given_up(tmp_path: Path) -> None:
@@ -162,11 +162,11 @@ async def test_C12_one_record_too_large_is_cut_once_and_then_given_up(tmp_path: 
         lambda request: Reply(413 if len(request.body) > 1000 else 200),
         [event(n, inputs={"text": "x" * size}) for n, size in enumerate((10, 1500, 9000))],
         exporter=Cutting(),
-        dead=tmp_path,
+        dead_letters=tmp_path,
     )
     await run.until(lambda: run.done)
     await run.end()
-    assert (run.books.acked, run.books.rejected) == (2, 1)
+    assert (run.stats.acked, run.stats.rejected) == (2, 1)
     (letter,) = letters(tmp_path)
     assert letter["record"]["event_id"].endswith("2")  # type: ignore[index]
 
@@ -182,12 +182,12 @@ async def test_C17_partial_success_is_final_for_both_halves(tmp_path: Path) -> N
         lambda request: Reply(200),
         [event(n) for n in range(12)],
         exporter=Partial(),
-        dead=tmp_path,
+        dead_letters=tmp_path,
     )
     await run.until(lambda: run.done)
     await run.end()
     assert len(run.sent) == 1
-    assert (run.books.acked, run.books.rejected) == (9, 3)
+    assert (run.stats.acked, run.stats.rejected) == (9, 3)
     assert {letter["reason"] for letter in letters(tmp_path)} == {"no such field"}
 
 
@@ -199,9 +199,9 @@ async def test_partial_success_that_takes_nothing_blocks() -> None:
             return Delivered(dict.fromkeys(request.records, "no such project"))
 
     run = Run(lambda request: Reply(200), [event(n) for n in range(12)], exporter=Nothing())
-    await run.until(lambda: run.books.state == "blocked")
+    await run.until(lambda: run.stats.state == "blocked")
     await run.end()
-    assert (run.books.rejected, run.books.pending) == (0, 12)
+    assert (run.stats.rejected, run.stats.pending) == (0, 12)
 
 
 async def test_a_record_that_breaks_the_exporter_is_rejected_alone(tmp_path: Path) -> None:
@@ -215,10 +215,10 @@ async def test_a_record_that_breaks_the_exporter_is_rejected_alone(tmp_path: Pat
 
     records = [event(n) for n in range(100)]
     records[42] = event(42, metadata={"bomb": True})
-    run = Run(lambda request: Reply(200), records, exporter=Fragile(), dead=tmp_path)
+    run = Run(lambda request: Reply(200), records, exporter=Fragile(), dead_letters=tmp_path)
     await run.until(lambda: run.done)
     await run.end()
-    assert (run.books.acked, run.books.rejected) == (99, 1)
+    assert (run.stats.acked, run.stats.rejected) == (99, 1)
     assert letters(tmp_path)[0]["reason"] == "cannot be encoded (TypeError)"
 
 
@@ -235,9 +235,9 @@ async def test_an_exporter_that_fails_on_everything_blocks() -> None:
 
     exporter = Broken()
     run = Run(lambda request: Reply(200), [event(n) for n in range(5)], exporter=exporter)
-    await run.until(lambda: run.books.state == "blocked")
-    assert run.books.rejected == 0
+    await run.until(lambda: run.stats.state == "blocked")
+    assert run.stats.rejected == 0
     exporter.broken = False
     await run.until(lambda: run.done)
     await run.end()
-    assert run.books.acked == 5
+    assert run.stats.acked == 5

@@ -37,13 +37,13 @@ async def test_C11_a_dead_backend_is_tried_at_growing_intervals_for_as_long_as_i
     run = Run(down, [event(1)])
     await run.until(lambda: run.clock.time > 1000 + 600)
     assert waits(run)[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert run.books.state == "retrying"
-    assert run.books.last_error == "cannot connect"
+    assert run.stats.state == "retrying"
+    assert run.stats.last_error == "cannot connect"
     run.wire.respond = ok
     await run.until(lambda: run.done)
     assert len({request.body for request in run.sent}) == 1
-    assert (run.books.acked, run.books.last_error) == (1, "")
-    assert run.books.retries == run.books.requests - 1
+    assert (run.stats.acked, run.stats.last_error) == (1, "")
+    assert run.stats.retries == run.stats.requests - 1
     await run.end()
 
 
@@ -129,14 +129,14 @@ async def test_C15_a_wrong_key_blocks_and_is_probed_slowly(
     run = Run(lambda request: Reply(401), [event(1)])
     await run.until(lambda: len(run.sent) == 6)
     assert waits(run) == [60, 120, 300, 300, 300]
-    assert (run.books.state, run.books.last_error) == ("blocked", "HTTP 401")
-    assert (run.books.pending, run.books.rejected) == (1, 0)
+    assert (run.stats.state, run.stats.last_error) == ("blocked", "HTTP 401")
+    assert (run.stats.pending, run.stats.rejected) == (1, 0)
     run.wire.respond = ok
     await run.until(lambda: run.done)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
     assert "blocked: HTTP 401" in lines[0]
-    assert "takes records again" in lines[1]
+    assert "accepts records again" in lines[1]
     await run.end()
 
 
@@ -147,10 +147,10 @@ async def test_a_certificate_that_cannot_be_trusted_blocks() -> None:
         raise UntrustedError("the certificate of there:443 is not trusted")
 
     run = Run(impostor, [event(1)])
-    await run.until(lambda: run.books.state == "blocked")
-    assert "certificate" in run.books.last_error
+    await run.until(lambda: run.stats.state == "blocked")
+    assert "certificate" in run.stats.last_error
     await run.end()
-    assert run.books.pending == 1
+    assert run.stats.pending == 1
 
 
 async def test_whatever_a_transport_raises_is_no_reason_to_lose_anything() -> None:
@@ -162,7 +162,7 @@ async def test_whatever_a_transport_raises_is_no_reason_to_lose_anything() -> No
 
     run = Run(strange, [event(1)])
     await run.until(lambda: len(run.sent) == 3)
-    assert run.books.last_error == "ValueError"
+    assert run.stats.last_error == "ValueError"
     run.wire.respond = ok
     await run.until(lambda: run.done)
     await run.end()
@@ -177,8 +177,8 @@ async def test_a_judge_that_fails_loses_nothing() -> None:
 
     run = Run(ok, [event(1)], exporter=Broken())
     await run.until(lambda: len(run.sent) == 3)
-    assert run.books.last_error == "KeyError"
-    assert run.books.pending == 1
+    assert run.stats.last_error == "KeyError"
+    assert run.stats.pending == 1
     await run.end()
 
 
@@ -196,7 +196,7 @@ async def test_a_flush_shortens_our_own_wait_but_not_the_backends() -> None:
 
     run.wire.respond = lambda request: Reply(503, {"retry-after": "120"})
     run.source.records.append(event(2))
-    await run.until(lambda: run.books.state == "retrying")
+    await run.until(lambda: run.stats.state == "retrying")
     sent = len(run.sent)
     run.flush()
     await run.until(lambda: len(run.sent) > sent)
@@ -226,7 +226,7 @@ async def test_finishing_never_waits_for_another_try(reply: Reply) -> None:
     await run.end()
     assert len(run.sent) == 1
     assert run.clock.now() == begun
-    assert run.books.pending == 1
+    assert run.stats.pending == 1
 
 
 async def test_finishing_in_the_middle_of_a_backoff_tries_once_more() -> None:
@@ -247,7 +247,7 @@ async def test_an_attempt_that_is_cancelled_is_still_owed() -> None:
     assert run.task is not None
     run.task.cancel()
     await asyncio.gather(run.task, return_exceptions=True)
-    assert run.books.pending == 2
+    assert run.stats.pending == 2
     run.wire.gate = None
     run.task = None
     await run.until(lambda: run.done)

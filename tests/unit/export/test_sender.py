@@ -18,6 +18,7 @@ from sessiontrace.export.sender import LaneSpec, Sender
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.wake import WakeSignal
+from sessiontrace.runtime.worker import BackgroundWorker
 
 THREAD = "sessiontrace-sender"
 
@@ -29,6 +30,17 @@ def over_http(backend: Backend) -> Callable[[], Transport]:
         return HttpTransport(backend.url)
 
     return make
+
+
+class ReleaseWorker(BackgroundWorker):
+    """A worker that only notes the recovered spools it should release."""
+
+    def __init__(self) -> None:
+        super().__init__(tick=lambda: None, counters=Counters())
+        self.released: list[Any] = []
+
+    def submit(self, job: Any, done: Any) -> None:
+        self.released.append(job.__self__)
 
 
 @attrs.define
@@ -51,14 +63,14 @@ def running(
     signal: WakeSignal | None = None,
     more: Sequence[LaneSpec] = (),
 ) -> Iterator[Rig]:
-    source, counters, released = MemorySource(records), Counters(), []
+    source, counters, worker = MemorySource(records), Counters(), ReleaseWorker()
     spec = LaneSpec(
         "there", exporter or PlainExporter(max_age_s=0.1), transport or over_http(backend), source
     )
-    sender = Sender(lanes=[spec, *more], counters=counters, signal=signal, release=released.append)
+    sender = Sender(lanes=[spec, *more], counters=counters, signal=signal, worker=worker)
     assert sender.start()
     try:
-        yield Rig(sender, source, counters, released)
+        yield Rig(sender, source, counters, worker.released)
     finally:
         sender.stop(2.0)
         eventually(lambda: THREAD not in {thread.name for thread in threading.enumerate()})
@@ -259,9 +271,12 @@ def test_a_record_that_slips_in_while_falling_asleep_is_not_forgotten() -> None:
 
 @attrs.define
 class Orphan:
-    """An adopted spool."""
+    """A recovered spool."""
 
     readers: dict[str, MemorySource]
+
+    def release(self) -> None:
+        """The worker would give up the spool's lock here."""
 
 
 def test_an_adopted_spool_is_given_back_when_all_its_readers_are_through() -> None:
@@ -289,12 +304,12 @@ def test_what_is_added_before_the_thread_runs_is_not_lost() -> None:
         sender = Sender(
             lanes=[LaneSpec("there", PlainExporter(), over_http(backend), MemorySource())],
             counters=Counters(),
-            release=(released := []).append,
+            worker=(worker := ReleaseWorker()),
         )
         sender.add(Orphan({"there": MemorySource([event(1)], adopted=True)}))
         assert sender.report()["there"].adopted_pending == 1, "it is in the books at once"
         assert sender.start()
-        eventually(lambda: released)
+        eventually(lambda: worker.released)
         sender.stop(2.0)
         assert sender.report()["there"].adopted_acked == 1
 

@@ -91,14 +91,14 @@ def test_after_a_minute_it_is_held_no_longer() -> None:
     clock = Clock()
     records = Story().session(3)
     held = SessionBuffer(MemorySource(records[:2]), now=clock)
-    assert held.due() is None
+    assert held.seconds_until_due() is None
     assert read_all(held) == []
     clock.now = 45.0
-    assert held.due() == 15.0
+    assert held.seconds_until_due() == 15.0
     assert read_all(held) == []
     clock.now = 60.0
     assert [found for found, _ in read_all(held)] == [records[:2]]
-    assert held.due() is None
+    assert held.seconds_until_due() is None
 
 
 def test_more_than_the_bound_is_not_held() -> None:

@@ -203,14 +203,14 @@ def test_a_conversation_that_was_dropped_is_decided_anew_at_its_next_turn() -> N
 def test_undecided_for_too_long_is_kept() -> None:
     """Without ``slower_than``: after five minutes; due() says how long still."""
     sifted = Sifted([record(START, Story().start())], Sample(rate=0.0, keep_errors=True))
-    assert sifted.tail.due() is None
+    assert sifted.tail.seconds_until_due() is None
     assert sifted.read() == []
     sifted.clock.now = 299.0
-    assert sifted.tail.due() == 1.0
+    assert sifted.tail.seconds_until_due() == 1.0
     assert sifted.read() == []
     sifted.clock.now = 300.0
     assert len(sifted.read()) == 1
-    assert sifted.tail.due() is None
+    assert sifted.tail.seconds_until_due() is None
 
 
 def test_open_for_longer_than_slow_is_kept_before_its_end() -> None:
@@ -287,7 +287,7 @@ def test_with_holding_behind_it_sessions_still_come_whole() -> None:
         return found
 
     assert read() == kept
-    assert held.due() is not None
+    assert held.seconds_until_due() is not None
     assert held.pending() == 1
     held.release_all()
     assert read() == open_still
@@ -302,8 +302,8 @@ async def test_a_lane_counts_and_a_flush_is_complete() -> None:
     run = Run(lambda request: Reply(200), [*dropped, *kept], sample=NONE)
     ticket = run.flush()
     await run.until(lambda: ticket.done)
-    assert (run.books.acked, run.books.sampled) == (len(kept), len(dropped))
-    assert run.books.pending == 0
+    assert (run.stats.acked, run.stats.sampled) == (len(kept), len(dropped))
+    assert run.stats.pending == 0
     assert ticket.wait(0)
     await run.end()
 
@@ -313,8 +313,8 @@ async def test_what_an_ended_process_left_is_kept() -> None:
     """Adopted spools are delivered whole: of most of their sessions the beginning is gone."""
     run = Run(lambda request: Reply(200), sample=NONE)
     run.lane.add(MemorySource(ended(Story().start()), adopted=True))
-    await run.until(lambda: run.finished)
-    assert (run.books.adopted_acked, run.books.sampled) == (3, 0)
+    await run.until(lambda: run.owner.finished)
+    assert (run.stats.adopted_acked, run.stats.sampled) == (3, 0)
     await run.end()
 
 
