@@ -1,14 +1,14 @@
-"""What records mean to a store: pure rules that fold them into rows, whatever their order.
+"""Rules that fold records into the rows of events and sessions, in whatever order records arrive.
 
-No thread owns it and nothing here touches SQLite. Invariant: of several records that describe one
-event or session the one of highest rank wins (end or event over abandoned end over start; of equal
-rank the later end, then the greater bytes), and updates lie on top of it. So records may come
-twice and in any order and give the same rows. Only updates of one key are in order of arrival.
+Pure: no thread owns them and they know no database. Invariant: of several records of one event or
+session the one with the highest rank wins (end or event over abandoned end over start; of equal
+rank the later end, then the greater bytes), and updates are applied on top. So records may arrive
+twice and in any order and give the same rows; only updates of one key count in order of arrival.
 """
 
 from __future__ import annotations
 
-from operator import sub
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import attrs
@@ -18,18 +18,61 @@ from sessiontrace.model.fields import SCORES
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.store import models, summary_fields
 
-__all__ = ["DecodedRecord", "EventState", "SessionState", "apply_patch", "decode", "fold"]
+__all__ = [
+    "DecodedRecord",
+    "EventState",
+    "FirstTurn",
+    "LatestTurn",
+    "SessionState",
+    "Totals",
+    "apply_patch",
+    "decode",
+    "fold",
+]
 
 _RANKS = {START: 1, OPEN: 1, END: 3, EVENT: 3}
 _ABANDONED_RANK = 2
 
-Tally = tuple[int, int, int, int, int, int]
-"""What one event adds to its session: events, errors, models, tokens, cost_nano, open turns."""
+_NO_SCORES: Mapping[str, int] = {}
+_MOST_SCORES = 50  # names of scores that a session's steps may bring, the first in their order
 
-_NOTHING: Tally = (0, 0, 0, 0, 0, 0)
-_UNSCORED: dict[str, int] = {}
 
-_SCORES = 50  # names of scores that a session's steps may bring, the first by their order
+@attrs.define
+class Totals:
+    """Sums over the steps of a session; ``cost_nano`` in 10**-9, ``open_turns`` have no end yet."""
+
+    events: int = 0
+    errors: int = 0
+    models: int = 0
+    tokens: int = 0
+    cost_nano: int = 0
+    open_turns: int = 0
+
+    def subtract(self, other: Totals) -> None:
+        self.events -= other.events
+        self.errors -= other.errors
+        self.models -= other.models
+        self.tokens -= other.tokens
+        self.cost_nano -= other.cost_nano
+        self.open_turns -= other.open_turns
+
+
+class FirstTurn(NamedTuple):
+    """The turn that started first, which names a session without a record of its own."""
+
+    start: int
+    event_id: str
+    name: str | None
+    source: str | None
+
+
+class LatestTurn(NamedTuple):
+    """The turn that started last, and what it says of the session: its status, or the user."""
+
+    start: int
+    event_id: str
+    rank: int
+    text: str | None
 
 
 class DecodedRecord(NamedTuple):
@@ -41,7 +84,7 @@ class DecodedRecord(NamedTuple):
 
     @property
     def of_session(self) -> bool:
-        """Whether it speaks of the session itself rather than of an event or turn."""
+        """Whether it describes the session itself rather than an event or turn."""
         return self.kind != EVENT and bool(self.event["event_id"] == self.event["session_id"])
 
     @property
@@ -52,8 +95,8 @@ class DecodedRecord(NamedTuple):
 
 
 def decode(record: Record | DecodedRecord) -> DecodedRecord | str:
-    """The record decoded, or why it is none that a store can keep."""
-    if isinstance(record, DecodedRecord):  # by the server, which made it
+    """The record decoded, or the reason why a store cannot keep it."""
+    if isinstance(record, DecodedRecord):  # the server built it
         return record
     try:
         text = record.body.decode()
@@ -75,7 +118,7 @@ def decode(record: Record | DecodedRecord) -> DecodedRecord | str:
 
 
 def apply_patch(event: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """``event`` with ``patch`` on top: metadata and the like merge by key, the rest replaces."""
+    """``event`` with ``patch`` on top: objects merge by key, outputs and other values replace."""
     merged = dict(event)
     for name, value in patch.items():
         below = merged.get(name)
@@ -86,7 +129,7 @@ def apply_patch(event: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _amended(patch: str | None, event: dict[str, Any]) -> str:
+def _merged(patch: str | None, event: dict[str, Any]) -> str:
     changes = {name: event[name] for name in event if name not in ("event_id", "session_id")}
     below = orjson.loads(patch) if patch else {}
     return orjson.dumps(apply_patch(below, changes)).decode()
@@ -97,7 +140,7 @@ def _status(event: dict[str, Any], rank: int) -> str:
 
 
 def _supersedes(event: dict[str, Any], body: str, over: str) -> bool:
-    """Of two records of equal rank (a repetition, as a rule), whether this one is to stay."""
+    """Whether a record replaces another one of equal rank, which is mostly a repetition of it."""
     if body == over:
         return False
     other = orjson.loads(over)
@@ -109,7 +152,7 @@ def _supersedes(event: dict[str, Any], body: str, over: str) -> bool:
 
 @attrs.define
 class EventState:
-    """One row of the table of events. Of rank 0 when only updates of it were seen."""
+    """One row of the table of events; its rank is 0 while only updates of it have arrived."""
 
     event_id: str
     session_id: str
@@ -129,26 +172,33 @@ class EventState:
     patch: str | None = None
     _scores: dict[str, int] | None = None
 
-    def tally(self) -> Tally:
+    def totals(self) -> Totals:
         """What this event adds to its session."""
+        totals = Totals()
+        self.add_to(totals)
+        return totals
+
+    def add_to(self, totals: Totals) -> None:
+        """Add this event to the totals of its session; most events are added once, so in place."""
         if not self.rank:
-            return _NOTHING
-        return (
-            1,
-            0 if self.error is None else 1,
-            1 if self.type == "model" else 0,
-            self.tokens,
-            self.cost_nano,
-            1 if self.turn and self.rank == 1 else 0,
-        )
+            return
+        totals.events += 1
+        totals.tokens += self.tokens
+        totals.cost_nano += self.cost_nano
+        if self.error is not None:
+            totals.errors += 1
+        if self.type == "model":
+            totals.models += 1
+        if self.turn and self.rank == 1:
+            totals.open_turns += 1
 
     def scores_nano(self) -> dict[str, int]:
-        """What this event was judged with."""
-        if self._scores is None:  # a row that was read, and not folded into yet
-            self._scores = self._scores_read()
+        """The scores of this event, by name, in 10**-9."""
+        if self._scores is None:  # the row comes from the database, and nothing was folded in yet
+            self._scores = self._stored_scores()
         return self._scores
 
-    def _scores_read(self) -> dict[str, int]:
+    def _stored_scores(self) -> dict[str, int]:
         if self.body is None or not any(
             f'"{name}"' in text for text in (self.body, self.patch or "") for name in SCORES
         ):
@@ -158,12 +208,12 @@ class EventState:
             apply_patch(event, orjson.loads(self.patch)) if self.patch else event
         )
 
-    def take(self, decoded: DecodedRecord) -> None:
+    def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of this event in."""
         if decoded.kind == UPDATE:
-            self.patch = _amended(self.patch, decoded.event)
+            self.patch = _merged(self.patch, decoded.event)
             if self.body is not None:
-                self._show(orjson.loads(self.body))
+                self._summarize(orjson.loads(self.body))
             return
         rank, event, body = decoded.rank, decoded.event, decoded.body
         if rank < self.rank or (
@@ -171,9 +221,9 @@ class EventState:
         ):
             return
         self.rank, self.body, self.turn = rank, body, decoded.kind != EVENT
-        self._show(event)
+        self._summarize(event)
 
-    def _show(self, event: dict[str, Any]) -> None:
+    def _summarize(self, event: dict[str, Any]) -> None:
         """Set the columns that summarise the event from its fields."""
         if self.turn:
             event = turn_event(event)
@@ -207,25 +257,26 @@ class SessionState:
     status: str = models.OPEN
     error: str | None = None
     scores: dict[str, float] = attrs.field(factory=dict)
-    tally: Tally = _NOTHING
+    totals: Totals = attrs.field(factory=Totals)
     rank: int = 0
     own: dict[str, Any] = attrs.field(factory=dict)
-    """Of its own record: name, source, user, start, end, duration, status, error, scores."""
+    """Fields of its own record: name, source, user, start, end, duration, status, error, scores."""
     scored: dict[str, list[int]] = attrs.field(factory=dict)
-    """Of its events' scores, by name: their sum in 10**-9, and how many they are."""
-    first_turn: list[Any] | None = None  # start, event id, name, source
-    last_turn: list[Any] | None = None  # start, event id, rank, status
-    last_user: list[Any] | None = None  # start, event id, rank, user
+    """Scores of its events by name: their sum in 10**-9, and their number."""
+    first_turn: FirstTurn | None = None
+    last_turn: LatestTurn | None = None  # with its status
+    last_user: LatestTurn | None = None  # the latest one that names a user
     turns_end: int | None = None
-    seen: list[int] | None = None  # first start and last end of any event
+    first_seen: int | None = None  # the first start of any event
+    last_seen: int | None = None  # the last end of any event
     body: str | None = None
     patch: str | None = None
     touched: bool = False  # body or patch changed
 
-    def take(self, decoded: DecodedRecord) -> None:
+    def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of the session itself in."""
         if decoded.kind == UPDATE:
-            self.patch = _amended(self.patch, decoded.event)
+            self.patch = _merged(self.patch, decoded.event)
         else:
             rank, event, body = decoded.rank, decoded.event, decoded.body
             if rank < self.rank or (
@@ -255,103 +306,107 @@ class SessionState:
             "scores": summary_fields.scores_nano(event),
         }
 
-    def take_turn(self, decoded: DecodedRecord) -> None:
-        """Note what a turn of a conversation tells of its session."""
+    def apply_turn(self, decoded: DecodedRecord) -> None:
+        """Fold in what a turn of a conversation says of its session."""
         event, rank = decoded.event, decoded.rank
         start, event_id = summary_fields.time(event, "start_time") or 0, event["event_id"]
-        first = [
+        first = FirstTurn(
             start,
             event_id,
             summary_fields.text(event.get("event_name")),
             summary_fields.text(event.get("source")),
-        ]
+        )
         if self.first_turn is None or first[:2] < self.first_turn[:2]:
             self.first_turn = first
-        last = [start, event_id, rank, _status(event, rank)]
+        last = LatestTurn(start, event_id, rank, _status(event, rank))
         if self.last_turn is None or last[:3] > self.last_turn[:3]:
             self.last_turn = last
-        user = [start, event_id, rank, summary_fields.user(event)]
-        if user[3] and (self.last_user is None or user[:3] > self.last_user[:3]):
+        user = LatestTurn(start, event_id, rank, summary_fields.user(event))
+        if user.text and (self.last_user is None or user[:3] > self.last_user[:3]):
             self.last_user = user
         end = summary_fields.time(event, "end_time")
         if end is not None:
             self.turns_end = max(end, self.turns_end or 0)
 
-    def count(self, before: Tally, event: EventState) -> None:
-        """Add what an event adds now, and take away what it added before."""
-        a, b, c, d, e, f = self.tally
-        u, v, w, x, y, z = event.tally()
-        if before is not _NOTHING:
-            u, v, w, x, y, z = map(sub, (u, v, w, x, y, z), before)
-        self.tally = (a + u, b + v, c + w, d + x, e + y, f + z)
+    def replace_totals(self, before: Totals | None, event: EventState) -> None:
+        """Add what an event adds now, and take away what it added ``before``."""
+        event.add_to(self.totals)
+        if before is not None:
+            self.totals.subtract(before)
         start = event.start_time
         if start is None:
             return
         end = event.end_time or start
-        seen = self.seen
-        if seen is None:
-            self.seen = [start, end]
-            return
-        if start < seen[0]:
-            seen[0] = start
-        if end > seen[1]:
-            seen[1] = end
+        if self.first_seen is None or start < self.first_seen:
+            self.first_seen = start
+        if self.last_seen is None or end > self.last_seen:
+            self.last_seen = end
 
-    def rate(self, before: dict[str, int], scores: dict[str, int]) -> None:
-        """Add an event's scores, and take away those it had before."""
+    def replace_scores(self, before: Mapping[str, int], scores: Mapping[str, int]) -> None:
+        """Add an event's scores, and take away those it had ``before``."""
         if before == scores:
             return
-        for sign, held in ((-1, before), (1, scores)):
-            for name, nano in held.items():
-                known = self.scored.setdefault(name, [0, 0])
-                known[0] += sign * nano
-                known[1] += sign
-        kept = sorted(name for name, (_, count) in self.scored.items() if count > 0)[:_SCORES]
-        self.scored = {name: self.scored[name] for name in kept}
+        for sign, changes in ((-1, before), (1, scores)):
+            for name, nano in changes.items():
+                total = self.scored.setdefault(name, [0, 0])
+                total[0] += sign * nano
+                total[1] += sign
+        names = sorted(name for name, (_, count) in self.scored.items() if count > 0)
+        self.scored = {name: self.scored[name] for name in names[:_MOST_SCORES]}
 
-    def discount(self, event: EventState) -> None:
+    def remove_event(self, event: EventState) -> None:
         """Take away what a deleted event added."""
-        self.rate(event.scores_nano(), {})
-        a, b, c, d, e, f = map(sub, self.tally, event.tally())
-        self.tally = (a, b, c, d, e, f)
+        self.replace_scores(event.scores_nano(), {})
+        self.totals.subtract(event.totals())
 
-    def settle(self) -> None:
-        """Set the columns that summarise the session from all that is known of it."""
-        own, first, last = self.own, self.first_turn or [None] * 4, self.last_turn or [None] * 4
-        self.name = own.get("name") or first[2]
-        self.source = own.get("source") or first[3]
-        self.user = own.get("user") or (self.last_user[3] if self.last_user else None)
+    def summarize(self) -> None:
+        """Set the columns that a list shows, from everything known of the session."""
+        own, first = self.own, self.first_turn
+        self.name = own.get("name") or (first.name if first else None)
+        self.source = own.get("source") or (first.source if first else None)
+        self.user = own.get("user") or (self.last_user.text if self.last_user else None)
         self.error = own.get("error")
+        self.scores = self._mean_scores()
+        self.status = self._final_status()
+        self._summarize_times()
+
+    def _mean_scores(self) -> dict[str, float]:
         means = {name: total / count for name, (total, count) in self.scored.items()}
-        means |= own.get("scores") or {}  # what was said of the whole counts more
-        self.scores = {name: means[name] / 1e9 for name in sorted(means)}
-        self.status = self._settled_status(last[3])
-        starts = [at for at in (own.get("start"), first[0]) if at is not None]
-        ends = [at for at in (own.get("end"), self.turns_end) if at is not None]
-        if self.seen and not starts:
-            starts.append(self.seen[0])
-        if self.seen and (not ends or self.status == models.OPEN):
-            ends.append(self.seen[1])
+        means |= self.own.get("scores") or {}  # a score of the whole session counts more
+        return {name: means[name] / 1e9 for name in sorted(means)}
+
+    def _final_status(self) -> str:
+        if self.rank == 1 or self.totals.open_turns > 0:
+            return models.OPEN
+        if self.rank == 0 and self.last_turn is None and self.totals.events:
+            # Only events arrived, from a client that neither opens nor ends sessions.
+            return models.ENDED
+        last_status = self.last_turn.text if self.last_turn else None
+        return str(self.own.get("status") or last_status or models.OPEN)
+
+    def _summarize_times(self) -> None:
+        """Start and end: from the session and its turns, else from its events."""
+        first_turn_start = self.first_turn.start if self.first_turn else None
+        starts = [at for at in (self.own.get("start"), first_turn_start) if at is not None]
+        ends = [at for at in (self.own.get("end"), self.turns_end) if at is not None]
+        if self.first_seen is not None and not starts:
+            starts.append(self.first_seen)
+        if self.last_seen is not None and (not ends or self.status == models.OPEN):
+            ends.append(self.last_seen)
         self.start_time = min(starts) if starts else None
         if self.start_time is None:
             return
         self.end_time = max([*ends, self.start_time])
-        whole = None if self.first_turn or self.status == models.OPEN else own.get("duration")
-        self.duration = float(self.end_time - self.start_time) if whole is None else whole
-
-    def _settled_status(self, last_turn: str | None) -> str:
-        if self.rank == 1 or self.tally[5] > 0:
-            return models.OPEN
-        if self.rank == 0 and last_turn is None and self.tally[0]:
-            # Events alone came, of a client that opens and ends no sessions: nobody will end it.
-            return models.ENDED
-        return str(self.own.get("status") or last_turn or models.OPEN)
+        spans_turns = self.first_turn is not None or self.status == models.OPEN
+        own_duration = None if spans_turns else self.own.get("duration")
+        elapsed = float(self.end_time - self.start_time)
+        self.duration = elapsed if own_duration is None else own_duration
 
 
 def fold(
     decoded: DecodedRecord, sessions: dict[str, SessionState], events: dict[str, EventState]
 ) -> None:
-    """Fold one record into the states that it touches, making those that are missing."""
+    """Fold one record into the states that it touches; adds those that are missing."""
     event_id, session_id = decoded.event["event_id"], decoded.event["session_id"]
     event = events.get(event_id)
     if event is not None:
@@ -360,15 +415,15 @@ def fold(
     if session is None:
         session = sessions[session_id] = SessionState(session_id)
     if decoded.of_session:
-        session.take(decoded)
+        session.apply(decoded)
         return
-    before, scores = _NOTHING, _UNSCORED
+    before, scores = None, _NO_SCORES
     if event is None:
         event = events[event_id] = EventState(event_id, session_id)
     else:
-        before, scores = event.tally(), event.scores_nano()
-    event.take(decoded)
-    session.count(before, event)
-    session.rate(scores, event.scores_nano())
+        before, scores = event.totals(), event.scores_nano()
+    event.apply(decoded)
+    session.replace_totals(before, event)
+    session.replace_scores(scores, event.scores_nano())
     if decoded.kind not in (EVENT, UPDATE):
-        session.take_turn(decoded)
+        session.apply_turn(decoded)

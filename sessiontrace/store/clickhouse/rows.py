@@ -75,7 +75,7 @@ def _row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ...]:
         return _session_row(project, one, days)
     event = one.event
     state = EventState(event["event_id"], event["session_id"])
-    state.take(one)
+    state.apply(one)
     start = state.start_time or 0
     told, folded = ("", ()) if one.kind == EVENT else _of_turn(one)
     return (
@@ -96,7 +96,7 @@ def _first_chunk(event: dict[str, Any]) -> float | None:
 def _session_row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ...]:
     event = one.event
     state = SessionState(event["session_id"])
-    state.take(one)
+    state.apply(one)
     own = state.own
     folded = _folded(own["name"], own["user"], own["source"])
     told = orjson.dumps([own, state.rank]).decode()
@@ -111,10 +111,12 @@ def _session_row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ..
 def _of_turn(one: DecodedRecord) -> tuple[str, Sequence[str]]:
     """What a turn tells of its session, and the words by which the session is found."""
     state = SessionState(one.event["session_id"])
-    state.take_turn(one)
-    first, user = state.first_turn or [None] * 4, state.last_user
-    told = orjson.dumps([state.first_turn, state.last_turn, user]).decode()
-    return told, _folded(first[2], user[3] if user else None, first[3])
+    state.apply_turn(one)
+    first, last, user = state.first_turn, state.last_turn, state.last_user
+    assert first is not None
+    assert last is not None
+    told = orjson.dumps([[*first], [*last], [*user] if user else None]).decode()
+    return told, _folded(first.name, user.text if user else None, first.source)
 
 
 def _folded(*words: str | None) -> list[str]:

@@ -16,7 +16,14 @@ from sessiontrace.model.record import END, EVENT, START, UPDATE
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
 from sessiontrace.store.clickhouse.rows import EVENT_ROLE, SESSION_ROLE
 from sessiontrace.store.clickhouse.tables import NEVER
-from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
+from sessiontrace.store.folding import (
+    DecodedRecord,
+    EventState,
+    FirstTurn,
+    LatestTurn,
+    SessionState,
+    Totals,
+)
 from sessiontrace.store.models import SessionSummary
 
 __all__ = ["Patch", "patched_event", "patches", "summaries", "summary_of"]
@@ -95,17 +102,16 @@ def summaries(line: Connection, project: str, ids: Sequence[str]) -> dict[str, S
         [Query(_PARTS, values), Query(_SUMS, values), Query(_PATCHES, values)]
     )
     states = {row[0]: _state(row) for row in parts}
-    for session_id, scores, rated, *tally in sums:
+    for session_id, scores, counts, *totals in sums:
         if session_id in states:
-            events, errors, models, tokens, cost, opened = tally
-            states[session_id].tally = (events, errors, models, tokens, cost, opened)
+            states[session_id].totals = Totals(*totals)
             states[session_id].scored = {
-                name: [scores[name], rated[name]] for name in sorted(scores)[:_MOST_SCORES]
+                name: [scores[name], counts[name]] for name in sorted(scores)[:_MOST_SCORES]
             }
     _amend(line, project, states, [one for one in patches(changes) if one.matters])
     found: dict[str, SessionSummary] = {}
     for session_id, state in states.items():
-        state.settle()
+        state.summarize()
         if (summary := summary_of(state)) is not None:
             found[session_id] = summary
     return found
@@ -115,11 +121,11 @@ def summary_of(state: SessionState) -> SessionSummary | None:
     """What a list shows of a settled state; None when nothing but updates was seen."""
     if state.start_time is None or state.end_time is None or state.duration is None:
         return None
-    events, errors, models, tokens, cost_nano, _ = state.tally
+    totals = state.totals
     return SessionSummary(
         state.session_id, state.name, state.source, state.user, state.start_time, state.end_time,
-        state.duration, state.status, state.error, events, errors, models, tokens, cost_nano / 1e9,
-        state.scores,
+        state.duration, state.status, state.error, totals.events, totals.errors, totals.models,
+        totals.tokens, totals.cost_nano / 1e9, state.scores,
     )  # fmt: skip
 
 
@@ -131,13 +137,13 @@ def _state(row: Row) -> SessionState:
         # The list is in the order of the first start that was told of.
         state.own["start"] = told
     if first_turn:
-        state.first_turn = orjson.loads(first_turn)[0]
-        state.last_turn = orjson.loads(last_turn)[1]
+        state.first_turn = FirstTurn(*orjson.loads(first_turn)[0])
+        state.last_turn = LatestTurn(*orjson.loads(last_turn)[1])
         state.turns_end = turns_end or None
     if last_user:
-        state.last_user = orjson.loads(last_user)[2]
+        state.last_user = LatestTurn(*orjson.loads(last_user)[2])
     if seen != NEVER:
-        state.seen = [seen, seen_end]
+        state.first_seen, state.last_seen = seen, seen_end
     return state
 
 
@@ -163,8 +169,8 @@ def _amend(
             _amend_session(state, row, own_changes)
         elif row is not None and row[2]:
             before, after = _before_and_after(session_id, row, own_changes)
-            state.count(before.tally(), after)
-            state.rate(before.scores_nano(), after.scores_nano())
+            state.replace_totals(before.totals(), after)
+            state.replace_scores(before.scores_nano(), after.scores_nano())
 
 
 def _amend_session(state: SessionState, row: Row | None, changes: Sequence[Patch]) -> None:
@@ -172,9 +178,9 @@ def _amend_session(state: SessionState, row: Row | None, changes: Sequence[Patch
     if row is not None:
         _, _, rank, body = row
         state.rank = 0  # the record itself is taken first, whatever its rank
-        state.take(DecodedRecord(START if rank == 1 else END, orjson.loads(body), body))
+        state.apply(DecodedRecord(START if rank == 1 else END, orjson.loads(body), body))
     for one in changes:
-        state.take(one.update)
+        state.apply(one.update)
     if told is not None:
         state.own["start"] = told
 
@@ -190,7 +196,7 @@ def patched_event(session_id: str, row: Row, changes: Iterable[Patch]) -> EventS
     """An event (id, role, rank, body) with its late updates folded in."""
     state = _restored(session_id, row)
     for one in changes:
-        state.take(one.update)
+        state.apply(one.update)
     return state
 
 
@@ -199,5 +205,5 @@ def _restored(session_id: str, row: Row) -> EventState:
     assert role != SESSION_ROLE
     state = EventState(event_id, session_id)
     kind = EVENT if role == EVENT_ROLE else START if rank == 1 else END
-    state.take(DecodedRecord(kind, orjson.loads(body), body))
+    state.apply(DecodedRecord(kind, orjson.loads(body), body))
     return state

@@ -20,11 +20,11 @@ def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
     """Delete events and take what they counted from their sessions."""
     with rows.transaction(connection):
         events = rows.load_events(connection, set(event_ids))
-        sessions = rows.load_sessions(connection, {one.session_id for one in events.values()})
+        sessions = rows.load_sessions(connection, {event.session_id for event in events.values()})
         for event in events.values():
-            sessions[event.session_id].discount(event)
+            sessions[event.session_id].remove_event(event)
         for session in sessions.values():
-            session.settle()
+            session.summarize()
         rows.store_sessions(connection, sessions.values())
         connection.executemany(
             "DELETE FROM events WHERE event_id = ?", [(event_id,) for event_id in events]

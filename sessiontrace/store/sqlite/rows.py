@@ -15,7 +15,14 @@ from typing import Any
 import orjson
 
 from sessiontrace.store import folding
-from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
+from sessiontrace.store.folding import (
+    DecodedRecord,
+    EventState,
+    FirstTurn,
+    LatestTurn,
+    SessionState,
+    Totals,
+)
 from sessiontrace.store.models import Document
 from sessiontrace.store.sqlite import documents
 
@@ -36,7 +43,6 @@ _RECORD = ("session_id", "body", "patch")
 # Texts that most rows do not have. They go in as 0: of None, as of a bool, the sqlite3 module asks
 # each time how it is to be adapted, which costs as much as a column of an index.
 _ABSENT = frozenset({"error", "patch"})
-_STATE = ("rank", "own", "first_turn", "last_turn", "last_user", "turns_end", "seen")
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
@@ -80,7 +86,7 @@ def write(
         for one in walk(decoded):
             folding.fold(one, sessions, events)
         for session in sessions.values():
-            session.settle()
+            session.summarize()
         store_sessions(connection, sessions.values())
         _store_records(connection, sessions.values())
         old = [events.pop(event_id) for event_id in known]
@@ -125,16 +131,37 @@ def _event_row(event: EventState) -> tuple[Any, ...]:
 
 
 def _session_row(session: SessionState) -> tuple[Any, ...]:
-    failed = session.error is not None or session.tally[1] > 0
+    failed = session.error is not None or session.totals.errors > 0
     words = (session.name, session.user, session.source)
     folded = "\n".join(word.casefold() for word in words if word)
-    state = orjson.dumps([getattr(session, name) for name in _STATE] + [session.tally[5]])
+    totals = session.totals
     return (
         session.session_id, session.name, session.source, session.user, session.start_time,
         session.end_time, session.duration, session.status, _or_0(session.error),
-        *session.tally[:5], int(failed), folded, _json(session.scores), _json(session.scored),
-        state.decode(),
+        totals.events, totals.errors, totals.models, totals.tokens, totals.cost_nano, int(failed),
+        folded, _json(session.scores), _json(session.scored), _json(_state(session)),
     )  # fmt: skip
+
+
+def _state(session: SessionState) -> list[Any]:
+    """What no other column holds and folding needs; the column's JSON array, in this order."""
+    turns = (session.first_turn, session.last_turn, session.last_user)
+    seen = None if session.first_seen is None else [session.first_seen, session.last_seen]
+    return [
+        session.rank, session.own, *(None if turn is None else [*turn] for turn in turns),
+        session.turns_end, seen, session.totals.open_turns,
+    ]  # fmt: skip
+
+
+def _restore(session: SessionState, state: Sequence[Any]) -> None:
+    """Set what ``_state`` returned."""
+    session.rank, session.own, first_turn, last_turn, last_user, turns_end, seen, open_turns = state
+    session.first_turn = FirstTurn(*first_turn) if first_turn else None
+    session.last_turn = LatestTurn(*last_turn) if last_turn else None
+    session.last_user = LatestTurn(*last_user) if last_user else None
+    session.turns_end = turns_end
+    session.first_seen, session.last_seen = seen or (None, None)
+    session.totals.open_turns = open_turns
 
 
 def _or_0(value: str | None) -> str | int:
@@ -172,12 +199,10 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
     """The sessions of these ids that are here, without their records."""
     found: dict[str, SessionState] = {}
     for row in _select(connection, "sessions", _SESSION, ids):
-        *state, open_turns = orjson.loads(row[-1])
         session = found[row[0]] = SessionState(*row[:9])
-        session.tally = (*row[9:14], open_turns)
+        session.totals = Totals(*row[9:14])
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
-        for name, value in zip(_STATE, state, strict=True):
-            setattr(session, name, value)
+        _restore(session, orjson.loads(row[-1]))
     return found
 
 
@@ -185,7 +210,7 @@ def _scored_before(connection: sqlite3.Connection, session_id: str) -> dict[str,
     """The scores of a session's events, which versions of the file before the third never kept."""
     session = SessionState(session_id)
     for row in _select(connection, "events", ("session_id", *_EVENT), (session_id,)):
-        session.rate({}, EventState(*row[1:]).scores_nano())
+        session.replace_scores({}, EventState(*row[1:]).scores_nano())
     return session.scored
 
 
