@@ -1,7 +1,7 @@
-"""Counters of what was dropped and why: one object a tracer, touched by every thread.
+"""Counters of dropped records by reason, and of other notable events: one object a tracer.
 
-Drops are rare, so a lock is affordable here and nowhere else on the way of an event. Invariant:
-whoever drops a record counts it at that very place, with one of the reasons below.
+Used by every thread. Drops are rare, so a lock is affordable here and nowhere else on the path of
+an event. Invariant: the code that drops a record counts it, with one of the reasons below.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Counters:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
 
     def note(self, name: str, count: int = 1) -> None:
-        """Count something that happened and is worth telling, but is no loss."""
+        """Count something that is worth reporting and is not a loss."""
         with self._lock:
             self.noted[name] = self.noted.get(name, 0) + count
 

@@ -1,10 +1,10 @@
-"""The sender's event loop, made so that the application's threads do not feel it; one a sender.
+"""The sender's event loop: asyncio's, throttled so that it never starves the application.
 
-An asyncio loop with work to do polls its selector without waiting, which lets go of the
-interpreter for a microsecond and takes it back before any other thread has woken up. Such a loop
-starves the application for as long as it is busy (seconds were measured). Invariant: this one
-really steps aside after every half millisecond of work, between any two of its callbacks, and
-takes up few sockets at a time.
+An asyncio loop with work to do polls its selector without waiting, which releases the interpreter
+for a microsecond and takes it back before any other thread has woken up. Such a loop starves the
+application for as long as it is busy (seconds were measured). One loop a sender, in the sender's
+thread. Invariant: this loop pauses after every half millisecond of work, between any two of its
+callbacks, and handles few sockets at a time.
 """
 
 from __future__ import annotations
@@ -23,40 +23,42 @@ from sessiontrace.runtime.throttle import Throttle
 
 __all__ = ["Clock", "run"]
 
-_SOCKETS = 4
+_SOCKETS_AT_ONCE = 4
 
 
 class _Selector(selectors.DefaultSelector):
-    """The platform's selector, which hands out few sockets at a time.
+    """The platform's selector, which reports few sockets at a time.
 
-    Between two calls of ``select`` asyncio does all the work of the sockets that the first one
-    named. So it names a few; the others are still ready the next time.
+    Between two calls of ``select`` asyncio does all the work of the sockets that the first call
+    reported. So it reports a few; the others are still ready the next time.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.pace = Throttle()
-        self._turn = 0
+        self.throttle = Throttle()
+        self._offset = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
         waits = timeout is None or timeout > 0
         if not waits:
-            self.pace()
+            self.throttle()
         ready = super().select(timeout)
         if waits:
-            self.pace.begin()
-        if len(ready) > _SOCKETS:
-            self._turn = (self._turn + _SOCKETS) % len(ready)  # so that none is always last
-            ready = (ready[self._turn :] + ready[: self._turn])[:_SOCKETS]
+            self.throttle.begin()
+        if len(ready) > _SOCKETS_AT_ONCE:
+            self._offset = (self._offset + _SOCKETS_AT_ONCE) % len(
+                ready
+            )  # so that none is always last
+            ready = (ready[self._offset :] + ready[: self._offset])[:_SOCKETS_AT_ONCE]
         return ready
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that keeps pace between callbacks too, of which it may have dozens ready."""
+    """An event loop that pauses between callbacks too, of which it may have dozens ready."""
 
     def __init__(self) -> None:
         selector = _Selector()
-        self._pace = selector.pace
+        self._throttle = selector.throttle
         super().__init__(selector)
 
     def call_soon(  # type: ignore[override]  # its variadic generics are newer than our oldest Python
@@ -68,7 +70,7 @@ class _Loop(asyncio.SelectorEventLoop):
         return super().call_soon(self._call, callback, *args, context=context)
 
     def _call(self, callback: Callable[..., object], *args: Any) -> None:
-        self._pace()
+        self._throttle()
         callback(*args)
 
 
@@ -78,19 +80,19 @@ def run(main: Callable[[], Awaitable[Any]]) -> None:
 
 
 class Clock:
-    """Time as the lanes know it: monotonic seconds, and waiting for a bell."""
+    """Time as the lanes see it: monotonic seconds, and waiting for an event. Tests replace it."""
 
     def now(self) -> float:
         """Seconds since some fixed moment; never goes back."""
         return time.monotonic()
 
-    async def wait(self, bell: asyncio.Event, seconds: float | None) -> None:
-        """Return when the bell rings, or after ``seconds``; None means only the bell."""
+    async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
+        """Return when the event is set, or after ``seconds``; None means only the event."""
         if seconds is None:
-            await bell.wait()
+            await event.wait()
             return
-        alarm = asyncio.get_running_loop().call_later(seconds, bell.set)
+        alarm = asyncio.get_running_loop().call_later(seconds, event.set)
         try:
-            await bell.wait()
+            await event.wait()
         finally:
             alarm.cancel()

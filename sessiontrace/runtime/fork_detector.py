@@ -1,7 +1,7 @@
-"""Own process: telling a forked child from its parent without a system call.
+"""Fork detector: tells a forked child from its parent without a system call.
 
-Asked at every append, in any thread. Invariant: what ``own_process`` gave has 1 in the process that
-asked for it and 0 in every child forked from that, also by C code that tells Python nothing.
+Read at every append, in any thread. Invariant: a marker is 1 in the process that made it and 0 in
+every child forked from that, also by C code that does not run Python's fork hooks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ForkMarker(Protocol):
 
 
 class PidMarker:
-    """Where the kernel wipes nothing: by the process id, which costs twenty times as much."""
+    """A marker without ``MADV_WIPEONFORK``: compares process ids, at twenty times the cost."""
 
     __slots__ = ("_pid",)
 
@@ -34,7 +34,7 @@ class PidMarker:
 
 
 def own_process() -> ForkMarker:
-    """A mark of this process: a page that the kernel gives to children empty."""
+    """A marker of this process: a page that the kernel empties in children."""
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         page.madvise(_WIPE_ON_FORK)

@@ -1,4 +1,4 @@
-"""The package's logger and its manners: from any thread, at most one line a minute and reason.
+"""The package's logger: from any thread, at most one line a minute for each reason.
 
 Invariant: logging never raises and never prints a traceback or a key.
 """
@@ -20,7 +20,7 @@ _last: dict[str, float] = {}
 
 
 def logger() -> logging.Logger:
-    """Where all of our lines go."""
+    """The logger that all of our lines go to."""
     import logging
 
     return logging.getLogger("sessiontrace")
@@ -30,7 +30,7 @@ def log_once(reason: str, message: str, *args: object, level: int = _WARNING) ->
     """Log ``message`` unless ``reason`` was logged within the last minute.
 
     Returns whether the line went out. ``reason`` should name the thing and its state, such as
-    ``"honeyhive:blocked"``, so that a change of state is always told at once.
+    ``"honeyhive:blocked"``, so that a change of state is always logged at once.
     """
     now = time.monotonic()
     if now - _last.get(reason, -_INTERVAL_S) < _INTERVAL_S:
@@ -46,5 +46,5 @@ def log_once(reason: str, message: str, *args: object, level: int = _WARNING) ->
 
 
 def reset() -> None:
-    """Forget what was told, so that the next line of any reason goes out (tests)."""
+    """Forget earlier lines, so that the next line of any reason goes out (tests)."""
     _last.clear()

@@ -1,7 +1,7 @@
-"""Exit and fork: who is told, and in which order; runs in the main thread or in a forked child.
+"""Process hooks: what tracers do at exit, at SIGTERM and in a forked child.
 
-Invariant: hooks are registered with the first record (SIGTERM's by ``init``, and only when asked
-for), never at import, and never keep a tracer alive.
+Runs in the main thread, or in a forked child. Invariant: hooks are registered with the first record
+(SIGTERM's by ``init``, and only on request), never at import, and never keep a tracer alive.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _IMPORT_S = 5.0
 
 
 class ProcessListener(Protocol):
-    """What has threads or files of its own and must learn of exit and fork."""
+    """A tracer: it has threads and files, and must learn of exit and fork."""
 
     exit_timeout: float
 
@@ -35,20 +35,20 @@ class ProcessListener(Protocol):
         ...
 
     def after_fork(self) -> None:
-        """In a forked child: leave everything of the parent's untouched and start anew."""
+        """In a forked child: leave the parent's threads and files untouched and start anew."""
         ...
 
 
-_living: weakref.WeakSet[ProcessListener] = weakref.WeakSet()
+_listeners: weakref.WeakSet[ProcessListener] = weakref.WeakSet()
 _hooked_pid = 0
 _imports = threading.RLock()
-_held = False
+_imports_locked = False
 
 
-def register(one: ProcessListener) -> None:
-    """Tell ``one`` of the exit of this process and of forks, from now on."""
+def register(listener: ProcessListener) -> None:
+    """Call ``listener`` at the exit of this process and after forks, from now on."""
     global _hooked_pid
-    _living.add(one)
+    _listeners.add(listener)
     if _hooked_pid == os.getpid():
         return
     if not _hooked_pid:
@@ -64,31 +64,31 @@ def register(one: ProcessListener) -> None:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Around imports in a thread of ours: a fork waits until they are done.
+    """Use around imports in our threads: a fork waits until they are done.
 
-    A child inherits a module that is half imported together with its lock, whose holder stayed in
-    the parent; there it could never be imported.
+    A child inherits a half-imported module together with its lock, whose holder exists in the
+    parent only; the child could never import that module.
     """
     with _imports:
         yield
 
 
 def _before_fork() -> None:
-    global _held
-    _held = _imports.acquire(timeout=_IMPORT_S)
+    global _imports_locked
+    _imports_locked = _imports.acquire(timeout=_IMPORT_S)
 
 
 def _forked_in_parent() -> None:
-    global _held
-    if _held:
-        _held = False
+    global _imports_locked
+    if _imports_locked:
+        _imports_locked = False
         _imports.release()
 
 
 def flush_on_sigterm() -> None:
-    """Deliver what is pending before SIGTERM ends this process, if nobody else handles it.
+    """Deliver what is pending before SIGTERM ends this process, unless the program handles SIGTERM.
 
-    Python calls handlers in the main thread and lets no other set them.
+    Python calls handlers in the main thread and lets no other thread set them.
     """
     if threading.current_thread() is not threading.main_thread():
         log.log_once("sigterm", 'on_sigterm="flush" needs init in the main thread; without effect')
@@ -99,19 +99,19 @@ def flush_on_sigterm() -> None:
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     try:
         _at_exit()
-    finally:  # the default action, so that whoever sent it sees what it expects
+    finally:  # the default action, so that the parent process sees the usual exit status
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
 
 def _at_exit() -> None:
-    living = list(_living)
-    if not living:
+    listeners = list(_listeners)
+    if not listeners:
         return
-    deadline = time.monotonic() + max(one.exit_timeout for one in living)
-    for one in living:
+    deadline = time.monotonic() + max(listener.exit_timeout for listener in listeners)
+    for listener in listeners:
         try:
-            one.at_exit(max(0.0, deadline - time.monotonic()))
+            listener.at_exit(max(0.0, deadline - time.monotonic()))
         except KeyboardInterrupt:  # a second Ctrl-C: the spool keeps the rest
             return
         except Exception as error:
@@ -121,8 +121,8 @@ def _at_exit() -> None:
 def _after_fork() -> None:
     global _imports
     _imports = threading.RLock()
-    for one in list(_living):
+    for listener in list(_listeners):
         try:
-            one.after_fork()
+            listener.after_fork()
         except Exception as error:
             log.log_once("fork", "a tracer is lost in this child: %s", type(error).__name__)

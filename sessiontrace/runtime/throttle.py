@@ -1,10 +1,10 @@
-"""Pace: long work of a background thread, done so that the application's threads do not feel it.
+"""Throttle: a background thread works for long without delaying the application's threads.
 
-A thread that computes keeps the interpreter for 5 ms at a time while others wait for it. Whoever
-works here lets go of it after half a millisecond, and really: giving it up for a microsecond would
-have it back before another thread has woken up (a starved application was measured). Any thread;
-one ``Throttle`` a thread. Invariant: a pause is short, and never comes where a lock is held that
-the application waits for.
+A thread that computes keeps the interpreter for 5 ms at a time while others wait for it. Throttled
+work pauses after half a millisecond, and for long enough: a thread that gives the interpreter up
+for a microsecond has it back before another one has woken up (a starved application was measured).
+Any thread; one ``Throttle`` a thread. Invariant: a pause is short, and no lock is held during it
+that the application waits for.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["Throttle", "Throttled", "paced"]
+__all__ = ["Throttle", "Throttled", "throttled"]
 
 T = TypeVar("T")
 
 _SLICE_S = 0.0005
-_STEP_ASIDE_S = 1e-6  # the kernel's timer slack makes about 60 us of it
+_PAUSE_S = 1e-6  # the kernel's timer slack makes about 60 us of it
 
 _now = time.perf_counter
 
@@ -26,7 +26,7 @@ _now = time.perf_counter
 class Throttle:
     """Call it between two small pieces of work: it pauses for some 60 us when that is due.
 
-    The first call pauses: nobody knows what was done before it.
+    The first call pauses: how long the thread has worked before it is unknown.
     """
 
     __slots__ = ("until",)
@@ -35,9 +35,9 @@ class Throttle:
         self.until = 0.0
 
     def __call__(self) -> None:
-        """Step aside if this thread has worked for half a millisecond since it last did."""
+        """Pause if this thread has worked for half a millisecond since its last pause."""
         if _now() > self.until:
-            time.sleep(_STEP_ASIDE_S)
+            time.sleep(_PAUSE_S)
             self.until = _now() + _SLICE_S
 
     def begin(self) -> None:
@@ -45,34 +45,34 @@ class Throttle:
         self.until = _now() + _SLICE_S
 
 
-def paced(items: Iterable[T]) -> Iterator[T]:
+def throttled(items: Iterable[T]) -> Iterator[T]:
     """The same items; pauses between two of them when that is due."""
-    pace = Throttle()
+    throttle = Throttle()
     for item in items:
-        if _now() > pace.until:  # as a call of its own this would cost twice as much
-            pace()
+        if _now() > throttle.until:  # as a call of its own this would cost twice as much
+            throttle()
         yield item
 
 
 class Throttled(Sequence[T]):
-    """The same sequence; who walks through it or picks from it pauses when that is due."""
+    """The same sequence; iterating over it and indexing it pause when that is due."""
 
-    __slots__ = ("_items", "_pace")
+    __slots__ = ("_items", "_throttle")
 
     def __init__(self, items: Sequence[T]) -> None:
         self._items = items
-        self._pace = Throttle()
+        self._throttle = Throttle()
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, index: Any) -> Any:
-        self._pace()
+        self._throttle()
         return self._items[index]
 
     def __iter__(self) -> Iterator[T]:
-        pace = self._pace
+        throttle = self._throttle
         for item in self._items:
-            if _now() > pace.until:
-                pace()
+            if _now() > throttle.until:
+                throttle()
             yield item

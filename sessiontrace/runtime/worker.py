@@ -1,11 +1,12 @@
-"""The keeper: the daemon thread for whatever blocks - disk, sync, adoption, SQLite.
+"""The background worker: the daemon thread for whatever blocks - disk, sync, recovery, SQLite.
 
-Others reach it through ``wake`` and ``submit`` only. Invariant: no exception ends the thread, and
-no job is forgotten: each gets its ``done`` call, with an error when the keeper has stopped.
+Other threads reach it through ``wake`` and ``submit`` only. Invariant: no exception ends the
+thread, and every job gets its ``done`` call, with an error when the worker has stopped.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -32,13 +33,13 @@ class BackgroundWorker:
         self._tick = tick
         self._interval_s = interval_s
         self._counters = counters
-        # SimpleQueue.put may interrupt itself: a signal handler may wake us while we are woken.
+        # SimpleQueue is re-entrant: a signal handler may call `wake` within `wake`.
         self._inbox: SimpleQueue[_Job | None] = SimpleQueue()
         self._woken = False
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()  # a signal handler may close us within start
-        self._pace = Throttle()
+        self._throttle = Throttle()
 
     def start(self) -> bool:
         """Start the thread unless it runs; False when no thread can be started (at exit)."""
@@ -62,7 +63,7 @@ class BackgroundWorker:
             self._inbox.put(None)
 
     def submit(self, job: Callable[[], T], done: Callable[[T | BaseException], None]) -> None:
-        """Run ``job`` on the keeper, then ``done`` there with its result or its exception.
+        """Run ``job`` in the worker's thread, then ``done`` there with its result or exception.
 
         After ``stop``, ``done`` gets a RuntimeError at once.
         """
@@ -107,23 +108,23 @@ class BackgroundWorker:
             result = job()
         except BaseException as error:  # SystemExit too: one job must not end all the others
             result = error
-        self._pace()
-        self._guard(lambda: done(result))
+        self._throttle()
+        self._guard(functools.partial(done, result))
 
     def _guard(self, call: Callable[[], None]) -> None:
         try:
             call()
         except BaseException as error:
             self._counters.note("keeper_restarts")
-            log_once("keeper:failed", "background upkeep failed and goes on: %r", error)
+            log_once("worker:failed", "background maintenance failed and continues: %r", error)
 
     def _refuse(self) -> None:
-        """Answer the jobs that came too late."""
+        """Answer the jobs that were submitted too late."""
         while True:
             try:
                 entry = self._inbox.get_nowait()
             except Empty:
                 return
             if entry is not None:
-                done = entry[1]
-                self._guard(lambda done=done: done(RuntimeError("the keeper has stopped")))  # type: ignore[misc]
+                stopped = RuntimeError("the background worker has stopped")
+                self._guard(functools.partial(entry[1], stopped))

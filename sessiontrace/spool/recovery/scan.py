@@ -22,7 +22,7 @@ from sessiontrace.model.record import (
     event_id_of,
     session_id_of,
 )
-from sessiontrace.runtime.throttle import paced
+from sessiontrace.runtime.throttle import throttled
 from sessiontrace.spool import frame
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.cursor import read_cursor
@@ -172,7 +172,7 @@ def _scan(
     for raw in _windows(files, path):
         lines = (partial_line + raw).split(b"\n")
         partial_line = lines.pop()
-        for line in paced(lines):
+        for line in throttled(lines):
             offset += len(line) + 1
             if not start:
                 start = first = offset
@@ -217,7 +217,7 @@ def _abandoned(segment: Segment) -> list[Record]:
         raw = segment.read(segment.start, segment.committed)
     except OSError:  # a status of a spool whose process lives: the file may be gone
         return []
-    for line in paced(raw.split(b"\n")):
+    for line in throttled(raw.split(b"\n")):
         record = frame.decode(line, segment.seed)
         if record is None:
             continue

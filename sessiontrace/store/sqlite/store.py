@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.record import Record
-from sessiontrace.runtime.throttle import paced
+from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
@@ -71,7 +71,7 @@ class SqliteStore:
         aside: bool = False,
     ) -> None:
         self.path = path
-        self._walk: rows.Walk = paced if aside else iter
+        self._walk: rows.Walk = throttled if aside else iter
         self._read_only = read_only
         self._busy_s = busy_s
         self._limit_s = limit_s

@@ -44,7 +44,7 @@ from sessiontrace.export.protocol import Batch, Delivered, Invalid, Limits, Outc
 from sessiontrace.model import payload
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import OPEN, START, Record
-from sessiontrace.runtime.throttle import paced
+from sessiontrace.runtime.throttle import throttled
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
 from sessiontrace.vendors.shared import responses
@@ -85,7 +85,7 @@ class HumanloopExporter:
 
     def _posts(self, forest: Forest, level: Sequence[Node], later: list[Node]) -> Iterator[Request]:
         whole: list[Node] = []
-        for node in paced(level):
+        for node in throttled(level):
             is_posted = node.event["event_id"] in self._data_ids
             if not node.parent_id and is_posted:
                 if node.kind not in (START, OPEN):
@@ -94,7 +94,7 @@ class HumanloopExporter:
                 whole.append(node)
         encoded = (
             (at, payload.compact_json(self._log(forest, node)))
-            for at, node in enumerate(paced(whole))
+            for at, node in enumerate(throttled(whole))
         )
         for group in chunks(encoded, _REQUEST_LOGS, _REQUEST_MAX):
             body = join_body(b"[", [log for _, log in group], b"]")

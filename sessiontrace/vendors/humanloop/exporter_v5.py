@@ -44,7 +44,7 @@ from sessiontrace.model import payload
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import EVENT, OPEN, START, Record
-from sessiontrace.runtime.throttle import paced
+from sessiontrace.runtime.throttle import throttled
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
 from sessiontrace.vendors.shared import responses
@@ -86,7 +86,7 @@ class HumanloopFlowsExporter:
     # -- encoding ---------------------------------------------------------------------------
 
     def _posts(self, forest: Forest, level: Sequence[Node], later: list[Node]) -> Iterator[Request]:
-        for node in paced(level):
+        for node in throttled(level):
             if node.updates or (_is_flow(node) and node.kind not in (START, OPEN)):
                 later.append(node)
             if not node.parent_id and node.event["event_id"] in self._routes:

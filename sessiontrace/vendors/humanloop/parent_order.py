@@ -11,7 +11,7 @@ from typing import Any
 
 from sessiontrace.model import payload
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record
-from sessiontrace.runtime.throttle import paced
+from sessiontrace.runtime.throttle import throttled
 
 __all__ = ["Forest", "Node"]
 
@@ -81,7 +81,7 @@ class Forest:
     def levels(self) -> Iterator[list[Node]]:
         """The nodes by level, parents first."""
         nodes_by_level: list[list[Node]] = []
-        for node in paced(list(self.nodes.values())):
+        for node in throttled(list(self.nodes.values())):
             level = self._level(node)
             while len(nodes_by_level) <= level:
                 nodes_by_level.append([])
@@ -90,7 +90,7 @@ class Forest:
 
     def dissolve(self) -> None:
         """Free the nodes one by one: freeing a whole batch at once takes milliseconds."""
-        for _ in paced(range(len(self.nodes))):
+        for _ in throttled(range(len(self.nodes))):
             self.nodes.popitem()
 
     def above(self, node: Node) -> Node | None:

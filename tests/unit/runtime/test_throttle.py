@@ -1,4 +1,4 @@
-"""Pace: background work that other threads do not feel, and that is the same work."""
+"""Throttle: background work that other threads do not feel, and that is the same work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from sessiontrace.runtime import throttle
-from sessiontrace.runtime.throttle import Throttle, Throttled, paced
+from sessiontrace.runtime.throttle import Throttle, Throttled, throttled
 
 
 def spin(seconds: float) -> None:
@@ -51,7 +51,7 @@ def test_it_pauses_when_that_is_due_and_not_before(monkeypatch: pytest.MonkeyPat
     assert pauses(monkeypatch, lambda: [one() for _ in range(100)]) == 0
 
 
-@pytest.mark.parametrize("make", [Throttled, paced], ids=["Throttled", "paced"])
+@pytest.mark.parametrize("make", [Throttled, throttled], ids=["Throttled", "throttled"])
 def test_the_items_are_the_same_and_long_work_on_them_pauses(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[list[int]], Iterable[int]]
 ) -> None:
@@ -68,7 +68,7 @@ def test_the_items_are_the_same_and_long_work_on_them_pauses(
     assert found == items
 
 
-def test_a_paced_sequence_is_one() -> None:
+def test_a_throttled_sequence_is_one() -> None:
     """Length, picking, slices, membership: as of the list behind it."""
     items = Throttled(["a", "b", "c"])
     assert (len(items), items[1], items[-1], items[:2]) == (3, "b", "c", ["a", "b"])

@@ -1,4 +1,4 @@
-"""The keeper's thread: it ticks, it takes jobs, and nothing ends it but stop."""
+"""The background worker: it ticks, it takes jobs, and nothing ends it but stop."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def eventually(true: Callable[[], bool], within: float = 10.0) -> bool:
 def make() -> Iterator[Callable[..., BackgroundWorker]]:
     made: list[BackgroundWorker] = []
 
-    def keeper(
+    def worker(
         tick: Callable[[], None] = lambda: None, interval_s: float = 60.0
     ) -> BackgroundWorker:
         log.reset()
         made.append(BackgroundWorker(tick=tick, interval_s=interval_s, counters=Counters()))
         return made[-1]
 
-    yield keeper
+    yield worker
     for one in made:
         assert one.stop(10)
 
@@ -57,16 +57,16 @@ def test_it_ticks_by_itself_and_at_once_when_woken(make: Callable[..., Backgroun
 
 
 def test_starting_twice_starts_one_thread(make: Callable[..., BackgroundWorker]) -> None:
-    """Each first record of each tracer may ask; one thread a keeper is enough."""
-    keeper = make()
+    """Each first record of each tracer may ask; one thread a worker is enough."""
+    worker = make()
     before = threading.active_count()
-    assert all(keeper.start() for _ in range(3))
+    assert all(worker.start() for _ in range(3))
     assert threading.active_count() == before + 1
 
 
 def test_jobs_run_there_in_order_with_their_outcome(make: Callable[..., BackgroundWorker]) -> None:
-    """The local destination's writes: result or exception, on the keeper's own thread."""
-    keeper = make()
+    """The local destination's writes: result or exception, on the worker's own thread."""
+    worker = make()
     outcomes: list[object] = []
     names: list[str] = []
 
@@ -77,9 +77,9 @@ def test_jobs_run_there_in_order_with_their_outcome(make: Callable[..., Backgrou
         names.append(threading.current_thread().name)
         return "done"
 
-    keeper.submit(name, outcomes.append)
-    keeper.submit(fail, outcomes.append)
-    keeper.start()
+    worker.submit(name, outcomes.append)
+    worker.submit(fail, outcomes.append)
+    worker.start()
     assert eventually(lambda: len(outcomes) == 2)
     assert names == ["sessiontrace-keeper"]
     assert outcomes[0] == "done"
@@ -99,73 +99,73 @@ def test_nothing_that_is_raised_ends_it(
         ticks.append(1)
         raise error
 
-    keeper = make(tick, interval_s=0.001)
-    keeper.start()
+    worker = make(tick, interval_s=0.001)
+    worker.start()
     assert eventually(lambda: len(ticks) > 4)
     outcomes: list[object] = []
 
     def exit_now() -> None:
         raise SystemExit(3)
 
-    keeper.submit(exit_now, outcomes.append)
+    worker.submit(exit_now, outcomes.append)
     assert eventually(lambda: len(outcomes) == 1)
     assert isinstance(outcomes[0], SystemExit)
-    assert keeper._counters.noted["keeper_restarts"] >= 4
-    assert len([r for r in caplog.records if "upkeep failed" in r.message]) == 1
+    assert worker._counters.noted["keeper_restarts"] >= 4
+    assert len([r for r in caplog.records if "maintenance failed" in r.message]) == 1
 
 
 def test_stop_finishes_the_jobs_at_hand(make: Callable[..., BackgroundWorker]) -> None:
     """The last writes before exit are written; what comes after is refused, not forgotten."""
-    keeper = make()
+    worker = make()
     outcomes: list[object] = []
     gate = threading.Event()
-    keeper.start()
-    keeper.submit(lambda: gate.wait(10), outcomes.append)
+    worker.start()
+    worker.submit(lambda: gate.wait(10), outcomes.append)
     for number in range(5):
-        keeper.submit(lambda number=number: number, outcomes.append)  # type: ignore[misc]
+        worker.submit(lambda number=number: number, outcomes.append)  # type: ignore[misc]
     gate.set()
-    assert keeper.stop(10)
+    assert worker.stop(10)
     assert outcomes == [True, 0, 1, 2, 3, 4]
-    keeper.submit(lambda: "late", outcomes.append)
+    worker.submit(lambda: "late", outcomes.append)
     assert isinstance(outcomes[-1], RuntimeError)
-    assert not keeper.start()
+    assert not worker.start()
 
 
 def test_stop_gives_up_in_time_on_a_job_that_hangs(make: Callable[..., BackgroundWorker]) -> None:
     """A dead disk must not hold up the exit."""
-    keeper = make()
+    worker = make()
     gate, begun = threading.Event(), threading.Event()
 
     def hang() -> None:
         begun.set()
         gate.wait(10)
 
-    keeper.start()
-    keeper.submit(hang, lambda outcome: None)
+    worker.start()
+    worker.submit(hang, lambda outcome: None)
     assert begun.wait(10)
-    assert not keeper.stop(0.01)
+    assert not worker.stop(0.01)
     gate.set()
 
 
-def test_a_job_may_stop_the_keeper(make: Callable[..., BackgroundWorker]) -> None:
+def test_a_job_may_stop_the_worker(make: Callable[..., BackgroundWorker]) -> None:
     """Shutdown called from our own thread does not wait for itself."""
-    keeper = make()
+    worker = make()
     answers: list[object] = []
-    keeper.start()
-    keeper.submit(lambda: keeper.stop(10), answers.append)
+    worker.start()
+    worker.submit(lambda: worker.stop(10), answers.append)
     assert eventually(lambda: len(answers) == 1)
     assert answers == [False]
-    assert keeper.stop(10)
+    assert worker.stop(10)
 
 
-def test_a_keeper_that_never_ran_refuses_its_jobs_at_stop(
+def test_a_worker_that_never_ran_refuses_its_jobs_at_stop(
     make: Callable[..., BackgroundWorker],
 ) -> None:
     """At interpreter exit no thread can be started: whoever waits for a job must not wait on."""
-    keeper = make()
+    worker = make()
     outcomes: list[object] = []
-    keeper.submit(lambda: 1, outcomes.append)
-    assert keeper.stop(0.01)
+    worker.submit(lambda: 1, outcomes.append)
+    assert worker.stop(0.01)
     assert isinstance(outcomes[0], RuntimeError)
 
 
@@ -177,31 +177,31 @@ def test_no_thread_at_exit_is_told_by_false(
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    keeper = make()
+    worker = make()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
-        assert not keeper.start()
-    assert keeper.start()
+        assert not worker.start()
+    assert worker.start()
 
 
 def test_a_signal_handler_may_wake_it_within_wake(make: Callable[..., BackgroundWorker]) -> None:
     """An Event would deadlock when its own set() is interrupted by a handler that sets it."""
     ticks: list[int] = []
-    keeper = make(lambda: ticks.append(1))
-    keeper.start()
+    worker = make(lambda: ticks.append(1))
+    worker.start()
 
     def wake(signum: int, frame: FrameType | None) -> None:
-        keeper.wake()
+        worker.wake()
 
     old = signal.signal(signal.SIGALRM, wake)
     signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
     try:
         deadline = time.monotonic() + 0.3
         while time.monotonic() < deadline:
-            keeper.wake()
+            worker.wake()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
     before = len(ticks)
-    keeper.wake()
+    worker.wake()
     assert eventually(lambda: len(ticks) > before)
