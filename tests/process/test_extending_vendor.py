@@ -12,22 +12,18 @@ from pathlib import Path
 
 import pytest
 from support import subprocesses
+from support.extending import blocks_of
 from support.fake_backend import Backend, answer
 from support.subprocesses import REPO
 
 PAGE = REPO / "docs" / "extending" / "vendor.md"
 PACKAGE = ("__init__.py", "destination.py", "exporter.py")
 
-_BLOCK = re.compile(r'^( *)```\w+ title="([^"]+)"\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
-
 
 @pytest.fixture(scope="module")
 def blocks() -> dict[str, str]:
     """The page's files by their titles."""
-    return {
-        title: textwrap.dedent(code) if indent else code
-        for indent, title, code in _BLOCK.findall(PAGE.read_text())
-    }
+    return blocks_of(PAGE)
 
 
 def test_a_package_of_ones_own(blocks: dict[str, str], tmp_path: Path) -> None:
@@ -84,7 +80,7 @@ def test_in_this_repository(blocks: dict[str, str], tmp_path: Path) -> None:
     ):
         source = (tmp_path / title).read_text()
         assert source.count(before) == 1
-        row = textwrap.indent(blocks[title], "    ")
+        row = textwrap.indent(textwrap.dedent(blocks[title]), "    ")
         (tmp_path / title).write_text(source.replace(before, f"{row}{before}"))
 
     suite = "tests/contract/test_exporters_cover_the_registry.py"

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model import payload
+from sessiontrace.model.fields import ATTRIBUTES, SCORES
 from sessiontrace.wire import chat_payload
 
 __all__ = ["chat", "feedback_of", "log", "update"]
@@ -33,6 +34,7 @@ _PROVIDERS = {
     "groq": "groq",
     "mock": "mock",
 }
+_IN_METADATA = tuple(name for name in ATTRIBUTES if name != "metadata" and name not in SCORES)
 _ROLES = frozenset({"user", "assistant", "system", "tool"})
 _PLAIN_ROLES = frozenset(role.encode() for role in _ROLES)
 _FLOATS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
@@ -143,9 +145,9 @@ def _metadata(event: Body) -> Body:
     metadata = dict(payload.bucket(event, "metadata"))
     metadata["event_type"] = payload.text(event.get("event_type") or "chain")
     metadata["event_name"] = payload.text(event.get("event_name") or "unknown")
-    for part in ("config", "user_properties"):
-        if entries := payload.bucket(event, part):
-            metadata[part] = entries
+    for name in _IN_METADATA:
+        if entries := payload.bucket(event, name):
+            metadata[name] = entries
     return metadata
 
 

@@ -1,4 +1,4 @@
-"""Destinations of vendors: what they take from the environment, and what they refuse."""
+"""Destinations: what they take from the environment, what they refuse, which are the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from sessiontrace.config import resolve
-from sessiontrace.model.errors import ConfigError
 from sessiontrace.vendors.honeyhive.destination import HoneyHive
 from sessiontrace.vendors.humanloop.destination import Humanloop
 from sessiontrace.vendors.otlp.destination import OTLP
@@ -33,29 +32,6 @@ def test_with_nothing_given_every_vendor_whose_key_is_set_is_meant() -> None:
     assert kinds(KEYS) == ["honeyhive", "humanloop", "posthog", "otlp"]
     assert kinds({"POSTHOG_API_KEY": "phc"}) == ["posthog"]
     assert kinds({}) == ["local"]
-
-
-def test_a_humanloop_key_alone_is_a_leftover() -> None:
-    """The hosted service has closed: without an address the key opens nothing."""
-    assert kinds({"HUMANLOOP_API_KEY": "hl"}) == ["local"]
-    with pytest.raises(ConfigError, match="closed in September 2025"):
-        resolve(("humanloop",), {}, {"HUMANLOOP_API_KEY": "hl"})
-
-
-@pytest.mark.parametrize(
-    ("given", "base_url"),
-    [
-        ({"base_url": "http://localhost:8"}, "http://localhost:8/v4"),
-        ({"base_url": "http://localhost:8/humanloop/"}, "http://localhost:8/humanloop/v4"),
-        ({"base_url": "http://localhost:8/v4/"}, "http://localhost:8/v4"),
-        ({"base_url": "http://localhost:8", "version": 5}, "http://localhost:8/v5"),
-    ],
-)
-def test_humanloops_version_is_part_of_its_address(given: Any, base_url: str) -> None:
-    """As in the official clients, and added where it is left out."""
-    found = Humanloop(api_key="k", **given).complete({})
-    assert found.base_url == base_url
-    assert not found.faults()
 
 
 @pytest.mark.parametrize(
@@ -91,72 +67,6 @@ def test_plain_http_to_another_host_is_allowed_when_asked_for() -> None:
         given = {field: "http://collector:4318", "allow_insecure": True}
         given |= {} if kind is OTLP else {"api_key": "k"}
         assert not kind(**given).complete({}).faults()
-
-
-def test_posthogs_host_comes_from_its_own_variable() -> None:
-    """Else its US cloud."""
-    env = {"POSTHOG_API_KEY": "phc", "POSTHOG_HOST": "https://eu.i.posthog.com/"}
-    assert PostHog().complete(env).base_url == "https://eu.i.posthog.com"
-    assert PostHog().complete({}).base_url == "https://us.i.posthog.com"
-
-
-@pytest.mark.parametrize(
-    ("env", "given", "url"),
-    [
-        ({}, {}, "http://localhost:4318/v1/traces"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://c/x/"}, {}, "https://c/x/v1/traces"),
-        (
-            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://t/exact"},
-            {},
-            "https://t/exact",
-        ),
-        (
-            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://t/exact"},
-            {"endpoint": "https://mine"},
-            "https://mine/v1/traces",
-        ),
-    ],
-)
-def test_otlps_address_follows_otels_rules(
-    env: dict[str, str], given: dict[str, str], url: str
-) -> None:
-    """The endpoint is a base; the traces' own endpoint is taken as it is."""
-    assert OTLP(**given).complete(env).url == url
-
-
-def test_otlps_headers_come_as_otel_writes_them_and_show_nothing() -> None:
-    """name=value pairs, percent-encoded; values are keys as a rule."""
-    env = {"OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cret%3D, x-tenant = a ,broken"}
-    found = OTLP().complete(env)
-    assert {name: one.reveal() for name, one in found.headers.items()} == {
-        "api-key": "s3cret=",
-        "x-tenant": "a",
-    }
-    assert "s3cret" not in repr(found)
-    assert found.fingerprint() != OTLP().complete({}).fingerprint()
-
-
-@pytest.mark.parametrize("prefix", ["OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"])
-def test_otlps_form_is_chosen_by_otels_variables(prefix: str) -> None:
-    """Protobuf and gzip; anything else means plain JSON, and an argument outweighs them."""
-    for value, protobuf in (("http/protobuf", True), ("http/json", False), ("grpc", False)):
-        env = {prefix + "PROTOCOL": value}
-        assert OTLP().complete(env).protobuf is protobuf
-        assert OTLP(protobuf=False).complete(env).protobuf is False
-    for value, packed in (("gzip", True), ("none", False)):
-        env = {prefix + "COMPRESSION": value}
-        assert OTLP().complete(env).gzip is packed
-        assert OTLP(gzip=not packed).complete(env).gzip is not packed
-    assert (OTLP().complete({}).protobuf, OTLP().complete({}).gzip) == (False, False)
-
-
-def test_what_is_said_for_traces_outweighs_what_is_said_for_all() -> None:
-    """OTel's rule for its variables."""
-    env = {
-        "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
-        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "none",
-    }
-    assert OTLP().complete(env).gzip is False
 
 
 def test_places_that_differ_have_fingerprints_that_differ() -> None:
