@@ -101,7 +101,7 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
 def test_without_a_compiler_the_package_is_installed_all_the_same(
     source: Path, tmp_path: Path
 ) -> None:
-    """A machine with nothing but Python: it is told, and everything works."""
+    """A machine with nothing but Python: a warning, and everything works."""
     wheel, printed = build(source, CC="/bin/false", SESSIONTRACE_PURE="")
     assert wheel is not None, printed
     assert "could not be compiled" in printed

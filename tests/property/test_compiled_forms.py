@@ -153,7 +153,7 @@ def test_a_large_value_is_refused_early(form: Any) -> None:
 
 @pytest.mark.parametrize("form", [_fast_path_py, _fast_path_c], ids=["python", "compiled"])
 def test_a_value_that_another_thread_changes_is_survived(form: Any) -> None:
-    """Dicts and lists that grow and shrink while they are looked at; orjson has the last word."""
+    """Dicts and lists that grow and shrink while they are classified; orjson has the last word."""
     shared: dict[str, Any] = {"a": [], "b": {}}
     stop = threading.Event()
 

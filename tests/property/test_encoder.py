@@ -94,7 +94,7 @@ plain = st.recursive(
 @given(plain)
 @settings(max_examples=150, deadline=None)
 def test_both_roads_agree_on_plain_values(value: Any) -> None:
-    """A foreign object beside a value sends it down the slow road: nothing else may change."""
+    """A foreign object beside a value sends it down the slow path; nothing else changes."""
     assert orjson.loads(encode([value, Raising()]))[0] == orjson.loads(encode(value))
 
 

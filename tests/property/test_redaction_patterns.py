@@ -58,7 +58,7 @@ texts = st.lists(secrets | word | st.text(max_size=12), max_size=14).map(" ".joi
 
 @given(texts)
 @example("\u00e9\u4e2d " * 30 + "the key: ghp_" + "a1" * 20)  # places count in characters, or bytes
-@example("pa\u017f\u017fword=hunter2")  # a long s is no s, for either of the two
+@example("pa\u017f\u017fword=hunter2")  # a long s is not an s, for either of the two
 @settings(max_examples=500, deadline=None)
 def test_what_would_be_masked_may_contain_a_secret(text: str) -> None:
     """Tokens, assignments, headers, logins, cards and keys, in any surroundings and spelling."""

@@ -96,7 +96,7 @@ def test_encode_object_always_gives_an_object() -> None:
 
 
 def test_an_interrupt_in_the_middle_of_a_repr_is_not_swallowed() -> None:
-    """Ctrl-C while we look at a value belongs to the user."""
+    """Ctrl-C while we read a value belongs to the user."""
 
     class Slow:
         def __repr__(self) -> str:

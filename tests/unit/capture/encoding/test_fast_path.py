@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import enum
-import importlib
 import uuid
 from collections import OrderedDict
 from typing import Any
 
 import pytest
+from support.forms import FORMS, form_of
 
 from sessiontrace.capture.encoding.fast_path import CAP, DEPTH, ROOM
 from sessiontrace.capture.redaction.redactor import Redactor
@@ -77,12 +77,9 @@ TABLE = [
 ]
 
 
-@pytest.fixture(params=["_fast_path_py", "_fast_path_c"])
+@pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest) -> Any:
-    name = f"sessiontrace.capture.encoding.{request.param}"
-    if request.param.endswith("_c"):
-        return pytest.importorskip(name, reason="not compiled")
-    return importlib.import_module(name)
+    return form_of("capture.encoding.fast_path", request.param)
 
 
 @pytest.mark.parametrize(("value", "answer"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE])

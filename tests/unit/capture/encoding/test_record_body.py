@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import orjson
 import pytest
+from support.forms import FORMS, form_of
 
 from sessiontrace.capture.encoding.record_body import EVENT_MAX, assemble, redact_and_bound
 from sessiontrace.capture.redaction.redactor import MASK, Redactor
@@ -15,12 +15,9 @@ ID = "019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11"
 CARD = "4111 1111 1111 1111"
 
 
-@pytest.fixture(params=["_record_body_py", "_record_body_c"])
+@pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest) -> Any:
-    name = f"sessiontrace.capture.encoding.{request.param}"
-    if request.param.endswith("_c"):
-        return pytest.importorskip(name, reason="not compiled")
-    return importlib.import_module(name)
+    return form_of("capture.encoding.record_body", request.param)
 
 
 def event(form: Any, **changes: Any) -> bytes:

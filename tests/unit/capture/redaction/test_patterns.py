@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from typing import Any
 
 import pytest
+from support.forms import FORMS, form_of
 
 from sessiontrace.capture.redaction.patterns import MASK, TOKENS, mask_secrets
 
@@ -33,12 +33,9 @@ def shortest(token: Any) -> list[str]:
 CASES = [(token, text) for token in TOKENS for text in shortest(token)]
 
 
-@pytest.fixture(params=["_patterns_py", "_patterns_c"])
+@pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest) -> Any:
-    name = f"sessiontrace.capture.redaction.{request.param}"
-    if request.param.endswith("_c"):
-        return pytest.importorskip(name, reason="not compiled")
-    return importlib.import_module(name)
+    return form_of("capture.redaction.patterns", request.param)
 
 
 @pytest.mark.parametrize(("token", "text"), CASES, ids=[text[:12] for _, text in CASES])
