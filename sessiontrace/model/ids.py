@@ -17,7 +17,7 @@ from sessiontrace.runtime import fork_hooks
 __all__ = ["SESSION_NAMESPACE", "is_uuid", "new_id", "now_ns", "pin", "session_uuid", "stamp"]
 
 SESSION_NAMESPACE = uuid.UUID("5b0d4c5e-3f0b-5c86-9a53-2f6f7c1d9e10")
-"""Fixed namespace of the uuid5 that stands for a caller's session id that is no UUID."""
+"""Fixed namespace of the uuid5 of a caller's session id that is not a UUID."""
 
 _BATCH = 256  # ids for which is drawn at once, and numbers of the counter
 

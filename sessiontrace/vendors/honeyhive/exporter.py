@@ -106,12 +106,12 @@ class HoneyHiveExporter:
         """
         if 200 <= reply.status < 300:
             return _judge_taken(request, reply)
-        verdict = judge_http(reply)
+        outcome = judge_http(reply)
         if request.method == "PUT" and reply.status == 404:
-            verdict = Invalid("HTTP 404")
-        if isinstance(verdict, Invalid) and (message := _message(reply.body)):
-            verdict = Invalid(f"{verdict.reason}: {message}")
-        return verdict
+            outcome = Invalid("HTTP 404")
+        if isinstance(outcome, Invalid) and (message := _message(reply.body)):
+            outcome = Invalid(f"{outcome.reason}: {message}")
+        return outcome
 
     def cut(self, record: Record) -> Record | None:
         """The record without its largest object, and with a mark that says how much is gone."""

@@ -1,4 +1,4 @@
-"""A Humanloop export, log by log, as records: what customers took home before the service closed.
+"""The logs of a Humanloop export, which customers made before the service closed, as records.
 
 Pure functions over decoded lines, no thread owns them. An export is a folder with
 ``files/<file id>/logs/N.jsonl``, one v5 log a line; lines of v4 logs are read too. Invariant: the
@@ -32,16 +32,16 @@ _SETTINGS = ("temperature", "max_tokens", "top_p", "stop", "seed", "presence_pen
              "frequency_penalty")  # fmt: skip
 
 
-_FRACTION = re.compile(r"\.(\d+)")  # Python 3.10 reads three or six digits only
+_FRACTION = re.compile(r"\.(\d+)")  # fromisoformat in Python 3.10 reads 3 or 6 digits only
 
 
 class BadLineError(ValueError):
-    """A line that is no log; its text says why."""
+    """A line that is not a log; its text says why."""
 
 
 @attrs.define
 class _Span:
-    """What is known of a session before its logs are read: Unix ms, and whether it has a root."""
+    """First and last time of a session in Unix ms, and whether it has a log of its own."""
 
     first: int
     last: int
@@ -49,14 +49,14 @@ class _Span:
 
 
 class Survey:
-    """All sessions of an export: which have a log of their own, and when the others ran."""
+    """All sessions of an export: their times, and whether they have a log of their own."""
 
     def __init__(self) -> None:
         self._spans: dict[str, _Span] = {}
-        self._told: set[str] = set()
+        self._opened: set[str] = set()
 
     def note(self, log: Body) -> None:
-        """Take note of one log."""
+        """Add a log to its session."""
         start, end = _times(log)
         session = _session_of(log)
         span = self._spans.setdefault(session, _Span(start, end))
@@ -64,11 +64,11 @@ class Survey:
         span.rooted = span.rooted or _is_root(log)
 
     def opening(self, session: str) -> Iterator[Record]:
-        """The records of a session that has no log of its own, once."""
+        """The records of a session without a log of its own, at the first call only."""
         span = self._spans.get(session)
-        if span is None or span.rooted or session in self._told:
+        if span is None or span.rooted or session in self._opened:
             return
-        self._told.add(session)
+        self._opened.add(session)
         yield from _session(
             {
                 "event_id": session_uuid(session),
@@ -86,13 +86,13 @@ class Survey:
 
 
 def read_line(line: bytes) -> Body:
-    """One line as a log; ``BadLineError`` where it is none."""
+    """One line as a log; ``BadLineError`` where it is not one."""
     try:
         log = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise BadLineError(f"no JSON ({error})") from None
+        raise BadLineError(f"not JSON ({error})") from None
     if not isinstance(log, dict):
-        raise BadLineError("no JSON object")
+        raise BadLineError("not a JSON object")
     if not isinstance(log.get("id"), str) or not log["id"]:
         raise BadLineError("no id")
     _times(log)
@@ -100,7 +100,7 @@ def read_line(line: bytes) -> Body:
 
 
 def records_of(log: Body, survey: Survey) -> Iterator[Record]:
-    """The records that a log stands for, its session's first where nothing else tells of it."""
+    """The records of a log, after those of its session where that has no log of its own."""
     session = _session_of(log)
     start, end = _times(log)
     body: Body = {
@@ -162,7 +162,7 @@ def _parent_of(log: Body, session: str) -> str:
 
 
 def _is_root(log: Body) -> bool:
-    """Whether the log is a whole trace: a flow that hangs on nothing."""
+    """Whether the log is a whole trace: a flow without parent."""
     trace = log.get("trace_id")
     alone = not log.get("trace_parent_id") and (not trace or trace == log["id"])
     return alone and ("flow" in log or trace == log["id"])
@@ -194,7 +194,7 @@ def _name_of(log: Body) -> str:
     return _type_of(log)
 
 
-# -- what it holds --------------------------------------------------------------------------
+# -- its fields ----------------------------------------------------------------------------
 
 
 def _ms(value: Any) -> int | None:

@@ -68,7 +68,7 @@ class OTLPExporter:
         self.path = path
         self.protobuf = protobuf
         self._names = SessionCache()
-        self._one = protobuf_span if protobuf else json_span
+        self._encode_span = protobuf_span if protobuf else json_span
         self._items, self._separator = (protobuf_items, b"") if protobuf else (json_items, b",")
 
     @property
@@ -92,23 +92,23 @@ class OTLPExporter:
             span = span_of(record, self._names)
             if span is not None:
                 services[index] = span.service
-                yield index, self._one(span)
+                yield index, self._encode_span(span)
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status and, within a 2xx, by ``partialSuccess``.
 
-        A partial success tells how many spans were rejected, not which: the request's last ones
+        A partial success says how many spans were rejected, not which: the request's last ones
         are counted for them.
         """
-        verdict = responses.interpret(request, reply)
-        if isinstance(verdict, Delivered):
+        outcome = responses.interpret(request, reply)
+        if isinstance(outcome, Delivered):
             rejected, words = self._partial(reply.body)
             if rejected > 0:
                 count = len(request.records)
                 reason = f"{min(rejected, count)} of {count} spans rejected: {words or 'no reason'}"
                 return Delivered(dict.fromkeys(request.records[-rejected:], reason))
-            return verdict
-        return verdict
+            return outcome
+        return outcome
 
     def _partial(self, body: bytes) -> tuple[int, str]:
         """How many spans were rejected, and why."""
