@@ -1,12 +1,11 @@
-"""Capture without a pipeline: a tracer whose records land in a list."""
+"""Capture without a pipeline: a tracer whose records land in ``sessiontrace.testing.Captured``."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import Any
 
-import orjson
-
+from sessiontrace import testing
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle
@@ -22,9 +21,10 @@ class Captured:
 
     def __init__(self, **options: Any) -> None:
         self.off = False
-        self.records: list[tuple[str, dict[str, Any]]] = []
+        self.captured = testing.Captured()
+        self.records = self.captured.records
+        self.drops = self.captured.dropped
         self.bodies: list[bytes] = []
-        self.drops: list[str] = []
         self.current: ContextVar[Handle | None] = ContextVar("captured", default=None)
         self.recorder: TracerState = TracerState(
             offer=self._offer,
@@ -37,10 +37,9 @@ class Captured:
             **options,
         )
 
-    def _offer(self, head: bytes, body: bytes) -> bool:
+    def _offer(self, header: bytes, body: bytes) -> bool:
         self.bodies.append(body)
-        self.records.append((head.decode(), orjson.loads(body)))
-        return True
+        return self.captured.offer(header, body)
 
     def begin(self) -> TracerState | None:
         return self.recorder
@@ -62,7 +61,7 @@ class Captured:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return self.of("event")
+        return self.captured.events
 
     def event(self, name: str) -> dict[str, Any]:
         """The one event of that name."""
