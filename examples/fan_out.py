@@ -1,7 +1,7 @@
-"""One session, two destinations at once: each has its own cursor, retries and books.
+"""One session, two destinations at once: each has its own cursor, retries and counters.
 
-Runs by itself against two local servers, which stand for HoneyHive and PostHog; with HH_API_KEY
-and POSTHOG_API_KEY set, `st.init("honeyhive", "posthog")` is all that is needed instead.
+Runs by itself against two local servers in the place of HoneyHive and PostHog. With HH_API_KEY and
+POSTHOG_API_KEY set, `st.init("honeyhive", "posthog")` is all that a program needs.
 """
 
 from __future__ import annotations
@@ -32,10 +32,14 @@ async def answer(question: str) -> dict[str, str]:
 
 
 async def main() -> None:
-    with local_server() as one, local_server() as two, tempfile.TemporaryDirectory() as folder:
+    with (
+        local_server() as first_url,
+        local_server() as second_url,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         st.init(
-            st.HoneyHive(api_key="hh_example", base_url=one),
-            st.PostHog(api_key="phc_example", base_url=two),
+            st.HoneyHive(api_key="hh_example", base_url=honeyhive_url),
+            st.PostHog(api_key="phc_example", base_url=posthog_url),
             spool=Path(folder) / "spool",
             service="fan-out",
         )
@@ -43,8 +47,8 @@ async def main() -> None:
             reply = await answer("What is a harbour?")
         print(f"{reply['content']}\n")
         print(f"delivery {await st.aflush()}\n")
-        async with st.clients.HoneyHive("hh_example", one) as honeyhive:
-            print("HoneyHive's own client finds there:")
+        async with st.clients.HoneyHive("hh_example", honeyhive_url) as honeyhive:
+            print("Read back with the client of HoneyHive's API:")
             async for event in honeyhive.events.search():
                 print(f"  {event.event_type:<8} {event.event_name:<8} {event.duration:.1f} ms")
         await st.ashutdown()

@@ -21,9 +21,9 @@ def local_server() -> Iterator[str]:
             try:
                 assert process.stdout is not None
                 line = process.stdout.readline()
-                found = re.search(r"http://\S+", line)
-                if found is None:
+                match = re.search(r"http://\S+", line)
+                if match is None:
                     raise RuntimeError(f"the server did not start: {line}")
-                yield found.group().rstrip("/")
+                yield match.group().rstrip("/")
             finally:
                 process.terminate()

@@ -43,9 +43,11 @@ async def from_humanloop(url: str) -> None:
 
 async def from_posthog(url: str) -> None:
     async with st.clients.PostHog("phx_example", url) as client:
-        for one in await client.sessions.property_definitions():
-            listed = await client.sessions.values(one.name) if one.property_type == "String" else []
-            print(f"  {one.name:<18} {one.property_type:<9} {', '.join(listed)}")
+        for definition in await client.sessions.property_definitions():
+            values: list[str] = []
+            if definition.property_type == "String":
+                values = await client.sessions.values(definition.name)
+            print(f"  {definition.name:<18} {definition.property_type:<9} {', '.join(values)}")
 
 
 async def main() -> None:

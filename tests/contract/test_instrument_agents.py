@@ -1,4 +1,4 @@
-"""OpenAI Agents and MCP: agents, tools and model calls as one tree, each told once."""
+"""OpenAI Agents and MCP: agents, tools and model calls as one tree, each recorded once."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ pytestmark = [
 
 def answers(body: dict[str, Any]) -> Any:
     """Asks for the tool first, and answers once it was given the tool's result."""
-    told = any(message.get("role") == "tool" for message in body.get("messages", ()))
-    return ROUTES["/v1/chat/completions"]({**body, "model": "ok" if told else "tools"})
+    has_answer = any(message.get("role") == "tool" for message in body.get("messages", ()))
+    return ROUTES["/v1/chat/completions"]({**body, "model": "ok" if has_answer else "tools"})
 
 
 @pytest.mark.asyncio
@@ -41,7 +41,7 @@ async def test_an_agent_with_a_tool(streamed: bool, both: bool) -> None:
 
     @agents.function_tool
     def weather(city: str) -> str:
-        """Tell the weather."""
+        """Report the weather."""
         return f"rain in {city}"
 
     try:
@@ -88,7 +88,7 @@ async def test_mcp_tools() -> None:
 
     @server.tool()
     def weather(city: str) -> str:
-        """Tell the weather."""
+        """Report the weather."""
         if city == "nowhere":
             raise ValueError("no such city")
         return f"rain in {city}"
@@ -99,10 +99,10 @@ async def test_mcp_tools() -> None:
                 good = await client.call_tool("weather", {"city": "Oslo"})
                 await client.call_tool("weather", {"city": "nowhere"})
 
-    told, failed = tracer.events
+    called, failed = tracer.events
     assert good.content[0].text == "rain in Oslo"
-    assert told["event_type"] == "tool"
-    assert told["event_name"] == "weather"
-    assert told["inputs"] == {"city": "Oslo"}
-    assert told["outputs"]["result"] == "rain in Oslo"
+    assert called["event_type"] == "tool"
+    assert called["event_name"] == "weather"
+    assert called["inputs"] == {"city": "Oslo"}
+    assert called["outputs"]["result"] == "rain in Oslo"
     assert failed["error"].startswith("ToolError")

@@ -1,4 +1,4 @@
-"""anthropic: every way to call it gives one model event, and behaves as if nobody listened.
+"""anthropic: every way to call it gives one model event and leaves the SDK's behaviour as it is.
 
 Against a local provider, with the anthropic package that is installed; tests/instrument_versions.sh
 runs the same file on older majors.
@@ -44,8 +44,8 @@ def tracing() -> Iterator[ModelTracer]:
 
 @pytest.fixture
 def client(provider: Provider) -> Iterator[Any]:
-    with anthropic.Anthropic(base_url=provider.url, api_key="k", max_retries=1) as made:
-        yield made
+    with anthropic.Anthropic(base_url=provider.url, api_key="k", max_retries=1) as sync_client:
+        yield sync_client
 
 
 def async_client(provider: Provider, **options: Any) -> Any:
@@ -53,8 +53,8 @@ def async_client(provider: Provider, **options: Any) -> Any:
     return anthropic.AsyncAnthropic(base_url=provider.url, api_key="k", **options)
 
 
-def ask(model: str = "ok", **more: Any) -> dict[str, Any]:
-    return {"model": model, "max_tokens": 100, "messages": ASKED, **more}
+def ask(model: str = "ok", **options: Any) -> dict[str, Any]:
+    return {"model": model, "max_tokens": 100, "messages": ASKED, **options}
 
 
 async def leave_helper_early(client: Any) -> None:
@@ -230,7 +230,7 @@ def test_what_is_recorded_is_what_was_sent(tracing: ModelTracer, client: Any) ->
 
 def test_messages_from_a_generator_are_not_consumed(tracing: ModelTracer, client: Any) -> None:
     """An iterable may be read once, and that is for the SDK to do."""
-    client.messages.create(model="ok", max_tokens=9, messages=(one for one in ASKED))
+    client.messages.create(model="ok", max_tokens=9, messages=(message for message in ASKED))
 
     assert tracing.model["outputs"]["content"] == TEXT
 
@@ -277,8 +277,8 @@ async def test_async_raw_and_streaming_responses(tracing: ModelTracer, provider:
     """Whether ``parse`` is a coroutine depends on the major."""
 
     async def parsed(raw: Any) -> Any:
-        found = raw.parse()
-        return await found if inspect.isawaitable(found) else found
+        result = raw.parse()
+        return await result if inspect.isawaitable(result) else result
 
     async with async_client(provider) as client:
         raw = await client.messages.with_raw_response.create(**ask())

@@ -101,7 +101,7 @@ def ended(tracing: ModelTracer) -> list[dict[str, Any]]:
 
 @pytest.mark.asyncio
 async def test_a_request_is_a_session() -> None:
-    """Named and told by method, path and status; what runs inside belongs to it."""
+    """Named by method and path, with the status; the steps inside belong to it."""
     tracing = ModelTracer()
     sent = await get(Asgi(application(tracing), tracing), "/plain/ada")
 
@@ -141,7 +141,7 @@ async def test_an_exception_passes_and_is_told() -> None:
 
 @pytest.mark.asyncio
 async def test_fifty_requests_at_once_are_fifty_sessions() -> None:
-    """Nobody's step lands in somebody else's session."""
+    """No step lands in the session of another request."""
     tracing = ModelTracer()
     app = Asgi(application(tracing), tracing)
     await asyncio.gather(*(get(app, f"/plain/{number}") for number in range(50)))

@@ -28,27 +28,27 @@ def tracing() -> Iterator[ModelTracer]:
 @pytest.fixture
 def app(tracing: ModelTracer) -> Any:
     """An application with a broker in memory and two tasks."""
-    made = celery.Celery("stub", broker="memory://", backend="cache+memory://")
+    app = celery.Celery("stub", broker="memory://", backend="cache+memory://")
 
-    @made.task(name="add", shared=False)
+    @app.task(name="add", shared=False)
     def add(a: int, b: int) -> int:
         with tracing.span("inside"):
             return a + b
 
-    @made.task(name="fail", shared=False)
+    @app.task(name="fail", shared=False)
     def fail() -> None:
         raise ValueError("theirs")
 
-    @made.task(name="celery.ping", shared=False)
+    @app.task(name="celery.ping", shared=False)
     def ping() -> str:
         return "pong"
 
-    return made
+    return app
 
 
 @pytest.mark.slow
 def test_a_task_is_a_span_of_its_callers_session(tracing: ModelTracer, app: Any) -> None:
-    """Sent inside a session; run in a worker's thread; told below the sender's span."""
+    """Sent inside a session; run in a worker's thread; recorded below the sender's span."""
     from celery.contrib.testing.worker import start_worker
 
     with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=100):
@@ -69,7 +69,7 @@ def test_a_task_is_a_span_of_its_callers_session(tracing: ModelTracer, app: Any)
 
 
 def test_a_task_outside_a_session_is_its_own(tracing: ModelTracer, app: Any) -> None:
-    """Run at once (eager), with nobody above."""
+    """Run at once (eager), with no sender."""
     app.conf.task_always_eager = True
     assert app.tasks["add"].delay(1, 1).get() == 2
 

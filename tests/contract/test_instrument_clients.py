@@ -151,12 +151,12 @@ async def test_ollama() -> None:
 def test_bedrock() -> None:
     """Converse and InvokeModel, whole and streamed; other services go by unseen."""
     boto3 = pytest.importorskip("boto3", reason="the contract group is not installed")
-    asked = [{"role": "user", "content": [{"text": "Hello?"}]}]
+    messages = [{"role": "user", "content": [{"text": "Hello?"}]}]
     keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "us-east-1"}
     with traced("bedrock") as (tracing, provider):
         client = boto3.client("bedrock-runtime", endpoint_url=provider.url, **keys)
-        client.converse(modelId="ok", messages=asked, inferenceConfig={"maxTokens": 9})
-        stream = client.converse_stream(modelId="ok", messages=asked)["stream"]
+        client.converse(modelId="ok", messages=messages, inferenceConfig={"maxTokens": 9})
+        stream = client.converse_stream(modelId="ok", messages=messages)["stream"]
         assert type(stream).__name__ == "EventStream"
         assert sum(1 for _ in stream) == 8
         events = list(tracing.events)

@@ -41,8 +41,8 @@ def on_bedrock(body: dict[str, Any]) -> Any:
 def on_bedrock_streamed(body: dict[str, Any]) -> Iterator[bytes]:
     """The same events, each in Amazon's binary framing."""
     for event in anthropic_api.messages({**body, "model": "ok", "stream": True}):
-        told = event.split("data: ", 1)[1].strip()
-        yield other_apis.aws_frame("chunk", {"bytes": base64.b64encode(told.encode()).decode()})
+        data = event.split("data: ", 1)[1].strip()
+        yield other_apis.aws_frame("chunk", {"bytes": base64.b64encode(data.encode()).decode()})
 
 
 ROUTES = {
@@ -81,15 +81,15 @@ async def test_openai_on_azure() -> None:
     openai = pytest.importorskip("openai", reason="the contract group is not installed")
     with traced("openai") as (tracing, provider):
         where = {"azure_endpoint": provider.url, "api_key": "k", "api_version": "2026-01-01"}
-        asked = {"model": "ok", "messages": ASKED}
+        request = {"model": "ok", "messages": ASKED}
         usage = {"stream": True, "stream_options": {"include_usage": True}}
         with openai.AzureOpenAI(**where) as client:
-            client.chat.completions.create(**asked)
-            for _ in client.chat.completions.create(**asked, **usage):
+            client.chat.completions.create(**request)
+            for _ in client.chat.completions.create(**request, **usage):
                 pass
         async with openai.AsyncAzureOpenAI(**where) as client:
-            await client.chat.completions.create(**asked)
-            async for _ in await client.chat.completions.create(**asked, **usage):
+            await client.chat.completions.create(**request)
+            async for _ in await client.chat.completions.create(**request, **usage):
                 pass
 
     same(tracing.events, 4, "azure.ai.openai")
@@ -107,14 +107,14 @@ async def test_anthropic_on_vertex() -> None:
             "project_id": "p",
             "access_token": "t",
         }
-        asked = {"model": "ok", "max_tokens": 9, "messages": ASKED}
+        request = {"model": "ok", "max_tokens": 9, "messages": ASKED}
         with anthropic.AnthropicVertex(**where) as client:
-            client.messages.create(**asked)
-            with client.messages.stream(**asked) as stream:
+            client.messages.create(**request)
+            with client.messages.stream(**request) as stream:
                 assert "".join(stream.text_stream) == anthropic_api.TEXT
         async with anthropic.AsyncAnthropicVertex(**where) as client:
-            await client.messages.create(**asked)
-            async for _ in await client.messages.create(**asked, stream=True):
+            await client.messages.create(**request)
+            async for _ in await client.messages.create(**request, stream=True):
                 pass
 
     same(tracing.events, 4, "gcp.vertex_ai")
@@ -133,14 +133,14 @@ async def test_anthropic_on_bedrock() -> None:
             "aws_secret_key": "s",
             "aws_region": "eu-west-1",
         }
-        asked = {"model": "ok", "max_tokens": 9, "messages": ASKED}
+        request = {"model": "ok", "max_tokens": 9, "messages": ASKED}
         with anthropic.AnthropicBedrock(**where) as client:
-            client.messages.create(**asked)
-            for _ in client.messages.create(**asked, stream=True):
+            client.messages.create(**request)
+            for _ in client.messages.create(**request, stream=True):
                 pass
         async with anthropic.AsyncAnthropicBedrock(**where) as client:
-            await client.messages.create(**asked)
-            stream = await client.messages.create(**asked, stream=True)
+            await client.messages.create(**request)
+            stream = await client.messages.create(**request, stream=True)
             async for _ in stream:
                 break
             await stream.close()

@@ -124,7 +124,7 @@ async def request(app: Any, path: str, kind: str = "http") -> list[dict[str, Any
     if kind == "http":
         scope.update(method="GET", http_version="1.1")
     else:
-        coming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "told"}]
+        coming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "step"}]
 
     async def receive() -> dict[str, Any]:
         if not coming:
@@ -139,7 +139,7 @@ async def request(app: Any, path: str, kind: str = "http") -> list[dict[str, Any
 
 
 def only_session(tracing: ModelTracer) -> dict[str, Any]:
-    """The one session, which is the last that was told and has every step in it."""
+    """The one session, which is the last record and has every step in it."""
     (session,) = [body for head, body in tracing.records if head.startswith("end")]
     assert tracing.records[-1][1] is session
     assert {event["session_id"] for event in tracing.events} <= {session["session_id"]}
@@ -208,7 +208,7 @@ async def test_a_websocket_is_one_session() -> None:
     await request(application(tracing, around=True), "/talk", "websocket")
 
     assert only_session(tracing)["event_name"] == "WEBSOCKET /talk"
-    assert [event["event_name"] for event in tracing.events] == ["told"]
+    assert [event["event_name"] for event in tracing.events] == ["step"]
 
 
 @pytest.mark.slow

@@ -18,8 +18,8 @@ pytestmark = [
 
 def answers(body: dict[str, Any]) -> Any:
     """Asks for the tool first, and answers once it was given the tool's result."""
-    told = any(message.get("role") == "tool" for message in body.get("messages", ()))
-    return ROUTES["/v1/chat/completions"]({**body, "model": "ok" if told else "tools"})
+    has_answer = any(message.get("role") == "tool" for message in body.get("messages", ()))
+    return ROUTES["/v1/chat/completions"]({**body, "model": "ok" if has_answer else "tools"})
 
 
 @pytest.mark.asyncio
@@ -39,7 +39,7 @@ async def test_pydantic_ai(both: bool) -> None:
 
             @agent.tool_plain
             def weather(city: str) -> str:
-                """Tell the weather."""
+                """Report the weather."""
                 with listening.span("look up"):
                     return f"rain in {city}"
 

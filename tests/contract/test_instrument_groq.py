@@ -22,14 +22,14 @@ async def test_groq_sync_async_whole_and_streamed() -> None:
     tracer = ModelTracer()
     instruments = Instruments(tracer)
     instruments.add(("groq",), ())
-    asked: dict[str, Any] = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
+    request: dict[str, Any] = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
     with serving(ROUTES) as provider:
         with groq.Groq(base_url=provider.url, api_key="k") as client:
-            client.chat.completions.create(**asked)
-            list(client.chat.completions.create(**asked, stream=True))
+            client.chat.completions.create(**request)
+            list(client.chat.completions.create(**request, stream=True))
         async with groq.AsyncGroq(base_url=provider.url, api_key="k") as client:
-            await client.chat.completions.create(**asked)
-            async for _ in await client.chat.completions.create(**asked, stream=True):
+            await client.chat.completions.create(**request)
+            async for _ in await client.chat.completions.create(**request, stream=True):
                 pass
     instruments.remove()
 

@@ -44,10 +44,10 @@ def chat(provider: Provider, model: str = "ok") -> Any:
 
 
 def by_type(tracing: ModelTracer) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {"model": [], "chain": [], "tool": []}
+    events: dict[str, list[dict[str, Any]]] = {"model": [], "chain": [], "tool": []}
     for event in tracing.events:
-        found[event["event_type"]].append(event)
-    return found
+        events[event["event_type"]].append(event)
+    return events
 
 
 def test_a_chain_with_a_model_is_a_tree(tracing: ModelTracer, provider: Provider) -> None:
@@ -58,9 +58,9 @@ def test_a_chain_with_a_model_is_a_tree(tracing: ModelTracer, provider: Provider
     with tracing.session() as session:
         assert chain.invoke({"q": "Hello?"}).content == TEXT
 
-    found = by_type(tracing)
-    (model,) = found["model"]
-    sequence = next(event for event in found["chain"] if event["parent_id"] == session.session_id)
+    events = by_type(tracing)
+    (model,) = events["model"]
+    sequence = next(event for event in events["chain"] if event["parent_id"] == session.session_id)
     assert model["parent_id"] == sequence["event_id"]
     assert model["event_name"] == "chat ok"
     assert model["inputs"]["chat_history"] == [
@@ -84,9 +84,9 @@ async def test_async_and_streamed(tracing: ModelTracer, provider: Provider) -> N
             pass
     await model.root_async_client.close()
 
-    found = by_type(tracing)["model"]
-    assert [event["outputs"]["content"] for event in found] == [TEXT] * 3
-    assert all("time_to_first_chunk_ms" in event["metrics"] for event in found[1:])
+    events = by_type(tracing)["model"]
+    assert [event["outputs"]["content"] for event in events] == [TEXT] * 3
+    assert all("time_to_first_chunk_ms" in event["metrics"] for event in events[1:])
 
 
 def test_a_call_between_chunks_is_its_own(tracing: ModelTracer, provider: Provider) -> None:
@@ -107,7 +107,7 @@ def test_tools_and_errors(tracing: ModelTracer, provider: Provider) -> None:
 
     @tool
     def weather(city: str) -> str:
-        """Tell the weather."""
+        """Report the weather."""
         return f"rain in {city}"
 
     with tracing.session():
@@ -115,11 +115,11 @@ def test_tools_and_errors(tracing: ModelTracer, provider: Provider) -> None:
         with pytest.raises(Exception, match="no luck"):
             chat(provider, "status-400").invoke("Hello?")
 
-    found = by_type(tracing)
-    assert found["tool"][0]["event_name"] == "weather"
-    assert found["tool"][0]["inputs"] == {"city": "Oslo"}
-    assert found["tool"][0]["outputs"] == {"result": "rain in Oslo"}
-    (model,) = found["model"]
+    events = by_type(tracing)
+    assert events["tool"][0]["event_name"] == "weather"
+    assert events["tool"][0]["inputs"] == {"city": "Oslo"}
+    assert events["tool"][0]["outputs"] == {"result": "rain in Oslo"}
+    (model,) = events["model"]
     assert "no luck" in model["error"]
 
 
@@ -140,9 +140,9 @@ async def test_a_graph(tracing: ModelTracer, provider: Provider) -> None:
         await builder.compile().ainvoke({"messages": [("user", "Hello?")]})
     await model.root_async_client.close()
 
-    found = by_type(tracing)
-    (event,) = found["model"]
-    names = {one["event_id"]: one["event_name"] for one in found["chain"]}
+    events = by_type(tracing)
+    (event,) = events["model"]
+    names = {event["event_id"]: event["event_name"] for event in events["chain"]}
     assert names[event["parent_id"]] == "ask"
 
 

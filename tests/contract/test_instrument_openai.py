@@ -1,4 +1,4 @@
-"""openai: every way to call it gives one model event, and behaves as if nobody listened.
+"""openai: every way to call it gives one model event and leaves the SDK's behaviour as it is.
 
 Against a local provider, with the openai package that is installed; tests/instrument_versions.sh
 runs the same file on older majors.
@@ -47,8 +47,8 @@ def tracing() -> Iterator[ModelTracer]:
 
 @pytest.fixture
 def client(provider: Provider) -> Iterator[Any]:
-    with openai.OpenAI(base_url=f"{provider.url}/v1", api_key="k", max_retries=1) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{provider.url}/v1", api_key="k", max_retries=1) as sync_client:
+        yield sync_client
 
 
 def async_client(provider: Provider, **options: Any) -> Any:
@@ -56,8 +56,8 @@ def async_client(provider: Provider, **options: Any) -> Any:
     return openai.AsyncOpenAI(base_url=f"{provider.url}/v1", api_key="k", **options)
 
 
-def ask(model: str = "ok", **more: Any) -> dict[str, Any]:
-    return {"model": model, "messages": ASKED, **more}
+def ask(model: str = "ok", **options: Any) -> dict[str, Any]:
+    return {"model": model, "messages": ASKED, **options}
 
 
 async def leave_stream_early(client: Any) -> None:
@@ -166,10 +166,10 @@ def test_a_connection_cut_in_a_stream(tracing: ModelTracer, client: Any) -> None
 
 def layers(fn: Any) -> int:
     """How many wrappers are on a method: an instrumentor of others may have put an old one back."""
-    found = 0
+    count = 0
     while hasattr(fn, "__wrapped__"):
-        fn, found = fn.__wrapped__, found + 1
-    return found
+        fn, count = fn.__wrapped__, count + 1
+    return count
 
 
 def test_a_refused_call(tracing: ModelTracer, client: Any) -> None:
@@ -321,7 +321,7 @@ def test_a_response_stream_broken_off(tracing: ModelTracer, client: Any) -> None
 
 
 def test_embeddings_and_completions(tracing: ModelTracer, client: Any) -> None:
-    """Embeddings tell how many and how long, never the vectors."""
+    """Embeddings record their number and length, never the vectors."""
     client.embeddings.create(model="embed", input=["a", "b"], encoding_format="float")
     client.completions.create(model="ok", prompt="Hello")
     list(client.completions.create(model="ok", prompt="Hello", stream=True))
@@ -556,12 +556,12 @@ def test_threads_at_once(tracing: ModelTracer, client: Any) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     def one(number: int) -> str:
-        asked = [{"role": "user", "content": f"question {number}"}]
-        chunks = client.chat.completions.create(model="ok", messages=asked, stream=True)
+        messages = [{"role": "user", "content": f"question {number}"}]
+        chunks = client.chat.completions.create(model="ok", messages=messages, stream=True)
         return "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(one, range(64))) == [TEXT] * 64
 
-    asked = {event["inputs"]["chat_history"][0]["content"] for event in tracing.events}
-    assert asked == {f"question {number}" for number in range(64)}
+    questions = {event["inputs"]["chat_history"][0]["content"] for event in tracing.events}
+    assert questions == {f"question {number}" for number in range(64)}

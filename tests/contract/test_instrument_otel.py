@@ -1,4 +1,4 @@
-"""OpenTelemetry in: GenAI spans of other libraries become events, and nothing is told twice."""
+"""OpenTelemetry in: GenAI spans of other libraries become events, and no call is recorded twice."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def tracing() -> ModelTracer:
 
 @pytest.fixture
 def provider(tracing: ModelTracer) -> Iterator[TracerProvider]:
-    made = TracerProvider()
-    made.add_span_processor(SpanProcessor(tracing))  # type: ignore[arg-type]
-    yield made
-    made.shutdown()
+    provider = TracerProvider()
+    provider.add_span_processor(SpanProcessor(tracing))  # type: ignore[arg-type]
+    yield provider
+    provider.shutdown()
 
 
 CHAT = {
@@ -107,9 +107,9 @@ def test_openinference_and_ours_are_one_event(
     try:
         with serving(openai_api.ROUTES) as stub, tracing.session():
             client = openai.OpenAI(base_url=f"{stub.url}/v1", api_key="k")
-            asked = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
-            client.chat.completions.create(**asked)
-            for _ in client.chat.completions.create(**asked, stream=True):
+            request = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
+            client.chat.completions.create(**request)
+            for _ in client.chat.completions.create(**request, stream=True):
                 pass
             client.close()
     finally:

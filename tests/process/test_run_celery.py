@@ -58,10 +58,14 @@ def test_a_task_in_a_worker_process_joins_its_callers_session(tmp_path: Path) ->
         run_to_its_end(tmp_path, "send.py")
         eventually(lambda: len(events(tmp_path)) == 3, 90)
 
-    found = events(tmp_path)
-    assert found["tasks.add"].parent_id == found["tasks.fail"].parent_id == found["send"].event_id
-    assert found["tasks.add"].name == "tasks.add"
-    assert found["tasks.fail"].error == "ValueError: theirs"
+    tree_events = events(tmp_path)
+    assert (
+        tree_events["tasks.add"].parent_id
+        == tree_events["tasks.fail"].parent_id
+        == tree_events["send"].event_id
+    )
+    assert tree_events["tasks.add"].name == "tasks.add"
+    assert tree_events["tasks.fail"].error == "ValueError: theirs"
 
 
 def events(home: Path) -> dict[str, Any]:

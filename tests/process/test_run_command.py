@@ -117,7 +117,7 @@ def test_children_join_the_session(tmp_path: Path, provider: Provider) -> None:
 
 
 def test_a_stream_left_open_at_the_end(tmp_path: Path, provider: Provider) -> None:
-    """The program ends in the middle of a stream: the call is told with what had come.
+    """The program ends in the middle of a stream: the call is recorded with what had arrived.
 
     Python 3.13.0 itself crashes then, in collecting the SDK's stream; with us as without.
     """
@@ -155,7 +155,7 @@ def test_modules_scripts_and_commands(tmp_path: Path) -> None:
 
 
 def test_exit_codes_and_faults(tmp_path: Path) -> None:
-    """The program's own status comes through; what cannot be started is told in a line."""
+    """The program's own status comes through; a program that cannot be started is one line."""
     (tmp_path / "three.py").write_text("raise SystemExit(3)")
     run(tmp_path, ["three.py"], expect=3)
 

@@ -58,7 +58,7 @@ def ended(home: Path) -> list[StoredSession]:
     return [session for session in stored(home) if session.summary.status == "ended"]
 
 
-def told(home: Path, count: int) -> None:
+def check_sessions(home: Path, count: int) -> None:
     """Each of the requests is a session of its own, with its model call.
 
     Asked while the server runs: uvicorn's workers end by SIGTERM, which leaves what is not
@@ -81,7 +81,7 @@ def test_requests_are_sessions(tmp_path: Path, provider: Provider, options: list
     with running(tmp_path, *words, STUB=f"{provider.url}/v1"):
         for _ in range(6):
             assert fetch(f"http://127.0.0.1:{port}/ask").startswith(TEXT)
-        told(tmp_path, 6)
+        check_sessions(tmp_path, 6)
 
 
 def test_a_reloaded_server_is_traced_as_before(tmp_path: Path, provider: Provider) -> None:
@@ -101,7 +101,7 @@ def test_a_reloaded_server_is_traced_as_before(tmp_path: Path, provider: Provide
 
         eventually(again, 90)
         assert replies[-1].rsplit(" ", 1)[1] != first.rsplit(" ", 1)[1]
-        told(tmp_path, len(replies))
+        check_sessions(tmp_path, len(replies))
 
 
 @pytest.mark.parametrize("options", [[], ["--preload"]], ids=["", "--preload"])
@@ -117,7 +117,7 @@ def test_requests_to_gunicorns_asgi_workers_are_sessions(
     with running(tmp_path, *words, STUB=f"{provider.url}/v1"):
         for _ in range(6):
             assert fetch(f"http://127.0.0.1:{port}/ask").startswith(TEXT)
-        told(tmp_path, 6)
+        check_sessions(tmp_path, 6)
 
 
 @pytest.mark.parametrize("options", [[], ["--preload"]], ids=["", "--preload"])
@@ -132,7 +132,7 @@ def test_calls_in_gunicorns_wsgi_workers_are_recorded(
     words += ["--bind", f"127.0.0.1:{port}", *options]
     with running(tmp_path, *words, STUB=f"{provider.url}/v1"):
         replies = [fetch(f"http://127.0.0.1:{port}/ask") for _ in range(6)]
-        eventually(lambda: sum(one.summary.models for one in stored(tmp_path)) >= 6, 120)
+        eventually(lambda: sum(session.summary.models for session in stored(tmp_path)) >= 6, 120)
 
     (session,) = stored(tmp_path)
     assert session.summary.models == 6

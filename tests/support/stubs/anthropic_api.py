@@ -14,7 +14,7 @@ _TOOL = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city
 
 
 def messages(body: dict[str, Any]) -> Any:
-    """``/v1/messages``; its usage tells of the cache beside the input, as the real one's does."""
+    """``/v1/messages``; its usage counts the cache beside the input, as the real API's does."""
     if body.get("stream"):
         return _stream(body)
     tools = body["model"] == "tools"

@@ -120,7 +120,7 @@ def _response(body: dict[str, Any], status: str) -> dict[str, Any]:
         "arguments": '{"city":"Oslo"}',
         "status": "completed",
     }
-    made = status != "in_progress"
+    finished = status != "in_progress"
     return {
         "id": "resp_1",
         "object": "response",
@@ -131,7 +131,7 @@ def _response(body: dict[str, Any], status: str) -> dict[str, Any]:
         "incomplete_details": None,
         "instructions": None,
         "metadata": {},
-        "output": ([call] if body["model"] == "tools" else [message]) if made else [],
+        "output": ([call] if body["model"] == "tools" else [message]) if finished else [],
         "parallel_tool_calls": True,
         "temperature": 1.0,
         "tool_choice": "auto",
@@ -144,7 +144,7 @@ def _response(body: dict[str, Any], status: str) -> dict[str, Any]:
             "output_tokens_details": {"reasoning_tokens": 3},
             "total_tokens": 19,
         }
-        if made
+        if finished
         else None,
     }
 
@@ -182,10 +182,10 @@ def _response_stream(body: dict[str, Any]) -> Iterator[str]:
 
 def embeddings(body: dict[str, Any]) -> Any:
     """``/embeddings``."""
-    given = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
     vectors = [
         {"object": "embedding", "index": number, "embedding": [0.1, 0.2, 0.3]}
-        for number in range(len(given))
+        for number in range(len(texts))
     ]
     usage = {"prompt_tokens": 4, "total_tokens": 4}
     return {"object": "list", "model": body["model"], "data": vectors, "usage": usage}

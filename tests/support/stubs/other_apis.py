@@ -49,8 +49,8 @@ def cohere(body: dict[str, Any]) -> Any:
 
 
 def _cohere_stream(usage: dict[str, Any]) -> Iterator[str]:
-    def event(kind: str, **more: Any) -> str:
-        return f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}\n\n"
+    def event(kind: str, **fields: Any) -> str:
+        return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n"
 
     yield event("message-start", id="c1", delta={"message": {"role": "assistant", "content": []}})
     for word in _WORDS:

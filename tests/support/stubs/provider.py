@@ -46,11 +46,11 @@ class Provider:
             )
         if model == "never":
             await self.stopping.wait()
-        made = self.routes[request.path](body)
+        reply = self.routes[request.path](body)
         headers = {"x-request-id": "req_stub", "request-id": "req_stub"}
-        if isinstance(made, dict):
-            return web.json_response(made, headers=headers)
-        return await self._stream(request, model, made, headers)
+        if isinstance(reply, dict):
+            return web.json_response(reply, headers=headers)
+        return await self._stream(request, model, reply, headers)
 
     def _first(self, request: web.Request) -> bool:
         key = request.headers.get("x-stub-key", request.path)
@@ -109,9 +109,9 @@ def serving(routes: dict[str, Callable[[dict[str, Any]], Any]]) -> Iterator[Prov
     async def stop(runner: web.AppRunner) -> None:
         provider.stopping.set()
         await runner.cleanup()
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        if rest:  # requests whose clients have gone long ago
-            await asyncio.wait(rest, timeout=10)
+        unfinished = asyncio.all_tasks() - {asyncio.current_task()}
+        if unfinished:  # requests whose clients have gone long ago
+            await asyncio.wait(unfinished, timeout=10)
 
     def run() -> None:
         asyncio.set_event_loop(loop)

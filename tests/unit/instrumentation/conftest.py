@@ -21,5 +21,5 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     yield name
-    for module in [one for one in sys.modules if one.partition(".")[0] == name]:
+    for module in [module for module in sys.modules if module.partition(".")[0] == name]:
         del sys.modules[module]

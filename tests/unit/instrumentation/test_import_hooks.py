@@ -1,4 +1,4 @@
-"""Post-import hooks: they fire once a module is whole, and an import cannot tell they are there."""
+"""Post-import hooks: they fire once a module is whole, and the import behaves as without them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def failures() -> list[str]:
 
 @pytest.fixture
 def hooks(failures: list[str]) -> Iterator[Hooks]:
-    made = Hooks(lambda name, error: failures.append(f"{name}: {error}"))
-    yield made
-    made.clear()
+    import_hooks = Hooks(lambda name, error: failures.append(f"{name}: {error}"))
+    yield import_hooks
+    import_hooks.clear()
 
 
 def test_a_hook_fires_when_the_module_is_imported(hooks: Hooks, library: str) -> None:
@@ -59,7 +59,7 @@ def test_a_module_keeps_its_loader(hooks: Hooks, library: str) -> None:
 def test_a_hook_that_fails_does_not_break_the_import(
     hooks: Hooks, library: str, failures: list[str]
 ) -> None:
-    """A broken instrumentor is told of, and the program goes on."""
+    """A broken instrumentor is reported, and the program goes on."""
 
     def broken(module: ModuleType) -> None:
         raise ValueError("ours")

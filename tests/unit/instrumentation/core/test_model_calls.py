@@ -1,4 +1,4 @@
-"""Calls, streamed readings and inferred tools: one event for each call, however it ends."""
+"""Calls, observed streams and inferred tools: one event for each call, however it ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sessiontrace.instrumentation.openai_family.chat_format import ChatAssembler
 
 
 class Words:
-    """A gather that keeps texts, and refuses what is no text."""
+    """An assembler that keeps texts, and refuses anything else."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -30,11 +30,11 @@ class Words:
         return Answer({"content": " ".join(self.words)}, {"words": len(self.words)})
 
 
-def reading(tracing: ModelTracer, gather: Any = None) -> StreamObserver:
+def observer_of(tracing: ModelTracer, assembler: Any = None) -> StreamObserver:
     call = CallRecorder(tracing).model("chat m", inputs={}, config={"model": "m"})
     assert call is not None
     return StreamObserver(
-        call, gather or Words(), {"http_status": 200}, lambda error: {"told": True}
+        call, assembler or Words(), {"http_status": 200}, lambda error: {"described": True}
     )
 
 
@@ -62,7 +62,7 @@ def test_the_outermost_call_is_the_event() -> None:
 
 
 def test_a_tool_inside_a_model_span_may_call_a_model() -> None:
-    """Only the innermost span tells whether a call is part of one that is open."""
+    """Only the innermost span decides whether a call is part of one that is open."""
     tracing = ModelTracer()
     with tracing.session(), tracing.span("agent", "model"), tracing.span("look", "tool"):
         call = CallRecorder(tracing).model("chat m")
@@ -73,7 +73,7 @@ def test_a_tool_inside_a_model_span_may_call_a_model() -> None:
 
 
 def test_a_call_that_nobody_ends_takes_in_no_call_of_another_session() -> None:
-    """A library that never tells of an end must not silence all that its context does later."""
+    """A library that never reports an end must not hide the later calls of its context."""
     tracing, other = ModelTracer(), ModelTracer()
     calls = CallRecorder(tracing)
 
@@ -101,7 +101,7 @@ def test_a_call_that_nobody_ends_takes_in_no_call_of_another_session() -> None:
 
 
 def test_a_call_ends_once() -> None:
-    """Whoever comes second is late."""
+    """The first end counts; later ones do nothing."""
     tracing = ModelTracer()
     with tracing.session():
         call = CallRecorder(tracing).model("chat m")
@@ -143,10 +143,10 @@ def test_a_stream_ends_its_call_once(way: str) -> None:
             self.inner = inner
 
     with tracing.session():
-        found = reading(tracing)
-        chunks = Chunks(words(), found)
+        observer = observer_of(tracing)
+        chunks = Chunks(words(), observer)
         stream = Stream(chunks)
-        found.follow(stream)
+        observer.follow(stream)
         if way == "read out":
             assert list(chunks) == ["one", "two"]
         elif way == "failed":
@@ -155,7 +155,7 @@ def test_a_stream_ends_its_call_once(way: str) -> None:
         elif way != "dropped":
             assert next(chunks) == "one"
         if way == "closed":
-            found.end("closed")
+            observer.end("closed")
         del stream, chunks
         gc.collect()
 
@@ -166,7 +166,7 @@ def test_a_stream_ends_its_call_once(way: str) -> None:
     ends = {"closed": "closed", "dropped": "dropped", "dropped half-read": "dropped"}
     assert event["metadata"].get("stream_end") == ends.get(way)
     assert event.get("error") == ("ValueError: broken" if way == "failed" else None)
-    assert event["metadata"].get("told") == (True if way == "failed" else None)
+    assert event["metadata"].get("described") == (True if way == "failed" else None)
     assert event.get("metrics", {}).get("chunks", 0) == count
 
 
@@ -174,7 +174,7 @@ def test_chunks_of_an_unknown_form_are_counted_and_passed_on() -> None:
     """Reading a chunk may fail; the user's loop does not."""
     tracing = ModelTracer()
     with tracing.session():
-        assert list(Chunks(iter([1, "two", 3]), reading(tracing))) == [1, "two", 3]
+        assert list(Chunks(iter([1, "two", 3]), observer_of(tracing))) == [1, "two", 3]
 
     assert tracing.model["outputs"] == {"content": "TWO"}
     assert tracing.model["metadata"]["unread_chunks"] == 2
@@ -192,7 +192,7 @@ def test_a_response_is_its_own_class_again_when_closed() -> None:
     tracing = ModelTracer()
     response = Response()
     with tracing.session():
-        watch_response(response, reading(tracing))
+        watch_response(response, observer_of(tracing))
         assert isinstance(response, Response)
         assert type(response).__name__ == "Response"
         response.close()
@@ -220,7 +220,7 @@ def test_a_stream_object_is_watched_by_its_class() -> None:
     tracing = ModelTracer()
     with tracing.session():
         stream = Stream()
-        watch_object(stream, reading(tracing))
+        watch_object(stream, observer_of(tracing))
         assert isinstance(stream, Stream)
         assert list(stream) == ["one", "two"]
 
@@ -247,7 +247,7 @@ def ask(calls: CallRecorder, history: list[Any], outputs: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "answer",
     [
         {"role": "tool", "tool_call_id": "c1", "content": "rain"},
         {
@@ -257,14 +257,14 @@ def ask(calls: CallRecorder, history: list[Any], outputs: Any) -> None:
         {"type": "function_call_output", "call_id": "c1", "output": "rain"},
     ],
 )
-def test_a_tool_that_nobody_traced_is_inferred(told: dict[str, Any]) -> None:
+def test_a_tool_that_is_not_traced_is_inferred(answer: dict[str, Any]) -> None:
     """Asked for by one model call and answered before the next, in any API's form."""
     tracing = ModelTracer()
     calls = CallRecorder(tracing)
     calls.infer_tools()
     with tracing.session() as session:
         ask(calls, [], ASKED)
-        ask(calls, [{"role": "user"}, ASKED, told], {"content": "It rains"})
+        ask(calls, [{"role": "user"}, ASKED, answer], {"content": "It rains"})
 
     (tool,) = [event for event in tracing.events if event["event_type"] == "tool"]
     assert tool["event_name"] == "weather"
@@ -292,59 +292,59 @@ def test_a_tool_that_is_traced_is_not_inferred() -> None:
     assert "inferred" not in tracing.events[1].get("metadata", {})
 
 
-class Held(pydantic.BaseModel, extra="allow"):
+class SdkModel(pydantic.BaseModel, extra="allow"):
     """What all parts of the SDKs' chunks are made of."""
 
 
-class Delta(Held):
+class Delta(SdkModel):
     content: Any = None
     refusal: Any = None
     tool_calls: Any = None
 
 
-class Choice(Held):
+class Choice(SdkModel):
     delta: Delta
     index: int
     finish_reason: Any = None
 
 
-class Chunk(Held):
+class Chunk(SdkModel):
     id: str
     model: str
     choices: list[Choice]
     usage: Any = None
 
 
-def chunk(delta: dict[str, Any], index: int = 0, **more: Any) -> dict[str, Any]:
-    reason = more.pop("finish_reason", None)
+def chunk(delta: dict[str, Any], index: int = 0, **fields: Any) -> dict[str, Any]:
+    reason = fields.pop("finish_reason", None)
     choices = [{"index": index, "delta": delta, "finish_reason": reason}]
-    return {"id": "c", "model": "m", "choices": choices, **more}
+    return {"id": "c", "model": "m", "choices": choices, **fields}
 
 
 CALL = {"index": 0, "id": "t", "function": {"name": "weather", "arguments": "{"}}
-MORE = {"index": 0, "function": {"arguments": "}"}}
+CALL_REST = {"index": 0, "function": {"arguments": "}"}}
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
-@pytest.mark.parametrize("made", [dict, Chunk.model_validate], ids=["dicts", "objects"])
-def test_chunks_of_every_form_add_up(made: Any) -> None:
+@pytest.mark.parametrize("make", [dict, Chunk.model_validate], ids=["dicts", "objects"])
+def test_chunks_of_every_form_add_up(make: Any) -> None:
     """Also what comes beside a piece of text: a tool call, thoughts, the reason, the usage."""
-    gather = ChatAssembler()
-    for told in (
+    assembler = ChatAssembler()
+    for fields in (
         chunk({"role": "assistant", "content": ""}),
         chunk({"content": "a"}),
         chunk({"content": "b"}),
         chunk({"content": "c", "tool_calls": [CALL]}),
-        chunk({"tool_calls": [MORE]}),
+        chunk({"tool_calls": [CALL_REST]}),
         chunk({"content": "d", "reasoning_content": "hm"}),
         chunk({"content": "other"}, index=1),
         chunk({"refusal": "no"}, index=1),
         chunk({"content": "e"}, finish_reason="stop", usage=USAGE),
         {**chunk({}), "choices": []},
     ):
-        gather.add(made(told))
+        assembler.add(make(fields))
 
-    outputs, metadata = gather.answer()
+    outputs, metadata = assembler.answer()
     first, second = outputs["choices"]
     assert first["content"] == "abcde"
     assert first["reasoning"] == "hm"
