@@ -33,8 +33,8 @@ async def answer(question: str) -> dict[str, str]:
 
 async def main() -> None:
     with (
-        local_server() as first_url,
-        local_server() as second_url,
+        local_server() as honeyhive_url,
+        local_server() as posthog_url,
         tempfile.TemporaryDirectory() as folder,
     ):
         st.init(
