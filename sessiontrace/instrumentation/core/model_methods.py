@@ -43,9 +43,9 @@ class MethodAdapter(NamedTuple):
     """How the calls of a method are read.
 
     ``read_call(self, args, kwargs)`` gives None for a call that reaches no model; ``self`` is None
-    for a function. ``read_result`` reads a whole answer. ``assembler`` makes what puts a streamed
-    answer together. ``observe(result, observer)`` attaches to a stream object that the library
-    made and returns False for any other result; generators need no ``observe``.
+    for a function. ``read_result`` reads a whole answer. ``assembler`` creates the object that
+    puts a streamed answer together. ``observe(result, observer)`` attaches to a stream object that
+    the library made and returns False for any other result; generators need no ``observe``.
     """
 
     read_call: Callable[[Any, tuple[Any, ...], dict[str, Any]], ModelCallArgs | None]
@@ -125,7 +125,7 @@ def wrap_call(
     """A wrapper of ``original`` that makes each call one model call.
 
     ``begin(args, kwargs)`` opens it, or returns None to pass the call through. ``finish(call,
-    result)`` ends it, or leaves that to the stream it attaches to, and returns what the user gets.
+    result)`` ends it, or attaches to a stream that will, and returns the result for the user.
     ``describe_error`` gives the metadata of an exception. None of the three may raise.
     """
     if is_async:

@@ -35,8 +35,8 @@ class Endpoint(NamedTuple):
     """How one endpoint is read.
 
     ``operation``: as OpenTelemetry names it. ``request`` gives the inputs and hyperparameters of a
-    request's body, ``answer`` the outputs and metadata of a whole answer. ``assembler`` makes what
-    puts a streamed answer together; None where the endpoint does not stream.
+    request's body, ``answer`` the outputs and metadata of a whole answer. ``assembler`` creates
+    the object that puts a streamed answer together; None where the endpoint does not stream.
     """
 
     operation: str
