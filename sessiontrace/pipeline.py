@@ -1,4 +1,4 @@
-"""One configuration's worth of machinery: spool, keeper, sender and their destinations, wired.
+"""The pipeline: spool, background worker, sender and destinations of one configuration, wired.
 
 Made by ``init`` in the user's thread; its threads start with the first record. Invariant: nothing
 here touches a disk, a socket or a thread before that first record.
@@ -30,7 +30,7 @@ from sessiontrace.vendors.vendor import PipelineServices
 
 __all__ = ["Pipeline"]
 
-_ADOPT_EVERY_S = 30.0
+_RECOVER_EVERY_S = 30.0
 _CLOSING_S = 0.15  # of the time to close, for what comes after the last request
 
 
@@ -49,8 +49,12 @@ class Pipeline:
         self.counters = Counters()
         self._started = started
         self._closed = False
-        self._next_adoption = 0.0
-        consumers = [Consumer(one.name, one.kind, one.fingerprint()) for one in destinations]
+        self._next_recovery = 0.0
+        consumers = [
+            Consumer(destination.name, destination.kind, destination.fingerprint())
+            for destination in destinations
+        ]
+        self.worker = BackgroundWorker(tick=self._tick, counters=self.counters)
         self.spool = Spool(
             options.spool,
             consumers=consumers,
@@ -61,17 +65,16 @@ class Pipeline:
             counters=self.counters,
             on_open=self._open,
             on_fork=forked,
+            on_roll=self.worker.wake,
         )
-        self.keeper = BackgroundWorker(tick=self._tick, counters=self.counters)
         self.sender = Sender(
-            lanes=[self._lane(one) for one in destinations],
+            lanes=[self._lane(destination) for destination in destinations],
             counters=self.counters,
             dead_letters=None if options.spool is None else DeadLetters(options.spool / "dead"),
             signal=self.spool.new_records,
-            worker=self.keeper,
+            worker=self.worker,
         )
-        self.spool.segments.on_roll = self.keeper.wake
-        self._adopter = (
+        self._recovery = (
             None
             if options.spool is None
             else SpoolRecovery(
@@ -79,14 +82,18 @@ class Pipeline:
                 lambda: self.spool.id,
                 consumers,
                 self.counters,
-                from_oldest=[one.name for one in destinations if one.start_at == "oldest"],
+                from_oldest=[
+                    destination.name
+                    for destination in destinations
+                    if destination.start_at == "oldest"
+                ],
             )
         )
         self.offer = self.spool.append
 
     def _lane(self, destination: Destination) -> LaneSpec:
         reader = self.spool.reader(destination.name)
-        services = PipelineServices(submit=self.keeper.submit, loss_report=self._lost)
+        services = PipelineServices(submit=self.worker.submit, loss_report=self._lost)
         parts = registry.connect(destination, services)
         return LaneSpec(
             destination.name,
@@ -113,13 +120,13 @@ class Pipeline:
             self.spool.save_cursors(timeout - (time.monotonic() - begun))
         return Report(complete, time.monotonic() - begun, self.stats())
 
-    def adopt(self) -> int:
-        """Take over what ended processes left for our destinations; how many records that is."""
-        self._next_adoption = time.monotonic() + _ADOPT_EVERY_S
-        found = [] if self._adopter is None else self._adopter.scan()
-        for adopted in found:
-            self.sender.add(adopted)
-        return sum(reader.pending() for one in found for reader in one.readers.values())
+    def recover(self) -> int:
+        """Take over what ended processes left for our destinations; returns how many records."""
+        self._next_recovery = time.monotonic() + _RECOVER_EVERY_S
+        recovered = [] if self._recovery is None else self._recovery.scan()
+        for spool in recovered:
+            self.sender.add(spool)
+        return sum(reader.pending() for spool in recovered for reader in spool.readers.values())
 
     def close(self, timeout: float) -> Report:
         """End the sessions still open, deliver within ``timeout`` seconds, stop both threads."""
@@ -131,10 +138,10 @@ class Pipeline:
             self._end_open_sessions()
             self.start_threads()
         self.sender.stop(max(timeout / 2, timeout - _CLOSING_S))
-        self.keeper.stop(max(0.1, timeout - (time.monotonic() - begun)))
+        self.worker.stop(max(0.1, timeout - (time.monotonic() - begun)))
         stats = self.stats()
-        if self._adopter is not None:
-            self._adopter.release()
+        if self._recovery is not None:
+            self._recovery.release()
         self.spool.close()
         return Report(self._nothing_pending(), time.monotonic() - begun, stats)
 
@@ -144,7 +151,7 @@ class Pipeline:
         self.spool.abandon()
 
     def stats(self) -> Stats:
-        """The books now."""
+        """The delivery counts now."""
         dropped, noted = self.counters.snapshot()
         directory = self.spool.directory
         return Stats(
@@ -157,8 +164,8 @@ class Pipeline:
         )
 
     def start_threads(self) -> None:
-        """Start keeper and sender where they do not run; at interpreter exit that may fail."""
-        if not (self.keeper.start() and self.sender.start()):
+        """Start worker and sender where they do not run; at interpreter exit that may fail."""
+        if not (self.worker.start() and self.sender.start()):
             log.log_once(
                 "threads", "no thread can be started now; records stay in the spool for later"
             )
@@ -175,6 +182,6 @@ class Pipeline:
         self.start_threads()
 
     def _tick(self) -> None:
-        self.spool.keep()
-        if time.monotonic() >= self._next_adoption:
-            self.adopt()
+        self.spool.maintain()
+        if time.monotonic() >= self._next_recovery:
+            self.recover()

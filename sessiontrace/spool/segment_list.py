@@ -83,6 +83,7 @@ class SegmentList:
         allocator: SegmentAllocator,
         files: Files,
         counters: Counters,
+        on_roll: Callable[[], None] | None = None,
     ) -> None:
         self.id = spool_id
         self.lock = threading.RLock()
@@ -91,7 +92,7 @@ class SegmentList:
         self.active: Segment
         self.spare: Segment | None = None
         self.open_sessions = OpenSessions(counters)
-        self.on_roll: Callable[[], None] | None = None
+        self.on_roll = on_roll
         self._segments: list[Segment] = []
         self._consumers = tuple(consumers)
         self._service = service

@@ -1,13 +1,13 @@
 """This process's own spool: the way of a record from ``append`` onto the disk.
 
-``append`` runs in the user's threads, ``keep`` on the background worker, readers in the sender's
+``append`` runs in the user's threads, ``maintain`` in the worker's thread, readers in the sender's
 thread. Invariant: when ``append`` has returned True the operating system has the record (in memory
 mode: this process), and every destination it is routed to gets it or counts it as evicted.
 
 The states of a spool, and what each does with a call:
 
 =========  ==================================  ============================  ===============
-state      ``append``                          ``close``                     ``keep``
+state      ``append``                          ``close``                     ``maintain``
 =========  ==================================  ============================  ===============
 UNOPENED   opens directory and first segment   nothing to write out          does nothing
 OPENING    deferred                            deferred                      does nothing
@@ -59,8 +59,8 @@ class Spool:
     ``root``: the directory of all spools, None for memory only. ``io``: "map", "write" or None
     for what suits the file system. ``durability``: "process" or "sync". ``quota``: bytes over the
     whole root. ``on_open`` is called once, after the first append; ``on_fork`` gets what is
-    appended in a forked child. ``segments.on_roll`` asks for maintenance, ``new_records`` wakes the
-    sender; neither may block.
+    appended in a forked child. ``on_roll`` is called when there is maintenance to do, within an
+    append. ``new_records`` wakes the sender. None of them may block.
     """
 
     __slots__ = (
@@ -94,6 +94,7 @@ class Spool:
         files: Files = OS_FILES,
         on_open: Callable[[], None],
         on_fork: Callable[[bytes, bytes], bool],
+        on_roll: Callable[[], None] | None = None,
     ) -> None:
         self.id = spool_directory.new_spool_id()
         self._allocator = SegmentAllocator(root, self.id, io, files, counters)
@@ -105,6 +106,7 @@ class Spool:
             allocator=self._allocator,
             files=files,
             counters=counters,
+            on_roll=on_roll,
         )
         self._maintenance = SpoolMaintenance(
             self.segments, self._allocator, consumers, quota, files, counters
@@ -273,7 +275,7 @@ class Spool:
         """The reader of the destination of this name, always the same one."""
         return self.readers[name]
 
-    def keep(self) -> None:
+    def maintain(self) -> None:
         """The worker's round: spare, sync, cursors, deletion, quota, and a disk that came back."""
         if getpid() == self._pid:
             self._maintenance.run_once()

@@ -174,7 +174,7 @@ def test_B06_shutdown_from_the_keepers_own_thread_returns(backend: Backend, tmp_
         steps(tracer, 3)
         assert tracer._pipeline is not None
         done: list[object] = []
-        tracer._pipeline.keeper.submit(lambda: tracer.shutdown(1), done.append)
+        tracer._pipeline.worker.submit(lambda: tracer.shutdown(1), done.append)
         eventually(lambda: done)
     assert isinstance(done[0], st.Report)
 

@@ -58,7 +58,7 @@ def test_A02_what_append_took_survives_a_real_SIGKILL(tmp_path: Path, io: str) -
         sys.stdout.write(f"{number}\\n")
         sys.stdout.flush()
         if number % 50 == 0:
-            spool.keep()
+            spool.maintain()
     """
     for life, most in enumerate((1, 137, 1500)):
         root = tmp_path / f"life-{life}"
@@ -113,13 +113,13 @@ def test_A11_no_descriptor_left_means_memory_until_there_is_one(tmp_path: Path, 
     for begin in (10, 20, 30):
         fill(spool, 10, start=begin, pad=40_000)
         spool._allocator._failing_until = 0.0
-        spool.keep()
+        spool.maintain()
     assert spool.mode == "memory"
     if before:
         assert len(os.listdir("/proc/self/fd")) <= before
     files.failing = set()
     spool._allocator._failing_until = 0.0
-    spool.keep()
+    spool.maintain()
     assert spool.mode == "map"
     assert not counters.dropped
     assert numbers(drain(spool.reader("a"))) == [1, 2, 3, *range(10, 40)]
@@ -255,7 +255,7 @@ def life(told):
         os.write(told, b"%d\\n" % number)
         if number % 10 == 0:
             drain(spool.reader("a"))
-            spool.keep()
+            spool.maintain()
     spool.close()
 
 def adopt(told):
@@ -373,7 +373,7 @@ def test_A17_each_destination_has_its_own_cursor_and_loses_only_by_its_own(tmp_p
     drain(spool.reader("a"))
     drain(spool.reader("b"), most=30)
     fill(spool, 5, start=31)
-    spool.keep()
+    spool.maintain()
     directory = die(spool)
     files = snapshot(directory)
     files["a.cursor"] = bytes(len(files["a.cursor"]))

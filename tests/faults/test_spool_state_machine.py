@@ -190,7 +190,7 @@ class Spools(RuleBasedStateMachine):
         """The keeper's round: spare, sync, cursors, deletion, eviction."""
         life = self.some_life(which)
         life.spool._maintenance._quota._measured_at = -1e9
-        life.spool.keep()
+        life.spool.maintain()
         live = {segment.number for segment in life.spool.segments}
         for name in "ab":
             handed = {n for n, _ in life.handed[name]}
@@ -206,7 +206,7 @@ class Spools(RuleBasedStateMachine):
         before = life.spool.accepted()
         if (child := os.fork()) == 0:
             taken = life.spool.append(head(EVENT, b"*"), b'{"event_id":"of the child"}')
-            life.spool.keep()
+            life.spool.maintain()
             life.spool.abandon()
             os._exit(0 if taken else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -28,7 +28,7 @@ def in_child(head, body):
 child = None
 spool = make(root, A, io=sys.argv[3], on_fork=in_child)
 fill(spool, 10)
-spool.keep()
+spool.maintain()
 chunk = spool.reader("a").read(4, 10000)
 spool.reader("a").acknowledge(chunk.ends[-1])
 
@@ -40,7 +40,7 @@ def fork():
 
 pid = fork()
 if pid == 0:
-    spool.keep()
+    spool.maintain()
     spool.close()
     fill(spool, 20, start=101)
     assert child.id != spool.id and child.directory != spool.directory
@@ -53,7 +53,7 @@ fill(spool, 10, start=11)
 _, status = os.waitpid(pid, 0)
 assert status == 0, status
 fill(spool, 10, start=21)
-spool.keep()
+spool.maintain()
 assert numbers(drain(spool.reader("a"))) == list(range(5, 31))
 assert spool.accepted() == {b"*": 30}
 spool.close()
@@ -160,7 +160,7 @@ from pathlib import Path
 from support.spools import A, fill, make
 spool = make(Path(sys.argv[1]), A)
 fill(spool, 3)
-spool.keep()
+spool.maintain()
 print(subprocess.check_output(["ls", "-l", "/proc/self/fd"], close_fds=False, text=True))
 """
     ended = run(text, tmp_path, str(tmp_path / "spools"), PYTHONPATH=PATH)

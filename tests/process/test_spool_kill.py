@@ -55,7 +55,7 @@ spool = make(Path(sys.argv[1]), A, io=sys.argv[2])
 
 def keep():
     while True:
-        spool.keep()
+        spool.maintain()
 
 threading.Thread(target=keep, daemon=True).start()
 number = 0

@@ -121,7 +121,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def keep(self) -> None:
-        self.spool.keep()
+        self.spool.maintain()
 
     @precondition(lambda self: self.spool.mode != "unopened")
     @rule()

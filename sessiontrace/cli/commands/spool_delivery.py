@@ -71,7 +71,7 @@ def _deliver(root: Path, timeout: float | None, follow: bool) -> bool:
     names = ", ".join(printable(destination.name) for destination in destinations)
     console = Console(stderr=True, highlight=False)
     deadline = None if timeout is None else time.monotonic() + timeout
-    recovered = pipeline.adopt()
+    recovered = pipeline.recover()
     if not recovered and not follow:
         click.echo(f"nothing waits under {printable(str(root))} for {names}", err=True)
         return True
@@ -113,7 +113,7 @@ def _watch(
             return
         if follow and now - scanned_at >= _SCAN_EVERY_S:
             scanned_at = now
-            pipeline.keeper.submit(pipeline.adopt, scans.append)
+            pipeline.worker.submit(pipeline.recover, scans.append)
         recovered += sum(result for result in scans if isinstance(result, int))
         scans.clear()
         time.sleep(_POLL_S)

@@ -42,7 +42,7 @@ def test_A08_the_oldest_segments_go_and_each_destination_counts_its_own_loss(
     heads = [EVENT_HEAD, head(EVENT, b"b"), EVENT_HEAD]
     for number in range(300):
         spool.append(heads[number % 3], body(number, pad=10_000))
-    spool.keep()
+    spool.maintain()
     a, b = spool.reader("a"), spool.reader("b")
     left_a, left_b = numbers(drain(a)), numbers(drain(b))
     first = left_b[0]
@@ -68,7 +68,7 @@ def test_what_was_settled_or_is_in_flight_is_not_counted_as_evicted(tmp_path: Pa
     assert second is not None
     reader.acknowledge(first.ends[-1])
     fill(spool, 200, start=25, pad=10_000)
-    spool.keep()
+    spool.maintain()
     assert spool.segments[0].number > 1
     before = reader.evicted
     assert reader.settled_count == 5
@@ -89,7 +89,7 @@ def test_what_is_still_in_flight_from_an_evicted_segment_is_lost_at_close(tmp_pa
     chunk = reader.read(5, 1 << 20)
     assert chunk is not None
     fill(spool, 200, start=21, pad=10_000)
-    spool.keep()
+    spool.maintain()
     evicted, pending = reader.evicted, reader.pending()
     spool.close()
     assert (reader.evicted, reader.pending()) == (evicted + 5, pending - 5)
@@ -146,10 +146,10 @@ def test_other_processes_count_and_are_left_alone(tmp_path: Path) -> None:
     """The quota is over the root. A living neighbour keeps all it has; we give way with ours."""
     neighbour = make(tmp_path, A)
     fill(neighbour, 90, pad=10_000)
-    neighbour.keep()
+    neighbour.maintain()
     spool = make(tmp_path, A, quota=QUOTA)
     fill(spool, 90, pad=10_000)
-    spool.keep()
+    spool.maintain()
     assert spool.reader("a").evicted > 50
     assert neighbour.reader("a").evicted == 0
     assert numbers(drain(neighbour.reader("a"))) == list(range(1, 91))
@@ -167,7 +167,7 @@ def test_orphans_nobody_here_can_deliver_give_way_first(tmp_path: Path) -> None:
     spool = make(tmp_path, A, quota=QUOTA, counters=counters)
     fill(spool, 30, pad=10_000)
     kept = snapshot(ours)
-    spool.keep()
+    spool.maintain()
     assert 0 < counters.noted["evicted_orphaned"] < 90
     assert spool.reader("a").evicted == 0
     assert snapshot(ours) == kept
@@ -182,7 +182,7 @@ def test_an_orphan_that_can_be_delivered_here_is_kept(tmp_path: Path) -> None:
     kept = snapshot(orphan)
     spool = make(tmp_path, A, quota=QUOTA)
     fill(spool, 90, pad=10_000)
-    spool.keep()
+    spool.maintain()
     assert snapshot(orphan) == kept
     assert spool.reader("a").evicted > 0
     spool.close()
@@ -193,7 +193,7 @@ def test_an_orphan_evicted_whole_is_removed(tmp_path: Path) -> None:
     orphan = left_behind(tmp_path, 20, STRANGER, pad=10_000)
     spool = make(tmp_path, A, quota=QUOTA)
     fill(spool, 110, pad=10_000)
-    spool.keep()
+    spool.maintain()
     assert not orphan.exists()
     assert adopter(tmp_path, STRANGER).scan() == []
     spool.close()
@@ -208,6 +208,6 @@ def test_segments_are_no_larger_than_the_quota_can_bear(tmp_path: Path) -> None:
     spool = make(tmp_path, quota=4 << 20)
     for number in range(120):
         spool.append(EVENT_HEAD, body(number, pad=100_000))
-        spool.keep()
+        spool.maintain()
     assert largest(spool) == 1 << 20
     spool.close()

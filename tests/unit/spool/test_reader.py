@@ -40,11 +40,11 @@ def test_records_for_others_are_settled_by_reading_over_them(tmp_path: Path) -> 
     for number in range(1, 20):
         spool.append(ONLY_A, body(number, pad=50_000))
     drain(spool.reader("a"))
-    spool.keep()
+    spool.maintain()
     assert len(spool.segments) > 3
     assert drain(spool.reader("b")) == []
     assert spool.reader("b").position() == spool.end()
-    spool.keep()
+    spool.maintain()
     assert len(spool.segments) == 1
     spool.close()
 
@@ -134,7 +134,7 @@ def test_repeated_starts_are_read_after_a_gap(tmp_path: Path) -> None:
     spool = make(tmp_path, quota=1 << 20)
     spool.append(START_HEAD, body(1, session=1))
     fill(spool, 60, start=2, pad=50_000)
-    spool.keep()
+    spool.maintain()
     reader = spool.reader("a")
     lost = reader.evicted
     assert lost > 10
@@ -151,14 +151,14 @@ def test_a_passed_segment_is_deleted_only_when_all_have_passed(tmp_path: Path) -
     spool = make(tmp_path, A, B)
     fill(spool, 20, pad=50_000)
     drain(spool.reader("a"))
-    spool.keep()
+    spool.maintain()
     assert [s.number for s in spool.segments] == [1, 2, 3, 4]
     b = spool.reader("b")
     while b.position() < (3, 0):
         chunk = b.read(1, 1)
         assert chunk is not None
         b.acknowledge(chunk.ends[0])
-    spool.keep()
+    spool.maintain()
     assert [s.number for s in spool.segments] == [3, 4]
     assert spool.directory is not None
     assert len(list(spool.directory.glob("*.seg"))) == 2 + (spool.segments.spare is not None)
@@ -173,7 +173,7 @@ def test_a_reader_keeps_its_books_while_segments_go(tmp_path: Path) -> None:
     for step in range(40):
         fill(spool, 10, start=total + 1, pad=10_000)
         total += 10
-        spool.keep()
+        spool.maintain()
         for reader in (a, b) if step % 2 else (a,):
             chunk = reader.read(7, 1 << 20)
             assert chunk is not None

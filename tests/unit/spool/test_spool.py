@@ -77,7 +77,7 @@ def test_nothing_touches_the_disk_before_the_first_record(tmp_path: Path) -> Non
     root = tmp_path / "root"
     opened: list[str] = []
     spool = make(root, on_open=lambda: opened.append(spool.mode))
-    spool.keep()
+    spool.maintain()
     assert (spool.mode, spool.directory, spool.end()) == ("unopened", None, Position(0, 0))
     assert not root.exists()
 
@@ -93,9 +93,9 @@ def test_directories_and_files_are_private(tmp_path: Path) -> None:
     try:
         spool = make(tmp_path / "root")
         fill(spool, 1)
-        spool.keep()
+        spool.maintain()
         drain(spool.reader("a"))
-        spool.keep()
+        spool.maintain()
     finally:
         os.umask(old)
     assert spool.directory is not None
@@ -168,7 +168,7 @@ def test_segments_double_and_spares_are_used(tmp_path: Path, io: str) -> None:
         assert spool.append(EVENT_HEAD, body(number, pad=100_000))
         sizes[spool.segments[-1].number] = spool.segments[-1].size
         if spool.segments.spare is None:
-            spool.keep()
+            spool.maintain()
     assert list(sizes.values()) == [SMALLEST << n for n in range(6)] + [LARGEST]
     assert "segment_without_spare" not in counters.noted
     assert numbers(drain(spool.reader("a"))) == list(range(1, number + 1))
@@ -193,12 +193,12 @@ def test_a_spare_too_small_for_a_record_is_passed_over(tmp_path: Path) -> None:
     """A record of nearly 1 MiB does not fit the next segment of 512 KiB: order is still kept."""
     spool = make(tmp_path)
     fill(spool, 1)
-    spool.keep()
+    spool.maintain()
     assert spool.append(EVENT_HEAD, body(2, pad=MAX_BODY - 300))
     fill(spool, 1, start=3)
     assert [segment.number for segment in spool.segments] == [1, 2, 3]
     assert numbers(drain(spool.reader("a"))) == [1, 2, 3]
-    spool.keep()
+    spool.maintain()
     assert [segment.number for segment in spool.segments] == [3]
     spool.close()
 
@@ -237,7 +237,7 @@ def test_a_spare_that_comes_too_late_goes_behind_what_came_meanwhile(
     root = tmp_path / "root"
     files.spool = spool = make(root, io=io, files=files)
     fill(spool, 1)
-    spool.keep()
+    spool.maintain()
     assert [segment.number for segment in spool.segments] == [1, 3]
     spare = spool.segments.spare
     assert spare is not None
@@ -264,10 +264,10 @@ def test_a_late_spare_whose_file_cannot_be_renamed_is_thrown_away(tmp_path: Path
     files.failing = {"rename"}
     files.spool = spool = make(tmp_path, files=files)
     fill(spool, 1)
-    spool.keep()
+    spool.maintain()
     assert spool.segments.spare is None
     assert not (tmp_path / spool.id / "00000002.seg").exists()
-    spool.keep()
+    spool.maintain()
     fill(spool, 30, start=12, pad=50_000)
     assert numbers(drain(spool.reader("a"))) == list(range(1, 42))
     assert spool.mode == "map"
@@ -278,7 +278,7 @@ def test_sealed_segments_are_cut_to_what_they_hold(tmp_path: Path) -> None:
     """Space that was reserved and not used goes back to the disk."""
     spool = make(tmp_path)
     fill(spool, 10, pad=60_000)
-    spool.keep()
+    spool.maintain()
     assert spool.directory is not None
     for segment in list(spool.segments)[:-1]:
         path = spool.directory / f"{segment.number:08d}.seg"
@@ -323,7 +323,7 @@ def test_sessions_nobody_ends_do_not_pile_up(tmp_path: Path) -> None:
         spool.append(START_HEAD, body(number, pad=100_000))
     assert counters.noted["open_session_forgotten"] == 100 - len(spool.segments.open_sessions)
     assert 35 < len(spool.segments.open_sessions) < 45
-    spool.keep()
+    spool.maintain()
     assert spool.segments.spare is not None
     assert spool.segments.spare.size >= spool.segments.open_sessions.size
     drain(spool.reader("a"))
@@ -361,7 +361,7 @@ def test_E08_a_signal_within_an_append_is_taken_too(tmp_path: Path) -> None:
             outside += 1
             assert spool.append(EVENT_HEAD, body(outside))
             if outside % 500 == 0:
-                spool.keep()
+                spool.maintain()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
@@ -435,7 +435,7 @@ def test_threads_append_without_losing_or_mixing(tmp_path: Path) -> None:
 
     def keep() -> None:
         while not stop.is_set():
-            spool.keep()
+            spool.maintain()
 
     keeper = threading.Thread(target=keep)
     keeper.start()
@@ -487,12 +487,12 @@ def test_one_group_sync_covers_what_came_since_the_last(tmp_path: Path) -> None:
     files = FailingFiles()
     spool = make(tmp_path, files=files)
     fill(spool, 100)
-    spool.keep()
+    spool.maintain()
     first = files.calls.count("sync")
-    spool.keep()
+    spool.maintain()
     assert (first, files.calls.count("sync")) == (1, 1)
     fill(spool, 1)
-    spool.keep()
+    spool.maintain()
     assert files.calls.count("sync") == 2
     spool.close()
 
@@ -501,7 +501,7 @@ def test_close_removes_a_directory_that_owes_nothing(tmp_path: Path) -> None:
     """A well-behaved run leaves nothing behind."""
     spool = make(tmp_path, A, B)
     fill(spool, 10)
-    spool.keep()
+    spool.maintain()
     drain(spool.reader("a"))
     drain(spool.reader("b"))
     spool.close()

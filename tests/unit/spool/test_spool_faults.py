@@ -39,7 +39,7 @@ def _told_nothing_yet() -> None:
 def disk_is_back(spool: Spool) -> None:
     """Thirty seconds have passed."""
     spool._allocator._failing_until = 0.0
-    spool.keep()
+    spool.maintain()
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -123,12 +123,12 @@ def test_A07_a_disk_that_fills_up_is_left_and_returned_to(
     files.failing = {"create", "pwrite", "allocate"}
     fill(spool, 30, start=11, pad=20_000)
     assert spool.mode == "memory"
-    spool.keep()
+    spool.maintain()
     disk_is_back(spool)
     assert spool.mode == "memory", "it is still full"
     fill(spool, 5, start=41)
     files.failing = set()
-    spool.keep()
+    spool.maintain()
     assert spool.mode == "memory", "not asked again before its time"
     disk_is_back(spool)
     assert spool.mode == io
@@ -155,7 +155,7 @@ def test_the_own_reader_does_not_notice_a_stay_in_memory(tmp_path: Path) -> None
     files.failing = set()
     disk_is_back(spool)
     fill(spool, 20, start=51, pad=20_000)
-    spool.keep()
+    spool.maintain()
     assert numbers(drain(spool.reader("a"))) == list(range(3, 71))
     assert numbers(drain(spool.reader("b"))) == list(range(1, 71))
     assert spool.accepted() == {b"*": 70}
@@ -184,7 +184,7 @@ def test_A06_a_write_that_stops_half_way_leaves_no_half_record(tmp_path: Path) -
     files.failing = {"pwrite"}
     fill(spool, 2, start=4)
     files.failing = set()
-    spool.keep()
+    spool.maintain()
     assert spool.directory is not None
     assert (spool.directory / "00000001.seg").read_bytes().endswith(b"}}\n")
     disk_is_back(spool)
@@ -229,17 +229,17 @@ def test_A10_a_failed_sync_is_never_repeated_on_that_file(
     spool = make(tmp_path, io=io, files=files, counters=counters, durability=durability)
     spool.append(START_HEAD, body(1, session=1))
     fill(spool, 3, start=2)
-    spool.keep()
+    spool.maintain()
     files.failing = {"sync"}
     fill(spool, 1, start=5)
     fill(spool, 3, start=6)
-    spool.keep()
+    spool.maintain()
     assert spool.directory is not None
     broken = (spool.directory / "00000001.seg").stat().st_ino
     before = synced.count(broken)
     for number in range(3):
         fill(spool, 1, start=9 + number)
-        spool.keep()
+        spool.maintain()
     assert synced.count(broken) == before
     assert counters.noted["sync_failed"] == 1
     assert not counters.dropped
@@ -272,7 +272,7 @@ def test_a_replaced_file_does_not_bring_an_ended_session_back(tmp_path: Path) ->
     spool.segments.roll(0)
     fill(spool, 1, start=2)
     files.failing = {"sync"}
-    spool.keep()
+    spool.maintain()
     spool.append(END_HEAD, body(1, session=1))
     spool.append(START_HEAD, body(3, session=3))
     die(spool)
@@ -290,12 +290,12 @@ def test_a_replaced_file_goes_with_the_records_it_repeats(tmp_path: Path) -> Non
     spool = make(tmp_path, files=files)
     fill(spool, 5)
     files.failing = {"sync"}
-    spool.keep()
+    spool.maintain()
     files.failing = set()
-    spool.keep()
+    spool.maintain()
     fill(spool, 5, start=6)
     assert numbers(drain(spool.reader("a"))) == list(range(1, 11))
-    spool.keep()
+    spool.maintain()
     spool.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -314,7 +314,7 @@ def test_A09_a_directory_removed_under_us_is_made_again(
     assert first is not None
     shutil.rmtree(first)
     fill(spool, 5, start=6)
-    spool.keep()
+    spool.maintain()
     fill(spool, 5, start=11)
     assert (spool.mode, spool.directory) == (io, first)
     assert counters.noted["spool_vanished"] == 1
@@ -329,7 +329,7 @@ def test_a_sealed_file_that_is_gone_is_counted_as_lost(tmp_path: Path) -> None:
     counters = Counters()
     spool = make(tmp_path, counters=counters)
     fill(spool, 20, pad=50_000)
-    spool.keep()
+    spool.maintain()
     assert spool.directory is not None
     (spool.directory / "00000002.seg").unlink()
     reader = spool.reader("a")
@@ -347,8 +347,8 @@ def test_what_cannot_be_deleted_does_not_stop_the_keeper(tmp_path: Path) -> None
     fill(spool, 20, pad=50_000)
     drain(spool.reader("a"))
     files.failing = {"unlink", "truncate"}
-    spool.keep()
-    spool.keep()
+    spool.maintain()
+    spool.maintain()
     fill(spool, 1, start=21)
     assert numbers(drain(spool.reader("a"))) == [21]
     spool.close()
@@ -360,11 +360,11 @@ def test_a_cursor_that_cannot_be_written_is_counted(tmp_path: Path) -> None:
     spool = make(tmp_path, files=files, counters=counters)
     fill(spool, 5)
     drain(spool.reader("a"))
-    spool.keep()
+    spool.maintain()
     fill(spool, 5, start=6)
     drain(spool.reader("a"))
     files.failing = {"pwrite"}
-    spool.keep()
+    spool.maintain()
     assert counters.noted["cursor_failed"] == 1
     files.failing = set()
     die(spool)
@@ -379,7 +379,7 @@ def test_memory_mode_never_asks_for_a_disk(tmp_path: Path) -> None:
     spool = make(None, files=files, counters=counters)
     fill(spool, 50, pad=20_000)
     for _ in range(3):
-        spool.keep()
+        spool.maintain()
     assert files.calls == []
     assert "spool_error" not in counters.noted
     assert numbers(drain(spool.reader("a"))) == list(range(1, 51))

@@ -20,7 +20,7 @@ def test_the_living_and_the_dead_are_told_apart(tmp_path: Path) -> None:
     chunk = spool.reader("a").read(3, 1 << 20)
     assert chunk is not None
     spool.reader("a").acknowledge(chunk.ends[-1])
-    spool.keep()
+    spool.maintain()
 
     found = {status.spool_id: status for status in inspect(tmp_path)}
     gone, alive = found[dead.name], found[spool.id]

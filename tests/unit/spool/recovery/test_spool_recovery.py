@@ -417,7 +417,7 @@ def test_a_session_is_ended_though_the_segment_of_its_start_is_gone(tmp_path: Pa
     spool.append(START_HEAD, body(1, session=1))
     fill(spool, 20, start=2, pad=50_000)
     drain(spool.reader("a"))
-    spool.keep()
+    spool.maintain()
     fill(spool, 1, start=22)
     die(spool)
     with adopted(tmp_path) as one:
@@ -576,7 +576,7 @@ def test_a_lock_file_that_was_replaced_does_not_let_an_adopter_in(tmp_path: Path
     def late(fd: int, *, shared: bool = False) -> bool:
         assert spool.directory is not None
         shutil.rmtree(spool.directory)
-        spool.keep()
+        spool.maintain()
         return real(fd, shared=shared)
 
     files.lock = late  # type: ignore[method-assign]
