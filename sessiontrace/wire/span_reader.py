@@ -10,6 +10,7 @@ metadata under its own name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sessiontrace.model.fields import BUCKETS
@@ -177,8 +178,10 @@ def read_span(span: ReceivedSpan) -> SpanFields:
     read |= _read_outputs(fields, kind, attributes)
     name = _name(span, kind, fields["config"])
     read |= {key for key in _NAMES if attributes.get(key) == name}
-    _read_metadata(fields, attributes, read)
-    _read_buckets(fields, attributes)
+    tree = _read_metadata(fields, attributes, read)
+    for bucket, value in tree.items():
+        inner = as_lists(value)
+        merge(fields, {bucket: inner if isinstance(inner, dict) else {"result": inner}})
     if error := _exception(span):
         put(fields, ("metadata", "error"), error)
     ids = {"trace_id": span.trace_id, "span_id": span.span_id}
@@ -230,16 +233,28 @@ def _operation(attributes: Attributes) -> str:
 # -- single fields --------------------------------------------------------------------------
 
 
+_BY_NAME: dict[str, list[tuple[int, Field]]] = {}
+"""The fields that an attribute gives, each with its rank: the lower rank wins a field."""
+for _rank, (_field, _name_of_field) in enumerate(
+    (field, name)
+    for field in TABLE
+    for name in (*field.otel, *field.openinference, *field.traceloop)
+):
+    _BY_NAME.setdefault(_name_of_field, []).append((_rank, _field))
+
+
 def _read_table(fields: dict[str, Any], attributes: Attributes) -> set[str]:
     """Set the fields that the conventions have names for; the names of the attributes read."""
-    read: set[str] = set()
-    for field in TABLE:
-        for name in (*field.otel, *field.openinference, *field.traceloop):
-            value = attributes.get(name)
-            if value is not None:
-                read.add(name)
-                put(fields, field.path, _plain(field, value), keep=True)
-    return read
+    ranked = [
+        (rank, field, name)
+        for name, value in attributes.items()
+        if value is not None and name in _BY_NAME
+        for rank, field in _BY_NAME[name]
+    ]
+    ranked.sort(key=itemgetter(0))
+    for _, field, name in ranked:
+        put(fields, field.path, _plain(field, attributes[name]), keep=True)
+    return {name for _, _, name in ranked}
 
 
 def _plain(field: Field, value: Any) -> Any:
@@ -253,13 +268,22 @@ def _plain(field: Field, value: Any) -> Any:
     return value
 
 
-def _read_metadata(fields: dict[str, Any], attributes: Attributes, read: frozenset[str]) -> None:
+def _read_metadata(
+    fields: dict[str, Any], attributes: Attributes, read: frozenset[str]
+) -> dict[str, Any]:
+    """Set the metadata; returns the tree that HoneyHive's or our exporter wrote by path."""
     metadata = fields["metadata"]
+    tree: dict[str, Any] = {}
     tokens = [metadata.get(name) for name in ("prompt_tokens", "completion_tokens")]
     if "total_tokens" not in metadata and all(type(count) is int for count in tokens):
         metadata["total_tokens"] = sum(tokens)
     for key, value in attributes.items():
-        if key in read or bucket_path(key) is not None or MESSAGE_FIELD.match(key):
+        if key in read:
+            continue
+        if (path := bucket_path(key)) is not None:
+            put(tree, path, json_value(value))
+            continue
+        if MESSAGE_FIELD.match(key):
             continue
         decoded = json_value(value) if key == "metadata" else None
         if isinstance(decoded, dict):  # OpenInference's
@@ -269,26 +293,18 @@ def _read_metadata(fields: dict[str, Any], attributes: Attributes, read: frozens
             put(fields, ("metadata", key), value)
     if tags := attributes.get("tag.tags"):
         metadata["tags"] = tags
+    return tree
 
 
 def bucket_path(key: str) -> tuple[str, ...] | None:
     """The path that HoneyHive's or our own exporter wrote into an attribute's name."""
+    if not key.startswith(("honeyhive_", "sessiontrace.")):
+        return None
     head, _, path = key.partition(".")
     if head.startswith("honeyhive_") and head[10:] in BUCKETS and path:
         return (head[10:], *path.split(".", DEPTH))
     part, _, name = path.partition(".")
     return (part, name) if head == "sessiontrace" and part in BUCKETS and name else None
-
-
-def _read_buckets(fields: dict[str, Any], attributes: Attributes) -> None:
-    """Set what HoneyHive's and our own exporters wrote by path, above all that was read so far."""
-    tree: dict[str, Any] = {}
-    for key, value in attributes.items():
-        if (path := bucket_path(key)) is not None:
-            put(tree, path, json_value(value))
-    for name, value in tree.items():
-        inner = as_lists(value)
-        merge(fields, {name: inner if isinstance(inner, dict) else {"result": inner}})
 
 
 # -- errors ---------------------------------------------------------------------------------
