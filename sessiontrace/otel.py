@@ -193,7 +193,13 @@ def _received(span: Any) -> ReceivedSpan:
 
 
 def _attributes(attributes: Any) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in (attributes or {}).items()}
+    return {
+        key: value if value.__class__ in _SCALARS else _plain(value)
+        for key, value in (attributes or {}).items()
+    }
+
+
+_SCALARS = frozenset({str, int, float, bool})
 
 
 def _plain(value: Any) -> Any:

@@ -71,10 +71,10 @@ def indexed(attributes: Attributes, prefix: str) -> list[dict[str, Any]]:
 def _from_parts(message: Message, role: str) -> Message:
     """A message of OTel's: ``{role, parts}``; one without parts keeps its fields."""
     parts = message.get("parts")
-    others = {name: value for name, value in message.items() if name not in ("role", "parts")}
-    plain: Message = {"role": message.get("role") or role}
+    plain: Message = {**message, "role": message.get("role") or role}
     if not isinstance(parts, list):
-        return {**plain, **others}
+        return plain
+    del plain["parts"]
     content: list[Any] = []
     reasoning: list[str] = []
     calls: list[dict[str, Any]] = []
@@ -88,22 +88,26 @@ def _from_parts(message: Message, role: str) -> Message:
             content.append(part)
     if reasoning:
         plain["reasoning"] = "".join(reasoning)
-    plain |= _content(content)
+    _set_content(plain, content)
     if calls:
         plain["tool_calls"] = calls
-    return {**others, **plain}
+    return plain
 
 
-def _content(parts: list[Any]) -> Message:
-    """The text of a message, or a tool's answer; the parts themselves when there is more to it."""
-    if all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
+def _set_content(message: Message, parts: list[Any]) -> None:
+    """Set the text or a tool's answer; the parts themselves when there is more than either."""
+    part = parts[0] if len(parts) == 1 else None
+    kind = part.get("type") if isinstance(part, dict) else None
+    if part is not None and kind == "text":
+        message["content"] = str(part.get("content", ""))
+    elif part is not None and kind == "tool_call_response":
+        message["tool_call_id"] = part.get("id")
+        message["content"] = part.get("response", part.get("result"))
+    elif all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
         texts = [str(part.get("content", "")) for part in parts]
-        return {"content": "".join(texts) if texts else None}
-    part = parts[0]
-    if len(parts) == 1 and isinstance(part, dict) and part.get("type") == "tool_call_response":
-        answer = part.get("response", part.get("result"))
-        return {"tool_call_id": part.get("id"), "content": answer}
-    return {"content": [_content_part(part) for part in parts]}
+        message["content"] = "".join(texts) if texts else None
+    else:
+        message["content"] = [_content_part(part) for part in parts]
 
 
 def _content_part(part: Any) -> Any:

@@ -173,12 +173,11 @@ def read_span(span: ReceivedSpan) -> SpanFields:
     attributes = span.attributes
     kind = event_type(attributes) or "chain"
     fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": {}}
-    read = _READ | _read_table(fields, attributes)
+    read = _read_table(fields, attributes)
     read |= _read_inputs(fields, kind, attributes)
     read |= _read_outputs(fields, kind, attributes)
     name = _name(span, kind, fields["config"])
-    read |= {key for key in _NAMES if attributes.get(key) == name}
-    tree = _read_metadata(fields, attributes, read)
+    tree = _read_metadata(fields, attributes, read, name)
     for bucket, value in tree.items():
         inner = as_lists(value)
         merge(fields, {bucket: inner if isinstance(inner, dict) else {"result": inner}})
@@ -269,16 +268,19 @@ def _plain(field: Field, value: Any) -> Any:
 
 
 def _read_metadata(
-    fields: dict[str, Any], attributes: Attributes, read: frozenset[str]
+    fields: dict[str, Any], attributes: Attributes, read: set[str], name: str
 ) -> dict[str, Any]:
-    """Set the metadata; returns the tree that HoneyHive's or our exporter wrote by path."""
+    """Set the metadata; returns the tree that HoneyHive's or our exporter wrote by path.
+
+    ``read``: attributes that the event has already. ``name``: its name, which needs no copy.
+    """
     metadata = fields["metadata"]
     tree: dict[str, Any] = {}
-    tokens = [metadata.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    tokens = [metadata.get(count) for count in ("prompt_tokens", "completion_tokens")]
     if "total_tokens" not in metadata and all(type(count) is int for count in tokens):
         metadata["total_tokens"] = sum(tokens)
     for key, value in attributes.items():
-        if key in read:
+        if key in _READ or key in read or (key in _NAMES and value == name):
             continue
         if (path := bucket_path(key)) is not None:
             put(tree, path, json_value(value))
@@ -287,8 +289,8 @@ def _read_metadata(
             continue
         decoded = json_value(value) if key == "metadata" else None
         if isinstance(decoded, dict):  # OpenInference's
-            for name, inner in decoded.items():
-                metadata.setdefault(name, inner)
+            for entry, inner in decoded.items():
+                metadata.setdefault(entry, inner)
         else:
             put(fields, ("metadata", key), value)
     if tags := attributes.get("tag.tags"):
@@ -314,6 +316,8 @@ def _exception(span: ReceivedSpan) -> dict[str, Any]:
     """Type, message and stack of what went wrong, as far as the span says."""
     exception = _exception_event(span)
     kind = first_text(span.attributes, "error.type")
+    if not (exception or kind or span.failed):
+        return {}
     error = {
         "type": exception.get("exception.type") or (None if kind == "_OTHER" else kind),
         "message": exception.get("exception.message") or (span.message if span.failed else None),
