@@ -32,19 +32,19 @@ def new() -> str:
 
 def test_a_session_needs_nothing(ask: Ask):
     """No field is required: ids, times and names have HoneyHive's defaults."""
-    made = ask("POST", "/v1/sessions", {})
-    assert is_uuid(made["session_id"])
-    assert made["event_id"] == made["session_id"]
-    assert (made["event_name"], made["source"]) == ("unknown", "unknown")
-    assert made["start_time"] > T0
+    session = ask("POST", "/v1/sessions", {})
+    assert is_uuid(session["session_id"])
+    assert session["event_id"] == session["session_id"]
+    assert (session["event_name"], session["source"]) == ("unknown", "unknown")
+    assert session["start_time"] > T0
 
 
 def test_an_id_that_is_no_uuid_is_replaced(ask: Ask):
     """As the document says of session_id."""
-    made = ask("POST", "/v1/sessions", {"session_id": "mine", "session_name": "n"})
-    assert made["session_id"] != "mine"
-    assert is_uuid(made["session_id"])
-    assert made["event_name"] == "n"
+    session = ask("POST", "/v1/sessions", {"session_id": "mine", "session_name": "n"})
+    assert session["session_id"] != "mine"
+    assert is_uuid(session["session_id"])
+    assert session["event_name"] == "n"
 
 
 def test_posting_a_session_twice_merges_and_keeps_the_first(ask: Ask, server: Served):
@@ -59,19 +59,20 @@ def test_posting_a_session_twice_merges_and_keeps_the_first(ask: Ask, server: Se
         "session_id": sid, "event_name": "two", "metadata": {"b": 2},
         "user_properties": {"user_id": "ada"}, "inputs": {"q": 2},
     }  # fmt: skip
-    shown = ask("POST", "/v1/sessions", again)
-    assert shown["event_name"] == "one"
-    assert shown["metadata"] == {"a": 1, "b": 2}
+    response = ask("POST", "/v1/sessions", again)
+    assert response["event_name"] == "one"
+    assert response["metadata"] == {"a": 1, "b": 2}
     stored = ask("GET", f"/v1/events/{sid}")["event"]
     assert (stored["inputs"], stored["user_properties"]) == ({"q": 1}, {"user_id": "ada"})
-    (one,) = [s for s in server.json("/api/sessions?q=ada")["sessions"] if s["session_id"] == sid]
-    assert one["name"] == "one"
+    sessions = server.json("/api/sessions?q=ada")["sessions"]
+    (summary,) = [session for session in sessions if session["session_id"] == sid]
+    assert summary["name"] == "one"
 
 
 def test_an_event_has_its_defaults_and_comes_back(ask: Ask):
     """Ids are made, the parent is the session, names are "unknown"."""
-    made = ask("POST", "/v1/events", {"event_type": "tool", "inputs": {"a": 1}})
-    event = ask("GET", f"/v1/events/{made['event_id']}")["event"]
+    response = ask("POST", "/v1/events", {"event_type": "tool", "inputs": {"a": 1}})
+    event = ask("GET", f"/v1/events/{response['event_id']}")["event"]
     assert event["parent_id"] == event["session_id"]
     assert (event["event_name"], event["source"]) == ("unknown", "unknown")
     assert event["inputs"] == {"a": 1}
@@ -90,11 +91,11 @@ def test_an_event_has_its_defaults_and_comes_back(ask: Ask):
 )
 def test_an_event_that_is_none_is_refused(ask: Ask, body: Any):
     """What the document requires is checked, and the fault told in HoneyHive's form."""
-    told = ask("POST", "/v1/events", body, status=400)
-    assert told["statusCode"] == 400
-    assert told["success"] is False
-    assert told["message"]
-    assert told["errorCode"]
+    error = ask("POST", "/v1/events", body, status=400)
+    assert error["statusCode"] == 400
+    assert error["success"] is False
+    assert error["message"]
+    assert error["errorCode"]
 
 
 def test_an_update_merges_objects_and_replaces_outputs(ask: Ask):
@@ -111,12 +112,12 @@ def test_an_update_merges_objects_and_replaces_outputs(ask: Ask):
     }  # fmt: skip
     ask("PUT", f"/v1/events/{event['event_id']}", change)
     ask("PUT", f"/v1/events/{event['event_id']}", {"outputs": None, "feedback": {"note": "x"}})
-    found = ask("GET", f"/v1/events/{event['event_id']}")["event"]
-    assert found["metadata"] == {"x": 1, "y": 2}
-    assert found["outputs"] == {"a": 2}
-    assert found["feedback"] == {"rating": 5, "note": "x"}
-    assert (found["inputs"], found["event_name"]) == ({"q": 1}, "unknown")
-    assert found.get("error") is None
+    record = ask("GET", f"/v1/events/{event['event_id']}")["event"]
+    assert record["metadata"] == {"x": 1, "y": 2}
+    assert record["outputs"] == {"a": 2}
+    assert record["feedback"] == {"rating": 5, "note": "x"}
+    assert (record["inputs"], record["event_name"]) == ({"q": 1}, "unknown")
+    assert record.get("error") is None
     for wrong in ([1], "text", 7):
         ask("PUT", f"/v1/events/{event['event_id']}", {"outputs": wrong}, status=400)
 
@@ -126,8 +127,9 @@ def test_a_session_is_completed_by_an_update(ask: Ask, server: Served):
     sid = new()
     ask("POST", "/v1/sessions", {"session_id": sid, "start_time": T0, "session_name": "s"})
     ask("PUT", f"/v1/events/{sid}", {"end_time": T0 + 700, "outputs": {"a": 1}})
-    one = server.json(f"/api/sessions/{sid}")["session"]
-    assert (one["end_time"], one["duration"], one["status"]) == (T0 + 700, 700.0, "ended")
+    summary = server.json(f"/api/sessions/{sid}")["session"]
+    assert (summary["end_time"], summary["duration"]) == (T0 + 700, 700.0)
+    assert summary["status"] == "ended"
 
 
 def test_enriching_a_session_before_its_first_span_is_not_lost(ask: Ask, server: Served):
@@ -141,8 +143,8 @@ def test_enriching_a_session_before_its_first_span_is_not_lost(ask: Ask, server:
 def test_events_of_a_session_take_its_id(ask: Ask, server: Served):
     """The path's id overrides the body's, on both routes."""
     sid = new()
-    listed = [{"event_type": "tool", "inputs": {}, "session_id": new()} for _ in range(3)]
-    assert ask("POST", f"/v1/sessions/{sid}/events/batch", {"events": listed})["success"] is True
+    events = [{"event_type": "tool", "inputs": {}, "session_id": new()} for _ in range(3)]
+    assert ask("POST", f"/v1/sessions/{sid}/events/batch", {"events": events})["success"] is True
     ask("POST", f"/session/{sid}/traces", {"logs": [{"event_name": "old"}]})
     assert server.json(f"/api/sessions/{sid}")["session"]["events"] == 4
     for wrong in ({}, {"logs": [], "events": []}):
@@ -151,19 +153,19 @@ def test_events_of_a_session_take_its_id(ask: Ask, server: Served):
 
 def test_a_batch_may_be_one_session(ask: Ask, server: Served):
     """single_session and session_properties; the old names of both work on the old route."""
-    listed = [{"event_type": "tool", "inputs": {"n": n}} for n in range(3)]
-    told = ask("POST", "/v1/events/batch", {"events": listed})
-    assert len(set(told["event_ids"])) == 3
+    events = [{"event_type": "tool", "inputs": {"n": n}} for n in range(3)]
+    response = ask("POST", "/v1/events/batch", {"events": events})
+    assert len(set(response["event_ids"])) == 3
     body = {
-        "events": listed, "single_session": True,
+        "events": events, "single_session": True,
         "session_properties": {"session_name": "together", "start_time": T0},
     }  # fmt: skip
-    told = ask("POST", "/v1/events/batch", body)
-    one = server.json(f"/api/sessions/{told['session_id']}")
-    assert (one["session"]["name"], one["session"]["events"]) == ("together", 3)
+    response = ask("POST", "/v1/events/batch", body)
+    summary = server.json(f"/api/sessions/{response['session_id']}")["session"]
+    assert (summary["name"], summary["events"]) == ("together", 3)
     body = {"events": [{}], "is_single_session": True, "session": {"session_name": "old"}}
-    told = ask("POST", "/events/batch", body)
-    assert server.json(f"/api/sessions/{told['session_id']}")["session"]["name"] == "old"
+    response = ask("POST", "/events/batch", body)
+    assert server.json(f"/api/sessions/{response['session_id']}")["session"]["name"] == "old"
 
 
 def test_one_bad_event_of_a_batch_refuses_it_and_nothing_is_kept(ask: Ask, server: Served):
@@ -186,19 +188,19 @@ def test_the_same_event_twice_is_one(ask: Ask, server: Served):
 def test_the_old_routes_still_work(ask: Ask):
     """The official Python client uses nothing else."""
     sid = new()
-    made = ask("POST", "/session/start", {"session": {"session_id": sid, "session_name": "old"}})
-    assert made["session_id"] == sid
-    told = ask(
+    session = ask("POST", "/session/start", {"session": {"session_id": sid, "session_name": "old"}})
+    assert session["session_id"] == sid
+    response = ask(
         "POST", "/events", {"event": {"event_type": "tool", "inputs": {}, "session_id": sid}}
     )
-    ask("PUT", "/events", {"event_id": told["event_id"], "metrics": {"m": 1}})
+    ask("PUT", "/events", {"event_id": response["event_id"], "metrics": {"m": 1}})
     model = {"model": "gpt-x", "messages": [{"role": "user", "content": "hi"}], "session_id": sid,
              "response": {"content": "yo"}, "usage": {"total_tokens": 7}}  # fmt: skip
-    told = ask("POST", "/events/model", {"model_event": model})
-    found = ask("GET", f"/v1/events/{told['event_id']}")["event"]
-    assert found["event_type"] == "model"
-    assert found["config"]["model"] == "gpt-x"
-    assert found["metadata"]["total_tokens"] == 7
+    response = ask("POST", "/events/model", {"model_event": model})
+    record = ask("GET", f"/v1/events/{response['event_id']}")["event"]
+    assert record["event_type"] == "model"
+    assert record["config"]["model"] == "gpt-x"
+    assert record["metadata"]["total_tokens"] == 7
     ask("POST", "/events/model/batch", {"model_events": [model, model]})
     ask("PUT", "/events", {"metrics": {}}, status=400)
     ask("POST", "/session/start", {}, status=400)
@@ -242,10 +244,10 @@ def test_each_operator_of_a_filter(ask: Ask, searched: str, field, operator, val
         {"field": "session_id", "operator": "is", "value": searched},
         {"field": field, "operator": operator, "value": value},
     ]
-    found = ask("POST", "/v1/events/search", {"filters": filters, "limit": 100})
-    assert {one["inputs"].get("n") for one in found["events"]} == expected
-    assert found["count"] == len(expected)
-    starts = [one["start_time"] for one in found["events"]]
+    response = ask("POST", "/v1/events/search", {"filters": filters, "limit": 100})
+    assert {event["inputs"].get("n") for event in response["events"]} == expected
+    assert response["count"] == len(expected)
+    starts = [event["start_time"] for event in response["events"]]
     assert starts == sorted(starts, reverse=True)
 
 
@@ -255,16 +257,16 @@ def test_export_is_paged_and_projected(ask: Ask, searched: str):
     seen = []
     for page in (1, 2, 3, 4):
         body = {"filters": filters, "limit": 2, "page": page, "projections": ["event_name"]}
-        found = ask("POST", "/v1/events/export", body)
-        assert found["count"] == 7
-        seen += [one["event_id"] for one in found["events"]]
+        response = ask("POST", "/v1/events/export", body)
+        assert response["count"] == 7
+        seen += [event["event_id"] for event in response["events"]]
         assert all(
-            one.keys() == {"event_id", "session_id", "event_name"} for one in found["events"]
+            event.keys() == {"event_id", "session_id", "event_name"} for event in response["events"]
         )
     assert len(set(seen)) == len(seen) == 7
     span = {"$gte": "2026-09-21T14:13:20.002Z", "$lte": "2026-09-21T14:13:20.003Z"}
-    found = ask("POST", "/v1/events/export", {"filters": filters, "dateRange": span})
-    assert {one["inputs"]["n"] for one in found["events"]} == {2, 3}
+    response = ask("POST", "/v1/events/export", {"filters": filters, "dateRange": span})
+    assert {event["inputs"]["n"] for event in response["events"]} == {2, 3}
     ask("POST", "/v1/events/search", {"limit": 100_000}, status=400)
     wrong = {"filters": [{"field": "a", "operator": "like", "value": 1}]}
     ask("POST", "/v1/events/search", wrong, status=400)

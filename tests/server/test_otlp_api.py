@@ -27,16 +27,16 @@ def ask(server: Served) -> Ask:
     return asking(server)
 
 
-def value(given: Any) -> dict[str, Any]:
-    if isinstance(given, bool):
-        return {"boolValue": given}
-    if isinstance(given, int):
-        return {"intValue": str(given)}
-    if isinstance(given, float):
-        return {"doubleValue": given}
-    if isinstance(given, list):
-        return {"arrayValue": {"values": [value(one) for one in given]}}
-    return {"stringValue": given}
+def value(plain: Any) -> dict[str, Any]:
+    if isinstance(plain, bool):
+        return {"boolValue": plain}
+    if isinstance(plain, int):
+        return {"intValue": str(plain)}
+    if isinstance(plain, float):
+        return {"doubleValue": plain}
+    if isinstance(plain, list):
+        return {"arrayValue": {"values": [value(item) for item in plain]}}
+    return {"stringValue": plain}
 
 
 def span(name: str, trace: str, parent: str | None = None, **more: Any) -> dict[str, Any]:
@@ -73,11 +73,12 @@ def test_a_trace_is_a_session_named_by_its_root(ask: Ask, server: Served, path: 
     (orphan,) = server.json(f"/api/sessions/{sid}")["events"]
     ask("POST", path, request(root))
     ask("POST", path, request(root, child))
-    shown = server.json(f"/api/sessions/{sid}")
-    one = shown["session"]
-    assert (one["name"], one["source"], one["events"], one["errors"]) == ("answer", "shop", 2, 1)
-    assert (one["duration"], one["status"]) == (250.0, "ended")
-    steps = {step["name"]: step for step in shown["events"]}
+    response = server.json(f"/api/sessions/{sid}")
+    summary = response["session"]
+    assert (summary["name"], summary["source"]) == ("answer", "shop")
+    assert (summary["events"], summary["errors"]) == (2, 1)
+    assert (summary["duration"], summary["status"]) == (250.0, "ended")
+    steps = {step["name"]: step for step in response["events"]}
     assert steps["step"]["event_id"] == orphan["event_id"]
     assert steps["step"]["parent_id"] == steps["answer"]["event_id"]
     assert steps["answer"]["parent_id"] == sid
@@ -204,23 +205,24 @@ def test_a_session_may_be_named_by_an_attribute(ask: Ask, server: Served, key: s
     """Then several traces are one session; its name comes from HoneyHive's attribute if any."""
     sid = str(uuid.uuid4())
     for n in range(2):
-        told = {key: sid, "honeyhive.session_name": "chat", "honeyhive.source": "web",
+        attributes = {key: sid, "honeyhive.session_name": "chat", "honeyhive.source": "web",
                 "user.id": "ada"}  # fmt: skip
-        ask("POST", "/v1/traces", request(span(f"turn {n}", new_trace()[0], attributes=told)))
-    shown = server.json(f"/api/sessions/{sid}")
-    one = shown["session"]
-    assert (one["name"], one["source"], one["user"], one["events"]) == ("chat", "web", "ada", 2)
-    assert {step["parent_id"] for step in shown["events"]} == {sid}
+        ask("POST", "/v1/traces", request(span(f"turn {n}", new_trace()[0], attributes=attributes)))
+    response = server.json(f"/api/sessions/{sid}")
+    summary = response["session"]
+    assert (summary["name"], summary["source"], summary["user"]) == ("chat", "web", "ada")
+    assert summary["events"] == 2
+    assert {step["parent_id"] for step in response["events"]} == {sid}
 
 
 def test_an_exception_event_is_the_error(ask: Ask, server: Served):
     """Where the status has no message."""
     trace, sid = new_trace()
-    told = [{"key": "exception.type", "value": value("ValueError")},
+    attributes = [{"key": "exception.type", "value": value("ValueError")},
             {"key": "exception.message", "value": value("no")},
             {"key": "exception.stacktrace", "value": value("a.py:1")}]  # fmt: skip
     failed = span("x", trace, status={"code": 2}, events=[{"name": "exception",
-                                                           "attributes": told}])  # fmt: skip
+                                                           "attributes": attributes}])  # fmt: skip
     ask("POST", "/v1/traces", request(failed))
     (step,) = server.json(f"/api/sessions/{sid}")["events"]
     assert step["error"] == "ValueError: no"
@@ -232,8 +234,8 @@ def test_spans_that_are_none_are_counted(ask: Ask, server: Served):
     """partialSuccess, and the others are kept."""
     trace, sid = new_trace()
     bad = [span("a", "00" * 16), span("b", "xyz"), {"name": "c"}, 7]
-    told = ask("POST", "/v1/traces", request(span("good", trace), *bad))
-    assert told["partialSuccess"]["rejectedSpans"] == "4"
+    response = ask("POST", "/v1/traces", request(span("good", trace), *bad))
+    assert response["partialSuccess"]["rejectedSpans"] == "4"
     assert len(server.json(f"/api/sessions/{sid}")["events"]) == 1
     for wrong in ([], "x", 7):
         ask("POST", "/v1/traces", wrong, status=400)
@@ -246,14 +248,14 @@ def test_protobuf_says_the_same(server: Served):
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     trace, sid = new_trace()
-    given = request(span("answer", trace, attributes={"a": 1, "b": [True, 0.5], "c": "x"}))
+    message = request(span("answer", trace, attributes={"a": 1, "b": [True, 0.5], "c": "x"}))
     import base64
 
-    for one in given["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+    for sent_span in message["resourceSpans"][0]["scopeSpans"][0]["spans"]:
         for name in ("traceId", "spanId"):  # protobuf's own JSON has bytes in base64
-            one[name] = base64.b64encode(bytes.fromhex(one[name])).decode()
-        one.pop("parentSpanId")
-    body = json_format.ParseDict(given, ExportTraceServiceRequest()).SerializeToString()
+            sent_span[name] = base64.b64encode(bytes.fromhex(sent_span[name])).decode()
+        sent_span.pop("parentSpanId")
+    body = json_format.ParseDict(message, ExportTraceServiceRequest()).SerializeToString()
     status, headers, answered = server.request(
         "/v1/traces", "POST", gzip.compress(body),
         Content_Type="application/x-protobuf", Content_Encoding="gzip",
@@ -262,12 +264,12 @@ def test_protobuf_says_the_same(server: Served):
     (step,) = server.json(f"/api/sessions/{sid}")["events"]
     metadata = server.json(f"/api/events/{step['event_id']}")["metadata"]
     assert (metadata["a"], metadata["b"], metadata["c"]) == (1, [True, 0.5], "x")
-    status, _, told = server.request(
+    status, _, error = server.request(
         "/v1/traces", "POST", b"\xff\xff\xff", Content_Type="application/x-protobuf"
     )
     assert status == 400
-    assert json.loads(told)["message"]
+    assert json.loads(error)["message"]
     # The JSON that protobuf's own library writes, with base64 ids, is understood too.
-    assert server.request("/v1/traces", "POST", json.dumps(given).encode(),
+    assert server.request("/v1/traces", "POST", json.dumps(message).encode(),
                       Content_Type="application/json")[0] == 200  # fmt: skip
     assert len(server.json(f"/api/sessions/{sid}")["events"]) == 1

@@ -19,15 +19,17 @@ Ask = Callable[..., Any]
 def asking(server: Served, vendor: str | None = None, prefix: str = "") -> Ask:
     """A function that asks, checks the status (200 unless said), and validates the answer."""
 
-    def ask(method: str, path: str, given: Any = None, *, status: int = 200, **headers: str) -> Any:
-        body = None if given is None else json.dumps(given).encode()
+    def ask(method: str, path: str, value: Any = None, *, status: int = 200, **headers: str) -> Any:
+        body = None if value is None else json.dumps(value).encode()
         if body is not None:
             headers.setdefault("Content_Type", "application/json")
-        found, named, answered = server.request(prefix + path, method, body, **headers)
-        assert found == status, (found, answered)
+        answered_status, reply_headers, reply = server.request(
+            prefix + path, method, body, **headers
+        )
+        assert answered_status == status, (answered_status, reply)
         if vendor is not None and status < 500:
-            content_type = named.get("content-type", "application/json").partition(";")[0]
-            judge_reply(vendor, method, path, body, found, content_type, answered)
-        return json.loads(answered) if answered[:1] in (b"{", b"[") else answered
+            content_type = reply_headers.get("content-type", "application/json").partition(";")[0]
+            judge_reply(vendor, method, path, body, answered_status, content_type, reply)
+        return json.loads(reply) if reply[:1] in (b"{", b"[") else reply
 
     return ask

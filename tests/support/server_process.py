@@ -32,13 +32,13 @@ class Served:
         self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers by lower-case name, body. ``sec_fetch_site=`` becomes Sec-Fetch-Site."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.putrequest(
-                method, path, skip_host="Host" in named, skip_accept_encoding=True
+                method, path, skip_host="Host" in names, skip_accept_encoding=True
             )
-            for name, value in named.items():
+            for name, value in names.items():
                 connection.putheader(name, value)
             if body is not None:
                 connection.putheader("Content-Length", str(len(body)))

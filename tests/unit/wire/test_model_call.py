@@ -18,10 +18,10 @@ def test_items_of_the_responses_api_become_messages() -> None:
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a": 1}'},
         {"type": "function_call_output", "call_id": "c1", "output": "42"},
     ]
-    found = model_call.messages({"inputs": {"chat_history": history}})
-    assert found is not None
-    assert [one["role"] for one in found] == ["user", "assistant", "tool"]
-    assert [model_call.parts(one)["parts"] for one in found] == [
+    messages = model_call.messages({"inputs": {"chat_history": history}})
+    assert messages is not None
+    assert [message["role"] for message in messages] == ["user", "assistant", "tool"]
+    assert [model_call.parts(message)["parts"] for message in messages] == [
         [{"type": "text", "content": "why?"}],
         [{"type": "tool_call", "id": "c1", "name": "f", "arguments": {"a": 1}}],
         [{"type": "tool_call_response", "response": "42", "id": "c1"}],
@@ -67,8 +67,8 @@ def test_anthropics_blocks_become_parts() -> None:
 )
 def test_whatever_a_model_gave_there_is_a_message_to_show(outputs: Any, said: list[str]) -> None:
     """Messages as they are, anything else as one of the assistant's."""
-    found = model_call.choices_of({"outputs": outputs})
-    assert [one["content"] for one in found] == said
+    choices = model_call.choices_of({"outputs": outputs})
+    assert [choice["content"] for choice in choices] == said
 
 
 def test_inputs_that_are_no_chat_become_one_message() -> None:

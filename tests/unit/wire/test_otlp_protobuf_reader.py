@@ -26,8 +26,8 @@ NS = 1_790_000_000_000_000_000
 
 
 def pairs(inner: Any, *, unique: bool = False) -> Any:
-    one = st.fixed_dictionaries({"key": st.text(min_size=1, max_size=8), "value": inner})
-    return st.lists(one, max_size=3, unique_by=(lambda pair: pair["key"]) if unique else None)
+    pair = st.fixed_dictionaries({"key": st.text(min_size=1, max_size=8), "value": inner})
+    return st.lists(pair, max_size=3, unique_by=(lambda pair: pair["key"]) if unique else None)
 
 
 names = st.text(max_size=8)
@@ -89,10 +89,10 @@ requests = st.lists(
 )
 
 
-def official(given: Any, trace_id: bytes = b"\x11" * 16, span_id: bytes = b"\x22" * 8) -> Any:
+def official(groups: Any, trace_id: bytes = b"\x11" * 16, span_id: bytes = b"\x22" * 8) -> Any:
     """The request as the official classes have it; every span with these ids."""
     request = service.ExportTraceServiceRequest()
-    json_format.ParseDict({"resourceSpans": given}, request)
+    json_format.ParseDict({"resourceSpans": groups}, request)
     for group in request.resource_spans:
         for scoped in group.scope_spans:
             for span in scoped.spans:
@@ -100,8 +100,8 @@ def official(given: Any, trace_id: bytes = b"\x11" * 16, span_id: bytes = b"\x22
     return request
 
 
-def plain(found: tuple[list[Any], int]) -> tuple[list[dict[str, Any]], int]:
-    return [attrs.asdict(span) for span in found[0]], found[1]
+def plain(spans: tuple[list[Any], int]) -> tuple[list[dict[str, Any]], int]:
+    return [attrs.asdict(span) for span in spans[0]], spans[1]
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,14 +128,14 @@ def test_what_is_no_message_is_refused_and_nothing_else_happens(body: bytes):
     """Where the official parser takes bytes, so do we; text that is no UTF-8 is the exception."""
     try:
         from_protobuf(body)
-        taken = True
+        readable = True
     except UnreadableRequestError:
-        taken = False
+        readable = False
     try:
         service.ExportTraceServiceRequest.FromString(body)
     except Exception:
         return
-    assert taken or _has_group(body)
+    assert readable or _has_group(body)
 
 
 def _has_group(body: bytes) -> bool:
@@ -148,7 +148,7 @@ def test_a_request_cut_anywhere_is_refused_or_shorter():
     span = {"name": "think", "startTimeUnixNano": NS, "endTimeUnixNano": NS + 5}
     body = official([{"scopeSpans": [{"spans": [span, span]}]}]).SerializeToString()
     whole, _ = from_protobuf(body)
-    assert [one.name for one in whole] == ["think", "think"]
+    assert [span.name for span in whole] == ["think", "think"]
     for end in range(1, len(body)):
         with pytest.raises(UnreadableRequestError):
             from_protobuf(body[:end])
@@ -178,16 +178,16 @@ def test_the_number_of_parts_is_bounded():
     attribute = b"\x4a" + _sized(b"\x0a\x01k\x12" + _sized(deep))
     span = b"\x0a\x10" + b"\x11" * 16 + b"\x12\x08" + b"\x22" * 8 + attribute
     body = b"\x0a" + _sized(b"\x12" + _sized(b"\x12" + _sized(span)))
-    ((found,), _) = from_protobuf(body)
-    assert str(found.attributes["k"]).count("[") == 16
+    ((received,), _) = from_protobuf(body)
+    assert str(received.attributes["k"]).count("[") == 16
 
 
-def _sized(held: bytes) -> bytes:
-    size, number = b"", len(held)
+def _sized(body: bytes) -> bytes:
+    size, number = b"", len(body)
     while number > 127:
         size += bytes([number & 127 | 128])
         number >>= 7
-    return size + bytes([number]) + held
+    return size + bytes([number]) + body
 
 
 def test_no_package_is_needed_for_it(tmp_path: Path):

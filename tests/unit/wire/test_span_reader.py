@@ -64,7 +64,7 @@ def by_the_processor(
             status_code=SimpleNamespace(name="ERROR" if failed else "UNSET"),
             description=message or None,
         ),
-        events=[SimpleNamespace(name=event, attributes=held) for event, held in events],
+        events=[SimpleNamespace(name=event, attributes=values) for event, values in events],
         links=[SimpleNamespace(context=None, attributes={"why": "batch"})],
     )
     try:
@@ -106,7 +106,7 @@ def request(
         "startTimeUnixNano": str(START),
         "endTimeUnixNano": str(END),
         "attributes": pairs(attributes),
-        "events": [{"name": event, "attributes": pairs(held)} for event, held in events],
+        "events": [{"name": event, "attributes": pairs(values)} for event, values in events],
         "links": [{"traceId": TRACE, "spanId": "00" * 7 + "01", "attributes": []}],
         "status": {"code": 2 if failed else 0, "message": message},
     }
