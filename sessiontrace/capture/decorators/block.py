@@ -1,7 +1,7 @@
 """The block decorator: a function that runs inside a new handle at each call; in the user's thread.
 
-``session(...)`` and ``suppress()`` are decorators by it. Invariant: as for traced functions, what a
-program can see of the decorated function is what it could see of the bare one.
+``session(...)`` and ``suppress()`` as decorators use it. Invariant: the wrapper has the kind,
+signature, result and exceptions of the bare function.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The decorator: a function that opens a span around each call; runs in the user's thread.
+"""The decorator of functions: the wrapper opens a span around each call, in the user's thread.
 
-Invariant: what a program can see of the decorated function (its kind, signature, result and
-exceptions) is what it could see of the bare one.
+Invariant: the wrapper has the kind, signature, result and exceptions of the bare function.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK = "__sessiontrace__"
-_CARRIED = ("cache_info", "cache_clear", "cache_parameters")  # of functools.lru_cache
+_COPIED = ("cache_info", "cache_clear", "cache_parameters")  # of functools.lru_cache
 
 
 class TraceOptions(NamedTuple):
@@ -83,14 +82,15 @@ def _decorate_class(tracer: TracerProtocol, cls: type, options: TraceOptions) ->
 def _decorate_function(
     tracer: TracerProtocol, fn: Callable[..., Any], options: TraceOptions
 ) -> Callable[..., Any]:
-    begin = _beginning(tracer, fn, options)
+    begin = _make_begin(tracer, fn, options)
     outputs = options.capture is True or options.capture == "outputs"
     kind = kind_of(fn)
     if kind in WATCHED_GENERATORS:
         return copy_identity(
-            fn, WATCHED_GENERATORS[kind](fn, _start(tracer, fn, begin, outputs, options.reduce))
+            fn,
+            WATCHED_GENERATORS[kind](fn, _make_start(tracer, fn, begin, outputs, options.reduce)),
         )
-    finish = _finishing(outputs, options.reduce)
+    finish = _make_finish(outputs, options.reduce)
     if kind == "async":
         wrapper: Callable[..., Any] = build(_ASYNC, signature_of(fn))(tracer, fn, begin, finish)
         return copy_identity(fn, wrapper)
@@ -101,11 +101,14 @@ WATCHED_GENERATORS: dict[str, Callable[..., Callable[..., Any]]] = {
     "generator": watched_generator,
     "async generator": watched_async_generator,
 }
-"""By what ``kind_of`` says: how to wrap a generator function."""
+"""How to wrap a generator function, by its ``kind_of``."""
 
 
 def kind_of(fn: Callable[..., Any]) -> str:
-    """What calling ``fn`` gives; the ``__call__`` of a callable object decides for the object."""
+    """What calling ``fn`` gives: "async", "generator", "async generator" or "plain".
+
+    The ``__call__`` of a callable object decides for the object.
+    """
     for function in (fn, None if inspect.isroutine(fn) else type(fn).__call__):
         if inspect.iscoroutinefunction(function):
             return "async"
@@ -117,7 +120,7 @@ def kind_of(fn: Callable[..., Any]) -> str:
 
 
 def is_async(fn: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine."""
+    """Whether calling ``fn`` gives a coroutine."""
     return kind_of(fn) == "async"
 
 
@@ -126,7 +129,7 @@ def copy_identity(fn: Callable[..., Any], wrapper: Callable[..., Any]) -> Callab
     functools.update_wrapper(wrapper, fn)
     if not hasattr(fn, "__name__"):  # a partial or a callable object
         wrapper.__name__ = wrapper.__qualname__ = label_of(fn)
-    for name in _CARRIED:
+    for name in _COPIED:
         if hasattr(fn, name):
             setattr(wrapper, name, getattr(fn, name))
     setattr(wrapper, _MARK, True)
@@ -134,13 +137,13 @@ def copy_identity(fn: Callable[..., Any], wrapper: Callable[..., Any]) -> Callab
 
 
 Begin = Callable[["tuple[Any, ...]", "dict[str, Any]"], "Span | None"]
-"""The span of a call with these arguments, not entered; None: nothing is recorded."""
+"""Makes the span of a call with these arguments, not entered; None: not recorded."""
 
 Finish = Callable[[Span, Any], Any]
-"""The end of a call that gave this result; what to return in its place."""
+"""Ends the span of a call with its result; returns what the call returns."""
 
 
-def _beginning(tracer: TracerProtocol, fn: Callable[..., Any], options: TraceOptions) -> Begin:
+def _make_begin(tracer: TracerProtocol, fn: Callable[..., Any], options: TraceOptions) -> Begin:
     label = options.name or label_of(fn)
     type_ = options.type
     bind: Binder | None = None
@@ -161,7 +164,7 @@ def _beginning(tracer: TracerProtocol, fn: Callable[..., Any], options: TraceOpt
     return begin
 
 
-def _finishing(outputs: bool, reduce: Reduce | None) -> Finish:
+def _make_finish(outputs: bool, reduce: Reduce | None) -> Finish:
     def finish(span: Span, result: Any) -> Any:
         if type(result) is not dict:  # a dict does not stream: one call less
             pending = follow(span, result, outputs, reduce)
@@ -210,14 +213,14 @@ def make(_st_tracer, _st_fn, _st_begin, _st_finish):
 """
 
 
-def _start(
+def _make_start(
     tracer: TracerProtocol,
     fn: Callable[..., Any],
     begin: Begin,
     outputs: bool,
     reduce: Reduce | None,
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], tuple[StreamSpan | None, Any]]:
-    """How a traced generator begins."""
+    """The ``Start`` of a traced generator function."""
 
     def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[StreamSpan | None, Any]:
         inner = fn(*args, **kwargs)

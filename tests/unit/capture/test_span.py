@@ -13,10 +13,7 @@ import pytest
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.encoding.record_body import EVENT_MAX
-from sessiontrace.capture.handle import Handle, ImplicitSession, SessionHandle
-from sessiontrace.capture.non_recording import NOOP
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.model.fields import EVENT_FIELDS
 from sessiontrace.model.record import event_id_of, session_id_of
@@ -390,22 +387,6 @@ def test_recursion_to_the_limit_raises_the_users_own_error(captured: Captured) -
         dive()
     assert captured.current.get() is None
     assert len(captured.events) + len(captured.drops) > sys.getrecursionlimit() // 10
-
-
-def test_the_no_op_has_every_public_name_of_a_handle() -> None:
-    """Code written against a live span runs unchanged when nothing is traced."""
-    api = {"end", "event_id", "name", "session_id", "set", "source", "type"}
-    of_package = {*dir(Handle), *dir(ImplicitSession), *SessionHandle.__annotations__} - api
-    of_package |= Handle.__annotations__.keys() - api
-    public = {name for kind in (Span, Session) for name in dir(kind) if not name.startswith("_")}
-    assert api <= public
-    assert public - of_package <= set(dir(NOOP))
-    assert not NOOP
-    assert NOOP.set(outputs=1, metadata={}) is NOOP
-    NOOP.end(outputs=1)
-    with NOOP as handle:
-        assert handle is NOOP
-    assert repr(NOOP) == "<sessiontrace no-op>"
 
 
 def test_repr_tells_what_and_how_far(captured: Captured) -> None:
