@@ -58,14 +58,14 @@ def test_an_own_id_makes_a_conversation(captured: Captured) -> None:
 
 def test_an_own_uuid_is_taken_as_it_is(captured: Captured) -> None:
     """A UUID in capitals is the same session as in small letters."""
-    given = str(uuid.uuid4())
-    with captured.session(session_id=given.upper()) as session:
-        assert session.session_id == given
+    own_id = str(uuid.uuid4())
+    with captured.session(session_id=own_id.upper()) as session:
+        assert session.session_id == own_id
     assert "session_id" not in captured.of("start")[0]["metadata"]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "arguments",
     [
         {"session_id": 5},
         {"session_id": "\ud83d"},
@@ -86,10 +86,10 @@ def test_an_own_uuid_is_taken_as_it_is(captured: Captured) -> None:
     ids=str,
 )
 def test_wrong_arguments_give_a_session_all_the_same(
-    captured: Captured, given: dict[str, Any]
+    captured: Captured, arguments: dict[str, Any]
 ) -> None:
     """A session opened with nonsense must neither raise nor be lost."""
-    with captured.session(**given):
+    with captured.session(**arguments):
         pass
     (end,) = captured.of("end")
     assert isinstance(end["source"], str)
@@ -252,16 +252,16 @@ def test_a_span_taken_out_of_such_a_session_says_that_its_inputs_are_gone() -> N
     with captured.session(sample=1.0), span:
         pass
     assert captured.events[0]["inputs"] == {}
-    told = captured.events[0]["metadata"]
-    assert told == {"b": 2, "inputs_left_out": "given in a session that is not recorded"}
+    metadata = captured.events[0]["metadata"]
+    assert metadata == {"b": 2, "inputs_left_out": "given in a session that is not recorded"}
 
 
 def test_the_rate_is_kept_and_every_process_agrees() -> None:
     """A session's id alone decides, so that all processes of one session decide alike."""
     ids = [str(uuid.uuid4()) for _ in range(4_000)]
-    kept = [one for one in ids if is_sampled(one, 0.25)]
-    assert 800 < len(kept) < 1_200
-    assert kept == [one for one in ids if is_sampled(one, 0.25)]
-    assert all(is_sampled(one, 0.5) for one in kept)
-    assert all(is_sampled(one, 1.0) for one in ids)
-    assert not any(is_sampled(one, 0.0) for one in ids)
+    sampled = [session_id for session_id in ids if is_sampled(session_id, 0.25)]
+    assert 800 < len(sampled) < 1_200
+    assert sampled == [session_id for session_id in ids if is_sampled(session_id, 0.25)]
+    assert all(is_sampled(session_id, 0.5) for session_id in sampled)
+    assert all(is_sampled(session_id, 1.0) for session_id in ids)
+    assert not any(is_sampled(session_id, 0.0) for session_id in ids)

@@ -98,11 +98,11 @@ def test_E01_an_error_is_recorded_and_passes_through(captured: Captured) -> None
     assert caught.value is error
     event = captured.event("s")
     assert event["error"] == "ValueError: no such thing"
-    told = event["metadata"]["error"]
-    assert told["type"] == "ValueError"
-    assert "test_span.py" in told["stack"]
-    assert "sessiontrace/capture" not in told["stack"]
-    assert told["causes"] == [{"type": "KeyError", "message": "'root'"}]
+    details = event["metadata"]["error"]
+    assert details["type"] == "ValueError"
+    assert "test_span.py" in details["stack"]
+    assert "sessiontrace/capture" not in details["stack"]
+    assert details["causes"] == [{"type": "KeyError", "message": "'root'"}]
     assert captured.of("end")[0]["error"] == "ValueError: no such thing"
 
 
@@ -134,7 +134,7 @@ def test_an_exception_that_cannot_be_printed_is_still_named(captured: Captured) 
 
 
 @pytest.mark.parametrize(
-    "given",
+    "arguments",
     [
         {"name": b"bytes"},
         {"name": None},
@@ -152,10 +152,10 @@ def test_an_exception_that_cannot_be_printed_is_still_named(captured: Captured) 
     ids=str,
 )
 def test_wrong_arguments_give_an_event_all_the_same(
-    captured: Captured, given: dict[str, Any]
+    captured: Captured, arguments: dict[str, Any]
 ) -> None:
     """Nothing that is handed to a span may raise, nor make a record no vendor takes."""
-    with captured.session(), captured.span(**{"name": "s", **given}):
+    with captured.session(), captured.span(**{"name": "s", **arguments}):
         pass
     (event,) = captured.events
     assert isinstance(event["event_name"], str)
@@ -310,7 +310,7 @@ def test_a_chain_of_tasks_born_in_one_another_frees_its_past(captured: Captured)
         span.end()
         del span, following
         gc.collect()
-        assert sum(one() is not None for one in ended) <= 1
+        assert sum(reference() is not None for reference in ended) <= 1
 
 
 def test_a_child_of_an_ended_span_keeps_its_parent(captured: Captured) -> None:

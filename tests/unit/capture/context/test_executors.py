@@ -16,10 +16,10 @@ from sessiontrace.capture.context import executors
 
 @pytest.fixture
 def captured() -> Iterator[Captured]:
-    found = Captured()
-    executors.carry(found.current)
-    yield found
-    executors.release(found.current)
+    captured = Captured()
+    executors.carry(captured.current)
+    yield captured
+    executors.release(captured.current)
 
 
 def test_E05_threadpoolexecutor_submit_keeps_parent_by_default(captured: Captured) -> None:

@@ -195,10 +195,10 @@ def test_the_destinations_of_a_session_travel_with_it(captured: Captured) -> Non
         headers = inject(captured.current.get(), {})
     assert "session.to=b" in headers["baggage"]
     there = Captured()
-    asked: list[tuple[str, ...]] = []
+    routed: list[tuple[str, ...]] = []
 
     def route(names: tuple[str, ...]) -> FrameHeaders:
-        asked.append(names)
+        routed.append(names)
         return FrameHeaders(b" start b ", b" event b ", b" end b ")
 
     there.recorder.route = route
@@ -206,7 +206,7 @@ def test_the_destinations_of_a_session_travel_with_it(captured: Captured) -> Non
     assert remote is not None
     with remote, there.span("work"):
         assert inject(there.current.get(), {})["baggage"] == headers["baggage"]
-    assert asked == [("b",)]
+    assert routed == [("b",)]
     assert remote.frame_headers.event == b" event b "
 
 

@@ -17,9 +17,9 @@ captured = Captured()
 
 
 @captured.trace
-def module_level(a: int, *rest: int, b: str = "b", **more: Any) -> dict[str, Any]:
+def module_level(a: int, *others: int, b: str = "b", **extra: Any) -> dict[str, Any]:
     """The docs."""
-    return {"a": a, "rest": rest, "b": b, **more}
+    return {"a": a, "others": others, "b": b, **extra}
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +49,8 @@ def test_arguments_are_bound_to_names() -> None:
     module_level(1, 2, 3, b="x", c=4)
     module_level(a=1)
     first, second = captured.events
-    assert first["inputs"] == {"a": 1, "rest": [2, 3], "b": "x", "c": 4}
-    assert first["outputs"] == {"a": 1, "rest": [2, 3], "b": "x", "c": 4}
+    assert first["inputs"] == {"a": 1, "others": [2, 3], "b": "x", "c": 4}
+    assert first["outputs"] == {"a": 1, "others": [2, 3], "b": "x", "c": 4}
     assert second["inputs"] == {"a": 1}
 
 
@@ -65,8 +65,8 @@ async def coroutine(a: int, /, b: int, c: int = 3, *, d: int, e: int = 5) -> tup
     return a, b, c, d, e
 
 
-def generator(a: int, b: int = 2, *rest: int, c: int = 3, **more: int) -> Iterator[Any]:
-    yield a, b, rest, c, more
+def generator(a: int, b: int = 2, *others: int, c: int = 3, **extra: int) -> Iterator[Any]:
+    yield a, b, others, c, extra
 
 
 async def async_generator(a: int = 1, b: int = 2, /, *, c: int) -> AsyncIterator[Any]:
@@ -104,16 +104,16 @@ CALLS: list[tuple[tuple[int, ...], dict[str, int]]] = [
 def called(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a call gives, or the words of the TypeError that it raises at once."""
     try:
-        made = fn(*args, **kwargs)
+        result = fn(*args, **kwargs)
     except TypeError as error:
         return str(error)
-    if inspect.iscoroutine(made):
-        return asyncio.run(made)
-    if inspect.isgenerator(made):
-        return list(made)
+    if inspect.iscoroutine(result):
+        return asyncio.run(result)
+    if inspect.isgenerator(result):
+        return list(result)
 
     async def read() -> list[Any]:
-        return [one async for one in made]
+        return [item async for item in result]
 
     return asyncio.run(read())
 
@@ -131,23 +131,23 @@ def test_arguments_are_bound_at_the_call_as_the_bare_function_binds_them(
     captured.off = off
     traced = captured.trace(fn)
     owner = (Owner(),) if fn.__qualname__.startswith("Owner.") else ()
-    given, told = 0, []
+    accepted, sizes_passed = 0, []
     for args, kwargs in CALLS:
-        wanted = called(fn, (*owner, *args), kwargs)
-        assert called(traced, (*owner, *args), kwargs) == wanted, (args, kwargs)
-        if not isinstance(wanted, str):
-            given += 1
-            told.append(len(args) + len(kwargs))
-    assert given > 0
+        expected = called(fn, (*owner, *args), kwargs)
+        assert called(traced, (*owner, *args), kwargs) == expected, (args, kwargs)
+        if not isinstance(expected, str):
+            accepted += 1
+            sizes_passed.append(len(args) + len(kwargs))
+    assert accepted > 0
     if not off:
-        assert len(captured.events) == given
-        shown = [event["inputs"] for event in captured.events]
-        star = {"rest", "_"}  # one input for all that it took
+        assert len(captured.events) == accepted
+        inputs_recorded = [event["inputs"] for event in captured.events]
+        star = {"others", "_"}  # one input for all that it took
         sizes = [
             sum(len(value) if name in star else 1 for name, value in inputs.items())
-            for inputs in shown
+            for inputs in inputs_recorded
         ]
-        assert sizes == told  # defaults that nobody gave are not shown
+        assert sizes == sizes_passed  # without the defaults
 
 
 def test_a_default_that_changes_later_is_the_one_that_counts() -> None:

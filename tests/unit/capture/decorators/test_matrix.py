@@ -25,12 +25,12 @@ from support.recording_tracer import Captured
 def captured(caplog: pytest.LogCaptureFixture) -> Iterator[Captured]:
     """Also fails a test that logged anything, or left a span current."""
     caplog.set_level(logging.DEBUG)
-    found = Captured()
-    yield found
+    captured = Captured()
+    yield captured
     assert [record for record in caplog.records if record.name != "asyncio"] == []
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
-    assert found.current.get() is None
-    assert found.drops == []
+    assert captured.current.get() is None
+    assert captured.drops == []
 
 
 def test_kind_kept_async_gen_asyncgen(captured: Captured) -> None:
@@ -367,7 +367,7 @@ async def test_a_handler_that_returns_a_streaming_response_stays_open_until_it_i
     captured: Captured,
 ) -> None:
     """The response object is the user's own; only its body is watched."""
-    made = []
+    responses = []
 
     async def body() -> AsyncIterator[str]:
         for word in ("a", "b"):
@@ -376,12 +376,12 @@ async def test_a_handler_that_returns_a_streaming_response_stays_open_until_it_i
 
     @captured.trace
     async def handler() -> StreamingResponse:
-        made.append(StreamingResponse(body()))
-        return made[0]
+        responses.append(StreamingResponse(body()))
+        return responses[0]
 
     async with captured.session():
         response = await handler()
-    assert response is made[0]
+    assert response is responses[0]
     assert captured.events == []
     assert [chunk async for chunk in response.body_iterator] == ["a", "b"]
     assert captured.event("handler")["outputs"] == {"result": "ab"}
@@ -461,12 +461,12 @@ def test_argument_whose_repr_raises_or_is_too_deep_user_call_survives(
     value = argument()
 
     @captured.trace
-    def echo(value: object, *rest: object, **more: object) -> object:
+    def echo(value: object, *others: object, **extra: object) -> object:
         return value
 
     with captured.session():
         assert echo(value, value, key=value) is value
-    assert set(captured.event("echo")["inputs"]) == {"value", "rest", "key"}
+    assert set(captured.event("echo")["inputs"]) == {"value", "others", "key"}
 
 
 @hostile

@@ -31,13 +31,13 @@ Make = Callable[[], Any]
 def captured(caplog: pytest.LogCaptureFixture) -> Iterator[Captured]:
     """Also fails a test that logged anything, dropped anything, or left a span current."""
     caplog.set_level(logging.WARNING)
-    found = Captured()
-    executors.carry(found.current)
-    yield found
-    executors.release(found.current)
+    captured = Captured()
+    executors.carry(captured.current)
+    yield captured
+    executors.release(captured.current)
     assert caplog.records == []
-    assert found.current.get() is None
-    assert found.drops == []
+    assert captured.current.get() is None
+    assert captured.drops == []
 
 
 async def test_kind_kept_async_gen_asyncgen(captured: Captured, argument: Make) -> None:
@@ -55,14 +55,14 @@ async def test_kind_kept_async_gen_asyncgen(captured: Captured, argument: Make) 
     async def asyncgen(value: object) -> AsyncIterator[object]:
         yield value
 
-    given = argument()
+    value = argument()
     async with captured.session():
         assert inspect.iscoroutinefunction(coroutine)
-        assert await coroutine(given) is given
-        assert inspect.isgenerator(generator(given))
-        assert [one is given for one in generator(given)] == [True]
-        assert inspect.isasyncgen(asyncgen(given))
-        assert [one is given async for one in asyncgen(given)] == [True]
+        assert await coroutine(value) is value
+        assert inspect.isgenerator(generator(value))
+        assert [item is value for item in generator(value)] == [True]
+        assert inspect.isasyncgen(asyncgen(value))
+        assert [item is value async for item in asyncgen(value)] == [True]
 
 
 async def test_span_made_by_the_consumer_between_yields_parents_to_consumer(
@@ -125,15 +125,15 @@ async def test_gen_send_gen_throw_reach_user_code(captured: Captured, argument: 
             yield error
         return value
 
-    given, error = argument(), KeyError(argument())
+    value, error = argument(), KeyError(argument())
     with captured.session():
-        running = talk(given)
-        assert next(running) is given
-        assert running.send(given) is given
+        running = talk(value)
+        assert next(running) is value
+        assert running.send(value) is value
         assert running.throw(error) is error
         with pytest.raises(StopIteration) as stop:
             next(running)
-    assert stop.value.value is given
+    assert stop.value.value is value
 
 
 async def test_agen_asend_value_reaches_user_code(captured: Captured, argument: Make) -> None:
@@ -147,11 +147,11 @@ async def test_agen_asend_value_reaches_user_code(captured: Captured, argument: 
         except KeyError as error:
             yield error
 
-    given, error = argument(), KeyError(argument())
+    value, error = argument(), KeyError(argument())
     async with captured.session():
-        running = talk(given)
-        assert await running.__anext__() is given
-        assert await running.asend(given) is given
+        running = talk(value)
+        assert await running.__anext__() is value
+        assert await running.asend(value) is value
         assert await running.athrow(error) is error
         await running.aclose()
     assert captured.event("talk")["metrics"]["chunks"] == 3
@@ -196,11 +196,11 @@ async def test_async_gen_created_in_traced_handler_consumed_in_another_task_keep
     async def consume(stream: AsyncIterator[object]) -> list[object]:
         return [chunk async for chunk in stream]
 
-    given = argument()
+    value = argument()
     async with captured.session():
-        stream = await handler(given)
+        stream = await handler(value)
     (chunk,) = await asyncio.create_task(consume(stream))
-    assert chunk is given
+    assert chunk is value
     assert captured.parent_of("step") == "handler"
 
 
@@ -217,17 +217,17 @@ async def test_threadpoolexecutor_submit_run_in_executor_to_thread_raw_thread_ke
 
         return work
 
-    given = argument()
+    value = argument()
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as pool:
         async with captured.session(), captured.span("parent"):
-            pool.submit(worker("submit"), given).result()
-            await loop.run_in_executor(pool, worker("executor"), given)
-            await asyncio.to_thread(worker("to_thread"), given)
-            thread = threading.Thread(target=worker("thread"), args=(given,))
+            pool.submit(worker("submit"), value).result()
+            await loop.run_in_executor(pool, worker("executor"), value)
+            await asyncio.to_thread(worker("to_thread"), value)
+            thread = threading.Thread(target=worker("thread"), args=(value,))
             thread.start()
             thread.join()
-    assert [one is given for one in back] == [True] * 4
+    assert [item is value for item in back] == [True] * 4
     for name in ("submit", "executor", "to_thread", "thread"):
         assert captured.parent_of(name) == "parent"
 

@@ -18,9 +18,9 @@ from sessiontrace.capture.streams.stream import watch
 
 @pytest.fixture
 def captured() -> Iterator[Captured]:
-    found = Captured()
-    yield found
-    assert found.current.get() is None
+    captured = Captured()
+    yield captured
+    assert captured.current.get() is None
 
 
 def test_a_generator_tells_first_chunk_count_and_largest_gap(captured: Captured) -> None:
@@ -108,14 +108,14 @@ def test_an_endless_stream_keeps_a_bounded_amount(captured: Captured) -> None:
     fold = ChunkAccumulator()
     for _ in range(300_000):
         fold.add("word ")
-    kept = fold.encoded()
-    assert len(kept) < 200_000
-    assert b"cut:" in kept
-    listed = ChunkAccumulator()
+    encoded = fold.encoded()
+    assert len(encoded) < 200_000
+    assert b"cut:" in encoded
+    chunks = ChunkAccumulator()
     for number in range(50_000):
-        listed.add({"n": number})
-    assert len(listed.encoded()) < 50_000
-    assert b"49000 more chunks" in listed.encoded()
+        chunks.add({"n": number})
+    assert len(chunks.encoded()) < 50_000
+    assert b"49000 more chunks" in chunks.encoded()
 
 
 class Delta(pydantic.BaseModel):
