@@ -93,9 +93,10 @@ class Tracer(Tracing):
     ) -> None:
         """Configure the tracer. Without it the first session reads the environment.
 
-        ``targets``: destinations, by name ("local", "honeyhive", "humanloop", "posthog", "otlp") or
-        as objects (``HoneyHive(api_key=..., base_url=...)``, ``Local(path=...)``); none: those that
-        ``SESSIONTRACE_DESTINATIONS`` names, else every vendor whose key is set, else "local".
+        ``targets``: destinations, by name ("local", "honeyhive", "humanloop", "posthog", "otlp", or
+        that of an installed plug-in) or as objects (``HoneyHive(api_key=..., base_url=...)``,
+        ``Local(path=...)``). Default: those that ``SESSIONTRACE_DESTINATIONS`` names, else every
+        built-in vendor whose key is set, else "local".
 
         ``service``: your program's name (default ``OTEL_SERVICE_NAME``, else the script's name).
         ``environment``: such as "prod"; becomes the source of sessions. ``capture``: False records
