@@ -1,14 +1,15 @@
 """The HTTP transport: one aiohttp session a lane, in the sender's loop; the only sender of bytes.
 
-Imported inside the sender's thread, because aiohttp is heavy. Invariants: every attempt ends within
-its total timeout; redirects are never followed; and whatever is raised or returned here holds no
-key, whatever the other side sent.
+The sender's thread imports this module, because aiohttp is heavy. Invariants: every attempt ends
+within its total timeout; redirects are never followed; and no exception or reply that leaves this
+module holds a key, whatever the other side sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -36,7 +37,7 @@ _ONE_PIECE = 1 << 16  # up to here, body and headers go out in one call of the s
 class HttpTransport:
     """Sends requests below ``base_url``, with ``key`` in a header when there is one.
 
-    Must be made inside the running loop. A whole attempt may take ``total`` seconds and
+    Construct it inside the running loop. A whole attempt may take ``total`` seconds and
     ``per_mebi`` more for each MiB of its body, ``connect`` of them until there is a connection.
     """
 
@@ -58,8 +59,10 @@ class HttpTransport:
         self._total = total
         self._per_mebi = per_mebi
         self._connect = connect
+        connector_class = _connector_class()
+        self._sees_reuse = connector_class is _RotatingConnector
         self._session = aiohttp.ClientSession(
-            connector=_Connector(
+            connector=connector_class(
                 limit=0,  # the lane bounds what is in flight
                 resolver=_Resolver(),
                 use_dns_cache=False,
@@ -81,11 +84,11 @@ class HttpTransport:
     async def send(self, request: Request, records: Sequence[Record]) -> Reply:
         """The backend's reply; OSError, TimeoutError or UntrustedError when there is none."""
         for attempt in (1, 2):
-            _connected.set(False)
+            _connected.set(not self._sees_reuse)
             try:
                 return await self._exchange(request)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                # The peer closed an idle connection just as we used it: that is no failure.
+                # The peer closed an idle connection just as it was used: that is not a failure.
                 if attempt == 2 or _connected.get() or isinstance(error, _NOT_STALE):
                     fault = _fault(error)
                     break
@@ -108,8 +111,8 @@ class HttpTransport:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=total, connect=self._connect),
         ) as response:
-            answered = await self._read(response)
-            return Reply(response.status, self._headers(response), answered)
+            body_read = await self._read(response)
+            return Reply(response.status, self._headers(response), body_read)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """At most 64 KiB of the decoded body; the connection is closed where there is more."""
@@ -155,27 +158,40 @@ class _Pieces(aiohttp.Payload):
             await asyncio.sleep(0)  # the loop keeps pace
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Uses again what was idle for the shortest time, so that the connections of a burst close.
+class _RotatingConnector(aiohttp.TCPConnector):
+    """Reuses the connection that was idle for the shortest time, so that a burst's surplus closes.
 
-    aiohttp takes what was idle for the longest: each gets its turn before its time is over, and the
-    32 of one burst stay as long as there are requests.
+    aiohttp reuses the one that was idle for the longest: each gets its turn before it expires, and
+    the 32 connections of one burst stay open as long as there are requests. aiohttp has no option
+    for the order, so this class overrides private methods; ``_connector_class`` checks that they
+    exist.
     """
 
-    def _release(self, key: Any, *args: Any, **more: Any) -> None:
-        super()._release(key, *args, **more)
-        idle = self._conns.get(key)
-        if idle is not None and len(idle) > 1:
-            idle.rotate()  # what was put behind the others comes first
+    def _release(self, key: Any, *args: Any, **options: Any) -> None:
+        super()._release(key, *args, **options)
+        idle = getattr(self, "_conns", {}).get(key)
+        if isinstance(idle, deque) and len(idle) > 1:
+            idle.rotate()  # the connection put behind the others comes first
 
-    # Tells whether a request opened a connection; asking aiohttp costs a tenth of the request.
-    async def _create_connection(self, *args: Any, **more: Any) -> Any:
+    # Notes that a request opened a connection; aiohttp's own tracing costs a tenth of the request.
+    async def _create_connection(self, *args: Any, **options: Any) -> Any:
         _connected.set(True)
-        return await super()._create_connection(*args, **more)
+        return await super()._create_connection(*args, **options)
+
+
+def _connector_class(base: type[aiohttp.TCPConnector] = aiohttp.TCPConnector) -> type[Any]:
+    """The rotating connector, or aiohttp's own where this aiohttp lacks what it overrides.
+
+    With aiohttp's own, connections of a burst stay open longer, and a request that fails on a
+    connection closed by the peer is retried by the lane instead of at once.
+    """
+    overridden = ("_release", "_create_connection")
+    fits = all(callable(getattr(base, name, None)) for name in overridden)
+    return _RotatingConnector if fits else base
 
 
 class _Resolver(AbstractResolver):
-    """Our own lookups in aiohttp's terms."""
+    """``Addresses`` as a resolver of aiohttp."""
 
     def __init__(self) -> None:
         self._addresses = Addresses()
@@ -189,17 +205,17 @@ class _Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """There is nothing to close."""
 
 
 _connected: ContextVar[bool] = ContextVar("sessiontrace_connected", default=True)
-"""Whether the request of this task has opened a connection; else it was given one that was idle."""
+"""Whether the request of this task has opened a connection; else it reuses an idle one."""
 
 _NOT_STALE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)
 
 
 def _fault(error: Exception) -> OSError:
-    """What went wrong, in words that can be shown: no headers, no body, no key."""
+    """What went wrong, in words that users may see: no headers, no body, no key."""
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
         return UntrustedError(f"the certificate of {_place(error)} is not trusted")
     if isinstance(error, aiohttp.ClientConnectorDNSError):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import inspect
 import re
 import ssl
 import subprocess
 import time
 import traceback
 import zlib
+from collections import deque
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from support.fake_backend import (
     Backend,
@@ -26,6 +29,7 @@ from support.fake_backend import (
     stall,
 )
 
+from sessiontrace.export import http_transport
 from sessiontrace.export.http_transport import HttpTransport
 from sessiontrace.export.protocol import Reply, Request, Retry, UntrustedError, judge_http
 from sessiontrace.model.secret import Secret
@@ -81,6 +85,41 @@ async def test_connections_are_kept_and_used_again() -> None:
         transport = HttpTransport(backend.url)
         for _ in range(20):
             await transport.send(SMALL, [])
+        await transport.close()
+        assert backend.connections == 1
+
+
+async def test_aiohttp_still_has_what_the_connector_overrides() -> None:
+    """aiohttp has no option for the order of idle connections, so private methods are overridden.
+
+    Where this fails, aiohttp changed them: adapt ``_RotatingConnector``. Until then the transport
+    falls back to aiohttp's own connector.
+    """
+    connector = aiohttp.TCPConnector()
+    try:
+        for name in ("_release", "_create_connection"):
+            assert inspect.isroutine(getattr(connector, name, None)), f"aiohttp lacks {name}"
+        assert isinstance(getattr(connector, "_conns", None), dict), "aiohttp lacks _conns"
+        assert connector._conns.default_factory is deque, "_conns no longer holds deques"
+    finally:
+        await connector.close()
+    assert http_transport._connector_class() is http_transport._RotatingConnector
+
+
+async def test_without_those_methods_aiohttps_own_connector_sends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A later aiohttp: requests go out and connections are reused, in aiohttp's order."""
+
+    class Plain(aiohttp.TCPConnector):
+        _create_connection = None
+
+    assert http_transport._connector_class(Plain) is Plain
+    monkeypatch.setattr(http_transport, "_connector_class", lambda: aiohttp.TCPConnector)
+    with Backend() as backend:
+        transport = HttpTransport(backend.url)
+        for _ in range(2):
+            assert (await transport.send(SMALL, ())).status == 200
         await transport.close()
         assert backend.connections == 1
 
