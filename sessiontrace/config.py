@@ -186,14 +186,20 @@ def _parse_bool(raw: Any, name: str) -> bool:
 
 
 def _parse_seconds(raw: Any, name: str) -> float:
-    seconds = float(raw)
+    try:
+        seconds = float(raw)
+    except (TypeError, ValueError):
+        raise ValueError("must be a number of seconds") from None
     if not 0.0 <= seconds <= 3600.0:
         raise ValueError("must be between 0 and 3600 seconds")
     return seconds
 
 
 def _parse_bytes(raw: Any, name: str) -> int:
-    count = int(raw)
+    try:
+        count = int(raw)
+    except (TypeError, ValueError):
+        raise ValueError("must be a whole number of bytes") from None
     if count < _MEBI:
         raise ValueError("must be at least 1048576 (bytes)")
     return count

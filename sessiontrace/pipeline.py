@@ -1,14 +1,29 @@
-"""The pipeline: spool, background worker, sender and destinations of one configuration, wired.
+"""The pipeline: spool, background worker, sender and destinations of one configuration, connected.
 
-Made by ``init`` in the user's thread; its threads start with the first record. Invariant: nothing
-here touches a disk, a socket or a thread before that first record.
+``init`` constructs a pipeline in the user's thread; the first record starts its threads. Invariant:
+the pipeline touches no disk, no socket and no thread before that first record.
+
+Who calls whom
+--------------
+===================  =====================  ======================================================
+From                 To                     When
+===================  =====================  ======================================================
+user's thread        ``Spool.append``       each record
+``Spool``            ``Pipeline``           first record: ``_open``; record in a forked child:
+                                            ``PipelineOwner.append_after_fork``
+``Spool``            ``BackgroundWorker``   a segment is full: ``wake``
+``Spool``            ``Sender``             new record while the lanes sleep: ``WakeSignal``
+``BackgroundWorker`` ``Spool.maintain``     every half second and when woken, by ``_tick``
+``Sender``           ``BackgroundWorker``   a recovered spool is delivered: ``submit(release)``
+===================  =====================  ======================================================
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from sessiontrace.config import Options
 from sessiontrace.export.dead_letters import DeadLetters
@@ -17,8 +32,9 @@ from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import now_ns
 from sessiontrace.model.record import END, abandoned_end
 from sessiontrace.report import Report, Stats
-from sessiontrace.runtime import log
+from sessiontrace.runtime import log, process_hooks
 from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.process_hooks import ProcessListener
 from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.spool.frame import Consumer, head
 from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
@@ -28,33 +44,43 @@ from sessiontrace.store.models import Document
 from sessiontrace.vendors import registry
 from sessiontrace.vendors.vendor import PipelineServices
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "PipelineOwner"]
 
 _RECOVER_EVERY_S = 30.0
 _CLOSING_S = 0.15  # of the time to close, for what comes after the last request
 
 
+class PipelineOwner(ProcessListener, Protocol):
+    """The tracer, as its pipeline sees it; ``Tracer`` implements it."""
+
+    def append_after_fork(self, head: bytes, body: bytes) -> bool:
+        """Take a record that a forked child offers to its parent's spool; whether it is spooled."""
+        ...
+
+
 class Pipeline:
-    """``offer`` takes a record from any thread; the rest is life cycle."""
+    """``offer`` takes a record from any thread; the other methods are life cycle.
+
+    ``owner``: the tracer; None for a command that delivers itself and neither forks nor exits with
+    records pending.
+    """
 
     def __init__(
         self,
         destinations: Sequence[Destination],
         options: Options,
-        *,
-        started: Callable[[], None],
-        forked: Callable[[bytes, bytes], bool],
+        owner: PipelineOwner | None = None,
     ) -> None:
         self.options = options
         self.counters = Counters()
-        self._started = started
+        self._owner = owner
         self._closed = False
         self._next_recovery = 0.0
+        self.worker = BackgroundWorker(tick=self._tick, counters=self.counters)
         consumers = [
             Consumer(destination.name, destination.kind, destination.fingerprint())
             for destination in destinations
         ]
-        self.worker = BackgroundWorker(tick=self._tick, counters=self.counters)
         self.spool = Spool(
             options.spool,
             consumers=consumers,
@@ -64,7 +90,7 @@ class Pipeline:
             durability=options.durability,
             counters=self.counters,
             on_open=self._open,
-            on_fork=forked,
+            on_fork=_refuse if owner is None else owner.append_after_fork,
             on_roll=self.worker.wake,
         )
         self.sender = Sender(
@@ -93,7 +119,7 @@ class Pipeline:
 
     def _lane(self, destination: Destination) -> LaneSpec:
         reader = self.spool.reader(destination.name)
-        services = PipelineServices(submit=self.worker.submit, loss_report=self._lost)
+        services = PipelineServices(submit=self.worker.submit, loss_report=self._loss_report)
         parts = registry.connect(destination, services)
         return LaneSpec(
             destination.name,
@@ -104,7 +130,7 @@ class Pipeline:
             sample=self.options.sample,
         )
 
-    def _lost(self) -> Document | None:
+    def _loss_report(self) -> Document | None:
         lost = self.stats().lost
         if not lost:
             return None
@@ -121,12 +147,12 @@ class Pipeline:
         return Report(complete, time.monotonic() - begun, self.stats())
 
     def recover(self) -> int:
-        """Take over what ended processes left for our destinations; returns how many records."""
+        """Deliver what ended processes left for these destinations; how many records that is."""
         self._next_recovery = time.monotonic() + _RECOVER_EVERY_S
-        recovered = [] if self._recovery is None else self._recovery.scan()
-        for spool in recovered:
+        spools = [] if self._recovery is None else self._recovery.scan()
+        for spool in spools:
             self.sender.add(spool)
-        return sum(reader.pending() for spool in recovered for reader in spool.readers.values())
+        return sum(reader.pending() for spool in spools for reader in spool.readers.values())
 
     def close(self, timeout: float) -> Report:
         """End the sessions still open, deliver within ``timeout`` seconds, stop both threads."""
@@ -164,10 +190,10 @@ class Pipeline:
         )
 
     def start_threads(self) -> None:
-        """Start worker and sender where they do not run; at interpreter exit that may fail."""
+        """Start worker and sender unless they run; at interpreter exit that may fail."""
         if not (self.worker.start() and self.sender.start()):
             log.log_once(
-                "threads", "no thread can be started now; records stay in the spool for later"
+                "threads", "cannot start a thread now; records stay in the spool for the next run"
             )
 
     def _end_open_sessions(self) -> None:
@@ -178,10 +204,16 @@ class Pipeline:
         return all(not delivery.pending for delivery in self.sender.report().values())
 
     def _open(self) -> None:
-        self._started()
+        if self._owner is not None:
+            process_hooks.register(self._owner)
         self.start_threads()
 
     def _tick(self) -> None:
         self.spool.maintain()
         if time.monotonic() >= self._next_recovery:
             self.recover()
+
+
+def _refuse(head: bytes, body: bytes) -> bool:
+    """What the spool of a pipeline without an owner takes in a forked child: nothing."""
+    return False

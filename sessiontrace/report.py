@@ -1,7 +1,7 @@
-"""What became of the records: the frozen values that flush, shutdown and stats return.
+"""Delivery counts and reports: the frozen values that flush, shutdown and stats return.
 
-Pure values. Invariant (the books): ``offered == accepted + sum(dropped)``, and for each destination
-``routed == acked + rejected + evicted + sampled + pending``.
+Pure values. Invariant (the counts add up): ``offered == accepted + sum(dropped)``, and for
+each destination ``routed == acked + rejected + evicted + sampled + pending``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["DeliveryStats", "Report", "Stats"]
 
 @attrs.frozen
 class Stats:
-    """A snapshot of the books.
+    """A snapshot of the delivery counts.
 
     ``accepted``: records taken into the spool. ``dropped``: records lost before that, by reason.
-    ``noted``: what happened and is no loss (corrupt records found, workers restarted), by name.
+    ``noted``: events that are not a loss (corrupt records, restarted workers), by name.
     ``spool_mode``: "map", "write", "memory" or "unopened"; ``spool``: its directory, or None.
-    ``destinations``: a ``DeliveryStats`` for each, by name.
+    ``destinations``: a ``DeliveryStats`` by name.
     """
 
     accepted: int = 0
@@ -34,20 +34,20 @@ class Stats:
 
     @property
     def offered(self) -> int:
-        """All records that capture made: accepted and dropped."""
+        """All records that capture produced: accepted and dropped."""
         return self.accepted + sum(self.dropped.values())
 
     @property
     def lost(self) -> Mapping[str, int]:
-        """Records that will never arrive, by what became of them; none that sampling left out.
+        """Records that will never arrive, by reason; records that sampling left out do not count.
 
         Reasons of ``dropped`` as they are; "NAME rejected" and "NAME evicted" for a destination.
         """
-        found = {reason: count for reason, count in self.dropped.items() if reason != "sampled"}
+        counts = {reason: count for reason, count in self.dropped.items() if reason != "sampled"}
         for name, delivery in self.destinations.items():
-            found[f"{name} rejected"] = delivery.rejected + delivery.adopted_rejected
-            found[f"{name} evicted"] = delivery.evicted
-        return {what: count for what, count in found.items() if count}
+            counts[f"{name} rejected"] = delivery.rejected + delivery.adopted_rejected
+            counts[f"{name} evicted"] = delivery.evicted
+        return {what: count for what, count in counts.items() if count}
 
 
 @attrs.frozen
@@ -55,7 +55,7 @@ class Report:
     """What a flush or shutdown achieved.
 
     ``complete``: everything accepted before the call is settled at every destination. ``seconds``:
-    how long it took. ``stats``: the books at its end. True when complete.
+    how long it took. ``stats``: the delivery counts at its end. True when complete.
     """
 
     complete: bool

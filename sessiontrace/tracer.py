@@ -1,6 +1,6 @@
-"""Tracer: the API's methods over one configuration at a time; called from any user thread.
+"""Tracer: the API's methods over one configuration at a time; any user thread calls them.
 
-Invariant: after a configuration was accepted no method raises, whatever it is given.
+Invariant: once a configuration is accepted no method raises, whatever its arguments.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["Tracer"]
 
 ProcessCallWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_left_to_parent: list[object] = []  # what a forked child must neither close nor collect
+_left_to_parent: list[object] = []  # pipelines that a forked child must neither close nor collect
 
 
 class Tracer(Tracing):
@@ -68,7 +68,7 @@ class Tracer(Tracing):
         self.recorder: TracerState | None = None
         self.exit_timeout = 2.0
         self._pipeline: Pipeline | None = None
-        self._aside: AsyncRedactionQueue | None = None
+        self._redaction_queue: AsyncRedactionQueue | None = None
         self._configured: tuple[tuple[Destination, ...], Options] | None = None
         self._current: ContextVar[Handle | None] = ContextVar("sessiontrace.current", default=None)
         self._lock = threading.RLock()
@@ -140,11 +140,11 @@ class Tracer(Tracing):
         """
         from sessiontrace.config import resolve
 
-        found = resolve(targets, options)
+        configuration = resolve(targets, options)
         with self._lock:
             if self._pipeline is not None:
                 self._close(self._pipeline, self.exit_timeout)
-            self._configured = found
+            self._configured = configuration
             self._install()
 
     def begin(self) -> TracerState | None:
@@ -155,7 +155,7 @@ class Tracer(Tracing):
                     self.configure((), {})
                 except ConfigError as error:
                     self.off = True
-                    log.log_once("config", "%s\nNothing is traced until this is mended.", error)
+                    log.log_once("config", "%s\nTracing is disabled until this is fixed.", error)
                 except Exception as error:
                     self.off = True
                     log.log_once("config", "sessiontrace cannot start (%s)", type(error).__name__)
@@ -173,7 +173,7 @@ class Tracer(Tracing):
         self._pid = os.getpid()
         self.exit_timeout = options.exit_timeout
         self.off = not options.enabled
-        self._pipeline = self.recorder = self._aside = None
+        self._pipeline = self.recorder = self._redaction_queue = None
         if self.off:
             return
         if options.on_sigterm == "flush":
@@ -181,15 +181,17 @@ class Tracer(Tracing):
         pipeline = Pipeline(
             destinations,
             options,
-            started=self._register,
-            forked=self._forked,
+            self,
         )
-        sync, later = _sorted(() if options.redact is None else options.redact.functions)
-        aside = (
-            AsyncRedactionQueue(later, pipeline.offer, pipeline.counters.drop) if later else None
+        functions = () if options.redact is None else options.redact.functions
+        sync, asynchronous = _split_redactors(functions)
+        queue = (
+            AsyncRedactionQueue(asynchronous, pipeline.offer, pipeline.counters.drop)
+            if asynchronous
+            else None
         )
         self.recorder = recorder = TracerState(
-            offer=pipeline.offer if aside is None else aside.offer,
+            offer=pipeline.offer if queue is None else queue.offer,
             drop=pipeline.counters.drop,
             current=self._current,
             new_session=Session,
@@ -201,12 +203,12 @@ class Tracer(Tracing):
             if options.redact is None
             else Redactor(options.redact.keys, emails=options.redact.emails, functions=sync),
             sample=options.sample.head,
-            route=_routes([one.name for one in destinations]),
+            route=_routes([destination.name for destination in destinations]),
         )
         gc_guard.guard(self)
-        if aside is not None:
-            aside.quiet = lambda: SuppressedScope(recorder)
-        self._aside = aside
+        if queue is not None:
+            queue.quiet = lambda: SuppressedScope(recorder)
+        self._redaction_queue = queue
         self._pipeline = pipeline
         if options.threads:
             executors.carry(self._current)
@@ -224,10 +226,10 @@ class Tracer(Tracing):
         """
         pipeline = self._pipeline
         if pipeline is None:
-            return _nothing()
+            return _empty_report()
         begun = time.monotonic()
-        if self._aside is not None:
-            self._aside.drain(timeout)
+        if self._redaction_queue is not None:
+            self._redaction_queue.drain(timeout)
         return pipeline.flush(max(0.0, timeout - (time.monotonic() - begun)))
 
     async def aflush(self, timeout: float = 5.0) -> Report:
@@ -243,13 +245,13 @@ class Tracer(Tracing):
         with self._lock:
             pipeline = self._pipeline
         if pipeline is None:
-            return _nothing()
+            return _empty_report()
         return self._close(pipeline, self.exit_timeout if timeout is None else timeout)
 
     def _close(self, pipeline: Pipeline, timeout: float) -> Report:
         begun = time.monotonic()
-        if self._aside is not None:
-            self._aside.close(timeout)
+        if self._redaction_queue is not None:
+            self._redaction_queue.close(timeout)
         return pipeline.close(max(0.0, timeout - (time.monotonic() - begun)))
 
     async def ashutdown(self, timeout: float | None = None) -> Report:
@@ -257,9 +259,9 @@ class Tracer(Tracing):
         return await _in_thread(functools.partial(self.shutdown, timeout))
 
     def stats(self) -> Stats:
-        """The books: what was accepted, dropped and why, and what each destination did with it."""
+        """Delivery counts: records accepted, dropped by reason, and settled at each destination."""
         pipeline = self._pipeline
-        return _nothing().stats if pipeline is None else pipeline.stats()
+        return _empty_report().stats if pipeline is None else pipeline.stats()
 
     # -- other libraries --------------------------------------------------------------------
 
@@ -295,20 +297,15 @@ class Tracer(Tracing):
 
     # -- life cycle -------------------------------------------------------------------------
 
-    def _register(self) -> None:
-        from sessiontrace.runtime import process_hooks
-
-        process_hooks.register(self)
-
     def at_exit(self, timeout: float) -> None:
         """Called once when the interpreter exits."""
         report = self.shutdown(timeout)
-        left = {
+        undelivered = {
             name: delivery
             for name, delivery in report.stats.destinations.items()
             if delivery.pending
         }
-        for name, delivery in left.items():
+        for name, delivery in undelivered.items():
             log.log_once(
                 f"exit:{name}",
                 "%d records are not delivered to %s yet (%s); they stay in %s for the next run",
@@ -319,7 +316,7 @@ class Tracer(Tracing):
             )
 
     def after_fork(self) -> None:
-        """Called in a forked child: open handles stay with the parent, the rest starts anew."""
+        """Called in a forked child: open handles stay with the parent, everything else restarts."""
         self._lock = threading.RLock()
         if self._pid == os.getpid() or self._pipeline is None or self.recorder is None:
             return
@@ -328,11 +325,11 @@ class Tracer(Tracing):
         self._pipeline.abandon()
         self._install()
 
-    def _forked(self, head: bytes, body: bytes) -> bool:
-        """A record offered to the parent's spool in a child whose fork nobody told us of.
+    def append_after_fork(self, head: bytes, body: bytes) -> bool:
+        """Take a record that the parent's spool refused, in a child whose fork ran no Python hook.
 
-        Its handle was opened here, so it goes on; one that was open at the fork cannot be told
-        from it and ends twice, with the same id.
+        A handle opened in the child goes on. A handle that was open at the fork looks the same, so
+        it ends twice, with the same id.
         """
         recorder = self.recorder
         self.after_fork()
@@ -344,10 +341,10 @@ class Tracer(Tracing):
         return self._pipeline.offer(head, body)
 
 
-def _sorted(functions: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Redactors of the user's: the sync ones, and the async ones."""
-    later = [one for one in functions if is_async(one)]
-    return [one for one in functions if one not in later], later
+def _split_redactors(functions: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The user's redactors: the sync functions, then the async functions."""
+    asynchronous = [function for function in functions if is_async(function)]
+    return [function for function in functions if function not in asynchronous], asynchronous
 
 
 def _frame_headers(route: str) -> FrameHeaders:
@@ -358,23 +355,23 @@ def _frame_headers(route: str) -> FrameHeaders:
 
 
 def _routes(names: Sequence[str]) -> Callable[[tuple[str, ...]], FrameHeaders | None]:
-    """From the names in ``to=`` to frame heads; None when no destination has one of them."""
+    """Maps the names in ``to=`` to frame headers; None when no destination has such a name."""
 
     @functools.lru_cache(maxsize=1_024)
-    def route(wanted: tuple[str, ...]) -> FrameHeaders | None:
-        known = [name for name in names if name in wanted]
-        if unknown := [name for name in wanted if name not in names]:
+    def route(targets: tuple[str, ...]) -> FrameHeaders | None:
+        destinations = [name for name in names if name in targets]
+        if unknown := [name for name in targets if name not in names]:
             log.log_once(
                 f"route:{unknown}",
-                "to=%s: there is no such destination; what goes there is dropped and counted",
+                "to=%s is not a configured destination; records for it are dropped and counted",
                 ", ".join(unknown)[:200],
             )
-        return _frame_headers(",".join(known)) if known else None
+        return _frame_headers(",".join(destinations)) if destinations else None
 
     return route
 
 
-def _nothing() -> Report:
+def _empty_report() -> Report:
     from sessiontrace.report import Report, Stats
 
     return Report(True, 0.0, Stats())

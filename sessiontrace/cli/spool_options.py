@@ -37,6 +37,6 @@ def pipeline_over(root: Path) -> tuple[Pipeline, tuple[Destination, ...]]:
 
     destinations, options = resolve((), {"spool": root, "enabled": True})
     return (
-        Pipeline(destinations, options, started=lambda: None, forked=lambda head, body: False),
+        Pipeline(destinations, options),
         destinations,
     )

@@ -1,7 +1,7 @@
 """Cutting batches: records of one source gathered until a batch is worth sending.
 
 Used by a lane in the sender's thread. Invariant: a batch holds records of one source only, in the
-order they were spooled, and what was read from the source is either here or in a parcel.
+order they were spooled, and what was read from the source is either here or in a batch delivery.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Batcher:
             return False
         if not self.records:
             self._since = now
-        known = len(self.records)
+        before = len(self.records)
         self.records.extend(chunk.records)
         self.ends.extend(chunk.ends)
-        self.size += sum(map(len, self.records.bodies[known:]))
+        self.size += sum(map(len, self.records.bodies[before:]))
         return True
 
     def seconds_until_due(self, now: float) -> float:
@@ -67,7 +67,7 @@ class Batcher:
 
     def cut(self, now: float) -> tuple[Records, Positions]:
         """Everything gathered; the next batch starts empty."""
-        taken = self.records, self.ends
+        batch = self.records, self.ends
         self.records, self.ends, self.size = Records(), Positions(), 0
         self._last_cut = now
-        return taken
+        return batch

@@ -219,8 +219,8 @@ class Lane:
         elif now - self.quiet_since > SLEEPY_AFTER_S and self._owner.may_sleep():
             # Step (d) of ``runtime.wake``: look once more now that the signal is armed.
             source = self._own.source
-            held = source.seconds_until_due() if isinstance(source, OutOfOrderSource) else None
-            wait = 0.0 if self._own.read(now) else held
+            release = source.seconds_until_due() if isinstance(source, OutOfOrderSource) else None
+            wait = 0.0 if self._own.read(now) else release
         await self._clock.wait(self._bell, wait)
 
     async def _wait_before_retry(self, stop: DeliveryStop, seconds: float) -> bool:

@@ -32,22 +32,22 @@ class Addresses:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._known: dict[tuple[str, int, int], tuple[float, list[Address]]] = {}
+        self._cache: dict[tuple[str, int, int], tuple[float, list[Address]]] = {}
 
     async def resolve(self, host: str, port: int, family: int = 0) -> list[Address]:
         """The addresses of ``host``; raises ``OSError`` when there are none and never were."""
         key = host, port, family
-        expires, known = self._known.get(key, (0.0, []))
+        expires, cached = self._cache.get(key, (0.0, []))
         if self._now() < expires:
-            return known
+            return cached
         try:
-            found = await _look_up(host, port, family)
+            addresses = await _look_up(host, port, family)
         except OSError:
-            if not known:
+            if not cached:
                 raise
-            return known
-        self._known[key] = self._now() + _TTL_S, found
-        return found
+            return cached
+        self._cache[key] = self._now() + _TTL_S, addresses
+        return addresses
 
 
 async def _look_up(host: str, port: int, family: int) -> list[Address]:

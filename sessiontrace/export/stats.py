@@ -37,7 +37,7 @@ class LaneSpec:
 
 @attrs.frozen
 class DeliveryStats:
-    """A destination's books at one moment.
+    """A destination's delivery counts at one moment.
 
     ``acked`` (taken by the backend), ``rejected`` (refused for good, now dead letters), ``evicted``
     (lost to the quota), ``sampled`` (not sent, as ``sample=`` asked for) and ``pending`` count
@@ -95,7 +95,7 @@ class DeliveryCounters:
         return self.acked + self.rejected + self.sampled + own.evicted
 
     def snapshot(self, own: Source, adopted: Sequence[Source]) -> DeliveryStats:
-        """The books now."""
+        """The delivery counts now."""
         return DeliveryStats(
             evicted=own.evicted,
             pending=own.pending(),

@@ -59,7 +59,7 @@ class TailSampler(OutOfOrderSource):
         self._on_sampled = on_sampled
         self._max_records = max_records
         self._max_bytes = max_bytes
-        slow = sample.slower_than  # who is open for longer need not end to be kept
+        slow = sample.slower_than  # a session open for longer is kept without waiting for its end
         self._max_age_s = max_age_s if slow is None else min(max_age_s, slow)
         self._max_behind = max_behind
         self._now = now
@@ -169,12 +169,12 @@ class TailSampler(OutOfOrderSource):
 
     # -- decisions --------------------------------------------------------------------------
 
-    def _decide(self, session: bytes, kept: bool) -> None:
+    def _decide(self, session: bytes, keep: bool) -> None:
         undecided = self._waiting.pop(session)
         self._records -= len(undecided.records)
         self._size -= undecided.size
-        self._decisions.put(session, kept)
-        if kept:
+        self._decisions.put(session, keep)
+        if keep:
             self._ready.extend(zip(undecided.records, undecided.numbers, strict=True))
         else:
             self._drop(undecided.records.kinds, undecided.numbers)

@@ -241,7 +241,7 @@ async def test_B16_an_hour_of_sleep_is_followed_by_one_try_and_no_burst() -> Non
     """
     up = False
     run_ = Run(lambda request: Reply(200 if up else 503), [event(n) for n in range(20)])
-    await run_.until(lambda: run_.books.retries == 4)
+    await run_.until(lambda: run_.stats.retries == 4)
     run_.clock.time += 3600
     up = True
     await run_.until(lambda: run_.done)

@@ -72,9 +72,7 @@ def humanloop(path: Path, to: str, again: bool) -> None:
     ) as progress:  # fmt: skip
         total = sum(os.path.getsize(file) for file in files)
         survey = _survey(files, progress, progress.add_task("reading", total=total))
-        pipeline = Pipeline(
-            destinations, options, started=lambda: None, forked=lambda head, body: False
-        )
+        pipeline = Pipeline(destinations, options)
         run = _Run(pipeline, survey, state, console)
         try:
             task = progress.add_task("importing", total=total)
