@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle, ImplicitSession
@@ -80,6 +80,9 @@ class TracerState:
         self.route = route
         self.inert = False
         self.skips = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a tracer cannot be pickled; configure sessiontrace in each process")
 
 
 class TracerProtocol(Protocol):
