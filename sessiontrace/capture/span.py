@@ -210,7 +210,7 @@ class Span:
         """End the span now. Later calls, and leaving the block, do nothing more."""
         if outputs is not UNSET:
             self.set(outputs=outputs)
-        self._end(leaving=False)
+        self._end()
 
     def end_with(self, result: object) -> None:
         """``set`` and ``end`` for the result of a traced function, without the calls."""
@@ -218,9 +218,9 @@ class Span:
         skips = recorder.skips and self.session.skip_reason is not None
         if self.state == OPEN and recorder.capture and not skips:
             self._outputs = self._encode(result, "result")
-        self._end(leaving=False)
+        self._end()
 
-    def _end(self, *, leaving: bool) -> None:
+    def _end(self, *, leaving: bool = False) -> None:
         recorder = self.recorder
         if self.state != OPEN:
             if leaving and self.state == ENDED:
