@@ -31,7 +31,7 @@ from golden_stories import (
 )
 from support.exporters import VENDORS, Delivery, VendorCase, deliver, mentions
 from support.server_process import Served, serving
-from support.spools import A, B, adopted, die, drain, make
+from support.spools import A, B, die, drain, make, recovered
 
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.protocol import Batch, Reply, Request
@@ -270,7 +270,7 @@ def read_back(root: Path, name: str, files: dict[str, str]) -> dict[str, Any]:
     for file, text in files.items():
         (directory / file).touch(mode=0o600)
         (directory / file).write_bytes(bytes_of(text))
-    with adopted(root, A, B) as orphan:
+    with recovered(root, A, B) as orphan:
         return {
             owed.name: [
                 [

@@ -14,14 +14,14 @@ from support.spools import (
     A,
     B,
     FailingFiles,
-    adopted,
-    adopter,
     die,
     drain,
     fill,
     left_behind,
     make,
     numbers,
+    recovered,
+    recovery,
     restore,
     snapshot,
 )
@@ -67,7 +67,7 @@ def test_A02_what_append_took_survives_a_real_SIGKILL(tmp_path: Path, io: str) -
             told = [int(process.stdout.readline()) for _ in range(most)]
             process.send_signal(signal.SIGKILL)
             told += [int(line) for line in process.stdout.read().split("\n")[:-1]]
-        with adopted(root) as one:
+        with recovered(root) as one:
             found = numbers(drain(one.readers["a"]))
         assert found[: len(told)] == told
         assert len(found) - len(told) in (0, 1)
@@ -81,7 +81,7 @@ def test_A03_zeros_behind_the_last_record_are_no_records(tmp_path: Path) -> None
     path = directory / "00000001.seg"
     path.write_bytes(path.read_bytes() + bytes(300))
     counters = Counters()
-    with adopted(tmp_path, counters=counters) as one:
+    with recovered(tmp_path, counters=counters) as one:
         assert numbers(drain(one.readers["a"])) == [1, 2, 3, 4, 5]
     assert "corrupt_record" not in counters.noted
 
@@ -95,7 +95,7 @@ def test_A05_a_flipped_line_feed_costs_the_two_records_beside_it(tmp_path: Path)
     lines = path.read_bytes().split(b"\n")
     path.write_bytes(b"\n".join(lines[:4]) + b"\x0b" + b"\n".join(lines[4:]))
     counters = Counters()
-    with adopted(tmp_path, counters=counters) as one:
+    with recovered(tmp_path, counters=counters) as one:
         assert numbers(drain(one.readers["a"])) == [1, 2, 5, 6, 7, 8, 9]
     assert counters.noted["corrupt_record"] == 2
 
@@ -145,7 +145,7 @@ def test_A12_two_processes_share_a_directory_and_nothing_else(tmp_path: Path) ->
         with process:
             assert process.wait(30) == 0
     found: list[int] = []
-    looking = adopter(tmp_path / "root")
+    looking = recovery(tmp_path / "root")
     orphans = looking.scan()
     assert len(orphans) == 2
     for one in orphans:
@@ -162,7 +162,7 @@ def test_A13_two_spools_of_one_process_do_not_know_each_other(tmp_path: Path) ->
     fill(first, 50)
     fill(second, 50, start=101)
     assert first.directory != second.directory
-    assert adopter(tmp_path).scan() == []
+    assert recovery(tmp_path).scan() == []
     assert numbers(drain(first.reader("a"))) == list(range(1, 51))
     assert numbers(drain(second.reader("a"))) == list(range(101, 151))
     first.close()
@@ -177,7 +177,7 @@ def test_A14_of_many_racing_adopters_exactly_one_gets_the_spool(tmp_path: Path) 
     won: list[object] = []
 
     def race() -> None:
-        looking = adopter(tmp_path)
+        looking = recovery(tmp_path)
         start_line.wait()
         won.extend(looking.scan())
 
@@ -195,7 +195,7 @@ def test_A14_of_many_racing_adopters_exactly_one_gets_the_spool(tmp_path: Path) 
 
 def test_A16_a_forked_worker_does_not_hide_its_dead_parents_spool(tmp_path: Path) -> None:
     """flock is inherited by a fork. The parent is killed, its worker lives on for hours: the
-    parent's records are adopted all the same, because the worker closed its copy of the lock.
+    parent's records are recovered all the same, because the worker closed its copy of the lock.
     """
     program = """
     import os, signal, sys, time
@@ -217,7 +217,7 @@ def test_A16_a_forked_worker_does_not_hide_its_dead_parents_spool(tmp_path: Path
     worker = int(done.stdout)
     try:
         os.kill(worker, 0)
-        with adopted(tmp_path / "root") as one:
+        with recovered(tmp_path / "root") as one:
             assert numbers(drain(one.readers["a"])) == list(range(1, 21))
     finally:
         os.kill(worker, signal.SIGKILL)
@@ -227,7 +227,7 @@ CRASHER = '''
 """Dies at the n-th call of the file system, for many n, in a forked child each time."""
 import os, shutil, sys
 from pathlib import Path
-from support.spools import A, B, EVENT_HEAD, START_HEAD, END_HEAD, Files, adopter, body, drain
+from support.spools import A, B, EVENT_HEAD, START_HEAD, END_HEAD, Files, recovery, body, drain
 from support.spools import fill, make, numbers
 
 root, io = Path(sys.argv[1]), sys.argv[2]
@@ -283,7 +283,7 @@ def in_child(work, at):
 
 def left(name):
     got = []
-    for one in adopter(root, A if name == "a" else B).scan():
+    for one in recovery(root, A if name == "a" else B).scan():
         got += numbers(drain(one.readers[name]))
         one.release()
     return got
@@ -362,7 +362,7 @@ def test_A24_order_is_by_number_and_never_by_the_clock(tmp_path: Path) -> None:
     assert len(found) > 2
     for age, path in enumerate(found):
         os.utime(path, (1_000_000 - age * 86_400, 1_000_000 - age * 86_400))
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 61))
 
 
@@ -378,6 +378,6 @@ def test_A17_each_destination_has_its_own_cursor_and_loses_only_by_its_own(tmp_p
     files = snapshot(directory)
     files["a.cursor"] = bytes(len(files["a.cursor"]))
     restore(directory, files)
-    with adopted(tmp_path, A, B) as one:
+    with recovered(tmp_path, A, B) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 36))
         assert numbers(drain(one.readers["b"])) == list(range(31, 36))

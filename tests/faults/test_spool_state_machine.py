@@ -1,7 +1,7 @@
 """A25: random histories of spools, in mapped and in written mode, against a model of sets.
 
 The model knows of every record where it went and what became of it. After each step the law of
-conservation is checked for each living spool and each destination, and whatever an adopter reads
+conservation is checked for each living spool and each destination, and whatever recovery reads
 must be what the dead process had taken: nothing lost that was not counted, nothing invented.
 """
 
@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support.spools import A, B, adopter, body, die, make, number_of
+from support.spools import A, B, body, die, make, number_of, recovery
 
 from sessiontrace.model.record import EVENT, Record
 from sessiontrace.runtime import log
@@ -68,7 +68,7 @@ class Life:
         self.settled[name] |= {n for n, end in self.handed[name] if end <= position}
 
     def owed(self, name: str) -> set[int]:
-        """What an adopter must still get, before damage is counted."""
+        """What recovery must still get, before damage is counted."""
         gone = self.settled[name] | self.evicted[name] | self.lost
         return self.routed[name] - gone
 
@@ -86,7 +86,7 @@ class Spools(RuleBasedStateMachine):
         self.happened: set[str] = set()
 
     def teardown(self) -> None:
-        """A fault-free end: everybody dies, one adopter comes, and in the end nothing is owed."""
+        """A fault-free end: everybody dies, one recovery comes, and in the end nothing is owed."""
         try:
             while self.living:
                 self.crash(0, None)
@@ -187,7 +187,7 @@ class Spools(RuleBasedStateMachine):
     @precondition(lambda self: self.living)
     @rule(which=some.integers(0, 2))
     def keep(self, which: int) -> None:
-        """The keeper's round: spare, sync, cursors, deletion, eviction."""
+        """The worker's round: spare, sync, cursors, deletion, eviction."""
         life = self.some_life(which)
         life.spool._maintenance._quota._measured_at = -1e9
         life.spool.maintain()
@@ -278,7 +278,7 @@ class Spools(RuleBasedStateMachine):
     )
     def adopt(self, names: list[str], most: int, share: float) -> None:
         """A later process takes what is owed to its destinations, settles a share, and goes."""
-        for one in adopter(self.root / "root", *(OURS[name] for name in names)).scan():
+        for one in recovery(self.root / "root", *(OURS[name] for name in names)).scan():
             (life,) = (life for life in self.dead if life.spool.id == one.spool_id)
             for name, reader in one.readers.items():
                 chunks: list[Chunk] = []

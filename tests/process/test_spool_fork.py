@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.spools import A, adopted, adopter, drain, numbers
+from support.spools import A, drain, numbers, recovered, recovery
 from support.subprocesses import REPO, run
 
 PATH = f"{REPO}:{REPO / 'tests'}"
@@ -65,12 +65,12 @@ print("parent done")
 @pytest.mark.parametrize("how", ["python", "c"])
 def test_parent_and_child_each_have_their_own_spool(tmp_path: Path, how: str, io: str) -> None:
     """Parent and child trace on after a fork, with Python's hooks or without (uWSGI). The parent
-    delivers its own, once; the child's own are in its spool, and what it left is adopted.
+    delivers its own, once; the child's own are in its spool, and what it left is recovered.
     """
     root = tmp_path / "root"
     ended = run(FORKING, tmp_path, str(root), how, io, PYTHONPATH=PATH)
     assert ended.stdout == "parent done\n"
-    with adopted(root) as one:
+    with recovered(root) as one:
         assert numbers(drain(one.readers["a"])) == [*range(101, 126)]
     assert list(root.iterdir()) == []
 
@@ -99,12 +99,12 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_a_surviving_worker_does_not_hide_its_dead_parents_spool(tmp_path: Path) -> None:
     """A lock is inherited by fork: unless the child lets go of it at once, a pre-forking server's
-    master could never be adopted while one of its workers lives.
+    master could never be recovered while one of its workers lives.
     """
     root, stop = tmp_path / "root", tmp_path / "stop"
     run(ORPHANED, tmp_path, str(root), str(stop), expect=-9, PYTHONPATH=PATH)
     try:
-        with adopted(root) as one:
+        with recovered(root) as one:
             assert numbers(drain(one.readers["a"])) == list(range(1, 11))
     finally:
         stop.touch()
@@ -148,7 +148,7 @@ def test_a_fork_while_the_lock_is_held_hangs_nobody(tmp_path: Path) -> None:
     """
     root = tmp_path / "root"
     run(LOCKED, tmp_path, str(root), PYTHONPATH=PATH)
-    with adopted(root) as one:
+    with recovered(root) as one:
         assert numbers(drain(one.readers["a"])) == [100]
 
 
@@ -166,6 +166,6 @@ print(subprocess.check_output(["ls", "-l", "/proc/self/fd"], close_fds=False, te
     ended = run(text, tmp_path, str(tmp_path / "spools"), PYTHONPATH=PATH)
     assert "/proc" in ended.stdout
     assert "spools" not in ended.stdout
-    with adopted(tmp_path / "spools") as one:
+    with recovered(tmp_path / "spools") as one:
         assert numbers(drain(one.readers["a"])) == [1, 2, 3]
-    assert adopter(tmp_path / "spools", A).scan() == []
+    assert recovery(tmp_path / "spools", A).scan() == []

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.spools import A, Consumer, adopted, adopter, drain, number_of, numbers
+from support.spools import A, Consumer, drain, number_of, numbers, recovered, recovery
 from support.subprocesses import REPO, run, start
 
 from sessiontrace.model.record import END, START
@@ -30,14 +30,14 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.parametrize("io", ["map", "write"])
 def test_a_killed_process_loses_nothing_it_had_appended(tmp_path: Path, io: str) -> None:
-    """A thousand events and no keeper, no sync, no close: SIGKILL. All are adopted in order, and
+    """A thousand events and no worker, no sync, no close: SIGKILL. All are recovered in order, and
     the session it left open is ended.
     """
     root = tmp_path / "root"
     run(KILLED, tmp_path, str(root), io, expect=-signal.SIGKILL, PYTHONPATH=PATH)
     (status,) = inspect(root)
     assert (status.alive, status.lags[0].pending) == (False, 1002)
-    with adopted(root) as one:
+    with recovered(root) as one:
         records = drain(one.readers["a"])
     assert [r.kind for r in (records[0], records[-1])] == [START, END]
     assert numbers(records[1:-1]) == list(range(1, 1001))
@@ -46,7 +46,7 @@ def test_a_killed_process_loses_nothing_it_had_appended(tmp_path: Path, io: str)
     assert list(root.iterdir()) == []
 
 
-# Appends for ever, tells on stdout what append has taken, with a keeper and a settling reader.
+# Appends for ever, tells on stdout what append has taken, with a worker and a settling reader.
 STEADY = """
 import sys, threading
 from pathlib import Path
@@ -69,7 +69,7 @@ while True:
 @pytest.mark.parametrize("io", ["map", "write"])
 def test_whenever_it_is_killed_what_was_taken_is_there(tmp_path: Path, io: str) -> None:
     """Killed at random moments, also while segments are made, sealed and cut: every event whose
-    append had returned is adopted, once and in order; at most one more is there.
+    append had returned is recovered, once and in order; at most one more is there.
     """
     for delay in (0.0, random.uniform(0.0, 0.04), 0.05):
         root = tmp_path / f"root{delay}"
@@ -82,7 +82,7 @@ def test_whenever_it_is_killed_what_was_taken_is_there(tmp_path: Path, io: str) 
             assert process.stderr is not None
             assert process.stderr.read() == ""
         told = max(int(line) for line in ["1", *lines[:-1]])
-        with adopted(root) as one:
+        with recovered(root) as one:
             found = numbers(drain(one.readers["a"]))
         assert found == list(range(1, len(found) + 1))
         assert told <= len(found) <= told + 1
@@ -91,9 +91,9 @@ def test_whenever_it_is_killed_what_was_taken_is_there(tmp_path: Path, io: str) 
 RACING = """
 import sys, time
 from pathlib import Path
-from support.spools import A, adopter, drain, numbers
+from support.spools import A, recovery, drain, numbers
 root, gate = Path(sys.argv[1]), Path(sys.argv[2])
-looking = adopter(root, A)
+looking = recovery(root, A)
 print("ready", flush=True)
 while not gate.exists():
     pass
@@ -132,11 +132,11 @@ def test_adoption_waits_for_the_owner_to_die(tmp_path: Path) -> None:
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)
         assert [status.alive for status in inspect(root)] == [True]
-        assert adopter(root).scan() == []
+        assert recovery(root).scan() == []
         process.kill()
         process.communicate()
     before = {path.name for path in root.glob("*/*")}
-    assert adopter(root, stranger).scan() == []
+    assert recovery(root, stranger).scan() == []
     assert {path.name for path in root.glob("*/*")} == before
-    with adopted(root, A) as one:
+    with recovered(root, A) as one:
         assert numbers(drain(one.readers["a"]))[0] == 1

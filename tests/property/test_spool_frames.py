@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.spools import A, B, adopter, body, die, drain, make, number_of
+from support.spools import A, B, body, die, drain, make, number_of, recovery
 
 from sessiontrace.model.record import END, EVENT, START, Record
 from sessiontrace.spool.frame import decode, encode, head, routed, seed
@@ -71,7 +71,7 @@ def test_every_reader_gets_exactly_its_records(
 
 
 class Life(RuleBasedStateMachine):
-    """Append, read, settle, keep, roll, die and be adopted, in any order, against plain lists.
+    """Append, read, settle, keep, roll, die and be recovered, in any order, against plain lists.
 
     The model keeps, for each destination, what was accepted and not settled. Whatever happens, each
     of these records is delivered in the end, and none that was never accepted. A record may come
@@ -144,7 +144,7 @@ class Life(RuleBasedStateMachine):
     @rule(name=st.sampled_from("ab"), most=st.integers(1, 9))
     def adopt(self, name: str, most: int) -> None:
         ours = A if name == "a" else B
-        for one in adopter(self.root, ours).scan():
+        for one in recovery(self.root, ours).scan():
             reader: Reader = one.readers[name]
             chunk = reader.read(most, 1 << 20)
             if chunk is not None:
@@ -169,7 +169,7 @@ class Life(RuleBasedStateMachine):
         self.spool.close()
         for name in self.owed:
             self.orphaned[name] |= set(self.owed[name])
-        for one in adopter(self.root, A, B).scan():
+        for one in recovery(self.root, A, B).scan():
             for name, reader in one.readers.items():
                 self.deliver(name, drain(reader))
             one.release()

@@ -107,7 +107,7 @@ def die(spool: Spool) -> Path:
     return spool.directory
 
 
-def adopter(
+def recovery(
     root: Path, *ours: Consumer, counters: Counters | None = None, from_oldest: Sequence[str] = ()
 ) -> SpoolRecovery:
     counters = counters or Counters()
@@ -115,11 +115,11 @@ def adopter(
 
 
 @contextmanager
-def adopted(
+def recovered(
     root: Path, *ours: Consumer, counters: Counters | None = None
 ) -> Iterator[RecoveredSpool]:
-    """The one spool there is to adopt; released at the end."""
-    (one,) = adopter(root, *ours, counters=counters).scan()
+    """The one spool there is to recover; released at the end."""
+    (one,) = recovery(root, *ours, counters=counters).scan()
     try:
         yield one
     finally:

@@ -27,7 +27,7 @@ def allocated(files: Files, path: Path) -> bytes:
 
 
 def test_the_kernel_fills_a_segment_by_itself(tmp_path: Path) -> None:
-    """A program that computes all the time gives up the interpreter every 5 ms. A keeper that
+    """A program that computes all the time gives up the interpreter every 5 ms. A worker that
     asks for it after each of many writes would be as many times late with the spare.
     """
     files = FailingFiles()

@@ -80,7 +80,7 @@ def test_routes_name_destinations() -> None:
 
 
 def test_a_header_says_whose_the_segment_is() -> None:
-    """An adopter must know from one line what it found."""
+    """An recovery must know from one line what it found."""
     header = Header("0123456789abcdef", 3, "shop ünïcode", 42, (A, B))
     line = encode_header(header)
     assert decode_header(line[:-1]) == header

@@ -8,13 +8,13 @@ from support.spools import (
     EVENT_HEAD,
     A,
     B,
-    adopter,
     body,
     drain,
     fill,
     left_behind,
     make,
     numbers,
+    recovery,
     snapshot,
 )
 
@@ -96,7 +96,7 @@ def test_what_is_still_in_flight_from_an_evicted_segment_is_lost_at_close(tmp_pa
 
 
 def test_a_segment_evicted_while_it_is_read_is_counted_once(tmp_path: Path) -> None:
-    """The keeper takes a segment away between the reader's copy and its books: the records are
+    """The worker takes a segment away between the reader's copy and its books: the records are
     then evicted, and not handed out as well.
     """
     spool = make(tmp_path)
@@ -126,7 +126,7 @@ def test_a_segment_evicted_while_it_is_read_is_counted_once(tmp_path: Path) -> N
 
 def test_memory_segments_are_bounded(tmp_path: Path) -> None:
     """Without a disk the program's memory is all there is: the quota holds for it at once, not
-    only when the keeper comes round.
+    only when the worker comes round.
     """
     counters = Counters()
     spool = make(None, quota=QUOTA, counters=counters)
@@ -177,7 +177,7 @@ def test_orphans_nobody_here_can_deliver_give_way_first(tmp_path: Path) -> None:
 
 
 def test_an_orphan_that_can_be_delivered_here_is_kept(tmp_path: Path) -> None:
-    """It is about to be adopted: our own oldest records give way instead."""
+    """It is about to be recovered: our own oldest records give way instead."""
     orphan = left_behind(tmp_path, 60, A, pad=10_000)
     kept = snapshot(orphan)
     spool = make(tmp_path, A, quota=QUOTA)
@@ -195,7 +195,7 @@ def test_an_orphan_evicted_whole_is_removed(tmp_path: Path) -> None:
     fill(spool, 110, pad=10_000)
     spool.maintain()
     assert not orphan.exists()
-    assert adopter(tmp_path, STRANGER).scan() == []
+    assert recovery(tmp_path, STRANGER).scan() == []
     spool.close()
 
 

@@ -21,7 +21,6 @@ from support.spools import (
     A,
     B,
     FailingFiles,
-    adopted,
     body,
     die,
     drain,
@@ -29,6 +28,7 @@ from support.spools import (
     make,
     number_of,
     numbers,
+    recovered,
 )
 
 from sessiontrace.model.record import END, EVENT, START
@@ -156,7 +156,7 @@ def test_a_failing_callback_costs_no_record(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("io", MODES)
 def test_segments_double_and_spares_are_used(tmp_path: Path, io: str) -> None:
-    """The keeper stays one segment ahead, each twice the last up to 8 MiB, so that the user's
+    """The worker stays one segment ahead, each twice the last up to 8 MiB, so that the user's
     thread never makes one itself.
     """
     counters = Counters()
@@ -176,7 +176,7 @@ def test_segments_double_and_spares_are_used(tmp_path: Path, io: str) -> None:
 
 
 def test_without_a_spare_the_caller_makes_a_small_segment(tmp_path: Path) -> None:
-    """The keeper may be late; the record is taken all the same, and the wait is counted."""
+    """The worker may be late; the record is taken all the same, and the wait is counted."""
     counters = Counters()
     spool = make(tmp_path, counters=counters)
     woken: list[int] = []
@@ -204,7 +204,7 @@ def test_a_spare_too_small_for_a_record_is_passed_over(tmp_path: Path) -> None:
 
 
 class _Slow(FailingFiles):
-    """While the keeper makes a spare, the user's thread fills its segment and makes the next."""
+    """While the worker makes a spare, the user's thread fills its segment and makes the next."""
 
     spool: Spool
     image: Path
@@ -229,7 +229,7 @@ def test_a_spare_that_comes_too_late_goes_behind_what_came_meanwhile(
     tmp_path: Path, io: str
 ) -> None:
     """A spare with a lower number than the active segment would never be read, and to make another
-    takes as long again: a busy program would outrun the keeper for good, and make every segment
+    takes as long again: a busy program would outrun the worker for good, and make every segment
     itself. So the late one gets the next number, in its name, its header and its checksums.
     """
     files = _Slow()
@@ -250,9 +250,9 @@ def test_a_spare_that_comes_too_late_goes_behind_what_came_meanwhile(
     assert numbers(drain(spool.reader("a"), settle=False)) == list(range(1, 17))
     die(spool)
     counters = Counters()
-    with adopted(root, counters=counters) as one:
+    with recovered(root, counters=counters) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 17))
-    with adopted(files.image, counters=counters) as one:  # killed with the new name, the old header
+    with recovered(files.image, counters=counters) as one:  # killed: new name, old header
         assert numbers(drain(one.readers["a"])) == list(range(1, 12))
     assert not counters.noted
     assert not [*root.iterdir(), *files.image.iterdir()]
@@ -403,7 +403,7 @@ def test_an_append_within_an_append_waits_for_the_outer_one(
     files.most_bytes = None
     if close_too:
         assert not spool.append(EVENT_HEAD, body(3))
-        with adopted(tmp_path) as left:
+        with recovered(tmp_path) as left:
             assert numbers(drain(left.readers["a"])) == [1, 2, 77]
     else:
         assert numbers(drain(spool.reader("a"))) == [1, 2, 77]
@@ -425,7 +425,7 @@ def test_E08_an_append_from_a_finaliser_is_taken(tmp_path: Path) -> None:
 
 
 def test_threads_append_without_losing_or_mixing(tmp_path: Path) -> None:
-    """Eight threads, a keeper and a reader at once: each thread's records stay in its order."""
+    """Eight threads, a worker and a reader at once: each thread's records stay in its order."""
     spool = make(tmp_path)
     fill(spool, 1, start=0)
     stop = threading.Event()
@@ -437,8 +437,8 @@ def test_threads_append_without_losing_or_mixing(tmp_path: Path) -> None:
         while not stop.is_set():
             spool.maintain()
 
-    keeper = threading.Thread(target=keep)
-    keeper.start()
+    worker = threading.Thread(target=keep)
+    worker.start()
     writers = [threading.Thread(target=write, args=(n * 10_000,)) for n in range(1, 9)]
     for writer in writers:
         writer.start()
@@ -448,7 +448,7 @@ def test_threads_append_without_losing_or_mixing(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
     stop.set()
-    keeper.join()
+    worker.join()
     for thread in range(1, 9):
         own = [n for n in found if n // 10_000 == thread]
         assert own == list(range(thread * 10_000, thread * 10_000 + 2000))
@@ -518,7 +518,7 @@ def test_close_leaves_what_is_still_owed_to_an_adopter(tmp_path: Path, io: str) 
     assert chunk is not None
     spool.reader("b").acknowledge(chunk.ends[-1])
     spool.close()
-    with adopted(tmp_path, A, B) as left:
+    with recovered(tmp_path, A, B) as left:
         assert drain(left.readers["a"]) == []
         assert left.readers["b"].pending() == 6
         assert numbers(drain(left.readers["b"])) == [5, 6, 7, 8, 9, 10]
@@ -531,7 +531,7 @@ def test_a_session_open_at_close_is_left_to_an_adopter(tmp_path: Path) -> None:
     spool.append(START_HEAD, body(1, session=1))
     drain(spool.reader("a"))
     spool.close()
-    with adopted(tmp_path) as left:
+    with recovered(tmp_path) as left:
         (end,) = drain(left.readers["a"])
     assert (end.kind, number_of(end)) == (END, 1)
     assert list(tmp_path.iterdir()) == []
@@ -548,12 +548,12 @@ def test_a_close_that_meets_a_stuck_keeper_gives_up_in_time(tmp_path: Path) -> N
             stuck.set()
             free.wait(10)
 
-    keeper = threading.Thread(target=hang)
-    keeper.start()
+    worker = threading.Thread(target=hang)
+    worker.start()
     stuck.wait(10)
     spool.close(timeout=0.01)
     free.set()
-    keeper.join()
+    worker.join()
     assert die(spool).exists()
 
 

@@ -14,7 +14,6 @@ from support.spools import (
     A,
     B,
     FailingFiles,
-    adopted,
     body,
     die,
     drain,
@@ -22,6 +21,7 @@ from support.spools import (
     make,
     number_of,
     numbers,
+    recovered,
 )
 
 from sessiontrace.model.record import END, EVENT, OPEN, START
@@ -138,7 +138,7 @@ def test_A07_a_disk_that_fills_up_is_left_and_returned_to(
     assert not counters.dropped
 
     die(spool)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 51))
 
 
@@ -190,7 +190,7 @@ def test_A06_a_write_that_stops_half_way_leaves_no_half_record(tmp_path: Path) -
     disk_is_back(spool)
     die(spool)
     counters = Counters()
-    with adopted(tmp_path, counters=counters) as one:
+    with recovered(tmp_path, counters=counters) as one:
         assert numbers(drain(one.readers["a"])) == [1, 2, 3, 4, 5]
     assert "corrupt_record" not in counters.noted
 
@@ -213,7 +213,7 @@ def test_A10_a_failed_sync_is_never_repeated_on_that_file(
 ) -> None:
     """After a failed fsync the kernel forgets what it could not write, and the next fsync would
     say all is well. The records since the last good one are written to another file; this process
-    reads each once, an adopter gets them all.
+    reads each once, recovery gets them all.
     """
     synced: list[int] = []
 
@@ -248,7 +248,7 @@ def test_A10_a_failed_sync_is_never_repeated_on_that_file(
     assert spool.accepted() == {b"*": 11}
     (spool.directory / "00000001.seg").unlink()  # the disk lost it all
     die(spool)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         found = drain(one.readers["a"], settle=False)
         assert found[0].kind == OPEN
         assert numbers([r for r in found if r.kind in (EVENT, START)]) == list(range(5, 12))
@@ -276,7 +276,7 @@ def test_a_replaced_file_does_not_bring_an_ended_session_back(tmp_path: Path) ->
     spool.append(END_HEAD, body(1, session=1))
     spool.append(START_HEAD, body(3, session=3))
     die(spool)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         found = drain(one.readers["a"])
     assert sorted({number_of(r) for r in found if r.kind == END}) == [1, 3]
     assert b"abandoned" in found[-1].body
@@ -320,7 +320,7 @@ def test_A09_a_directory_removed_under_us_is_made_again(
     assert counters.noted["spool_vanished"] == 1
     assert len(warnings(caplog)) == 1
     die(spool)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 16))
 
 
@@ -368,7 +368,7 @@ def test_a_cursor_that_cannot_be_written_is_counted(tmp_path: Path) -> None:
     assert counters.noted["cursor_failed"] == 1
     files.failing = set()
     die(spool)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert numbers(drain(one.readers["a"])) == [6, 7, 8, 9, 10]
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from support.spools import A, B, adopted, die, drain, fill, left_behind, make, numbers, snapshot
+from support.spools import A, B, die, drain, fill, left_behind, make, numbers, recovered, snapshot
 
 from sessiontrace.spool.filesystem import Files
 from sessiontrace.spool.status import inspect
@@ -37,7 +37,7 @@ def test_the_living_and_the_dead_are_told_apart(tmp_path: Path) -> None:
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:
     """After a look the files are the same, the owner still holds its spool, and an orphan can
-    still be adopted.
+    still be recovered.
     """
     dead = left_behind(tmp_path, 5)
     spool = make(tmp_path, A)
@@ -46,7 +46,7 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
     for _ in range(3):
         assert len(inspect(tmp_path)) == 2
     assert snapshot(dead) == before
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert one.spool_id == dead.name
         assert numbers(drain(one.readers["a"])) == [1, 2, 3, 4, 5]
     assert [status.spool_id for status in inspect(tmp_path)] == [spool.id]
@@ -66,7 +66,7 @@ def test_damage_and_unreadable_headers_are_shown_not_raised(tmp_path: Path) -> N
 def test_an_adopted_spool_counts_as_alive(tmp_path: Path) -> None:
     """Somebody holds it, whoever wrote it."""
     left_behind(tmp_path, 2)
-    with adopted(tmp_path):
+    with recovered(tmp_path):
         (status,) = inspect(tmp_path)
         assert status.alive
 

@@ -1,4 +1,4 @@
-"""Adoption: what a dead process left is delivered once more, by the right one, and no less."""
+"""Recovery: what a dead process left is delivered once more, by the right one, and no less."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from support.spools import (
     A,
     B,
     FailingFiles,
-    adopted,
-    adopter,
     body,
     die,
     drain,
@@ -27,6 +25,8 @@ from support.spools import (
     make,
     number_of,
     numbers,
+    recovered,
+    recovery,
     restore,
     snapshot,
     uid,
@@ -43,11 +43,11 @@ from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
 
 
 def revived(root: Path, directory: Path, files: dict[str, bytes]) -> tuple[list[int], int]:
-    """What an adopter gets from these files: the events' numbers, and the damage it counted."""
+    """What recovery gets from these files: the events' numbers, and the damage it counted."""
     counters = Counters()
     restore(directory, files)
     found: list[int] = []
-    for one in adopter(root, counters=counters).scan():
+    for one in recovery(root, counters=counters).scan():
         reader = one.readers["a"]
         owed = reader.pending()
         found += numbers(drain(reader))
@@ -62,7 +62,7 @@ def test_everything_a_dead_process_took_is_adopted_in_order(tmp_path: Path, io: 
     directory is gone.
     """
     left_behind(tmp_path, 200, io=io, pad=5000)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         reader = one.readers["a"]
         assert (reader.adopted, reader.replay, reader.spool_id) == (True, True, one.spool_id)
         assert reader.pending() == 200
@@ -94,7 +94,7 @@ def test_A01_a_segment_cut_before_its_first_record_holds_none(tmp_path: Path) ->
     raw = files["00000001.seg"]
     for size in range(raw.index(b"\n") + 1):
         restore(directory, {**files, "00000001.seg": raw[:size]})
-        for one in adopter(tmp_path).scan():
+        for one in recovery(tmp_path).scan():
             assert drain(one.readers["a"]) == []
             one.release()
         assert not directory.exists()
@@ -105,7 +105,7 @@ def test_a_spool_without_any_readable_header_is_left_for_a_human(tmp_path: Path)
     directory = left_behind(tmp_path, 3)
     raw = snapshot(directory)["00000001.seg"]
     (directory / "00000001.seg").write_bytes(b"X" + raw[1:])
-    assert adopter(tmp_path).scan() == []
+    assert recovery(tmp_path).scan() == []
     assert snapshot(directory)["00000001.seg"] == b"X" + raw[1:]
 
 
@@ -153,11 +153,11 @@ def test_another_fingerprint_gets_nothing_and_removes_nothing(tmp_path: Path) ->
     directory = left_behind(tmp_path, 20, A)
     before = snapshot(directory)
     stranger = Consumer("a", "local", "another key")
-    looking = adopter(tmp_path, stranger, B)
+    looking = recovery(tmp_path, stranger, B)
     assert looking.scan() == []
     assert looking.scan() == []
     assert snapshot(directory) == before
-    with adopted(tmp_path, A) as one:
+    with recovered(tmp_path, A) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 21))
 
 
@@ -168,10 +168,10 @@ def test_a_destination_that_was_renamed_is_known_by_its_fingerprint(tmp_path: Pa
         spool.append([EVENT_HEAD, head(EVENT, b"a"), head(EVENT, b"b")][number % 3], body(number))
     die(spool)
     renamed = Consumer("production", A.kind, A.fingerprint)
-    with adopted(tmp_path, renamed) as one:
+    with recovered(tmp_path, renamed) as one:
         assert list(one.readers) == ["production"]
         assert numbers(drain(one.readers["production"])) == [1, 3, 4, 6, 7]
-    with adopted(tmp_path, B) as one:
+    with recovered(tmp_path, B) as one:
         assert numbers(drain(one.readers["b"])) == [2, 3, 5, 6, 8]
     assert list(tmp_path.iterdir()) == []
 
@@ -188,7 +188,7 @@ def test_two_destinations_with_one_fingerprint_get_their_own_shares(tmp_path: Pa
         spool.append(head(EVENT, b"twin"), body(1))
         spool.append(head(EVENT, b"a"), body(2))
         die(spool)
-        with adopted(tmp_path, *ours) as one:
+        with recovered(tmp_path, *ours) as one:
             assert {name: numbers(drain(each)) for name, each in one.readers.items()} == expected
 
 
@@ -197,14 +197,14 @@ def test_a_destination_added_later_gets_what_is_left_when_it_asks_for_the_oldest
 ) -> None:
     """B was not there when A's records were written: all of them, once, and A loses none."""
     directory = left_behind(tmp_path, 5, A)
-    assert adopter(tmp_path, B).scan() == []
-    late = adopter(tmp_path, B, from_oldest=[B.name])
+    assert recovery(tmp_path, B).scan() == []
+    late = recovery(tmp_path, B, from_oldest=[B.name])
     (spool,) = late.scan()
     assert numbers(drain(spool.readers[B.name])) == [1, 2, 3, 4, 5]
     late.release()
     assert directory.exists()  # A's share is still owed
-    assert adopter(tmp_path, B, from_oldest=[B.name]).scan() == []
-    both = adopter(tmp_path, A, B, from_oldest=[B.name])
+    assert recovery(tmp_path, B, from_oldest=[B.name]).scan() == []
+    both = recovery(tmp_path, A, B, from_oldest=[B.name])
     (spool,) = both.scan()
     assert spool.readers[B.name].pending() == 0
     assert numbers(drain(spool.readers[A.name])) == [1, 2, 3, 4, 5]
@@ -219,7 +219,7 @@ def test_the_oldest_for_one_destination_leaves_routes_as_they_were(tmp_path: Pat
     spool.append(EVENT_HEAD, body(1))
     spool.append(head(EVENT, A.name.encode()), body(2))
     die(spool)
-    late = adopter(tmp_path, B, from_oldest=[B.name])
+    late = recovery(tmp_path, B, from_oldest=[B.name])
     (found,) = late.scan()
     assert numbers(drain(found.readers[B.name])) == [1]
     late.release()
@@ -229,12 +229,12 @@ def test_A15_a_living_owner_is_not_robbed(tmp_path: Path) -> None:
     """The lock is held: whatever the pid says, the spool is not touched."""
     spool = make(tmp_path)
     fill(spool, 5)
-    looking = adopter(tmp_path)
+    looking = recovery(tmp_path)
     assert looking.scan() == []
     fill(spool, 1, start=6)
     die(spool)
     (one,) = looking.scan()
-    assert looking.scan() == [], "what is adopted is not adopted again"
+    assert looking.scan() == [], "what is recovered is not recovered again"
     assert numbers(drain(one.readers["a"])) == [1, 2, 3, 4, 5, 6]
     one.release()
 
@@ -248,27 +248,27 @@ def test_the_own_spool_is_no_orphan(tmp_path: Path) -> None:
 
 
 def test_delivery_goes_on_where_the_cursor_stands(tmp_path: Path) -> None:
-    """An adopter that ends early leaves the rest to the next one."""
+    """An recovery that ends early leaves the rest to the next one."""
     left_behind(tmp_path, 30, pad=30_000)
     seen: list[int] = []
     while len(seen) < 30:
-        with adopted(tmp_path) as one:
+        with recovered(tmp_path) as one:
             chunk = one.readers["a"].read(2, 1 << 22)
             assert chunk is not None
             one.readers["a"].acknowledge(chunk.ends[-1])
             seen += numbers(chunk.records)
     assert seen == list(range(1, 31))
-    assert adopter(tmp_path).scan() == []
+    assert recovery(tmp_path).scan() == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_read_and_not_settled_is_read_again(tmp_path: Path) -> None:
-    """The adopter died between sending and the answer: duplicates, never a loss."""
+    """The recovery died between sending and the answer: duplicates, never a loss."""
     left_behind(tmp_path, 10)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert len(drain(one.readers["a"], settle=False)) == 10
         assert not one.readers["a"].finished()
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 11))
 
 
@@ -291,7 +291,7 @@ def test_A17_a_cursor_that_cannot_be_read_means_from_the_beginning(
     raw = BAD_CURSORS[kind]
     if raw is not None:
         (directory / "a.cursor").write_bytes(raw)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 11))
 
 
@@ -311,10 +311,10 @@ def test_A17_a_cursor_from_the_future_means_duplicates(tmp_path: Path, position:
     directory = left_behind(tmp_path, 10)
     write_cursor(OS_FILES, directory, directory.name, A, position)
     if position.segment == AFTER_ALL:
-        assert adopter(tmp_path).scan() == []
+        assert recovery(tmp_path).scan() == []
         assert not directory.exists()
         return
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert numbers(drain(one.readers["a"])) == list(range(1, 11))
 
 
@@ -348,7 +348,7 @@ def test_a_stale_cursor_before_deleted_segments_starts_at_what_is_left(tmp_path:
     directory = left_behind(tmp_path, 20, pad=50_000)
     (directory / "00000001.seg").unlink()
     write_cursor(OS_FILES, directory, directory.name, A, Position(1, 300))
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         found = numbers(drain(one.readers["a"]))
     assert found
     assert found == list(range(found[0], 21))
@@ -366,7 +366,7 @@ def test_a_session_without_an_end_gets_one_at_every_adoption_the_same(tmp_path: 
     spool.append(END_HEAD, body(3, session=3, start_time=1000))
     die(spool)
 
-    with adopted(tmp_path, A, B) as one:
+    with recovered(tmp_path, A, B) as one:
         assert one.readers["a"].pending() == 5
         first = drain(one.readers["a"], settle=False)
         assert [(r.kind, number_of(r)) for r in first] == [
@@ -384,26 +384,26 @@ def test_a_session_without_an_end_gets_one_at_every_adoption_the_same(tmp_path: 
     assert end["metadata"] == {"abandoned": True}
     assert orjson.loads(ends[-1].body)["end_time"] == 1000
 
-    with adopted(tmp_path, A, B) as one:
+    with recovered(tmp_path, A, B) as one:
         assert drain(one.readers["a"]) == first
         assert drain(one.readers["b"]) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_delivery_of_the_ends_goes_on_at_the_cursor_too(tmp_path: Path) -> None:
-    """Ten sessions were open; the adopter ends after the third: the next goes on at the fourth."""
+    """Ten sessions were open; the recovery ends after the third: the next goes on at the fourth."""
     spool = make(tmp_path)
     for number in range(1, 11):
         spool.append(START_HEAD, body(number, session=number))
     die(spool)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         drained = one.readers["a"].read(100, 1 << 20)
         assert drained is not None
         one.readers["a"].acknowledge(drained.ends[-1])
         some = one.readers["a"].read(3, 1 << 20)
         assert some is not None
         one.readers["a"].acknowledge(some.ends[-1])
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert one.readers["a"].pending() == 7
         assert numbers(drain(one.readers["a"])) == list(range(4, 11))
     assert list(tmp_path.iterdir()) == []
@@ -420,7 +420,7 @@ def test_a_session_is_ended_though_the_segment_of_its_start_is_gone(tmp_path: Pa
     spool.maintain()
     fill(spool, 1, start=22)
     die(spool)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         reader = one.readers["a"]
         assert reader.pending() == 2
         records = drain(reader)
@@ -440,7 +440,7 @@ def test_a_last_segment_without_records_does_not_hide_open_sessions(tmp_path: Pa
     header = raw.index(b"\n") + 1
     os.truncate(last, header)
     assert (directory / "00000003.seg").exists()
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert [r.kind for r in drain(one.readers["a"])] == [START, END]
 
 
@@ -456,12 +456,12 @@ def test_A19_unknown_things_in_the_directory_are_passed_over(tmp_path: Path) -> 
     (tmp_path / "no spool").mkdir()
     (tmp_path / ("0" * 16)).write_text("a file with a spool's name")
     os.symlink(directory, tmp_path / ("1" * 16))
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         assert numbers(drain(one.readers["a"])) == [1, 2, 3]
     assert not (directory / "00000001.seg").exists()
     assert (directory / "notes.txt").read_text() == "mine"
     assert outside.exists()
-    assert adopter(tmp_path).scan() == []
+    assert recovery(tmp_path).scan() == []
 
 
 def test_A20_a_newer_format_is_left_alone_and_told(
@@ -473,7 +473,7 @@ def test_A20_a_newer_format_is_left_alone_and_told(
     newer = encode(0, b" header * ", b'{"format":2}')
     (directory / "00000002.seg").write_bytes(newer + b"what only the future knows\n")
     before = snapshot(directory)
-    looking = adopter(tmp_path)
+    looking = recovery(tmp_path)
     assert looking.scan() == looking.scan() == []
     assert snapshot(directory) == before
     assert [r.message for r in caplog.records if "newer version" in r.message]
@@ -487,7 +487,7 @@ def test_directories_that_were_never_finished_are_swept(tmp_path: Path) -> None:
         (directory / "lock").write_bytes(b"")
         now = directory.stat().st_mtime
         os.utime(directory, (now - age, now - age))
-    adopter(tmp_path).scan()
+    recovery(tmp_path).scan()
     assert [path.name for path in tmp_path.iterdir()] == [".new-young"]
 
 
@@ -498,22 +498,22 @@ def test_a_root_that_others_can_write_is_not_read(
     log.reset()
     left_behind(tmp_path / "root", 1)
     (tmp_path / "root").chmod(0o777)
-    assert adopter(tmp_path / "root").scan() == []
+    assert recovery(tmp_path / "root").scan() == []
     assert "is writable by other users" in caplog.text
     (tmp_path / "root").chmod(0o700)
-    assert len(adopter(tmp_path / "root").scan()) == 1
+    assert len(recovery(tmp_path / "root").scan()) == 1
 
 
 def test_no_root_is_no_fault(tmp_path: Path) -> None:
     """The first run on a machine: nothing to adopt, and nothing is made for it."""
-    assert adopter(tmp_path / "none").scan() == []
+    assert recovery(tmp_path / "none").scan() == []
     assert not (tmp_path / "none").exists()
 
 
 def test_tending_deletes_what_all_have_passed_while_delivery_goes_on(tmp_path: Path) -> None:
     """A large spool of a dead process gives back its space as it is delivered, not at the end."""
     directory = left_behind(tmp_path, 60, pad=20_000)
-    looking = adopter(tmp_path)
+    looking = recovery(tmp_path)
     (one,) = looking.scan()
     reader = one.readers["a"]
     seen: list[int] = []
@@ -533,10 +533,10 @@ def test_tending_deletes_what_all_have_passed_while_delivery_goes_on(tmp_path: P
 
 
 def test_an_adopted_segment_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """A file vanishes under the adopter: the rest is delivered, the loss is counted, no hang."""
+    """A file vanishes under the recovery: the rest is delivered, the loss is counted, no hang."""
     counters = Counters()
     directory = left_behind(tmp_path, 20, pad=50_000)
-    (one,) = adopter(tmp_path, counters=counters).scan()
+    (one,) = recovery(tmp_path, counters=counters).scan()
     (directory / "00000002.seg").unlink()
     found = numbers(drain(one.readers["a"]))
     assert 10 < len(found) < 20
@@ -555,7 +555,7 @@ def test_a_removed_spool_cannot_be_claimed_through_an_old_descriptor(tmp_path: P
     real = files.lock
 
     def late(fd: int, *, shared: bool = False) -> bool:
-        with adopted(tmp_path) as one:
+        with recovered(tmp_path) as one:
             drain(one.readers["a"])
         return real(fd, shared=shared)
 
@@ -586,9 +586,9 @@ def test_a_lock_file_that_was_replaced_does_not_let_an_adopter_in(tmp_path: Path
 
 
 def test_adopted_files_stay_private(tmp_path: Path) -> None:
-    """The adopter's cursor is as private as what it points at."""
+    """The recovery's cursor is as private as what it points at."""
     directory = left_behind(tmp_path, 10)
-    with adopted(tmp_path) as one:
+    with recovered(tmp_path) as one:
         chunk = one.readers["a"].read(3, 1 << 20)
         assert chunk is not None
         one.readers["a"].acknowledge(chunk.ends[-1])
