@@ -118,7 +118,7 @@ def test_another_key_or_address_delivers_nothing_of_it_and_removes_nothing(
     ).stdout  # fmt: skip
     assert left.name in shown
     assert "honeyhive" in shown
-    assert " 52" in shown, "50 events, the session's start, and the end an adopter will give it"
+    assert " 52" in shown, "50 events, the session's start, and the end that recovery will give it"
 
 
 def test_a_host_name_can_still_be_resolved_while_the_interpreter_exits(
