@@ -1,4 +1,4 @@
-"""Dead letters: records that a backend refused for good, kept as files for people to look at.
+"""Dead letters: records that a backend refused for good, kept as files for inspection.
 
 Written by the sender's thread, rarely. One file of JSON lines for each destination, shared by all
 processes of one spool root. Invariant: at most two files of bounded size a destination, and no

@@ -65,6 +65,6 @@ class FlushTicket:
                 pass
 
     def abandon(self) -> None:
-        """Nobody is left to answer: whatever is open counts as not delivered."""
+        """The sender has stopped: every lane without an answer counts as not delivered."""
         for lane in list(self._open):
             self.answer(lane, False)

@@ -1,8 +1,8 @@
-"""What is asked of a backend and what its answer means: Request, Reply, Verdict.
+"""The exporter protocol: requests to a backend, its replies, and the outcomes they mean.
 
 Pure values between a vendor's exporter (``encode`` and ``interpret``), the lane that obeys, and the
-transport that sends. No thread owns them. Invariant: a verdict speaks of exactly those records
-that its request names.
+transport that sends. No thread owns them. Invariant: an outcome is about exactly the records
+that its request carries.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Invalid:
 
 @attrs.frozen
 class Blocked:
-    """Refused for what an operator must mend (key, URL, certificate): keep the data, probe."""
+    """Refused for what an operator must fix (key, URL, certificate): keep the data, probe."""
 
     reason: str
 
@@ -181,7 +181,7 @@ def judge_http(reply: Reply) -> Outcome:
     """The verdict by status alone, for backends whose 2xx bodies tell nothing more.
 
     Only 400, 409 and 422 speak of the records themselves. Every other refusal is about the key,
-    the address, the account or the form of the request: the data waits until that is mended.
+    the address, the account or the form of the request: the data waits until that is fixed.
     """
     status = reply.status
     if 200 <= status < 300:

@@ -1,7 +1,7 @@
-"""A source in front of another one, that may settle records in another order than it read them.
+"""A source over another source that may settle records in another order than it reads them.
 
-What holding sessions and sampling them have in common; used by the sender's thread. Invariant: the
-cursor of the source behind never moves past a record that is still here or under way.
+The session buffer and the tail sampler build on it, in the sender's thread. Invariant: the cursor
+of the source behind never moves past a record that is still here or under way.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BufferedSession:
 
 
 class OutOfOrderSource:
-    """The books of the order; ``read`` is the subclass's, which numbers what it reads."""
+    """Keeps the order of acknowledgements; subclasses define ``read``, which numbers records."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -62,7 +62,7 @@ class OutOfOrderSource:
         self._first = 0  # the number of the record that `_ends` begins with
         self._done: dict[int, bool] = {}  # settled out of order: number, and whether it counts
         self._ahead = 0  # those of them that count
-        self._given: deque[tuple[int, int, bool]] = deque()  # ticket, number, whether it counts
+        self._handed_out: deque[tuple[int, int, bool]] = deque()  # ticket, number, counts
         self._ticket = 0
         self._pace = Throttle()  # a session may be ten thousand records
 
@@ -93,8 +93,8 @@ class OutOfOrderSource:
 
     def acknowledge(self, position: Position) -> None:
         """Everything given out up to this ticket is settled."""
-        while self._given and self._given[0][0] <= position.offset:
-            _, number, counts = self._given.popleft()
+        while self._handed_out and self._handed_out[0][0] <= position.offset:
+            _, number, counts = self._handed_out.popleft()
             self._finish(number, counts)
             if not number % _AT_ONCE:
                 self._pace()
@@ -104,7 +104,7 @@ class OutOfOrderSource:
         """Whether nothing will ever come any more."""
         return self._source.finished()
 
-    # -- what a lane must know of holding ---------------------------------------------------
+    # -- what a lane must know about buffering ---------------------------------------------------
 
     def release_all(self) -> None:
         """Let go of everything that is in the source now: a flush, or the end."""
@@ -133,7 +133,7 @@ class OutOfOrderSource:
         first = self._ticket + 1
         for kind, number in zip(records.kinds, numbers, strict=True):
             self._ticket += 1
-            self._given.append((self._ticket, number, kind != OPEN))
+            self._handed_out.append((self._ticket, number, kind != OPEN))
         tickets = list(range(first, self._ticket + 1))
         return Chunk(records, Positions([0] * len(tickets), tickets))
 
@@ -153,5 +153,5 @@ class OutOfOrderSource:
             if not self._first % _AT_ONCE:
                 self._pace()
         if passed is not None:
-            self._ahead = ahead  # first: who asks in between is told too many are pending, not few
+            self._ahead = ahead  # first, so that a concurrent reader over-reports pending
             self._source.acknowledge(Position(*passed))

@@ -1,9 +1,9 @@
-"""A request's body: encoded items between separators, laid together only as they are sent.
+"""A request's body: encoded items between separators, joined only as they are sent.
 
-A pure value, no thread owns it. A batch of a thousand events is a megabyte. Made in one piece it
-costs more than all the rest of sending it: the kernel has to find and clear its pages, and nobody
-else runs meanwhile (3 to 4 ms were measured, twice over with the copy that was sent). Invariant:
-its bytes are the same however often, and in whatever way, they are asked for.
+A pure value, no thread owns it. A batch of a thousand events is a megabyte. One piece of that size
+costs more than everything else in sending it: the kernel has to find and clear its pages, and no
+other thread runs meanwhile (3 to 4 ms were measured, twice with the copy for the socket).
+Invariant: every way of reading the body gives the same bytes, any number of times.
 """
 
 from __future__ import annotations

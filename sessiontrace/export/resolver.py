@@ -2,7 +2,7 @@
 
 asyncio looks names up in an executor, which is gone when ``atexit`` callbacks run, and whose
 threads the interpreter waits for at exit however long a name server takes. Invariant: a lookup here
-works until the very end, and one that hangs holds nobody up.
+works until the process ends, and a lookup that hangs delays nothing else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Holding a session's records until its end, for backends that want parents before children.
+"""Buffers a session's records until its end, for backends that need parents before children.
 
-``SessionBuffer`` stands between a lane and a source and looks like a source itself. Used by the
-sender's thread. Invariant: the source's cursor never moves past a record that is still held or not
-settled, in whatever order sessions are let go.
+``SessionBuffer`` is a source over another source; the sender's thread uses it. Invariant: the
+source's cursor never moves past a record that is buffered or not settled, in whatever order
+sessions are released.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class SessionBuffer(OutOfOrderSource):
             if chunk is not None:
                 for record, end in zip(chunk.records, chunk.ends, strict=True):
                     self._take(record, end)
-                self._let_go_of_most()
+                self._release_excess()
             elif self._hurry or self._source.adopted:
-                self._let_go_of_all()
-            self._let_go_of_old()
+                self._release_everything()
+            self._release_old()
             if not self._ready:
                 if chunk is None:
                     self._hurry = False
@@ -95,7 +95,7 @@ class SessionBuffer(OutOfOrderSource):
         group = self._groups.get(session)
         if group is None:
             group = BufferedSession(self._now())
-            if record.kind == UPDATE:  # nobody waits for it, and it waits for nobody
+            if record.kind == UPDATE:  # no record waits for it, and it waits for none
                 self._ready.append(group)
             else:
                 self._groups[session] = group
@@ -105,15 +105,15 @@ class SessionBuffer(OutOfOrderSource):
         self._records += 1
         self._size += len(record.body)
         if group.closes(record):
-            self._let_go(session)
+            self._release(session)
 
-    def _let_go(self, session: bytes) -> None:
+    def _release(self, session: bytes) -> None:
         group = self._groups.pop(session)
         self._records -= len(group.records)
         self._size -= group.size
         self._ready.append(group)
 
-    def _let_go_of_most(self) -> None:
+    def _release_excess(self) -> None:
         for session, group in list(self._groups.items()):
             if (
                 self._records <= self._max_records
@@ -121,12 +121,12 @@ class SessionBuffer(OutOfOrderSource):
                 and self._since(group.numbers[0]) <= self._max_behind
             ):
                 return
-            self._let_go(session)
+            self._release(session)
 
-    def _let_go_of_old(self) -> None:
+    def _release_old(self) -> None:
         while self._groups and (self.seconds_until_due() or 0.0) <= 0:
-            self._let_go(next(iter(self._groups)))
+            self._release(next(iter(self._groups)))
 
-    def _let_go_of_all(self) -> None:
+    def _release_everything(self) -> None:
         for session in list(self._groups):
-            self._let_go(session)
+            self._release(session)

@@ -1,6 +1,6 @@
-"""What a destination is and what became of its records: LaneSpec, Ledger, DeliveryStats.
+"""Delivery counts of one destination, and what a lane is built from.
 
-The ledger is written by the sender's thread alone and read by any. Invariant: ``acked``,
+Only the sender's thread writes the counters; any thread reads them. Invariant: ``acked``,
 ``rejected`` and ``sampled`` move together with what is pending, so that with ``evicted`` they
 always add up to what was routed here.
 """

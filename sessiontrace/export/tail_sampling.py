@@ -1,8 +1,8 @@
-"""Tail sampling: a session's records wait for what decides whether they are sent at all.
+"""Tail sampling: a session's records wait until it is decided whether they are sent at all.
 
-``TailSampler`` stands between a lane and its own spool and looks like a source itself. Used by the
-sender's thread. Invariants: a record is given out or counted as sampled, never both; and what
-cannot be decided is given out.
+``TailSampler`` is a source over the lane's own spool; the sender's thread uses it. Invariants: a
+record is handed out or counted as sampled, never both; and a session that cannot be decided is
+handed out.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class Wire:
 
 
 class FastClock(Clock):
-    """A clock that is moved on by whoever waits for it."""
+    """A clock that each wait moves forward."""
 
     def __init__(self) -> None:
         self.time = 1000.0
