@@ -33,23 +33,81 @@ class Redaction(NamedTuple):
     functions: tuple[Callable[[str, Any], Any], ...] = ()  # sync or async
 
 
+def _row(text: str, default: str, *variables: str) -> dict[str, Any]:
+    """The row of an option in the configuration reference.
+
+    ``text``: what the option does. ``default``: in words. ``variables``: further environment
+    variables that set it.
+    """
+    return {"text": text, "default": default, "variables": variables}
+
+
 @attrs.frozen(kw_only=True)
 class Options:
-    """All options of ``init`` besides destinations, complete and checked."""
+    """All options of ``init`` besides destinations, complete and checked.
 
-    service: str
-    environment: str | None
-    capture: bool
-    enabled: bool
-    exit_timeout: float
-    on_sigterm: str
-    durability: str
-    spool: Path | None
-    spool_io: str | None
-    spool_quota: int
-    redact: Redaction | None
-    sample: Sample
-    threads: bool
+    Each is also set by ``SESSIONTRACE_<NAME>``. The metadata of the fields is the source of
+    docs/configuration.md.
+    """
+
+    service: str = attrs.field(
+        metadata=_row("name of your program", "name of the script", "OTEL_SERVICE_NAME")
+    )
+    environment: str | None = attrs.field(
+        metadata=_row("such as `prod`; becomes the source of sessions", "none")
+    )
+    capture: bool = attrs.field(metadata=_row("`False` records no inputs and outputs", "`True`"))
+    enabled: bool = attrs.field(
+        metadata=_row("`False` records nothing", "`True`", "OTEL_SDK_DISABLED")
+    )
+    exit_timeout: float = attrs.field(metadata=_row("seconds that exit may take, 0 to 3600", "2"))
+    on_sigterm: str = attrs.field(
+        metadata=_row(
+            '`"flush"` delivers within `exit_timeout` when SIGTERM ends the program and '
+            'nothing else handles it; with `"ignore"` the next run delivers',
+            '`"ignore"`',
+        )
+    )
+    durability: str = attrs.field(
+        metadata=_row(
+            '`"process"` survives the death of the process, `"sync"` also power loss, at '
+            "some milliseconds per event",
+            '`"process"`',
+        )
+    )
+    spool: Path | None = attrs.field(
+        metadata=_row(
+            "directory for records that are not delivered yet; `False` keeps them in memory only",
+            "`spool` in the user's state directory",
+        )
+    )
+    spool_io: str | None = attrs.field(
+        metadata=_row(
+            '`"map"` or `"write"`: how segments are written',
+            "mapped where the file system allows it",
+        )
+    )
+    spool_quota: int = attrs.field(
+        metadata=_row(
+            "bytes that all spools may use; beyond it the oldest records are evicted", "536870912"
+        )
+    )
+    redact: Redaction | None = attrs.field(
+        metadata=_row(
+            'names of further keys, `"email"`, functions; `False` masks nothing',
+            "secrets are masked",
+        )
+    )
+    sample: Sample = attrs.field(
+        metadata=_row(
+            "share of sessions to record, or an `st.Sample`; the variable takes "
+            "`0.1,keep_errors,slower_than=2,score_below=0.5`",
+            "1.0",
+        )
+    )
+    threads: bool = attrs.field(
+        metadata=_row("`False` leaves threads and executors without the current span", "`True`")
+    )
 
 
 def default_spool(env: Env | None = None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.subprocesses import REPO, run
@@ -32,3 +33,11 @@ def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
         local = {name: str(tmp_path / name.lower()) for name in ("SESSIONTRACE_STORE",)}
         done = run(program, tmp_path, SESSIONTRACE_SPOOL=str(tmp_path / "spool"), **local)
         assert "Traceback" not in done.stderr
+
+
+def test_the_configuration_page_lists_what_the_package_has(tmp_path: Path) -> None:
+    """The page is generated; an option without its row would exist for its author only."""
+    program = (REPO / "tools" / "configuration_page.py").read_text(encoding="utf-8")
+    namespace: dict[str, Any] = {"__file__": str(REPO / "tools" / "x.py"), "__name__": "page"}
+    exec(compile(program, "configuration_page.py", "exec"), namespace)
+    assert (REPO / "docs" / "configuration.md").read_text(encoding="utf-8") == namespace["page"]()
