@@ -25,10 +25,11 @@ _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 def is_cancelled(error: BaseException) -> bool:
     """Whether asyncio or trio raises this error to cancel a task."""
     # We import neither: where a framework is not imported nothing can raise its cancellation.
+    # A module that another thread (our sender) is importing right now lacks the name so far.
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    if asyncio is not None and isinstance(error, asyncio.CancelledError):
+    if asyncio is not None and isinstance(error, getattr(asyncio, "CancelledError", ())):
         return True
-    if trio is not None and isinstance(error, trio.Cancelled):
+    if trio is not None and isinstance(error, getattr(trio, "Cancelled", ())):
         return True
     grouped = _grouped(error)  # a nursery that was cancelled in several tasks
     return bool(grouped) and all(map(is_cancelled, grouped))
