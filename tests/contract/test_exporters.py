@@ -43,8 +43,9 @@ def _needs_protobuf(vendor: VendorCase) -> None:
         pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
 
 
-def made(vendor: VendorCase, requests: list[Request]) -> Counter[str]:
-    return Counter(one for request in requests for one in ids(vendor, request))
+def created(vendor: VendorCase, requests: list[Request]) -> Counter[str]:
+    """How often each id was created."""
+    return Counter(created_id for request in requests for created_id in ids(vendor, request))
 
 
 def ids(vendor: VendorCase, request: Request) -> list[str]:
@@ -57,9 +58,11 @@ def test_every_event_arrives_once_and_the_books_balance(vendor: VendorCase) -> N
     delivery = deliver(vendor, records)
     assert delivery.acked == len(records)
     assert not delivery.rejected
-    events = [orjson.loads(one.body)["event_id"] for one in records if one.kind != START]
-    expected = {own_id(vendor, one) for one in events}
-    assert made(vendor, delivery.requests) == Counter(expected)
+    events = [
+        orjson.loads(record_.body)["event_id"] for record_ in records if record_.kind != START
+    ]
+    expected = {own_id(vendor, event) for event in events}
+    assert created(vendor, delivery.requests) == Counter(expected)
 
 
 def test_what_a_request_refers_to_was_there_before(vendor: VendorCase) -> None:
@@ -73,7 +76,7 @@ def test_what_a_request_refers_to_was_there_before(vendor: VendorCase) -> None:
     ordered = [*leaves, inner, middle, outer]
     records = [
         record(START, start),
-        *(record(EVENT, one) for one in ordered),
+        *(record(EVENT, event) for event in ordered),
         record(END, story.end(start)),
     ]
     there: set[str] = set()
@@ -81,8 +84,10 @@ def test_what_a_request_refers_to_was_there_before(vendor: VendorCase) -> None:
         assert there.issuperset(vendor.needs(request))
         there.update(vendor.ids(request))
     if vendor in (HUMANLOOP, FLOWS):
-        named = sum(len(vendor.needs(one)) for one in deliver(vendor, records).requests)
-        assert named >= len(ordered)
+        references = sum(
+            len(vendor.needs(request)) for request in deliver(vendor, records).requests
+        )
+        assert references >= len(ordered)
 
 
 def test_a_replay_gives_the_same_ids_and_bytes(vendor: VendorCase) -> None:
@@ -90,11 +95,11 @@ def test_a_replay_gives_the_same_ids_and_bytes(vendor: VendorCase) -> None:
     records = Story().session(children=5)
     first = deliver(vendor, records)
     again = deliver(vendor, records)
-    assert [(one.path, one.body) for one in again.requests] == [
-        (one.path, one.body) for one in first.requests
+    assert [(request.path, request.body) for request in again.requests] == [
+        (request.path, request.body) for request in first.requests
     ]
     adopted = deliver(vendor, records, replay=True)
-    before, after = made(vendor, first.requests), made(vendor, adopted.requests)
+    before, after = created(vendor, first.requests), created(vendor, adopted.requests)
     assert after == before
 
 
@@ -107,8 +112,8 @@ def test_the_cut_of_a_batch_changes_no_id(vendor: VendorCase) -> None:
         delivery = deliver(vendor, records[at : at + 2], exporter=exporter)
         assert not delivery.rejected
         assert delivery.setback is None
-        seen |= made(vendor, delivery.requests)
-    assert seen == made(vendor, deliver(vendor, records).requests)
+        seen |= created(vendor, delivery.requests)
+    assert seen == created(vendor, deliver(vendor, records).requests)
 
 
 def test_one_poisoned_event_is_found_and_the_rest_arrives(vendor: VendorCase) -> None:
@@ -124,11 +129,11 @@ def test_one_poisoned_event_is_found_and_the_rest_arrives(vendor: VendorCase) ->
         return None
 
     delivery = deliver(vendor, records, answer=answer)
-    assert [one for one, _ in delivery.rejected] == [records[7]]
+    assert [rejected_record for rejected_record, _ in delivery.rejected] == [records[7]]
     assert f"HTTP {vendor.refusal}" in delivery.rejected[0][1]
     missing = own_id(vendor, body["event_id"])
-    everything = made(vendor, deliver(vendor, records).requests)
-    assert set(everything) - set(made(vendor, delivery.taken)) == {missing}
+    everything = created(vendor, deliver(vendor, records).requests)
+    assert set(everything) - set(created(vendor, delivery.taken)) == {missing}
     assert len(delivery.requests) < 60
 
 
@@ -139,7 +144,7 @@ def test_a_backend_that_takes_less_gets_smaller_requests(vendor: VendorCase) -> 
     events = [story.event(start, inputs={"text": "x" * 9_000}) for _ in range(20)]
     records = [
         record(START, start),
-        *(record(EVENT, one) for one in events),
+        *(record(EVENT, event) for event in events),
         record(END, story.end(start)),
     ]
 
@@ -148,9 +153,9 @@ def test_a_backend_that_takes_less_gets_smaller_requests(vendor: VendorCase) -> 
 
     delivery = deliver(vendor, records, answer=answer)
     assert not delivery.rejected
-    assert max(len(one.body) for one in delivery.taken) <= 40_000
-    expected = {own_id(vendor, one["event_id"]) for one in events}
-    assert expected <= set(made(vendor, delivery.taken))
+    assert max(len(request.body) for request in delivery.taken) <= 40_000
+    expected = {own_id(vendor, event["event_id"]) for event in events}
+    assert expected <= set(created(vendor, delivery.taken))
 
 
 def test_one_event_too_large_is_cut_with_a_mark(vendor: VendorCase) -> None:
@@ -165,9 +170,13 @@ def test_one_event_too_large_is_cut_with_a_mark(vendor: VendorCase) -> None:
 
     delivery = deliver(vendor, records, answer=answer)
     assert not delivery.rejected
-    assert own_id(vendor, event["event_id"]) in made(vendor, delivery.taken)
-    cut = [one for one in delivery.taken if own_id(vendor, event["event_id"]) in ids(vendor, one)]
-    assert any(mentions(one, "cut") for one in cut)
+    assert own_id(vendor, event["event_id"]) in created(vendor, delivery.taken)
+    cut = [
+        request
+        for request in delivery.taken
+        if own_id(vendor, event["event_id"]) in ids(vendor, request)
+    ]
+    assert any(mentions(request, "cut") for request in cut)
 
 
 def test_records_of_512_kib_make_requests_within_the_vendors_limit(vendor: VendorCase) -> None:
@@ -175,11 +184,13 @@ def test_records_of_512_kib_make_requests_within_the_vendors_limit(vendor: Vendo
     story = Story()
     start = story.start()
     events = [story.event(start, inputs={"text": "x" * 500_000}) for _ in range(20)]
-    records = [record(START, start), *(record(EVENT, one) for one in events)]
+    records = [record(START, start), *(record(EVENT, event) for event in events)]
     delivery = deliver(vendor, records)
     assert not delivery.rejected
-    assert max(len(one.body) for one in delivery.requests) < 5 * MEBI
-    assert {own_id(vendor, one["event_id"]) for one in events} <= set(made(vendor, delivery.taken))
+    assert max(len(request.body) for request in delivery.requests) < 5 * MEBI
+    assert {own_id(vendor, event["event_id"]) for event in events} <= set(
+        created(vendor, delivery.taken)
+    )
 
 
 def test_texts_of_any_script_arrive_as_they_are(vendor: VendorCase) -> None:
@@ -198,9 +209,9 @@ def test_texts_of_any_script_arrive_as_they_are(vendor: VendorCase) -> None:
     delivery = deliver(vendor, records)
     assert not delivery.rejected
     if vendor is PROTOBUF:
-        whole = "".join(one.body.decode(errors="replace") for one in delivery.requests)
+        whole = "".join(request.body.decode(errors="replace") for request in delivery.requests)
     else:
-        whole = "".join(_texts(one) for one in delivery.bodies)
+        whole = "".join(_texts(body) for body in delivery.bodies)
     assert f"chat {words}" in whole
     assert f"call {words}" in whole
     assert "kéy 🔑" in whole
@@ -209,7 +220,7 @@ def test_texts_of_any_script_arrive_as_they_are(vendor: VendorCase) -> None:
 def _texts(value: object) -> str:
     """All texts in a JSON value, those within JSON texts too."""
     if isinstance(value, dict):
-        return "".join(key + "\n" + _texts(one) for key, one in value.items())
+        return "".join(key + "\n" + _texts(item) for key, item in value.items())
     if isinstance(value, list):
         return "".join(map(_texts, value))
     return f"{value}\n"
@@ -222,12 +233,12 @@ def test_an_empty_session_is_a_session(vendor: VendorCase) -> None:
     records = [record(START, start), record(END, {**story.end(start), "outputs": {}})]
     delivery = deliver(vendor, records)
     assert delivery.acked == 2
-    assert own_id(vendor, start["session_id"]) in made(vendor, delivery.requests)
+    assert own_id(vendor, start["session_id"]) in created(vendor, delivery.requests)
 
 
 def test_an_empty_batch_asks_nothing(vendor: VendorCase) -> None:
     """No records, no requests."""
-    assert not [one for stage in vendor.make().encode(Batch([])) for one in stage]
+    assert not [request for stage in vendor.make().encode(Batch([])) for request in stage]
 
 
 def test_ten_thousand_children_arrive_in_requests_that_fit(vendor: VendorCase) -> None:
@@ -238,10 +249,10 @@ def test_ten_thousand_children_arrive_in_requests_that_fit(vendor: VendorCase) -
     delivery = deliver(vendor, records)
     seconds = time.perf_counter() - started
     assert delivery.acked == len(records)
-    found = made(vendor, delivery.requests)
-    assert set(found.values()) == {1}
-    assert len(found) == 9_999
-    assert max(len(one.body) for one in delivery.requests) < 5 * MEBI
+    counts = created(vendor, delivery.requests)
+    assert set(counts.values()) == {1}
+    assert len(counts) == 9_999
+    assert max(len(request.body) for request in delivery.requests) < 5 * MEBI
     assert seconds < 20
 
 
@@ -258,7 +269,7 @@ def test_a_session_longer_than_a_day_is_one_session(vendor: VendorCase) -> None:
     ]
     delivery = deliver(vendor, records)
     assert not delivery.rejected
-    whole = b"".join(one.body for one in delivery.requests)
+    whole = b"".join(request.body for request in delivery.requests)
     spoken = {
         HONEYHIVE: str(T0 + 29 * 3_600_000).encode(),
         POSTHOG: b"2026-09-22T19:",
@@ -267,8 +278,8 @@ def test_a_session_longer_than_a_day_is_one_session(vendor: VendorCase) -> None:
         OTLP: str((T0 + 29 * 3_600_000) * 1_000_000).encode(),
     }
     assert spoken.get(vendor, b"") in whole
-    assert set(made(vendor, delivery.requests)) == {
-        own_id(vendor, one) for one in (start["session_id"], event["event_id"])
+    assert set(created(vendor, delivery.requests)) == {
+        own_id(vendor, event_id) for event_id in (start["session_id"], event["event_id"])
     }
 
 
@@ -289,8 +300,8 @@ def test_the_turns_of_a_conversation_are_steps_of_one_session(vendor: VendorCase
         ]
     delivery = deliver(vendor, records)
     assert delivery.acked == len(records)
-    found = made(vendor, delivery.requests)
-    assert {own_id(vendor, one) for one in expected} <= set(found)
+    counts = created(vendor, delivery.requests)
+    assert {own_id(vendor, event_id) for event_id in expected} <= set(counts)
     there: set[str] = set()
     for request in delivery.requests:
         assert there.issuperset(vendor.needs(request))
@@ -310,10 +321,10 @@ def test_a_session_whose_process_died_arrives_and_says_so(vendor: VendorCase) ->
     delivery = deliver(vendor, records, replay=True)
     assert delivery.acked + len(delivery.rejected) == 2  # a repeated start is in nobody's books
     assert not delivery.rejected
-    assert any(mentions(one, "abandoned") for one in delivery.requests)
-    found = made(vendor, delivery.requests)
-    assert own_id(vendor, start["session_id"]) in found
-    assert own_id(vendor, event["event_id"]) in found
+    assert any(mentions(request, "abandoned") for request in delivery.requests)
+    counts = created(vendor, delivery.requests)
+    assert own_id(vendor, start["session_id"]) in counts
+    assert own_id(vendor, event["event_id"]) in counts
 
 
 def test_an_error_is_told_with_type_and_message(vendor: VendorCase) -> None:
@@ -331,7 +342,7 @@ def test_an_error_is_told_with_type_and_message(vendor: VendorCase) -> None:
     ]
     delivery = deliver(vendor, records)
     assert not delivery.rejected
-    whole = b"".join(one.body for one in delivery.requests)
+    whole = b"".join(request.body for request in delivery.requests)
     assert whole.count(b"no such order") >= 2
     assert b"ValueError" in whole
 
@@ -350,10 +361,10 @@ def test_a_late_score_finds_its_event(vendor: VendorCase) -> None:
     ]
     delivery = deliver(vendor, scores, exporter=exporter)
     assert delivery.acked == 2
-    assert vendor is PROTOBUF or any(mentions(one, "0.75") for one in delivery.requests)
+    assert vendor is PROTOBUF or any(mentions(request, "0.75") for request in delivery.requests)
     assert mentions(delivery.requests[0], "score")
-    assert any(mentions(one, "helpful") for one in delivery.requests)
-    assert any(mentions(one, "comment") for one in delivery.requests)
+    assert any(mentions(request, "helpful") for request in delivery.requests)
+    assert any(mentions(request, "comment") for request in delivery.requests)
 
 
 def test_a_late_output_is_merged_or_told(vendor: VendorCase) -> None:
@@ -382,7 +393,7 @@ def test_a_score_of_an_event_in_the_same_batch_arrives(vendor: VendorCase) -> No
     ]
     delivery = deliver(vendor, records)
     assert delivery.acked == 4
-    assert any(mentions(one, "revised") for one in delivery.requests)
+    assert any(mentions(request, "revised") for request in delivery.requests)
 
 
 @pytest.mark.parametrize(

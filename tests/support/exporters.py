@@ -47,7 +47,7 @@ class Story:
         time = f"{self.at:012x}"
         return f"{time[:8]}-{time[8:]}-7000-8000-{self._made:012x}"
 
-    def start(self, session_id: str | None = None, **more: Any) -> Body:
+    def start(self, session_id: str | None = None, **fields: Any) -> Body:
         session_id = session_id or self.id()
         return {
             "event_id": session_id,
@@ -59,14 +59,14 @@ class Story:
             "inputs": {"question": "why?"},
             "metadata": {"service": "shop"},
             "user_properties": {"user_id": "ada"},
-            **more,
+            **fields,
         }
 
-    def end(self, start: Body, took: int = 1000, **more: Any) -> Body:
+    def end(self, start: Body, took: int = 1000, **fields: Any) -> Body:
         ended = {**start, "end_time": start["start_time"] + took, "duration": float(took)}
-        return {**ended, "outputs": {"result": "because"}, **more}
+        return {**ended, "outputs": {"result": "because"}, **fields}
 
-    def event(self, parent: Body, kind: str = "tool", took: int = 100, **more: Any) -> Body:
+    def event(self, parent: Body, kind: str = "tool", took: int = 100, **fields: Any) -> Body:
         return {
             "event_id": self.id(),
             "session_id": parent["session_id"],
@@ -79,10 +79,10 @@ class Story:
             "duration": float(took),
             "inputs": {"input": 1},
             "outputs": {"result": 2},
-            **more,
+            **fields,
         }
 
-    def model(self, parent: Body, **more: Any) -> Body:
+    def model(self, parent: Body, **fields: Any) -> Body:
         call: Body = {
             "inputs": {"chat_history": [{"role": "user", "content": "why?"}]},
             "outputs": {"role": "assistant", "content": "because"},
@@ -93,22 +93,22 @@ class Story:
             },
             "metadata": {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16},
         }
-        return self.event(parent, "model", **{**call, **more})
+        return self.event(parent, "model", **{**call, **fields})
 
-    def update(self, about: Body, **more: Any) -> Body:
-        return {"event_id": about["event_id"], "session_id": about["session_id"], **more}
+    def update(self, about: Body, **fields: Any) -> Body:
+        return {"event_id": about["event_id"], "session_id": about["session_id"], **fields}
 
-    def session(self, children: int = 3, **more: Any) -> list[Record]:
+    def session(self, children: int = 3, **fields: Any) -> list[Record]:
         """A session with a chain that holds ``children`` events, as a spool has it."""
-        start = self.start(**more)
+        start = self.start(**fields)
         chain = self.event(start, "chain", inputs={"plan": 1})
         inner = [
             self.model(chain) if number % 2 else self.event(chain) for number in range(children)
         ]
-        children_ids = [one["event_id"] for one in inner][:10_000]
+        children_ids = [event["event_id"] for event in inner][:10_000]
         return [
             record(START, start),
-            *(record(EVENT, one) for one in inner),
+            *(record(EVENT, event) for event in inner),
             record(EVENT, {**chain, "children_ids": children_ids}),
             record(END, self.end(start)),
         ]
@@ -151,7 +151,7 @@ class Delivery:
 
     @property
     def bodies(self) -> list[Any]:
-        return [orjson.loads(one.body) for one in self.requests if one.method != NONE]
+        return [orjson.loads(request.body) for request in self.requests if request.method != NONE]
 
 
 def deliver(
@@ -202,8 +202,8 @@ def _honeyhive_reply(request: Request) -> Reply:
         ids = dict.fromkeys(("event_id", "session_id"), body["session_id"])
         return _json(200, {**ids, "org_id": "o", "workspace_id": "w", "project_id": "p"})
     if request.path == "/v1/events/batch":
-        made = [one["event_id"] for one in body["events"]]
-        return _json(200, {"event_ids": made, "success": True})
+        entries = [entry["event_id"] for entry in body["events"]]
+        return _json(200, {"event_ids": entries, "success": True})
     return Reply(200)
 
 
@@ -211,12 +211,12 @@ def _honeyhive_ids(request: Request) -> list[str]:
     body = orjson.loads(request.body)
     if request.path == "/v1/sessions":
         return [body["session_id"]]
-    return [one["event_id"] for one in body.get("events", ())]
+    return [entry["event_id"] for entry in body.get("events", ())]
 
 
 def _honeyhive_needs(request: Request) -> list[str]:
     body = orjson.loads(request.body)
-    return [one["session_id"] for one in body.get("events", ())]
+    return [entry["session_id"] for entry in body.get("events", ())]
 
 
 # -- Humanloop ------------------------------------------------------------------------------
@@ -225,24 +225,24 @@ def _honeyhive_needs(request: Request) -> list[str]:
 def _humanloop_reply(request: Request) -> Reply:
     body = orjson.loads(request.body)
     if request.path == "/logs":
-        made = [{"id": f"data_{one['reference_id']}", "project_id": "pr_1"} for one in body]
-        return _json(200, made)
+        entries = [{"id": f"data_{entry['reference_id']}", "project_id": "pr_1"} for entry in body]
+        return _json(200, entries)
     if request.path == "/feedback":
-        return _json(200, [{**one, "id": "ann_1"} for one in body])
+        return _json(200, [{**entry, "id": "ann_1"} for entry in body])
     return _json(200, {})
 
 
 def _humanloop_ids(request: Request) -> list[str]:
     if request.path != "/logs":
         return []
-    return [one["reference_id"] for one in orjson.loads(request.body)]
+    return [entry["reference_id"] for entry in orjson.loads(request.body)]
 
 
 def _humanloop_needs(request: Request) -> list[str]:
     if request.path != "/logs":
         return [request.path.partition("=")[2]] if request.method == "PATCH" else []
-    found = orjson.loads(request.body)
-    return [one["parent_reference_id"] for one in found if "parent_reference_id" in one]
+    logs = orjson.loads(request.body)
+    return [entry["parent_reference_id"] for entry in logs if "parent_reference_id" in entry]
 
 
 def _flows_reply(request: Request) -> Reply:
@@ -269,7 +269,7 @@ def _flows_needs(request: Request) -> list[str]:
 
 
 def _posthog_ids(request: Request) -> list[str]:
-    return [one["uuid"] for one in orjson.loads(request.body)["batch"]]
+    return [entry["uuid"] for entry in orjson.loads(request.body)["batch"]]
 
 
 def spans(request: Request) -> Iterator[Body]:
@@ -280,7 +280,7 @@ def spans(request: Request) -> Iterator[Body]:
 
 
 def _otlp_ids(request: Request) -> list[str]:
-    return [one["spanId"] for one in spans(request)]
+    return [entry["spanId"] for entry in spans(request)]
 
 
 def _protobuf_ids(request: Request) -> list[str]:
