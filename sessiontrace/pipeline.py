@@ -134,7 +134,7 @@ class Pipeline:
         lost = self.stats().lost
         if not lost:
             return None
-        return loss_reports.note(self.spool.id, self.options.service, os.getpid(), lost)
+        return loss_reports.report(self.spool.id, self.options.service, os.getpid(), lost)
 
     def flush(self, timeout: float) -> Report:
         """Send what was accepted before this call; wait at most ``timeout`` seconds."""

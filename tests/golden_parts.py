@@ -39,7 +39,7 @@ from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import pin
 from sessiontrace.model.record import Record
 from sessiontrace.spool.frame import head
-from sessiontrace.store.loss_reports import note
+from sessiontrace.store.loss_reports import report
 from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.vendors import registry
 from sessiontrace.vendors.honeyhive.destination import HoneyHive
@@ -298,7 +298,7 @@ def store_parts() -> dict[str, Any]:
 
 
 async def _local(path: Path) -> dict[str, Any]:
-    loss = note("spool id", "teapot", PID, {"full": 3, "a rejected": 1})
+    loss = report("spool id", "teapot", PID, {"full": 3, "a rejected": 1})
 
     def at_once(job: Callable[[], Any], done: Callable[[Any], None]) -> None:
         done(job())

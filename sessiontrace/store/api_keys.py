@@ -1,9 +1,9 @@
-"""API keys: who may send to a project, read it, or both; kept in a store as notes.
+"""API keys, which may send to a project, read it, or both; stored as documents.
 
-Pure but for the clock and the source of random bits; whoever calls holds the store. Invariant: a
-store knows only hashes. A key is 256 random bits, so a plain SHA-256 of it cannot be turned back,
-and needs no salt. A browser is given the key's *pass*, made from it by HMAC, which opens the page
-and is worth nothing anywhere else; of that too the store holds the hash alone.
+Pure except for the clock and the random bits; the caller passes the store. Invariant: a store holds
+only hashes. A key is 256 random bits, so that its plain SHA-256 cannot be reversed and needs no
+salt. A browser gets the key's *pass*, derived from it by HMAC, which opens the page and nothing
+else; the store holds only the hash of the pass, too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INGEST = "ingest"
 READ = "read"
 BOTH = "both"
 MAY = (INGEST, READ, BOTH)
-"""What a key may do."""
+"""Permissions of a key."""
 
 _KIND = "api-key"
 _MOST = 10_000
@@ -40,9 +40,9 @@ _NAME_CHARS = 100
 
 @attrs.frozen
 class Key:
-    """A key as the store knows it: ``hash`` and ``pass_hash`` in hex, ``at`` Unix ms.
+    """A stored key: ``hash`` and ``pass_hash`` in hex, ``at`` in Unix ms.
 
-    ``hash`` begins with what ``list`` and ``revoke`` call its id.
+    Its id, for ``list`` and ``revoke``, is the start of ``hash``.
     """
 
     hash: str
@@ -57,29 +57,31 @@ class Key:
         return self.hash[:12]
 
     def allows(self, need: str) -> bool:
-        """Whether it may do ``need``; for ``BOTH`` it must be allowed both."""
+        """Whether the key has the permission ``need``; ``BOTH`` needs both."""
         return self.may in (BOTH, need)
 
 
 def hashed(key: str) -> str:
-    """What a store keeps of a key or a pass."""
+    """The hash of a key or a pass, as the store holds it."""
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
 def pass_of(key: str) -> str:
-    """What a browser is given for a key."""
+    """The pass of a key, for a browser."""
     return hmac.new(key.encode(), b"sessiontrace browser pass", hashlib.sha256).hexdigest()
 
 
 def add(store: Store, name: str, project: str = DEFAULT_PROJECT, may: str = BOTH) -> Secret:
-    """Make a key and keep its hashes; the key itself, which nobody can be told again.
+    """Create a key, store its hashes, and return the key, which cannot be shown again.
 
-    Raises ``StoreError`` for a project or name that cannot be.
+    Raises ``StoreError`` for an invalid project or name.
     """
     if not _PROJECT.fullmatch(project):
-        raise StoreError(f"{project!r} is no project's name: a-z, 0-9, - and _, at most 63 of them")
+        raise StoreError(
+            f"{project!r} is not a project name: use a-z, 0-9, - and _, at most 63 characters"
+        )
     if not name.strip() or len(name) > _NAME_CHARS or not name.isprintable():
-        raise StoreError(f"a key needs a name, of at most {_NAME_CHARS} characters")
+        raise StoreError(f"the name of a key must have 1 to {_NAME_CHARS} printable characters")
     assert may in MAY
     key = _PREFIX + secrets.token_urlsafe(32)
     body = {"name": name.strip(), "project": project, "may": may, "pass": hashed(pass_of(key))}
@@ -88,35 +90,36 @@ def add(store: Store, name: str, project: str = DEFAULT_PROJECT, may: str = BOTH
 
 
 def active(store: Store) -> list[Key]:
-    """The keys that are good, oldest first; 10 000 at most."""
-    found, _ = store.notes(_KIND, limit=_MOST, oldest_first=True)
-    return [key for note in found if (key := _key(note)) is not None]
+    """The active keys, oldest first; 10 000 at most."""
+    documents, _ = store.documents(_KIND, limit=_MOST, oldest_first=True)
+    return [key for document in documents if (key := _key(document)) is not None]
 
 
-def revoke(store: Store, which: str) -> list[Key]:
-    """Take back the keys of this name, or the one whose id begins so; which they were.
+def revoke(store: Store, name_or_id: str) -> list[Key]:
+    """Revoke the keys of this name, or the one whose id has this prefix; returns them.
 
-    Raises ``StoreError`` when there is none, or when an id's beginning is that of several.
+    Raises ``StoreError`` when no key matches, or when several ids have the prefix.
     """
-    known = active(store)
-    gone = [key for key in known if key.name == which]
-    if not gone and len(which) >= 4:
-        gone = [key for key in known if key.hash.startswith(which.lower())]
-        if len(gone) > 1:
-            raise StoreError(f"several keys begin with {which}: {', '.join(_ids(gone))}")
-    if not gone:
+    keys = active(store)
+    revoked = [key for key in keys if key.name == name_or_id]
+    if not revoked and len(name_or_id) >= 4:
+        revoked = [key for key in keys if key.hash.startswith(name_or_id.lower())]
+        if len(revoked) > 1:
+            ids = ", ".join(_ids(revoked))
+            raise StoreError(f"several keys start with {name_or_id}, use a longer prefix: {ids}")
+    if not revoked:
         raise StoreError("no key has this name or id; `sessiontrace keys list` shows them")
-    store.write([], [Document(_KIND, key.hash, key.at, None) for key in gone])
-    return gone
+    store.write([], [Document(_KIND, key.hash, key.at, None) for key in revoked])
+    return revoked
 
 
 def _ids(keys: Iterable[Key]) -> list[str]:
     return [key.id for key in keys]
 
 
-def _key(note: Document) -> Key | None:
-    body: dict[str, Any] = dict(note.body or {})
+def _key(document: Document) -> Key | None:
+    body: dict[str, Any] = dict(document.body or {})
     name, project, may, opens = (body.get(name) for name in ("name", "project", "may", "pass"))
-    if not all(isinstance(one, str) for one in (name, project, may, opens)) or may not in MAY:
-        return None  # of a version to come: better no key than one that may too much
-    return Key(note.id, str(opens), str(name), str(project), str(may), note.at)
+    if not all(isinstance(value, str) for value in (name, project, may, opens)) or may not in MAY:
+        return None  # from a later version: refuse the key rather than grant it too much
+    return Key(document.id, str(opens), str(name), str(project), str(may), document.at)

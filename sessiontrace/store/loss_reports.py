@@ -1,8 +1,7 @@
-"""What programs have lost, told in the store that they write to, for whoever looks at it.
+"""Reports of lost records, stored so that the page can show that something is missing.
 
-Pure but for the store that is passed in. A program's counts die with it; as a note in the store
-they outlive it, and the page can say that what it shows is not all. Invariant: a program has one
-note, which holds all of its losses so far.
+Pure except for the store that is passed in. A program's counters end with it; a document in the
+store outlives it. Invariant: a program has one document, which holds all of its losses so far.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from sessiontrace.model.ids import now_ns
 from sessiontrace.store.models import Document
 from sessiontrace.store.protocol import Store
 
-__all__ = ["KIND", "Loss", "forgotten", "note", "recent", "stale"]
+__all__ = ["KIND", "Loss", "forgotten", "recent", "report", "stale"]
 
 KIND = "sessiontrace.losses"
 
@@ -27,9 +26,9 @@ _SHOWN = 20
 
 @attrs.frozen
 class Loss:
-    """What one process has lost: ``counts`` of records by what became of them.
+    """The losses of one process: ``counts`` of records by reason.
 
-    ``at``: when it was last told, Unix ms. ``id`` names the process's note.
+    ``at``: time of the last report, Unix ms. ``id`` names the process's document.
     """
 
     id: str
@@ -39,8 +38,8 @@ class Loss:
     counts: Mapping[str, int]
 
 
-def note(id: str, service: str, pid: int, counts: Mapping[str, int]) -> Document:
-    """The note that tells of them."""
+def report(id: str, service: str, pid: int, counts: Mapping[str, int]) -> Document:
+    """The document that reports these losses."""
     now = now_ns() // 1_000_000
     return Document(
         KIND, id, now, {"service": service, "pid": pid, "at": now, "counts": dict(counts)}
@@ -48,33 +47,33 @@ def note(id: str, service: str, pid: int, counts: Mapping[str, int]) -> Document
 
 
 def forgotten(id: str) -> Document:
-    """Takes a note away: somebody has read it."""
+    """The document that deletes a report, after someone has read it."""
     return Document(KIND, id, 0, None)
 
 
 def recent(store: Store, now: int | None = None) -> list[Loss]:
-    """Losses told within the last day, latest first."""
+    """Losses reported within the last day, latest first."""
     since = (now_ns() // 1_000_000 if now is None else now) - _RECENT_MS
-    found = [_loss(one) for one in store.notes(KIND, 0, 10 * _SHOWN)[0]]
-    latest = sorted((one for one in found if one.at >= since), key=lambda one: -one.at)
+    losses = [_loss(loss) for loss in store.documents(KIND, 0, 10 * _SHOWN)[0]]
+    latest = sorted((loss for loss in losses if loss.at >= since), key=lambda loss: -loss.at)
     return latest[:_SHOWN]
 
 
 def stale(store: Store) -> list[Document]:
-    """What takes away the notes that nobody will read any more, some at a time."""
+    """The documents that delete old reports, some at a time."""
     before = now_ns() // 1_000_000 - _STALE_MS
-    oldest, _ = store.notes(KIND, 0, _SHOWN, oldest_first=True)
-    return [forgotten(one.id) for one in oldest if _loss(one).at < before]
+    oldest, _ = store.documents(KIND, 0, _SHOWN, oldest_first=True)
+    return [forgotten(document.id) for document in oldest if _loss(document).at < before]
 
 
-def _loss(one: Document) -> Loss:
-    body: Mapping[str, Any] = one.body or {}
+def _loss(document: Document) -> Loss:
+    body: Mapping[str, Any] = document.body or {}
     counts = body.get("counts")
     at, pid = body.get("at"), body.get("pid")
     return Loss(
-        one.id,
+        document.id,
         str(body.get("service") or ""),
         pid if isinstance(pid, int) else 0,
-        at if isinstance(at, int) else one.at,
+        at if isinstance(at, int) else document.at,
         counts if isinstance(counts, dict) else {},
     )

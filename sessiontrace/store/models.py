@@ -37,21 +37,21 @@ ABANDONED = "abandoned"
 CANCELLED = "cancelled"
 
 DEFAULT_PROJECT = "default"
-"""The project of whoever names none."""
+"""The project of requests that name none."""
 
 Cursor = tuple[int, str]
-"""A place in the list of sessions: start in Unix ms, and session id."""
+"""A position in the list of sessions: start in Unix ms, and session id."""
 
 
 @attrs.frozen
 class SessionSummary:
     """One line in a list of sessions.
 
-    Times are Unix ms, ``duration`` ms. ``end_time`` of an open session is the last moment anything
-    was seen of it. ``status`` is "open", "ended", "abandoned" or "cancelled"; ``error`` the
-    session's own error, cut to 300 characters. ``events`` counts its steps, ``errors`` those of
-    them that failed, ``models`` the model calls; ``tokens`` and ``cost`` are sums over those.
-    ``scores``: what it was judged with, by name: its own, else the mean of its steps'.
+    Times are Unix ms, ``duration`` ms. ``end_time`` of an open session is the end of its latest
+    event. ``status`` is "open", "ended", "abandoned" or "cancelled"; ``error`` is the session's own
+    error, cut to 300 characters. ``events`` counts its steps, ``errors`` the failed steps,
+    ``models`` the model calls; ``tokens`` and ``cost`` are sums over the model calls. ``scores``:
+    by name; the session's own score if set, otherwise the mean over its steps.
     """
 
     session_id: str
@@ -75,9 +75,9 @@ class SessionSummary:
 class EventSummary:
     """One step of a session without its inputs and outputs; units as in ``SessionSummary``.
 
-    ``first_chunk``: ms from the start to the first chunk of a streamed answer. ``turn`` tells a
-    turn of a conversation. ``parent_id`` may name the session, another event, or
-    an event that never arrived.
+    ``first_chunk``: ms from the start to the first chunk of a streamed answer. ``turn`` marks a
+    turn of a conversation. ``parent_id`` names the session, another event, or an event that never
+    arrived.
     """
 
     event_id: str
@@ -100,8 +100,8 @@ class EventSummary:
 class StoredSession:
     """A session with its steps in order of their start.
 
-    ``record`` is the session's own record, updates merged in. ``omitted`` counts steps beyond the
-    limit that was asked for.
+    ``record`` is the session's own record, updates merged in. ``omitted`` counts the steps
+    beyond the query's limit.
     """
 
     summary: SessionSummary
@@ -114,10 +114,10 @@ class StoredSession:
 class SessionQuery:
     """Which sessions to list, latest start first.
 
-    ``text`` is looked for in name, user and source, whatever its case, and word by word in the
-    names, inputs, outputs and errors of session and steps. ``failed``: only sessions
-    with an error. ``since`` and ``until`` bound the start (Unix ms, until is exclusive). ``after``
-    continues behind the last line of the page before.
+    ``text`` is searched in name, user and source, in any case, and word by word in the names,
+    inputs, outputs and errors of session and steps. ``failed``: only sessions with an error.
+    ``since`` and ``until`` bound the start (Unix ms, until is exclusive). ``after`` continues after
+    the last line of the previous page.
     """
 
     text: str = ""
@@ -138,10 +138,11 @@ class SessionPage:
 
 @attrs.frozen(kw_only=True)
 class EventQuery:
-    """Which records to give back whole, latest start first; sessions' own records among them.
+    """Which whole records to return, latest start first, the sessions' own among them.
 
-    ``session_id`` and ``event_id`` narrow it down, ``since`` and ``until`` bound the start (Unix
-    ms, until exclusive), ``fits`` decides on the decoded record. ``skip`` and ``limit`` cut a page.
+    ``session_id`` and ``event_id`` restrict the result, ``since`` and ``until`` bound the start
+    (Unix ms, until exclusive), ``fits`` decides on the decoded record. ``skip`` and ``limit`` cut a
+    page.
     """
 
     session_id: str | None = None
@@ -155,7 +156,7 @@ class EventQuery:
 
 @attrs.frozen
 class EventPage:
-    """Whole records, and how many fit the query in all."""
+    """Whole records, and how many match the query in all."""
 
     events: Sequence[Mapping[str, Any]]
     count: int
@@ -163,10 +164,10 @@ class EventPage:
 
 @attrs.frozen
 class Document:
-    """Something a vendor's API has to remember that is no record, such as a project.
+    """An object that is not a record, such as a project of a vendor's API or an API key.
 
-    ``kind`` and ``id`` name it; ``at`` (Unix ms) orders notes of a kind. ``body`` None takes the
-    note away.
+    ``kind`` and ``id`` name it; ``at`` (Unix ms) orders the documents of a kind. Writing one whose
+    ``body`` is None deletes it.
     """
 
     kind: str
@@ -177,10 +178,10 @@ class Document:
 
 @attrs.frozen
 class Changes:
-    """What was written to a store since it was last asked.
+    """What was written to a store since the previous query.
 
-    ``events`` in the order they came, ``sessions`` in their present state; ``last`` and ``at`` are
-    what to ask with the next time.
+    ``events`` in order of arrival, ``sessions`` in their present state; ``last`` and ``at`` are the
+    arguments of the next query.
     """
 
     events: Sequence[EventSummary]
@@ -190,6 +191,6 @@ class Changes:
 
 
 class PropertyCounts(dict[str, "Counter[str]"]):
-    """For each property its texts and in how many sessions; ``count`` sessions were read."""
+    """For each property, how many sessions have each text; ``count`` sessions were read."""
 
     count = 0

@@ -25,43 +25,43 @@ __all__ = ["Store", "Stores"]
 
 
 class Store(Protocol):
-    """Where sessions are kept. Every method blocks, and raises ``StoreError`` when it cannot.
+    """Keeps sessions. Every method blocks, and raises ``StoreError`` when it fails.
 
-    This is all that the server knows of a store; ``SqliteStore`` and ``ClickHouseStore`` are two.
+    ``SqliteStore`` and ``ClickHouseStore`` implement it; the server knows nothing else of a store.
     """
 
     def open(self) -> None:
-        """Reach the store now, so that what is wrong with it shows at once."""
+        """Open the store now, so that a fault shows at once."""
         ...
 
     def write(
-        self, records: Sequence[Record | DecodedRecord], notes: Sequence[Document] = ()
+        self, records: Sequence[Record | DecodedRecord], documents: Sequence[Document] = ()
     ) -> Mapping[int, str]:
-        """Take records, all or none; the indices of those that are no legal records, and why.
+        """Write records, all or none; returns the indices of invalid records, with the reasons.
 
-        Records may come again and in any order: each event is shown once, in its final state.
-        ``notes`` are kept, or taken away, in the same transaction.
+        Records may arrive twice and in any order: the store shows each event once, in its final
+        state. The same transaction writes or deletes ``documents``.
         """
         ...
 
     def forget(self, event_ids: Sequence[str]) -> int:
-        """Delete events; how many there were."""
+        """Delete events; returns how many were stored."""
         ...
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
-        """Delete the sessions not written to for longest, at most ``sessions``; how many.
+        """Delete the sessions that were idle longest, at most ``sessions``; returns how many.
 
-        Those last written to before ``before`` (Unix ms), and as many as it takes to bring the
-        file below ``most_bytes``. By writing, not by start: sessions that were imported are old.
+        Deletes sessions last written before ``before`` (Unix ms), then as many as bring the file
+        below ``most_bytes``. The time of writing counts, since imported sessions started long ago.
         """
         ...
 
     def index(self, most: int = 500) -> int:
-        """Read what was written since into the search index; how much is left to read."""
+        """Add at most ``most`` new records to the search index; returns how many are left."""
         ...
 
     def unindexed(self) -> int:
-        """How much was written that search does not find yet."""
+        """How many records search does not find yet."""
         ...
 
     def sessions(self, query: SessionQuery) -> SessionPage:
@@ -69,19 +69,19 @@ class Store(Protocol):
         ...
 
     def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
-        """A session with at most ``limit`` steps; None when it is not here."""
+        """A session with at most ``limit`` steps; None when it is not stored."""
         ...
 
     def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
-        """Those of the sessions whose own record is here; of others events came, at most."""
+        """Those of the sessions whose own record is stored, not only events of them."""
         ...
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
-        """The whole record of one event, updates merged in; None when it is not here."""
+        """The whole record of one event, updates merged in; None when it is not stored."""
         ...
 
     def record(self, event_id: str) -> Mapping[str, Any] | None:
-        """The whole record of an event or, by its id, of a session; None when it is not here."""
+        """The whole record of an event or of a session; None when it is not stored."""
         ...
 
     def events(self, query: EventQuery) -> EventPage:
@@ -89,37 +89,37 @@ class Store(Protocol):
         ...
 
     def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
-        """Ids of the steps of a session whose record has ``text`` in it, whatever its case."""
+        """Ids of the steps of a session whose record contains ``text``, in any case."""
         ...
 
-    def note(self, kind: str, id: str) -> Mapping[str, Any] | None:
-        """The body of a note; None when there is none."""
+    def document(self, kind: str, id: str) -> Mapping[str, Any] | None:
+        """The body of a document; None when it is not stored."""
         ...
 
-    def notes(
+    def documents(
         self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
     ) -> tuple[Sequence[Document], int]:
-        """A page of the notes of a kind, latest first, and how many there are in all."""
+        """A page of the documents of a kind, latest first, and how many there are in all."""
         ...
 
     def count_properties(self, most: int) -> PropertyCounts:
-        """What the latest ``most`` sessions say of themselves in texts, counted."""
+        """Count the names, sources, users and error types of the latest ``most`` sessions."""
         ...
 
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
-        """The sessions that fit, counted over time and over durations; None without any."""
+        """Count the matching sessions over time and by duration; None when there is none."""
         ...
 
     def version(self) -> int:
-        """A number that is another one after somebody else has written."""
+        """A number that changes when another connection has written."""
         ...
 
     def ids_with_prefix(self, prefix: str, limit: int = 10) -> Sequence[str]:
-        """Ids of sessions that start with ``prefix``, at most ``limit``."""
+        """At most ``limit`` ids of sessions that start with ``prefix``."""
         ...
 
     def close(self) -> None:
-        """Let go of files. A closed store opens again with the next call."""
+        """Close files and connections. The next call opens them again."""
         ...
 
 
@@ -128,15 +128,15 @@ class Stores(Protocol):
 
     @property
     def name(self) -> str:
-        """What to show of where they are: a path, or a URL without user and password."""
+        """Their place for people: a path, or a URL without user and password."""
         ...
 
     def open(self) -> None:
-        """Reach them now; ``StoreError`` tells what is wrong."""
+        """Open them now; ``StoreError`` says what is wrong."""
         ...
 
     def reader(self, project: str, limit_s: float) -> Store:
-        """A store for one thread that reads, each question for at most ``limit_s`` seconds."""
+        """A store for one thread that reads, each query for at most ``limit_s`` seconds."""
         ...
 
     def writer(self, project: str) -> Store:
@@ -144,5 +144,5 @@ class Stores(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what the stores share; they are closed before."""
+        """Close what the stores share, after the stores themselves."""
         ...

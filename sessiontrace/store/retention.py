@@ -1,7 +1,7 @@
-"""How much a store keeps: what its server was told, for every program that writes to it.
+"""How long a store keeps sessions, and how large it may become.
 
-Called on threads that write. Invariant: a program deletes by the rule that the server left in the
-store, and by the default only where none was left; each step of it is small.
+Called on threads that write. Invariant: every program deletes by the rule that the server stored,
+and by the default only when no rule is stored; each step is small.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _DAY_MS = 86_400_000
 
 @attrs.frozen
 class Retention:
-    """How much is kept: days since a session was last written to, bytes of the file; None: all."""
+    """Limits: days since a session was last written, bytes of the file; None means no limit."""
 
     days: float | None = 30.0
     most_bytes: int | None = 2 << 30
 
 
 def agree(store: Store, retention: Retention) -> None:
-    """Leave the rule in the store."""
+    """Store the rule."""
     if agreed(store, None) != retention:
         body = attrs.asdict(retention)
         store.write((), [Document(_KIND, _ID, now_ns() // 1_000_000, body)])
 
 
 def agreed(store: Store, otherwise: Retention | None = Retention()) -> Retention | None:
-    """The rule in the store; ``otherwise`` where none was left, or one that cannot be read."""
-    body = store.note(_KIND, _ID)
+    """The stored rule; ``otherwise`` when there is none, or one that cannot be read."""
+    body = store.document(_KIND, _ID)
     if body is None:
         return otherwise
     days, most = body.get("days"), body.get("most_bytes")
@@ -51,7 +51,7 @@ def _positive(value: Any) -> bool:
 
 
 def trim(store: Store, retention: Retention, sessions: int = 200) -> int:
-    """Delete at most ``sessions`` sessions that are beyond it; how many."""
+    """Delete at most ``sessions`` sessions beyond the limits; returns how many."""
     if retention.days is None and retention.most_bytes is None:
         return 0
     before = None

@@ -1,7 +1,7 @@
 """A record's fields as a store summarises them: times, user, tokens, cost, status.
 
-Pure functions over a decoded record, no thread owns them. Invariant: whatever a field holds, they
-return a value that fits its column or None, and never raise.
+Pure functions over a decoded record, no thread owns them. Invariant: for any content of a
+field they return a value that fits its column, or None, and never raise.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def time(event: dict[str, Any], name: str) -> int | None:
 
 
 def bucket(event: dict[str, Any], name: str) -> dict[str, Any]:
-    """One of the record's objects; empty when it is absent or something else."""
+    """One of the record's objects; empty when it is missing or not an object."""
     value = event.get(name)
     return value if isinstance(value, dict) else {}
 
@@ -56,13 +56,13 @@ def text(value: Any) -> str | None:
 
 
 def error(event: dict[str, Any]) -> str | None:
-    """The error's beginning, or None."""
-    found = event.get("error")
-    return None if found is None else str(found)[:_ERROR_CHARS]
+    """The start of the error text, or None."""
+    value = event.get("error")
+    return None if value is None else str(value)[:_ERROR_CHARS]
 
 
 def duration(event: dict[str, Any], start: int, end: int | None) -> float | None:
-    """Milliseconds: as the record says, else from its times."""
+    """Milliseconds: the record's own value, else computed from its times."""
     value = event.get("duration")
     if type(value) is int or type(value) is float:
         return float(value) if 0 <= value < _LATEST_MS else None
@@ -71,18 +71,18 @@ def duration(event: dict[str, Any], start: int, end: int | None) -> float | None
 
 def _number(event: dict[str, Any], *names: str) -> float:
     for place in ("metadata", "metrics"):
-        held = event.get(place)
-        if not isinstance(held, dict):
+        values = event.get(place)
+        if not isinstance(values, dict):
             continue
         for name in names:
-            value = held.get(name)
+            value = values.get(name)
             if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
                 return value
     return 0
 
 
 def tokens(event: dict[str, Any]) -> int:
-    """Tokens of a model call, in and out together; 0 when it tells none."""
+    """Tokens of a model call, input and output together; 0 when the record has none."""
     return int(
         _number(event, "total_tokens")
         or _number(event, "prompt_tokens", "input_tokens")
@@ -96,30 +96,30 @@ def cost_nano(event: dict[str, Any]) -> int:
 
 
 def scores_nano(event: dict[str, Any]) -> dict[str, int]:
-    """What it was judged with, by name, in 10**-9; at most 20, by the order of their names.
+    """Scores by name, in 10**-9; the first 20 in the order of their names.
 
-    Numbers and booleans of ``feedback``, and of ``metrics`` those whose name tells no measure of
-    time, size or cost. Of texts only a rating that is "good" (1) or "bad" (0), as Humanloop's are.
+    Scores are the numbers and booleans of ``feedback``, those of ``metrics`` whose name is not a
+    measure of time, size or cost, and Humanloop's text ratings "good" (1) and "bad" (0).
     """
-    found: dict[str, int] = {}
+    scores: dict[str, int] = {}
     for place in SCORES:
-        held = event.get(place)
-        if not isinstance(held, dict):
+        values = event.get(place)
+        if not isinstance(values, dict):
             continue
-        for name, value in held.items():
+        for name, value in values.items():
             if place == "metrics" and (name in _MEASURES or name.endswith(_MEASURE_ENDS)):
                 continue
             if isinstance(value, (int, float)) and -_MOST < value < _MOST:
-                found[name[:_NAME_CHARS]] = round(value * _NANO)
+                scores[name[:_NAME_CHARS]] = round(value * _NANO)
             elif name == "rating" and isinstance(value, str) and value in _RATINGS:
-                found[name] = _RATINGS[value]
-    if len(found) > _SCORES:
-        return {name: found[name] for name in sorted(found)[:_SCORES]}
-    return found
+                scores[name] = _RATINGS[value]
+    if len(scores) > _SCORES:
+        return {name: scores[name] for name in sorted(scores)[:_SCORES]}
+    return scores
 
 
 def user(event: dict[str, Any]) -> str | None:
-    """Who the session was for, from its user properties."""
+    """The session's user, from its user properties."""
     properties = bucket(event, "user_properties")
     for name in _USER_KEYS:
         value = properties.get(name)
@@ -129,7 +129,7 @@ def user(event: dict[str, Any]) -> str | None:
 
 
 def status(event: dict[str, Any]) -> str:
-    """How a finished event or session ended."""
+    """The status of a finished event or session."""
     metadata = event.get("metadata")
     if not isinstance(metadata, dict):
         return models.ENDED

@@ -55,7 +55,7 @@ def two(db: Path) -> list[str]:
         write(db, session_end(sid, T0 + n, event_name=f"run {n}"), think,
               event(sid, T0 + 70, 20, parent_id=id_of(think), **error))  # fmt: skip
     store = SqliteStore(db)
-    store.write((), [loss_reports.note("p1", "shop", 4711, {"too_large": 2})])
+    store.write((), [loss_reports.report("p1", "shop", 4711, {"too_large": 2})])
     store.close()
     return ids
 

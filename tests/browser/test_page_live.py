@@ -158,7 +158,7 @@ def test_losses_are_told_above_the_page_until_they_were_read(page: Page, db: Pat
     assert page.texts(".loss") == []
     store = SqliteStore(db)
     store.write(
-        (), [loss_reports.note("p1", "shop", 4711, {"too_large": 2, "honeyhive rejected": 1})]
+        (), [loss_reports.report("p1", "shop", 4711, {"too_large": 2, "honeyhive rejected": 1})]
     )
     page.until(".loss strong", ["shop lost 3 records"])
     (text,) = page.texts(".loss > span")
@@ -167,7 +167,7 @@ def test_losses_are_told_above_the_page_until_they_were_read(page: Page, db: Pat
     page.click(".loss button")
     page.until(".loss", [])
     assert page.server.json("/api/losses") == {"losses": []}
-    store.write((), [loss_reports.note("p1", "shop", 4711, {"too_large": 3})])
+    store.write((), [loss_reports.report("p1", "shop", 4711, {"too_large": 3})])
     page.until(".loss strong", ["shop lost 3 records"])
     store.close()
 

@@ -279,14 +279,14 @@ def test_notes_are_kept_listed_and_taken_away(store: Store):
     sid = new_id()
     notes = [Document("k", str(n), n, {"n": n}) for n in range(5)]
     store.write([session_end(sid)], notes)
-    page, count = store.notes("k", 1, 2)
+    page, count = store.documents("k", 1, 2)
     assert ([one.id for one in page], count) == (["3", "2"], 5)
-    page, _ = store.notes("k", oldest_first=True)
+    page, _ = store.documents("k", oldest_first=True)
     assert [one.at for one in page] == [0, 1, 2, 3, 4]
     store.write([], [Document("k", "1", 9, {"n": 10}), Document("k", "2", 0, None)])
-    assert store.note("k", "1") == {"n": 10}
-    assert store.note("k", "2") is None
-    assert store.notes("other") == ([], 0)
+    assert store.document("k", "1") == {"n": 10}
+    assert store.document("k", "2") is None
+    assert store.documents("other") == ([], 0)
 
 
 def test_a_forgotten_event_leaves_no_trace_in_the_sums(store: Store):

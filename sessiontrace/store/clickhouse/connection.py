@@ -66,21 +66,21 @@ class Connection:
         self._client: Any = None
         self._dialling: asyncio.Lock | None = None
 
-    def query(self, question: Query) -> list[Row]:
+    def query(self, query: Query) -> list[Row]:
         """The rows of an answer."""
-        return self.ask_all([question])[0]
+        return self.ask_all([query])[0]
 
-    def ask_all(self, questions: Sequence[Query]) -> list[list[Row]]:
+    def ask_all(self, queries: Sequence[Query]) -> list[list[Row]]:
         """The rows of each answer; the questions run at the same time."""
-        return self._wait(self._gathered([self._read(one) for one in questions]))
+        return self._wait(self._gathered([self._read(query) for query in queries]))
 
     def insert(self, tables: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
         """Add columns to each table, at the same time; returns when all are on the disk."""
-        self._wait(self._gathered([self._insert(*one) for one in tables.items()]))
+        self._wait(self._gathered([self._insert(*table) for table in tables.items()]))
 
-    def run(self, order: Query) -> None:
+    def run(self, statement: Query) -> None:
         """Run a statement that has no answer."""
-        self._wait(self._command(order))
+        self._wait(self._command(statement))
 
     def close(self) -> None:
         """Let the connections go. A closed line opens again with the next request."""
@@ -118,13 +118,13 @@ class Connection:
 
     async def _gathered(self, jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         # All of them are awaited, so that none runs on behind the back of a caller that failed.
-        done = await asyncio.gather(*jobs, return_exceptions=True)
-        for one in done:
-            if isinstance(one, BaseException):
-                raise one
-        return [one for one in done if not isinstance(one, BaseException)]
+        results = await asyncio.gather(*jobs, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in results if not isinstance(result, BaseException)]
 
-    async def _read(self, question: Query) -> list[Row]:
+    async def _read(self, query: Query) -> list[Row]:
         settings = dict(_READ_SETTINGS)
         within = _ANSWER_S
         if self._limit_s is not None:
@@ -133,11 +133,11 @@ class Connection:
 
         async def send(client: Any) -> Any:
             return await client.raw_query(
-                question.text,
-                dict(question.values),
+                query.text,
+                dict(query.values),
                 settings=settings,
                 fmt="JSONCompactColumns",
-                use_database=question.database,
+                use_database=query.database,
             )
 
         body = await self._translated(send, within)
@@ -153,10 +153,10 @@ class Connection:
 
         await self._translated(send, _ANSWER_S)
 
-    async def _command(self, order: Query) -> None:
+    async def _command(self, statement: Query) -> None:
         async def send(client: Any) -> Any:
             return await client.command(
-                order.text, dict(order.values) or None, use_database=order.database
+                statement.text, dict(statement.values) or None, use_database=statement.database
             )
 
         await self._translated(send, _ANSWER_S)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessiontrace.store.clickhouse.connection import Connection, Query
-from sessiontrace.store.clickhouse.queries import places
+from sessiontrace.store.clickhouse.queries import find_places
 
 __all__ = ["forget"]
 
@@ -19,14 +19,18 @@ _STEPS = "step IN (SELECT cityHash64(arrayJoin({ids:Array(String)})))"
 _PATCHES = "event_id IN {ids:Array(String)}"
 
 
-def forget(line: Connection, project: str, event_ids: Sequence[str]) -> int:
+def forget(connection: Connection, project: str, event_ids: Sequence[str]) -> int:
     """Delete events; how many there were."""
-    found = places(line, project, event_ids)
-    if not found:
+    places = find_places(connection, project, event_ids)
+    if not places:
         return 0
-    ids = sorted({event_id for _, event_id in found})
-    values = {"project": project, "ids": ids, "sessions": sorted({one for one, _ in found})}
+    ids = sorted({event_id for _, event_id in places})
+    values = {
+        "project": project,
+        "ids": ids,
+        "sessions": sorted({session_id for session_id, _ in places}),
+    }
     # Events last: should this break off, the next attempt still finds what is left.
     for table, which in (("tallies", _STEPS), ("patches", _PATCHES), ("events", _EVENTS)):
-        line.run(Query(f"DELETE FROM {table} {_WHERE}{which}", values))
+        connection.run(Query(f"DELETE FROM {table} {_WHERE}{which}", values))
     return len(ids)

@@ -14,15 +14,15 @@ import orjson
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.models import Document
 
-__all__ = ["note", "notes", "since"]
+__all__ = ["document", "documents", "since"]
 
 _MOST = 10_000
 _LIVE = "FROM notes FINAL WHERE project = {project:String} AND kind = {kind:String} AND gone = 0"
 
 
-def note(line: Connection, project: str, kind: str, id: str) -> Mapping[str, Any] | None:
+def document(connection: Connection, project: str, kind: str, id: str) -> Mapping[str, Any] | None:
     """The body of one note."""
-    rows = line.query(
+    rows = connection.query(
         Query(
             f"SELECT body {_LIVE} AND id = {{id:String}}",
             {"project": project, "kind": kind, "id": id},
@@ -31,8 +31,8 @@ def note(line: Connection, project: str, kind: str, id: str) -> Mapping[str, Any
     return _decoded(rows[0][0]) if rows else None
 
 
-def notes(
-    line: Connection, project: str, kind: str, skip: int, limit: int, oldest_first: bool
+def documents(
+    connection: Connection, project: str, kind: str, skip: int, limit: int, oldest_first: bool
 ) -> tuple[Sequence[Document], int]:
     """A page of a kind, and how many there are."""
     order = "at, id" if oldest_first else "at DESC, id DESC"
@@ -41,23 +41,27 @@ def notes(
     }  # fmt: skip
     page = f"SELECT id, at, body {_LIVE} ORDER BY {order}"
     page += " LIMIT {limit:UInt64} OFFSET {skip:UInt64}"
-    rows, count = line.ask_all([Query(page, values), Query(f"SELECT count() {_LIVE}", values)])
+    rows, count = connection.ask_all(
+        [Query(page, values), Query(f"SELECT count() {_LIVE}", values)]
+    )
     return [Document(kind, name, at, _decoded(body)) for name, at, body in rows], int(count[0][0])
 
 
-def since(line: Connection, project: str, given: Sequence[Document]) -> dict[tuple[str, str], int]:
+def since(
+    connection: Connection, project: str, documents: Sequence[Document]
+) -> dict[tuple[str, str], int]:
     """The times of those of the notes that are there, by kind and id."""
     text = (
         "SELECT kind, id, at FROM notes FINAL WHERE project = {project:String} AND gone = 0 "
         "AND kind IN {kinds:Array(String)} AND id IN {ids:Array(String)}"
     )
     values = {
-        "project": project, "kinds": sorted({one.kind for one in given}),
-        "ids": sorted({one.id for one in given}),
+        "project": project, "kinds": sorted({document.kind for document in documents}),
+        "ids": sorted({document.id for document in documents}),
     }  # fmt: skip
-    return {(kind, name): at for kind, name, at in line.query(Query(text, values))}
+    return {(kind, name): at for kind, name, at in connection.query(Query(text, values))}
 
 
 def _decoded(body: str) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(body)
-    return found
+    decoded: dict[str, Any] = orjson.loads(body)
+    return decoded

@@ -41,19 +41,21 @@ ORDER BY at
 _IDS_AT_ONCE = 500
 
 
-def histogram(line: Connection, project: str, query: SessionQuery, most: int) -> Histogram | None:
+def histogram(
+    connection: Connection, project: str, query: SessionQuery, most: int
+) -> Histogram | None:
     """The charts of the sessions that fit, in at most ``most`` steps of time; None without any."""
-    wanted = Filter.of(line, project, query)
+    filters = Filter.of(connection, project, query)
     low = query.since or 0
     high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
     scope = _SCOPE if query.since is not None or query.until is not None else ""
-    fitting = starts_where(wanted, scope)
+    fitting = starts_where(filters, scope)
     values = {
-        **wanted.values, "project": project, "low": low, "high": high,
+        **filters.values, "project": project, "low": low, "high": high,
         "first_hour": min(low // _HOUR_MS, 2**32 - 1),
         "last_hour": min(high // _HOUR_MS, 2**32 - 1),
     }  # fmt: skip
-    ((count, first, last),) = line.query(
+    ((count, first, last),) = connection.query(
         Query(f"SELECT count(), min(start), max(start) FROM ({fitting})", values)
     )
     if not count:
@@ -62,10 +64,10 @@ def histogram(line: Connection, project: str, query: SessionQuery, most: int) ->
     last = query.until - 1 if query.until is not None else last
     width = width_of(last - first, most)
     start = first // width * width
-    return _counted(line, fitting, values | {"start": start, "width": width}, last)
+    return _counted(connection, fitting, values | {"start": start, "width": width}, last)
 
 
-def _counted(line: Connection, fitting: str, values: dict[str, Any], last: int) -> Histogram:
+def _counted(connection: Connection, fitting: str, values: dict[str, Any], last: int) -> Histogram:
     start, width = values["start"], values["width"]
     count = (last - start) // width + 1
     over_time = (
@@ -77,49 +79,53 @@ def _counted(line: Connection, fitting: str, values: dict[str, Any], last: int) 
         f"SELECT multiIf({cases} {len(DURATIONS_MS)}) AS bucket, count() "
         f"FROM ({fitting}) GROUP BY bucket"
     )
-    by_time, by_duration = line.ask_all([Query(over_time, values), Query(over_durations, values)])
-    made, failed = [0] * count, [0] * count
+    by_time, by_duration = connection.ask_all(
+        [Query(over_time, values), Query(over_durations, values)]
+    )
+    sessions, failed = [0] * count, [0] * count
     for bucket, number, bad in by_time:
         if 0 <= bucket < count:
-            made[bucket], failed[bucket] = number, bad
+            sessions[bucket], failed[bucket] = number, bad
     durations = [0] * (len(DURATIONS_MS) + 1)
     for bucket, number in by_duration:
         durations[bucket] = number
-    return Histogram(start, width, made, failed, durations)
+    return Histogram(start, width, sessions, failed, durations)
 
 
-def count_properties(line: Connection, project: str, most: int) -> PropertyCounts:
+def count_properties(connection: Connection, project: str, most: int) -> PropertyCounts:
     """What the latest ``most`` sessions say of themselves in texts, counted."""
-    found = PropertyCounts()
-    page = sessions(line, project, SessionQuery(limit=most)).sessions
-    for one in page:
-        found.count += 1
-        kind = one.error.partition(":")[0].strip() if one.error else None
-        told = (
-            ("name", one.name),
-            ("source", one.source),
-            ("user", one.user),
+    counts = PropertyCounts()
+    page = sessions(connection, project, SessionQuery(limit=most)).sessions
+    for session in page:
+        counts.count += 1
+        kind = session.error.partition(":")[0].strip() if session.error else None
+        texts = (
+            ("name", session.name),
+            ("source", session.source),
+            ("user", session.user),
             ("error_type", kind),
         )
-        for key, text in told:
+        for key, text in texts:
             if text:
-                found.setdefault(key, Counter())[text] += 1
-    ids = [one.session_id for one in page]
+                counts.setdefault(key, Counter())[text] += 1
+    ids = [session.session_id for session in page]
     for begin in range(0, len(ids), _IDS_AT_ONCE):
-        _count_entries(line, project, ids[begin : begin + _IDS_AT_ONCE], found)
-    return found
+        _count_entries(connection, project, ids[begin : begin + _IDS_AT_ONCE], counts)
+    return counts
 
 
 def _count_entries(
-    line: Connection, project: str, ids: Sequence[str], found: PropertyCounts
+    connection: Connection, project: str, ids: Sequence[str], counts: PropertyCounts
 ) -> None:
     properties: dict[str, dict[str, Any]] = {}
-    for session_id, body in line.query(Query(_ENTRIES, {"project": project, "ids": list(ids)})):
-        held = orjson.loads(body).get("user_properties")
-        if isinstance(held, dict):
-            properties.setdefault(session_id, {}).update(held)
-    for one in properties.values():
-        for key, value in one.items():
+    for session_id, body in connection.query(
+        Query(_ENTRIES, {"project": project, "ids": list(ids)})
+    ):
+        user_properties = orjson.loads(body).get("user_properties")
+        if isinstance(user_properties, dict):
+            properties.setdefault(session_id, {}).update(user_properties)
+    for merged in properties.values():
+        for key, value in merged.items():
             if key.startswith("$entry_") and value not in (None, ""):
                 text = value if isinstance(value, str) else orjson.dumps(value).decode()
-                found.setdefault(key, Counter())[text] += 1
+                counts.setdefault(key, Counter())[text] += 1

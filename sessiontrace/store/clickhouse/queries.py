@@ -22,9 +22,9 @@ from sessiontrace.store.models import EventSummary, SessionSummary, StoredSessio
 
 __all__ = [
     "event",
+    "find_places",
     "find_steps",
     "ids_with_prefix",
-    "places",
     "record",
     "session",
     "session_record",
@@ -100,24 +100,26 @@ WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role 
 """
 
 
-def session(line: Connection, project: str, session_id: str, limit: int) -> StoredSession | None:
+def session(
+    connection: Connection, project: str, session_id: str, limit: int
+) -> StoredSession | None:
     """A session, its own record, and its steps in order of their start."""
-    summary = summaries(line, project, [session_id]).get(session_id)
+    summary = summaries(connection, project, [session_id]).get(session_id)
     if summary is None:
         return None
     limit = max(1, min(limit, _MOST))
     values = {"project": project, "session": session_id}
-    rows, own, changes = line.ask_all(
+    rows, own, changes = connection.ask_all(
         [
             Query(_STEPS, {**values, "limit": limit}),
             Query(_BODIES, {**values, "ids": [session_id]}),
             Query(_PATCHES + " ORDER BY at", values),
         ]
     )
-    changed = patches(changes)
+    updates = patches(changes)
     steps = {row[0]: _step(session_id, row) for row in rows}
-    _show_changes(line, values, steps, [one for one in changed if one.matters])
-    record = _own_record(summary, own, changed)
+    _show_changes(connection, values, steps, [patch for patch in updates if patch.matters])
+    record = _own_record(summary, own, updates)
     return StoredSession(summary, record, list(steps.values()), summary.events - len(steps))
 
 
@@ -134,19 +136,19 @@ def _float(value: float | None) -> float | None:
 
 
 def _show_changes(
-    line: Connection,
+    connection: Connection,
     values: Mapping[str, Any],
     steps: dict[str, EventSummary],
     changes: list[Patch],
 ) -> None:
     """Put late updates into the steps they change, in place."""
     by_event: dict[str, list[Patch]] = {}
-    for one in changes:
-        if one.event_id in steps:
-            by_event.setdefault(one.event_id, []).append(one)
+    for patch in changes:
+        if patch.event_id in steps:
+            by_event.setdefault(patch.event_id, []).append(patch)
     if not by_event:
         return
-    for row in line.query(Query(_BODIES, {**values, "ids": sorted(by_event)})):
+    for row in connection.query(Query(_BODIES, {**values, "ids": sorted(by_event)})):
         state = patched_event(values["session"], row, by_event[row[0]])
         steps[row[0]] = EventSummary(
             state.event_id, state.session_id, state.parent_id, state.type, state.name,
@@ -167,14 +169,18 @@ def _own_record(
     for _, role, _, body in own:
         if role == 0:
             record |= orjson.loads(body)
-    return _overlaid(record, [one for one in changes if one.event_id == summary.session_id])
+    return _overlaid(record, [patch for patch in changes if patch.event_id == summary.session_id])
 
 
 def _overlaid(record: dict[str, Any], changes: Sequence[Patch]) -> dict[str, Any]:
-    for one in changes:
+    for patch in changes:
         record = apply_patch(
             record,
-            {name: one.event[name] for name in one.event if name not in ("event_id", "session_id")},
+            {
+                name: patch.event[name]
+                for name in patch.event
+                if name not in ("event_id", "session_id")
+            },
         )
     return record
 
@@ -185,30 +191,30 @@ def whole(role: int, body: str, changes: Sequence[Patch]) -> dict[str, Any]:
     return _overlaid(turn_event(record) if role == TURN_ROLE else record, changes)
 
 
-def event(line: Connection, project: str, event_id: str) -> Mapping[str, Any] | None:
+def event(connection: Connection, project: str, event_id: str) -> Mapping[str, Any] | None:
     """The whole record of one event."""
-    rows = line.query(Query(_EVENT, {"project": project, "id": event_id}))
+    rows = connection.query(Query(_EVENT, {"project": project, "id": event_id}))
     if not rows:
         return None
     session_id, role, body = rows[0]
     values = {"project": project, "session": session_id, "id": event_id}
-    changes = line.query(Query(_PATCHES + " AND event_id = {id:String} ORDER BY at", values))
+    changes = connection.query(Query(_PATCHES + " AND event_id = {id:String} ORDER BY at", values))
     return whole(role, body, patches(changes))
 
 
-def record(line: Connection, project: str, event_id: str) -> Mapping[str, Any] | None:
+def record(connection: Connection, project: str, event_id: str) -> Mapping[str, Any] | None:
     """The whole record of an event or of a session."""
-    found = event(line, project, event_id)
-    return session_record(line, project, event_id) if found is None else found
+    event_record = event(connection, project, event_id)
+    return session_record(connection, project, event_id) if event_record is None else event_record
 
 
-def session_record(line: Connection, project: str, session_id: str) -> dict[str, Any] | None:
+def session_record(connection: Connection, project: str, session_id: str) -> dict[str, Any] | None:
     """The whole record of a session; what it does not say itself comes from its events."""
-    summary = summaries(line, project, [session_id]).get(session_id)
+    summary = summaries(connection, project, [session_id]).get(session_id)
     if summary is None:
         return None
     values = {"project": project, "session": session_id, "id": session_id}
-    own, changes = line.ask_all(
+    own, changes = connection.ask_all(
         [
             Query(_BODIES, {**values, "ids": [session_id]}),
             Query(_PATCHES + " AND event_id = {id:String} ORDER BY at", values),
@@ -224,7 +230,7 @@ def session_record(line: Connection, project: str, session_id: str) -> dict[str,
 
 
 def find_steps(
-    line: Connection, project: str, session_id: str, text: str, limit: int
+    connection: Connection, project: str, session_id: str, text: str, limit: int
 ) -> Sequence[str]:
     """Steps of one session by a piece of their record, in order of their start."""
     # As JSON writes it: the bodies are searched as they are.
@@ -233,30 +239,34 @@ def find_steps(
         "project": project, "session": session_id, "text": escaped,
         "limit": max(1, min(limit, _MOST)),
     }  # fmt: skip
-    return [row[0] for row in line.query(Query(_CONTAINING, values))]
+    return [row[0] for row in connection.query(Query(_CONTAINING, values))]
 
 
-def ids_with_prefix(line: Connection, project: str, prefix: str, limit: int) -> Sequence[str]:
+def ids_with_prefix(connection: Connection, project: str, prefix: str, limit: int) -> Sequence[str]:
     """Session ids by their beginning, latest first."""
     lowered = prefix.lower()
     values = {
         "project": project, "from": lowered, "to": lowered + "\U0010ffff",
         "never": NEVER, "limit": max(1, min(limit, _MOST)),
     }  # fmt: skip
-    return [row[0] for row in line.query(Query(_MATCHING, values))]
+    return [row[0] for row in connection.query(Query(_MATCHING, values))]
 
 
-def sessions_known(line: Connection, project: str, session_ids: Sequence[str]) -> frozenset[str]:
+def sessions_known(
+    connection: Connection, project: str, session_ids: Sequence[str]
+) -> frozenset[str]:
     """Those of the sessions whose own record is here."""
     if not session_ids:
         return frozenset()
     values = {"project": project, "ids": list(session_ids)}
-    return frozenset(row[0] for row in line.query(Query(_TOLD, values)))
+    return frozenset(row[0] for row in connection.query(Query(_TOLD, values)))
 
 
-def places(line: Connection, project: str, event_ids: Sequence[str]) -> list[tuple[str, str]]:
+def find_places(
+    connection: Connection, project: str, event_ids: Sequence[str]
+) -> list[tuple[str, str]]:
     """Session and id of those of the events that are here."""
     if not event_ids:
         return []
-    rows = line.query(Query(_PLACES, {"project": project, "ids": list(event_ids)}))
+    rows = connection.query(Query(_PLACES, {"project": project, "ids": list(event_ids)}))
     return [(session_id, event_id) for session_id, event_id in rows]

@@ -78,55 +78,63 @@ _WITHIN = (
 _HOUR_MS = 3_600_000
 
 
-def events(line: Connection, project: str, query: EventQuery, limit_s: float | None) -> EventPage:
+def events(
+    connection: Connection, project: str, query: EventQuery, limit_s: float | None
+) -> EventPage:
     """Events and sessions that fit, as whole records."""
     limit = max(0, min(query.limit, _MOST))
     deadline = None if limit_s is None else time.monotonic() + limit_s
-    found: list[Mapping[str, Any]] = []
+    page: list[Mapping[str, Any]] = []
     count = 0
-    for record in _records(line, project, query):
+    for record in _records(connection, project, query):
         if deadline is not None and time.monotonic() > deadline:
-            raise StoreTimeoutError(f"reading {line.address} took too long and was given up")
+            raise StoreTimeoutError(f"reading {connection.address} took too long and was given up")
         if query.fits is not None and not query.fits(record):
             continue
         count += 1
         if query.skip < count <= query.skip + limit:
-            found.append(record)
+            page.append(record)
         elif query.fits is None and count > query.skip + limit:
             break
     if query.fits is None:
-        count = int(line.query(_question(_COUNT, project, query, _bounds(query)))[0][0])
-    return EventPage(found, count)
+        count = int(connection.query(_question(_COUNT, project, query, _bounds(query)))[0][0])
+    return EventPage(page, count)
 
 
 def _bounds(query: EventQuery) -> tuple[int, int]:
     return query.since or 0, NEVER if query.until is None else query.until
 
 
-def _records(line: Connection, project: str, query: EventQuery) -> Iterator[Mapping[str, Any]]:
+def _records(
+    connection: Connection, project: str, query: EventQuery
+) -> Iterator[Mapping[str, Any]]:
     """Records that fit but for ``fits``, latest first."""
     since, until = _bounds(query)
     if query.session_id is not None or query.event_id is not None:
-        yield from _stretch(line, project, query, (since, until), None)
+        yield from _stretch(connection, project, query, (since, until), None)
         return
     values = {
         "project": project, "first_hour": min(since // _HOUR_MS, 2**32 - 1),
         "last_hour": min(until // _HOUR_MS, 2**32 - 1),
     }  # fmt: skip
-    for (hour,) in line.query(Query(_HOURS, values)):
+    for (hour,) in connection.query(Query(_HOURS, values)):
         begin = hour * _HOUR_MS
         bounds = (max(since, begin), min(until, begin + _HOUR_MS))
-        yield from _stretch(line, project, query, bounds, hour)
+        yield from _stretch(connection, project, query, bounds, hour)
 
 
 def _stretch(
-    line: Connection, project: str, query: EventQuery, bounds: tuple[int, int], hour: int | None
+    connection: Connection,
+    project: str,
+    query: EventQuery,
+    bounds: tuple[int, int],
+    hour: int | None,
 ) -> Iterator[Mapping[str, Any]]:
     """The records that start within ``bounds``; of one hour, those of its sessions only."""
     after = _LATEST
     while True:
-        rows = line.query(_question(_PAGE, project, query, bounds, hour, after))
-        yield from _decoded(line, project, rows)
+        rows = connection.query(_question(_PAGE, project, query, bounds, hour, after))
+        yield from _decoded(connection, project, rows)
         if len(rows) < _AT_ONCE:
             return
         after = rows[-1][0], rows[-1][1]
@@ -156,7 +164,9 @@ def _question(
     return Query(text.replace("{narrow}", narrow).replace("{heads}", heads), values)
 
 
-def _decoded(line: Connection, project: str, rows: Sequence[Row]) -> Iterator[Mapping[str, Any]]:
+def _decoded(
+    connection: Connection, project: str, rows: Sequence[Row]
+) -> Iterator[Mapping[str, Any]]:
     if not rows:
         return
     values = {
@@ -164,11 +174,11 @@ def _decoded(line: Connection, project: str, rows: Sequence[Row]) -> Iterator[Ma
         "ids": [row[1] for row in rows],
     }  # fmt: skip
     changes: dict[str, list[Patch]] = {}
-    for one in patches(line.query(Query(_PATCHES, values))):
-        changes.setdefault(one.event_id, []).append(one)
+    for patch in patches(connection.query(Query(_PATCHES, values))):
+        changes.setdefault(patch.event_id, []).append(patch)
     for _, event_id, session_id, role, body in rows:
         if role == SESSION_ROLE:
-            record = session_record(line, project, session_id)
+            record = session_record(connection, project, session_id)
             if record is not None:
                 yield record
         else:

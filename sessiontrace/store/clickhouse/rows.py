@@ -25,8 +25,8 @@ __all__ = [
     "SESSION_ROLE",
     "TURN_ROLE",
     "Columns",
+    "documents",
     "events",
-    "notes",
     "patches",
 ]
 
@@ -67,56 +67,56 @@ def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Columns:
 def events(project: str, decoded: Sequence[DecodedRecord]) -> Columns:
     """The columns of records that describe events, turns or sessions."""
     days = _Days()
-    return _columns(_EVENT_COLUMNS, [_row(project, one, days) for one in decoded])
+    return _columns(_EVENT_COLUMNS, [_row(project, record, days) for record in decoded])
 
 
-def _row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ...]:
-    if one.of_session:
-        return _session_row(project, one, days)
-    event = one.event
+def _row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any, ...]:
+    if record.of_session:
+        return _session_row(project, record, days)
+    event = record.event
     state = EventState(event["event_id"], event["session_id"])
-    state.apply(one)
+    state.apply(record)
     start = state.start_time or 0
-    told, folded = ("", ()) if one.kind == EVENT else _of_turn(one)
+    turns, folded = ("", ()) if record.kind == EVENT else _of_turn(record)
     return (
         project, state.session_id, state.event_id, days.of(start),
-        EVENT_ROLE if one.kind == EVENT else TURN_ROLE, state.rank, start, state.end_time,
+        EVENT_ROLE if record.kind == EVENT else TURN_ROLE, state.rank, start, state.end_time,
         state.duration, state.parent_id, state.type, state.name, state.status, state.error,
         state.tokens, state.cost_nano,
-        _first_chunk(event), summary_fields.scores_nano(event), told, folded, one.body,
+        _first_chunk(event), summary_fields.scores_nano(event), turns, folded, record.body,
         text_of(state.name, event),
     )  # fmt: skip
 
 
 def _first_chunk(event: dict[str, Any]) -> float | None:
-    found = summary_fields.bucket(event, "metrics").get("time_to_first_chunk_ms")
-    return float(found) if isinstance(found, (int, float)) and found >= 0 else None
+    ms = summary_fields.bucket(event, "metrics").get("time_to_first_chunk_ms")
+    return float(ms) if isinstance(ms, (int, float)) and ms >= 0 else None
 
 
-def _session_row(project: str, one: DecodedRecord, days: _Days) -> tuple[Any, ...]:
-    event = one.event
+def _session_row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any, ...]:
+    event = record.event
     state = SessionState(event["session_id"])
-    state.apply(one)
+    state.apply(record)
     own = state.own
     folded = _folded(own["name"], own["user"], own["source"])
-    told = orjson.dumps([own, state.rank]).decode()
+    own_json = orjson.dumps([own, state.rank]).decode()
     return (
         project, state.session_id, state.session_id, days.of(own["start"]), SESSION_ROLE,
         state.rank, own["start"], own["end"], own["duration"], None, "session",
-        own["name"] or "", own["status"], own["error"], 0, 0, None, {}, told, folded, one.body,
-        text_of(own["name"], event),
+        own["name"] or "", own["status"], own["error"], 0, 0, None, {}, own_json, folded,
+        record.body, text_of(own["name"], event),
     )  # fmt: skip
 
 
-def _of_turn(one: DecodedRecord) -> tuple[str, Sequence[str]]:
+def _of_turn(record: DecodedRecord) -> tuple[str, Sequence[str]]:
     """What a turn tells of its session, and the words by which the session is found."""
-    state = SessionState(one.event["session_id"])
-    state.apply_turn(one)
+    state = SessionState(record.event["session_id"])
+    state.apply_turn(record)
     first, last, user = state.first_turn, state.last_turn, state.last_user
     assert first is not None
     assert last is not None
-    told = orjson.dumps([[*first], [*last], [*user] if user else None]).decode()
-    return told, _folded(first.name, user.text if user else None, first.source)
+    turns = orjson.dumps([[*first], [*last], [*user] if user else None]).decode()
+    return turns, _folded(first.name, user.text if user else None, first.source)
 
 
 def _folded(*words: str | None) -> list[str]:
@@ -125,26 +125,26 @@ def _folded(*words: str | None) -> list[str]:
 
 def patches(project: str, decoded: Sequence[DecodedRecord]) -> Columns:
     """The columns of late updates; of equal ones the last is kept."""
-    assert all(one.kind == UPDATE for one in decoded)
+    assert all(record.kind == UPDATE for record in decoded)
     arrived = time.time_ns()
     month = datetime.now(timezone.utc).date().replace(day=1).isoformat()
     return _columns(
         _PATCH_COLUMNS,
-        [_patch(project, one, arrived + at, month) for at, one in enumerate(decoded)],
+        [_patch(project, record, arrived + at, month) for at, record in enumerate(decoded)],
     )
 
 
-def _patch(project: str, one: DecodedRecord, at: int, month: str) -> tuple[Any, ...]:
-    event = one.event
-    user = summary_fields.user(event) if one.of_session else None
+def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[Any, ...]:
+    event = record.event
+    user = summary_fields.user(event) if record.of_session else None
     words = (
         summary_fields.text(event.get("event_name")),
         user,
         summary_fields.text(event.get("source")),
     )
     return (
-        project, event["session_id"], event["event_id"], _content(one.body), at, month,
-        int(_matters(event)), int(event.get("error") is not None), _folded(*words), one.body,
+        project, event["session_id"], event["event_id"], _content(record.body), at, month,
+        int(_matters(event)), int(event.get("error") is not None), _folded(*words), record.body,
         text_of(None, event),
     )  # fmt: skip
 
@@ -158,22 +158,25 @@ def _matters(event: Mapping[str, Any]) -> bool:
     """Whether an update changes what a list or a tree of steps shows."""
     if not _SHOWN.isdisjoint(event):
         return True
-    held = event.get("metadata", {})
-    return not isinstance(held, dict) or not _SHOWN_WITHIN.isdisjoint(held)
+    metadata = event.get("metadata", {})
+    return not isinstance(metadata, dict) or not _SHOWN_WITHIN.isdisjoint(metadata)
 
 
-def notes(project: str, given: Sequence[Document], since: Mapping[tuple[str, str], int]) -> Columns:
-    """The columns of notes; ``since`` are the times of those that are there already."""
+def documents(
+    project: str, documents: Sequence[Document], since: Mapping[tuple[str, str], int]
+) -> Columns:
+    """The columns of documents; ``since`` holds the times of those that are stored already."""
     version = time.time_ns()
     return _columns(
         _NOTE_COLUMNS,
         [
             (
-                project, one.kind, one.id, since.get((one.kind, one.id), one.at),
-                "" if one.body is None else orjson.dumps(one.body).decode(),
-                int(one.body is None), version + at,
+                project, document.kind, document.id,
+                since.get((document.kind, document.id), document.at),
+                "" if document.body is None else orjson.dumps(document.body).decode(),
+                int(document.body is None), version + at,
             )
-            for at, one in enumerate(given)
+            for at, document in enumerate(documents)
         ],
     )  # fmt: skip
 
@@ -187,10 +190,10 @@ class _Days:
 
     def of(self, start: int) -> str:
         number = start // _DAY_MS
-        found = self._made.get(number)
-        if found is None:
-            found = self._made[number] = self._partition(number)
-        return found
+        partition = self._made.get(number)
+        if partition is None:
+            partition = self._made[number] = self._partition(number)
+        return partition
 
     def _partition(self, number: int) -> str:
         age = (self._today - date(1970, 1, 1)).days - number

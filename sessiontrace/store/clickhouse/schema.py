@@ -32,56 +32,56 @@ _LEDGER = (
 )
 
 
-def pending(line: Connection, days: int = KEEP_DAYS) -> list[str]:
+def pending(connection: Connection, days: int = KEEP_DAYS) -> list[str]:
     """The statements that a migration would run now, in order; none when all is up to date."""
-    version = _version(line)
-    address = line.address
-    done = 0 if version is None else version
-    found: list[str] = []
+    version = _version(connection)
+    address = connection.address
+    applied = 0 if version is None else version
+    statements: list[str] = []
     if version is None:
-        found.append(f"CREATE DATABASE IF NOT EXISTS {address.database}" + _on(address))
-        found.append(_filled(_LEDGER, address, days))
-    for number in range(done, len(MIGRATIONS)):
-        found += [_filled(statement, address, days) for statement in MIGRATIONS[number]]
-        found.append(f"INSERT INTO migrations (number) VALUES ({number + 1})")
-    return found
-
-
-def migrate(line: Connection, days: int = KEEP_DAYS) -> list[str]:
-    """Bring the tables to the current version; the statements that ran. ``StoreError``."""
-    statements = pending(line, days)
-    for statement in statements:
-        line.run(Query(statement, database=not statement.startswith("CREATE DATABASE")))
+        statements.append(f"CREATE DATABASE IF NOT EXISTS {address.database}" + _on(address))
+        statements.append(_filled(_LEDGER, address, days))
+    for number in range(applied, len(MIGRATIONS)):
+        statements += [_filled(statement, address, days) for statement in MIGRATIONS[number]]
+        statements.append(f"INSERT INTO migrations (number) VALUES ({number + 1})")
     return statements
 
 
-def check(line: Connection) -> None:
+def migrate(connection: Connection, days: int = KEEP_DAYS) -> list[str]:
+    """Bring the tables to the current version; the statements that ran. ``StoreError``."""
+    statements = pending(connection, days)
+    for statement in statements:
+        connection.run(Query(statement, database=not statement.startswith("CREATE DATABASE")))
+    return statements
+
+
+def check(connection: Connection) -> None:
     """``StoreError`` unless the tables are of the current version."""
-    version = _version(line)
+    version = _version(connection)
     if version is None:
-        raise StoreError(NO_SCHEMA.format(address=line.address))
+        raise StoreError(NO_SCHEMA.format(address=connection.address))
     if version < len(MIGRATIONS):
         raise StoreError(
-            f"{line.address} is of version {version}, this sessiontrace needs {len(MIGRATIONS)}; "
-            "bring it up to date with `sessiontrace store migrate`"
+            f"{connection.address} has schema version {version}, this sessiontrace needs version "
+            f"{len(MIGRATIONS)}; bring it up to date with `sessiontrace store migrate`"
         )
 
 
-def _version(line: Connection) -> int | None:
+def _version(connection: Connection) -> int | None:
     """How many migrations were applied; None where there are no tables at all."""
     tables = Query(
         "SELECT count() FROM system.tables "
         "WHERE database = {database:String} AND name = 'migrations'",
-        {"database": line.address.database},
+        {"database": connection.address.database},
         database=False,
     )
-    if not line.query(tables)[0][0]:
+    if not connection.query(tables)[0][0]:
         return None
-    version = int(line.query(Query("SELECT max(number) FROM migrations"))[0][0])
+    version = int(connection.query(Query("SELECT max(number) FROM migrations"))[0][0])
     if version > len(MIGRATIONS):
         raise StoreError(
-            f"{line.address} is of version {version}, this sessiontrace knows up to "
-            f"{len(MIGRATIONS)}; upgrade with `pip install -U sessiontrace`"
+            f"{connection.address} has schema version {version}, this sessiontrace knows up to "
+            f"version {len(MIGRATIONS)}; upgrade with `pip install -U sessiontrace`"
         )
     return version
 

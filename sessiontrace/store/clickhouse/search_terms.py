@@ -39,15 +39,15 @@ class SearchTerms:
     scans: bool = False
 
 
-def looked_for(line: Connection, project: str, text: str) -> SearchTerms | None:
+def looked_for(connection: Connection, project: str, text: str) -> SearchTerms | None:
     """That a record holds all words of ``text``, the last as a beginning; None without a word."""
-    found = [word.lower() for word in words_of(text)]
-    if not found:
+    words = [word.lower() for word in words_of(text)]
+    if not words:
         return None
-    *full, last = found
+    *full, last = words
     values: dict[str, Any] = {"from": last, "to": last + "\U0010ffff"}
-    asked = Query(f"SELECT count() FROM ({_ENDINGS})", {**values, "project": project})
-    endings = line.query(asked)[0][0]
+    count = Query(f"SELECT count() FROM ({_ENDINGS})", {**values, "project": project})
+    endings = connection.query(count)[0][0]
     if not endings:
         return SearchTerms("0", {})
     scans = endings > _MOST_ENDINGS

@@ -50,18 +50,18 @@ class Filter:
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, line: Connection, project: str, query: SessionQuery) -> Filter:
+    def of(cls, connection: Connection, project: str, query: SessionQuery) -> Filter:
         """What of ``query`` the server can decide; exact but for what late updates took back."""
         having: list[str] = []
         values: dict[str, Any] = {}
-        held = None
+        words = None
         if query.failed:
             having.append("bad")
         if query.text:
-            held = looked_for(line, project, query.text)
-            values = {"folded": query.text.casefold(), **(held.values if held else {})}
+            words = looked_for(connection, project, query.text)
+            values = {"folded": query.text.casefold(), **(words.values if words else {})}
             having.append("(hit OR named)")
-        return cls("".join(f" AND {one}" for one in having), held, values)
+        return cls("".join(f" AND {condition}" for condition in having), words, values)
 
     @property
     def growth(self) -> int:
@@ -69,18 +69,18 @@ class Filter:
         return _GROWTH_OF_SCANS if self.words is not None and self.words.scans else _GROWTH
 
 
-def starts_where(wanted: Filter, scope: str = "") -> str:
+def starts_where(filters: Filter, scope: str = "") -> str:
     """A query for the sessions that fit: id, start, whether words hit, whether one failed, ms."""
     hit = "0"
-    if wanted.words is not None:
-        within = f"project = {{project:String}}{scope} AND {wanted.words.condition}"
+    if filters.words is not None:
+        within = f"project = {{project:String}}{scope} AND {filters.words.condition}"
         hit = (
             f"session_id IN (SELECT session_id FROM events WHERE {within}) "
             f"OR session_id IN (SELECT session_id FROM patches WHERE {within})"
         )
-    named = (
+    name_matches = (
         "max(arrayExists(one -> position(one, {folded:String}) > 0, folded))"
-        if "folded" in wanted.values
+        if "folded" in filters.values
         else "0"
     )
     return f"""
@@ -93,64 +93,64 @@ SELECT session_id, start, hit, bad, greatest(end, start) - start AS took FROM (
         if(told = {NEVER}, seen, told) AS start,
         if(told_end = 0, max(seen_end), told_end) AS end,
         max(failed) AS bad,
-        {named} AS named,
+        {name_matches} AS named,
         max({hit}) AS hit
     FROM sessions
     WHERE project = {{project:String}}{scope}
     GROUP BY session_id
 )
-WHERE start BETWEEN {{low:UInt64}} AND {{high:UInt64}}{wanted.having}"""
+WHERE start BETWEEN {{low:UInt64}} AND {{high:UInt64}}{filters.having}"""
 
 
-def sessions(line: Connection, project: str, query: SessionQuery) -> SessionPage:
+def sessions(connection: Connection, project: str, query: SessionQuery) -> SessionPage:
     """One page of the list."""
     limit = max(1, min(query.limit, _MOST))
-    found: list[SessionSummary] = []
-    for summary in _found(line, project, query, limit + 1):
-        found.append(summary)
-        if len(found) > limit:
+    summaries: list[SessionSummary] = []
+    for summary in _found(connection, project, query, limit + 1):
+        summaries.append(summary)
+        if len(summaries) > limit:
             break
-    page = found[:limit]
-    more = len(found) > limit
-    return SessionPage(page, (page[-1].start_time, page[-1].session_id) if more else None)
+    page = summaries[:limit]
+    has_more = len(summaries) > limit
+    return SessionPage(page, (page[-1].start_time, page[-1].session_id) if has_more else None)
 
 
 def _found(
-    line: Connection, project: str, query: SessionQuery, most: int
+    connection: Connection, project: str, query: SessionQuery, most: int
 ) -> Iterator[SessionSummary]:
     """The sessions that fit, at least ``most`` while there are so many."""
-    wanted = Filter.of(line, project, query)
+    filters = Filter.of(connection, project, query)
     low = query.since or 0
     high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
     after = query.after
     if after is not None:
         high = min(high, after[0])
-    filtered = bool(wanted.having)
+    filtered = bool(filters.having)
     size = max(_FIRST_WINDOW[filtered], 2 * most)
     while low <= high:
-        first = _window(line, project, high, size)
+        first = _window(connection, project, high, size)
         if first is None:
             return
         begin = max(low, first * _HOUR_MS)
-        for rows in _pages(line, project, wanted, (begin, high), after, most):
-            yield from _shown(line, project, query, rows)
+        for rows in _pages(connection, project, filters, (begin, high), after, most):
+            yield from _shown(connection, project, query, rows)
         high = begin - 1
-        size *= wanted.growth
+        size *= filters.growth
 
 
-def _window(line: Connection, project: str, high: int, size: int) -> int | None:
+def _window(connection: Connection, project: str, high: int, size: int) -> int | None:
     """The hour that the window of about ``size`` sessions up to ``high`` begins with."""
     values = {"project": project, "last_hour": min(high // _HOUR_MS, 2**32 - 1), "size": size}
-    ((first, count),) = line.query(Query(_WINDOW, values))
+    ((first, count),) = connection.query(Query(_WINDOW, values))
     if not count:
         return None
     return int(first) if count == size else 0
 
 
 def _pages(
-    line: Connection,
+    connection: Connection,
     project: str,
-    wanted: Filter,
+    filters: Filter,
     bounds: tuple[int, int],
     after: Cursor | None,
     most: int,
@@ -160,15 +160,15 @@ def _pages(
     scope = _SCOPE if low else ""
     place = " AND (start, session_id) < ({place_start:UInt64}, {place_id:String})"
     while True:
-        text = starts_where(wanted, scope) + (place if after is not None else "")
+        text = starts_where(filters, scope) + (place if after is not None else "")
         values = {
-            **wanted.values, "project": project, "low": low, "high": high, "most": most,
+            **filters.values, "project": project, "low": low, "high": high, "most": most,
             "first_hour": low // _HOUR_MS, "last_hour": min(high // _HOUR_MS, 2**32 - 1),
         }  # fmt: skip
         if after is not None:
             values |= {"place_start": after[0], "place_id": after[1]}
         text += " ORDER BY start DESC, session_id DESC LIMIT {most:UInt64}"
-        rows = line.query(Query(text, values))
+        rows = connection.query(Query(text, values))
         yield rows
         if len(rows) < most:
             return
@@ -176,13 +176,13 @@ def _pages(
 
 
 def _shown(
-    line: Connection, project: str, query: SessionQuery, rows: Sequence[Row]
+    connection: Connection, project: str, query: SessionQuery, rows: Sequence[Row]
 ) -> Iterator[SessionSummary]:
     """The summaries of these rows, without those that a late update has made unfit."""
-    made = summaries(line, project, [row[0] for row in rows])
+    by_id = summaries(connection, project, [row[0] for row in rows])
     text = query.text.casefold()
     for session_id, start, hit, *_ in rows:
-        summary = made.get(session_id)
+        summary = by_id.get(session_id)
         if summary is None or (query.failed and not (summary.error or summary.errors)):
             continue
         names = "\n".join(filter(None, (summary.name, summary.user, summary.source)))

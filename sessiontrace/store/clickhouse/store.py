@@ -14,13 +14,13 @@ from sessiontrace.model.record import UPDATE, Record
 from sessiontrace.store import folding
 from sessiontrace.store.clickhouse import (
     deletion,
-    documents,
     queries,
     record_scan,
     rows,
     schema,
     session_list,
 )
+from sessiontrace.store.clickhouse import documents as stored_documents
 from sessiontrace.store.clickhouse import histogram as charts
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.url import Address
@@ -49,22 +49,24 @@ WHERE database = currentDatabase() AND active AND table IN ('events', 'patches')
 
 
 class ClickHouseStore:
-    """A ``Store`` of one ``project`` over ``line``, which it shares and does not close.
+    """A ``Store`` of one ``project`` over ``connection``, which it shares and does not close.
 
-    ``limit_s``: how long reading whole records across sessions may take in all; the line bounds
-    each question.
+    ``limit_s``: how long reading whole records across sessions may take in all; the connection
+    bounds each query.
     """
 
-    def __init__(self, line: Connection, project: str, *, limit_s: float | None = None) -> None:
+    def __init__(
+        self, connection: Connection, project: str, *, limit_s: float | None = None
+    ) -> None:
         self.project = project
-        self._line = line
+        self._connection = connection
         self._limit_s = limit_s
 
     def open(self) -> None:
-        schema.check(self._line)
+        schema.check(self._connection)
 
     def write(
-        self, records: Sequence[Record | DecodedRecord], notes: Sequence[Document] = ()
+        self, records: Sequence[Record | DecodedRecord], documents: Sequence[Document] = ()
     ) -> Mapping[int, str]:
         whole: list[DecodedRecord] = []
         updates: list[DecodedRecord] = []
@@ -75,31 +77,31 @@ class ClickHouseStore:
                 refused[index] = decoded
             else:
                 (updates if decoded.kind == UPDATE else whole).append(decoded)
-        self._insert(whole, updates, notes)
+        self._insert(whole, updates, documents)
         return refused
 
     def _insert(
         self,
         whole: Sequence[DecodedRecord],
         updates: Sequence[DecodedRecord],
-        given: Sequence[Document],
+        documents: Sequence[Document],
     ) -> None:
         tables: dict[str, rows.Columns] = {}
         if whole:
             tables["events"] = rows.events(self.project, whole)
         if updates:
             tables["patches"] = rows.patches(self.project, updates)
-        if given:
-            known = documents.since(self._line, self.project, given)
-            tables["notes"] = rows.notes(self.project, given, known)
+        if documents:
+            times = stored_documents.since(self._connection, self.project, documents)
+            tables["notes"] = rows.documents(self.project, documents, times)
         if tables:
-            self._line.insert(tables)
+            self._connection.insert(tables)
 
     def forget(self, event_ids: Sequence[str]) -> int:
-        wanted = sorted(set(event_ids))
+        ids = sorted(set(event_ids))
         return sum(
-            deletion.forget(self._line, self.project, wanted[begin : begin + _IDS_AT_ONCE])
-            for begin in range(0, len(wanted), _IDS_AT_ONCE)
+            deletion.forget(self._connection, self.project, ids[begin : begin + _IDS_AT_ONCE])
+            for begin in range(0, len(ids), _IDS_AT_ONCE)
         )
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
@@ -112,53 +114,55 @@ class ClickHouseStore:
         return 0
 
     def sessions(self, query: SessionQuery) -> SessionPage:
-        return session_list.sessions(self._line, self.project, query)
+        return session_list.sessions(self._connection, self.project, query)
 
     def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
-        return queries.session(self._line, self.project, session_id, limit)
+        return queries.session(self._connection, self.project, session_id, limit)
 
     def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
-        wanted = sorted(session_ids)
-        found: frozenset[str] = frozenset()
-        for begin in range(0, len(wanted), _IDS_AT_ONCE):
-            chunk = wanted[begin : begin + _IDS_AT_ONCE]
-            found |= queries.sessions_known(self._line, self.project, chunk)
-        return found
+        ids = sorted(session_ids)
+        stored: frozenset[str] = frozenset()
+        for begin in range(0, len(ids), _IDS_AT_ONCE):
+            chunk = ids[begin : begin + _IDS_AT_ONCE]
+            stored |= queries.sessions_known(self._connection, self.project, chunk)
+        return stored
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
-        return queries.event(self._line, self.project, event_id)
+        return queries.event(self._connection, self.project, event_id)
 
     def record(self, event_id: str) -> Mapping[str, Any] | None:
-        return queries.record(self._line, self.project, event_id)
+        return queries.record(self._connection, self.project, event_id)
 
     def events(self, query: EventQuery) -> EventPage:
-        return record_scan.events(self._line, self.project, query, self._limit_s)
+        return record_scan.events(self._connection, self.project, query, self._limit_s)
 
     def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
-        return queries.find_steps(self._line, self.project, session_id, text, limit)
+        return queries.find_steps(self._connection, self.project, session_id, text, limit)
 
-    def note(self, kind: str, id: str) -> Mapping[str, Any] | None:
-        return documents.note(self._line, self.project, kind, id)
+    def document(self, kind: str, id: str) -> Mapping[str, Any] | None:
+        return stored_documents.document(self._connection, self.project, kind, id)
 
-    def notes(
+    def documents(
         self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
     ) -> tuple[Sequence[Document], int]:
-        return documents.notes(self._line, self.project, kind, skip, limit, oldest_first)
+        return stored_documents.documents(
+            self._connection, self.project, kind, skip, limit, oldest_first
+        )
 
     def count_properties(self, most: int) -> PropertyCounts:
-        return charts.count_properties(self._line, self.project, most)
+        return charts.count_properties(self._connection, self.project, most)
 
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
-        return charts.histogram(self._line, self.project, query, most)
+        return charts.histogram(self._connection, self.project, query, most)
 
     def version(self) -> int:
-        return int(self._line.query(Query(_VERSION))[0][0])
+        return int(self._connection.query(Query(_VERSION))[0][0])
 
     def ids_with_prefix(self, prefix: str, limit: int = 10) -> Sequence[str]:
-        return queries.ids_with_prefix(self._line, self.project, prefix, limit)
+        return queries.ids_with_prefix(self._connection, self.project, prefix, limit)
 
     def close(self) -> None:
-        """Nothing is held but the line, which others share."""
+        """The connection stays open: other stores share it."""
 
 
 class ClickHouseStores:

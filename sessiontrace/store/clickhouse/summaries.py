@@ -93,12 +93,14 @@ def patches(rows: Iterable[Row]) -> list[Patch]:
     ]
 
 
-def summaries(line: Connection, project: str, ids: Sequence[str]) -> dict[str, SessionSummary]:
+def summaries(
+    connection: Connection, project: str, ids: Sequence[str]
+) -> dict[str, SessionSummary]:
     """The summaries of these sessions, by id; those that are not here are left out."""
     if not ids:
         return {}
     values = {"project": project, "ids": list(ids)}
-    parts, sums, changes = line.ask_all(
+    parts, sums, changes = connection.ask_all(
         [Query(_PARTS, values), Query(_SUMS, values), Query(_PATCHES, values)]
     )
     states = {row[0]: _state(row) for row in parts}
@@ -108,13 +110,13 @@ def summaries(line: Connection, project: str, ids: Sequence[str]) -> dict[str, S
             states[session_id].scored = {
                 name: [scores[name], counts[name]] for name in sorted(scores)[:_MOST_SCORES]
             }
-    _amend(line, project, states, [one for one in patches(changes) if one.matters])
-    found: dict[str, SessionSummary] = {}
+    _amend(connection, project, states, [patch for patch in patches(changes) if patch.matters])
+    by_id: dict[str, SessionSummary] = {}
     for session_id, state in states.items():
         state.summarize()
         if (summary := summary_of(state)) is not None:
-            found[session_id] = summary
-    return found
+            by_id[session_id] = summary
+    return by_id
 
 
 def summary_of(state: SessionState) -> SessionSummary | None:
@@ -130,12 +132,12 @@ def summary_of(state: SessionState) -> SessionSummary | None:
 
 
 def _state(row: Row) -> SessionState:
-    session_id, own, first_turn, last_turn, last_user, told, turns_end, seen, seen_end = row
+    session_id, own, first_turn, last_turn, last_user, start, turns_end, seen, seen_end = row
     state = SessionState(session_id)
     if own:
         state.own, state.rank = orjson.loads(own)
         # The list is in the order of the first start that was told of.
-        state.own["start"] = told
+        state.own["start"] = start
     if first_turn:
         state.first_turn = FirstTurn(*orjson.loads(first_turn)[0])
         state.last_turn = LatestTurn(*orjson.loads(last_turn)[1])
@@ -148,21 +150,26 @@ def _state(row: Row) -> SessionState:
 
 
 def _amend(
-    line: Connection, project: str, states: Mapping[str, SessionState], changes: Sequence[Patch]
+    connection: Connection,
+    project: str,
+    states: Mapping[str, SessionState],
+    changes: Sequence[Patch],
 ) -> None:
     """Fold late updates into the states, over the records that they change."""
-    wanted = sorted({one.event_id for one in changes})
-    if not wanted:
+    event_ids = sorted({patch.event_id for patch in changes})
+    if not event_ids:
         return
-    sessions = sorted({one.session_id for one in changes})
-    rows = line.query(Query(_CHANGED, {"project": project, "ids": sessions, "events": wanted}))
-    found = {row[0]: row for row in rows}
+    sessions = sorted({patch.session_id for patch in changes})
+    rows = connection.query(
+        Query(_CHANGED, {"project": project, "ids": sessions, "events": event_ids})
+    )
+    row_of = {row[0]: row for row in rows}
     by_event: dict[str, list[Patch]] = {}
-    for one in changes:
-        by_event.setdefault(one.event_id, []).append(one)
+    for patch in changes:
+        by_event.setdefault(patch.event_id, []).append(patch)
     for event_id, own_changes in by_event.items():
         session_id = own_changes[0].session_id
-        state, row = states.get(session_id), found.get(event_id)
+        state, row = states.get(session_id), row_of.get(event_id)
         if state is None:
             continue
         if event_id == session_id:
@@ -174,15 +181,15 @@ def _amend(
 
 
 def _amend_session(state: SessionState, row: Row | None, changes: Sequence[Patch]) -> None:
-    told = state.own.get("start")
+    start = state.own.get("start")
     if row is not None:
         _, _, rank, body = row
         state.rank = 0  # the record itself is taken first, whatever its rank
         state.apply(DecodedRecord(START if rank == 1 else END, orjson.loads(body), body))
-    for one in changes:
-        state.apply(one.update)
-    if told is not None:
-        state.own["start"] = told
+    for patch in changes:
+        state.apply(patch.update)
+    if start is not None:
+        state.own["start"] = start
 
 
 def _before_and_after(
@@ -195,8 +202,8 @@ def _before_and_after(
 def patched_event(session_id: str, row: Row, changes: Iterable[Patch]) -> EventState:
     """An event (id, role, rank, body) with its late updates folded in."""
     state = _restored(session_id, row)
-    for one in changes:
-        state.apply(one.update)
+    for patch in changes:
+        state.apply(patch.update)
     return state
 
 

@@ -1,7 +1,7 @@
-"""Taking away: events that a caller deletes, and sessions that are too old or too many.
+"""Deletes events for a caller, and sessions that are too old or too many.
 
-Runs on the thread that writes. Invariant: what a session counts is what its events add up to, and
-a session goes whole, its events and documents with it.
+Runs on the thread that writes. Invariant: the totals of a session are the sums over its events, and
+a session is deleted whole, with its events and search documents.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PAGES_BACK = 2_000
 
 
 def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
-    """Delete events and take what they counted from their sessions."""
+    """Delete events and subtract them from the totals of their sessions."""
     with rows.transaction(connection):
         events = rows.load_events(connection, set(event_ids))
         sessions = rows.load_sessions(connection, {event.session_id for event in events.values()})
@@ -35,7 +35,7 @@ def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
 def trim(
     connection: sqlite3.Connection, before: int | None, most_bytes: int | None, sessions: int
 ) -> int:
-    """Delete the oldest sessions, and give the file's free pages back, some at a time."""
+    """Delete the oldest sessions, and return the file's free pages, some at a time."""
     with rows.transaction(connection):
         old: list[tuple[int]] = []
         if before is not None:
@@ -57,7 +57,7 @@ def trim(
 
 
 def _excess(connection: sqlite3.Connection, most_bytes: int) -> float:
-    """The share of what is stored that is too much."""
+    """The share of the stored bytes that exceeds the limit."""
     pages, free, size = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("page_count", "freelist_count", "page_size")

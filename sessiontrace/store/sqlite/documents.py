@@ -1,7 +1,7 @@
-"""Notes in the SQLite store: what vendors' APIs remember beside records.
+"""Documents in the SQLite store, in the table ``notes``.
 
-No thread owns it; over a connection it is given. Invariant: a note is one row, named by kind and
-id, and its body is a JSON object.
+No thread owns it; the caller passes the connection. Invariant: a document is one row, named by kind
+and id, and its body is a JSON object.
 """
 
 from __future__ import annotations
@@ -14,33 +14,35 @@ import orjson
 
 from sessiontrace.store.models import Document
 
-__all__ = ["keep", "note", "notes"]
+__all__ = ["document", "documents", "write"]
 
 _MOST = 10_000
 
 
-def keep(connection: sqlite3.Connection, given: Sequence[Document]) -> None:
-    """Write notes, or take them away, in the transaction that is open."""
-    for one in given:
-        if one.body is None:
-            connection.execute("DELETE FROM notes WHERE kind = ? AND id = ?", (one.kind, one.id))
+def write(connection: sqlite3.Connection, documents: Sequence[Document]) -> None:
+    """Write or delete documents within the open transaction."""
+    for document in documents:
+        if document.body is None:
+            connection.execute(
+                "DELETE FROM notes WHERE kind = ? AND id = ?", (document.kind, document.id)
+            )
         else:
             connection.execute(
                 "INSERT INTO notes VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
-                (one.kind, one.id, one.at, orjson.dumps(one.body).decode()),
+                (document.kind, document.id, document.at, orjson.dumps(document.body).decode()),
             )
 
 
-def note(connection: sqlite3.Connection, kind: str, id: str) -> Mapping[str, Any] | None:
-    """The body of one note."""
+def document(connection: sqlite3.Connection, kind: str, id: str) -> Mapping[str, Any] | None:
+    """The body of one document."""
     row = connection.execute(
         "SELECT body FROM notes WHERE kind = ? AND id = ?", (kind, id)
     ).fetchone()
     return None if row is None else _decoded(row[0])
 
 
-def notes(
+def documents(
     connection: sqlite3.Connection, kind: str, skip: int, limit: int, oldest_first: bool
 ) -> tuple[Sequence[Document], int]:
     """A page of a kind, and how many there are."""
@@ -55,5 +57,5 @@ def notes(
 
 
 def _decoded(body: str) -> dict[str, Any]:
-    found: dict[str, Any] = orjson.loads(body)
-    return found
+    decoded: dict[str, Any] = orjson.loads(body)
+    return decoded

@@ -1,7 +1,7 @@
 """The versions of the SQLite file: the statements that bring each to the next.
 
-Values, no thread owns them. Invariant: what a release has shipped here stays as it is; a change of
-the tables is another version.
+Values, no thread owns them. Invariant: the statements of a released version never change; a change
+of the tables is a new version.
 """
 
 from __future__ import annotations

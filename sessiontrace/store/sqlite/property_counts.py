@@ -1,4 +1,4 @@
-"""What sessions say of themselves in texts, counted: names, sources, users, error types, entries.
+"""Counts of the texts of sessions: names, sources, users, error types, entries.
 
 No thread owns it. Invariant: each session counts once for each text.
 """
@@ -17,23 +17,23 @@ __all__ = ["count_properties"]
 
 
 def count_properties(connection: sqlite3.Connection, most: int) -> PropertyCounts:
-    """The texts of the latest ``most`` sessions; empty ones do not count.
+    """Count the texts of the latest ``most`` sessions; empty texts do not count.
 
     Properties: ``name``, ``source``, ``user``, ``error_type`` (the word before an error's colon)
     and each user property that starts with ``$entry_``.
     """
-    found = PropertyCounts()
+    counts = PropertyCounts()
     rows = connection.execute(
         "SELECT id, name, source, user, error FROM sessions WHERE start_time IS NOT NULL "
         "ORDER BY start_time DESC, session_id DESC LIMIT ?",
         (most,),
     )
     for _, name, source, user, error in rows:
-        found.count += 1
+        counts.count += 1
         kind = error.partition(":")[0].strip() if error else None
         for key, text in (("name", name), ("source", source), ("user", user), ("error_type", kind)):
             if text:
-                found.setdefault(key, Counter())[text] += 1
+                counts.setdefault(key, Counter())[text] += 1
     for body, patch in connection.execute(
         "SELECT body, patch FROM session_records "
         "WHERE instr(coalesce(body, '') || coalesce(patch, ''), '\"$entry_') > 0 LIMIT ?",
@@ -42,13 +42,13 @@ def count_properties(connection: sqlite3.Connection, most: int) -> PropertyCount
         for key, value in _properties(body, patch).items():
             if key.startswith("$entry_") and value not in (None, ""):
                 text = value if isinstance(value, str) else orjson.dumps(value).decode()
-                found.setdefault(key, Counter())[text] += 1
-    return found
+                counts.setdefault(key, Counter())[text] += 1
+    return counts
 
 
 def _properties(body: str | None, patch: str | None) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for text in (body, patch):
-        held = orjson.loads(text).get("user_properties") if text else None
-        merged |= held if isinstance(held, dict) else {}
+        properties = orjson.loads(text).get("user_properties") if text else None
+        merged |= properties if isinstance(properties, dict) else {}
     return merged

@@ -1,7 +1,7 @@
-"""Reading the SQLite store: one function for each question, over a connection it is given.
+"""Queries of the SQLite store, one function each.
 
-No thread owns it. Invariant: every value goes in as a parameter, and every answer is bounded by a
-limit, whatever was asked.
+No thread owns it; the caller passes the connection. Invariant: every value is a parameter of its
+statement, and every result is bounded by a limit.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SUMMARIES = (
 _STEPS = (
     "SELECT event_id, session_id, parent_id, type, name, start_time, end_time, duration, status, "
     "turn, error, tokens, cost_nano / 1e9, "
-    # Looked for as text first: reading the JSON of every step costs more than all the rest.
+    # First a search in the text: parsing the JSON of every step would cost more than the query.
     "CASE WHEN instr(body, '\"time_to_first_chunk_ms\"') > 0 "
     "THEN json_extract(body, '$.metrics.time_to_first_chunk_ms') END FROM events WHERE "
 )
@@ -59,14 +59,16 @@ def sessions(connection: sqlite3.Connection, query: SessionQuery) -> SessionPage
         _SUMMARIES + " AND ".join(where) + " ORDER BY start_time DESC, session_id DESC LIMIT ?",
         (*values, limit + 1),
     ).fetchall()
-    found = [_summary(row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return SessionPage(found, (found[-1].start_time, found[-1].session_id) if more else None)
+    summaries = [_summary(row) for row in rows[:limit]]
+    has_more = len(rows) > limit
+    return SessionPage(
+        summaries, (summaries[-1].start_time, summaries[-1].session_id) if has_more else None
+    )
 
 
 def conditions(query: SessionQuery) -> tuple[list[str], list[Any]]:
     """The conditions of a query on the table of sessions, and their values."""
-    # Of a session without a start nothing but late updates was seen: there is nothing to show.
+    # A session without a start has only late updates: there is nothing to show.
     where: list[str] = ["start_time IS NOT NULL"]
     values: list[Any] = []
     if query.failed:
@@ -81,12 +83,12 @@ def conditions(query: SessionQuery) -> tuple[list[str], list[Any]]:
         where.append("(start_time, session_id) < (?, ?)")
         values.extend(query.after)
     if query.text:
-        found = "instr(folded, ?) > 0"
+        condition = "instr(folded, ?) > 0"
         values.append(query.text.casefold())
         if (words := search.expression(query.text)) is not None:
-            found = f"({found} OR {search.HITS})"
+            condition = f"({condition} OR {search.HITS})"
             values.append(words)
-        where.append(found)
+        where.append(condition)
     return where, values
 
 
@@ -117,32 +119,32 @@ def _step(row: Sequence[Any]) -> EventSummary:
     return EventSummary(*[*row[:-1], _first_chunk(row[-1])])
 
 
-def _first_chunk(found: Any) -> float | None:
-    return float(found) if isinstance(found, (int, float)) and found >= 0 else None
+def _first_chunk(ms: Any) -> float | None:
+    return float(ms) if isinstance(ms, (int, float)) and ms >= 0 else None
 
 
 def session_record(connection: sqlite3.Connection, session_id: str) -> dict[str, Any] | None:
-    """The whole record of a session; what it does not say itself comes from its events."""
+    """The whole record of a session; its events supply the fields that it lacks."""
     row = connection.execute(
         _SUMMARIES + "session_id = ? AND start_time IS NOT NULL", (session_id,)
     ).fetchone()
     if row is None:
         return None
     summary = _summary(row)
-    told = _own_record(connection, summary)
+    own_record = _own_record(connection, summary)
     return {
         "source": summary.source,
         "start_time": summary.start_time,
         "end_time": summary.end_time,
         "duration": summary.duration,
-        **told,
+        **own_record,
     }
 
 
 def record(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
     """The whole record of an event or of a session."""
-    found = event(connection, event_id)
-    return session_record(connection, event_id) if found is None else found
+    event_record = event(connection, event_id)
+    return session_record(connection, event_id) if event_record is None else event_record
 
 
 def _own_record(connection: sqlite3.Connection, summary: SessionSummary) -> dict[str, Any]:
@@ -161,7 +163,7 @@ def _own_record(connection: sqlite3.Connection, summary: SessionSummary) -> dict
 
 
 def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
-    """The whole record of one event; of a turn, the chain event that stands for it."""
+    """The whole record of one event; for a turn, the chain event that represents it."""
     row = connection.execute(
         "SELECT body, patch, turn FROM events WHERE event_id = ? AND rank > 0", (event_id,)
     ).fetchone()
@@ -174,7 +176,7 @@ def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | 
 
 
 def sessions_known(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozenset[str]:
-    """Those of the sessions that a record with a start told of."""
+    """Those of the sessions whose own record has arrived, not only updates of it."""
     return frozenset(
         session_id
         for session_id in session_ids
@@ -186,7 +188,7 @@ def sessions_known(connection: sqlite3.Connection, session_ids: Collection[str])
 
 
 def changes(connection: sqlite3.Connection, after: int | None, since: int) -> Changes:
-    """Events that came after a row, and sessions written to since."""
+    """Events that came after a row, and sessions written since."""
     newest = connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0]
     steps = connection.execute(
         _STEPS + "id > ? AND rank > 0 ORDER BY id LIMIT ?",
@@ -206,7 +208,7 @@ def changes(connection: sqlite3.Connection, after: int | None, since: int) -> Ch
 
 
 def ids_with_prefix(connection: sqlite3.Connection, prefix: str, limit: int) -> Sequence[str]:
-    """Session ids by their beginning, latest first."""
+    """Session ids by their prefix, latest first."""
     lowered = prefix.lower()
     rows = connection.execute(
         "SELECT session_id FROM sessions WHERE session_id >= ? AND session_id < ? "

@@ -1,6 +1,6 @@
-"""Reading whole records across sessions, by what a caller asks of them.
+"""Reads whole records across sessions.
 
-No thread owns it. Invariant: rows come latest start first, and a page is cut from all that fit.
+No thread owns it. Invariant: records come latest start first, and a page counts only matching ones.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ _MOST = 10_000
 
 
 def events(connection: sqlite3.Connection, query: EventQuery) -> EventPage:
-    """Events and sessions that fit, as whole records."""
+    """The matching events and sessions, as whole records."""
     limit = max(0, min(query.limit, _MOST))
-    found: list[Mapping[str, Any]] = []
+    page: list[Mapping[str, Any]] = []
     count = 0
     for record in _records(connection, query):
         if query.fits is not None and not query.fits(record):
             continue
         count += 1
         if query.skip < count <= query.skip + limit:
-            found.append(record)
+            page.append(record)
         elif query.fits is None and count > query.skip + limit:
             break
     if query.fits is None:
         count = _count(connection, query)
-    return EventPage(found, count)
+    return EventPage(page, count)
 
 
 def find_steps(
     connection: sqlite3.Connection, session_id: str, text: str, limit: int
 ) -> Sequence[str]:
-    """Steps of one session by a piece of their record, in order of their start."""
-    wanted = text.casefold()
-    # As JSON writes it: the bodies are searched as they are.
-    escaped = orjson.dumps(wanted)[1:-1].decode()
+    """Steps of one session whose record contains a text, in order of their start."""
+    folded = text.casefold()
+    # The bodies are searched as JSON text, so escape the text in the same way.
+    escaped = orjson.dumps(folded)[1:-1].decode()
     rows = connection.execute(
         "SELECT event_id, body, patch FROM events WHERE session_id = ? AND rank > 0 "
         "ORDER BY start_time, event_id",
         (session_id,),
     )
-    found: list[str] = []
+    event_ids: list[str] = []
     for event_id, body, patch in rows:
         if escaped in (body or "").casefold() or escaped in (patch or "").casefold():
-            found.append(event_id)
-            if len(found) >= limit:
+            event_ids.append(event_id)
+            if len(event_ids) >= limit:
                 break
-    return found
+    return event_ids
 
 
 def _records(connection: sqlite3.Connection, query: EventQuery) -> Iterator[dict[str, Any]]:
@@ -89,8 +89,8 @@ def _records(connection: sqlite3.Connection, query: EventQuery) -> Iterator[dict
 
 
 def _session(connection: sqlite3.Connection, session_id: str) -> dict[str, Any]:
-    found = session_record(connection, session_id)
-    return {} if found is None else found
+    record = session_record(connection, session_id)
+    return {} if record is None else record
 
 
 def _count(connection: sqlite3.Connection, query: EventQuery) -> int:

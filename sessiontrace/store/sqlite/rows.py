@@ -1,6 +1,6 @@
-"""States as rows: reads the rows that some records touch, folds them in, writes them back.
+"""Reads the rows that new records touch, folds the records in, and writes the rows back.
 
-Runs on the thread that writes, over a connection it is given. Invariant: reading and writing back
+Runs on the thread that writes; the caller passes the connection. Invariant: reading and writing
 happen in one ``BEGIN IMMEDIATE``, so that two processes never fold into the same old row.
 """
 
@@ -24,7 +24,7 @@ from sessiontrace.store.folding import (
     Totals,
 )
 from sessiontrace.store.models import Document
-from sessiontrace.store.sqlite import documents
+from sessiontrace.store.sqlite import documents as stored_documents
 
 __all__ = ["Walk", "load_events", "load_sessions", "store_sessions", "transaction", "write"]
 
@@ -40,8 +40,8 @@ _EVENT = (
     "status", "turn", "error", "tokens", "cost_nano", "rank", "body", "patch",
 )  # fmt: skip
 _RECORD = ("session_id", "body", "patch")
-# Texts that most rows do not have. They go in as 0: of None, as of a bool, the sqlite3 module asks
-# each time how it is to be adapted, which costs as much as a column of an index.
+# Texts that most rows lack are bound as 0: for None, as for a bool, the sqlite3 module looks up an
+# adapter each time, which costs as much as a column of an index.
 _ABSENT = frozenset({"error", "patch"})
 
 
@@ -57,47 +57,47 @@ def _upsert(table: str, columns: Sequence[str]) -> str:
 
 _PUT_SESSION = _upsert("sessions", (*_SESSION, "written"))
 _PUT_RECORD = _upsert("session_records", _RECORD)
-# Two statements: what is new, which is almost all, need not pay for the upsert, whose trigger has
-# SQLite journal the pages of each row by themselves.
+# Two statements: most events are new and need no upsert, whose trigger makes SQLite journal the
+# pages of each row separately.
 _ADD_EVENT = _insert("events", _EVENT)
 _PUT_EVENT = _upsert("events", _EVENT)
 
 
 Walk = Callable[[Iterable[Any]], Iterator[Any]]
-"""How a long list is gone through: at once, or with pauses."""
+"""Iterates over a long list, at once or with pauses."""
 
 
 def write(
     connection: sqlite3.Connection,
     decoded: Sequence[DecodedRecord],
-    noted: Sequence[Document] = (),
+    documents: Sequence[Document] = (),
     walk: Walk = iter,
 ) -> None:
-    """Fold decoded records into the file and keep notes, in one transaction."""
-    event_ids = {one.event["event_id"] for one in decoded if not one.of_session}
-    session_ids = {one.event["session_id"] for one in decoded}
+    """Fold decoded records into the file and write documents, in one transaction."""
+    event_ids = {record.event["event_id"] for record in decoded if not record.of_session}
+    session_ids = {record.event["session_id"] for record in decoded}
     with transaction(connection):
         events = load_events(connection, event_ids)
-        known = list(events)
+        stored_ids = list(events)
         session_ids.update(event.session_id for event in events.values())
         sessions = load_sessions(connection, session_ids)
-        changed = {one.event["session_id"] for one in decoded if one.of_session}
+        changed = {record.event["session_id"] for record in decoded if record.of_session}
         _load_records(connection, sessions, changed)
-        for one in walk(decoded):
-            folding.fold(one, sessions, events)
+        for record in walk(decoded):
+            folding.fold(record, sessions, events)
         for session in sessions.values():
             session.summarize()
         store_sessions(connection, sessions.values())
         _store_records(connection, sessions.values())
-        old = [events.pop(event_id) for event_id in known]
-        connection.executemany(_PUT_EVENT, map(_event_row, walk(old)))
+        changed_events = [events.pop(event_id) for event_id in stored_ids]
+        connection.executemany(_PUT_EVENT, map(_event_row, walk(changed_events)))
         connection.executemany(_ADD_EVENT, map(_event_row, walk(events.values())))
-        documents.keep(connection, noted)
+        stored_documents.write(connection, documents)
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """``BEGIN IMMEDIATE`` until the block ends; undone when it raises."""
+    """A transaction until the block ends; rolled back when the block raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -111,14 +111,18 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _store_records(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
     connection.executemany(
         _PUT_RECORD,
-        [(one.session_id, one.body, _or_0(one.patch)) for one in sessions if one.touched],
+        [
+            (session.session_id, session.body, _or_0(session.patch))
+            for session in sessions
+            if session.touched
+        ],
     )
 
 
 def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
     """Write the rows of sessions, without their records."""
     now = time.time_ns() // 1_000_000
-    connection.executemany(_PUT_SESSION, [(*_session_row(one), now) for one in sessions])
+    connection.executemany(_PUT_SESSION, [(*_session_row(session), now) for session in sessions])
 
 
 def _event_row(event: EventState) -> tuple[Any, ...]:
@@ -176,9 +180,9 @@ def _select(
     connection: sqlite3.Connection, table: str, columns: Sequence[str], ids: Iterable[str]
 ) -> Iterator[tuple[Any, ...]]:
     """Rows whose first column is one of ``ids``."""
-    listed = sorted(ids)
-    for start in range(0, len(listed), _IDS_AT_ONCE):
-        chunk = listed[start : start + _IDS_AT_ONCE]
+    sorted_ids = sorted(ids)
+    for start in range(0, len(sorted_ids), _IDS_AT_ONCE):
+        chunk = sorted_ids[start : start + _IDS_AT_ONCE]
         yield from connection.execute(
             f"SELECT {', '.join(columns)} FROM {table} "  # noqa: S608 - names from above
             f"WHERE {columns[0]} IN ({','.join('?' * len(chunk))})",
@@ -187,27 +191,27 @@ def _select(
 
 
 def load_events(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, EventState]:
-    """The events of these ids that are here."""
-    found: dict[str, EventState] = {}
+    """The stored events of these ids."""
+    events: dict[str, EventState] = {}
     for row in _select(connection, "events", _EVENT, ids):
-        event = found[row[0]] = EventState(*row)
+        event = events[row[0]] = EventState(*row)
         event.turn = bool(event.turn)
-    return found
+    return events
 
 
 def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, SessionState]:
-    """The sessions of these ids that are here, without their records."""
-    found: dict[str, SessionState] = {}
+    """The stored sessions of these ids, without their records."""
+    sessions: dict[str, SessionState] = {}
     for row in _select(connection, "sessions", _SESSION, ids):
-        session = found[row[0]] = SessionState(*row[:9])
+        session = sessions[row[0]] = SessionState(*row[:9])
         session.totals = Totals(*row[9:14])
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         _restore(session, orjson.loads(row[-1]))
-    return found
+    return sessions
 
 
 def _scored_before(connection: sqlite3.Connection, session_id: str) -> dict[str, list[int]]:
-    """The scores of a session's events, which versions of the file before the third never kept."""
+    """The scores of a session's events, which files before version 3 did not store."""
     session = SessionState(session_id)
     for row in _select(connection, "events", ("session_id", *_EVENT), (session_id,)):
         session.replace_scores({}, EventState(*row[1:]).scores_nano())
@@ -217,6 +221,6 @@ def _scored_before(connection: sqlite3.Connection, session_id: str) -> dict[str,
 def _load_records(
     connection: sqlite3.Connection, sessions: Mapping[str, SessionState], ids: Iterable[str]
 ) -> None:
-    known = [name for name in ids if name in sessions]
-    for session_id, body, patch in _select(connection, "session_records", _RECORD, known):
+    present = [name for name in ids if name in sessions]
+    for session_id, body, patch in _select(connection, "session_records", _RECORD, present):
         sessions[session_id].body, sessions[session_id].patch = body, patch

@@ -1,7 +1,7 @@
-"""The SQLite file: how it is opened, and how an older one becomes a current one.
+"""Creates, opens and migrates the SQLite file.
 
-Called by whoever opens the file, on that thread. Invariant: ``user_version`` is the number of
-migrations that were applied, and each was applied once, in one transaction with that number.
+Runs on the thread that opens the file. Invariant: ``user_version`` is the number of applied
+migrations, and each was applied once, in one transaction with that number.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from sessiontrace.store.sqlite.migrations import MIGRATIONS
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "connect", "create", "migrate", "translate"]
 
 APPLICATION_ID = 0x53545243
-"""Marks the file as ours ("STRC"), so that another program's database is never written to."""
+"""Marks the file as a store ("STRC"), so that no other program's database is written."""
 
 _PAGE_BYTES = 8192  # of a new file; an older one keeps what it has
 
 
 def create(path: Path) -> None:
-    """Make an empty file (0600) and its directory (0700) where there are none."""
+    """Create an empty file (0600) and its directory (0700) when they are missing."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -35,7 +35,7 @@ def create(path: Path) -> None:
 
 
 def connect(path: Path, *, busy_s: float, read_only: bool = False) -> sqlite3.Connection:
-    """A connection to an existing file, set up as every one of ours is; ``sqlite3.Error``."""
+    """A connection to an existing file, with the store's settings; raises ``sqlite3.Error``."""
     connection = sqlite3.connect(
         path, timeout=busy_s, isolation_level=None, check_same_thread=False
     )
@@ -48,9 +48,9 @@ def connect(path: Path, *, busy_s: float, read_only: bool = False) -> sqlite3.Co
             # An acknowledged record leaves the spool, so a commit must outlive a power cut.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_size_limit = 67108864")
-            # A checkpoint writes every changed page and syncs twice: seldom is cheaper.
+            # A checkpoint writes every changed page and syncs twice: fewer of them are cheaper.
             connection.execute("PRAGMA wal_autocheckpoint = 2000")
-            # What a group of the server's changes is not to be written before it is whole.
+            # Large enough to hold one group of the server's changes until it commits.
             connection.execute("PRAGMA cache_size = -8192")
     except BaseException:
         connection.close()
@@ -65,7 +65,7 @@ def _use_wal(connection: sqlite3.Connection, busy_s: float) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            # SQLite does not wait for the lock that this change needs, only for others.
+            # SQLite waits for other locks, but not for the one that this change needs.
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
@@ -79,13 +79,13 @@ def migrate(
 ) -> None:
     """Bring the file to the current version; ``StoreError`` for a newer or a foreign one.
 
-    Those two are left as they are, to the byte.
+    Such a file stays unchanged, to the byte.
     """
     version = _version(connection, path, len(migrations))
     if version == 0 and connection.execute("PRAGMA page_count").fetchone() == (0,):
-        # Of 4096 bytes a fifth is left empty by events of a kilobyte.
+        # In pages of 4096 bytes, events of a kilobyte leave a fifth empty.
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        # Lets space be given back without a VACUUM of the whole file. Writes the first page.
+        # Allows to free space without a VACUUM of the whole file. Writes the first page.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _use_wal(connection, busy_s)
     if version == len(migrations):
@@ -107,7 +107,7 @@ def migrate(
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse, with ``StoreError``, to read a file that is not of the current version."""
+    """Raise ``StoreError`` for a file that does not have the current version."""
     version = _version(connection, path, len(MIGRATIONS))
     if version == 0:
         raise StoreError(f"{path} is empty: no session was stored there yet")
@@ -135,7 +135,7 @@ def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
 
 
 def _identity(connection: sqlite3.Connection) -> tuple[int, int, int]:
-    """Version, mark and number of tables, as of one moment: another process may be migrating."""
+    """Version, mark and number of tables in one snapshot: another process may be migrating."""
     alone = not connection.in_transaction
     if alone:
         connection.execute("BEGIN")
@@ -150,17 +150,17 @@ def _identity(connection: sqlite3.Connection) -> tuple[int, int, int]:
 
 
 _REASONS = (
-    ("interrupted", "reading {path} took too long and was given up"),
+    ("interrupted", "reading {path} took too long and was stopped"),
     ("full", "the disk that holds {path} is full; make room on it"),
     ("readonly", "{path} cannot be written to; check the owner and mode of file and directory"),
     ("unable to open", "{path} cannot be opened; check that its directory exists and is yours"),
-    ("not a database", "{path} is no SQLite database; name another file, or move it away"),
+    ("not a database", "{path} is not a SQLite database; name another file, or move it away"),
     ("malformed", "{path} is damaged; move it away (sqlite3's .recover can save most of it)"),
 )
 
 
 def translate(error: sqlite3.Error | OSError, path: Path) -> StoreError:
-    """What SQLite or the system complained of, as an error that says what to do."""
+    """An error of SQLite or the system as a ``StoreError`` that says what to do."""
     text = str(error)
     if isinstance(error, sqlite3.Error) and ("locked" in text or "busy" in text):
         return StoreBusyError(

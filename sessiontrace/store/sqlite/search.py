@@ -1,10 +1,9 @@
 """Full-text search over names, inputs, outputs and errors, in an FTS5 table without content.
 
-Written by whoever serves the store, in steps, behind the writers: indexing costs more than writing,
-and an acknowledgement should not wait for it. Invariant: what is not indexed yet is an event
-behind the last one that was read, or in the queue. The index holds words only; a changed event is
-indexed again as a new document, and what old documents held is swept away when they outnumber the
-others.
+The server fills the index in steps, after the writers: indexing costs more than writing, and an
+acknowledgement should not wait for it. Invariant: an event that is not indexed yet comes after the
+last indexed one, or is in the queue. The index holds words only; a changed event is indexed again
+as a new document, and old documents are removed when they outnumber the others.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _Row = tuple[int, str | None, str | None, str | None]
 
 
 def expression(text: str) -> str | None:
-    """What FTS5 is asked for: all words, the last one as a beginning; None without a word."""
+    """The FTS5 query for all words, the last one as a prefix; None without a word."""
     words = words_of(text)
     if not words:
         return None
@@ -51,12 +50,14 @@ def expression(text: str) -> str | None:
 
 
 def index(connection: sqlite3.Connection, most: int) -> int:
-    """Index at most ``most`` documents, in one transaction; how many are left."""
+    """Index at most ``most`` documents in one transaction; returns how many are left."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         queued = [row[0] for row in connection.execute(_QUEUED, (most,))]
         _add(connection, (row for number in queued for row in _row(connection, number)))
-        connection.executemany("DELETE FROM search_queue WHERE id = ?", [(one,) for one in queued])
+        connection.executemany(
+            "DELETE FROM search_queue WHERE id = ?", [(number,) for number in queued]
+        )
         if len(queued) + _add_new(connection, most - len(queued)) < most:
             _sweep(connection)
         left = unindexed(connection)
@@ -69,18 +70,18 @@ def index(connection: sqlite3.Connection, most: int) -> int:
 
 
 def unindexed(connection: sqlite3.Connection) -> int:
-    """How much is left to index; rows that were deleted among the new ones count too."""
-    found: int = connection.execute(
+    """How many documents are left to index, including deleted new ones."""
+    count: int = connection.execute(
         "SELECT (SELECT count(*) FROM search_queue) + (SELECT coalesce(max(id), 0) FROM events) "
         "- (SELECT upto FROM search_progress)"
     ).fetchone()[0]
-    return found
+    return count
 
 
 def _row(connection: sqlite3.Connection, number: int) -> list[_Row]:
-    """What is queued under this number; nothing when it was deleted since."""
-    asked = _EVENT if number > 0 else _SESSION
-    rows: list[_Row] = connection.execute(asked, (abs(number),)).fetchall()
+    """The row that is queued under this number; empty when it was deleted since."""
+    query = _EVENT if number > 0 else _SESSION
+    rows: list[_Row] = connection.execute(query, (abs(number),)).fetchall()
     return rows
 
 
@@ -97,7 +98,7 @@ def _add_new(connection: sqlite3.Connection, most: int) -> int:
 
 
 def _add(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
-    """Index documents, and note whose they are."""
+    """Index documents, and record to which sessions they belong."""
     last = connection.execute(
         "SELECT seq FROM sqlite_sequence WHERE name = 'search_documents'"
     ).fetchone()
@@ -121,11 +122,11 @@ def _text(name: str | None, body: str | None, patch: str | None) -> str:
 
 
 def _sweep(connection: sqlite3.Connection) -> None:
-    """Start the index anew when most of it is of events that were deleted."""
-    last, kept = connection.execute(
+    """Empty the index, to fill it again, when most of it is from deleted events."""
+    last, count = connection.execute(
         "SELECT coalesce(max(document), 0), count(*) FROM search_documents"
     ).fetchone()
-    if last - kept < max(_SPARE_DOCUMENTS, kept):
+    if last - count < max(_SPARE_DOCUMENTS, count):
         return
     connection.execute("INSERT INTO search (search) VALUES ('delete-all')")
     connection.execute("DELETE FROM search_documents")

@@ -1,8 +1,8 @@
 """The store in one SQLite file (WAL), shared by several processes and the server.
 
 Used by one thread at a time, behind a lock; each method blocks. Invariant: a call of ``write`` is
-one transaction, so that what it returned for is on the disk whole, and what it raised for not at
-all. No connection is open across a fork: SQLite's locks would not hold in the child.
+one transaction: when it returns, everything is on the disk, and when it raises, nothing is. No
+connection stays open across a fork, because SQLite's locks do not hold in the child.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from sessiontrace.store.models import (
 )
 from sessiontrace.store.sqlite import (
     deletion,
-    documents,
     histogram,
     property_counts,
     queries,
@@ -42,6 +41,7 @@ from sessiontrace.store.sqlite import (
     schema,
     search,
 )
+from sessiontrace.store.sqlite import documents as stored_documents
 from sessiontrace.store.sqlite.fork_safety import rest_at_forks
 
 __all__ = ["SqliteStore", "SqliteStores"]
@@ -55,7 +55,7 @@ _STEPS_BETWEEN_CHECKS = 20_000
 class SqliteStore:
     """A ``Store`` in the file ``path``, opened with the first call.
 
-    ``read_only``: never writes, makes or migrates the file. ``busy_s``: how long to wait for
+    ``read_only``: never writes, creates or migrates the file. ``busy_s``: how long to wait for
     another writer before ``StoreBusyError``. ``limit_s``: how long a read may take before
     ``StoreTimeoutError``; None for as long as it takes. ``aside``: pause often while writing, for
     the sake of an application in the same process; a server would only be slower by it.
@@ -81,11 +81,11 @@ class SqliteStore:
         rest_at_forks(self)
 
     def open(self) -> None:
-        """Make or migrate the file now, so that what is wrong with it shows at once."""
+        """Create or migrate the file now, so that a fault shows at once."""
         self._run(lambda connection: None)
 
     def write(
-        self, records: Sequence[Record | DecodedRecord], notes: Sequence[Document] = ()
+        self, records: Sequence[Record | DecodedRecord], documents: Sequence[Document] = ()
     ) -> Mapping[int, str]:
         legal: list[DecodedRecord] = []
         refused: dict[int, str] = {}
@@ -95,8 +95,8 @@ class SqliteStore:
                 refused[index] = decoded
             else:
                 legal.append(decoded)
-        if legal or notes:
-            self._run(lambda connection: rows.write(connection, legal, notes, self._walk))
+        if legal or documents:
+            self._run(lambda connection: rows.write(connection, legal, documents, self._walk))
         return refused
 
     def forget(self, event_ids: Sequence[str]) -> int:
@@ -131,32 +131,34 @@ class SqliteStore:
             lambda connection: record_scan.find_steps(connection, session_id, text, limit)
         )
 
-    def note(self, kind: str, id: str) -> Mapping[str, Any] | None:
-        return self._read(lambda connection: documents.note(connection, kind, id))
+    def document(self, kind: str, id: str) -> Mapping[str, Any] | None:
+        return self._read(lambda connection: stored_documents.document(connection, kind, id))
 
-    def notes(
+    def documents(
         self, kind: str, skip: int = 0, limit: int = 100, *, oldest_first: bool = False
     ) -> tuple[Sequence[Document], int]:
         return self._read(
-            lambda connection: documents.notes(connection, kind, skip, limit, oldest_first)
+            lambda connection: stored_documents.documents(
+                connection, kind, skip, limit, oldest_first
+            )
         )
 
     def count_properties(self, most: int) -> PropertyCounts:
         return self._read(lambda connection: property_counts.count_properties(connection, most))
 
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
-        """Counts of the sessions that fit, over time and over durations; None without any."""
+        """Count the matching sessions over time and by duration; None when there is none."""
         return self._read(lambda connection: histogram.histogram(connection, query, most))
 
     def changes(self, after: int | None, since: int) -> Changes:
-        """What was written since: events after a row, sessions written to at ``since`` or later.
+        """What was written: events after the row ``after``, sessions written at ``since`` or later.
 
-        ``after`` None: no events, but the row to go on from.
+        ``after`` None: no events, only the row to continue from.
         """
         return self._read(lambda connection: queries.changes(connection, after, since))
 
     def unindexed(self) -> int:
-        """How much was written that search does not find yet."""
+        """How many records search does not find yet."""
         return self._read(search.unindexed)
 
     def version(self) -> int:
@@ -218,12 +220,12 @@ class SqliteStore:
         return int(0.0 < self._deadline < time.monotonic())
 
     def before_fork(self) -> bool:
-        # Bounded: a fork must not hang because a disk does. Then the child may find it in use.
+        # Bounded: a fork must not hang because a disk does; the child may then find the lock taken.
         if not self._lock.acquire(timeout=_FORK_WAIT_S):
             return False
         try:
             self.close()
-        except sqlite3.Error:  # it is forgotten all the same
+        except sqlite3.Error:  # the connection is dropped all the same
             pass
         return True
 
@@ -232,7 +234,7 @@ class SqliteStore:
 
 
 class SqliteStores:
-    """A ``Stores``: the default project in the file ``path``, each other in one beside it."""
+    """A ``Stores``: the default project in the file ``path``, other projects in files beside it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -248,7 +250,7 @@ class SqliteStores:
 
     def reader(self, project: str, limit_s: float) -> SqliteStore:
         path = self._of(project)
-        if not path.exists():  # and a reader makes none
+        if not path.exists():  # a reader creates no file
             store = self.writer(project)
             store.open()
             store.close()

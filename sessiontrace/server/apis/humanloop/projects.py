@@ -64,7 +64,7 @@ class Projects:
 
     def _note(self, kind: str, id: str) -> Mapping[str, Any] | None:
         mine = self._notes.get((kind, id))
-        return self._store.note(kind, id) if mine is None else mine.body
+        return self._store.document(kind, id) if mine is None else mine.body
 
     def _put(self, kind: str, id: str, body: Body | None, at: int = 0) -> None:
         self._notes[kind, id] = Document(kind, id, at, body)

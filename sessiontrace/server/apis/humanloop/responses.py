@@ -49,7 +49,7 @@ def page_of(records: Sequence[Any], page: int, size: int, total: int) -> Body:
 
 def feedback_of(store: Store, event_id: str) -> list[Body]:
     """The feedback of a log, the oldest first."""
-    documents, _ = store.notes(f"{FEEDBACK}:{event_id}", 0, 1000, oldest_first=True)
+    documents, _ = store.documents(f"{FEEDBACK}:{event_id}", 0, 1000, oldest_first=True)
     return [dict(document.body or {}) for document in documents]
 
 
@@ -69,10 +69,10 @@ def page_of_logs(
     until = record_builder.moment(query.get("end_date"))
     filtered = term or query.get("metadata_search") or since is not None or until is not None
     if not filtered:
-        documents, total = store.notes(kind, page * size, size)
+        documents, total = store.documents(kind, page * size, size)
         responses = [log_response(store, document.id) for document in documents]
         return page_of([response for response in responses if response], page, size, total)
-    documents, _ = store.notes(kind, 0, _SCANNED)
+    documents, _ = store.documents(kind, 0, _SCANNED)
     metadata_term = query.get("metadata_search", "").casefold()
     matches = []
     for document in documents:
@@ -90,7 +90,7 @@ def page_of_logs(
 
 def session_response(store: Store, session_id: str) -> Body | None:
     """A session by its id; None when the store does not have it."""
-    document = store.note(SESSION, session_id)
+    document = store.document(SESSION, session_id)
     stored = store.session(session_id)
     if stored is None:
         return None
@@ -118,7 +118,7 @@ def session_response(store: Store, session_id: str) -> Body | None:
 
 def project_response(store: Store, project: Project) -> Body:
     """A project with the number of its logs."""
-    _, count = store.notes(f"{LOG}:{project.id}", 0, 0)
+    _, count = store.documents(f"{LOG}:{project.id}", 0, 0)
     return {
         "id": project.id,
         "name": project.name,

@@ -125,7 +125,7 @@ class _Api:
         def read(store: Store) -> Body:
             kind = f"{SESSION}:{project_id}"
             # The Node client walks back to page 0, and stops at an answer that says so.
-            documents, total = store.notes(kind, max(0, page - 1) * size, size if page else 0)
+            documents, total = store.documents(kind, max(0, page - 1) * size, size if page else 0)
             responses = [session_response(store, document.id) for document in documents]
             return page_of([response for response in responses if response], page, size, total)
 
@@ -306,7 +306,7 @@ class _Api:
         by_name = request.query.get("sort_by") == "name"
 
         def read(store: Store) -> Body:
-            documents, _ = store.notes(PROJECT, 0, _SCANNED, oldest_first=oldest)
+            documents, _ = store.documents(PROJECT, 0, _SCANNED, oldest_first=oldest)
             projects = [Project.of(document) for document in documents]
             projects = [project for project in projects if term in project.name.casefold()]
             if by_name:

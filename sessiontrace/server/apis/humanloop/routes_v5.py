@@ -155,7 +155,7 @@ class _Api:
 
         def read(store: Store) -> Body:
             kind = f"{_FILE_LOG}:{file_id}"
-            documents, total = store.notes(kind, max(0, page - 1) * size, size)
+            documents, total = store.documents(kind, max(0, page - 1) * size, size)
             records = [store.record(document.id) for document in documents]
             responses = [_log_response(record) for record in records if record is not None]
             return {"records": responses, "page": page, "size": size, "total": total}
@@ -211,7 +211,7 @@ def _event_id(log_id: Any) -> str:
 
 
 def _known_id(store: Store, log_id: str) -> str:
-    note = store.note(_LOG_ID, log_id)
+    note = store.document(_LOG_ID, log_id)
     return _event_id(log_id) if note is None else str(note["event_id"])
 
 

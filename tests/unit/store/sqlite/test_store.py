@@ -104,7 +104,7 @@ def test_what_is_no_database_is_refused(tmp_path: Path, content: bytes):
     """SESSIONTRACE_STORE=notes.txt"""
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"no SQLite database|damaged"):
+    with pytest.raises(StoreError, match=r"not a SQLite database|damaged"):
         SqliteStore(path).write([session_start(new_id())])
     assert path.read_bytes() == content
 

@@ -89,7 +89,7 @@ async def test_a_process_tells_its_losses_with_its_records(
     transport = LocalTransport(
         path,
         keeper.submit,
-        lambda: loss_reports.note("p1", "shop", 4711, counts) if counts else None,
+        lambda: loss_reports.report("p1", "shop", 4711, counts) if counts else None,
     )
     await deliver(transport, session_end(new_id()))
     assert told(path) == []
@@ -177,7 +177,7 @@ def test_a_rule_that_nobody_can_read_is_none(tmp_path: Path):
 def test_losses_of_long_ago_are_shown_no_more(tmp_path: Path):
     """A day on the page, a month in the store."""
     store = SqliteStore(tmp_path / "store.db")
-    old = loss_reports.note("p1", "shop", 1, {"closed": 1})
+    old = loss_reports.report("p1", "shop", 1, {"closed": 1})
     assert old.body is not None
     at = old.at
     store.write((), [old])
