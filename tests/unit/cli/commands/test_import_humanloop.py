@@ -131,8 +131,8 @@ def test_the_same_export_gives_the_same_bytes() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b"{", "no JSON"),
-        (b"[]", "no JSON object"),
+        (b"{", "not JSON"),
+        (b"[]", "not a JSON object"),
         (b"{}", "no id"),
         (b'{"id": 7}', "no id"),
         (b'{"id": "x"}', "start_time or created_at"),
@@ -173,8 +173,8 @@ def test_an_export_is_imported_its_bad_lines_told_and_a_second_run_does_nothing(
     assert run(str(place / "exports")) == 1
     printed = capsys.readouterr()
     assert "4 logs imported to local, 2 lines skipped" in printed.out
-    assert "1.jsonl:2: no JSON" in printed.err
-    assert "2.jsonl:2: no JSON object" in printed.err
+    assert "1.jsonl:2: not JSON" in printed.err
+    assert "2.jsonl:2: not a JSON object" in printed.err
     store = SqliteStore(place / "store.db", read_only=True)
     (session,) = store.sessions(SessionQuery()).sessions
     assert session.name == "app/chat"
