@@ -1,8 +1,8 @@
-"""The way to ClickHouse: its async client on a loop of its own, for callers that block.
+"""A connection to ClickHouse: its async client on a loop of its own, for callers that block.
 
-Any thread may ask; the requests run together on the thread of the loop, over one pool of
-connections. Invariant: values go in as parameters, never into the text of a statement, and an
-insert returns when the server has taken it to its disk (``wait_for_async_insert``).
+Any thread may call; the requests run concurrently on the thread of the loop, over one pool of
+connections. Invariant: values are parameters, never part of the text of a statement, and an
+insert returns when the server has written it to its disk (``wait_for_async_insert``).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _READ_SETTINGS: Mapping[str, Any] = {
 class Query:
     """A statement with ``{name:Type}`` where values go, and the values.
 
-    Without ``database`` it can be asked before there is one.
+    Without ``database`` it runs before the database exists.
     """
 
     text: str
@@ -67,23 +67,23 @@ class Connection:
         self._dialling: asyncio.Lock | None = None
 
     def query(self, query: Query) -> list[Row]:
-        """The rows of an answer."""
+        """The rows of a query's result."""
         return self.ask_all([query])[0]
 
     def ask_all(self, queries: Sequence[Query]) -> list[list[Row]]:
-        """The rows of each answer; the questions run at the same time."""
+        """The rows of each query's result; the queries run concurrently."""
         return self._wait(self._gathered([self._read(query) for query in queries]))
 
     def insert(self, tables: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
-        """Add columns to each table, at the same time; returns when all are on the disk."""
+        """Insert columns into all tables concurrently; returns when all are on the disk."""
         self._wait(self._gathered([self._insert(*table) for table in tables.items()]))
 
     def run(self, statement: Query) -> None:
-        """Run a statement that has no answer."""
+        """Run a statement without a result."""
         self._wait(self._command(statement))
 
     def close(self) -> None:
-        """Let the connections go. A closed line opens again with the next request."""
+        """Close the pool. The next request opens it again."""
         with self._lock:
             loop, thread = self._loop, self._thread
             client, self._client = self._client, None
@@ -117,7 +117,7 @@ class Connection:
     # -- on the loop ------------------------------------------------------------------------
 
     async def _gathered(self, jobs: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-        # All of them are awaited, so that none runs on behind the back of a caller that failed.
+        # Await all of them, so that none still runs after the caller got an error.
         results = await asyncio.gather(*jobs, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -171,7 +171,7 @@ class Connection:
                 f"{self.address} did not answer within {within:.0f} s"
             ) from None
         except Exception as error:
-            # Without its cause: the client's errors quote statements, and rows with them.
+            # Without the cause: the client's errors quote statements, and rows with them.
             raise errors.translate(error, self.address) from None
 
     async def _sent(self, send: Callable[[Any], Awaitable[T]]) -> T:
@@ -203,8 +203,8 @@ async def _dial(address: Address) -> Any:
         connect_timeout=_CONNECT_S,
         send_receive_timeout=_ANSWER_S,
         compress=False,
-        autogenerate_session_id=False,  # or requests of one session would wait for each other
+        autogenerate_session_id=False,  # requests of one session wait for each other
         form_encode_query_params=True,  # lists of ids are longer than a URL may be
     )
-    client.database = address.database  # not at the greeting: it may have still to be made
+    client.database = address.database  # not when connecting: the database may not exist yet
     return client

@@ -1,7 +1,8 @@
-"""Taking events away that a caller deletes; what is too old goes by the tables' own TTL.
+"""Deletes events for a caller; the TTL of the tables deletes old records.
 
-No thread owns it; over a line it is given. Invariant: an event is deleted in every version, with
-what it adds to its session and with its late updates, and may come again later.
+No thread owns it; the caller passes the connection. Invariant: an event is deleted in every
+version, with its share in the totals of its session and its late updates, and it may arrive again
+later.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _PATCHES = "event_id IN {ids:Array(String)}"
 
 
 def forget(connection: Connection, project: str, event_ids: Sequence[str]) -> int:
-    """Delete events; how many there were."""
+    """Delete events; returns how many were stored."""
     places = find_places(connection, project, event_ids)
     if not places:
         return 0
@@ -30,7 +31,7 @@ def forget(connection: Connection, project: str, event_ids: Sequence[str]) -> in
         "ids": ids,
         "sessions": sorted({session_id for session_id, _ in places}),
     }
-    # Events last: should this break off, the next attempt still finds what is left.
+    # Events last: after an interruption, the next attempt still finds what is left.
     for table, which in (("tallies", _STEPS), ("patches", _PATCHES), ("events", _EVENTS)):
         connection.run(Query(f"DELETE FROM {table} {_WHERE}{which}", values))
     return len(ids)

@@ -1,7 +1,7 @@
-"""Notes in ClickHouse: what vendors' APIs, and the keys of the server, remember beside records.
+"""Documents in ClickHouse, in the table ``notes``.
 
-No thread owns it; over a line it is given. Invariant: of a note that was written several times the
-last body is read, with the time of the first.
+No thread owns it; the caller passes the connection. Invariant: of several versions of a document, a
+read returns the last body and the time of the first version.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LIVE = "FROM notes FINAL WHERE project = {project:String} AND kind = {kind:Stri
 
 
 def document(connection: Connection, project: str, kind: str, id: str) -> Mapping[str, Any] | None:
-    """The body of one note."""
+    """The body of one document."""
     rows = connection.query(
         Query(
             f"SELECT body {_LIVE} AND id = {{id:String}}",
@@ -50,7 +50,7 @@ def documents(
 def since(
     connection: Connection, project: str, documents: Sequence[Document]
 ) -> dict[tuple[str, str], int]:
-    """The times of those of the notes that are there, by kind and id."""
+    """The times of the stored ones of these documents, by kind and id."""
     text = (
         "SELECT kind, id, at FROM notes FINAL WHERE project = {project:String} AND gone = 0 "
         "AND kind IN {kinds:Array(String)} AND id IN {ids:Array(String)}"

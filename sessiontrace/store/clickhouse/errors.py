@@ -1,7 +1,7 @@
-"""What ClickHouse or the way to it complained of, as errors that say what to do.
+"""Errors of ClickHouse and of the connection, as errors that say what to do.
 
-Pure functions, no thread owns them. Invariant: what passes by itself is ``StoreBusyError``, so that
-a writer is told 503 and when to come again; no message holds a password or a record.
+Pure functions, no thread owns them. Invariant: a temporary fault is a ``StoreBusyError``, which the
+server answers with 503 and a time to retry; no message holds a password or a record.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _ABSENT = frozenset({60, 81})
 _DENIED = frozenset({192, 193, 194, 497, 516})
 _REASON_CHARS = 300
 
-NO_SCHEMA = "{address} has no tables of sessiontrace; make them with `sessiontrace store migrate`"
+NO_SCHEMA = "{address} has no sessiontrace tables; create them with `sessiontrace store migrate`"
 
 
 def translate(error: Exception, address: Address) -> StoreError:
-    """The error as one of ours."""
+    """The error as a ``StoreError``."""
     code = getattr(error, "code", None)
     if code in _TIMEOUT:
-        return StoreTimeoutError(f"reading {address} took too long and was given up")
+        return StoreTimeoutError(f"reading {address} took too long and was stopped")
     if code in _BUSY:
         return StoreBusyError(f"{address} cannot take more at the moment (code {code}); try again")
     if code in _ABSENT:

@@ -1,7 +1,6 @@
-"""What is counted over many sessions: the charts above the list, and the texts they tell.
+"""Counts over many sessions: the charts above the list, and the texts of sessions.
 
-No thread owns it; over a line it is given. Invariant: counts are of sessions, each once, and come
-from the summary tables alone.
+No thread owns it; the caller passes the connection. Invariant: each count counts a session once.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _IDS_AT_ONCE = 500
 def histogram(
     connection: Connection, project: str, query: SessionQuery, most: int
 ) -> Histogram | None:
-    """The charts of the sessions that fit, in at most ``most`` steps of time; None without any."""
+    """The charts of the matching sessions, in at most ``most`` buckets; None without any."""
     filters = Filter.of(connection, project, query)
     low = query.since or 0
     high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
@@ -93,7 +92,7 @@ def _counted(connection: Connection, fitting: str, values: dict[str, Any], last:
 
 
 def count_properties(connection: Connection, project: str, most: int) -> PropertyCounts:
-    """What the latest ``most`` sessions say of themselves in texts, counted."""
+    """Count the texts of the latest ``most`` sessions."""
     counts = PropertyCounts()
     page = sessions(connection, project, SessionQuery(limit=most)).sessions
     for session in page:

@@ -1,8 +1,7 @@
-"""One session, one record, a place in the list of ids: questions that name what they want.
+"""Queries for one session, one record, or ids.
 
-No thread owns it; over a line it is given. Invariant: of an event that is there in several
-versions the greatest is read, whether the server has merged them yet or not, and what was
-forgotten is not there.
+No thread owns it; the caller passes the connection. Invariant: of several versions of an event, a
+query reads the greatest, whether the server has merged them or not, and no deleted event.
 """
 
 from __future__ import annotations
@@ -186,7 +185,7 @@ def _overlaid(record: dict[str, Any], changes: Sequence[Patch]) -> dict[str, Any
 
 
 def whole(role: int, body: str, changes: Sequence[Patch]) -> dict[str, Any]:
-    """The record of an event with its updates; of a turn, the chain event that stands for it."""
+    """The record of an event with its updates; for a turn, the chain event that represents it."""
     record: dict[str, Any] = orjson.loads(body)
     return _overlaid(turn_event(record) if role == TURN_ROLE else record, changes)
 
@@ -209,7 +208,7 @@ def record(connection: Connection, project: str, event_id: str) -> Mapping[str, 
 
 
 def session_record(connection: Connection, project: str, session_id: str) -> dict[str, Any] | None:
-    """The whole record of a session; what it does not say itself comes from its events."""
+    """The whole record of a session; its events supply the fields that it lacks."""
     summary = summaries(connection, project, [session_id]).get(session_id)
     if summary is None:
         return None
@@ -232,8 +231,8 @@ def session_record(connection: Connection, project: str, session_id: str) -> dic
 def find_steps(
     connection: Connection, project: str, session_id: str, text: str, limit: int
 ) -> Sequence[str]:
-    """Steps of one session by a piece of their record, in order of their start."""
-    # As JSON writes it: the bodies are searched as they are.
+    """Steps of one session whose record contains a text, in order of their start."""
+    # The bodies are searched as JSON text, so escape the text in the same way.
     escaped = orjson.dumps(text)[1:-1].decode()
     values = {
         "project": project, "session": session_id, "text": escaped,
@@ -243,7 +242,7 @@ def find_steps(
 
 
 def ids_with_prefix(connection: Connection, project: str, prefix: str, limit: int) -> Sequence[str]:
-    """Session ids by their beginning, latest first."""
+    """Session ids by their prefix, latest first."""
     lowered = prefix.lower()
     values = {
         "project": project, "from": lowered, "to": lowered + "\U0010ffff",
@@ -255,7 +254,7 @@ def ids_with_prefix(connection: Connection, project: str, prefix: str, limit: in
 def sessions_known(
     connection: Connection, project: str, session_ids: Sequence[str]
 ) -> frozenset[str]:
-    """Those of the sessions whose own record is here."""
+    """Those of the sessions whose own record is stored."""
     if not session_ids:
         return frozenset()
     values = {"project": project, "ids": list(session_ids)}
@@ -265,7 +264,7 @@ def sessions_known(
 def find_places(
     connection: Connection, project: str, event_ids: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Session and id of those of the events that are here."""
+    """Session and id of the stored ones of these events."""
     if not event_ids:
         return []
     rows = connection.query(Query(_PLACES, {"project": project, "ids": list(event_ids)}))

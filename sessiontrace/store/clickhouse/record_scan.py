@@ -1,7 +1,7 @@
-"""Reading whole records across sessions, latest start first, a stretch of hours at a time.
+"""Reads whole records across sessions, latest start first, one hour at a time.
 
-No thread owns it; over a line it is given. Invariant: a page is cut from all that fit, and a
-question that would read for longer than its limit is given up instead.
+No thread owns it; the caller passes the connection. Invariant: a page counts only matching records,
+and a query stops with an error at its time limit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST = 10_000
 _AT_ONCE = 500
 _LATEST = (NEVER, "")
 
-# Of a session the row is its own record, or, where nobody told of it, one that stands for it.
+# A session's row is its own record, or a placeholder if only its events arrived.
 _PAGE = """
 SELECT start_time, event_id, session_id, role, body FROM (
     SELECT start_time, event_id, session_id, role, body FROM events
@@ -81,14 +81,14 @@ _HOUR_MS = 3_600_000
 def events(
     connection: Connection, project: str, query: EventQuery, limit_s: float | None
 ) -> EventPage:
-    """Events and sessions that fit, as whole records."""
+    """The matching events and sessions, as whole records."""
     limit = max(0, min(query.limit, _MOST))
     deadline = None if limit_s is None else time.monotonic() + limit_s
     page: list[Mapping[str, Any]] = []
     count = 0
     for record in _records(connection, project, query):
         if deadline is not None and time.monotonic() > deadline:
-            raise StoreTimeoutError(f"reading {connection.address} took too long and was given up")
+            raise StoreTimeoutError(f"reading {connection.address} took too long and was stopped")
         if query.fits is not None and not query.fits(record):
             continue
         count += 1
@@ -108,7 +108,7 @@ def _bounds(query: EventQuery) -> tuple[int, int]:
 def _records(
     connection: Connection, project: str, query: EventQuery
 ) -> Iterator[Mapping[str, Any]]:
-    """Records that fit but for ``fits``, latest first."""
+    """Records that match, before ``fits`` decides, latest first."""
     since, until = _bounds(query)
     if query.session_id is not None or query.event_id is not None:
         yield from _stretch(connection, project, query, (since, until), None)
@@ -130,7 +130,7 @@ def _stretch(
     bounds: tuple[int, int],
     hour: int | None,
 ) -> Iterator[Mapping[str, Any]]:
-    """The records that start within ``bounds``; of one hour, those of its sessions only."""
+    """The records that start within ``bounds``; ``hour`` narrows them to its sessions."""
     after = _LATEST
     while True:
         rows = connection.query(_question(_PAGE, project, query, bounds, hour, after))

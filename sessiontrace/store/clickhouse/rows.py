@@ -1,7 +1,7 @@
-"""Records as columns: what is inserted for events, sessions, turns and late updates.
+"""Records as the columns that are inserted for events, sessions, turns and late updates.
 
-Pure functions but for the clock. Invariant: a row says of its record alone, whatever else is known
-of the event or session, so that any replica makes the same row of the same record.
+Pure functions except for the clock. Invariant: a row depends on its record alone, so that every
+replica makes the same row of the same record.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _DAY_MS = 86_400_000
 _RECENT_DAYS = 35
 _OLDEST_DAYS = 10 * 366
 _UNKNOWN = "1970-01-01"
-# What a list or a tree shows of an event or a session; other late changes are seen in its record.
+# Fields that a list or a tree shows; other late changes appear only in the record.
 _SHOWN = frozenset(
     {"event_name", "event_type", "parent_id", "source", "error", "start_time", "end_time",
      "duration", "user_properties", "feedback", "metrics"}
@@ -109,7 +109,7 @@ def _session_row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any,
 
 
 def _of_turn(record: DecodedRecord) -> tuple[str, Sequence[str]]:
-    """What a turn tells of its session, and the words by which the session is found."""
+    """What a turn says of its session, as JSON, and the words that find the session."""
     state = SessionState(record.event["session_id"])
     state.apply_turn(record)
     first, last, user = state.first_turn, state.last_turn, state.last_user
@@ -124,7 +124,7 @@ def _folded(*words: str | None) -> list[str]:
 
 
 def patches(project: str, decoded: Sequence[DecodedRecord]) -> Columns:
-    """The columns of late updates; of equal ones the last is kept."""
+    """The columns of late updates; the table keeps the last of equal ones."""
     assert all(record.kind == UPDATE for record in decoded)
     arrived = time.time_ns()
     month = datetime.now(timezone.utc).date().replace(day=1).isoformat()
@@ -150,7 +150,7 @@ def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[An
 
 
 def _content(body: str) -> int:
-    """A number for what an update says, so that the same one again is kept once."""
+    """A hash of an update, so that the table keeps a repeated one once."""
     return int.from_bytes(hashlib.blake2b(body.encode(), digest_size=8).digest(), "big")
 
 
@@ -182,7 +182,7 @@ def documents(
 
 
 class _Days:
-    """The partition of a start: its day; of what is old, its month; of what cannot be, one."""
+    """The partition of a start: its day; the month of an old one; one for impossible dates."""
 
     def __init__(self) -> None:
         self._today = datetime.now(timezone.utc).date()

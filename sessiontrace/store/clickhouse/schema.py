@@ -1,8 +1,8 @@
-"""The version of the tables in ClickHouse, and how an older set of them becomes a current one.
+"""The version of the tables in ClickHouse, and their migration.
 
-Called by whoever opens the store, on that thread. Invariant: ``migrations`` holds the number of
-each migration that was applied whole; every statement may run again, since ClickHouse has no
-transaction to undo a migration that broke off.
+Runs on the thread that opens the store. Invariant: the table ``migrations`` holds the number of
+each migration that was applied whole; every statement may run again, because ClickHouse has no
+transaction to undo a migration that failed halfway.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from sessiontrace.store.clickhouse.url import Address
 __all__ = ["KEEP_DAYS", "MIGRATIONS", "Migration", "check", "migrate", "pending"]
 
 KEEP_DAYS = 30
-"""How long after its arrival a record is kept, unless the migration is told otherwise."""
+"""Days after its arrival that a record is kept by default."""
 
 Migration = Sequence[str]
-"""Statements, with places left as in ``tables``."""
+"""Statements with the placeholders of ``tables``."""
 
 MIGRATIONS: Sequence[Migration] = (TABLES,)
 """``MIGRATIONS[n]`` brings version n to version n + 1."""
 
-_LEDGER = (
+_CREATE_MIGRATIONS = (
     "CREATE TABLE IF NOT EXISTS migrations {cluster} (number UInt32, at DateTime DEFAULT now()) "
     "ENGINE = {Replicated}ReplacingMergeTree ORDER BY number"
 )
 
 
 def pending(connection: Connection, days: int = KEEP_DAYS) -> list[str]:
-    """The statements that a migration would run now, in order; none when all is up to date."""
+    """The statements that a migration would run now, in order; none when up to date."""
     version = _version(connection)
     address = connection.address
     applied = 0 if version is None else version
     statements: list[str] = []
     if version is None:
         statements.append(f"CREATE DATABASE IF NOT EXISTS {address.database}" + _on(address))
-        statements.append(_filled(_LEDGER, address, days))
+        statements.append(_filled(_CREATE_MIGRATIONS, address, days))
     for number in range(applied, len(MIGRATIONS)):
         statements += [_filled(statement, address, days) for statement in MIGRATIONS[number]]
         statements.append(f"INSERT INTO migrations (number) VALUES ({number + 1})")
@@ -48,7 +48,7 @@ def pending(connection: Connection, days: int = KEEP_DAYS) -> list[str]:
 
 
 def migrate(connection: Connection, days: int = KEEP_DAYS) -> list[str]:
-    """Bring the tables to the current version; the statements that ran. ``StoreError``."""
+    """Bring the tables to the current version; returns the statements that ran."""
     statements = pending(connection, days)
     for statement in statements:
         connection.run(Query(statement, database=not statement.startswith("CREATE DATABASE")))
@@ -56,7 +56,7 @@ def migrate(connection: Connection, days: int = KEEP_DAYS) -> list[str]:
 
 
 def check(connection: Connection) -> None:
-    """``StoreError`` unless the tables are of the current version."""
+    """Raise ``StoreError`` unless the tables have the current version."""
     version = _version(connection)
     if version is None:
         raise StoreError(NO_SCHEMA.format(address=connection.address))
@@ -68,7 +68,7 @@ def check(connection: Connection) -> None:
 
 
 def _version(connection: Connection) -> int | None:
-    """How many migrations were applied; None where there are no tables at all."""
+    """How many migrations were applied; None without any table."""
     tables = Query(
         "SELECT count() FROM system.tables "
         "WHERE database = {database:String} AND name = 'migrations'",
@@ -91,7 +91,7 @@ def _on(address: Address) -> str:
 
 
 def _filled(statement: str, address: Address, days: int) -> str:
-    """The statement for this server: its cluster, its engines, how long it keeps."""
+    """The statement for this server: its cluster, its engines, its retention."""
     if not days:
         statement = statement.replace("TTL written + INTERVAL {days} DAY\n", "")
     for name, value in (

@@ -1,8 +1,8 @@
-"""The words of a search as a condition on records, whose words are indexed one by one.
+"""The words of a search as a condition on records, whose words are indexed.
 
-No thread owns it; over a line it is given. Invariant: the last word is looked for as a beginning.
-The words that it begins come from the vocabulary, where each stands once and in order, so that the
-index is asked for whole words only: to find them itself it would read every word that it holds.
+No thread owns it; the caller passes the connection. Invariant: the last word is a prefix. The words
+with this prefix come from the vocabulary, which holds each word once and in order, so that the
+index looks up whole words only: to find them by prefix it would read every word that it holds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BEGINS = "position(words, {begins:String}) > 0"
 
 @attrs.frozen
 class SearchTerms:
-    """A condition, and the values that it names; ``scans`` where no index answers it."""
+    """A condition and the values that it names; ``scans`` when no index covers it."""
 
     condition: str
     values: Mapping[str, Any]
@@ -40,7 +40,7 @@ class SearchTerms:
 
 
 def looked_for(connection: Connection, project: str, text: str) -> SearchTerms | None:
-    """That a record holds all words of ``text``, the last as a beginning; None without a word."""
+    """A record holds all words of ``text``, the last as a prefix; None without a word."""
     words = [word.lower() for word in words_of(text)]
     if not words:
         return None

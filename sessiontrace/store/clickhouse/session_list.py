@@ -1,8 +1,8 @@
 """The list of sessions, latest start first, read window by window from the latest hour back.
 
-No thread owns it; over a line it is given. Invariant: a session that starts in a window was seen in
-one of its hours, so that a window misses none; one that was seen there and starts before it is left
-to the window that it starts in. So the cost of a page depends on the page, not on the history.
+No thread owns it; the caller passes the connection. Invariant: a session that starts in a window
+has events in one of its hours, so that a window misses none; one that starts before the window
+belongs to an earlier window. So the cost of a page depends on the page, not on the history.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Filter:
 
     @classmethod
     def of(cls, connection: Connection, project: str, query: SessionQuery) -> Filter:
-        """What of ``query`` the server can decide; exact but for what late updates took back."""
+        """The part of ``query`` for the server; late updates may still exclude sessions."""
         having: list[str] = []
         values: dict[str, Any] = {}
         words = None
@@ -65,12 +65,12 @@ class Filter:
 
     @property
     def growth(self) -> int:
-        """By how much a window is larger than the one before."""
+        """The factor by which each window is larger than the previous one."""
         return _GROWTH_OF_SCANS if self.words is not None and self.words.scans else _GROWTH
 
 
 def starts_where(filters: Filter, scope: str = "") -> str:
-    """A query for the sessions that fit: id, start, whether words hit, whether one failed, ms."""
+    """A query for matching sessions: id, start, whether words hit, whether it failed, ms."""
     hit = "0"
     if filters.words is not None:
         within = f"project = {{project:String}}{scope} AND {filters.words.condition}"
@@ -118,7 +118,7 @@ def sessions(connection: Connection, project: str, query: SessionQuery) -> Sessi
 def _found(
     connection: Connection, project: str, query: SessionQuery, most: int
 ) -> Iterator[SessionSummary]:
-    """The sessions that fit, at least ``most`` while there are so many."""
+    """The matching sessions, at least ``most`` if there are that many."""
     filters = Filter.of(connection, project, query)
     low = query.since or 0
     high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
@@ -139,7 +139,7 @@ def _found(
 
 
 def _window(connection: Connection, project: str, high: int, size: int) -> int | None:
-    """The hour that the window of about ``size`` sessions up to ``high`` begins with."""
+    """The first hour of the window that holds about ``size`` sessions up to ``high``."""
     values = {"project": project, "last_hour": min(high // _HOUR_MS, 2**32 - 1), "size": size}
     ((first, count),) = connection.query(Query(_WINDOW, values))
     if not count:
@@ -155,7 +155,7 @@ def _pages(
     after: Cursor | None,
     most: int,
 ) -> Iterator[Sequence[Row]]:
-    """The sessions of a window that fit, ``most`` at a time."""
+    """The matching sessions of a window, ``most`` at a time."""
     low, high = bounds
     scope = _SCOPE if low else ""
     place = " AND (start, session_id) < ({place_start:UInt64}, {place_id:String})"
@@ -178,7 +178,7 @@ def _pages(
 def _shown(
     connection: Connection, project: str, query: SessionQuery, rows: Sequence[Row]
 ) -> Iterator[SessionSummary]:
-    """The summaries of these rows, without those that a late update has made unfit."""
+    """The summaries of these rows, without those that late updates exclude."""
     by_id = summaries(connection, project, [row[0] for row in rows])
     text = query.text.casefold()
     for session_id, start, hit, *_ in rows:

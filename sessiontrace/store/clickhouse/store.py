@@ -1,7 +1,7 @@
 """The store in ClickHouse: one project of a database that any number of servers share.
 
-Any thread may call it; each method blocks. Invariant: a call of ``write`` that returned is on the
-server's disk; one that raised may be in part, and writing the same again makes it whole and shows
+Any thread may call it; each method blocks. Invariant: when ``write`` returns, everything is on the
+server's disk; when it raises, a part may be, and writing the same again completes it and shows
 nothing twice.
 """
 
@@ -168,7 +168,7 @@ class ClickHouseStore:
 class ClickHouseStores:
     """A ``Stores`` of the database at ``address``: projects are a column of its tables.
 
-    ``read_s``: how long one question may take, in seconds.
+    ``read_s``: how long one query may take, in seconds.
     """
 
     def __init__(self, address: Address, *, read_s: float = 2.0) -> None:

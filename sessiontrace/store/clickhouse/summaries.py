@@ -1,7 +1,7 @@
-"""Session summaries out of the summary tables: what a list shows, and never a step read for it.
+"""Session summaries from the summary tables, without reading any step.
 
-No thread owns it; over a line it is given. Invariant: a summary is settled by the same rules as in
-the SQLite store (``merge``), from parts that the views have kept.
+No thread owns it; the caller passes the connection. Invariant: the same rules summarize a session
+as in the SQLite store (``folding``), from parts that the views have kept.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def patches(rows: Iterable[Row]) -> list[Patch]:
 def summaries(
     connection: Connection, project: str, ids: Sequence[str]
 ) -> dict[str, SessionSummary]:
-    """The summaries of these sessions, by id; those that are not here are left out."""
+    """The summaries of the stored ones of these sessions, by id."""
     if not ids:
         return {}
     values = {"project": project, "ids": list(ids)}
@@ -120,7 +120,7 @@ def summaries(
 
 
 def summary_of(state: SessionState) -> SessionSummary | None:
-    """What a list shows of a settled state; None when nothing but updates was seen."""
+    """The summary of a summarized state; None when only updates have arrived."""
     if state.start_time is None or state.end_time is None or state.duration is None:
         return None
     totals = state.totals
@@ -136,7 +136,7 @@ def _state(row: Row) -> SessionState:
     state = SessionState(session_id)
     if own:
         state.own, state.rank = orjson.loads(own)
-        # The list is in the order of the first start that was told of.
+        # The list is in the order of the first start that was recorded.
         state.own["start"] = start
     if first_turn:
         state.first_turn = FirstTurn(*orjson.loads(first_turn)[0])
@@ -184,7 +184,7 @@ def _amend_session(state: SessionState, row: Row | None, changes: Sequence[Patch
     start = state.own.get("start")
     if row is not None:
         _, _, rank, body = row
-        state.rank = 0  # the record itself is taken first, whatever its rank
+        state.rank = 0  # apply the record itself first, whatever its rank
         state.apply(DecodedRecord(START if rank == 1 else END, orjson.loads(body), body))
     for patch in changes:
         state.apply(patch.update)

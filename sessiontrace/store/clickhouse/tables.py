@@ -1,10 +1,10 @@
-"""The tables in ClickHouse, and the views that fill them: the statements that make them.
+"""The statements that create the tables in ClickHouse, and the views that fill them.
 
 Values, no thread owns them; ``{cluster}``, ``{Replicated}``, ``{days}`` and ``{words}`` are filled
 in by ``schema``. Invariant: no table counts what arrives, since records come at least once, through
 any replica, in any order. ``events``, ``patches``, ``notes`` and ``tallies`` keep the greatest
-version of a key (ReplacingMergeTree; versions that were not merged yet are told apart by whoever
-reads); ``sessions`` and ``vocabulary`` hold only what is the same however often a record is added
+version of a key (ReplacingMergeTree; queries choose among versions that are not merged
+yet); ``sessions`` and ``vocabulary`` hold only what is the same however often a record is added
 (least, greatest, first, last). The views fill ``sessions``, ``tallies`` and ``session_hours`` from
 what is inserted, all that a list of sessions reads, and ``vocabulary`` with each word once.
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 __all__ = ["NEVER", "TABLES", "WORDS"]
 
 NEVER = 2**64 - 1
-"""The start of a session that nothing was told of, and no event seen."""
+"""The start of a session of which neither a record nor an event arrived."""
 
 # The words of a text, each once, in lower case; punctuation beyond ASCII parts words too.
 WORDS = (
@@ -249,4 +249,4 @@ TABLES: Sequence[str] = (
     _SESSIONS_VIEW, _PATCHES_VIEW, _HOURS_VIEW, _TALLIES_VIEW,
     _VOCABULARY_VIEW.replace("{table}", "events"), _VOCABULARY_VIEW.replace("{table}", "patches"),
 )  # fmt: skip
-"""In the order that they are to be made."""
+"""In the order of their creation."""

@@ -1,7 +1,7 @@
-"""Where a ClickHouse store is: ``clickhouse://user@host/database`` read, checked and told again.
+"""The address of a ClickHouse store: parses and checks ``clickhouse://user@host/database``.
 
-Pure values, no thread owns them. Invariant: an address tells its password to nobody but the
-connection, and its database and cluster are plain names, so that statements may hold them.
+Pure values, no thread owns them. Invariant: only the connection reads the password, and database
+and cluster are plain names, so that statements may contain them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sessiontrace.model.secret import Secret
 __all__ = ["PASSWORD", "SCHEMES", "Address", "parse"]
 
 PASSWORD = "SESSIONTRACE_CLICKHOUSE_PASSWORD"  # noqa: S105 - the variable's name
-"""The variable that holds the password: a URL on a command line is seen by every user."""
+"""The variable that holds the password: every user can read a URL on a command line."""
 
 SCHEMES = ("clickhouse", "clickhouses")
 """ClickHouse's HTTP interface, without and with TLS."""
@@ -31,7 +31,7 @@ _OPTIONS = frozenset({"cluster"})
 
 @attrs.frozen
 class Address:
-    """A database of a ClickHouse server; ``cluster`` names the one its tables are made on."""
+    """A database of a ClickHouse server; ``cluster`` names the cluster of its tables."""
 
     host: str
     port: int
@@ -48,7 +48,7 @@ class Address:
 
 
 def parse(url: str, environ: Mapping[str, str] = os.environ) -> Address:
-    """The address that ``url`` names; ``StoreError`` tells what is wrong with it.
+    """The address that ``url`` names; ``StoreError`` says what is wrong with it.
 
     ``clickhouse://[user[:password]@]host[:port]/database[?cluster=name]``; ``clickhouses`` for
     TLS. Defaults: user "default", port 8123, with TLS 8443; the password of ``environ``.
@@ -74,7 +74,7 @@ def _port(parts: SplitResult) -> int:
     try:
         return parts.port or _PORTS[parts.scheme]
     except ValueError as error:
-        raise StoreError("the port in the store's URL is no number below 65536") from error
+        raise StoreError("the port in the store's URL must be a number below 65536") from error
 
 
 def _cluster(query: str) -> str | None:
