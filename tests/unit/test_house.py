@@ -1,10 +1,9 @@
-"""The house rules: which module may know which, and what an import may do."""
+"""The rules of the house: layers, circles, names, sizes, and what an import may do."""
 
 from __future__ import annotations
 
 import ast
 import functools
-import importlib
 import inspect
 import json
 import subprocess
@@ -54,25 +53,29 @@ def tree_of(module: str) -> ast.Module:
 
 
 @functools.cache
-def imports(module: str, *, at_import: bool = False) -> frozenset[str]:
-    """Full names a module imports; with ``at_import`` only what importing it runs."""
+def imports(module: str, *, at_import: bool = False, everything: bool = False) -> frozenset[str]:
+    """Full names that a module imports.
+
+    ``at_import``: only those that importing it runs. ``everything``: also those that only type
+    checkers see.
+    """
     tree = tree_of(module)
-    found: set[str] = set()
+    names: set[str] = set()
     todo: list[ast.AST] = list(tree.body)
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+        elif not everything and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             todo += node.orelse
         elif at_import and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             continue
         else:
             todo += ast.iter_child_nodes(node)
-    return frozenset(found)
+    return frozenset(names)
 
 
 def own(names: Collection[str]) -> set[str]:
@@ -103,7 +106,7 @@ def test_imports_run_downward(module: str) -> None:
     """The folders read as the way of an event; nothing reaches back up."""
     wrong = {
         name
-        for name in own(imports(module, at_import=True))
+        for name in own(imports(module, everything=True))
         if layer_of(name) > layer_of(module) and not within(name, module.split(".")[0])
     }
     assert not wrong
@@ -177,25 +180,93 @@ def test_nothing_imports_the_command_line() -> None:
             assert not any(within(name, "cli") for name in own(imports(module)))
 
 
-def test_there_are_no_cycles() -> None:
-    """Modules import each other in one direction, also across files of one folder."""
-    graph = {
-        module: own(imports(module, at_import=True)) - {module}
-        for module in MODULES
-        if source_of(module).name != "__init__.py"
-    }
+def needed(module: str) -> set[str]:
+    """The modules that a module imports anywhere; of ``from package import module`` the module."""
+    modules: set[str] = set()
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                modules |= own({full}) or own({str(node.module)})
+        elif isinstance(node, ast.Import):
+            modules |= own({alias.name for alias in node.names})
+    return modules
+
+
+def test_there_are_no_circles() -> None:
+    """Counted with ``TYPE_CHECKING`` and function-local imports: a circle that hides is one too."""
+    graph = {module: needed(module) - {module} for module in MODULES}
     done: set[str] = set()
 
     def visit(module: str, path: tuple[str, ...]) -> None:
         assert module not in path, " -> ".join((*path, module))
-        if module in done or module not in graph:
+        if module in done:
             return
-        for name in graph[module]:
+        for name in sorted(graph[module]):
             visit(name, (*path, module))
         done.add(module)
 
     for module in graph:
         visit(module, ())
+
+
+BANNED = frozenset(
+    "found one each made held told given shown known taken asked".split()  # noqa: SIM905
+    + "kept listed named wanted rest more".split()  # noqa: SIM905
+)
+
+
+def bindings(tree: ast.AST) -> list[tuple[str, int]]:
+    """Each name that the code binds, with its line: variables, arguments and attributes."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append((node.id, node.lineno))
+        elif isinstance(node, ast.arg):
+            names.append((node.arg, node.lineno))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.append((node.attr, node.lineno))
+    return names
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_variables_are_nouns_that_say_what_they_hold(module: str) -> None:
+    """`for destination in destinations`; a reader must not look back for what `one` is."""
+    bare = [f"{name} (line {line})" for name, line in bindings(tree_of(module)) if name in BANNED]
+    assert bare == []
+
+
+def private_access(tree: ast.AST) -> list[tuple[str, int]]:
+    """Each ``other._name``: an underscore attribute of anything but ``self`` and ``cls``."""
+    return [
+        (node.attr, node.lineno)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and not (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"})
+    ]
+
+
+def test_objects_keep_out_of_each_others_private_parts() -> None:
+    """What remains are two halves of one class, and other libraries' privates with a reason."""
+    places = [
+        f"{module}:{line} {name}"
+        for module in MODULES
+        for name, line in private_access(tree_of(module))
+    ]
+    assert len(places) < 40, "\n".join(places)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted({path.parent for suffix in ("py", "js") for path in ROOT.rglob(f"*.{suffix}")}),
+    ids=lambda folder: folder.relative_to(ROOT.parent).as_posix(),
+)
+def test_no_folder_is_flat(folder: Path) -> None:
+    """More than 20 modules in one folder are a drawer, not a package."""
+    modules = [path.name for path in folder.iterdir() if path.suffix in {".py", ".js"}]
+    assert len(modules) <= 20
 
 
 def run(code: str) -> dict[str, object]:
@@ -270,7 +341,18 @@ def test_every_module_says_what_lives_in_it() -> None:
 
 
 def test_a_module_can_be_imported_alone() -> None:
-    """Import order must not matter: each capture module comes first once."""
-    for module in MODULES:
-        if module.startswith("capture."):
-            assert importlib.import_module(f"sessiontrace.{module}")
+    """Import order must not matter: each module of capture comes first in a process of its own."""
+    modules = [f"sessiontrace.{module}" for module in MODULES if module.startswith("capture.")]
+    program = (
+        "import importlib, os, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        importlib.import_module(name)\n"
+        "        os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0, name\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *modules], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -30,7 +30,7 @@ class PydanticAi:
         from opentelemetry import trace
         from pydantic_ai.models.instrumented import InstrumentationSettings
 
-        from sessiontrace.otel import SpanProcessor
+        from sessiontrace.instrumentation.opentelemetry import SpanProcessor
 
         self._processor = SpanProcessor(calls.tracer)
         provider = _provider(trace, self._processor)
