@@ -1,7 +1,7 @@
 """OpenTelemetry in: ``provider.add_span_processor(st.otel.SpanProcessor())``.
 
-The public face of ``instrumentation/opentelemetry.py``, with the default tracer. Invariant: to import it
-needs no package of OpenTelemetry.
+The public face of ``instrumentation/opentelemetry.py``, with the default tracer. Invariant: the
+module needs no package of OpenTelemetry.
 """
 
 from __future__ import annotations
