@@ -270,7 +270,7 @@ class Tracer(Tracing):
 
         ``names``: the libraries ("openai", "anthropic", ...), default all that are known;
         ``block``: those to leave alone. May be called before or after they are imported, and again.
-        The report tells what is active, waiting for its import, absent or failed, and why; nothing
+        The report lists what is active, waiting for its import, absent or failed, and why. Nothing
         is raised.
         """
         from sessiontrace.instrumentation.registry import instruments

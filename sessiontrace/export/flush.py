@@ -15,8 +15,8 @@ __all__ = ["FlushTicket"]
 class FlushTicket:
     """One request to flush.
 
-    ``marks`` tells, for each lane by name, how many of its records must be settled: all that were
-    appended before the request. The outcome is True when every lane got there, False when one is
+    ``marks``: by lane, how many of its records must be acknowledged: all that were appended before
+    the request. The outcome is True when every lane got there, False when one is
     blocked or the sender stopped first.
     """
 

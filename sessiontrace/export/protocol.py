@@ -178,9 +178,9 @@ _RETRY_AFTER_MAX_S = 3600.0
 
 
 def judge_http(reply: Reply) -> Outcome:
-    """The verdict by status alone, for backends whose 2xx bodies tell nothing more.
+    """The outcome by status alone, for backends whose 2xx bodies say nothing more.
 
-    Only 400, 409 and 422 speak of the records themselves. Every other refusal is about the key,
+    Only 400, 409 and 422 are about the records themselves. Every other refusal is about the key,
     the address, the account or the form of the request: the data waits until that is fixed.
     """
     status = reply.status

@@ -204,7 +204,7 @@ class TailSampler(OutOfOrderSource):
 
 
 def _decoded(record: Record, if_within: bytes = b"") -> dict[str, Any]:
-    """A record's body; empty where these bytes are not in it, and where it is no object."""
+    """A record's body; empty where it lacks these bytes or is not an object."""
     if if_within not in record.body:
         return {}
     try:

@@ -1,7 +1,7 @@
 """Thread-safe future: another thread does the work, a coroutine of an event loop awaits it.
 
 Made and awaited in the loop's thread, settled from any. Invariant: settling never raises and never
-blocks, also when the awaiting task was cancelled or its loop is closed; then nobody is waiting.
+blocks, also when the awaiting task was cancelled or its loop is closed: then nothing waits for it.
 """
 
 from __future__ import annotations

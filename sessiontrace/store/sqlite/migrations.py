@@ -49,9 +49,10 @@ _FIRST = (
     "CREATE INDEX events_by_session ON events (session_id, start_time)",
 )
 
-# Triggers tell the search index what it has still to read, whoever wrote it: ids of events as they
-# are, rowids of session records negative. They look first: the conflict policy of an upsert would
-# override an OR IGNORE of theirs. The index itself is filled by whoever serves the store.
+# Triggers queue what the search index has still to read, whichever process wrote it: ids of events
+# as they are, rowids of session records negative. They check for the row first, because the
+# conflict policy of an upsert overrides an OR IGNORE in a trigger. The server of the store fills
+# the index.
 _SECOND = (
     "CREATE INDEX events_by_start ON events (start_time)",
     "ALTER TABLE sessions ADD COLUMN written INTEGER NOT NULL DEFAULT 0",
@@ -103,8 +104,8 @@ _SECOND = (
     "INSERT INTO search_queue SELECT -rowid FROM session_records",
 )
 
-# Of ``scored`` NULL means: nobody has looked at the scores of the session's events yet. Deleting
-# now takes an id out of the queue, so that writing need not look whether it is there.
+# ``scored`` is NULL until the scores of the session's events were read. Deleting takes an id out of
+# the queue, so that writing does not have to check whether the id is there.
 _THIRD = (
     "ALTER TABLE sessions ADD COLUMN scores TEXT NOT NULL DEFAULT '{}'",
     "ALTER TABLE sessions ADD COLUMN scored TEXT",
@@ -134,8 +135,8 @@ _THIRD = (
     """,
 )
 
-# Rows behind ``upto`` are new to the search index, so that nobody need queue them: a trigger would
-# make every insert of an event keep a journal of its own. The queue is for what was changed after
+# Rows behind ``upto`` are new to the search index and need no queue: a trigger would make every
+# insert of an event keep a journal of its own. The queue is for what was changed after
 # it was read. A deletion takes ``upto`` back, since SQLite gives the last rows' numbers again.
 _FOURTH = (
     """
