@@ -18,6 +18,7 @@ import orjson
 from aiohttp import web
 
 from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
+from sessiontrace.model.json_depth import DEPTH_MAX, TOO_DEEP, encode, is_too_deep
 
 __all__ = [
     "BODY_MAX",
@@ -31,6 +32,7 @@ __all__ = [
     "json_response",
     "read_body",
     "read_json",
+    "read_json_batch",
     "store_error_response",
     "with_vendor_errors",
 ]
@@ -40,6 +42,7 @@ BODY_MAX = 16 << 20
 
 _BODY_S = 30.0
 _PARTS_MAX = 500_000
+_BODY_DEPTH = DEPTH_MAX + 4  # an event, in what a request puts around it
 
 ErrorResponse = Callable[[int, str], web.Response]
 """Builds the response for a status and a reason, in the form of one API."""
@@ -61,7 +64,7 @@ class RequestRejected(Exception):  # noqa: N818 - a response, not a fault of the
 
 def json_response(value: Any, status: int = 200) -> web.Response:
     """A JSON response that no cache stores."""
-    return encoded_response(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS), status)
+    return encoded_response(encode(value, orjson.OPT_NON_STR_KEYS), status)
 
 
 def encoded_response(
@@ -124,7 +127,15 @@ async def read_body(request: web.Request) -> bytes:
 
 
 async def read_json(request: web.Request) -> Any:
-    """The decoded JSON of a body."""
+    """The decoded JSON of a body that is one thing; ``RequestRejected`` where it is too deep."""
+    value = await read_json_batch(request)
+    if is_too_deep(value, _BODY_DEPTH):
+        raise RequestRejected(400, f"the body is {TOO_DEEP}")
+    return value
+
+
+async def read_json_batch(request: web.Request) -> Any:
+    """The decoded JSON of a body whose events ``record_builder`` checks one by one."""
     return decode_json(await read_body(request))
 
 

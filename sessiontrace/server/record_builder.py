@@ -16,13 +16,16 @@ import orjson
 
 from sessiontrace.model.fields import EVENT_FIELDS
 from sessiontrace.model.ids import SESSION_NAMESPACE, is_uuid, now_ns, session_uuid
+from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, UPDATE, Record
+from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.protocol import Store
 
 __all__ = [
     "build_decoded",
     "build_record",
+    "encode_checked",
     "find_session",
     "iso",
     "moment",
@@ -48,13 +51,13 @@ def now_ms() -> int:
 def build_record(kind: bytes, fields: Mapping[str, Any]) -> Record:
     """A record of ``fields``, in the order that every record has; None values are left out."""
     body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
-    return Record(kind, b"*", orjson.dumps(body))
+    return Record(kind, b"*", encode_checked(body))
 
 
 def build_decoded(kind: bytes, fields: dict[str, Any]) -> DecodedRecord:
     """As ``build_record``, for batches: the store need not decode the record again."""
     body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
-    return DecodedRecord(kind, body, orjson.dumps(body).decode())
+    return DecodedRecord(kind, body, encode_checked(body).decode())
 
 
 def session(session_id: str, at: int, **fields: Any) -> Record:
@@ -66,7 +69,21 @@ def session(session_id: str, at: int, **fields: Any) -> Record:
 def patch(event_id: str, session_id: str, changes: Mapping[str, Any]) -> Record:
     """A late change of an event or session."""
     body = {"event_id": event_id, "session_id": session_id, **changes}
-    return Record(UPDATE, b"*", orjson.dumps(body))
+    return Record(UPDATE, b"*", encode_checked(body))
+
+
+def encode_checked(body: Mapping[str, Any]) -> bytes:
+    """A record's JSON; ``RequestRejected`` where a response could not write it back."""
+    try:
+        text = orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        if not is_too_deep(body, RECORD_DEPTH_MAX):
+            raise
+        raise RequestRejected(400, f"an event is {TOO_DEEP}") from error
+    brackets = text.count(b"{") + text.count(b"[")  # a text with fewer cannot be that deep
+    if brackets > RECORD_DEPTH_MAX and is_too_deep(body, RECORD_DEPTH_MAX):
+        raise RequestRejected(400, f"an event is {TOO_DEEP}")
+    return text
 
 
 def find_session(store: Store, session_id: str) -> Mapping[str, Any] | None:

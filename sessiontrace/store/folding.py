@@ -15,6 +15,7 @@ import attrs
 import orjson
 
 from sessiontrace.model.fields import SCORES
+from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.store import models, summary_fields
 
@@ -105,6 +106,9 @@ def decode(record: Record | DecodedRecord) -> DecodedRecord | str:
         return "no JSON"
     if not isinstance(event, dict):
         return "no JSON object"
+    brackets = text.count("{") + text.count("[")  # a text with fewer cannot be that deep
+    if brackets > RECORD_DEPTH_MAX and is_too_deep(event, RECORD_DEPTH_MAX):
+        return TOO_DEEP
     for name in ("event_id", "session_id"):
         if not isinstance(event.get(name), str) or not event[name]:
             return f"no {name}"

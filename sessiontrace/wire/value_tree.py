@@ -11,9 +11,12 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.json_depth import is_too_deep
 from sessiontrace.wire.received_span import DEPTH
 
 __all__ = ["as_lists", "json_value", "merge", "put", "whole_json"]
+
+_DEPTH_IN_TEXT = 48  # a text within the text is decoded too, and a record may have 128 levels
 
 
 def put(tree: dict[str, Any], path: Sequence[str], value: Any, *, keep: bool = False) -> None:
@@ -64,10 +67,14 @@ def json_value(value: Any) -> Any:
 
 
 def whole_json(value: Any) -> Any:
-    """The value of a JSON text, also of a number or a text in quotes; anything else as it is."""
+    """The value of a JSON text, also of a number or a text in quotes; anything else as it is.
+
+    A text of more than 48 levels stays a text.
+    """
     if isinstance(value, str):
         try:
-            return orjson.loads(value)
+            decoded = orjson.loads(value)
         except orjson.JSONDecodeError:
             return value
+        return value if is_too_deep(decoded, _DEPTH_IN_TEXT) else decoded
     return value

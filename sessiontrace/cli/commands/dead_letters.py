@@ -18,6 +18,7 @@ from sessiontrace.cli.render.console import stdout_console, table
 from sessiontrace.cli.render.format import amount, printable, when
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import directory_argument, pipeline_over, root_of
+from sessiontrace.model.json_depth import encode
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.frame import NAME, head
@@ -45,7 +46,7 @@ def dead(directory: Path | None, as_json: bool) -> None:
     letters = [letter for path in _files(root) for letter in _letters(path)]
     if as_json:
         for letter in letters:
-            click.echo(orjson.dumps(letter))
+            click.echo(encode(letter))
         return
     if not letters:
         click.echo(f"no dead letters under {printable(str(root))}", err=True)

@@ -17,6 +17,7 @@ import orjson
 from sessiontrace.cli.render.html_report import page
 from sessiontrace.cli.session_lookup import find_session, with_records
 from sessiontrace.cli.store_options import db_option, open_store
+from sessiontrace.model.json_depth import encode
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.store.models import StoredSession
 from sessiontrace.store.protocol import Store
@@ -64,7 +65,7 @@ def command(session_id: str, db: Path | None, kind: str, output: Path | None) ->
 
 
 def _json(store: Store, stored: StoredSession) -> bytes:
-    return orjson.dumps(with_records(store, stored), option=orjson.OPT_INDENT_2) + b"\n"
+    return encode(with_records(store, stored), orjson.OPT_INDENT_2) + b"\n"
 
 
 def _otlp(store: Store, stored: StoredSession) -> bytes:
@@ -72,11 +73,11 @@ def _otlp(store: Store, stored: StoredSession) -> bytes:
     names = SessionCache()
     times = ("start_time", "end_time", "duration")
     session = {**stored.record, **{name: getattr(stored.summary, name) for name in times}}
-    records = [Record(END, b"*", orjson.dumps(session))]
+    records = [Record(END, b"*", encode(session))]
     for event in stored.events:
         record = store.event(event.event_id)
         if record is not None:
-            records.append(Record(EVENT, b"*", orjson.dumps(record)))
+            records.append(Record(EVENT, b"*", encode(record)))
     spans = [span for record in records if (span := span_of(record, names)) is not None]
     return b",".join(json_items((span.service, json_span(span)) for span in spans)) + b"\n"
 

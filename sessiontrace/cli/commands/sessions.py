@@ -21,6 +21,7 @@ from sessiontrace.cli.render.tree import render_session
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.session_lookup import find_session, with_records
 from sessiontrace.cli.store_options import db_option, open_store
+from sessiontrace.model.json_depth import encode
 from sessiontrace.store.models import ENDED, SessionQuery, SessionSummary
 
 if TYPE_CHECKING:
@@ -127,4 +128,4 @@ def _status(session: SessionSummary, failed: bool) -> tuple[str, str]:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    click.echo(encode(value, orjson.OPT_INDENT_2).decode())

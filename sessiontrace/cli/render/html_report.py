@@ -15,6 +15,7 @@ import orjson
 from sessiontrace.cli.render.format import amount, duration, when
 from sessiontrace.cli.render.tree import steps_with_depth
 from sessiontrace.model.fields import HTML_SECTIONS
+from sessiontrace.model.json_depth import encode
 from sessiontrace.store.models import ENDED, EventSummary, StoredSession
 
 __all__ = ["page"]
@@ -106,5 +107,5 @@ def _content(record: Mapping[str, Any]) -> Iterator[str]:
     for part in HTML_SECTIONS:
         value = record.get(part)
         if value:
-            text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+            text = encode(value, orjson.OPT_INDENT_2).decode()
             yield f"<h3>{part}</h3>\n<pre>{escape(text)}</pre>\n"

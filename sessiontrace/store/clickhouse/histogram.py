@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.json_depth import encode
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.session_list import Filter, sessions, starts_where
 from sessiontrace.store.clickhouse.tables import NEVER
@@ -126,5 +127,5 @@ def _count_entries(
     for merged in properties.values():
         for key, value in merged.items():
             if key.startswith("$entry_") and value not in (None, ""):
-                text = value if isinstance(value, str) else orjson.dumps(value).decode()
+                text = value if isinstance(value, str) else encode(value).decode()
                 counts.setdefault(key, Counter())[text] += 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.json_depth import encode
 from sessiontrace.store.models import PropertyCounts
 
 __all__ = ["count_properties"]
@@ -41,7 +42,7 @@ def count_properties(connection: sqlite3.Connection, most: int) -> PropertyCount
     ):
         for key, value in _properties(body, patch).items():
             if key.startswith("$entry_") and value not in (None, ""):
-                text = value if isinstance(value, str) else orjson.dumps(value).decode()
+                text = value if isinstance(value, str) else encode(value).decode()
                 counts.setdefault(key, Counter())[text] += 1
     return counts
 

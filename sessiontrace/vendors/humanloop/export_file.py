@@ -17,6 +17,7 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.ids import session_uuid
+from sessiontrace.model.json_depth import TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, START, Record
 from sessiontrace.vendors.shared.truncate import truncate_record
 
@@ -96,6 +97,8 @@ def read_line(line: bytes) -> Body:
     if not isinstance(log.get("id"), str) or not log["id"]:
         raise BadLineError("no id")
     _times(log)
+    if is_too_deep(log):
+        raise BadLineError(TOO_DEEP)
     return log
 
 

@@ -10,8 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from sessiontrace.model.fields import BUCKETS
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, Record
@@ -84,7 +82,7 @@ def event_record(body: Any, *, session_id: str | None = None, strict: bool = Tru
     if not isinstance(body, dict):
         raise RequestRejected(400, "an event must be an object")
     if session_id is None and _is_whole(body):
-        return DecodedRecord(EVENT, body, orjson.dumps(body).decode())
+        return DecodedRecord(EVENT, body, record_builder.encode_checked(body).decode())
     if strict and body.get("event_type") not in _TYPES:
         raise RequestRejected(400, "event_type must be one of model, tool, chain, session")
     if strict and not isinstance(body.get("inputs"), dict):

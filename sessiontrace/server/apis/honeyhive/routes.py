@@ -20,10 +20,17 @@ from typing import Any
 
 from aiohttp import web
 
+from sessiontrace.model.json_depth import TOO_DEEP, is_too_deep
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.honeyhive import mapping
-from sessiontrace.server.http import RequestRejected, json_response, read_json, with_vendor_errors
+from sessiontrace.server.http import (
+    RequestRejected,
+    json_response,
+    read_json,
+    read_json_batch,
+    with_vendor_errors,
+)
 from sessiontrace.server.security.request_context import MAY_READ
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
@@ -128,18 +135,18 @@ class _Api:
         return json_response({"success": True, "event_id": record.event["event_id"]})
 
     async def post_batch(self, request: web.Request) -> web.Response:
-        return await self._post_many(await read_json(request), "events", strict=True)
+        return await self._post_many(await read_json_batch(request), strict=True)
 
     async def post_legacy_batch(self, request: web.Request) -> web.Response:
-        return await self._post_many(await read_json(request), "events", strict=False)
+        return await self._post_many(await read_json_batch(request), strict=False)
 
     async def post_model_batch(self, request: web.Request) -> web.Response:
-        body = await read_json(request)
+        body = await read_json_batch(request)
         models = [mapping.model_event(model) for model in _listed(body, "model_events")]
-        return await self._post_many({**body, "events": models}, "events", strict=False)
+        return await self._post_many({**body, "events": models}, strict=False)
 
-    async def _post_many(self, body: Any, name: str, *, strict: bool) -> web.Response:
-        entries = _listed(body, name)
+    async def _post_many(self, body: Any, *, strict: bool) -> web.Response:
+        entries = _listed(body, "events")
         is_single = body.get("single_session") or body.get("is_single_session")
         properties = body.get("session_properties") or body.get("session")
         session_id = None
@@ -152,20 +159,20 @@ class _Api:
             _, fields = mapping.parse_session(description)
             fields |= {"event_id": session_id, "session_id": session_id}
             session = mapping.session_record(fields, None)
-        records = [
-            mapping.event_record(entry, session_id=session_id, strict=strict) for entry in entries
-        ]
+        records, refusal = _records(entries, session_id, strict)
         await self._keep([*records, *([session] if session else [])])
+        if refusal is not None:
+            raise refusal
         ids = [record.event["event_id"] for record in records]
         response: dict[str, Any] = {"event_ids": ids, "success": True}
         return json_response(response | ({"session_id": session_id} if session_id else {}))
 
     async def add(self, request: web.Request) -> web.Response:
-        entries = _listed(await read_json(request), "events")
+        entries = _listed(await read_json_batch(request), "events")
         return await self._add(request, entries, strict=True)
 
     async def add_traces(self, request: web.Request) -> web.Response:
-        body = await read_json(request)
+        body = await read_json_batch(request)
         if not isinstance(body, dict) or ("logs" in body) == ("events" in body):
             raise RequestRejected(400, "exactly one of logs and events must be given")
         entries = _listed(body, "logs" if "logs" in body else "events")
@@ -174,10 +181,10 @@ class _Api:
     async def _add(
         self, request: web.Request, entries: Sequence[Any], *, strict: bool
     ) -> web.Response:
-        session_id = request.match_info["id"]
-        await self._keep(
-            [mapping.event_record(entry, session_id=session_id, strict=strict) for entry in entries]
-        )
+        records, refusal = _records(entries, request.match_info["id"], strict)
+        await self._keep(records)
+        if refusal is not None:
+            raise refusal
         return json_response({"success": True})
 
     async def _keep(self, records: Sequence[Record | DecodedRecord]) -> None:
@@ -281,6 +288,24 @@ def _query(body: dict[str, Any], since: str, until: str, most: int, usual: int) 
         skip=(page - 1) * limit,
         limit=limit,
     )
+
+
+def _records(
+    entries: Sequence[Any], session_id: str | None, strict: bool
+) -> tuple[list[DecodedRecord], RequestRejected | None]:
+    """The records of a batch, and the refusal for its events that are too deep.
+
+    The refusal is for the response, after the other events are stored: a client that drops a
+    refused batch loses only the events at fault. Any other fault refuses the batch here.
+    """
+    records: list[DecodedRecord] = []
+    refusal: RequestRejected | None = None
+    for at, entry in enumerate(entries):
+        if is_too_deep(entry):
+            refusal = refusal or RequestRejected(400, f"event {at} is {TOO_DEEP}")
+        else:
+            records.append(mapping.event_record(entry, session_id=session_id, strict=strict))
+    return records, refusal
 
 
 def _member(body: Any, name: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.json_depth import encode
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.record_builder import number
@@ -326,8 +327,8 @@ def output_of(record: Mapping[str, Any]) -> str | None:
         for name, plain in (("result", {"result"}), ("content", outputs.keys() & _MESSAGE)):
             if name in outputs and outputs.keys() == plain:
                 value = outputs[name]
-                return value if isinstance(value, str) else orjson.dumps(value).decode()
-    return orjson.dumps(outputs).decode()
+                return value if isinstance(value, str) else encode(value).decode()
+    return encode(outputs).decode()
 
 
 _MESSAGE = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "tool_call"})

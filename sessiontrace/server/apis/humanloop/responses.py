@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sessiontrace.model.json_depth import encode
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping
 from sessiontrace.server.apis.humanloop.projects import FEEDBACK, LOG, SESSION, Project, Projects
@@ -53,6 +54,14 @@ def feedback_of(store: Store, event_id: str) -> list[Body]:
     return [dict(document.body or {}) for document in documents]
 
 
+def _folded(value: Any) -> str:
+    """A value's text for a search; ``str`` of a value that is too deep would fail."""
+    try:
+        return str(value).casefold()
+    except RecursionError:
+        return encode(value).decode().casefold()
+
+
 def log_response(store: Store, event_id: str) -> Body | None:
     """A log by its event id; None when the store does not have it."""
     record = store.record(event_id)
@@ -81,9 +90,9 @@ def page_of_logs(
         if until is not None and document.at >= until:
             continue
         response = log_response(store, document.id)
-        if response is None or metadata_term not in str(response.get("metadata")).casefold():
+        if response is None or metadata_term not in _folded(response.get("metadata")):
             continue
-        if term in f"{response.get('inputs')}\n{response.get('output')}".casefold():
+        if term in f"{_folded(response.get('inputs'))}\n{_folded(response.get('output'))}":
             matches.append(response)
     return page_of(matches[page * size : (page + 1) * size], page, size, len(matches))
 

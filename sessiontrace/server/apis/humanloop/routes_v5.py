@@ -23,7 +23,13 @@ from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping
 from sessiontrace.server.apis.humanloop.responses import error_response
 from sessiontrace.server.apis.otlp import routes as otlp_routes
-from sessiontrace.server.http import RequestRejected, json_response, read_json, with_vendor_errors
+from sessiontrace.server.http import (
+    RequestRejected,
+    json_response,
+    read_json,
+    read_json_batch,
+    with_vendor_errors,
+)
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.models import Document
@@ -178,8 +184,8 @@ class _Api:
 
     async def import_spans(self, request: web.Request) -> web.Response:
         """The spans of the client's decorators; they come without a content type."""
-        spans, _ = otlp_routes.spans_of_json(await read_json(request))
-        event_ids = await otlp_routes.write_spans(self._writer, spans)
+        spans, _ = otlp_routes.spans_of_json(await read_json_batch(request))
+        event_ids, _ = await otlp_routes.write_spans(self._writer, spans)
         return json_response(
             {"records": [mapping.prefixed("log_", event_id) for event_id in event_ids]}
         )

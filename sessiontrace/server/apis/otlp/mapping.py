@@ -16,6 +16,7 @@ import attrs
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
+from sessiontrace.server.http import RequestRejected
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.span_reader import bucket_path, first_text, read_span, session_reference
 from sessiontrace.wire.value_tree import json_value, put
@@ -27,10 +28,14 @@ Fields = dict[str, Any]
 
 @attrs.frozen
 class Converted:
-    """Records to write, and by id the sessions to create where the store has none yet."""
+    """Records to write, and by id the sessions to create where the store has none yet.
+
+    ``rejected``: how many spans have no record, because no response could write it back.
+    """
 
     records: list[Record]
     sessions: dict[str, Record]
+    rejected: int
 
 
 def convert(spans: Iterable[ReceivedSpan]) -> Converted:
@@ -40,19 +45,24 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     records: list[Record] = []
     sessions: dict[str, Record] = {}
     starts: dict[str, int] = {}
+    rejected = 0
     for span in spans:
         session_id, reference = _session_of(span)
-        if (score := _score(span, session_id, ids)) is not None:
-            records.append(score)
+        try:
+            if (score := _score(span, session_id, ids)) is not None:
+                records.append(score)
+                continue
+            record, fields = _record(span, session_id, ids)
+        except RequestRejected:
+            rejected += 1
             continue
-        record, fields = _record(span, session_id, ids)
         records.append(record)
         starts[session_id] = min(fields["start_time"], starts.get(session_id, 1 << 53))
         if fields["event_type"] != "session":
             if span.parent_id is None and reference is None:
                 records.append(_root(session_id, fields))
             sessions[session_id] = _session(session_id, span, reference, starts[session_id])
-    return Converted(records, sessions)
+    return Converted(records, sessions, rejected)
 
 
 # -- ids ------------------------------------------------------------------------------------

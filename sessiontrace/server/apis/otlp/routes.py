@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sessiontrace.model.json_depth import TOO_DEEP
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import mapping
 from sessiontrace.server.http import (
@@ -18,7 +19,7 @@ from sessiontrace.server.http import (
     gunzip,
     json_response,
     read_body,
-    read_json,
+    read_json_batch,
     with_vendor_errors,
 )
 from sessiontrace.server.store_writer import Change, StoreWriter
@@ -33,7 +34,6 @@ __all__ = ["routes", "spans_of_json", "write_spans"]
 
 _PATHS = ("/v1/traces", "/opentelemetry/v1/traces")
 _PROTOBUF = "application/x-protobuf"
-_WITHOUT_IDS = "spans without ids"
 _LARGE = 128 << 10
 
 
@@ -45,9 +45,9 @@ def routes(writer: StoreWriter) -> list[web.RouteDef]:
         if binary:
             spans, invalid = await _spans_of_protobuf(gunzip(await read_body(request)))
         else:
-            spans, invalid = spans_of_json(await read_json(request))
-        await write_spans(writer, spans)
-        return _accepted(invalid, binary)
+            spans, invalid = spans_of_json(await read_json_batch(request))
+        _, too_deep = await write_spans(writer, spans)
+        return _accepted(invalid, too_deep, binary)
 
     return [web.post(path, with_vendor_errors(post, _error)) for path in _PATHS]
 
@@ -74,8 +74,11 @@ async def _spans_of_protobuf(body: bytes) -> tuple[list[ReceivedSpan], int]:
         raise RequestRejected(400, str(error)) from error
 
 
-async def write_spans(writer: StoreWriter, spans: list[ReceivedSpan]) -> list[str]:
-    """Write spans, and their sessions where the store has none yet; the ids of their events."""
+async def write_spans(writer: StoreWriter, spans: list[ReceivedSpan]) -> tuple[list[str], int]:
+    """Write spans, and their sessions where the store has none yet.
+
+    Returns the ids of their events, and how many spans are too deep to be written.
+    """
     converted = mapping.convert(spans)
 
     def plan(store: Store) -> tuple[Change, None]:
@@ -85,14 +88,17 @@ async def write_spans(writer: StoreWriter, spans: list[ReceivedSpan]) -> list[st
 
     if converted.records:
         await writer.transact(frozenset(converted.sessions), plan)
-    return [record.body[13:49].decode() for record in converted.records]
+    return [record.body[13:49].decode() for record in converted.records], converted.rejected
 
 
-def _accepted(invalid: int, binary: bool) -> web.Response:
+def _accepted(invalid: int, too_deep: int, binary: bool) -> web.Response:
+    reasons = ["spans without ids"] if invalid else []
+    reasons += [f"spans {TOO_DEEP}"] if too_deep else []
+    rejected, reason = invalid + too_deep, ", ".join(reasons)
     if binary:
-        body = write_partial_success(invalid, _WITHOUT_IDS) if invalid else b""
+        body = write_partial_success(rejected, reason) if rejected else b""
         return web.Response(body=body, content_type=_PROTOBUF)
-    partial = {"rejectedSpans": str(invalid), "errorMessage": _WITHOUT_IDS} if invalid else None
+    partial = {"rejectedSpans": str(rejected), "errorMessage": reason} if rejected else None
     return json_response({"partialSuccess": partial} if partial else {})
 
 

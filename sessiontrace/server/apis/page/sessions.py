@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-import orjson
 from aiohttp import web
 
+from sessiontrace.model.json_depth import encode
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import (
     RequestRejected,
@@ -120,11 +120,11 @@ class _Api:
         return json_response({"ok": True})
 
     async def _answer(self, request: web.Request, question: Callable[[Store], Any]) -> web.Response:
-        def encode(store: Store) -> bytes | None:
+        def encoded(store: Store) -> bytes | None:
             answer = question(store)
-            return None if answer is None else orjson.dumps(answer)
+            return None if answer is None else encode(answer)
 
-        body = await self._readers.query(encode)
+        body = await self._readers.query(encoded)
         if body is None:
             raise RequestRejected(404, "not in this store")
         # The page asks again after every change of the store; most answers are the same as before.

@@ -15,6 +15,7 @@ import attrs
 
 from sessiontrace.model.fields import STEP_ATTRIBUTES
 from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.json_depth import is_too_deep
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
@@ -54,25 +55,36 @@ _AI = {"$ai_span": "chain", "$ai_generation": "model", "$ai_embedding": "model"}
 
 @attrs.frozen
 class Converted:
-    """Records to write, and by id the sessions to create where the store has none yet."""
+    """Records to write, and by id the sessions to create where the store has none yet.
+
+    ``too_deep``: the indices of events that no response could write back; they have no record.
+    """
 
     records: list[Record]
     sessions: dict[str, Record]
+    too_deep: list[int]
 
 
 def convert(events: list[Any], skew_ms: float) -> Converted:
-    """The records of one request's events; one malformed event rejects the whole request."""
+    """The records of one request's events; one malformed event rejects the whole request.
+
+    An event that is too deep does not: clients drop a rejected request with all its events.
+    """
     if not events:
         raise RequestRejected(400, "request holds no event")
     records: list[Record] = []
     sessions: dict[str, Record] = {}
-    for body in events:
+    too_deep: list[int] = []
+    for at, body in enumerate(events):
+        if is_too_deep(body):
+            too_deep.append(at)
+            continue
         event = _checked(body, skew_ms)
         record = _record(event)
         records.append(record)
         if event.session_id not in sessions and not event.is_session:
             sessions[event.session_id] = _session(event)
-    return Converted(records, sessions)
+    return Converted(records, sessions, too_deep)
 
 
 @attrs.frozen

@@ -17,6 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sessiontrace.model.json_depth import TOO_DEEP
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.posthog import mapping
 from sessiontrace.server.apis.posthog.sessions import definitions, top_values
@@ -37,6 +38,7 @@ __all__ = ["routes"]
 
 _INGEST = ("/batch", "/capture", "/track", "/engage", "/e", "/i/v0/e", "/i/v0/ai/batch")
 _TRAVEL_MS = 1000
+_OK = {"result": "ok"}
 _AI_EVENTS = frozenset(
     {"$ai_generation", "$ai_trace", "$ai_span", "$ai_embedding", "$ai_metric", "$ai_feedback",
      "$ai_evaluation"}
@@ -80,15 +82,20 @@ class _Api:
             event.get("event") not in _AI_EVENTS for event in events if isinstance(event, dict)
         ):
             raise RequestRejected(400, "the batch contains an event that is not an $ai_* event")
-        await self._keep(events, sent_at)
+        if too_deep := await self._keep(events, sent_at):  # the other events are stored
+            raise RequestRejected(400, f"event {too_deep[0]} is {TOO_DEEP}")
         if request.query.get("beacon") == "1":
             return web.Response(status=204)
         return json_response({"status": "Ok"})
 
     async def ingest_v1(self, request: web.Request) -> web.Response:
         events, _ = await self._events(request)
-        await self._keep(events, None)
-        results = {str(event["uuid"]): {"result": "ok"} for event in events if event.get("uuid")}
+        too_deep = await self._keep(events, None)
+        results: dict[str, dict[str, str]] = {}
+        for at, event in enumerate(events):
+            if isinstance(event, dict) and event.get("uuid"):
+                result = {"result": "drop", "details": TOO_DEEP} if at in too_deep else _OK
+                results[str(event["uuid"])] = result
         return json_response({"results": results})
 
     async def _events(self, request: web.Request) -> tuple[list[Any], float | None]:
@@ -99,7 +106,8 @@ class _Api:
             raise RequestRejected(401, "API key is not valid: this server requires its token")
         return _events(payload)
 
-    async def _keep(self, events: list[Any], sent_at: float | None) -> None:
+    async def _keep(self, events: list[Any], sent_at: float | None) -> list[int]:
+        """Store the events; returns the indices of those that are too deep."""
         skew = 0.0 if sent_at is None else record_builder.now_ms() - sent_at
         # Less than a second is travel time, not a wrong clock.
         converted = mapping.convert(events, skew if abs(skew) > _TRAVEL_MS else 0.0)
@@ -109,6 +117,7 @@ class _Api:
             return Change([*sessions, *converted.records]), None
 
         await self._writer.transact(frozenset(converted.sessions), plan)
+        return converted.too_deep
 
     async def property_definitions(self, request: web.Request) -> web.Response:
         search = request.query.get("search", "")

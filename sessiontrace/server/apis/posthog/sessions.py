@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.json_depth import encode
 from sessiontrace.store.protocol import Store
 
 __all__ = ["definitions", "top_values"]
@@ -86,5 +87,5 @@ def _flat(value: Any) -> str:
         inner = value[0] if isinstance(value, list) and len(value) == 1 else value
         if inner is not value:
             return _flat(inner)
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        return encode(value, orjson.OPT_SORT_KEYS).decode()
     return str(value)
