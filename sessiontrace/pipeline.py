@@ -32,9 +32,8 @@ from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import now_ns
 from sessiontrace.model.record import END, abandoned_end
 from sessiontrace.report import Report, Stats
-from sessiontrace.runtime import log, process_hooks
+from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
-from sessiontrace.runtime.process_hooks import ProcessListener
 from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.spool.frame import Consumer, head
 from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
@@ -50,8 +49,20 @@ _RECOVER_EVERY_S = 30.0
 _CLOSING_S = 0.15  # of the time to close, for what comes after the last request
 
 
-class PipelineOwner(ProcessListener, Protocol):
-    """The tracer, as its pipeline sees it; ``Tracer`` implements it."""
+class PipelineOwner(Protocol):
+    """The generation, as its pipeline sees it; ``Generation`` implements it."""
+
+    def register(self) -> None:
+        """The first record was taken: exit and forks matter from now on."""
+        ...
+
+    def check_owner(self) -> None:
+        """Called every half second in the worker's thread."""
+        ...
+
+    def append_late(self, head: bytes, body: bytes) -> bool:
+        """Take a record that came after the pipeline was closed, or count it as dropped."""
+        ...
 
     def append_after_fork(self, head: bytes, body: bytes) -> bool:
         """Take a record that a forked child offers to its parent's spool; whether it is spooled."""
@@ -61,8 +72,8 @@ class PipelineOwner(ProcessListener, Protocol):
 class Pipeline:
     """``offer`` takes a record from any thread; the other methods are life cycle.
 
-    ``owner``: the tracer; None for a command that delivers itself and neither forks nor exits with
-    records pending.
+    ``owner``: the generation; None for a command that delivers itself and neither forks nor
+    exits with records pending.
     """
 
     def __init__(
@@ -74,7 +85,7 @@ class Pipeline:
         self.options = options
         self.counters = Counters()
         self._owner = owner
-        self._closed = False
+        self.closed = False
         self._next_recovery = 0.0
         self.worker = BackgroundWorker(tick=self._tick, counters=self.counters)
         consumers = [
@@ -91,6 +102,7 @@ class Pipeline:
             counters=self.counters,
             on_open=self._open,
             on_fork=_refuse if owner is None else owner.append_after_fork,
+            on_closed=None if owner is None else owner.append_late,
             on_roll=self.worker.wake,
         )
         self.sender = Sender(
@@ -139,8 +151,8 @@ class Pipeline:
     def flush(self, timeout: float) -> Report:
         """Send what was accepted before this call; wait at most ``timeout`` seconds."""
         begun = time.monotonic()
-        complete = True
-        if self.spool.mode != "unopened" and not self._closed:
+        complete = not self.closed or self.nothing_pending()
+        if self.spool.mode != "unopened" and not self.closed:
             self.start_threads()
             complete = self.sender.request_flush().wait(timeout)
             self.spool.save_cursors(timeout - (time.monotonic() - begun))
@@ -154,14 +166,20 @@ class Pipeline:
             self.sender.add(spool)
         return sum(reader.pending() for spool in spools for reader in spool.readers.values())
 
-    def close(self, timeout: float) -> Report:
-        """End the sessions still open, deliver within ``timeout`` seconds, stop both threads."""
+    def close(self, timeout: float, *, end_sessions: bool = True) -> Report:
+        """Deliver within ``timeout`` seconds, stop both threads; sessions still open end first.
+
+        ``end_sessions``: False when their handles go on in another pipeline.
+        """
         begun = time.monotonic()
-        if self._closed:
-            return Report(self._nothing_pending(), 0.0, self.stats())
-        self._closed = True
+        if self.closed:
+            return Report(self.nothing_pending(), 0.0, self.stats())
+        self.closed = True
         if self.spool.mode != "unopened":
-            self._end_open_sessions()
+            if end_sessions:
+                self._end_open_sessions()
+            else:  # what comes from now on belongs to the next pipeline
+                self.spool.refuse()
             self.start_threads()
         self.sender.stop(max(timeout / 2, timeout - _CLOSING_S))
         self.worker.stop(max(0.1, timeout - (time.monotonic() - begun)))
@@ -169,11 +187,11 @@ class Pipeline:
         if self._recovery is not None:
             self._recovery.release()
         self.spool.close()
-        return Report(self._nothing_pending(), time.monotonic() - begun, stats)
+        return Report(self.nothing_pending(), time.monotonic() - begun, stats)
 
     def abandon(self) -> None:
         """In a forked child: leave spool, threads and sockets to the parent."""
-        self._closed = True
+        self.closed = True
         self.spool.abandon()
 
     def stats(self) -> Stats:
@@ -189,27 +207,38 @@ class Pipeline:
             destinations=self.sender.report(),
         )
 
-    def start_threads(self) -> None:
-        """Start worker and sender unless they run; at interpreter exit that may fail."""
-        if not (self.worker.start() and self.sender.start()):
-            log.log_once(
-                "threads", "cannot start a thread now; records stay in the spool for the next run"
-            )
+    def start_threads(self) -> bool:
+        """Start worker and sender unless they run; False when the system gives no thread now."""
+        if self.worker.start() and self.sender.start():
+            return True
+        log.log_once(
+            "threads",
+            "cannot start a thread now; records stay in the spool, and the next record or flush "
+            "tries again",
+        )
+        return False
 
     def _end_open_sessions(self) -> None:
         for route, body in self.spool.open_starts():
             self.spool.append(head(END, route), abandoned_end(body, now_ns() // 1_000_000))
 
-    def _nothing_pending(self) -> bool:
+    def has_open_sessions(self) -> bool:
+        """Whether a session of this process has no end yet."""
+        return bool(self.spool.open_starts())
+
+    def nothing_pending(self) -> bool:
+        """Whether every record is settled at every destination."""
         return all(not delivery.pending for delivery in self.sender.report().values())
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
         if self._owner is not None:
-            process_hooks.register(self._owner)
-        self.start_threads()
+            self._owner.register()
+        return self.closed or self.start_threads()
 
     def _tick(self) -> None:
         self.spool.maintain()
+        if self._owner is not None:
+            self._owner.check_owner()
         if time.monotonic() >= self._next_recovery:
             self.recover()
 

@@ -1,18 +1,18 @@
 """Delivery counts and reports: the frozen values that flush, shutdown and stats return.
 
-Pure values. Invariant (the counts add up): ``offered == accepted + sum(dropped)``, and for
-each destination ``routed == acked + rejected + evicted + sampled + pending``.
+Pure values. Invariant (the counts add up): ``offered == accepted + waiting + sum(dropped)``, and
+for each destination ``routed == acked + rejected + evicted + sampled + pending``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from sessiontrace.export.stats import DeliveryStats
 
-__all__ = ["DeliveryStats", "Report", "Stats"]
+__all__ = ["DeliveryStats", "Report", "Stats", "total"]
 
 
 @attrs.frozen
@@ -22,7 +22,8 @@ class Stats:
     ``accepted``: records taken into the spool. ``dropped``: records lost before that, by reason.
     ``noted``: events that are not a loss (corrupt records, restarted workers), by name.
     ``spool_mode``: "map", "write", "memory" or "unopened"; ``spool``: its directory, or None.
-    ``destinations``: a ``DeliveryStats`` by name.
+    ``destinations``: a ``DeliveryStats`` by name. ``waiting``: records that wait for an
+    asynchronous redactor, before the spool.
     """
 
     accepted: int = 0
@@ -31,11 +32,12 @@ class Stats:
     spool_mode: str = "unopened"
     spool: str | None = None
     destinations: Mapping[str, DeliveryStats] = attrs.field(factory=dict)
+    waiting: int = 0
 
     @property
     def offered(self) -> int:
-        """All records that capture produced: accepted and dropped."""
-        return self.accepted + sum(self.dropped.values())
+        """All records that capture produced: accepted, waiting and dropped."""
+        return self.accepted + self.waiting + sum(self.dropped.values())
 
     @property
     def lost(self) -> Mapping[str, int]:
@@ -71,6 +73,8 @@ class Report:
             f"{'complete' if self.complete else 'NOT complete'} in {self.seconds:.2f} s: "
             f"{stats.accepted} records accepted, {sum(stats.dropped.values())} dropped"
         ]
+        if stats.waiting:
+            lines.append(f"  waiting {stats.waiting}: for the asynchronous redactor")
         lines.extend(f"  dropped {count}: {reason}" for reason, count in stats.dropped.items())
         for name, delivery in stats.destinations.items():
             lines.append(
@@ -80,3 +84,41 @@ class Report:
                 + (f" ({delivery.state}: {delivery.last_error})" if delivery.last_error else "")
             )
         return "\n".join(lines)
+
+
+def total(parts: Sequence[Stats], waiting: int = 0) -> Stats:
+    """The counts of several pipelines together; modes and states are those of the last one."""
+    last = parts[-1]
+    if len(parts) == 1:
+        return last if last.waiting == waiting else attrs.evolve(last, waiting=waiting)
+    destinations: dict[str, DeliveryStats] = {}
+    for part in parts:
+        for name, delivery in part.destinations.items():
+            earlier = destinations.get(name)
+            destinations[name] = delivery if earlier is None else _added(earlier, delivery)
+    return Stats(
+        accepted=sum(part.accepted for part in parts),
+        dropped=_summed([part.dropped for part in parts]),
+        noted=_summed([part.noted for part in parts]),
+        spool_mode=last.spool_mode,
+        spool=last.spool,
+        destinations=destinations,
+        waiting=waiting,
+    )
+
+
+def _added(earlier: DeliveryStats, later: DeliveryStats) -> DeliveryStats:
+    counts = {
+        field.name: getattr(earlier, field.name) + getattr(later, field.name)
+        for field in attrs.fields(DeliveryStats)
+        if isinstance(field.default, int)
+    }
+    return attrs.evolve(later, **counts)
+
+
+def _summed(tables: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for table in tables:
+        for name, count in table.items():
+            counts[name] = counts.get(name, 0) + count
+    return counts

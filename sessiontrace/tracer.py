@@ -15,29 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.context import executors, gc_guard
-from sessiontrace.capture.decorators.function import is_async
-from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle
-from sessiontrace.capture.non_recording import SuppressedScope
-from sessiontrace.capture.session import Session
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.runtime import log
 
 if TYPE_CHECKING:
-    from sessiontrace.capture.redaction.async_redactor import AsyncRedactionQueue
-    from sessiontrace.config import Options
+    from sessiontrace.config_memo import ConfigMemo, Configuration
+    from sessiontrace.generation import Generation
     from sessiontrace.instrumentation.registry import InstrumentReport
     from sessiontrace.model.destination import Destination
     from sessiontrace.model.sampling import Sample
-    from sessiontrace.pipeline import Pipeline
     from sessiontrace.report import Report, Stats
 
 __all__ = ["Tracer"]
 
 ProcessCallWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-_left_to_parent: list[object] = []  # pipelines that a forked child must neither close nor collect
+_FORMER_MAX = 8  # replaced generations to take up again when their configuration comes back
 
 
 class Tracer(Tracing):
@@ -67,9 +62,11 @@ class Tracer(Tracing):
         self._wrap_process_call = wrap_process_call
         self.recorder: TracerState | None = None
         self.exit_timeout = 2.0
-        self._pipeline: Pipeline | None = None
-        self._redaction_queue: AsyncRedactionQueue | None = None
-        self._configured: tuple[tuple[Destination, ...], Options] | None = None
+        self._memo: ConfigMemo | None = None
+        self._configured: Configuration | None = None
+        self._generation: Generation | None = None
+        self._former: list[Generation] = []  # replaced, oldest first
+        self._past: Stats | None = None  # the counts of those that are gone
         self._current: ContextVar[Handle | None] = ContextVar("sessiontrace.current", default=None)
         self._lock = threading.RLock()
         self._pid = os.getpid()
@@ -134,18 +131,29 @@ class Tracer(Tracing):
         )
 
     def configure(self, targets: tuple[str | Destination, ...], options: Mapping[str, Any]) -> None:
-        """Take a new configuration; an earlier one is flushed and shut down first.
+        """Take a configuration; nothing happens when it is the one in force.
 
-        Raises ``ConfigError`` with every fault found; then the earlier one stays in force.
+        Handles that are open end where they began: the earlier pipeline goes on in the background
+        until they have, and until it has delivered. Raises ``ConfigError`` with every fault found;
+        then the earlier configuration stays in force.
         """
-        from sessiontrace.config import resolve
-
-        configuration = resolve(targets, options)
         with self._lock:
-            if self._pipeline is not None:
-                self._close(self._pipeline, self.exit_timeout)
+            if self._memo is None:
+                from sessiontrace.config_memo import ConfigMemo
+
+                self._memo = ConfigMemo()
+            configuration = self._memo.resolve(targets, options)
+            if self._is_in_force(configuration):
+                return
             self._configured = configuration
             self._install()
+
+    def _is_in_force(self, configuration: Configuration) -> bool:
+        from sessiontrace.config_memo import same_configuration
+
+        if self._configured is None or not same_configuration(self._configured, configuration):
+            return False
+        return self.off or (self._generation is not None and not self._generation.is_shut)
 
     def begin(self) -> TracerState | None:
         """The recorder, after configuring from the environment if need be; None when off."""
@@ -162,60 +170,70 @@ class Tracer(Tracing):
             return self.recorder
 
     def _install(self) -> None:
-        """Pipeline and recorder for the configuration in force."""
-        from sessiontrace.capture.redaction.async_redactor import AsyncRedactionQueue
-        from sessiontrace.capture.redaction.redactor import Redactor
-        from sessiontrace.pipeline import Pipeline
+        """The generation of the configuration in force, and the process as it asks for."""
         from sessiontrace.runtime import process_hooks
 
         assert self._configured is not None
-        destinations, options = self._configured
+        _, options = self._configured
         self._pid = os.getpid()
         self.exit_timeout = options.exit_timeout
+        generation = self._replace_generation(self._configured) if options.enabled else None
+        if generation is None:
+            self._retire_current()
+        self.recorder = None if generation is None else generation.recorder
         self.off = not options.enabled
-        self._pipeline = self.recorder = self._redaction_queue = None
-        if self.off:
+        if generation is None:
             return
         if options.on_sigterm == "flush":
             process_hooks.flush_on_sigterm()
-        pipeline = Pipeline(
-            destinations,
-            options,
-            self,
-        )
-        functions = () if options.redact is None else options.redact.functions
-        sync, asynchronous = _split_redactors(functions)
-        queue = (
-            AsyncRedactionQueue(asynchronous, pipeline.offer, pipeline.counters.drop)
-            if asynchronous
-            else None
-        )
-        self.recorder = recorder = TracerState(
-            offer=pipeline.offer if queue is None else queue.offer,
-            drop=pipeline.counters.drop,
-            current=self._current,
-            new_session=Session,
-            frame_headers=_frame_headers("*"),
-            source=options.environment or options.service,
-            service=options.service,
-            capture=options.capture,
-            redact=None
-            if options.redact is None
-            else Redactor(options.redact.keys, emails=options.redact.emails, functions=sync),
-            sample=options.sample.head,
-            route=_routes([destination.name for destination in destinations]),
-        )
         gc_guard.guard(self)
-        if queue is not None:
-            queue.quiet = lambda: SuppressedScope(recorder)
-        self._redaction_queue = queue
-        self._pipeline = pipeline
         if options.threads:
             executors.carry(self._current)
             if self._wrap_process_call is not None:
                 executors.carry_into_processes(self._wrap_process_call)
         else:
             executors.release(self._current)
+
+    def _replace_generation(self, configuration: Configuration) -> Generation:
+        """The generation of this configuration: an earlier one that is still there, or a new."""
+        from sessiontrace.config_memo import same_configuration
+        from sessiontrace.generation import Generation
+
+        if self._generation is not None and self._generation.is_shut:
+            self._past = None  # `shutdown` has reported all so far
+            self._former.clear()
+        earlier = [g for g in (*self._former, self._generation) if g is not None]
+        for generation in reversed(earlier):
+            if same_configuration(generation.configuration, configuration):
+                break
+        else:
+            generation = Generation(configuration, self, self._current)
+        if generation is not self._generation:
+            self._retire_current()
+        if generation in self._former:
+            self._former.remove(generation)
+        generation.revive()
+        self._generation = generation
+        return generation
+
+    def _retire_current(self) -> None:
+        """Have the generation in force go on in the background for what it still owes."""
+        generation, self._generation = self._generation, None
+        if generation is None:
+            return
+        self._former.append(generation)
+        generation.release()
+        gone = [former for former in self._former if former.is_gone]
+        for former in gone[:-_FORMER_MAX]:
+            self._former.remove(former)
+            self._keep_counts(former)
+
+    def _keep_counts(self, generation: Generation) -> None:
+        """Keep the counts of a generation that goes."""
+        from sessiontrace.report import total
+
+        stats = generation.stats()
+        self._past = stats if self._past is None else total([self._past, stats])
 
     # -- delivery ---------------------------------------------------------------------------
 
@@ -224,13 +242,27 @@ class Tracer(Tracing):
 
         The report is true when every destination has settled all of it.
         """
-        pipeline = self._pipeline
-        if pipeline is None:
-            return _empty_report()
+        return self._for_each_generation(lambda generation, left: generation.flush(left), timeout)
+
+    def _for_each_generation(
+        self, call: Callable[[Generation, float], Report], timeout: float
+    ) -> Report:
+        """One report about all generations, the one in force first, within ``timeout`` seconds."""
+        from sessiontrace import retirement
+        from sessiontrace.report import Report
+
         begun = time.monotonic()
-        if self._redaction_queue is not None:
-            self._redaction_queue.drain(timeout)
-        return pipeline.flush(max(0.0, timeout - (time.monotonic() - begun)))
+        retirement.retry()
+        complete = True
+        for generation in self._generations():
+            left = max(0.0, timeout - (time.monotonic() - begun))
+            complete = call(generation, left).complete and complete
+        return Report(complete, time.monotonic() - begun, self.stats())
+
+    def _generations(self) -> list[Generation]:
+        with self._lock:
+            current = [] if self._generation is None else [self._generation]
+            return [*current, *reversed(self._former)]
 
     async def aflush(self, timeout: float = 5.0) -> Report:
         """``flush`` without blocking the event loop (asyncio or trio)."""
@@ -242,17 +274,8 @@ class Tracer(Tracing):
         Happens by itself at exit. What is left stays in the spool for the next run. Spans after it
         are counted as dropped ("closed") until the next ``init``.
         """
-        with self._lock:
-            pipeline = self._pipeline
-        if pipeline is None:
-            return _empty_report()
-        return self._close(pipeline, self.exit_timeout if timeout is None else timeout)
-
-    def _close(self, pipeline: Pipeline, timeout: float) -> Report:
-        begun = time.monotonic()
-        if self._redaction_queue is not None:
-            self._redaction_queue.close(timeout)
-        return pipeline.close(max(0.0, timeout - (time.monotonic() - begun)))
+        timeout = self.exit_timeout if timeout is None else timeout
+        return self._for_each_generation(lambda generation, left: generation.close(left), timeout)
 
     async def ashutdown(self, timeout: float | None = None) -> Report:
         """``shutdown`` without blocking the event loop (asyncio or trio)."""
@@ -260,8 +283,11 @@ class Tracer(Tracing):
 
     def stats(self) -> Stats:
         """Delivery counts: records accepted, dropped by reason, and settled at each destination."""
-        pipeline = self._pipeline
-        return _empty_report().stats if pipeline is None else pipeline.stats()
+        from sessiontrace.report import Stats, total
+
+        earlier = [] if self._past is None else [self._past]
+        parts = [*earlier, *(generation.stats() for generation in reversed(self._generations()))]
+        return total(parts, sum(part.waiting for part in parts)) if parts else Stats()
 
     # -- other libraries --------------------------------------------------------------------
 
@@ -318,63 +344,30 @@ class Tracer(Tracing):
     def after_fork(self) -> None:
         """Called in a forked child: open handles stay with the parent, everything else restarts."""
         self._lock = threading.RLock()
-        if self._pid == os.getpid() or self._pipeline is None or self.recorder is None:
+        generation = self._generation
+        if self._pid == os.getpid() or self._configured is None:
             return
-        self.recorder.inert = True
-        _left_to_parent.append(self._pipeline)
-        self._pipeline.abandon()
-        self._install()
+        for left in self._generations():
+            left.abandon()
+        self._generation, self._former, self._past = None, [], None
+        if generation is not None:
+            self._install()
 
-    def append_after_fork(self, head: bytes, body: bytes) -> bool:
+    def append_after_fork(self, generation: Generation, head: bytes, body: bytes) -> bool:
         """Take a record that the parent's spool refused, in a child whose fork ran no Python hook.
 
         A handle opened in the child goes on. A handle that was open at the fork looks the same, so
         it ends twice, with the same id.
         """
+        is_current = generation is self._generation
         recorder = self.recorder
         self.after_fork()
-        if self._pipeline is None:
+        if self._generation is None or not is_current:
             return False
-        if recorder is not None:
-            recorder.offer, recorder.drop = self._pipeline.offer, self._pipeline.counters.drop
+        if recorder is not None and self.recorder is not None:
+            recorder.offer, recorder.drop = self.recorder.offer, self.recorder.drop
             recorder.inert = False
-        return self._pipeline.offer(head, body)
-
-
-def _split_redactors(functions: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """The user's redactors: the sync functions, then the async functions."""
-    asynchronous = [function for function in functions if is_async(function)]
-    return [function for function in functions if function not in asynchronous], asynchronous
-
-
-def _frame_headers(route: str) -> FrameHeaders:
-    from sessiontrace.model.record import END, EVENT, START, UPDATE
-    from sessiontrace.spool.frame import head
-
-    return FrameHeaders(*(head(kind, route.encode()) for kind in (START, EVENT, END, UPDATE)))
-
-
-def _routes(names: Sequence[str]) -> Callable[[tuple[str, ...]], FrameHeaders | None]:
-    """Maps the names in ``to=`` to frame headers; None when no destination has such a name."""
-
-    @functools.lru_cache(maxsize=1_024)
-    def route(targets: tuple[str, ...]) -> FrameHeaders | None:
-        destinations = [name for name in names if name in targets]
-        if unknown := [name for name in targets if name not in names]:
-            log.log_once(
-                f"route:{unknown}",
-                "to=%s is not a configured destination; records for it are dropped and counted",
-                ", ".join(unknown)[:200],
-            )
-        return _frame_headers(",".join(destinations)) if destinations else None
-
-    return route
-
-
-def _empty_report() -> Report:
-    from sessiontrace.report import Report, Stats
-
-    return Report(True, 0.0, Stats())
+        return self._generation.append(head, body)
 
 
 async def _in_thread(call: Callable[[], Report]) -> Report:

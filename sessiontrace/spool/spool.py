@@ -13,7 +13,7 @@ UNOPENED   opens directory and first segment   nothing to write out          doe
 OPENING    deferred                            deferred                      does nothing
 READY      writes a frame: the fast path       last round of maintenance     a round
 APPENDING  deferred                            deferred                      does nothing
-CLOSED     drops the record and counts it      nothing                       does nothing
+CLOSED     ``on_closed``, else drops it        nothing                       does nothing
 =========  ==================================  ============================  ===============
 
 The lock is held as long as OPENING or APPENDING last. So only the thread that is within ``append``
@@ -58,9 +58,11 @@ class Spool:
 
     ``root``: the directory of all spools, None for memory only. ``io``: "map", "write" or None
     for what suits the file system. ``durability``: "process" or "sync". ``quota``: bytes over the
-    whole root. ``on_open`` is called once, after the first append; ``on_fork`` gets what is
-    appended in a forked child. ``on_roll`` is called when there is maintenance to do, within an
-    append. ``new_records`` wakes the sender. None of them may block.
+    whole root. ``on_open`` is called after the first append, and again after the next while it
+    returns False; ``on_fork`` gets what is appended in a forked child, ``on_closed`` what comes
+    after the end (default: it is dropped and counted). ``on_roll`` is called when there
+    is maintenance to do, within an append. ``new_records`` wakes the sender. None of them may
+    block.
     """
 
     __slots__ = (
@@ -68,8 +70,10 @@ class Spool:
         "_close_requested",
         "_counters",
         "_deferred",
+        "_finished",
         "_has_deferred",
         "_maintenance",
+        "_on_closed",
         "_on_fork",
         "_on_open",
         "_own_process",
@@ -92,8 +96,9 @@ class Spool:
         durability: str,
         counters: Counters,
         files: Files = OS_FILES,
-        on_open: Callable[[], None],
+        on_open: Callable[[], bool | None],
         on_fork: Callable[[bytes, bytes], bool],
+        on_closed: Callable[[bytes, bytes], bool] | None = None,
         on_roll: Callable[[], None] | None = None,
     ) -> None:
         self.id = spool_directory.new_spool_id()
@@ -115,9 +120,11 @@ class Spool:
         self.new_records = WakeSignal(self.end)
         self._has_deferred = False
         self._close_requested = False
+        self._finished = False
         self._deferred: deque[tuple[bytes, bytes]] = deque()
         self._counters = counters
-        self._on_open: Callable[[], None] | None = on_open
+        self._on_open: Callable[[], bool | None] | None = on_open
+        self._on_closed = on_closed
         self._on_fork = on_fork
         self._sync = durability == "sync"
         self._pid = getpid()
@@ -212,6 +219,8 @@ class Spool:
         """Drop, defer, or open first; see the table of states. The lock is held."""
         segments = self.segments
         if segments.state == CLOSED:
+            if self._on_closed is not None:
+                return self._on_closed(head, body)
             self._counters.drop("closed")
             return False
         if segments.state != UNOPENED:
@@ -251,8 +260,9 @@ class Spool:
         on_open, self._on_open = self._on_open, None
         try:
             self.new_records.notify()
-            if on_open is not None:
-                on_open()
+            if on_open is not None and on_open() is False:
+                self._on_open = on_open  # no thread could be started: the next record tries again
+                self.new_records.armed = True
         except Exception as error:
             log_once(
                 "spool:announce", "an event is spooled, but waking the sender failed: %r", error
@@ -298,14 +308,19 @@ class Spool:
             return
         segments = self.segments
         with segments.lock:
-            if segments.state == CLOSED:
-                return
             if segments.state in {OPENING, APPENDING}:
                 self._close_requested = self._has_deferred = True
                 return
             segments.state = CLOSED
-        if segments.opened:
+            finished, self._finished = self._finished, True
+        if segments.opened and not finished:
             self._maintenance.close(timeout)
+
+    def refuse(self) -> None:
+        """Take no more records from now on; readers and maintenance go on until ``close``."""
+        with self.segments.lock:
+            if self.segments.state in {READY, UNOPENED}:
+                self.segments.state = CLOSED
 
     def abandon(self) -> None:
         """In a forked child: leave everything to the parent, and keep it alive untouched."""

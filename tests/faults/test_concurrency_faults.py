@@ -71,7 +71,7 @@ def test_E07_under_overload_the_books_balance_to_the_record(tmp_path: Path) -> N
                 worker.start()
             for worker in workers:
                 worker.join()
-            assert tracer._pipeline is not None
+            assert tracer._generation is not None
             # The active segment and its spare come on top of the quota.
             eventually(lambda: used(tmp_path / "spool") <= (4 << 20) + (3 << 20))
             stats = tracer.stats()

@@ -172,9 +172,9 @@ def test_B06_shutdown_from_the_keepers_own_thread_returns(backend: Backend, tmp_
     """
     with tracing(tmp_path / "spool", hive(backend)) as tracer:
         steps(tracer, 3)
-        assert tracer._pipeline is not None
+        assert tracer._generation is not None
         done: list[object] = []
-        tracer._pipeline.worker.submit(lambda: tracer.shutdown(1), done.append)
+        tracer._generation.pipeline.worker.submit(lambda: tracer.shutdown(1), done.append)
         eventually(lambda: done)
     assert isinstance(done[0], st.Report)
 

@@ -10,7 +10,6 @@ passed on.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -30,13 +29,16 @@ _RECORDS_MAX = 10_000
 _BYTES_MAX = 64 << 20
 _BATCH_MAX = 32  # records redacted side by side
 _RECORD_S = 10.0  # for all functions over one record
+_SLICE_S = 0.02  # of waiting
+_IDLE_S = 5.0  # without a record, after which the thread ends
 _ENVELOPE = frozenset(EVENT_FIELDS) - REDACTED
 
 
 class AsyncRedactionQueue:
     """Takes records by ``offer`` and passes them on to the next ``offer``, redacted.
 
-    ``drop(reason)`` counts a record that does not get that far.
+    ``drop(reason)`` counts a record that does not get that far. ``on_start`` is called in the
+    thread that offers, before ours starts: the process must know of us before it exits.
     """
 
     def __init__(
@@ -44,15 +46,18 @@ class AsyncRedactionQueue:
         functions: Sequence[AsyncRedactor],
         offer: Callable[[bytes, bytes], bool],
         drop: Callable[[str], None],
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         self._functions = tuple(functions)
         self._onward = offer
         self._drop = drop
+        self._on_start = on_start
         self._waiting: deque[tuple[bytes, bytes]] = deque()
+        self._batch: deque[tuple[bytes, bytes]] = deque()  # in the thread's hands
         self._bytes = 0
-        self._busy = 0
         self._closed = False
         self._wake = threading.Event()
+        self._passed = threading.Event()  # set after each batch
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self.quiet: Callable[[], AbstractContextManager[Any]] = nullcontext
@@ -71,13 +76,24 @@ class AsyncRedactionQueue:
         self._wake.set()
         return True
 
+    def pending(self) -> int:
+        """How many records were offered and neither passed on nor dropped."""
+        return len(self._waiting) + len(self._batch)
+
     def drain(self, timeout: float) -> bool:
         """Wait until every record offered so far was passed on; False after ``timeout`` seconds."""
-        deadline = time.monotonic() + timeout
-        while self._waiting or self._busy:
-            if time.monotonic() >= deadline:
+        left = timeout  # counted in slices of real time: a test may have frozen the clocks
+        while self.pending():
+            if left <= 0:
                 return False
-            time.sleep(0.002)
+            if not self._start() and not self._run_here():
+                return False
+            self._passed.clear()
+            self._wake.set()
+            if self.pending() and not self._passed.wait(_SLICE_S):
+                left -= _SLICE_S
+            else:
+                left -= _SLICE_S / 50
         return True
 
     def close(self, timeout: float) -> bool:
@@ -86,58 +102,102 @@ class AsyncRedactionQueue:
         done = self.drain(timeout)
         while self._waiting:
             try:
-                self._waiting.popleft()
+                _, body = self._waiting.popleft()
             except IndexError:  # the thread took it
                 break
+            self._bytes -= len(body)
             self._drop("unredacted")
         self._wake.set()
         return done
 
-    def _start(self) -> None:
+    def reopen(self) -> None:
+        """Take records again after ``close``."""
+        self._closed = False
+
+    def _start(self) -> bool:
+        """Start the thread unless it runs; False when the system gives none now."""
         with self._starting:
-            if self._thread is None or not self._thread.is_alive():
-                thread = threading.Thread(target=self._run, name="sessiontrace-redactor")
-                thread.daemon = True
-                try:
-                    thread.start()
-                except RuntimeError:  # the interpreter shuts down; `close` counts the records
-                    return
-                self._thread = thread
+            if self._thread is not None and self._thread.is_alive():
+                return True
+            self._on_start()
+            thread = threading.Thread(target=self._run, name="sessiontrace-redactor", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the next record, flush and exit try again
+                return False
+            self._thread = thread
+            return True
 
     def _run(self) -> None:
+        """The thread: redact what comes, and end when nothing has come for a while."""
+        while True:
+            self._redact_waiting()
+            came = self._wake.wait(_IDLE_S)  # not in an executor: at exit there is none
+            self._wake.clear()
+            if (came and not self._closed) or self._waiting:
+                continue
+            with self._starting:
+                self._thread = None  # first, so that an offer from now on starts another thread
+                if not self._waiting:
+                    return
+                self._thread = threading.current_thread()
+
+    def _run_here(self) -> bool:
+        """Redact in the caller's thread, when no other can be had; False inside an event loop."""
         import asyncio
 
-        loop = asyncio.new_event_loop()
         try:
-            with self.quiet():
-                while self._waiting or not self._closed:
-                    self._wake.wait(0.5)  # not in an executor: at exit there is none
-                    self._wake.clear()
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._redact_waiting()
+            return True
+        return False
+
+    def _redact_waiting(self) -> None:
+        import asyncio
+
+        while self._waiting:
+            loop = asyncio.new_event_loop()
+            try:
+                with self.quiet():
                     while self._waiting:
-                        self._busy = 1
                         loop.run_until_complete(self._redact_batch())
-                        self._busy = 0
-        finally:
-            self._busy = 0
-            loop.close()
+            except BaseException:  # a task that a function left behind raised SystemExit
+                pass
+            finally:
+                self._drop_batch()
+                loop.close()
+
+    def _drop_batch(self) -> None:
+        """Account for what an interrupted batch did not pass on."""
+        while self._batch:
+            _, body = self._batch[0]
+            self._bytes -= len(body)
+            self._drop("unredacted")
+            self._batch.popleft()
+        self._passed.set()
 
     async def _redact_batch(self) -> None:
         """Redact the next records side by side and pass them on in their order."""
         import asyncio
 
-        batch: list[tuple[bytes, bytes]] = []
-        while len(batch) < _BATCH_MAX:
+        batch = self._batch
+        while len(batch) < _BATCH_MAX and self._waiting:
             try:
-                batch.append(self._waiting.popleft())
+                batch.append(self._waiting[0])  # first, so that `pending` counts it at any moment
+                self._waiting.popleft()
             except IndexError:
                 break
         results = await asyncio.gather(*(self._redacted(body) for _, body in batch))
-        for (head, body), redacted in zip(batch, results, strict=True):
+        for redacted in results:
+            head, body = batch[0]
             self._bytes -= len(body)
             if redacted is None:
                 self._drop("unredacted")
             else:
                 self._onward(head, redacted)
+            batch.popleft()
+        self._passed.set()
 
     async def _redacted(self, body: bytes) -> bytes | None:
         import asyncio
@@ -147,16 +207,20 @@ class AsyncRedactionQueue:
             envelope = {name: record.pop(name) for name in list(record) if name in _ENVELOPE}
             fields = await asyncio.wait_for(self._apply(record), _RECORD_S)
             return orjson.dumps({**envelope, **fields})
-        except Exception:  # too slow, or not JSON any more
+        except BaseException:  # too slow, cancelled, or not JSON any more
             return None
 
     async def _apply(self, fields: dict[str, Any]) -> dict[str, Any]:
+        import asyncio
+
         for function in self._functions:
             answers: dict[str, Any] = {}
             for name, value in fields.items():
                 try:
                     answers[name] = await function(name, value)
-                except Exception as error:
+                except asyncio.CancelledError:  # the time for the record is over
+                    raise
+                except BaseException as error:  # SystemExit too: it must not end the thread
                     answers[name] = error
             fields = accepted_fields(answers)
         return fields
