@@ -77,11 +77,11 @@ class ConfigMemo:
         return all(read(name) == value for name, value in self._env)
 
 
-def same_configuration(one: Configuration, other: Configuration) -> bool:
+def same_configuration(left: Configuration, right: Configuration) -> bool:
     """Whether both send the same records to the same places."""
-    if one is other:
+    if left is right:
         return True
-    (destinations, options), (other_destinations, other_options) = one, other
+    (destinations, options), (other_destinations, other_options) = left, right
     if not _equal(destinations, other_destinations):
         return False
     if not _same_value(options.redact, other_options.redact):
@@ -89,35 +89,35 @@ def same_configuration(one: Configuration, other: Configuration) -> bool:
     return _equal(attrs.evolve(options, redact=other_options.redact), other_options)
 
 
-def _same_value(one: Any, other: Any) -> bool:
+def _same_value(left: Any, right: Any) -> bool:
     """Equality of an option, which may be or hold functions."""
-    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
-        return len(one) == len(other) and all(map(_same_value, one, other))
-    return _same_callable(one, other) if callable(one) else _equal(one, other)
+    if isinstance(left, (tuple, list)) and isinstance(right, (tuple, list)):
+        return len(left) == len(right) and all(map(_same_value, left, right))
+    return _same_callable(left, right) if callable(left) else _equal(left, right)
 
 
-def _same_callable(one: Any, other: Any) -> bool:
+def _same_callable(left: Any, right: Any) -> bool:
     """Whether two functions do the same: a lambda is a new object at every call of ``init``."""
-    if one is other:
+    if left is right:
         return True
-    if type(one) is not type(other):
+    if type(left) is not type(right):
         return False
-    if isinstance(one, FunctionType):
+    if isinstance(left, FunctionType):
         return (
-            one.__code__ is other.__code__
-            and _equal(one.__defaults__, other.__defaults__)
-            and _equal(one.__kwdefaults__, other.__kwdefaults__)
-            and _equal(_cells(one), _cells(other))
+            left.__code__ is right.__code__
+            and _equal(left.__defaults__, right.__defaults__)
+            and _equal(left.__kwdefaults__, right.__kwdefaults__)
+            and _equal(_cells(left), _cells(right))
         )
-    if isinstance(one, MethodType):
-        return one.__self__ is other.__self__ and _same_callable(one.__func__, other.__func__)
-    if isinstance(one, functools.partial):
+    if isinstance(left, MethodType):
+        return left.__self__ is right.__self__ and _same_callable(left.__func__, right.__func__)
+    if isinstance(left, functools.partial):
         return (
-            _same_callable(one.func, other.func)
-            and _equal(one.args, other.args)
-            and _equal(one.keywords, other.keywords)
+            _same_callable(left.func, right.func)
+            and _equal(left.args, right.args)
+            and _equal(left.keywords, right.keywords)
         )
-    return _equal(one, other)
+    return _equal(left, right)
 
 
 def _cells(function: FunctionType) -> list[object]:
@@ -127,9 +127,9 @@ def _cells(function: FunctionType) -> list[object]:
         return [function]
 
 
-def _equal(one: object, other: object) -> bool:
-    """Equality by the objects' own opinion; an object that fails to compare is another one."""
+def _equal(left: object, right: object) -> bool:
+    """Equality by the objects' own opinion; an object that fails to compare is another left."""
     try:
-        return bool(one == other)
+        return bool(left == right)
     except Exception:
         return False
