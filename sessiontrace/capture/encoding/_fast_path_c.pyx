@@ -20,13 +20,13 @@ from sessiontrace.capture.redaction._patterns_c cimport may_contain_secret
 from sessiontrace.capture.encoding._fast_path_py import CAP, DEPTH, ROOM
 from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
 from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, KEY_MAX, all_keys_clean
-from sessiontrace.capture.redaction._patterns_py import SHORTEST_SECRET
+from sessiontrace.capture.redaction._patterns_py import NAME_MIN
 
 cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 cdef set _clean_keys = CLEAN_KEYS
-cdef Py_ssize_t _media_min = MEDIA_MIN, _shortest = SHORTEST_SECRET, _key_max = KEY_MAX
+cdef Py_ssize_t _media_min = MEDIA_MIN, _shortest = NAME_MIN, _key_max = KEY_MAX
 cdef Py_ssize_t _cap = CAP, _room = ROOM
 cdef int _depth = DEPTH
 cdef object _date = datetime.date, _datetime = datetime.datetime, _timezone = datetime.timezone

@@ -2,10 +2,15 @@
 """The compiled form of ``may_contain_secret``; see ``patterns``.
 
 Runs in users' threads, always with the interpreter's lock. Invariant: it is true of every text
-that ``mask_secrets`` would change.
+that ``mask_secrets`` would change, and of every text that is the name of a secret.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy
+
+from sessiontrace.capture.redaction import _patterns_py
+from sessiontrace.capture.redaction.text_masks import SHORTEST_SECRET
+from sessiontrace.capture.redaction.tokens import TOKENS
 
 cdef extern from "Python.h":
     int PyUnicode_KIND(object text)
@@ -13,7 +18,8 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 # One pass over the characters. Only around a significant one, which a secret begins with or has in
-# it, the scan reads a bounded neighbourhood. The prefixes are those of `TOKENS` in `_patterns_py`.
+# it, the scan reads a bounded neighbourhood. The prefixes are those of `TOKENS`, the words those of
+# `_patterns_py`, copied into C when the module is imported.
 
 ctypedef fused letter:  # a `str` has characters of one of these widths
     uint8_t
@@ -28,11 +34,14 @@ cdef enum:
     QUOTE = 16
     SIGN = 32       # further letters of a bearer token: . ~ + / =
     DIGIT = 64
-    NEAR = 8     # spaces and quotes before a colon or an equals sign, at most six matter
-    REACH = 40      # a word such as `private_key` and the 20 characters that may follow it
-    LOGIN_MAX = 330
+    NEAR = 10       # spaces, quotes and a bracket before a colon or an equals sign
+    REACH = 80      # the longest name
+    LOGIN_MAX = 420
     TOKEN_MAX = 402
     CARD_DIGITS = 14
+    WORD_MAX = 16   # bytes of a prefix or a word
+    PREFIXES_MAX = 160
+    WORDS_MAX = 32
 
 cdef uint8_t _kinds[256]
 
@@ -41,7 +50,7 @@ cdef void _sort_characters() noexcept:
     cdef int code
     for code in range(256):
         _kinds[code] = 0
-    for code in b"0123456789:=@-_AJbB":
+    for code in b"0123456789:=@-_AJbB.>\"'":
         _kinds[code] |= SIGNIFICANT
     for code in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz":
         _kinds[code] |= ALNUM
@@ -58,6 +67,42 @@ cdef void _sort_characters() noexcept:
 
 
 _sort_characters()
+
+ctypedef struct Word:
+    char text[WORD_MAX]
+    int length
+    int least   # letters that follow a prefix
+
+cdef Word _prefixes[PREFIXES_MAX]
+cdef int _prefix_count = 0
+cdef Word _words[WORDS_MAX]
+cdef int _first_word[256]   # where the words that begin with a letter begin, 0 without
+cdef int _word_count = 1
+cdef Py_ssize_t _name_max = _patterns_py.NAME_MAX, _shortest = SHORTEST_SECRET
+
+
+cdef void _put_word(Word *word, bytes text, int least):
+    word.length = len(text)
+    word.least = least
+    memcpy(word.text, <const char *>text, word.length)
+
+
+cdef void _copy_tables():
+    global _prefix_count, _word_count
+    for token in TOKENS:
+        _put_word(&_prefixes[_prefix_count], token.prefix.encode(), token.least)
+        _prefix_count += 1
+    for word in sorted(_patterns_py.WORDS):
+        if not _first_word[ord(word[0])]:
+            _first_word[ord(word[0])] = _word_count
+        _put_word(&_words[_word_count], word.encode(), 0)
+        _word_count += 1
+
+
+assert len(TOKENS) < PREFIXES_MAX and len(_patterns_py.WORDS) + 1 < WORDS_MAX
+assert all(len(word) <= WORD_MAX for word in _patterns_py.WORDS)
+assert all(len(token.prefix) <= WORD_MAX for token in TOKENS)
+_copy_tables()
 
 
 cdef inline int _kind(const letter *text, Py_ssize_t at) noexcept nogil:
@@ -103,39 +148,83 @@ cdef inline bint _runs(
     return True
 
 
+cdef bint _has_word(const letter *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Whether one of the words of a secret is between two places, in any case."""
+    cdef Py_ssize_t i
+    cdef int number, first
+    cdef letter small
+    for i in range(at, end - 2):
+        small = text[i] | 32
+        if small > 122:
+            continue
+        first = _first_word[small]
+        if first:
+            number = first
+            while number < _word_count and <uint8_t>_words[number].text[0] == small:
+                if _says(text, end, i, _words[number].text, _words[number].length):
+                    return True
+                number += 1
+    return False
+
+
+cdef bint _at_sign(const letter *text, Py_ssize_t at) noexcept nogil:
+    """Whether one of the words of a secret comes before this sign."""
+    cdef Py_ssize_t i = at - 1, end
+    while i >= 0 and at - i <= NEAR and (_kind(text, i) & (SPACE | QUOTE) or text[i] == b"]"):
+        i -= 1
+    end = i + 1
+    while i >= 0 and end - i <= REACH and (_kind(text, i) & (ALNUM | JOINT) or text[i] == b"."):
+        i -= 1
+    return _has_word(text, i + 1, end)
+
+
 cdef inline bint _begins(const letter *text, Py_ssize_t at) noexcept nogil:
     """Whether a token may begin at ``at``: not in the middle of a word."""
     return at == 0 or (at > 0 and not _kind(text, at - 1) & ALNUM)
 
 
+cdef bint _ends_prefix(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
+    """Whether the prefix of a token ends at ``at``, with enough letters behind it."""
+    cdef int i, length
+    if not _runs(text, end, at + 1, ALNUM | JOINT, 10):
+        return False
+    for i in range(_prefix_count):
+        length = _prefixes[i].length
+        if (
+            text[at] == <uint8_t>_prefixes[i].text[length - 1]
+            and _has(text, end, at - length + 1, _prefixes[i].text, length)
+            and _begins(text, at - length + 1)
+            and _runs(text, end, at + 1, ALNUM | JOINT, _prefixes[i].least)
+        ):
+            return True
+    return False
+
+
 cdef bint _at_hyphen(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
-    if _has(text, end, at, "-----BEGIN ", 11):
+    cdef Py_ssize_t i = at + 2
+    if at + 2 < end and (text[at + 1] | 32) == b"u" and not _kind(text, at + 2) & ALNUM:
+        return True  # curl -u
+    if at + 2 < end and text[at + 1] == b"-" and _kind(text, i) & ALNUM:  # an option
+        while i < end and i - at < REACH and _kind(text, i) & (ALNUM | JOINT):
+            i += 1
+        if _at_sign(text, i) or _has(text, end, at, "--user", 6):
+            return True
+        return _has(text, end, at, "--proxy-user", 12)
+    return _has(text, end, at, "-----BEGIN ", 11) or _ends_prefix(text, end, at)
+
+
+cdef bint _at_point(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
+    if at + 1 >= end or not _kind(text, at + 1) & (ALNUM | JOINT):
+        return False
+    if at + 7 < end and text[at + 7] == b"." and _runs(text, end, at + 1, ALNUM | JOINT, 6):
+        return True  # Discord
+    if _has(text, end, at, ".slack.com/services/", 20):
         return True
-    if not _runs(text, end, at + 1, ALNUM | JOINT, 11):
-        return False
-    return (
-        (_has(text, end, at - 2, "sk", 2) and _begins(text, at - 2))
-        or (_has(text, end, at - 5, "glpat", 5) and _begins(text, at - 5))
-        or (_has(text, end, at - 4, "xox", 3) and _begins(text, at - 4))
-    )
-
-
-cdef bint _at_line(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
-    if not _runs(text, end, at + 1, ALNUM | JOINT, 15):
-        return False
-    return (
-        (_has(text, end, at - 2, "sk", 2) and _begins(text, at - 2))
-        or (_has(text, end, at - 2, "rk", 2) and _begins(text, at - 2))
-        or (_has(text, end, at - 3, "gh", 2) and _begins(text, at - 3))
-        or (_has(text, end, at - 6, "github", 6) and _begins(text, at - 6))
-        or (_has(text, end, at - 2, "hf", 2) and _begins(text, at - 2))
-        or (_has(text, end, at - 2, "hh", 2) and _begins(text, at - 2))
-        or (_has(text, end, at - 3, "ph", 2) and _begins(text, at - 3))
-        or (_has(text, end, at - 3, "npm", 3) and _begins(text, at - 3))
-    )
+    return _has(text, end, at, ".com/api/webhooks/", 18) or _ends_prefix(text, end, at)
 
 
 cdef bint _at_capital(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
+    cdef int i
     if text[at] == b"J":
         return (
             _has(text, end, at - 2, "ey", 2) and _begins(text, at - 2)
@@ -143,9 +232,26 @@ cdef bint _at_capital(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcep
         )
     if not _begins(text, at):
         return False
-    if _has(text, end, at, "AKIA", 4) or _has(text, end, at, "ASIA", 4):
-        return _runs(text, end, at + 4, ALNUM, 16)
-    return _has(text, end, at, "AIza", 4) and _runs(text, end, at + 4, ALNUM | JOINT, 30)
+    for i in range(_prefix_count):
+        if _prefixes[i].text[0] == b"A" and _has(text, end, at, _prefixes[i].text, _prefixes[i].length):
+            if _runs(text, end, at + _prefixes[i].length, ALNUM | JOINT, _prefixes[i].least):
+                return True
+    return False
+
+
+cdef bint _at_digit(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
+    """Whether the digit is the first of a token in hexadecimal digits, `dapi` or `SK`."""
+    cdef Py_ssize_t i = at - 1
+    if i < 0:
+        return False
+    while i >= 0 and at - i <= 32 and b"a" <= text[i] <= b"f":
+        i -= 1
+    if i < 1 or not (text[i] == b"i" or text[i] == b"K"):
+        return False
+    return (
+        (_has(text, end, i - 3, "dapi", 4) or _has(text, end, i - 1, "SK", 2))
+        and _runs(text, end, i + 1, ALNUM, 32)
+    )
 
 
 cdef bint _at_scheme(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
@@ -169,38 +275,6 @@ cdef bint _at_scheme(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept
     return False
 
 
-cdef bint _at_sign(const letter *text, Py_ssize_t at) noexcept nogil:
-    """Whether one of the words of a secret comes before this colon or equals sign."""
-    cdef Py_ssize_t i = at - 1, end
-    cdef letter small
-    while i >= 0 and at - i <= NEAR and _kind(text, i) & (SPACE | QUOTE):
-        i -= 1
-    end = i + 1
-    while i >= 0 and end - i <= REACH and _kind(text, i) & (ALNUM | JOINT):
-        i -= 1
-    for i in range(i + 1, end - 2):
-        small = text[i] | 32
-        if small == b"p":
-            if _says(text, end, i, "pass", 4) or _says(text, end, i, "pwd", 3):
-                return True
-        elif small == b"s":
-            if _says(text, end, i, "secret", 6):
-                return True
-        elif small == b"k":
-            if _says(text, end, i, "key", 3):
-                return True
-        elif small == b"t":
-            if _says(text, end, i, "token", 5):
-                return True
-        elif small == b"c":
-            if _says(text, end, i, "cookie", 6):
-                return True
-        elif small == b"a":
-            if _says(text, end, i, "authorization", 13):
-                return True
-    return False
-
-
 cdef inline Py_ssize_t _next_significant(const letter *text, Py_ssize_t end, Py_ssize_t at) noexcept nogil:
     """Where the next significant character is, from ``at`` on; ``end`` when there is none."""
     if letter is uint8_t:  # most texts: eight characters at once
@@ -215,11 +289,24 @@ cdef inline Py_ssize_t _next_significant(const letter *text, Py_ssize_t end, Py_
     return at
 
 
+cdef bint _is_name(const letter *text, Py_ssize_t end) noexcept nogil:
+    """Whether a short text may be the name of a secret in a pair."""
+    cdef Py_ssize_t i
+    for i in range(end):
+        if text[i] == b" ":
+            return False
+    return _has_word(text, 0, end)
+
+
 cdef bint _scan(const letter *text, Py_ssize_t end) noexcept nogil:
     cdef Py_ssize_t i = 0, scheme = -1 - LOGIN_MAX
     cdef int digits
     cdef letter here
-    if end and (text[0] == b"{" or text[0] == b"["):  # JSON, perhaps
+    if end <= _name_max and _is_name(text, end):
+        return True
+    if end < _shortest:
+        return False
+    if text[0] == b"{" or text[0] == b"[":  # JSON, perhaps
         return True
     while True:
         i = _next_significant(text, end, i)
@@ -227,7 +314,7 @@ cdef bint _scan(const letter *text, Py_ssize_t end) noexcept nogil:
             return False
         here = text[i]
         if b"0" <= here <= b"9":
-            if here == b"2" and _has(text, end, i - 2, "ya29.", 5):
+            if _at_digit(text, end, i):
                 return True
             digits = 0  # of a card number: the first is 2 to 6, single spaces or hyphens between
             while True:
@@ -242,23 +329,41 @@ cdef bint _scan(const letter *text, Py_ssize_t end) noexcept nogil:
                     i += 1
                 if i >= end or not _kind(text, i) & DIGIT:
                     break
+            if i + 1 < end and text[i] == b"Q" and text[i + 1] == b"~":  # Azure
+                return True
         else:
             if here == b"-":
                 if _at_hyphen(text, end, i):
                     return True
-            elif here == b":" or here == b"=":
+            elif here == b":" or here == b"=" or here == b">":
                 if _has(text, end, i, "://", 3):
                     scheme = i
                 if _at_sign(text, i):
                     return True
+                if here == b":" and i and _kind(text, i - 1) & DIGIT and (
+                    _runs(text, end, i + 1, ALNUM | JOINT, 35)
+                ):
+                    return True
             elif here == b"_":
-                if _at_line(text, end, i):
+                if _ends_prefix(text, end, i):
+                    return True
+            elif here == b".":
+                if _at_point(text, end, i):
                     return True
             elif here == b"@":
-                if i - scheme <= LOGIN_MAX:
+                if i - scheme <= LOGIN_MAX or _has(text, end, i, "@tcp(", 5):
+                    return True
+                if _has(text, end, i, "@unix(", 6):
                     return True
             elif here == b"b" or here == b"B":
                 if _at_scheme(text, end, i):
+                    return True
+            elif here == b"'" or here == b'"':
+                if i + 1 < end and text[i + 1] == b"," and _at_sign(text, i):
+                    return True
+                if i and here == b"'" and text[i - 1] == b" " and (
+                    _at_sign(text, i) or _says(text, end, i - 3, "by ", 3)
+                ):
                     return True
             elif _at_capital(text, end, i):
                 return True

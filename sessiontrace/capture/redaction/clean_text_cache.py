@@ -74,7 +74,7 @@ class CleanTextCache:
         self._masker = masker
         self._always = always
         self.masks = masker is not None
-        self.scan_suffices = masker is not None and not (masker.emails or always)
+        self.scan_suffices = masker is not None and not (masker.emails or masker.has_keys or always)
         self.hashes: set[int] = set()
         self.span_names: set[str] = set()
 
@@ -93,9 +93,8 @@ class CleanTextCache:
                 return True
             if (
                 masker is not None
-                and len(text) >= SHORTEST_SECRET
-                and (may_contain_secret(text) or (masker.emails and "@" in text))
-                and masker.mask_text(text) != text
+                and (may_contain_secret(text) or masker.has_keys or (masker.emails and "@" in text))
+                and masker.has_secret(text)
             ):
                 return True
             if len(self.hashes) >= _CLEAN_TEXTS_MAX:

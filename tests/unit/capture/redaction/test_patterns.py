@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -10,27 +9,17 @@ from support.forms import FORMS, form_of
 
 from sessiontrace.capture.redaction.patterns import MASK, TOKENS, mask_secrets
 
-PREFIXES = {
-    "[sr]k_(?:live|test)_": ["sk_live_", "sk_test_", "rk_live_", "rk_test_"],
-    "gh[pousr]_": ["ghp_", "gho_", "ghu_", "ghs_", "ghr_"],
-    "xox[abeoprs]-": ["xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-"],
-    "(?:AKIA|ASIA)": ["AKIA", "ASIA"],
-    r"ya29\.": ["ya29."],
-    "ph[cx]_": ["phc_", "phx_"],
-}
-"""The prefixes that each pattern stands for; a prefix without signs stands for itself."""
-
-SUFFIXES = {"eyJ": ".c2lnbmVk"}  # the second part of a JWT
+SUFFIXES = {"eyJ": ".c2lnbmVk", "SG.": ".c2lnbmVkc2lnbmVk"}
+"""What follows the letters of a token."""
 
 
-def shortest(token: Any) -> list[str]:
-    """The shortest tokens of this kind, one a prefix."""
-    letters = "A" if token.letters == "[A-Z0-9]" else "a"
-    end = letters * token.least + SUFFIXES.get(token.prefix, "")
-    return [prefix + end for prefix in PREFIXES.get(token.prefix, [token.prefix])]
+def shortest(token: Any) -> str:
+    """The shortest token of this kind; names made of words only are not tokens."""
+    letter = "A" if token.letters == "[A-Z0-9]" else "a"
+    return token.prefix + letter * (token.least - 1) + "1" + SUFFIXES.get(token.prefix, "")
 
 
-CASES = [(token, text) for token in TOKENS for text in shortest(token)]
+CASES = [(token, shortest(token)) for token in TOKENS]
 
 
 @pytest.fixture(params=FORMS)
@@ -43,13 +32,6 @@ def test_every_token_is_masked(token: Any, text: str) -> None:
     """At its shortest."""
     assert mask_secrets(text) == MASK
     assert mask_secrets(f"use {text}, please") == f"use {MASK}, please"
-
-
-@pytest.mark.parametrize("token", TOKENS, ids=[token.prefix for token in TOKENS])
-def test_the_prefixes_of_this_test_are_those_of_the_table(token: Any) -> None:
-    """A kind that is added to the table is tested at once, or fails here."""
-    for prefix in PREFIXES.get(token.prefix, [token.prefix]):
-        assert re.fullmatch(token.prefix, prefix)
 
 
 @pytest.mark.parametrize(("token", "text"), CASES, ids=[text[:12] for _, text in CASES])
@@ -68,8 +50,8 @@ def test_a_token_inside_a_word_is_none(token: Any, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "password=hunter2", 'passwd: "x1y"', "API-Key = abc", "private_key_of_mine: abc",
-        "Set-Cookie: id=1", "authorization: Digest x", "Bearer abcdef12", "basic dXNlcjo=x",
+        "password=hunter2", 'passwd: "x1y"', "API-Key = abc1", "private_key: abc-12",
+        "Set-Cookie: id=1", "authorization: Digest x=1", "Bearer abcdef12", "basic dXNlcjo=x",
         "https://me:secret@host/", "4111 1111 1111 1111", "-----BEGIN RSA PRIVATE KEY-----",
     ],
 )  # fmt: skip

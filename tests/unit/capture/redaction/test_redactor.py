@@ -62,11 +62,18 @@ def test_D12_texts_shaped_like_secrets_are_masked_wherever_they_stand(secret: st
      "card_number", "passphrase", "pwd", "auth", "jwt"],
 )  # fmt: skip
 def test_values_under_secret_keys_are_masked_whatever_they_are(key: str) -> None:
-    """Texts, numbers, lists and objects; also when the object is JSON inside a string."""
-    for value in ("hunter2", 1234, ["hunter2"], {"a": "hunter2"}):
+    """Texts, lists and objects; also when the object is JSON inside a string."""
+    for value in ("hunter2", ["hunter2"], {"a": "hunter2"}):
         assert redacted({"deep": [{key: value}]}) == {"deep": [{key: MASK}]}
     inner = orjson.dumps({key: "hunter2", "n": 1}).decode()
     assert orjson.loads(redacted({"body": inner})["body"]) == {key: MASK, "n": 1}
+
+
+@pytest.mark.parametrize("key", ["password", "pwd", "secret", "otp", "cvv", "ssn", "card_number"])
+def test_numbers_under_exact_names_are_masked(key: str) -> None:
+    """A PIN is a number; a count under a key that only ends in the word is not a secret."""
+    assert redacted({key: 1234, "flag": True}) == {key: MASK, "flag": True}
+    assert redacted({f"tries_of_{key}": 1234}) == {f"tries_of_{key}": 1234}
 
 
 @pytest.mark.parametrize(
