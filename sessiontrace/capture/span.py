@@ -163,7 +163,7 @@ class Span:
         self.event_id = event_id
         children = parent.children_ids
         if parent.state == ENDED:  # a task that outlived its parent, whose record is written
-            pass
+            self._skip_reported(parent)
         elif children is None:
             parent.children_ids = [event_id]
         elif len(children) < CHILDREN_MAX:
@@ -171,6 +171,20 @@ class Span:
         else:
             parent.children_omitted += 1
         self.state = OPEN
+
+    def _skip_reported(self, parent: Handle) -> None:
+        """Move below the nearest open handle, where a library reported the end of the parent."""
+        if not getattr(parent, "outlives_context", False):
+            return
+        above = _open_ancestor(parent.parent) or self._open_implicit_session()
+        self.parent, self.session = above, above.session
+        children = above.children_ids
+        if children is None:
+            above.children_ids = [self.event_id]
+        elif len(children) < CHILDREN_MAX:
+            children.append(self.event_id)
+        else:
+            above.children_omitted += 1
 
     def __exit__(
         self,

@@ -173,15 +173,26 @@ class CallRecorder:
         return ModelCall(span, None, tools)
 
     def open(
-        self, name: str, type: str, parent: Handle | None = None, **fields: Unpack[SpanFields]
+        self,
+        name: str,
+        type: str,
+        parent: Handle | None = None,
+        *,
+        current: bool = True,
+        **fields: Unpack[SpanFields],
     ) -> Span | None:
-        """Open a span, current until it ends; for libraries that report a start and an end."""
+        """Open a span; for libraries that report a start and an end.
+
+        ``current``: it becomes current where it starts. Its end may be reported in another
+        context, so one that has ended is skipped by the spans that open after it.
+        """
         recorder = self.recorder()
         if recorder is None:
             return None
-        span = Span(recorder, name, type, **fields)
+        span = ReportedSpan(recorder, name, type, **fields)
         span.open(innermost(recorder) if parent is None else parent)
-        recorder.current.set(span)
+        if current:
+            recorder.current.set(span)
         return span
 
     def tool(self, name: str, **fields: Unpack[SpanFields]) -> Span | None:
@@ -196,6 +207,15 @@ class CallRecorder:
 
 
 @final
+class ReportedSpan(Span):
+    """A span whose start and end a library reports, maybe from different contexts."""
+
+    __slots__ = ()
+
+    outlives_context = True
+
+
+@final
 class ModelCall:
     """One model call: ``with call:`` around the work, then ``end``, now or after the stream.
 
@@ -205,7 +225,7 @@ class ModelCall:
     clock.
     """
 
-    __slots__ = ("_config", "_token", "_tools", "ended", "span", "started", "subject")
+    __slots__ = ("_config", "_outer", "_token", "_tools", "ended", "span", "started", "subject")
 
     def __init__(
         self, span: Handle, config: Mapping[str, object] | None, tools: ToolCalls | None
@@ -217,6 +237,7 @@ class ModelCall:
         self._config = config  # None where this call opened the span itself
         self._tools = tools
         self._token: Token[ModelCall | None] | None = None
+        self._outer: ModelCall | None = None  # the call that this one was begun in
 
     def __enter__(self) -> ModelCall:
         self._token = open_call.set(self)
@@ -234,12 +255,15 @@ class ModelCall:
 
     def begin(self) -> None:
         """Enter the call where there is no block, until ``leave`` or the end of the call."""
+        outer = open_call.get()
+        self._outer = None if outer is None or outer.ended else outer
         open_call.set(self)
 
     def leave(self) -> None:
         """Leave the call: what this context calls from here on is not part of it."""
+        outer, self._outer = self._outer, None
         if open_call.get() is self:
-            open_call.set(None)
+            open_call.set(None if outer is None or outer.ended else outer)
 
     def age_ms(self) -> float:
         """Milliseconds since the call was opened."""

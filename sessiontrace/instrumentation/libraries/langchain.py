@@ -1,35 +1,30 @@
 """LangChain and LangGraph: a callback handler that every run gets by LangChain's configure hook.
 
-Its methods run inside the runs, in their thread or task. Parents come from LangChain's run ids, not
-from the context, which differs from thread to thread. Invariant: the handler raises nothing, and
-the call of the provider's SDK below a model run contributes to the event of that run.
+``install`` runs on the thread that imports the library. Invariant: a LangChain without the
+functions that are wrapped here is recorded as well, with the caller's context in their place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import functools
+import importlib
+import sys
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
-from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
-from sessiontrace.instrumentation.core.never_raises import never_raises
-from sessiontrace.instrumentation.core.response_fields import (
-    get_field,
-    pick,
-    tool_call,
-    without_none,
-)
+from sessiontrace.instrumentation.core.method_patching import MethodPatcher
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, open_call, restore
+from sessiontrace.instrumentation.langchain_runs.callbacks import RunCallbacks
 
-_HIDDEN = "langsmith:hidden"
-_RUNS_MAX = 10_000
-
-_ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "chat": "user"}
-
-_HYPERPARAMETERS = frozenset(
-    {"temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "stream", "n", "seed"}
+_GRAPH_MODULES = ("langgraph._internal._runnable", "langgraph.utils.runnable")
+_MODEL_WORK = (
+    ("langchain_core.language_models.chat_models", "BaseChatModel", "_generate_with_cache"),
+    ("langchain_core.language_models.chat_models", "BaseChatModel", "_agenerate_with_cache"),
+    ("langchain_core.language_models.llms", "BaseLLM", "_generate_helper"),
+    ("langchain_core.language_models.llms", "BaseLLM", "_agenerate_helper"),
 )
 
 
@@ -39,6 +34,7 @@ class LangChain:
     def __init__(self) -> None:
         self._hooks: list[Any] | None = None
         self._entry: Any = None
+        self._patcher = MethodPatcher()
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Register a context variable whose default is the handler, so that every run gets it."""
@@ -47,8 +43,10 @@ class LangChain:
         from langchain_core.callbacks.base import BaseCallbackHandler
         from langchain_core.tracers import context
 
-        kind: Any = type("SessionTraceCallbacks", (_Callbacks, BaseCallbackHandler), {})
-        callbacks = kind(calls)
+        kind: Any = type("SessionTraceCallbacks", (RunCallbacks, BaseCallbackHandler), {})
+        callbacks: RunCallbacks = kind(calls)
+        self._wrap_contexts(callbacks)
+        self._wrap_models(callbacks)
         variable: ContextVar[Any] = ContextVar("sessiontrace.langchain", default=callbacks)
         before = len(context._configure_hooks)
         context.register_configure_hook(variable, inheritable=True)
@@ -60,252 +58,89 @@ class LangChain:
         if self._hooks is not None and self._entry in self._hooks:
             self._hooks.remove(self._entry)
         self._hooks = None
+        self._patcher.restore()
+
+    def _wrap_contexts(self, callbacks: RunCallbacks) -> None:
+        """Enter the span of a run in the context that LangChain makes for the run's own work."""
+        from langchain_core.runnables import config
+
+        def wrap(original: Any) -> Any:
+            return _enter(original, callbacks)
+
+        def wrap_graphs() -> bool:
+            """LangGraph has such a function of its own; False until it is imported."""
+            for name in _GRAPH_MODULES:
+                if "_set_config_context" in vars(owner := sys.modules.get(name, sys)):
+                    self._patcher.patch(owner, "_set_config_context", wrap)
+                    return True
+            return False
+
+        if "_set_config_context" in vars(config):
+            self._patcher.patch(config, "_set_config_context", wrap)
+            callbacks.enters_contexts = True
+            callbacks.wrap_graphs = wrap_graphs
+
+    def _wrap_models(self, callbacks: RunCallbacks) -> None:
+        """Enter the open call of a model run around the run's own work."""
+        callbacks.wraps_models = True
+        for module_name, class_name, name in _MODEL_WORK:
+            try:
+                owner = getattr(importlib.import_module(module_name), class_name)
+                self._patcher.patch(owner, name, lambda original: _work(original, callbacks))
+            except (ImportError, AttributeError, KeyError):
+                callbacks.wraps_models = False
 
 
 ENTRY = Entry(name="langchain", target="langchain_core.callbacks.manager", make=LangChain)
 
 
-class _Callbacks:
-    """LangChain's events, by run id; mixed with LangChain's handler class at install.
+def _enter(original: Any, callbacks: RunCallbacks) -> Any:
+    @functools.wraps(original)
+    def _set_config_context(config: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(config, *args, **kwargs)
+        callbacks.enter_context(config)
+        return result
 
-    LangChain would log what a method raises, in the user's program.
-    """
+    return _set_config_context
 
-    run_inline = True  # in the task of the run, so that the provider's SDK sees the open call
-    raise_error = False
 
-    def __init__(self, calls: CallRecorder) -> None:
-        self._calls = calls
-        self._spans: dict[Any, Span | None] = {}
-        self._models: dict[Any, _ModelRun] = {}
+def _work(original: Any, callbacks: RunCallbacks) -> Any:
+    """``original`` inside the open call of the run that its arguments name."""
 
-    def _parent(self, parent_run_id: Any) -> Span | None:
-        return self._spans.get(parent_run_id)
+    def run_id_of(kwargs: dict[str, Any], args: tuple[Any, ...]) -> Any:
+        manager = kwargs.get("run_manager")
+        if manager is None:
+            managers = kwargs.get("run_managers") or (args[2] if len(args) > 2 else None)
+            manager = managers[0] if isinstance(managers, list) and managers else managers
+        return getattr(manager, "run_id", None)
 
-    # -- model runs -------------------------------------------------------------------------
+    if asyncio.iscoroutinefunction(original):
 
-    @never_raises(None)
-    def on_chat_model_start(
-        self,
-        serialized: Any,
-        messages: Any,
-        *,
-        run_id: Any,
-        parent_run_id: Any = None,
-        **extra: Any,
-    ) -> None:
-        """A chat model is called."""
-        history = [_message(message) for message in (messages[0] if messages else ())]
-        self._start_model(run_id, parent_run_id, {"chat_history": history}, extra)
+        @functools.wraps(original)
+        async def async_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            call = callbacks.working(run_id_of(kwargs, args), sequential=False)
+            if call is None:
+                return await original(self, *args, **kwargs)
+            token = open_call.set(call)
+            try:
+                return await original(self, *args, **kwargs)
+            finally:
+                restore(token)
 
-    @never_raises(None)
-    def on_llm_start(
-        self, serialized: Any, prompts: Any, *, run_id: Any, parent_run_id: Any = None, **extra: Any
-    ) -> None:
-        """A model that completes texts is called."""
-        inputs = {"prompt": prompts[0] if len(prompts) == 1 else prompts}
-        self._start_model(run_id, parent_run_id, inputs, extra)
+        return async_method
 
-    def _start_model(
-        self, run_id: Any, parent_run_id: Any, inputs: dict[str, Any], extra: dict[str, Any]
-    ) -> None:
-        parameters = extra.get("invocation_params") or {}
-        metadata = extra.get("metadata") or {}
-        model = parameters.get("model") or parameters.get("model_name")
-        config: dict[str, Any] = {
-            "type": "chat",
-            "model": model or metadata.get("ls_model_name"),
-            "provider": metadata.get("ls_provider"),
-        }
-        hyperparameters = pick(parameters, _HYPERPARAMETERS)
-        if hyperparameters:
-            config["hyperparameters"] = hyperparameters
-        if parameters.get("tools"):
-            config["tools"] = parameters["tools"]
-        name = f"chat {config['model'] or extra.get('name') or 'model'}"
-        call = self._calls.model(
-            name, inputs=inputs, config=without_none(config), parent=self._parent(parent_run_id)
-        )
-        if call is not None and len(self._models) < _RUNS_MAX:
-            call.begin()
-            self._models[run_id] = _ModelRun(call)
-
-    @never_raises(None)
-    def on_llm_new_token(self, token: Any, *, run_id: Any, **extra: Any) -> None:
-        """A chunk of a streamed answer has arrived."""
-        model = self._models.get(run_id)
-        if model is not None:
-            model.chunk()
-
-    @never_raises(None)
-    def on_llm_end(self, response: Any, *, run_id: Any, **extra: Any) -> None:
-        """The model has answered."""
-        model = self._models.pop(run_id, None)
-        if model is None:
-            return
+    @functools.wraps(original)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        run_id = run_id_of(kwargs, args)
+        call = callbacks.working(run_id, sequential="run_manager" in kwargs)
+        if call is None:
+            return original(self, *args, **kwargs)
+        token = open_call.set(call)
         try:
-            outputs, metadata = _generated(response.generations[0][0])
-        except Exception as fault:  # an unknown form; a call left open would take in later ones
-            outputs, metadata = UNSET, {"unread": type(fault).__name__}
-        model.call.end(outputs=outputs, metadata=metadata, metrics=model.metrics())
+            result = original(self, *args, **kwargs)
+        finally:
+            restore(token)
+        callbacks.worked(run_id, result)
+        return result
 
-    @never_raises(None)
-    def on_llm_error(self, error: BaseException, *, run_id: Any, **extra: Any) -> None:
-        """The model has failed."""
-        model = self._models.pop(run_id, None)
-        if model is not None:
-            model.call.fail(error, metrics=model.metrics())
-
-    # -- chains, tools and retrievers -------------------------------------------------------
-
-    @never_raises(None)
-    def on_chain_start(self, serialized: Any, inputs: Any, **extra: Any) -> None:
-        """A runnable, or a node of a graph, starts."""
-        self._start("chain", serialized, inputs, extra)
-
-    @never_raises(None)
-    def on_tool_start(self, serialized: Any, input_str: Any, **extra: Any) -> None:
-        """A tool starts."""
-        inputs = extra.get("inputs")
-        self._start("tool", serialized, input_str if inputs is None else inputs, extra)
-
-    @never_raises(None)
-    def on_retriever_start(self, serialized: Any, query: Any, **extra: Any) -> None:
-        """A retriever starts."""
-        self._start("tool", serialized, {"query": query}, extra)
-
-    @never_raises(None)
-    def on_chain_end(self, outputs: Any, *, run_id: Any, **extra: Any) -> None:
-        """A runnable has given its result."""
-        self._end(run_id, outputs)
-
-    @never_raises(None)
-    def on_tool_end(self, output: Any, *, run_id: Any, **extra: Any) -> None:
-        """A tool has given its result, maybe as a message."""
-        metadata = without_none({"tool_call_id": get_field(output, "tool_call_id")})
-        content = get_field(output, "content")
-        self._end(run_id, output if content is None else content, metadata)
-
-    @never_raises(None)
-    def on_retriever_end(self, documents: Any, *, run_id: Any, **extra: Any) -> None:
-        """A retriever has given its documents."""
-        outputs = [
-            {
-                "content": get_field(document, "page_content"),
-                "metadata": get_field(document, "metadata"),
-            }
-            for document in documents
-        ]
-        self._end(run_id, {"documents": outputs})
-
-    @never_raises(None)
-    def on_chain_error(self, error: BaseException, *, run_id: Any, **extra: Any) -> None:
-        """A runnable, tool or retriever has failed."""
-        span = self._spans.pop(run_id, None)
-        if span is not None:
-            span.__exit__(type(error), error, error.__traceback__)
-
-    on_tool_error = on_chain_error
-    on_retriever_error = on_chain_error
-
-    def _start(self, type: str, serialized: Any, inputs: Any, extra: dict[str, Any]) -> None:
-        parent = self._parent(extra.get("parent_run_id"))
-        if _HIDDEN in (extra.get("tags") or ()):
-            self._spans[extra["run_id"]] = (
-                parent  # the children of a hidden run belong to its parent
-            )
-            return
-        name = extra.get("name") or (serialized or {}).get("name") or type
-        fields = {"input": inputs} if not isinstance(inputs, Mapping) else dict(inputs)
-        if "messages" in fields and isinstance(fields["messages"], (list, tuple)):
-            fields["messages"] = [_message(message) for message in fields["messages"]]
-        span = self._calls.open(name, type, inputs=fields, parent=parent)
-        if span is not None and len(self._spans) < _RUNS_MAX:
-            self._spans[extra["run_id"]] = span
-
-    def _end(self, run_id: Any, outputs: Any, metadata: dict[str, Any] | None = None) -> None:
-        hidden = run_id not in self._spans
-        span = self._spans.pop(run_id, None)
-        if span is None or hidden or span in self._spans.values():
-            return
-        if isinstance(outputs, Mapping) and isinstance(outputs.get("messages"), (list, tuple)):
-            outputs = {
-                **outputs,
-                "messages": [_message(message) for message in outputs["messages"]],
-            }
-        elif get_field(outputs, "type") in ("ai", "AIMessageChunk", "human", "tool"):
-            outputs = _message(outputs)
-        span.set(metadata=metadata or None)
-        span.end(outputs=outputs)
-
-
-class _ModelRun:
-    """A model run, and the progress of its stream."""
-
-    __slots__ = ("_chunks", "_first_ms", "call")
-
-    def __init__(self, call: ModelCall) -> None:
-        self.call = call
-        self._chunks = 0
-        self._first_ms = 0.0
-
-    def chunk(self) -> None:
-        """A token has arrived; the program's own code runs between tokens, so leave the call."""
-        if not self._chunks:
-            self._first_ms = self.call.age_ms()
-            self.call.leave()
-        self._chunks += 1
-
-    def metrics(self) -> dict[str, Any] | None:
-        """The time to the first chunk and the number of chunks; None when there was none."""
-        if not self._chunks:
-            return None
-        return {"time_to_first_chunk_ms": self._first_ms, "chunks": self._chunks}
-
-
-def _generated(generation: Any) -> tuple[Any, dict[str, Any]]:
-    """Outputs and metadata of a generation: a message or a text."""
-    message = getattr(generation, "message", None)
-    if message is None:
-        return {"role": "assistant", "content": generation.text}, {}
-    return _message(message), _usage(message)
-
-
-def _message(message: Any) -> Any:
-    """A LangChain message in the form that events have."""
-    if isinstance(message, tuple) and len(message) == 2:
-        return {"role": _ROLES.get(message[0], message[0]), "content": message[1]}
-    kind = get_field(message, "type")
-    if kind is None or isinstance(message, Mapping):
-        return message
-    role = get_field(message, "role") or _ROLES.get(kind, kind)
-    fields: dict[str, Any] = {"role": role, "content": get_field(message, "content")}
-    calls = get_field(message, "tool_calls")
-    if calls:
-        fields["tool_calls"] = [
-            tool_call(get_field(call, "id"), get_field(call, "name"), get_field(call, "args"))
-            for call in calls
-        ]
-    if kind == "tool":
-        fields["tool_call_id"] = get_field(message, "tool_call_id")
-    return fields
-
-
-def _usage(message: Any) -> dict[str, Any]:
-    usage = get_field(message, "usage_metadata")
-    response = get_field(message, "response_metadata") or {}
-    read = get_field(usage, "input_token_details")
-    written = get_field(usage, "output_token_details")
-    return without_none(
-        {
-            "prompt_tokens": get_field(usage, "input_tokens"),
-            "completion_tokens": get_field(usage, "output_tokens"),
-            "total_tokens": get_field(usage, "total_tokens"),
-            "cache_read_tokens": get_field(read, "cache_read"),
-            "cache_write_tokens": get_field(read, "cache_creation"),
-            "reasoning_tokens": get_field(written, "reasoning"),
-            "finish_reason": response.get("finish_reason") or response.get("stop_reason"),
-            "response_model": response.get("model_name") or response.get("model"),
-            "response_id": get_field(message, "id"),
-        }
-    )
+    return method
