@@ -40,11 +40,11 @@ class DeliveryStats:
     """A destination's delivery counts at one moment.
 
     ``acked`` (taken by the backend), ``rejected`` (refused for good, now dead letters), ``evicted``
-    (lost to the quota), ``sampled`` (not sent, as ``sample=`` asked for) and ``pending`` count
-    records of this process; the ``adopted_`` ones count records that other processes left behind.
-    ``bytes``: bodies taken; ``requests``: attempts of any outcome; ``retries``: attempts that will
-    be repeated. ``state``: "idle", "sending", "retrying" or "blocked"; ``last_error``: why, empty
-    after a success. It never holds a key.
+    (lost to the quota, or damaged in the spool), ``sampled`` (not sent, as ``sample=`` asked for)
+    and ``pending`` count records of this process; the ``adopted_`` ones count records that other
+    processes left behind. ``bytes``: bodies taken; ``requests``: attempts of any outcome;
+    ``retries``: attempts that will be repeated. ``state``: "idle", "sending", "retrying" or
+    "blocked"; ``last_error``: why, empty after a success. It never holds a key.
     """
 
     acked: int = 0

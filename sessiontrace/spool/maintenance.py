@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from sessiontrace.model.record import Record
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.log import log_once
 from sessiontrace.spool import frame
@@ -226,7 +227,8 @@ class SpoolMaintenance:
             with segments.lock:
                 copy.append_bytes(segments.open_sessions.frames(seed))
             copy.first = copy.committed
-            copy.append_bytes(b"".join(_reframed(line, seed) for line in lines.split(b"\n")[:-1]))
+            records = (frame.decode(line, segment.seed) for line in lines.split(b"\n"))
+            copy.append_bytes(b"".join(_reframed(record, seed) for record in records if record))
             copy.sync()
         except OSError as error:
             self._allocator.fail(error)
@@ -275,6 +277,5 @@ class SpoolMaintenance:
                 oldest.delete()
 
 
-def _reframed(line: bytes, seed: int) -> bytes:
-    _, kind, route, body = line.split(b" ", 3)
-    return frame.encode(seed, frame.head(kind, route), body)
+def _reframed(record: Record, seed: int) -> bytes:
+    return frame.encode(seed, frame.head(record.kind, record.route), record.body)

@@ -2,7 +2,8 @@
 
 Used in the sender's thread; maintenance takes segments away under the spool's lock meanwhile.
 Invariant: each record routed to the destination is handed out once, or counted as evicted; and
-the settled position never passes a record that was handed out and not settled.
+the settled position never passes a record that was handed out and not settled. A frame is handed
+out only after its checksum was verified; what fails it is skipped, counted and settled.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Protocol
+from zlib import crc32
 
-from sessiontrace.model.record import OPEN, Record, Records
+from sessiontrace.model.record import OPEN, Records
 from sessiontrace.spool import frame
 from sessiontrace.spool.frame import EVERYWHERE, Position
 from sessiontrace.spool.in_flight import InFlight
@@ -44,6 +46,10 @@ class SegmentSource(Protocol):
         """A segment cannot be read any more: count what each destination loses by it."""
         ...
 
+    def note_damage(self, lost: int) -> None:
+        """Frames were skipped whose checksum is wrong: about ``lost`` records."""
+        ...
+
 
 class Reader:
     """What one destination has still to get from one spool; a ``Source`` of records.
@@ -67,7 +73,9 @@ class Reader:
         self._segment: Segment | None = None  # the one being read, its number, and how far
         self._number = 0
         self._offset = 0
-        self._handed_out = 0  # own records handed out of the current segment
+        self._handed_out = 0  # own records of the current segment handed out, or skipped as damaged
+        self._damaged = 0  # records of the window being parsed that fail their checksum
+        self._damage_estimated = False  # of the current segment: its end shows the true number
         self._skipped = False  # a segment was evicted unread: repeated starts may be news to us
 
     def read(self, max_records: int, max_bytes: int) -> Chunk | None:
@@ -142,6 +150,7 @@ class Reader:
                             for counter in segment.counters.values()
                         )
                         return segment, self._offset, segment.committed, plain
+                    self._count_damage(segment)
                     if not segment.sealed:
                         return None
                 following = self._source.after(self._number)
@@ -149,7 +158,16 @@ class Reader:
                     return None
                 self._enter(following)
 
+    def _count_damage(self, segment: Segment) -> None:
+        """A segment is read over: what it holds for us and was not handed out is damaged."""
+        if self._damage_estimated:
+            self._damage_estimated = False
+            total = segment.count_for(self._route)
+            self.evicted += total - self._handed_out
+            self._handed_out = total
+
     def _enter(self, segment: Segment) -> None:
+        self._damage_estimated = False
         self._segment, self._number, self._handed_out = segment, segment.number, 0
         self._offset = self._first_offset(segment, self._skipped and segment.number > 1)
         self._skipped = False
@@ -165,11 +183,15 @@ class Reader:
             self._settled = max(self._settled, Position(self._number, self._offset))
 
     def _advance(self, segment: Segment, ends: Positions, repeats: int, after: int) -> bool:
+        damaged, self._damaged = self._damaged, 0
         with self._source.lock:
             if segment.gone:  # evicted while we read it, and counted as unread
                 return False
             self._offset = after
-            self._handed_out += len(ends) - repeats
+            self._handed_out += len(ends) - repeats + damaged
+            if damaged:
+                self.evicted += damaged
+                self._damage_estimated = True
             if ends:
                 self._in_flight.add(ends, repeats)
             else:
@@ -177,20 +199,28 @@ class Reader:
             return True
 
     def _parse_all(self, segment: Segment, start: int, raw: bytes, max_records: int) -> Parsed:
-        """Frames of our own, every one for us: no checks, the fast way.
+        """Frames of our own, every one for us: the fast way.
 
-        ``find`` looks at 16 bytes and more at once, ``split`` at one.
+        ``find`` looks at 16 bytes and more at once, ``split`` at one. Each checksum is verified:
+        another program may have changed the file since.
         """
         find = raw.find
+        view = memoryview(raw)
+        seed = segment.seed
         heads: list[bytes] = []
         bodies: list[bytes] = []
         offsets: list[int] = []
         at = 0
         while len(bodies) < max_records and (end := find(b"\n", at)) >= 0:
-            head_end = find(b" ", find(b" ", at + _CHECKSUM) + 1)
-            heads.append(raw[at + _CHECKSUM : head_end])
-            bodies.append(raw[head_end + 1 : end])
+            line_start = at
+            checked = at + _CHECKSUM
             at = end + 1
+            if b"%08x " % crc32(view[checked:end], seed) != raw[line_start:checked]:
+                self._note_damage(segment, start + line_start, raw[line_start:end])
+                continue
+            head_end = find(b" ", find(b" ", checked) + 1)
+            heads.append(raw[checked:head_end])
+            bodies.append(raw[head_end + 1 : end])
             offsets.append(start + at)
         split_heads = {head: head.split() for head in set(heads)}  # few: kinds, and sets of names
         kinds = [split_heads[head][0] for head in heads]
@@ -207,12 +237,22 @@ class Reader:
             if len(records) >= max_records:
                 break
             start += len(line) + 1
-            record = Record(*line.split(b" ", 3)[1:])
-            if frame.routed(record.route, self._route):
+            record = frame.decode(line, segment.seed)
+            if record is None:
+                self._note_damage(segment, start, line)
+            elif frame.routed(record.route, self._route):
                 repeats += record.kind == OPEN
                 records.append(record)
                 ends.append(Position(segment.number, start))
         return records, ends, repeats, start
+
+    def _note_damage(self, segment: Segment, offset: int, line: bytes) -> None:
+        """A line is not what was written: reading goes on after it."""
+        lost = frame.damage(line)
+        self._damaged += lost
+        if offset >= segment.noted_damage:  # another destination's reader has not met it yet
+            segment.noted_damage = offset + 1
+            self._source.note_damage(lost)
 
 
 def _whole_lines(segment: Segment, start: int, stop: int, limit: int) -> bytes:

@@ -62,6 +62,7 @@ class Segment:
         "first",
         "gone",
         "mode",
+        "noted_damage",
         "number",
         "path",
         "sealed",
@@ -90,6 +91,7 @@ class Segment:
         self.broken = False  # a sync failed: its descriptor is never trusted again
         self.copy = False  # repeats a broken segment's frames, for recovery only
         self.gone = False  # evicted or lost: its records are counted and will not be read
+        self.noted_damage = 0  # damage before this offset was counted
         self.counters: dict[bytes, FrameCounter] = {}
         self.fast_counters: dict[bytes, FrameCounter] = {}  # those of heads that change no session
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from os import getpid
 
 from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.log import log_once
 from sessiontrace.spool import frame
 from sessiontrace.spool.filesystem import Files
 from sessiontrace.spool.frame import Consumer, Header, Position
@@ -138,7 +139,15 @@ class SegmentList:
     def mark_unreadable(self, segment: Segment) -> None:
         """A segment's file cannot be read: count what it held."""
         self._counters.note("segment_lost")
+        log_once("spool:lost", "a spool segment cannot be read any more; its records are lost")
         self.forget(segment, evicted=True)
+
+    def note_damage(self, lost: int) -> None:
+        """Frames were skipped whose checksum is wrong: another program changed the file."""
+        self._counters.note("corrupt_record", lost)
+        log_once(
+            "spool:corrupt", "about %d records in the spool are damaged and were skipped", lost
+        )
 
     def forget(self, segment: Segment, *, evicted: bool) -> None:
         """Take a segment off the list; the caller deletes its file."""

@@ -74,6 +74,9 @@ class RecoveredSpool:
                 for reader in self.readers.values():
                     reader.count_evicted(segment)
 
+    def note_damage(self, lost: int) -> None:
+        """Nothing to do: the scan has counted what is damaged."""
+
     def maintain(self) -> None:
         """Write cursors and delete what every consumer has settled. Never raises OSError."""
         with self.lock:

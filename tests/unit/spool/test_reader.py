@@ -6,9 +6,22 @@ import gc
 from pathlib import Path
 
 import pytest
-from support.spools import EVENT_HEAD, MODES, START_HEAD, A, B, body, drain, fill, make, numbers
+from support.spools import (
+    EVENT_HEAD,
+    MODES,
+    START_HEAD,
+    A,
+    B,
+    body,
+    drain,
+    fill,
+    make,
+    numbers,
+    uid,
+)
 
 from sessiontrace.model.record import EVENT, OPEN, START
+from sessiontrace.runtime.counters import Counters
 from sessiontrace.spool.frame import Position, head
 
 ONLY_A = head(EVENT, b"a")
@@ -231,4 +244,84 @@ def test_positions_in_columns_are_a_sequence_of_positions(tmp_path: Path) -> Non
     assert (chunk.ends[-1], list(chunk.ends[3:5])) == (ends[-1], ends[3:5])
     assert chunk.ends == ends
     assert ends[-1] == spool.end()
+    spool.close()
+
+
+def overwrite(path: Path, text: bytes, replacement: bytes) -> None:
+    """Change bytes of a file in place, as a disk or another program does."""
+    with path.open("r+b") as file:
+        file.seek(path.read_bytes().index(text))
+        file.write(replacement)
+
+
+@pytest.mark.parametrize("io", ["map", "write"])
+@pytest.mark.parametrize("sealed", [True, False])
+def test_A26_a_changed_letter_is_skipped_and_counted(tmp_path: Path, io: str, sealed: bool) -> None:
+    """A letter of one record changes on the disk before the process reads it back. The record would
+    arrive wrong; it is skipped and counted, and every other record arrives.
+    """
+    counters = Counters()
+    spool = make(tmp_path, A, B, io=io, counters=counters)
+    fill(spool, 100, pad=5000 if sealed else 500)
+    spool.maintain()
+    assert len(spool.segments) > 1 or not sealed
+    path = spool.segments[0].path
+    assert path is not None
+    overwrite(path, uid(7).encode(), b"7" * 36)
+    for name in "ab":
+        reader = spool.reader(name)
+        assert numbers(drain(reader)) == [n for n in range(1, 101) if n != 7]
+        assert (reader.evicted, reader.pending()) == (1, 0)
+        assert reader.position() == spool.end()
+    assert counters.noted["corrupt_record"] == 1
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\n", b"\n\n \n", b"\xff" * 2000, b"\0" * 2000, b"x\n" * 1000, b" " * 900]
+)
+@pytest.mark.parametrize("route", [EVENT_HEAD, ONLY_A])
+def test_A26_garbage_in_a_segment_costs_only_what_it_covers(
+    tmp_path: Path, garbage: bytes, route: bytes
+) -> None:
+    """Another program writes over a part of a segment. Reading goes on behind it, at the next whole
+    record, and what is missing is counted exactly once the segment is read to its end.
+    """
+    counters = Counters()
+    spool = make(tmp_path, A, B, io="write", counters=counters)
+    for number in range(1, 401):
+        assert spool.append(route, body(number, pad=900))
+    spool.maintain()
+    path = spool.segments[0].path
+    assert path is not None
+    assert spool.segments[0].sealed
+    overwrite(path, uid(20).encode(), garbage)
+    reader = spool.reader("a")
+    numbers_read = numbers(drain(reader, most=50))
+    assert set(range(24, 401)) <= set(numbers_read)
+    assert 20 not in numbers_read
+    assert reader.evicted == 400 - len(numbers_read) < 5
+    assert reader.pending() == 0
+    assert counters.noted["corrupt_record"] > 0
+    spool.close()
+
+
+def test_A26_a_truncated_segment_is_survived_where_no_file_is_mapped(tmp_path: Path) -> None:
+    """Another program truncates the segment that records go to. What it cut off is counted as lost,
+    and the records after that arrive.
+    """
+    spool = make(tmp_path, io="write")
+    fill(spool, 10)
+    path = spool.segments[0].path
+    assert path is not None
+    with path.open("r+b") as file:
+        file.truncate(700)
+    fill(spool, 10, start=11)
+    reader = spool.reader("a")
+    before = numbers(drain(reader))
+    fill(spool, 10, start=21)
+    after = numbers(drain(reader))
+    assert after[-10:] == list(range(21, 31))
+    assert len(before) + len(after) + reader.evicted == 30
+    assert reader.pending() == 0
     spool.close()
