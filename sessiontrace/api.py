@@ -53,7 +53,7 @@ class RunInSession:
         self.headers = headers
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with default_tracer.extract(self.headers):
+        with default_tracer.extract(self.headers, trust="all"):
             return self.fn(*args, **kwargs)
 
 
@@ -63,7 +63,14 @@ def _run_in_session(fn: Callable[..., Any]) -> Callable[..., Any]:
     return RunInSession(fn, headers) if headers else fn
 
 
-default_tracer = Tracer.unconfigured(_run_in_session)
+class DefaultTracer(Tracer):
+    """The tracer behind the module-level functions; a pickle refers to the one of its process."""
+
+    def __reduce__(self) -> str:
+        return "default_tracer"
+
+
+default_tracer = DefaultTracer.unconfigured(_run_in_session)
 """Configures itself from the environment when it is first used."""
 
 aflush = default_tracer.aflush

@@ -108,6 +108,13 @@ class Options:
     threads: bool = attrs.field(
         metadata=_row("`False` leaves threads and executors without the current span", "`True`")
     )
+    trust: str = attrs.field(
+        metadata=_row(
+            'what `st.asgi` and `st.extract` take from headers: `"trace"` the ids of trace and '
+            'span, `"none"` nothing, `"all"` also session, user, destinations and sampling',
+            '`"trace"`',
+        )
+    )
 
 
 def default_spool(env: Env | None = None) -> Path:
@@ -218,6 +225,7 @@ def _options(arguments: Mapping[str, Any], env: Env, faults: list[str]) -> Optio
         redact=value("redact", _parse_redact, Redaction()),
         sample=value("sample", _parse_sample, Sample()),
         threads=value("threads", _parse_bool, True),
+        trust=value("trust", _choice("trace", "none", "all"), "trace"),
     )
 
 

@@ -88,6 +88,8 @@ class Generation:
             ),
             sample=options.sample.head,
             route=_routes([destination.name for destination in destinations]),
+            tracer=self._owner,
+            trust=options.trust,
         )
         if self.queue is not None:
             self.queue.quiet = lambda: SuppressedScope(recorder)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import textwrap
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -190,6 +191,7 @@ def capture(
         source="test",
         service="test",
         redact=Redactor() if redact else None,
+        tracer=weakref.ref(tracer),
     )
     undo = _pin() if pinned else None
     before = tracer.off, tracer.recorder, variable.get()

@@ -9,6 +9,8 @@ import functools
 import os
 import threading
 import time
+import uuid
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,21 @@ __all__ = ["Tracer"]
 ProcessCallWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _FORMER_MAX = 8  # replaced generations to take up again when their configuration comes back
+_pickled: weakref.WeakValueDictionary[str, Tracer] = weakref.WeakValueDictionary()
+
+
+def _tracer_of(token: str) -> Tracer:
+    """The tracer that a pickle refers to; in another process one that records nothing."""
+    tracer = _pickled.get(token)
+    if tracer is None:
+        log.log_once(
+            "pickle:tracer",
+            "a function that an st.Tracer of its own traces runs untraced in this process, because "
+            "keys are not pickled; decorate it with the module-level functions, or trace it here",
+        )
+        tracer = Tracer.unconfigured()
+        tracer.off = True
+    return tracer
 
 
 class Tracer(Tracing):
@@ -70,6 +87,14 @@ class Tracer(Tracing):
         self._current: ContextVar[Handle | None] = ContextVar("sessiontrace.current", default=None)
         self._lock = threading.RLock()
         self._pid = os.getpid()
+        self._token: str | None = None
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """A pickle only refers to the tracer: no key and no destination travels in it."""
+        if self._token is None:
+            self._token = uuid.uuid4().hex
+            _pickled[self._token] = self
+        return _tracer_of, (self._token,)
 
     # -- configuration ----------------------------------------------------------------------
 
@@ -87,6 +112,7 @@ class Tracer(Tracing):
         redact: bool | str | Callable[[str, Any], Any] | Sequence[Any] | None = None,
         sample: float | Sample | None = None,
         threads: bool | None = None,
+        trust: str | None = None,
     ) -> None:
         """Configure the tracer. Without it the first session reads the environment.
 
@@ -100,7 +126,8 @@ class Tracer(Tracing):
         no inputs and outputs. ``redact``: functions ``fn(field, value)`` that mask more than is
         masked by default; False masks nothing. ``sample``: the share of sessions to record, from 0
         to 1, or a ``Sample`` that also keeps what failed, was slow or scored low. ``threads``:
-        False leaves threads and executors without the span they were started in.
+        False leaves threads and executors without the span they were started in. ``trust``: what
+        ``asgi`` and ``extract`` take from headers: "trace" (default), "none" or "all".
 
         ``spool``: directory for records not delivered yet, False for memory only. ``durability``:
         "process" (default) survives the death of the process; "sync" also that of the machine, at
@@ -127,6 +154,7 @@ class Tracer(Tracing):
                 "redact": redact,
                 "sample": sample,
                 "threads": threads,
+                "trust": trust,
             },
         )
 
@@ -309,17 +337,19 @@ class Tracer(Tracing):
 
         instruments(self).remove()
 
-    def asgi(self, app: Any, *, ignore: Collection[str] = ()) -> Any:
+    def asgi(self, app: Any, *, ignore: Collection[str] = (), trust: str | None = None) -> Any:
         """An ASGI application with a session around each request: ``app = st.asgi(app)``.
 
-        The session is named like the route and has the method, path and status; a request with an
-        ``x-session-id`` header is a turn of that conversation. It stays open for streamed bodies
-        and background tasks. ``ignore``: paths without a session, such as health checks. For
-        Starlette and FastAPI also ``app.add_middleware(st.asgi)``.
+        The session is named like the route and has the method, path and status. It stays open for
+        streamed bodies and background tasks. ``ignore``: paths without a session, such as health
+        checks. ``trust``: "trace" goes on with the trace that the headers name, "none" with nothing
+        of theirs; "all", for callers of your own, also takes their session (``x-session-id``, which
+        makes the request a turn of that conversation), user, destinations and sampling. Default:
+        as ``init`` says. For Starlette and FastAPI also ``app.add_middleware(st.asgi)``.
         """
         from sessiontrace.instrumentation.web.asgi import Asgi
 
-        return Asgi(app, self, ignore=ignore)
+        return Asgi(app, self, ignore=ignore, trust=trust)
 
     # -- life cycle -------------------------------------------------------------------------
 

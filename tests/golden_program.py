@@ -57,6 +57,7 @@ class Taped(Tracing):
             frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
             source="golden",
             service="teapot",
+            trust="all",
             **options,
         )
 

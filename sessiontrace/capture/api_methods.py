@@ -18,6 +18,7 @@ from collections.abc import (
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast, overload
 
+from sessiontrace.capture import pickling
 from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.handle import SUPPRESSED, Handle
@@ -34,6 +35,8 @@ __all__ = ["Tracing"]
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 H = TypeVar("H", bound=MutableMapping[str, str])
+
+pickling.register()
 
 _NOOP_SPAN = cast("Span", NOOP)
 _NOOP_SESSION = cast("Session", NOOP)
@@ -292,17 +295,21 @@ class Tracing:
         """
         return inject(self._current.get(), headers)
 
-    def extract(self, headers: object, name: str = "remote") -> Session:
+    def extract(
+        self, headers: object, name: str = "remote", *, trust: str | None = None
+    ) -> Session:
         """The span in ``headers``, to run under: ``with extract(request.headers):``.
 
         ``headers``: a mapping, or pairs of texts or bytes. From another sessiontrace process that
         very span is the parent. From other tracers' headers it is a turn named ``name`` of the
-        session that the baggage (``session.id``) or the trace id identifies. A no-op where the
-        headers name no span.
+        session that the trace id identifies. ``trust``: "trace" takes the ids of trace and span,
+        "none" nothing; "all", for senders of your own, also the session's and user's ids and the
+        destinations in the baggage, and whether the sender records. Default: as ``init`` says. A
+        no-op where the headers name no span.
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SESSION
-        handle: Any = extract(recorder, headers, name)
+        handle: Any = extract(recorder, headers, name, trust)
         return handle or _NOOP_SESSION
 
     def score(

@@ -129,6 +129,14 @@ class SessionHandle(Handle, Protocol):
 class ImplicitSession(SessionHandle, Protocol):
     """The session of a span that was opened outside any session."""
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments for another session like this one, without its values."""
+        ...
+
+    def values(self) -> tuple[bytes | None, bytes | None, dict[str, Any] | None]:
+        """Inputs and outputs, encoded, and the other groups of fields: what ``take_over`` takes."""
+        ...
+
     def take_over(
         self,
         inputs: bytes | None,

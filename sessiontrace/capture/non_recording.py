@@ -72,6 +72,9 @@ class Noop:
     def __repr__(self) -> str:
         return "<sessiontrace no-op>"
 
+    def __reduce__(self) -> str:
+        return "NOOP"
+
 
 NOOP = Noop()
 
@@ -130,6 +133,12 @@ class NonRecordingScope:
         """Record nothing of what is inside, for this reason."""
         self.skip_reason = reason
         self.recorder.skips = True
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
     # -- entering and leaving ---------------------------------------------------------------
 

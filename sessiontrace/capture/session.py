@@ -101,16 +101,24 @@ class Session(Span):
         """As a decorator: each call of ``fn`` runs in a new session made with these arguments."""
         return traced_block(self._copy, fn)
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments for another session like this one, without its values."""
+        return {
+            "tracer": self._tracer,
+            "name": self.name,
+            "session_id": self.conversation_id,
+            "source": self._own_source,
+            "to": self.to,
+            "sample": self._sample,
+        }
+
+    def values(self) -> tuple[bytes | None, bytes | None, dict[str, Any] | None]:
+        """Inputs and outputs, encoded, and the other groups of fields: what ``take_over`` takes."""
+        return self._inputs, self._outputs, self._parts
+
     def _copy(self) -> Session:
         """A new session with the arguments and values of this one."""
-        copy = Session(
-            self._tracer,
-            self.name,
-            session_id=self.conversation_id,
-            source=self._own_source,
-            to=self.to,
-            sample=self._sample,
-        )
+        copy = Session(**self.arguments())
         needs_redaction = self._needs_redaction or copy.recorder is not self.recorder
         copy.take_over(self._inputs, self._outputs, self._parts, needs_redaction)
         return copy

@@ -137,6 +137,12 @@ class Span:
         state = STATE_NAMES[self.state]
         return f"<sessiontrace {kind_name(type(self))} {self.name!r} {self.event_id} {state}>"
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # a handle in the user's data; see `pickling` for other processes
+
     # -- entering and leaving ---------------------------------------------------------------
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle, ImplicitSession
@@ -31,7 +31,9 @@ class TracerState:
     the share of sessions to record. ``route`` gives the frame headers for the destinations of those
     names, None when it knows none of them. ``inert`` is set in a forked child on the state of its
     parent: handles that were open at the fork end in the parent only. ``skips``: some session is
-    not recorded, so it is worth asking whether this one is.
+    not recorded, so it is worth asking whether this one is. ``tracer``: a weak reference to the
+    tracer, which finds the state of another process when a handle was pickled. ``trust``: what is
+    taken from the headers of a request, see `context.w3c`.
     """
 
     __slots__ = (
@@ -49,6 +51,8 @@ class TracerState:
         "service",
         "skips",
         "source",
+        "tracer",
+        "trust",
     )
 
     def __init__(
@@ -65,6 +69,8 @@ class TracerState:
         redact: Redact | None = None,
         sample: float = 1.0,
         route: Callable[[tuple[str, ...]], FrameHeaders | None] | None = None,
+        tracer: Callable[[], Any] | None = None,
+        trust: str = "trace",
     ) -> None:
         self.offer = offer
         self.drop = drop
@@ -78,11 +84,16 @@ class TracerState:
         self.clean_texts = NO_REDACTION if redact is None else redact.clean_texts
         self.sample = sample
         self.route = route
+        self.tracer = tracer
+        self.trust = trust
         self.inert = False
         self.skips = False
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a tracer cannot be pickled; configure sessiontrace in each process")
+    def __copy__(self) -> TracerState:
+        return self
+
+    def __deepcopy__(self, memo: object) -> TracerState:
+        return self
 
 
 class TracerProtocol(Protocol):

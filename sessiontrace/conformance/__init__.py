@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sessiontrace.conformance import calls, context, generators
+from sessiontrace.conformance import calls, context, generators, identity
 from sessiontrace.conformance.subject import Seen, Subject
 
 __all__ = ["CHECKS", "Result", "Seen", "Subject", "report", "run"]
@@ -28,6 +28,7 @@ CHECKS: tuple[Callable[[Subject], Any], ...] = (
     *calls.CHECKS,
     *generators.CHECKS,
     *context.CHECKS,
+    *identity.CHECKS,
 )
 """All checks, in the order they run."""
 

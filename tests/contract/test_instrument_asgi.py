@@ -11,6 +11,7 @@ from support.instrumented import ModelTracer
 
 from sessiontrace.capture.context.w3c import inject
 from sessiontrace.instrumentation.web.asgi import Asgi
+from sessiontrace.model.ids import session_uuid
 
 pytest.importorskip("starlette", reason="the contract group is not installed")
 
@@ -152,9 +153,9 @@ async def test_fifty_requests_at_once_are_fifty_sessions() -> None:
 
 @pytest.mark.asyncio
 async def test_a_session_header_makes_turns_of_one_conversation() -> None:
-    """Two requests with the same ``x-session-id``: one session, two turns."""
+    """Two requests with the same ``x-session-id`` of a trusted caller: one session, two turns."""
     tracing = ModelTracer()
-    app = Asgi(application(tracing), tracing)
+    app = Asgi(application(tracing), tracing, trust="all")
     await get(app, "/plain/a", **{"x-session-id": "chat-1"})
     await get(app, "/plain/b", **{"x-session-id": "chat-1"})
 
@@ -192,6 +193,39 @@ async def test_headers_of_other_tracers_name_the_session() -> None:
     first, second = ended(tracing)
     assert first["session_id"] == second["session_id"]
     assert first["metadata"]["otel.trace_id"] == header[3:35]
+
+
+STRANGE = {
+    "x-session-id": "of-ada",
+    "baggage": "session.id=of-ada,user.id=ada,session.to=nowhere",
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("trust", [None, "trace", "none", "typo"])
+async def test_E16_a_stranger_chooses_neither_session_nor_user_nor_silence(
+    trust: str | None,
+) -> None:
+    """The default: at most the trace is gone on with, and every request is recorded."""
+    tracing = ModelTracer(route=lambda to: None)
+    app = Asgi(application(tracing), tracing, trust=trust)
+    await get(app, "/plain/a", **STRANGE)
+
+    (session,) = ended(tracing)
+    assert session["session_id"] != session_uuid("of-ada")
+    assert "user_properties" not in session
+    assert ("otel.trace_id" in session["metadata"]) is (trust in {None, "trace"})
+    assert [event["event_name"] for event in tracing.events] == ["work"]
+
+
+@pytest.mark.asyncio
+async def test_the_trust_of_the_configuration_is_that_of_the_middleware() -> None:
+    """``init(trust="all")`` or SESSIONTRACE_TRUST, for servers that are wrapped from outside."""
+    tracing = ModelTracer(trust="all")
+    app = Asgi(application(tracing), tracing)
+    await get(app, "/plain/a", **{"x-session-id": "chat-1"})
+    assert ended(tracing)[0]["session_id"] == session_uuid("chat-1")
 
 
 @pytest.mark.asyncio

@@ -3,6 +3,7 @@
 Runs in the user's thread. ``traceparent`` carries the session (trace id) and the low half of the
 event id, ``tracestate`` our whole event id (``st=``), ``baggage`` the session's and user's ids and
 the names of the destinations that the session is for (``session.to``), unless it is for all.
+A stranger can write all of it, so by default only the ids of trace and span count (``TRUST``).
 Invariant: whatever the headers hold, nothing raises, and nothing longer than its bound is read.
 """
 
@@ -13,20 +14,25 @@ import uuid
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, NamedTuple, TypeVar
 
-from sessiontrace.capture.encoding.safe_text import sanitize_text
+from sessiontrace.capture.encoding.safe_text import sanitize_text, text_of
 from sessiontrace.capture.handle import NEW, SUPPRESSED, Handle, SessionHandle
 from sessiontrace.capture.non_recording import RemoteSpan
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.sampling import is_sampled
+from sessiontrace.runtime.log import log_once
 
-__all__ = ["extract", "inject"]
+__all__ = ["TRUST", "extract", "inject", "trust_in"]
 
 H = TypeVar("H", bound=MutableMapping[str, str])
 
 _TRACEPARENT = re.compile(
     r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII
 )
+TRUST = ("none", "trace", "all")
+"""What is taken from headers: nothing, the ids of trace and span, or all that is in them."""
+
 _HEADER_MAX = 8_192
 _MEMBERS_MAX = 64
 _NAMES_MAX = 16
@@ -81,31 +87,53 @@ def _baggage_of(session: SessionHandle) -> dict[str, str]:
     }
 
 
+def trust_in(recorder: TracerState, trust: str | None = None) -> str:
+    """How far headers are trusted: ``trust``, by default as ``init`` says."""
+    if trust is None:
+        return recorder.trust
+    if trust in TRUST:
+        return trust
+    log_once(
+        "propagation:trust",
+        "trust=%s is unknown and nothing is taken from headers; use 'none', 'trace' or 'all'",
+        text_of(trust, 80),
+    )
+    return "none"
+
+
 def extract(
-    recorder: TracerState, headers: object, name: str = "remote"
+    recorder: TracerState, headers: object, name: str = "remote", trust: str | None = None
 ) -> Session | RemoteSpan | None:
-    """The handle to run under; None when the headers name no span.
+    """The handle to run under; None when the headers name no span, or nothing is trusted.
 
     From another of our processes it is that very span. From another tracer it is a turn of the
-    session that the baggage names, else of a session made from the trace id.
+    session that the baggage names, else of a session made from the trace id. Only with
+    ``trust="all"`` do the baggage and the sender's decision on sampling count.
     """
+    trust = trust_in(recorder, trust)
+    if trust == "none":
+        return None
     try:
         context = _read(headers)
     except Exception:
         context = None
     if context is None:
         return None
-    destinations = context.baggage.get("session.to")
+    baggage = context.baggage if trust == "all" else {}
+    destinations = baggage.get("session.to")
     to = None if destinations is None else destinations.split(",")[:_NAMES_MAX]
     if context.event_id is not None:
-        session_id, sampled = str(uuid.UUID(context.trace_id)), bool(context.flags & 1)
+        session_id = str(uuid.UUID(context.trace_id))
+        sampled = (
+            bool(context.flags & 1) if trust == "all" else is_sampled(session_id, recorder.sample)
+        )
         return RemoteSpan(recorder, session_id, context.event_id, sampled=sampled, to=to)
-    session_id = context.baggage.get("session.id") or _foreign(context.trace_id)
+    session_id = baggage.get("session.id") or _foreign(context.trace_id)
     return Session(
         recorder,
         name,
         session_id=session_id,
-        user=context.baggage.get("user.id"),
+        user=baggage.get("user.id"),
         to=to,
         metadata={"otel.trace_id": context.trace_id, "otel.parent_span_id": context.span_id},
     )

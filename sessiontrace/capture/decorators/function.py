@@ -5,6 +5,7 @@ Invariant: the wrapper has the kind, signature, result and exceptions of the bar
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import types
@@ -18,6 +19,7 @@ from sessiontrace.capture.decorators.generators import (
     watched_generator,
 )
 from sessiontrace.capture.decorators.signature import build, signature_of
+from sessiontrace.capture.encoding.safe_text import kind_name
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
 from sessiontrace.capture.tracer_state import TracerProtocol
@@ -56,9 +58,51 @@ def decorate(tracer: TracerProtocol, target: F, options: TraceOptions) -> F:
     if isinstance(any_target, (staticmethod, classmethod)):
         return cast("F", type(any_target)(decorate(tracer, any_target.__func__, options)))
     if isinstance(any_target, property):
-        getter = any_target.fget and decorate(tracer, any_target.fget, options)
-        return cast("F", property(getter, any_target.fset, any_target.fdel, any_target.__doc__))
+        getter: Any = any_target.fget and decorate(tracer, any_target.fget, options)
+        return cast("F", any_target.getter(getter))  # of the same class, with what else it has
+    if not callable(any_target):
+        return cast("F", _decorate_descriptor(tracer, any_target, options))
     return cast("F", _decorate_function(tracer, any_target, options))
+
+
+def _decorate_descriptor(tracer: TracerProtocol, target: Any, options: TraceOptions) -> Any:
+    """A descriptor around a function, the function traced; any other object as it is."""
+    if isinstance(target, functools.cached_property):
+        traced: Any = copy.copy(target)
+        traced.func = decorate(tracer, target.func, options)
+        return traced
+    if isinstance(target, functools.partialmethod):
+        inner = decorate(tracer, target.func, options)
+        return type(target)(inner, *target.args, **target.keywords)
+    if isinstance(target, functools.singledispatchmethod):
+        method: Any = copy.copy(target)
+        method.dispatcher = _TracedDispatcher(tracer, method.dispatcher, options)
+        return method
+    log_once(
+        f"trace:{kind_name(type(target))}",
+        "a %s is not a function and is not traced; decorate the function inside it",
+        kind_name(type(target)),
+    )
+    return target
+
+
+class _TracedDispatcher:
+    """The dispatcher of a ``singledispatchmethod``, each implementation traced when it is used."""
+
+    def __init__(self, tracer: TracerProtocol, dispatcher: Any, options: TraceOptions) -> None:
+        self._dispatcher = dispatcher
+        self._decorate = functools.lru_cache(maxsize=256)(
+            lambda implementation: decorate(tracer, implementation, options)
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._dispatcher, name)
+
+    def dispatch(self, cls: type) -> Any:
+        """The traced implementation for a class."""
+        return self._decorate(self._dispatcher.dispatch(cls))
 
 
 def _decorate_class(tracer: TracerProtocol, cls: type, options: TraceOptions) -> type:

@@ -34,7 +34,15 @@ __all__ = ["ANY", "Signature", "build", "signature_of"]
 
 _FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "<stand-in>")
 
-_MISSING: Any = object()
+
+class _Missing:
+    """A copy, also one in another process, is the very object that wrappers compare with."""
+
+    def __reduce__(self) -> str:
+        return "_MISSING"
+
+
+_MISSING: Any = _Missing()
 """The default of every optional parameter of a wrapper."""
 
 _VARARGS, _VARKEYWORDS = 0x04, 0x08  # of a code object's flags

@@ -6,6 +6,7 @@ They run wherever the consumer reads. Invariant: the stream stays usable as what
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -43,6 +44,11 @@ def watch(
     return Stream(iterable, stream_span, own)
 
 
+def _unwatched(iterable: Any) -> Any:
+    """What becomes of a watched stream in another process."""
+    return iterable
+
+
 class _Watched:
     """What both kinds of stream have in common."""
 
@@ -58,7 +64,18 @@ class _Watched:
         weakref.finalize(self, stream_span.end, "dropped")
 
     def __getattr__(self, name: str) -> Any:
+        if name in _Watched.__slots__:  # a copy in the making has none of ours yet
+            raise AttributeError(name)
         return getattr(self._inner, name)
+
+    def __copy__(self) -> Any:  # as without us, and not watched: the span reads one stream
+        return copy.copy(self._inner)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self._inner, memo)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unwatched, (self._inner,)
 
     def _enter(self) -> Any:
         if self._inside is None:

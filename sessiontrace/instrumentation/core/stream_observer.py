@@ -143,6 +143,11 @@ def _end_open() -> None:
         observer.end("dropped")
 
 
+def _unobserved(inner: Any) -> Any:
+    """What a copy of an observed iterator is."""
+    return inner
+
+
 class _ObservedIterator:
     """An iterator in the place of a stream's own one.
 
@@ -157,7 +162,12 @@ class _ObservedIterator:
         self._observer = observer
 
     def __getattr__(self, name: str) -> Any:  # close, send, gi_frame: whatever ``inner`` has
+        if name in _ObservedIterator.__slots__:  # a copy in the making has none of ours yet
+            raise AttributeError(name)
         return getattr(self.inner, name)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a copy is not observed: the call reads one stream
+        return _unobserved, (self.inner,)
 
 
 class Chunks(_ObservedIterator):

@@ -35,6 +35,7 @@ that would keep it, or its connection, alive.
 
 from __future__ import annotations
 
+import copyreg
 import inspect
 from types import AsyncGeneratorType
 from typing import Any
@@ -115,7 +116,11 @@ def _iterating_class(base: Any) -> type:
     methods = {"__next__": step, "__anext__": async_step, "close": close, "aclose": aclose}
     if not hasattr(base, "__next__"):
         methods["__iter__"] = iterate
-    body: dict[str, Any] = {"__module__": base.__module__, "__qualname__": base.__qualname__}
+    body: dict[str, Any] = {
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__reduce_ex__": _reduce_as(base),
+    }
     body.update((name, method) for name, method in methods.items() if hasattr(base, name))
     observed_class = _iterating_classes[base] = type(base.__name__, (base,), body)
     return observed_class
@@ -159,6 +164,7 @@ def _closing_class(base: Any) -> type:
         "__module__": base.__module__,
         "__qualname__": base.__qualname__,
         "__doc__": base.__doc__,
+        "__reduce_ex__": _reduce_as(base),
     }
     if hasattr(base, "close") and not inspect.iscoroutinefunction(base.close):
         body["close"] = close
@@ -166,6 +172,31 @@ def _closing_class(base: Any) -> type:
         body["aclose"] = aclose
     observed_class = _closing_classes[base] = type(base.__name__, (base,), body)
     return observed_class
+
+
+def _reduce_as(base: Any) -> Any:
+    """The ``__reduce_ex__`` of an observed class: a copy or pickle is a plain ``base``."""
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {name: value for name, value in part.items() if name != _KEY}
+        return part
+
+    def reduce(self: Any, protocol: Any) -> Any:
+        reduced = base.__reduce_ex__(self, protocol)
+        if not isinstance(reduced, tuple):
+            return reduced
+        function, arguments, *others = reduced
+        arguments = tuple(base if part is type(self) else part for part in arguments)
+        if others:
+            state = others[0]
+            whole = tuple(map(plain, state)) if isinstance(state, tuple) else plain(state)
+            others = [whole, *others[1:]]
+        if function is copyreg.__newobj__:  # type: ignore[attr-defined]
+            function = base.__new__  # pickle insists that the former gets the object's own class
+        return (base if function is type(self) else function, arguments, *others)
+
+    return reduce
 
 
 def _on_close(response: Any, base: type) -> None:

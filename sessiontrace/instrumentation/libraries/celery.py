@@ -68,7 +68,8 @@ class Celery:
             "kwargs": data.get("kwargs") or {},
         }
         metadata = {"task_id": task_id, "retries": task.request.retries}
-        sender = extract(recorder, _headers(task.request), task.name)
+        # A task comes from the program's own broker.
+        sender = extract(recorder, _headers(task.request), task.name, trust="all")
         stack = ExitStack()
         handle: Span
         if isinstance(sender, RemoteSpan):

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from sessiontrace.capture.context.w3c import extract
+from sessiontrace.capture.context.w3c import extract, trust_in
 from sessiontrace.capture.non_recording import RemoteSpan
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
@@ -34,10 +34,11 @@ _SEEN = "sessiontrace"  # the key in a scope that an outer middleware of ours ha
 class Asgi:
     """An ASGI application around ``app``.
 
-    ``ignore``: paths without a session (health checks). A request with an ``x-session-id`` header
-    is a turn of that session. A request with the trace headers of a program that uses sessiontrace
-    is a span below that program's span; one with the trace headers of any other program is a turn
-    of the session that they name.
+    ``ignore``: paths without a session (health checks). ``trust``: what is taken from the headers,
+    see `context.w3c`. A request with the trace headers of a program that uses sessiontrace is a
+    span below that program's span; one with the trace headers of any other program is a turn of
+    the session that they name. With ``trust="all"`` a request with an ``x-session-id`` header is a
+    turn of that session.
     """
 
     def __init__(
@@ -46,12 +47,16 @@ class Asgi:
         tracer: TracerProtocol,
         *,
         ignore: Iterable[str] = (),
+        trust: str | None = None,
     ) -> None:
         self.app = app
         self._tracer = tracer
         self._ignore = frozenset(ignore)
+        self._trust = trust
 
     def __getattr__(self, name: str) -> Any:  # the attributes of the app: routes, state, router
+        if name == "app":  # a copy in the making has no attribute yet
+            raise AttributeError(name)
         return getattr(self.app, name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,9 +90,11 @@ class Asgi:
             client = scope.get("client")
             metadata = {"client": client[0]} if client else {}
             headers = {key.lower(): value for key, value in scope.get("headers") or ()}
-            session_id = headers.get(SESSION_HEADER, b"").decode("latin-1") or None
+            session_id = None
+            if trust_in(recorder, self._trust) == "all":
+                session_id = headers.get(SESSION_HEADER, b"").decode("latin-1") or None
             if session_id is None and b"traceparent" in headers:
-                caller = extract(recorder, headers.items(), name)
+                caller = extract(recorder, headers.items(), name, self._trust)
                 if isinstance(caller, RemoteSpan):
                     return caller, Span(recorder, name, "chain", inputs, None, metadata)
                 if caller is not None:

@@ -21,14 +21,14 @@ FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 @pytest.fixture
 def captured() -> Captured:
-    return Captured()
+    return Captured(trust="all")
 
 
 def test_a_span_goes_over_the_wire_and_is_the_parent_there(captured: Captured) -> None:
     """Two processes, one session: the child's parent is the very span that called."""
     with captured.session(user="ann"), captured.span("call") as call:
         headers = inject(captured.current.get(), {"accept": "*/*"})
-    there = Captured()
+    there = Captured(trust="all")
     remote = extract(there.recorder, headers)
     assert remote is not None
     with remote, there.span("work"):
@@ -102,7 +102,7 @@ def test_the_sampling_decision_travels(captured: Captured) -> None:
     with captured.session(sample=0.0), captured.span():
         headers = inject(captured.current.get(), {})
     assert headers["traceparent"].endswith("-00")
-    there = Captured()
+    there = Captured(trust="all")
     remote = extract(there.recorder, headers)
     assert remote is not None
     with remote, there.span():
@@ -194,7 +194,7 @@ def test_the_destinations_of_a_session_travel_with_it(captured: Captured) -> Non
     with captured.session(to="b"), captured.span("call"):
         headers = inject(captured.current.get(), {})
     assert "session.to=b" in headers["baggage"]
-    there = Captured()
+    there = Captured(trust="all")
     routed: list[tuple[str, ...]] = []
 
     def route(names: tuple[str, ...]) -> FrameHeaders:
@@ -214,7 +214,7 @@ def test_a_session_for_destinations_unknown_here_leaves_nothing_here(captured: C
     """Better counted as unrouted than told to the wrong backend."""
     with captured.session(to=("b", "c")), captured.span("call"):
         headers = inject(captured.current.get(), {})
-    there = Captured()
+    there = Captured(trust="all")
     there.recorder.route = lambda names: None
     remote = extract(there.recorder, headers)
     assert remote is not None
@@ -222,3 +222,59 @@ def test_a_session_for_destinations_unknown_here_leaves_nothing_here(captured: C
         pass
     assert there.records == []
     assert there.drops == ["unrouted"]
+
+
+@pytest.mark.parametrize("way", ["default", "argument"])
+def test_E16_a_stranger_names_a_trace_and_nothing_else(way: str) -> None:
+    """The ids of trace and span count. Session, user, destinations and "not sampled" do not: else
+    a request hides itself, or is written into another person's conversation.
+    """
+    tracer = Captured(route=lambda to: None, trust="trace" if way == "default" else "all")
+    trust = None if way == "default" else "trace"
+    baggage = "session.id=of-ada,user.id=ada,session.to=nowhere"
+    headers = {"traceparent": FOREIGN[:-2] + "00", "baggage": baggage}
+    turn = extract(tracer.recorder, headers, trust=trust)
+    assert turn is not None
+    with turn, tracer.span("recorded"):
+        pass
+    (end,) = tracer.of("end")
+    assert "user_properties" not in end
+    assert "session_id" not in end["metadata"]
+    assert end["metadata"]["otel.trace_id"] == FOREIGN[3:35]
+    assert tracer.event("recorded")["session_id"] == end["session_id"]
+    assert tracer.drops == []
+
+
+def test_E16_a_stranger_with_our_own_headers_cannot_hide_either(captured: Captured) -> None:
+    """A span of ours by its ids, said to be unsampled and for no destination."""
+    with captured.session(), captured.span("call") as call:
+        headers = inject(captured.current.get(), {})
+    headers["traceparent"] = headers["traceparent"][:-2] + "00"
+    headers["baggage"] = "session.to=nowhere"
+    there = Captured(route=lambda to: None)
+    remote = extract(there.recorder, headers)
+    assert remote is not None
+    with remote, there.span("recorded"):
+        pass
+    assert there.event("recorded")["parent_id"] == call.event_id
+
+
+def test_headers_that_are_not_trusted_name_nothing(captured: Captured) -> None:
+    """trust="none", and a word that is not known, which must not open what was to be shut."""
+    for trust in ("none", "nothing"):
+        assert extract(captured.recorder, {"traceparent": FOREIGN}, trust=trust) is None
+
+
+def test_without_trust_the_rate_here_decides_by_the_session(captured: Captured) -> None:
+    """Two services with the same rate still agree on a session, without believing each other."""
+    agreed = set()
+    for _ in range(40):
+        sender, receiver = Captured(sample=0.5), Captured(sample=0.5)
+        with sender.session(), sender.span():
+            headers = inject(sender.current.get(), {})
+        remote = extract(receiver.recorder, headers)
+        assert remote is not None
+        with remote, receiver.span("there"):
+            pass
+        agreed.add((bool(sender.events), bool(receiver.events)))
+    assert agreed == {(True, True), (False, False)}

@@ -436,3 +436,61 @@ def test_names_of_local_functions_are_short() -> None:
 
     work()
     assert captured.events[0]["event_name"] == "work"
+
+
+def test_E13_descriptors_stay_what_they_are() -> None:
+    """A cached property caches, a partial method binds, an overloaded method dispatches."""
+
+    class Shop:
+        opened = 0
+
+        @captured.trace
+        @functools.cached_property
+        def stock(self) -> int:
+            self.opened += 1
+            return 7
+
+        def order(self, item: str, count: int) -> str:
+            return f"{count} {item}"
+
+        order_tea = captured.trace(functools.partialmethod(order, "tea"))
+
+        @captured.trace
+        @functools.singledispatchmethod
+        def show(self, value: Any) -> str:
+            return "any"
+
+        @show.register
+        def _(self, value: int) -> str:
+            return "int"
+
+    shop = Shop()
+    assert (shop.stock, shop.stock, shop.opened) == (7, 7, 1)
+    assert shop.order_tea(2) == "2 tea"
+    assert (shop.show(1), shop.show("a")) == ("int", "any")
+    names = [event["event_name"].rpartition(".")[2] for event in captured.events]
+    assert names == ["stock", "order", "_", "show"]
+
+
+def test_what_is_not_a_function_is_returned_as_it_is() -> None:
+    """A decorator on a constant is a mistake, and the program runs as it would without us."""
+    value = [1, 2]
+    assert captured.trace(value) is value
+
+
+def test_the_class_of_a_property_stays() -> None:
+    """Frameworks subclass property, and look for their class."""
+
+    class OwnProperty(property):
+        pass
+
+    class Thing:
+        @captured.trace
+        @OwnProperty
+        def size(self) -> int:
+            """Docs."""
+            return 3
+
+    assert type(vars(Thing)["size"]) is OwnProperty
+    assert vars(Thing)["size"].__doc__ == "Docs."
+    assert Thing().size == 3
