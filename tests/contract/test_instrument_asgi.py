@@ -204,7 +204,7 @@ STRANGE = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("trust", [None, "trace", "none", "typo"])
-async def test_E16_a_stranger_chooses_neither_session_nor_user_nor_silence(
+async def test_E14_a_stranger_chooses_neither_session_nor_user_nor_silence(
     trust: str | None,
 ) -> None:
     """The default: at most the trace is gone on with, and every request is recorded."""

@@ -225,7 +225,7 @@ def test_a_session_for_destinations_unknown_here_leaves_nothing_here(captured: C
 
 
 @pytest.mark.parametrize("way", ["default", "argument"])
-def test_E16_a_stranger_names_a_trace_and_nothing_else(way: str) -> None:
+def test_E14_a_stranger_names_a_trace_and_nothing_else(way: str) -> None:
     """The ids of trace and span count. Session, user, destinations and "not sampled" do not: else
     a request hides itself, or is written into another person's conversation.
     """
@@ -245,7 +245,7 @@ def test_E16_a_stranger_names_a_trace_and_nothing_else(way: str) -> None:
     assert tracer.drops == []
 
 
-def test_E16_a_stranger_with_our_own_headers_cannot_hide_either(captured: Captured) -> None:
+def test_E14_a_stranger_with_our_own_headers_cannot_hide_either(captured: Captured) -> None:
     """A span of ours by its ids, said to be unsampled and for no destination."""
     with captured.session(), captured.span("call") as call:
         headers = inject(captured.current.get(), {})
