@@ -41,10 +41,14 @@ _OTHER = """
 |---|---|
 | `SESSIONTRACE_DESTINATIONS` | names of destinations, separated by commas |
 | `SESSIONTRACE_STORE` | path of the local store |
+| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | the proxy to a destination |
+| `SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE` | authorities to trust |
 | `SESSIONTRACE_AUTO` | `0` switches off the auto-instrumentation of `sessiontrace run` |
 | `SESSIONTRACE_PLUGINS` | `0` ignores the instrumentors of other packages |
 | `SESSIONTRACE_CLICKHOUSE_PASSWORD` | password for `--store clickhouse://...` |
 | `SESSIONTRACE_PURE` | at installation: `1` leaves out the compiled forms, `0` requires them |
+
+[Destinations](destinations.md#proxies-certificates-plain-http) has the rules of proxies.
 """
 
 

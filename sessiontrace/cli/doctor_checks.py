@@ -23,6 +23,7 @@ from sessiontrace.capture.redaction import patterns
 from sessiontrace.export.protocol import Batch, Delivered, Exporter, Reply, Transport
 from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import new_id, now_ns
+from sessiontrace.model.network import Network
 from sessiontrace.model.record import END, START, Record
 from sessiontrace.spool import frame
 from sessiontrace.spool.status import inspect
@@ -53,10 +54,11 @@ async def _look_at(destination: Destination, canary: bool) -> list[Finding]:
     findings: list[Finding] = []
     probe = None if vendor.probe is None else vendor.probe(destination)
     if probe is not None:
-        findings += await _way_to(probe.url)
+        network = getattr(destination, "network", None) or Network()
+        findings += await _way_to(probe.url, network)
         if findings[-1].state == FAULT:
             return findings
-    parts = vendor.connect(destination, PipelineServices())
+    parts = registry.connect(destination, PipelineServices())
     transport = parts.transport()
     try:
         if probe is not None:
@@ -71,11 +73,28 @@ async def _look_at(destination: Destination, canary: bool) -> list[Finding]:
 # -- the way there --------------------------------------------------------------------------
 
 
-async def _way_to(url: str) -> list[Finding]:
-    address = await _address(url)
-    if address.state == FAULT or urlsplit(url).scheme != "https":
-        return [address]
-    return [address, await _certificate(url)]
+async def _way_to(url: str, network: Network) -> list[Finding]:
+    findings = _authorities(url, network)
+    if network.proxy is not None:  # it looks the host up, and the request tests certificates
+        text = f"{network.proxy.url}, by {network.proxy.source}"
+        return [*findings, Finding("proxy", OK, text), await _address(network.proxy.url)]
+    findings.append(await _address(url))
+    if findings[-1].state != FAULT and urlsplit(url).scheme == "https":
+        findings.append(await _certificate(url, network))
+    return findings
+
+
+def _authorities(url: str, network: Network) -> list[Finding]:
+    """Which certificates are trusted, and which the client shows, where they are configured."""
+    if urlsplit(url).scheme != "https":
+        return []
+    files = [network.ca_file] if network.ca_file else network.extra_authorities
+    text = ", ".join(f"{path}, by {source}" for path, source in files)
+    findings = [Finding("authorities", OK, text)] if text else []
+    if network.client_cert is not None:
+        path, source = network.client_cert
+        findings.append(Finding("client certificate", OK, f"{path}, by {source}"))
+    return findings
 
 
 async def _address(url: str) -> Finding:
@@ -95,16 +114,17 @@ async def _address(url: str) -> Finding:
     return Finding("address", OK, f"{host} resolves to {count} address{plural} ({took:.0f} ms)")
 
 
-async def _certificate(url: str) -> Finding:
+async def _certificate(url: str, network: Network) -> Finding:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     try:
-        opening = asyncio.open_connection(host, port, ssl=ssl.create_default_context())
+        context = network.certificates().context() or ssl.create_default_context()
+        opening = asyncio.open_connection(host, port, ssl=context)
         _, writer = await asyncio.wait_for(opening, _LOOK_S)
     except ssl.SSLCertVerificationError as error:
         return Finding(
             "certificate", FAULT, error.verify_message,
-            "renew it on the server, or add its authority to this machine's trusted ones",
+            "renew it on the server, or name its authority with ca_file= or SSL_CERT_FILE",
         )  # fmt: skip
     except (OSError, asyncio.TimeoutError) as error:
         return Finding(

@@ -75,9 +75,9 @@ class HoneyHive(Client):
 
     ``api_key``: default ``HH_API_KEY``; ``base_url``: default ``HH_API_URL``, else HoneyHive's
     cloud. ``timeout``: seconds for one attempt; ``retries``: repetitions at most, only where they
-    are safe; ``proxy``: URL of an HTTP proxy; ``ca_file``: certificates to trust instead of the
-    system's; ``allow_insecure``: permit ``http://`` to other hosts than this one. Raises
-    ``ConfigError`` for options that cannot work.
+    are safe; ``proxy``, ``ca_file``, ``client_cert``, ``client_key``: as for destinations;
+    ``allow_insecure``: permit ``http://`` to other hosts than this one. Raises ``ConfigError`` for
+    options that cannot work.
     """
 
     def __init__(
@@ -87,8 +87,10 @@ class HoneyHive(Client):
         *,
         timeout: float = 30.0,
         retries: int = 2,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         ca_file: str | Path | None = None,
+        client_cert: str | Path | None = None,
+        client_key: str | Path | None = None,
         allow_insecure: bool = False,
     ) -> None:
         place = destination.HoneyHive(
@@ -100,6 +102,8 @@ class HoneyHive(Client):
             retries=retries,
             proxy=proxy,
             ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
         )
         self.sessions = Sessions(self._rest)
         self.events = Events(self._rest)

@@ -7,6 +7,7 @@ timeout, a call is repeated only where that is safe, and no exception contains t
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
 import ssl
@@ -28,7 +29,9 @@ from sessiontrace.clients.errors import (
 )
 from sessiontrace.clients.pools import Pools
 from sessiontrace.export.protocol import Reply, retry_after
+from sessiontrace.export.proxied import proxy_refusal, through
 from sessiontrace.model.errors import ConfigError
+from sessiontrace.model.network import Network
 from sessiontrace.model.secret import Secret
 from sessiontrace.runtime.version import version
 from sessiontrace.vendors.shared.responses import printable
@@ -58,8 +61,8 @@ class Rest:
 
     ``timeout``: seconds for one attempt, ``connect_timeout`` for its connection. ``retries``: how
     often a call is repeated at most: always after 429 and 503; after a broken connection, 500, 502
-    and 504 only where a second call has no further effect. ``proxy``: URL of an HTTP proxy.
-    ``ca_file``: certificates to trust instead of the system's.
+    and 504 only where a second call has no further effect. ``proxy``, ``ca_file``, ``client_cert``,
+    ``client_key``: as for destinations, with the same variables of the environment.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class Rest:
         timeout: float = 30.0,
         connect_timeout: float = 5.0,
         retries: int = 2,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         ca_file: str | Path | None = None,
+        client_cert: str | Path | None = None,
+        client_key: str | Path | None = None,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self.base_url = base_url.rstrip("/")
@@ -81,8 +86,18 @@ class Rest:
         self._headers = (key_header, key_prefix)
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)
         self._retries = retries
-        self._proxy = _checked_proxy(proxy)
-        self._pools = Pools(context=_context(ca_file))
+        network = Network.of(
+            base_url,
+            os.environ,
+            proxy=proxy,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
+        )
+        if faults := network.faults():
+            raise ConfigError(faults)
+        self._through = through(network.proxy, base_url)
+        self._pools = Pools(context=network.certificates().context())
         self._sleep = sleep
 
     def __repr__(self) -> str:
@@ -132,6 +147,7 @@ class Rest:
         session = await self._pools.get()
         header, prefix = self._headers
         headers = {
+            **self._through.headers,
             header: prefix + self._key.reveal(),
             "Accept": "application/json",
             "User-Agent": f"sessiontrace/{version()}",
@@ -150,7 +166,8 @@ class Rest:
                 headers=headers,
                 allow_redirects=False,
                 timeout=self._timeout,
-                proxy=self._proxy,
+                proxy=self._through.proxy,
+                proxy_headers=self._through.connect_headers,
             ) as response:
                 content = await self._content(response)
                 reply_headers = {
@@ -189,7 +206,7 @@ class Rest:
         if isinstance(error, aiohttp.ClientConnectorError):
             return f"cannot connect to {host} ({type(error.os_error).__name__})"
         if isinstance(error, aiohttp.ClientHttpProxyError):
-            return f"the proxy refused the connection (HTTP {error.status})"
+            return proxy_refusal(error.status)
         return f"the connection to {host} broke ({type(error).__name__})"
 
     # -- replies ----------------------------------------------------------------------------
@@ -295,27 +312,3 @@ def _refusal(reply: Reply, method: str, path: str) -> ApiError:
 
 def _jitter(attempt: int) -> float:
     return random.uniform(0.0, _BACKOFF_S * 2.0**attempt)  # noqa: S311 - spreads load, no secret
-
-
-def _context(ca_file: str | Path | None) -> ssl.SSLContext | None:
-    if ca_file is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            [f"ca_file={str(ca_file)!r} cannot be read as certificates ({type(error).__name__})"]
-        ) from None
-
-
-def _checked_proxy(proxy: str | None) -> str | None:
-    if proxy is None:
-        return None
-    try:
-        parts = urlsplit(proxy)
-        fine = parts.scheme in {"http", "https"} and parts.hostname
-    except ValueError:
-        fine = None
-    if not fine:
-        raise ConfigError(["proxy= must be a URL such as http://proxy.example:3128"])
-    return proxy

@@ -63,8 +63,10 @@ class Humanloop(Client):
         *,
         timeout: float = 30.0,
         retries: int = 2,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         ca_file: str | Path | None = None,
+        client_cert: str | Path | None = None,
+        client_key: str | Path | None = None,
         allow_insecure: bool = False,
     ) -> None:
         place = destination.Humanloop(
@@ -78,6 +80,8 @@ class Humanloop(Client):
             retries=retries,
             proxy=proxy,
             ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
         )
         call = _Caller(self._rest)
         self.sessions = Sessions(call)

@@ -111,8 +111,10 @@ class PostHog(Client):
         project_id: int | str = "@current",
         timeout: float = 30.0,
         retries: int = 2,
-        proxy: str | None = None,
+        proxy: str | Secret | None = None,
         ca_file: str | Path | None = None,
+        client_cert: str | Path | None = None,
+        client_key: str | Path | None = None,
         allow_insecure: bool = False,
     ) -> None:
         place = _Personal(
@@ -130,6 +132,8 @@ class PostHog(Client):
             retries=retries,
             proxy=proxy,
             ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
         )
         part = project if project == "@current" else path_part(project)
         self.sessions = Sessions(self._rest, f"/api/projects/{part}/sessions")

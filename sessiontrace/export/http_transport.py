@@ -8,6 +8,8 @@ module holds a key, whatever the other side sent.
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -18,8 +20,11 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 
 from sessiontrace.export.protocol import Reply, Request, UntrustedError
+from sessiontrace.export.proxied import PROXY_LOGIN, proxy_refusal, through
 from sessiontrace.export.request_body import RequestBody
 from sessiontrace.export.resolver import Addresses
+from sessiontrace.model.certificates import CertificatesError
+from sessiontrace.model.network import Network, default_network
 from sessiontrace.model.record import Record
 from sessiontrace.model.secret import Secret
 from sessiontrace.runtime.version import version
@@ -31,14 +36,20 @@ _TOTAL_S = 10.0
 _PER_MEBI_S = 1.0
 _MAX_REPLY = 64 << 10
 _MEBI = 1 << 20
+_REFUSALS = re.compile(  # alerts of TLS 1.2 and 1.3 about the client's certificate
+    "ALERT[_ ](CERTIFICATE[_ ](REQUIRED|EXPIRED|REVOKED|UNKNOWN)|UNKNOWN[_ ]CA|BAD[_ ]CERTIFICATE"
+    "|HANDSHAKE[_ ]FAILURE)"
+)
 _ONE_PIECE = 1 << 16  # up to here, body and headers go out in one call of the socket
 
 
 class HttpTransport:
     """Sends requests below ``base_url``, with ``key`` in a header when there is one.
 
-    Construct it inside the running loop. A whole attempt may take ``total`` seconds and
-    ``per_mebi`` more for each MiB of its body, ``connect`` of them until there is a connection.
+    Construct it inside the running loop. A whole attempt may take ``total`` seconds
+    (default 10) and ``per_mebi`` more for each MiB of its body, ``connect`` of them until there is
+    a connection. ``network``: proxy and certificates; default: those of the destination that
+    connects, else the environment's.
     """
 
     def __init__(
@@ -49,44 +60,43 @@ class HttpTransport:
         key_header: str = "Authorization",
         key_prefix: str = "Bearer ",
         headers: Mapping[str, str] | None = None,
-        total: float = _TOTAL_S,
+        total: float | None = None,
         per_mebi: float = _PER_MEBI_S,
         connect: float = _CONNECT_S,
+        network: Network | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = key
-        self._total = total
+        self._total = _TOTAL_S if total is None else total
         self._per_mebi = per_mebi
         self._connect = connect
-        connector_class = _connector_class()
-        self._sees_reuse = connector_class is _RotatingConnector
-        self._session = aiohttp.ClientSession(
-            connector=connector_class(
-                limit=0,  # the lane bounds what is in flight
-                resolver=_Resolver(),
-                use_dns_cache=False,
-                ssl=ssl_context or True,
-            ),
-            headers={
-                "Content-Type": "application/json",
-                "User-Agent": f"sessiontrace/{version()}",
-                **(headers or {}),
-                **({key_header: key_prefix + key.reveal()} if key else {}),
-            },
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
+        network = network or default_network.get() or Network.of(base_url, os.environ)
+        self._certificates = network.certificates()
+        self._proxy = network.proxy
+        self._through = through(network.proxy, base_url)
+        self._context = ssl_context
+        # Of each request, not of the session: aiohttp sends a session's headers to the proxy too.
+        self._headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"sessiontrace/{version()}",
+            **(headers or {}),
+            **({key_header: key_prefix + key.reveal()} if key else {}),
+            **self._through.headers,
+        }
+        self._sees_reuse = _connector_class() is _RotatingConnector
+        self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
         return f"HttpTransport({self._base_url!r})"
 
     async def send(self, request: Request, records: Sequence[Record]) -> Reply:
         """The backend's reply; OSError, TimeoutError or UntrustedError when there is none."""
+        session = self._session or self._open()
         for attempt in (1, 2):
             _connected.set(not self._sees_reuse)
             try:
-                return await self._exchange(request)
+                return await self._exchange(session, request)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 # The peer closed an idle connection just as it was used: that is not a failure.
                 if attempt == 2 or _connected.get() or isinstance(error, _NOT_STALE):
@@ -95,24 +105,60 @@ class HttpTransport:
             except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as error:
                 fault = _fault(error)
                 break
+        if isinstance(fault, UntrustedError):
+            self._renew()
         raise fault  # outside of any `except`: aiohttp's own exceptions hold our headers
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
-    async def _exchange(self, request: Request) -> Reply:
+    def _open(self) -> aiohttp.ClientSession:
+        """The session, from the first request on; ``UntrustedError`` without the files it needs."""
+        if self._proxy is not None and self._proxy.fault:
+            raise UntrustedError(self._proxy.fault)
+        try:
+            self._context = self._context or self._certificates.context()
+        except CertificatesError as error:
+            raise UntrustedError(str(error)) from None
+        self._session = aiohttp.ClientSession(
+            connector=_connector_class()(
+                limit=0,  # the lane bounds what is in flight
+                resolver=_Resolver(),
+                use_dns_cache=False,
+                ssl=self._context or True,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+        return self._session
+
+    def _renew(self) -> None:
+        """Read the certificates again: short-lived ones are replaced while a program runs."""
+        if self._context is not None:
+            try:
+                self._certificates.load(self._context)
+            except CertificatesError:
+                pass  # those in use stay; the fault of this request is reported
+
+    async def _exchange(self, session: aiohttp.ClientSession, request: Request) -> Reply:
         body = request.content
         total = self._total + self._per_mebi * body.size / _MEBI
-        async with self._session.request(
+        async with session.request(
             request.method,
             self._base_url + request.path,
             data=bytes(body) if body.size <= _ONE_PIECE else _Pieces(body),
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=total, connect=self._connect),
+            headers=self._headers,
+            proxy=self._through.proxy,
+            proxy_headers=self._through.connect_headers,
         ) as response:
+            if self._proxy is not None and response.status == PROXY_LOGIN:
+                raise UntrustedError(proxy_refusal(PROXY_LOGIN))
             body_read = await self._read(response)
-            return Reply(response.status, self._headers(response), body_read)
+            return Reply(response.status, self._reply_headers(response), body_read)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """At most 64 KiB of the decoded body; the connection is closed where there is more."""
@@ -127,7 +173,7 @@ class HttpTransport:
         body = b"".join(parts)
         return body.replace(key, b"***") if key and key in body else body
 
-    def _headers(self, response: aiohttp.ClientResponse) -> dict[str, str]:
+    def _reply_headers(self, response: aiohttp.ClientResponse) -> dict[str, str]:
         key = self._key.reveal() if self._key else ""
         return {
             name.lower(): value.replace(key, "***") if key and key in value else value
@@ -216,10 +262,21 @@ _NOT_STALE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)
 
 def _fault(error: Exception) -> OSError:
     """What went wrong, in words that users may see: no headers, no body, no key."""
+    if isinstance(error, UntrustedError):
+        return error
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
         return UntrustedError(f"the certificate of {_place(error)} is not trusted")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return OSError(f"no address for {_place(error)}")
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return OSError(f"cannot connect to the proxy {_place(error)}")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        permanent = 400 <= error.status < 500 and error.status not in (408, 429)
+        return (UntrustedError if permanent else OSError)(proxy_refusal(error.status))
+    if _wants_client_certificate(error):
+        return UntrustedError(
+            "the server did not accept the client certificate; check client_cert= and client_key="
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = type(error.os_error).__name__
         return OSError(f"cannot connect to {_place(error)} ({cause})")
@@ -232,6 +289,16 @@ def _fault(error: Exception) -> OSError:
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return OSError("the connection was closed without an answer")
     return OSError(f"the connection broke ({type(error).__name__})")
+
+
+def _wants_client_certificate(error: BaseException | None) -> bool:
+    """Whether the server ended the handshake for the lack of a client certificate it trusts."""
+    while error is not None:
+        reason = getattr(error, "reason", None) or ""
+        if isinstance(error, ssl.SSLError) and _REFUSALS.search(f"{reason} {error}".upper()):
+            return True
+        error = getattr(error, "os_error", None) or error.__cause__ or error.__context__
+    return False
 
 
 def _place(error: Any) -> str:

@@ -11,20 +11,28 @@ import hashlib
 import hmac
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import attrs
 
+from sessiontrace.model.network import TLS_VARIABLES, Network
+from sessiontrace.model.proxy import is_this_machine
 from sessiontrace.model.secret import Secret, secret
 
-__all__ = ["Destination", "Env", "HttpDestination", "key_faults", "url_faults"]
+__all__ = [
+    "Destination",
+    "Env",
+    "HttpDestination",
+    "NetworkDestination",
+    "key_faults",
+    "url_faults",
+]
 
 Env = Mapping[str, str]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @attrs.frozen(kw_only=True)
@@ -78,12 +86,49 @@ class Destination:
 
 
 @attrs.frozen(kw_only=True)
-class HttpDestination(Destination):
-    """A destination behind a URL with an API key.
+class NetworkDestination(Destination):
+    """A destination that HTTP requests reach.
 
-    A subclass names the variables of both. ``allow_insecure``: permit ``http://`` to other hosts,
-    which sends the key in the clear.
+    ``proxy``: URL of an HTTP proxy, with user and password where it needs them; default by the
+    proxy variables of the environment, ``""`` for a direct connection. ``ca_file``: certificates to
+    trust instead of the system's; default by ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` or
+    ``REQUESTS_CA_BUNDLE``. ``client_cert``, ``client_key``: PEM files that identify this client;
+    the first may hold both. ``allow_insecure``: permit ``http://`` to other hosts, which sends keys
+    and headers in the clear; ``insecure`` is OpenTelemetry's name for the same. ``network`` is what
+    ``complete`` makes of these and the environment. None of them changes the fingerprint.
     """
+
+    TLS_VARIABLES: ClassVar[Mapping[str, Sequence[str]]] = TLS_VARIABLES
+
+    proxy: Secret | None = attrs.field(default=None, converter=secret)
+    ca_file: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    client_cert: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    client_key: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
+    allow_insecure: bool = False
+    insecure: bool = False
+    network: Network | None = attrs.field(default=None, repr=False, eq=False)
+
+    def network_to(self, url: str, env: Env) -> Network:
+        """The way to a URL by this destination's arguments and the environment."""
+        return Network.of(
+            url,
+            env,
+            proxy=self.proxy,
+            variables=self.TLS_VARIABLES,
+            ca_file=self.ca_file,
+            client_cert=self.client_cert,
+            client_key=self.client_key,
+        )
+
+    def network_faults(self) -> list[str]:
+        """What is wrong with proxy and certificates."""
+        network = self.network or self.network_to("", {})
+        return [f"{self.name}: {fault}" for fault in network.faults()]
+
+
+@attrs.frozen(kw_only=True)
+class HttpDestination(NetworkDestination):
+    """A destination behind a URL with an API key. A subclass names the variables of both."""
 
     KEY_VARIABLE: ClassVar[str]
     URL_VARIABLE: ClassVar[str]
@@ -91,7 +136,6 @@ class HttpDestination(Destination):
 
     api_key: Secret | None = attrs.field(default=None, converter=secret)
     base_url: str = ""
-    allow_insecure: bool = False
 
     def complete(self, env: Env) -> HttpDestination:
         url = self.base_url or env.get(self.URL_VARIABLE) or self.DEFAULT_URL
@@ -99,13 +143,17 @@ class HttpDestination(Destination):
             self,
             api_key=self.api_key or secret(env.get(self.KEY_VARIABLE)),
             base_url=url.rstrip("/"),
+            network=self.network_to(url, env),
         )
 
     def faults(self) -> list[str]:
         return [
             *super().faults(),
             *key_faults(self.name, "api_key", self.api_key, self.KEY_VARIABLE),
-            *url_faults(self.name, self.base_url, self.URL_VARIABLE, self.allow_insecure),
+            *url_faults(
+                self.name, self.base_url, self.URL_VARIABLE, self.allow_insecure or self.insecure
+            ),
+            *self.network_faults(),
         ]
 
     def identity(self) -> tuple[str, str]:
@@ -125,9 +173,17 @@ def key_faults(name: str, field: str, key: Secret | None, variable: str) -> list
 
 
 def url_faults(
-    name: str, url: str, variable: str, insecure: bool = False, argument: str = "base_url"
+    name: str,
+    url: str,
+    variable: str,
+    insecure: bool = False,
+    argument: str = "base_url",
+    confidential: str = "the key",
 ) -> list[str]:
-    """What is wrong with a URL that ``argument`` or environment ``variable`` gives."""
+    """What is wrong with a URL that ``argument`` or environment ``variable`` gives.
+
+    ``confidential``: what must not go there in the clear, unless ``insecure``.
+    """
     try:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -141,9 +197,9 @@ def url_faults(
         return [f"{name}: {argument} must not carry a user or password; use {better} ({where})"]
     if parts.query or parts.fragment:
         return [f"{name}: {argument} must not have a query or fragment; check {where}"]
-    if parts.scheme == "http" and host not in _LOOPBACK and not insecure:
+    if parts.scheme == "http" and not insecure and not is_this_machine(host):
         return [
-            f"{name}: {argument} is http:// to {host}, which would send the key in the clear; "
-            f"use https:// ({where}), or allow_insecure=True"
+            f"{name}: {argument} is http:// to {host}, which would send {confidential} in the "
+            f"clear; use https:// ({where}), or allow_insecure=True"
         ]
     return []

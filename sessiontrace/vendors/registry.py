@@ -11,8 +11,10 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sessiontrace.export.protocol import Transport
 from sessiontrace.model.destination import Destination, Env
 from sessiontrace.model.errors import VendorError
+from sessiontrace.model.network import default_network
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
 
 if TYPE_CHECKING:  # 10 ms that a program without plug-ins does not spend
@@ -100,8 +102,23 @@ def check(destination: Destination) -> None:
 
 
 def connect(destination: Destination, services: PipelineServices) -> VendorParts:
-    """Exporter and transport for a (complete) destination."""
-    return vendor_of(destination).connect(destination, services)
+    """Exporter and transport for a (complete) destination.
+
+    The transport uses the proxy and certificates of the destination, whatever its vendor passes.
+    """
+    parts = vendor_of(destination).connect(destination, services)
+    network = getattr(destination, "network", None)
+    if network is None or not isinstance(parts, VendorParts):
+        return parts
+
+    def transport() -> Transport:
+        token = default_network.set(network)
+        try:
+            return parts.transport()
+        finally:
+            default_network.reset(token)
+
+    return parts._replace(transport=transport)
 
 
 def _entry_points() -> tuple[EntryPoint, ...]:

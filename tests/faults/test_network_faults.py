@@ -526,11 +526,11 @@ def test_C14_a_backend_that_refuses_everything_is_blocked_and_loses_nothing(
 
 
 @pytest.mark.asyncio
-async def test_C21_a_proxy_in_the_environment_is_never_asked(
+async def test_C21_a_proxy_in_the_environment_is_not_used_for_this_machine(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HTTP_PROXY points to a proxy that is dead, or that wants a password (407): requests go
-    straight to their backend, the environment is not asked.
+    """HTTP_PROXY points to a proxy that is dead, or that wants a password (407): requests for
+    this machine go straight to their backend.
     """
     with Backend(lambda request: answer(407)) as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):

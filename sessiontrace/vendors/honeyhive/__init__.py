@@ -18,7 +18,7 @@ def _connect(destination: HoneyHive, services: PipelineServices) -> VendorParts:
     def transport() -> Transport:
         from sessiontrace.export.http_transport import HttpTransport
 
-        return HttpTransport(destination.base_url, destination.api_key)
+        return HttpTransport(destination.base_url, destination.api_key, network=destination.network)
 
     return VendorParts(HoneyHiveExporter(), transport)
 

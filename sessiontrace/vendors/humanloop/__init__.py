@@ -20,7 +20,11 @@ def _connect(destination: Humanloop, services: PipelineServices) -> VendorParts:
         from sessiontrace.vendors.shared.body_transforms import transforming_transport
 
         return transforming_transport(
-            destination.base_url, destination.api_key, key_header="X-API-KEY", key_prefix=""
+            destination.base_url,
+            destination.api_key,
+            key_header="X-API-KEY",
+            key_prefix="",
+            network=destination.network,
         )
 
     # Humanloop refuses a child whose parent it does not have, and children end first.

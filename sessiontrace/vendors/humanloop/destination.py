@@ -43,6 +43,7 @@ class Humanloop(HttpDestination):
                 *key_faults(self.name, "api_key", self.api_key, self.KEY_VARIABLE),
                 f"{self.name}: no base_url; Humanloop's hosted service closed in September 2025, "
                 f"so name the server that speaks its API (base_url= or {self.URL_VARIABLE})",
+                *self.network_faults(),
             ]
         elif self.version in (4, 5) and not self.base_url.endswith(f"/v{self.version}"):
             faults.append(

@@ -20,7 +20,13 @@ def _connect(destination: OTLP, services: PipelineServices) -> VendorParts:
 
         headers = {name: value.reveal() for name, value in destination.headers.items()}
         headers["Content-Type"] = exporter.content_type
-        return transforming_transport(destination.url, headers=headers, gzip=bool(destination.gzip))
+        return transforming_transport(
+            destination.url,
+            headers=headers,
+            gzip=bool(destination.gzip),
+            network=destination.network,
+            total=destination.timeout,
+        )
 
     return VendorParts(exporter, transport)
 

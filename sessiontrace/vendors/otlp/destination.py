@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import attrs
 
-from sessiontrace.model.destination import Destination, Env, url_faults
+from sessiontrace.model.destination import Env, NetworkDestination, url_faults
 from sessiontrace.model.secret import Secret
+from sessiontrace.vendors.otlp import variables
 
 __all__ = ["OTLP"]
+
+_PATH = "/v1/traces"
+_GRPC_PORT = 4317
 
 
 def _secrets(headers: Mapping[str, str | Secret]) -> Mapping[str, Secret]:
@@ -23,48 +27,83 @@ def _secrets(headers: Mapping[str, str | Secret]) -> Mapping[str, Secret]:
 
 
 @attrs.frozen(kw_only=True)
-class OTLP(Destination):
+class OTLP(NetworkDestination):
     """Any OTLP/HTTP endpoint: a collector, Jaeger, Tempo, a vendor's.
 
-    ``endpoint``: the base URL, to which ``/v1/traces`` is added; default
+    ``endpoint``: the base URL, to which ``/v1/traces`` is added unless it ends so; default
     ``OTEL_EXPORTER_OTLP_ENDPOINT``, else ``http://localhost:4318``. Nothing is added to
     ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT``. ``headers``: such as an API key; default
     ``OTEL_EXPORTER_OTLP_TRACES_HEADERS`` or ``OTEL_EXPORTER_OTLP_HEADERS``. ``protobuf``: default
     by ``OTEL_EXPORTER_OTLP_PROTOCOL``, else JSON. ``gzip``: compress requests to a third of the
     bytes, for some 15 us of CPU an event; default by ``OTEL_EXPORTER_OTLP_COMPRESSION``, else off.
-    The ``_TRACES_`` form of the last three variables wins over the general form. Source: the OTLP
-    1.x specification and OTel's specification of its variables.
+    ``timeout``: seconds for a request; default by ``OTEL_EXPORTER_OTLP_TIMEOUT``, else 10.
+    ``ca_file``, ``client_cert``, ``client_key``: default by ``OTEL_EXPORTER_OTLP_CERTIFICATE``,
+    ``..._CLIENT_CERTIFICATE`` and ``..._CLIENT_KEY``; ``insecure``: by ``..._INSECURE``. The
+    ``_TRACES_`` form of a variable wins over the general form. Source: the OTLP 1.x specification
+    and OTel's specification of its variables.
     """
 
     kind: ClassVar[str] = "otlp"
     URL_VARIABLE: ClassVar[str] = "OTEL_EXPORTER_OTLP_ENDPOINT"
     KEY_VARIABLE: ClassVar[str] = "OTEL_EXPORTER_OTLP_HEADERS"
+    TLS_VARIABLES: ClassVar[Mapping[str, Sequence[str]]] = {
+        "ca_file": variables.names("CERTIFICATE"),
+        "client_cert": variables.names("CLIENT_CERTIFICATE"),
+        "client_key": variables.names("CLIENT_KEY"),
+    }
 
     endpoint: str = ""
     headers: Mapping[str, Secret] = attrs.field(factory=dict, converter=_secrets)
     protobuf: bool | None = None
     gzip: bool | None = None
-    allow_insecure: bool = False
+    timeout: float | None = None
     url: str = attrs.field(default="", init=False)
+    variable_faults: tuple[str, ...] = attrs.field(default=(), init=False, repr=False)
 
     def complete(self, env: Env) -> OTLP:
         exact = "" if self.endpoint else env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
-        base = self.endpoint or env.get(self.URL_VARIABLE) or "http://localhost:4318"
-        protobuf, gzip = self.protobuf, self.gzip
-        if protobuf is None:
-            protobuf = _variable(env, "PROTOCOL") == "http/protobuf"
-        if gzip is None:
-            gzip = _variable(env, "COMPRESSION") == "gzip"
-        headers = self.headers or _parse_headers(_variable(env, "HEADERS"))
-        complete = attrs.evolve(self, headers=headers, protobuf=protobuf, gzip=gzip)
-        object.__setattr__(complete, "url", exact or f"{base.rstrip('/')}/v1/traces")
+        base = (self.endpoint or env.get(self.URL_VARIABLE) or "http://localhost:4318").rstrip("/")
+        url = exact or (base if base.endswith(_PATH) else base + _PATH)
+        protocol, protocol_faults = variables.protocol(env)
+        timeout, timeout_faults = variables.timeout(env)
+        complete = attrs.evolve(
+            self,
+            headers=self.headers or variables.headers(env),
+            protobuf=protocol == "http/protobuf" if self.protobuf is None else self.protobuf,
+            gzip=variables.value(env, "COMPRESSION") == "gzip" if self.gzip is None else self.gzip,
+            timeout=timeout if self.timeout is None else self.timeout,
+            insecure=self.insecure or variables.value(env, "INSECURE").lower() == "true",
+            network=self.network_to(url, env),
+        )
+        faults = [
+            *(protocol_faults if self.protobuf is None else ()),
+            *(timeout_faults if self.timeout is None else ()),
+        ]
+        object.__setattr__(complete, "url", url)
+        object.__setattr__(complete, "variable_faults", tuple(faults))
         return complete
 
     def faults(self) -> list[str]:
         faults = [
             *super().faults(),
-            *url_faults(self.name, self.url, self.URL_VARIABLE, self.allow_insecure, "endpoint"),
+            *url_faults(
+                self.name,
+                self.url,
+                self.URL_VARIABLE,
+                self.allow_insecure or self.insecure or not self.headers,
+                "endpoint",
+                "the headers",
+            ),
+            *(f"{self.name}: {fault}" for fault in self.variable_faults),
+            *self.network_faults(),
         ]
+        if not faults and urllib.parse.urlsplit(self.url).port == _GRPC_PORT:
+            faults.append(
+                f"{self.name}: endpoint names port 4317, which speaks gRPC; name the port for "
+                f"http/protobuf, usually 4318 (endpoint= or {self.URL_VARIABLE})"
+            )
+        if self.timeout is not None and not 0 < self.timeout < float("inf"):
+            faults.append(f"{self.name}: timeout must be a number of seconds above 0")
         for name, value in self.headers.items():
             if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not all(
                 " " <= char <= "~" for char in value.reveal()
@@ -78,19 +117,3 @@ class OTLP(Destination):
     def identity(self) -> tuple[str, str]:
         headers = sorted((name.lower(), value.reveal()) for name, value in self.headers.items())
         return ("\n".join(f"{name}: {value}" for name, value in headers), self.url)
-
-
-def _variable(env: Env, setting: str) -> str:
-    """One of OTel's settings: the one for traces, else the one for all signals."""
-    name = f"OTEL_EXPORTER_OTLP_TRACES_{setting}"
-    return env.get(name) or env.get(f"OTEL_EXPORTER_OTLP_{setting}", "")
-
-
-def _parse_headers(text: str) -> dict[str, str]:
-    """``name=value,name=value`` with percent-escapes, the syntax of OTel's variables."""
-    headers = {}
-    for part in text.split(","):
-        name, equals, value = part.partition("=")
-        if equals and name.strip():
-            headers[urllib.parse.unquote(name.strip())] = urllib.parse.unquote(value.strip())
-    return headers

@@ -24,7 +24,12 @@ def _connect(destination: PostHog, services: PipelineServices) -> VendorParts:
     def transport() -> Transport:
         from sessiontrace.vendors.shared.body_transforms import transforming_transport
 
-        return transforming_transport(destination.base_url, stamp=stamped, gzip=destination.gzip)
+        return transforming_transport(
+            destination.base_url,
+            stamp=stamped,
+            gzip=destination.gzip,
+            network=destination.network,
+        )
 
     return VendorParts(PostHogExporter(), transport)
 

@@ -316,7 +316,7 @@ async def test_after_closing_a_client_says_that_it_is_closed() -> None:
 
 @pytest.mark.asyncio
 async def test_calls_go_through_the_proxy_where_one_is_given() -> None:
-    """The proxy sees the whole URL; proxy variables of the environment are not read."""
+    """The proxy sees the whole URL."""
     async with Api() as proxy:
         proxy.answer("GET", "http://service.invalid/x", {"by": "proxy"})
         caller = Rest("http://service.invalid", Secret(KEY), proxy=proxy.url)

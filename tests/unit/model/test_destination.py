@@ -46,7 +46,7 @@ def test_with_nothing_given_every_vendor_whose_key_is_set_is_meant() -> None:
         (PostHog(), "POSTHOG_API_KEY"),
         (PostHog(api_key="k", base_url="http://example.org"), "allow_insecure=True"),
         (HoneyHive(api_key="k", base_url="http://example.org"), "allow_insecure=True"),
-        (OTLP(endpoint="http://example.org"), "allow_insecure=True"),
+        (OTLP(endpoint="http://example.org", headers={"a": "b"}), "allow_insecure=True"),
         (OTLP(endpoint="https://user:pass@example.org"), "use headers="),
         (OTLP(endpoint="ftp://example.org"), "endpoint must start with"),
         (OTLP(headers={"a b": "c"}), "header 'a b'"),

@@ -1,0 +1,77 @@
+"""OpenTelemetry's variables for OTLP exporters; pure functions, no thread owns them.
+
+Source: OTel's specification of the OTLP exporter's configuration, version 1.x. Invariant: a
+variable that sessiontrace cannot follow has a fault; none is ignored.
+"""
+
+from __future__ import annotations
+
+import math
+import urllib.parse
+
+from sessiontrace.model.destination import Env
+
+__all__ = ["headers", "names", "protocol", "timeout", "value"]
+
+_PROTOCOLS = ("", "http/json", "http/protobuf")
+_LONGEST_IN_SECONDS = 120.0
+
+
+def names(setting: str) -> tuple[str, str]:
+    """The variable for traces, which wins, and the one for all signals."""
+    return f"OTEL_EXPORTER_OTLP_TRACES_{setting}", f"OTEL_EXPORTER_OTLP_{setting}"
+
+
+def value(env: Env, setting: str) -> str:
+    """The setting for traces, else for all signals; empty where neither is set."""
+    return _find(env, setting)[1]
+
+
+def protocol(env: Env) -> tuple[str, list[str]]:
+    """The protocol, and what is wrong with it."""
+    variable, text = _find(env, "PROTOCOL")
+    if text in _PROTOCOLS:
+        return text, []
+    if text == "grpc":
+        fault = (
+            f"{variable} is grpc, which sessiontrace does not speak; set {names('PROTOCOL')[0]}"
+            "=http/protobuf, and the endpoint to the collector's HTTP port, usually 4318"
+        )
+    else:
+        fault = f"{variable} must be http/protobuf or http/json, not {text[:40]!r}"
+    return "", [fault]
+
+
+def timeout(env: Env) -> tuple[float | None, list[str]]:
+    """The timeout in seconds, and what is wrong with it.
+
+    The specification counts milliseconds, OTel's SDK for Python seconds. Up to 120, which would be
+    too short for milliseconds, the number counts seconds.
+    """
+    variable, text = _find(env, "TIMEOUT")
+    if not text:
+        return None, []
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        return None, [f"{variable} must be a number of milliseconds above 0, not {text[:40]!r}"]
+    return (number if number <= _LONGEST_IN_SECONDS else number / 1000), []
+
+
+def headers(env: Env) -> dict[str, str]:
+    """``name=value,name=value`` with percent-escapes."""
+    parsed = {}
+    for part in value(env, "HEADERS").split(","):
+        name, equals, text = part.partition("=")
+        if equals and name.strip():
+            parsed[urllib.parse.unquote(name.strip())] = urllib.parse.unquote(text.strip())
+    return parsed
+
+
+def _find(env: Env, setting: str) -> tuple[str, str]:
+    """Name and value of the variable that counts."""
+    specific, general = names(setting)
+    name = specific if env.get(specific, "").strip() else general
+    return name, env.get(name, "").strip()
