@@ -19,6 +19,8 @@ from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, sum
 from sessiontrace.capture.encoding.fast_path import encode_fast
 from sessiontrace.capture.encoding.record_body import EVENT_MAX, encode_event, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, omitted, text_of
+from sessiontrace.capture.encoding.short_repr import short_text
+from sessiontrace.capture.encoding.walker import BoundedWalker
 from sessiontrace.capture.handle import (
     ENDED,
     NEW,
@@ -394,9 +396,9 @@ class Span:
             if type(values) is dict and CLEAN_KEYS.issuperset(values) and self._are_scalars(values):
                 own.update(values)
             else:
-                self._merge_any(own, values)
-        except Exception:  # not a mapping, or one that fails when read
-            own["_unencodable"] = text_of(values)
+                self._merge_any(own, _pairs_of(values))
+        except Exception:  # not a mapping
+            own["_unencodable"] = short_text(values)
             self._needs_redaction = True
 
     def _are_scalars(self, values: dict[Any, object]) -> bool:
@@ -413,10 +415,11 @@ class Span:
                 return False
         return len(values) <= _KEYS_MAX
 
-    def _merge_any(self, own: dict[str, Any], values: Mapping[str, object]) -> None:
+    def _merge_any(self, own: dict[str, Any], values: dict[str, object]) -> None:
         clean_texts = self.recorder.clean_texts
-        pairs = values.items()
-        for key, value in pairs if len(values) <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
+        pairs = dict.items(values)
+        count = dict.__len__(values)
+        for key, value in pairs if count <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
             kind = type(value)
             if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
                 if hash(value) not in clean_texts.hashes:
@@ -429,8 +432,8 @@ class Span:
             own[name_of(key)] = value
         if not CLEAN_KEYS.issuperset(own) and not all_keys_clean(own):
             self._needs_redaction = True
-        if len(values) > _KEYS_MAX:
-            own["…"] = omitted(len(values) - _KEYS_MAX, "keys")
+        if count > _KEYS_MAX:
+            own["…"] = omitted(count - _KEYS_MAX, "keys")
 
     def _record_failure(self, error: BaseException, tb: TracebackType | None) -> None:
         try:
@@ -490,6 +493,16 @@ def _open_ancestor(handle: Handle | None) -> Handle | None:
     while handle is not None and handle.state == ENDED:
         handle = handle.parent
     return handle
+
+
+def _pairs_of(values: object) -> dict[str, object]:
+    """A dict, or a dict read from a mapping of another class without running the user's code."""
+    if issubclass(type(values), dict):
+        return values  # type: ignore[return-value]
+    plain = BoundedWalker().plain(values)
+    if type(plain) is not dict:
+        raise TypeError(f"not a mapping of a known class: {kind_name(type(values))}")
+    return plain
 
 
 def _type_of(type_: object) -> str:

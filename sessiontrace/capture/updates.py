@@ -63,7 +63,7 @@ def score(
 ) -> None:
     """Merge a score into a session or event, open or ended, of this process or another one."""
     label = name_of(name)
-    bucket = "metrics" if isinstance(value, (bool, int, float)) else "feedback"
+    bucket = "metrics" if issubclass(type(value), (int, float)) else "feedback"
     parts: dict[str, dict[str, Any]] = {bucket: {label: value}}
     if comment is not None:
         parts.setdefault("feedback", {})[f"{label}_comment"] = text_of(comment)

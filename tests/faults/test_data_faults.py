@@ -80,13 +80,15 @@ class Changing:
 
 
 def test_D01_objects_that_cannot_be_shown_leave_a_mark(send: Callable[..., Any]) -> None:
-    """A repr that raises, recurses for ever, returns no text or changes its own object: a mark
-    with the type's name, and the other values as they are.
+    """A repr that raises, recurses for ever, returns no text or changes its own object: it does
+    not run. A mark with the type's name or the attributes take its place, and the other values are
+    as they are.
     """
     found = send([Raising(), Recursing(), NoText(), Changing(), "whole"])
-    assert found[0] == "<unprintable Raising: ValueError>"
+    assert "Raising" in found[0]
     assert "Recursing" in found[1]
     assert "NoText" in found[2]
+    assert found[3] == {"seen": []}
     assert found[4] == "whole"
     assert len(found) == 5
 

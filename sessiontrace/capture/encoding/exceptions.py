@@ -1,6 +1,8 @@
 """An exception as a record holds it: type, message, stack; runs in the user's thread.
 
-Invariant: reads no source files, keeps no frame alive, and calls no user code but ``str(error)``.
+Invariant: reads no source files, keeps no frame alive, and runs none of the user's code but a
+``__str__`` that the class of an exception defines, which does not run either where the exception
+holds an object that may load data, or a large container.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import sys
 from types import TracebackType
 from typing import Any
 
-from sessiontrace.capture.encoding.safe_text import kind_name, text_of
+from sessiontrace.capture.encoding.exception_message import message_of
+from sessiontrace.capture.encoding.safe_text import kind_name
+from sessiontrace.capture.encoding.static_access import bases_of, module_of, qualified_name
 
 __all__ = ["describe", "is_cancelled", "summary"]
 
@@ -19,6 +23,10 @@ _FRAMES_HEAD = 10
 _FRAMES_TAIL = 40
 _GROUP_MAX = 10
 _CAUSES_MAX = 5
+_qualname = type.__dict__["__qualname__"].__get__
+_cause = BaseException.__dict__["__cause__"].__get__
+_context = BaseException.__dict__["__context__"].__get__
+_suppresses = BaseException.__dict__["__suppress_context__"].__get__
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 
 
@@ -27,9 +35,10 @@ def is_cancelled(error: BaseException) -> bool:
     # We import neither: where a framework is not imported nothing can raise its cancellation.
     # A module that another thread (our sender) is importing right now lacks the name so far.
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    if asyncio is not None and isinstance(error, getattr(asyncio, "CancelledError", ())):
+    kind = type(error)  # `isinstance` would also ask the user's `__class__`
+    if asyncio is not None and issubclass(kind, getattr(asyncio, "CancelledError", ())):
         return True
-    if trio is not None and isinstance(error, getattr(trio, "Cancelled", ())):
+    if trio is not None and issubclass(kind, getattr(trio, "Cancelled", ())):
         return True
     grouped = _grouped(error)  # a nursery that was cancelled in several tasks
     return bool(grouped) and all(map(is_cancelled, grouped))
@@ -37,8 +46,8 @@ def is_cancelled(error: BaseException) -> bool:
 
 def summary(error: BaseException) -> str:
     """``ValueError: the message``, the record's ``error`` field."""
-    message = text_of(error, _MESSAGE_MAX)
-    kind = type(error).__qualname__
+    message = message_of(error, _MESSAGE_MAX)
+    kind = _qualname(type(error))
     return f"{kind}: {message}" if message else kind
 
 
@@ -53,11 +62,12 @@ def describe(error: BaseException, tb: TracebackType | None) -> dict[str, Any]:
 
 
 def _brief(error: BaseException) -> dict[str, Any]:
-    return {"type": _type_name(error), "message": text_of(error, _MESSAGE_MAX)}
+    return {"type": _type_name(error), "message": message_of(error, _MESSAGE_MAX)}
 
 
 def _grouped(error: BaseException) -> tuple[BaseException, ...]:
-    if "Group" not in kind_name(type(error)):
+    kind = type(error)
+    if not any("Group" in kind_name(base) for base in bases_of(kind)[:-1]):
         return ()
     try:
         inner = getattr(error, "exceptions", ())
@@ -70,17 +80,23 @@ def _grouped(error: BaseException) -> tuple[BaseException, ...]:
 def _causes(error: BaseException) -> list[dict[str, Any]]:
     """The exceptions that it was raised from, nearest first."""
     causes: list[dict[str, Any]] = []
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    cause = _cause_of(error)
     while cause is not None and len(causes) < _CAUSES_MAX:
         causes.append(_brief(cause))
-        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+        cause = _cause_of(cause)
     return causes
+
+
+def _cause_of(error: BaseException) -> BaseException | None:
+    """Read through the base class: a subclass may define properties of these names."""
+    cause: BaseException | None = _cause(error)
+    return cause if cause is not None else (None if _suppresses(error) else _context(error))
 
 
 def _type_name(error: BaseException) -> str:
     kind = type(error)
-    module = kind.__module__
-    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+    module = module_of(kind)
+    return str(_qualname(kind)) if module == "builtins" else qualified_name(kind)
 
 
 def _stack(tb: TracebackType | None) -> str:

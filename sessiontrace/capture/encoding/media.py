@@ -23,6 +23,9 @@ _HEADER = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*);base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{256}")
 _BASE64_END = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}\s*\Z")
 
+_WRAPPED = re.compile(r"\s{0,64}([A-Za-z0-9+/_-]{16,1024})(\r?\n[ \t]*)[A-Za-z0-9+/_-]{16}")
+_WIDTHS = frozenset({64, 76})  # of lines, in PEM and in MIME
+
 _MAGIC = (
     (b"\x89PNG\r\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -44,11 +47,21 @@ def is_media(text: str) -> bool:
     """Whether a text of at least ``MEDIA_MIN`` characters is a data URI or bare base64."""
     if text.startswith("data:"):
         return _HEADER.match(text, 0, 256) is not None
-    head = text[:256]
-    if _BASE64.fullmatch(head) is None or _BASE64_END.search(text[-64:]) is None:
+    head, end = text[:256], text[-64:]
+    width = 0
+    if _BASE64.fullmatch(head) is None:
+        if (lines := _WRAPPED.match(text)) is None:
+            return False
+        width = len(lines[1])
+        head, end = _joined(text[:512])[:256], _joined(text[-256:])[-64:]
+        if _BASE64.fullmatch(head) is None or not _is_even(text, lines):
+            return False
+    if _BASE64_END.search(end) is None:
         return False
     if _sniff(_decoded(head)) != _UNKNOWN:
         return True
+    if width and width not in _WIDTHS:
+        return False
     # Long words and hexadecimal have few kinds of characters; base64 of anything has many.
     return len(text) >= _UNNAMED_MIN and len(set(head)) >= 24 and not head.isalpha()
 
@@ -57,18 +70,38 @@ def of_text(text: str) -> dict[str, Any]:
     """``{media_type, bytes, sha256}`` for a text that ``is_media``."""
     header = _HEADER.match(text, 0, 256)
     start = header.end() if header else 0
-    length = len(text) - start
-    size = length * 3 // 4 - text[-2:].count("=") if length % 4 == 0 else length * 3 // 4
+    start += len(text[start : start + 64]) - len(text[start : start + 64].lstrip())
+    end = text[-64:]
+    characters = len(text) - start - (len(end) - len(end.rstrip()))
+    lines = _WRAPPED.match(text, start)
+    if lines is not None:
+        characters -= characters // (len(lines[1]) + len(lines[2])) * len(lines[2])
+    padding = end.rstrip()[-2:].count("=")
+    size = (characters - padding) * 3 // 4
     import hashlib  # here: few programs record media, and importing it costs all of them
 
     digest = hashlib.sha256()
     stop = min(len(text), start + _HASHED)
+    rest = ""
     for at in range(start, stop, _CHUNK):
-        digest.update(_decoded(text[at : min(at + _CHUNK, stop)]))
+        chunk = rest + _joined(text[at : min(at + _CHUNK, stop)])
+        whole = len(chunk) // 4 * 4 if at + _CHUNK < stop else len(chunk)
+        digest.update(_decoded(chunk[:whole]))
+        rest = chunk[whole:]
     media_type = header.group(1) if header else None
-    return _described(
-        media_type or _sniff(_decoded(text[start : start + 64])), size, length, digest
-    )
+    sniffed = media_type or _sniff(_decoded(_joined(text[start : start + 128])[:64]))
+    return _described(sniffed, size, len(text) - start, digest)
+
+
+def _is_even(text: str, lines: re.Match[str]) -> bool:
+    """Whether the first lines all have the width of the first, as an encoder writes them."""
+    start, width = lines.start(1), len(lines[1]) + len(lines[2])
+    head = text[start : start + 4 * width].split("\n")[:-1]
+    return len({len(line.strip()) for line in head}) == 1
+
+
+def _joined(text: str) -> str:
+    return "".join(text.split())
 
 
 def of_bytes(value: memoryview) -> dict[str, Any]:
@@ -85,11 +118,11 @@ def _described(media_type: str, size: int, length: int, digest: Any) -> dict[str
 
 
 def _decoded(chunk: str) -> bytes:
-    chunk = chunk.rstrip().rstrip("=")
+    chunk = chunk.rstrip("=")
     chunk = chunk.replace("-", "+").replace("_", "/")
     try:
         return binascii.a2b_base64(chunk[: len(chunk) // 4 * 4] + _tail(chunk))
-    except ValueError:  # line breaks in odd places, or not base64 after its head
+    except ValueError:  # not base64 after its head
         return chunk.encode("ascii", "replace")
 
 

@@ -1,18 +1,27 @@
 """Text made safe for JSON: bounded, legal, and never raising; runs in the user's thread.
 
 Invariant: the returned text has no lone surrogate and a bounded length, whatever
-``__str__``, ``__repr__`` or a metaclass of the user's does.
+``__str__`` or a metaclass of the user's does.
 """
 
 from __future__ import annotations
 
-import re
+from sessiontrace.capture.encoding.static_access import qualified_name
 
-__all__ = ["cut", "kind_name", "omitted", "repr_of", "sanitize_text", "text_of", "unprintable"]
+__all__ = [
+    "SHORT_MAX",
+    "cut",
+    "kind_name",
+    "name_of_object",
+    "omitted",
+    "sanitize_text",
+    "text_of",
+    "unprintable",
+]
 
-REPR_MAX = 1_000
+SHORT_MAX = 1_000
+"""Characters of a text that names or describes a value."""
 
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _type_name = type.__dict__["__name__"].__get__  # a metaclass may shadow the attribute
 
 
@@ -37,7 +46,7 @@ def sanitize_text(text: str) -> str:
     return text
 
 
-def text_of(value: object, longest: int = REPR_MAX) -> str:
+def text_of(value: object, longest: int = SHORT_MAX) -> str:
     """``str(value)`` made safe."""
     try:
         return sanitize_text(cut(str.__str__(str(value)), longest))
@@ -45,19 +54,13 @@ def text_of(value: object, longest: int = REPR_MAX) -> str:
         return unprintable(value, error)
 
 
-def repr_of(value: object) -> str:
-    """``repr(value)`` made safe, without memory addresses, which differ from run to run."""
-    kind = type(value)
-    try:
-        if kind.__repr__ is object.__repr__:
-            return sanitize_text(cut(f"<{kind.__module__}.{kind.__qualname__} object>", REPR_MAX))
-        return sanitize_text(cut(_ADDRESS.sub("", repr(value)[: REPR_MAX * 4]), REPR_MAX))
-    except Exception as error:
-        return unprintable(value, error)
+def name_of_object(value: object) -> str:
+    """``<module.Class object>``: the form of a value of which nothing else may be read."""
+    return sanitize_text(cut(f"<{qualified_name(type(value))} object>", SHORT_MAX))
 
 
 def unprintable(value: object, error: BaseException) -> str:
-    """The text that replaces a value whose ``str`` or ``repr`` fails."""
+    """The text that replaces a value that cannot be read."""
     return f"<unprintable {kind_name(type(value))}: {kind_name(type(error))}>"
 
 

@@ -2,8 +2,10 @@
 
 Runs in the user's thread, for values that are not plain (``fast_path``). Containers are read
 through their built-in base types and by one C call each, so that neither a subclass nor another
-thread can lead the walk astray; the only user code that runs is ``repr``, properties of fields, and
-iteration of foreign ABCs. Invariant: the budgets below bound time and result, whatever the value.
+thread can lead the walk astray. Objects are read through their dictionaries and slots
+(``object_fields``), or by an allowlist (``known_types``, ``arrays``); any other is named.
+Invariant: none of the user's code runs but ``__str__`` of exceptions, so a walk does no input or
+output; and the budgets below bound time and result, whatever the value.
 """
 
 from __future__ import annotations
@@ -12,20 +14,32 @@ import datetime
 import enum
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, ValuesView
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
 from sessiontrace.capture.encoding import media
+from sessiontrace.capture.encoding.arrays import array_form
+from sessiontrace.capture.encoding.exception_message import message_of
+from sessiontrace.capture.encoding.known_types import known_form
+from sessiontrace.capture.encoding.moments import iso_text
+from sessiontrace.capture.encoding.object_fields import attributes_of, fields_of, is_standard
 from sessiontrace.capture.encoding.safe_text import (
+    SHORT_MAX,
     cut,
     kind_name,
+    name_of_object,
     omitted,
-    repr_of,
     sanitize_text,
-    text_of,
     unprintable,
+)
+from sessiontrace.capture.encoding.short_repr import integer_text, short_text
+from sessiontrace.capture.encoding.static_access import (
+    MISSING,
+    class_attribute,
+    instance_dict,
+    module_of,
+    qualified_name,
 )
 
 __all__ = ["DEPTH", "ITEMS", "TEXT_MAX", "BoundedWalker"]
@@ -37,8 +51,6 @@ TEXT_MAX = 128 * 1024  # characters kept of one string
 TEXT_TOTAL = 384 * 1024  # characters kept of all strings of one value
 _KEY_MAX = 256
 _BYTES_MAX = 1_024  # longer byte strings are described, not kept
-
-_ARRAY_MODULES = frozenset({"numpy", "torch", "jax", "jaxlib", "tensorflow", "pandas", "polars"})
 
 
 class BoundedWalker:
@@ -78,12 +90,13 @@ class BoundedWalker:
         if issubclass(kind, dict):
             return self._pairs(dict.items(value), dict.__len__(value), depth)
         if issubclass(kind, enum.Enum):
-            return self.plain(value.value, depth + 1)
+            return self.plain(instance_dict(value, kind).get("_value_"), depth + 1)
         for base in _CONTAINERS:
             if issubclass(kind, base):
-                names = getattr(kind, "_fields", None) if base is tuple else None
-                if isinstance(names, tuple):
-                    return self._fields(value, names, depth)
+                names = class_attribute(kind, "_fields") if base is tuple else None
+                if type(names) is tuple:
+                    pairs = zip(names, tuple.__iter__(value), strict=False)
+                    return self._pairs(pairs, len(names), depth)
                 return self._items(base.__iter__(value), base.__len__(value), depth)
         for kinds, convert in _CONVERT:
             if issubclass(kind, kinds):
@@ -91,22 +104,21 @@ class BoundedWalker:
         return self._foreign(value, kind, depth)
 
     def _foreign(self, value: Any, kind: type, depth: int) -> Any:
-        if kind.__module__.partition(".")[0] in _ARRAY_MODULES:
-            return self._array(value, kind, depth)
-        names = _field_names(value, kind)
-        if names is not None:
-            return self._fields(value, names, depth)
-        for base in type.__dict__["__mro__"].__get__(kind)[:-1]:
-            convert = _BY_NAME.get((base.__module__, kind_name(base)))
-            if convert is not None:
-                return self.plain(convert(value), depth + 1)
-        if issubclass(kind, Mapping):
-            return self._pairs(value.items(), len(value), depth)
-        if issubclass(kind, (AbstractSet, Sequence, ValuesView)):
+        fields = fields_of(value, kind, self._room())
+        if fields is None:
+            for form in (known_form, array_form):
+                simpler = form(value, kind)
+                if simpler is not MISSING:
+                    return self._simpler(simpler, depth)
+            fields = attributes_of(value, kind, self._room())
+            if not fields:
+                return self._string(_name(value, kind))
+        return self._pairs(fields, len(fields), depth)
+
+    def _simpler(self, value: Any, depth: int) -> Any:
+        if issubclass(type(value), _VIEWS):
             return self._items(value, len(value), depth)
-        if issubclass(kind, Iterator):  # its repr says nothing, and it must not be consumed
-            return f"<{kind_name(kind)} {getattr(value, '__qualname__', '')}".rstrip() + ">"
-        return self._string(repr_of(value))
+        return self.plain(value, depth + 1)
 
     def _string(self, text: str) -> Any:
         if len(text) >= media.MEDIA_MIN and media.is_media(text):
@@ -143,46 +155,14 @@ class BoundedWalker:
             items["…"] = omitted(length - len(snapshot), "keys")
         return items
 
-    def _fields(self, value: Any, names: Iterable[str], depth: int) -> dict[str, Any]:
-        items: dict[str, Any] = {}
-        for name in islice(names, self._room()):
-            self._nodes -= 1
-            try:
-                item = getattr(value, name)
-            except Exception as error:  # a slot never set, a property that fails
-                items[name] = unprintable(value, error)
-            else:
-                items[name] = self.plain(item, depth + 1)
-        return items
-
-    def _array(self, value: Any, kind: type, depth: int) -> Any:
-        shape = getattr(value, "shape", None)
-        if shape == () and hasattr(value, "item"):
-            item = value.item()
-            return text_of(item) if type(item) is kind else self.plain(item, depth + 1)
-        size = getattr(value, "size", None)
-        if isinstance(size, int) and size <= ITEMS and hasattr(value, "tolist"):
-            return self.plain(value.tolist(), depth + 1)
-        if shape is None:
-            return self._string(repr_of(value))
-        dtype = text_of(getattr(value, "dtype", ""))
-        return f"<{kind_name(kind)} {text_of(tuple(shape))} {dtype}".rstrip() + ">"
-
 
 def _scalar(value: Any, kind: type) -> Any:
     if kind is int:
-        return _integer(value)
+        return value if -(1 << 63) <= value < 1 << 64 else integer_text(value)
     if kind is float:
         # As orjson writes it on the fast path, so that a value has the same form on both.
         return value if value - value == 0.0 else None
     return value
-
-
-def _integer(value: int) -> int | str:
-    if -(1 << 63) <= value < 1 << 64:
-        return value
-    bits = value.bit_length()
-    return str(value) if bits <= 4096 else f"<int of {bits} bits>"
 
 
 def _bytes(value: Any) -> Any:
@@ -197,45 +177,51 @@ def _bytes(value: Any) -> Any:
     return media.of_bytes(view.cast("B")) if view.contiguous else f"<{view.nbytes} bytes>"
 
 
-def _qualified_name(value: Any) -> str:
-    """A class, function or method by its name: its repr may be user code."""
-    kind = type(value)
-    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", "?")
-    return f"<{kind_name(kind)} {getattr(value, '__module__', None)}.{name}>"
+def _name(value: Any, kind: type) -> str:
+    if is_standard(kind) and class_attribute(kind, "__next__") is not MISSING:
+        return f"<{kind_name(kind)}>"
+    return name_of_object(value)
+
+
+def _name_of_class(value: type) -> str:
+    return f"<{kind_name(type(value))} {qualified_name(value)}>"
+
+
+def _name_of_function(value: Any) -> str:
+    """A function or method by its name; the callable of a method may be of any class."""
+    function: Any = value.__func__ if type(value) is types.MethodType else value
+    kind = type(function)
+    if kind is types.FunctionType:
+        name = f"{function.__module__}.{function.__qualname__}"
+    elif kind is types.BuiltinFunctionType:
+        owner = function.__self__
+        own = owner is None or type(owner) is types.ModuleType
+        name = f"{function.__module__ if own else module_of(type(owner))}.{function.__name__}"
+    else:
+        name = qualified_name(kind)
+    return f"<{kind_name(type(value))} {name}>"
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
-    return {"type": kind_name(type(error)), "message": text_of(error)}
-
-
-def _array_items(value: Any) -> Any:
-    return value.tolist() if len(value) <= ITEMS else f"<array '{value.typecode}' of {len(value)}>"
+    return {"type": kind_name(type(error)), "message": message_of(error, SHORT_MAX)}
 
 
 _CONTAINERS: tuple[Any, ...] = (list, tuple, set, frozenset, deque, range)
+
+_VIEWS: Any = (type(dict.keys({})), type(dict.values({})), type(dict.items({})))
 
 _CONVERT: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (str, str.__str__),  # subclasses, whose own __str__ is user code
     (int, int.__int__),
     (float, float.__float__),
-    ((datetime.date, datetime.time), lambda value: value.isoformat()),
+    ((datetime.date, datetime.time), iso_text),
     (datetime.timedelta, datetime.timedelta.total_seconds),
-    (complex, str),
+    (complex, complex.__repr__),
     ((bytes, bytearray, memoryview), _bytes),
     (BaseException, _failure),
-    ((type, types.FunctionType, types.MethodType, types.BuiltinFunctionType), _qualified_name),
+    (type, _name_of_class),
+    ((types.FunctionType, types.MethodType, types.BuiltinFunctionType), _name_of_function),
 )
-
-
-# By name: importing these modules costs time, and most programs use none of them.
-_BY_NAME: dict[tuple[str, str], Callable[[Any], Any]] = {
-    ("uuid", "UUID"): str,
-    ("decimal", "Decimal"): str,
-    ("fractions", "Fraction"): str,
-    ("pathlib", "PurePath"): str,
-    ("pathlib._local", "PurePath"): str,
-    ("array", "array"): _array_items,
-}
 
 
 def _free_key(items: dict[str, Any], numbers: dict[str, int], key: object) -> str:
@@ -253,41 +239,6 @@ def _free_key(items: dict[str, Any], numbers: dict[str, int], key: object) -> st
 
 
 def _key_text(key: object) -> str:
-    kind = type(key)
-    if issubclass(kind, enum.Enum):
-        key = getattr(key, "_value_", key)
-        kind = type(key)
-    if issubclass(kind, str):
-        return sanitize_text(str.__str__(key))
-    if kind is int:
-        return str(_integer(key))  # type: ignore[arg-type]
-    if key is None or kind in {bool, float} or issubclass(kind, datetime.date):
-        return text_of(key)
-    if (kind.__module__, kind_name(kind)) in _BY_NAME:
-        return text_of(key)
-    return repr_of(key)
-
-
-def _field_names(value: Any, kind: type) -> Iterable[str] | None:
-    """The fields of a dataclass, attrs or pydantic object, save those its author hid from repr."""
-    fields = getattr(kind, "__dataclass_fields__", None)
-    if isinstance(fields, dict):
-        import dataclasses  # imported already, or this would not be a dataclass
-
-        return [field.name for field in dataclasses.fields(kind) if field.repr]
-    attributes = getattr(kind, "__attrs_attrs__", None)
-    if isinstance(attributes, tuple):
-        return [attribute.name for attribute in attributes if attribute.repr]
-    if _has(kind, "__pydantic_core_schema__"):  # v2
-        hidden = {name for name, field in kind.__pydantic_fields__.items() if not field.repr}  # type: ignore[attr-defined]
-        extra = getattr(value, "__pydantic_extra__", None)
-        names = [*vars(value), *(extra if isinstance(extra, dict) else ())]
-        return [name for name in names if name not in hidden]
-    if _has(kind, "__validators__") and isinstance(getattr(kind, "__fields__", None), dict):
-        return list(vars(value))  # v1
-    return None
-
-
-def _has(kind: type, name: str) -> bool:
-    """Whether the class or a base really has the name; a metaclass may make names up."""
-    return any(name in vars(base) for base in type.__dict__["__mro__"].__get__(kind))
+    if issubclass(type(key), enum.Enum):
+        key = instance_dict(key, type(key)).get("_value_")
+    return short_text(key)

@@ -214,13 +214,13 @@ def test_a_session_not_chosen_by_the_rate_is_counted_whole() -> None:
     assert [kind for kind, _ in captured.records] == ["start", "event", "end"]
 
 
-class Counting:
-    """A value that counts how often somebody encodes it."""
+class Counting(Exception):  # noqa: N818  a value whose text is the code of its class
+    """A value that counts how often it is encoded."""
 
     def __init__(self) -> None:
         self.looks = 0
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         self.looks += 1
         return "counted"
 

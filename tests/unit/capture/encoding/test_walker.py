@@ -96,7 +96,7 @@ PLAIN = [
     (collections.UserDict(a=1), {"a": 1}),
     (collections.ChainMap({"a": 1}, {"b": 2}), {"b": 2, "a": 1}),
     (types.MappingProxyType({"a": 1}), {"a": 1}),
-    (types.SimpleNamespace(a=1), "namespace(a=1)"),
+    (types.SimpleNamespace(a=1), {"a": 1}),
     (range(3), [0, 1, 2]),
     ({"a": 1}.values(), [1]),
     ({"a": 1}.keys(), ["a"]),
@@ -109,7 +109,7 @@ PLAIN = [
     (np.float64(1.5), 1.5),
     (np.int32(4), 4),
     (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
-    (np.zeros((2000, 3)), "<ndarray (2000, 3) float64>"),
+    (np.zeros((2000, 3)), {"type": "numpy.ndarray", "shape": [2000, 3], "dtype": "float64", "head": [[0.0] * 3] * 5}),
     (np.array([np.nan]), [None]),
     (ValueError("no"), {"type": "ValueError", "message": "no"}),
     (len, "<builtin_function_or_method builtins.len>"),
@@ -142,15 +142,10 @@ def test_keys_that_are_not_texts_or_collide_all_survive() -> None:
 
 
 def test_a_thousand_keys_that_all_read_the_same_cost_no_quadratic_time() -> None:
-    """Keys with one repr must be numbered without searching from the start each time."""
-
-    class Same:
-        def __repr__(self) -> str:
-            return "same"
-
-    value = decoded({Same(): number for number in range(1000)})
+    """Keys with one text must be numbered without searching from the start each time."""
+    value = decoded({object(): number for number in range(1000)})
     assert len(value) == 1000
-    assert value["same~1000"] == 999
+    assert value["<builtins.object object>~1000"] == 999
 
 
 class Hostile:
@@ -292,8 +287,8 @@ def test_hostile_values_are_named_and_spoil_only_themselves() -> None:
     value = decoded({"good": 1, "bad": hostile, "also good": Point(1)})
     assert value["good"] == 1
     assert value["also good"] == {"x": 1, "y": None}
-    assert value["bad"][0] == "<unprintable Hostile: RuntimeError>"
-    assert value["bad"][2] == "<unprintable Lying: ValueError>"
+    assert value["bad"][0] == f"<{__name__}.Hostile object>"
+    assert value["bad"][2] == f"<{__name__}.Lying object>"
     assert len(value["bad"]) == len(hostile)
     for item in hostile:  # alone too
         assert encode(item)

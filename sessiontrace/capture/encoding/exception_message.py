@@ -1,0 +1,99 @@
+"""The message of an exception, as ``str`` writes it where that can do no input or output.
+
+Runs in the user's thread. The ``__str__`` of the built-in exceptions writes the arguments, whose
+own ``__str__`` and ``__repr__`` may be the user's; then this module writes them. A ``__str__`` that
+the exception's class defines runs, as it does in a logger, unless the exception holds an object
+that may load data, or a large container. Invariant: never raises.
+"""
+
+from __future__ import annotations
+
+import types
+from itertools import islice
+from typing import Any
+
+from sessiontrace.capture.encoding.known_types import is_known
+from sessiontrace.capture.encoding.safe_text import cut, sanitize_text, text_of, unprintable
+from sessiontrace.capture.encoding.short_repr import args_of, is_scalar, short_repr, short_text
+from sessiontrace.capture.encoding.static_access import (
+    MISSING,
+    bases_of,
+    class_attribute,
+    instance_dict,
+    module_of,
+    slot_of,
+)
+
+__all__ = ["message_of"]
+
+_ITEMS = 1_000
+_CHARACTERS = 1 << 20
+_LEVELS = 3  # of exceptions as arguments of exceptions, and of containers in containers
+_ORMS = frozenset({"django", "mongoengine", "peewee", "pony", "sqlalchemy", "sqlmodel", "tortoise"})
+_LAZY = ("__getattr__", "__iter__", "__aiter__", "__len__", "__bool__", "__getitem__")
+_NAMES = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)
+_CONTAINERS: tuple[Any, ...] = (list, tuple, dict, set, frozenset)
+
+
+def message_of(error: BaseException, longest: int, levels: int = _LEVELS) -> str:
+    """The message, of at most ``longest`` characters."""
+    kind = type(error)
+    try:
+        args = args_of(error)
+        if _runs_no_foreign_code(error, kind, args):
+            return text_of(error, longest)
+        return sanitize_text(cut(_written(args, levels), longest))
+    except Exception as failure:
+        return unprintable(error, failure)
+
+
+def _runs_no_foreign_code(error: BaseException, kind: type, args: tuple[Any, ...]) -> bool:
+    """Whether ``str(error)`` is cheap and can load nothing."""
+    if type(class_attribute(kind, "__str__")) is not types.FunctionType:  # a built-in class's
+        values = [*args[:_ITEMS], *(slot_of(error, kind, name) for name in _PLACES)]
+        return (
+            len(args) <= _ITEMS
+            and all(
+                value is MISSING or is_scalar(value) or is_known(type(value)) for value in values
+            )
+            and sum(len(value) for value in values if type(value) is str) <= _CHARACTERS
+        )
+    attributes = instance_dict(error, kind)
+    values = [*args[:_ITEMS], *islice(attributes.values(), _ITEMS)]
+    return not any(_may_load(value, _LEVELS) for value in values)
+
+
+_PLACES = ("filename", "filename2", "msg", "name", "path", "reason", "text")
+"""What the ``__str__`` of ``OSError``, ``ImportError``, ``SyntaxError`` and their kin writes."""
+
+
+def _may_load(value: Any, levels: int) -> bool:
+    """Whether to write the value might load data, or take long."""
+    kind = type(value)
+    if is_scalar(value):
+        return type(value) is str and len(value) > _CHARACTERS
+    for base in _CONTAINERS:
+        if issubclass(kind, base):
+            if base.__len__(value) > _ITEMS or levels <= 0:
+                return True
+            items = dict.values(value) if base is dict else base.__iter__(value)
+            return any(_may_load(item, levels - 1) for item in items)
+    if issubclass(kind, (BaseException, *_NAMES)) or is_known(kind):
+        return False
+    if "_sa_instance_state" in instance_dict(value, kind):
+        return True
+    if any(module_of(base).partition(".")[0] in _ORMS for base in bases_of(kind)):
+        return True
+    return any(class_attribute(kind, name) is not MISSING for name in _LAZY)
+
+
+def _written(args: tuple[Any, ...], levels: int) -> str:
+    """The arguments as ``BaseException.__str__`` writes them."""
+    if len(args) != 1:
+        return short_repr(args) if args else ""
+    (value,) = args
+    if issubclass(type(value), str):
+        return str.__str__(value)
+    if issubclass(type(value), BaseException):
+        return message_of(value, _CHARACTERS, levels - 1) if levels > 0 else short_repr(value)
+    return short_text(value)
