@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from sessiontrace.capture.encoding.known_types import is_known
+from sessiontrace.capture.encoding.object_fields import ORMS
 from sessiontrace.capture.encoding.safe_text import cut, sanitize_text, text_of, unprintable
 from sessiontrace.capture.encoding.short_repr import args_of, is_scalar, short_repr, short_text
 from sessiontrace.capture.encoding.static_access import (
@@ -29,7 +30,6 @@ __all__ = ["message_of"]
 _ITEMS = 1_000
 _CHARACTERS = 1 << 20
 _LEVELS = 3  # of exceptions as arguments of exceptions, and of containers in containers
-_ORMS = frozenset({"django", "mongoengine", "peewee", "pony", "sqlalchemy", "sqlmodel", "tortoise"})
 _LAZY = ("__getattr__", "__iter__", "__aiter__", "__len__", "__bool__", "__getitem__")
 _NAMES = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)
 _CONTAINERS: tuple[Any, ...] = (list, tuple, dict, set, frozenset)
@@ -82,7 +82,7 @@ def _may_load(value: Any, levels: int) -> bool:
         return False
     if "_sa_instance_state" in instance_dict(value, kind):
         return True
-    if any(module_of(base).partition(".")[0] in _ORMS for base in bases_of(kind)):
+    if any(module_of(base).partition(".")[0] in ORMS for base in bases_of(kind)):
         return True
     return any(class_attribute(kind, name) is not MISSING for name in _LAZY)
 

@@ -46,8 +46,9 @@ def known_form(value: object, kind: type) -> Any:
         convert = _WITH_SUBCLASSES.get((module_of(base), kind_name(base)))
         if convert is not None:
             # The code of the base reads attributes: a subclass must not make them up.
-            is_made_up = base is not kind and is_dynamic(kind) and convert is not _source_text
-            return MISSING if is_made_up else convert(value, base)
+            if base is not kind and is_dynamic(kind) and convert not in _OF_DYNAMIC_CLASSES:
+                return MISSING
+            return convert(value, base)
     return MISSING
 
 
@@ -134,7 +135,8 @@ def _generator(value: Any, base: type) -> str:
 
 def _row(value: Any, base: type) -> Any:
     """A row of a result, of SQLAlchemy: its values were fetched with it."""
-    data, places = slot_of(value, base, "_data"), slot_of(value, base, "_key_to_index")
+    data, places = (class_attribute(base, name) for name in ("_data", "_key_to_index"))
+    data, places = data.__get__(value), places.__get__(value)
     if type(data) is not tuple or type(places) is not dict:
         return MISSING
     names = {place: name for name, place in places.items() if type(name) is str}
@@ -178,6 +180,9 @@ _WITH_SUBCLASSES: dict[tuple[str, str], Convert] = {
     ("django.utils.functional", "Promise"): _source_text,
     ("bson.objectid", "ObjectId"): _text,
 }
+
+_OF_DYNAMIC_CLASSES = (_row, _source_text)
+"""What reads the state of an instance, whatever attributes its class computes."""
 
 _EXACT: dict[tuple[str, str], Convert] = {
     ("builtins", "mappingproxy"): _referent,

@@ -24,7 +24,7 @@ from sessiontrace.capture.encoding.static_access import (
     slot_of,
 )
 
-__all__ = ["attributes_of", "fields_of", "is_standard"]
+__all__ = ["ORMS", "attributes_of", "fields_of", "is_standard"]
 
 Fields = list[tuple[str, Any]]
 
@@ -53,6 +53,9 @@ _OPAQUE = frozenset(
         "shutdown",
     }
 )
+ORMS = frozenset({"django", "mongoengine", "peewee", "pony", "sqlalchemy", "sqlmodel", "tortoise"})
+"""Packages whose own objects are queries and connections, and whose models load what is missing."""
+
 _NEUTRAL = frozenset({("abc", "ABC"), ("typing", "Generic"), ("typing", "Protocol")})
 _STANDARD = sys.stdlib_module_names
 
@@ -138,6 +141,8 @@ def attributes_of(value: object, kind: type, longest: int) -> Fields:
 def _is_plain(kind: type) -> bool:
     """Whether instances are plain data: attributes, and no code that makes up content."""
     if type(class_attribute(kind, "__getattribute__")) is not types.WrapperDescriptorType:
+        return False
+    if module_of(kind).partition(".")[0] in ORMS:
         return False
     for base in bases_of(kind)[:-1]:
         if is_standard(base):

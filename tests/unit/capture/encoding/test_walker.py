@@ -109,7 +109,10 @@ PLAIN = [
     (np.float64(1.5), 1.5),
     (np.int32(4), 4),
     (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
-    (np.zeros((2000, 3)), {"type": "numpy.ndarray", "shape": [2000, 3], "dtype": "float64", "head": [[0.0] * 3] * 5}),
+    (
+        np.zeros((2000, 3)),
+        {"type": "numpy.ndarray", "shape": [2000, 3], "dtype": "float64", "head": [[0.0] * 3] * 5},
+    ),
     (np.array([np.nan]), [None]),
     (ValueError("no"), {"type": "ValueError", "message": "no"}),
     (len, "<builtin_function_or_method builtins.len>"),
