@@ -12,9 +12,15 @@ import types
 from itertools import islice
 from typing import Any
 
-from sessiontrace.capture.encoding.known_types import is_known
+from sessiontrace.capture.encoding.known_types import is_text_like
 from sessiontrace.capture.encoding.object_fields import ORMS
-from sessiontrace.capture.encoding.safe_text import cut, sanitize_text, text_of, unprintable
+from sessiontrace.capture.encoding.safe_text import (
+    cut,
+    kind_name,
+    sanitize_text,
+    text_of,
+    unprintable,
+)
 from sessiontrace.capture.encoding.short_repr import args_of, is_scalar, short_repr, short_text
 from sessiontrace.capture.encoding.static_access import (
     MISSING,
@@ -28,6 +34,7 @@ from sessiontrace.capture.encoding.static_access import (
 __all__ = ["message_of"]
 
 _ITEMS = 1_000
+_PARTS = 100  # of a container, of which there may be many
 _CHARACTERS = 1 << 20
 _LEVELS = 3  # of exceptions as arguments of exceptions, and of containers in containers
 _LAZY = ("__getattr__", "__iter__", "__aiter__", "__len__", "__bool__", "__getitem__")
@@ -49,22 +56,36 @@ def message_of(error: BaseException, longest: int, levels: int = _LEVELS) -> str
 
 def _runs_no_foreign_code(error: BaseException, kind: type, args: tuple[Any, ...]) -> bool:
     """Whether ``str(error)`` is cheap and can load nothing."""
+    if len(args) > _PARTS:
+        return False
     if type(class_attribute(kind, "__str__")) is not types.FunctionType:  # a built-in class's
-        values = [*args[:_ITEMS], *(slot_of(error, kind, name) for name in _PLACES)]
-        return (
-            len(args) <= _ITEMS
-            and all(
-                value is MISSING or is_scalar(value) or is_known(type(value)) for value in values
-            )
-            and sum(len(value) for value in values if type(value) is str) <= _CHARACTERS
-        )
+        if any(kind_name(base) == "BaseExceptionGroup" for base in bases_of(kind)):
+            args = args[:1]  # it counts the others
+        values = (*args, *(slot_of(error, kind, name) for name in _PLACES))
+        return _is_cheap(tuple(value for value in values if value is not MISSING), _LEVELS)
     attributes = instance_dict(error, kind)
-    values = [*args[:_ITEMS], *islice(attributes.values(), _ITEMS)]
+    values = (*args, *islice(attributes.values(), _ITEMS))
     return not any(_may_load(value, _LEVELS) for value in values)
 
 
 _PLACES = ("filename", "filename2", "msg", "name", "path", "reason", "text")
 """What the ``__str__`` of ``OSError``, ``ImportError``, ``SyntaxError`` and their kin writes."""
+
+
+def _is_cheap(value: Any, levels: int) -> bool:
+    """Whether ``str`` and ``repr`` of the value are short, and run none of the user's code."""
+    kind = type(value)
+    if is_scalar(value):
+        return not isinstance(value, (str, bytes)) or len(value) <= _CHARACTERS
+    if any(kind is base for base in (list, tuple, set, frozenset)):
+        parts = value
+    elif kind is dict:
+        parts = [part for pair in value.items() for part in pair] if len(value) <= _PARTS else ()
+    else:
+        return is_text_like(kind)
+    if levels < 0 or len(value) > _PARTS:
+        return False
+    return all(_is_cheap(part, levels - 1) for part in parts)
 
 
 def _may_load(value: Any, levels: int) -> bool:
@@ -78,7 +99,7 @@ def _may_load(value: Any, levels: int) -> bool:
                 return True
             items = dict.values(value) if base is dict else base.__iter__(value)
             return any(_may_load(item, levels - 1) for item in items)
-    if issubclass(kind, (BaseException, *_NAMES)) or is_known(kind):
+    if issubclass(kind, (BaseException, *_NAMES)) or is_text_like(kind):
         return False
     if "_sa_instance_state" in instance_dict(value, kind):
         return True

@@ -19,22 +19,30 @@ from sessiontrace.capture.encoding.static_access import (
     class_attribute,
     instance_dict,
     is_dynamic,
+    is_standard,
     module_of,
     slot_of,
 )
 
-__all__ = ["is_known", "known_form"]
+__all__ = ["is_text_like", "known_form"]
 
 _ARRAY_ITEMS = 1_000
+_FRACTION_BITS = 4_096
 
 Convert = Callable[[Any, type], Any]
 """From a value, and the class on the list that it belongs to, to a simpler value."""
 
 
-def is_known(kind: type) -> bool:
-    """Whether the class is on the list and its own ``str`` and ``repr`` do no input or output."""
-    key = (module_of(kind), kind_name(kind))
-    return key in _EXACT or (key in _WITH_SUBCLASSES and key[1] != "Promise")
+def is_text_like(kind: type) -> bool:
+    """Whether the class is on the list, and its own ``str`` and ``repr`` run only code of its own.
+
+    Those of a ``SimpleNamespace`` or a ``partial`` write their parts, of any class.
+    """
+    convert = _EXACT.get((module_of(kind), kind_name(kind)))
+    if convert is None:
+        for base in bases_of(kind)[:-1] if is_standard(kind) else (kind,):
+            convert = convert or _WITH_SUBCLASSES.get((module_of(base), kind_name(base)))
+    return convert in (_text, _repr, _pairs, _masked, _fraction)
 
 
 def known_form(value: object, kind: type) -> Any:
@@ -54,6 +62,13 @@ def known_form(value: object, kind: type) -> Any:
 
 def _text(value: Any, base: type) -> str:
     return str(class_attribute(base, "__str__")(value))
+
+
+def _fraction(value: Any, base: type) -> str:
+    parts = [slot_of(value, base, name) for name in ("_numerator", "_denominator")]
+    if any(part.bit_length() > _FRACTION_BITS for part in parts):  # quadratic time
+        return f"<Fraction of {max(part.bit_length() for part in parts)} bits>"
+    return _text(value, base)
 
 
 def _repr(value: Any, base: type) -> str:
@@ -159,7 +174,7 @@ def _slice(value: slice, base: type) -> dict[str, Any]:
 _WITH_SUBCLASSES: dict[tuple[str, str], Convert] = {
     ("uuid", "UUID"): _text,
     ("decimal", "Decimal"): _text,
-    ("fractions", "Fraction"): _text,
+    ("fractions", "Fraction"): _fraction,
     ("pathlib", "PurePath"): _text,
     ("pathlib._local", "PurePath"): _text,
     ("array", "array"): _array,

@@ -82,12 +82,12 @@ def of_text(text: str) -> dict[str, Any]:
 
     digest = hashlib.sha256()
     stop = min(len(text), start + _HASHED)
-    rest = ""
+    carry = ""
     for at in range(start, stop, _CHUNK):
-        chunk = rest + _joined(text[at : min(at + _CHUNK, stop)])
+        chunk = carry + _joined(text[at : min(at + _CHUNK, stop)])
         whole = len(chunk) // 4 * 4 if at + _CHUNK < stop else len(chunk)
         digest.update(_decoded(chunk[:whole]))
-        rest = chunk[whole:]
+        carry = chunk[whole:]
     media_type = header.group(1) if header else None
     sniffed = media_type or _sniff(_decoded(_joined(text[start : start + 128])[:64]))
     return _described(sniffed, size, len(text) - start, digest)

@@ -8,23 +8,24 @@ is never loaded.
 
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from sessiontrace.capture.encoding.safe_text import kind_name
 from sessiontrace.capture.encoding.static_access import (
     MISSING,
     bases_of,
     class_attribute,
     instance_dict,
+    is_standard,
     members_of,
     module_of,
     slot_of,
 )
 
-__all__ = ["ORMS", "attributes_of", "fields_of", "is_standard"]
+__all__ = ["ORMS", "attributes_of", "fields_of"]
 
 Fields = list[tuple[str, Any]]
 
@@ -57,7 +58,6 @@ ORMS = frozenset({"django", "mongoengine", "peewee", "pony", "sqlalchemy", "sqlm
 """Packages whose own objects are queries and connections, and whose models load what is missing."""
 
 _NEUTRAL = frozenset({("abc", "ABC"), ("typing", "Generic"), ("typing", "Protocol")})
-_STANDARD = sys.stdlib_module_names
 
 
 def fields_of(value: object, kind: type, longest: int) -> Fields | None:
@@ -142,17 +142,13 @@ def _is_plain(kind: type) -> bool:
     """Whether instances are plain data: attributes, and no code that makes up content."""
     if type(class_attribute(kind, "__getattribute__")) is not types.WrapperDescriptorType:
         return False
-    if module_of(kind).partition(".")[0] in ORMS:
+    is_model = any(kind_name(base) == "Model" for base in bases_of(kind))
+    if module_of(kind).partition(".")[0] in ORMS and not is_model:
         return False
     for base in bases_of(kind)[:-1]:
         if is_standard(base):
-            if (module_of(base), base.__name__) not in _NEUTRAL:
+            if (module_of(base), kind_name(base)) not in _NEUTRAL:
                 return False
         elif not _OPAQUE.isdisjoint(members_of(base)):
             return False
     return True
-
-
-def is_standard(kind: type) -> bool:
-    """Whether the standard library defines the class."""
-    return module_of(kind).partition(".")[0] in _STANDARD

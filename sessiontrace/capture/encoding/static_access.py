@@ -8,6 +8,7 @@ pass over the classes that a value's class derives from.
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "class_attribute",
     "instance_dict",
     "is_dynamic",
+    "is_standard",
     "members_of",
     "module_of",
     "qualified_name",
@@ -34,6 +36,7 @@ members_of = type.__dict__["__dict__"].__get__
 
 _module = type.__dict__["__module__"].__get__
 _qualname = type.__dict__["__qualname__"].__get__
+_STANDARD = sys.stdlib_module_names
 _DICT_TYPES = (types.GetSetDescriptorType, types.MemberDescriptorType)
 
 
@@ -53,6 +56,11 @@ def module_of(kind: type) -> str:
     except AttributeError:
         return "?"
     return module if type(module) is str else "?"
+
+
+def is_standard(kind: type) -> bool:
+    """Whether the standard library defines the class."""
+    return module_of(kind).partition(".")[0] in _STANDARD
 
 
 def qualified_name(kind: type) -> str:

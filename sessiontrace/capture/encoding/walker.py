@@ -23,7 +23,7 @@ from sessiontrace.capture.encoding.arrays import array_form
 from sessiontrace.capture.encoding.exception_message import message_of
 from sessiontrace.capture.encoding.known_types import known_form
 from sessiontrace.capture.encoding.moments import iso_text
-from sessiontrace.capture.encoding.object_fields import attributes_of, fields_of, is_standard
+from sessiontrace.capture.encoding.object_fields import attributes_of, fields_of
 from sessiontrace.capture.encoding.safe_text import (
     SHORT_MAX,
     cut,
@@ -38,6 +38,7 @@ from sessiontrace.capture.encoding.static_access import (
     MISSING,
     class_attribute,
     instance_dict,
+    is_standard,
     module_of,
     qualified_name,
 )
