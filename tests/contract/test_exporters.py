@@ -424,6 +424,15 @@ def test_a_web_page_that_says_200_is_not_believed(vendor: VendorCase) -> None:
     assert delivery.acked <= 1
 
 
+@pytest.mark.parametrize("body", [b'{"event_ids":["a', b'[{"id":"1"},', b'[{"id":"1"},' * 6000])
+def test_C31_an_answer_that_breaks_off_is_not_believed(vendor: VendorCase, body: bytes) -> None:
+    """200, and a proxy that cuts the JSON that names what was taken, or JSON without an end."""
+    cut = Reply(200, {"content-type": "application/json"}, body)
+    delivery = deliver(vendor, Story().session(), answer=lambda request: cut)
+    assert isinstance(delivery.setback, Retry)
+    assert not delivery.rejected
+
+
 def test_a_backend_that_refuses_everything_keeps_everything_waiting(vendor: VendorCase) -> None:
     """400 to each and every request is a fault of the address or the account, not of the data."""
     refuse = Reply(vendor.refusal)

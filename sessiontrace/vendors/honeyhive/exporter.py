@@ -61,6 +61,7 @@ from sessiontrace.model.record import (
 from sessiontrace.vendors.honeyhive import bodies
 from sessiontrace.vendors.honeyhive.bodies import Body
 from sessiontrace.vendors.shared.request_groups import join_body
+from sessiontrace.vendors.shared.responses import broken_answer
 from sessiontrace.vendors.shared.truncate import replace_largest
 
 __all__ = ["HoneyHiveExporter"]
@@ -69,7 +70,6 @@ _SESSIONS_PATH = "/v1/sessions"
 _EVENTS_PATH = "/v1/events/batch"
 _MAX_BODY = 4_900_000  # HoneyHive refuses requests over 5 MB
 _MAX_EVENTS = 1000  # as many event ids in a reply stay below the 64 KiB that are read of it
-_MAX_REPLY = 64 << 10
 _REMEMBERED = 10_000
 
 
@@ -96,12 +96,13 @@ class HoneyHiveExporter:
         yield from plan.updates()
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
-        """By status, with three exceptions.
+        """By status, with four exceptions.
 
         - A web page with status 2xx comes from a captive portal or a wrong address: Blocked.
         - ``success: false`` with status 200 from the batch route is a Retry, like the 500 that it
           sends for events "partially created": HoneyHive replies 400 where the content is wrong,
           and events keep their ids.
+        - A POST's 2xx whose JSON breaks off is a Retry.
         - 404 to a PUT means that event or session, not the address: Invalid.
         """
         if 200 <= reply.status < 300:
@@ -276,7 +277,9 @@ def _posted(bodies: list[bytes], indices: Sequence[int]) -> Request:
 def _judge_taken(request: Request, reply: Reply) -> Outcome:
     if "html" in reply.headers.get("content-type", "").lower():
         return Blocked("a web page answers there, not HoneyHive; is base_url right?")
-    if request.path != _EVENTS_PATH or not reply.body or len(reply.body) >= _MAX_REPLY:
+    if request.method == "POST" and (broken := broken_answer(reply)):
+        return broken  # a PUT's answer may be a large event
+    if request.path != _EVENTS_PATH or not reply.body:
         return Delivered()
     try:
         answer = orjson.loads(reply.body)

@@ -335,7 +335,11 @@ JSON = {"content-type": "application/json"}
         (SESSIONS, Reply(200, JSON, b'{"session_id":"x"}'), Delivered()),
         (EVENTS, Reply(200, JSON, b'{"event_ids":[],"success":true}'), Delivered()),
         (EVENTS, Reply(200, JSON, b""), Delivered()),
-        (EVENTS, Reply(200, JSON, b'{"event_ids":["' + b"x" * 65_521), Delivered()),
+        (
+            EVENTS,
+            Reply(200, JSON, b'{"event_ids":["' + b"x" * 65_521),
+            Retry("HTTP 200 with an answer that breaks off"),
+        ),
         (UPDATES, Reply(200), Delivered()),
         (UPDATES, Reply(200, {}, b"Updated"), Delivered()),
         (EVENTS, Reply(500, JSON, b'{"message":"partially created"}'), Retry("HTTP 500")),
