@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar, cast, overload
 
 from sessiontrace.capture import pickling
+from sessiontrace.capture.context.carried_span import let_go
 from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.handle import SUPPRESSED, Handle
@@ -214,7 +215,7 @@ class Tracing:
 
     def _here(self) -> Handle | None:
         """The current handle, unless everything inside it is suppressed."""
-        handle = self._current.get()
+        handle = let_go(self._current.get())
         return None if handle is None or handle.session.skip_reason == SUPPRESSED else handle
 
     def update(
@@ -293,7 +294,7 @@ class Tracing:
 
         Returns the headers, with what other tracers wrote. Without a span nothing is written.
         """
-        return inject(self._current.get(), headers)
+        return inject(let_go(self._current.get()), headers)
 
     def extract(
         self, headers: object, name: str = "remote", *, trust: str | None = None

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sessiontrace.capture.context.carried_span import let_go
 from sessiontrace.capture.decorators.block import traced_block
 from sessiontrace.capture.encoding.record_body import assemble, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import sanitize_text, text_of
@@ -158,7 +159,7 @@ class Session(Span):
 
     def open(self, parent: Handle | None) -> None:
         """Begin below ``parent``, without becoming the current handle."""
-        recorder = self.recorder
+        recorder, parent = self.recorder, let_go(parent)
         self.source = recorder.source if self._own_source is None else self._own_source
         if "service" not in self._own_group("metadata"):
             self.merge("metadata", {"service": recorder.service})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from sessiontrace.capture.context.carried_span import let_go
 from sessiontrace.capture.encoding.encoder import encode_and_check, encode_object_and_check
 from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
 from sessiontrace.capture.encoding.fast_path import encode_fast
@@ -171,7 +172,7 @@ class Span:
         self.event_id = event_id
         children = parent.children_ids
         if parent.state == ENDED:  # a task that outlived its parent, whose record is written
-            self._skip_reported(parent)
+            self._skip_ended(parent)
         elif children is None:
             parent.children_ids = [event_id]
         elif len(children) < CHILDREN_MAX:
@@ -180,11 +181,19 @@ class Span:
             parent.children_omitted += 1
         self.state = OPEN
 
-    def _skip_reported(self, parent: Handle) -> None:
-        """Move below the nearest open handle, where a library reported the end of the parent."""
-        if not getattr(parent, "outlives_context", False):
-            return
-        above = _open_ancestor(parent.parent) or self._open_implicit_session()
+    def _skip_ended(self, parent: Handle) -> None:
+        """Move below the nearest open handle.
+
+        That is where a library reported the end of the parent, and in a thread that the parent
+        started and that now serves others. A task that outlived its parent stays below it.
+        """
+        if getattr(parent, "outlives_context", False):
+            outer = _open_ancestor(parent.parent)
+        else:
+            outer = let_go(parent)
+            if outer is parent:
+                return
+        above = outer or self._open_implicit_session()
         self.parent, self.session = above, above.session
         children = above.children_ids
         if children is None:

@@ -2,22 +2,25 @@
 
 Patches ``Thread.start`` and the ``submit`` of both pools once, for every thread of the program;
 with no span open they do what they did before. Only our own context variable travels, not the
-user's context. Invariant: a thread of a pool never keeps the span of the task that started it.
+user's context. Context belongs to the work, not to the thread: work that is submitted carries its
+own, and `shared_work` says which threads serve many. Invariant: a thread of a pool never keeps the
+span of the task that started it, and no thread keeps a span that has ended.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from sessiontrace.capture.context import shared_work
+from sessiontrace.capture.context.carried_span import Carried, base
 from sessiontrace.runtime import fork_hooks
 
 __all__ = ["carry", "carry_into_processes", "release"]
-
-Carried = list["tuple[ContextVar[Any], Any]"]
 
 _variables: list[ContextVar[Any]] = []
 _process_wrappers: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = []
@@ -42,6 +45,7 @@ def carry(variable: ContextVar[Any]) -> None:
             _variables.append(variable)
     _patch(threading.Thread, "start", _starting)
     _patch(concurrent.futures.ThreadPoolExecutor, "submit", _submitting)
+    shared_work.patch_loaded(_patch, _now, _call)
 
 
 def release(variable: ContextVar[Any]) -> None:
@@ -104,8 +108,11 @@ def _call(carried: Carried, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
 
 def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
     def start(self: threading.Thread) -> None:
+        shared_work.patch_loaded(_patch, _now, _call)
         carried = _now()
         if not carried or self.name.startswith(_OURS) or self.ident is not None:
+            return original(self)  # type: ignore[no-any-return]
+        if shared_work.is_of_a_pool(sys._getframe(1)):
             return original(self)  # type: ignore[no-any-return]
         own = self.__dict__.get("run")
         run = self.run
@@ -118,6 +125,8 @@ def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
 
         def carrying() -> None:
             restore_run()
+            if not isinstance(self, threading.Timer):  # a timer has one task: the one it is for
+                base.set(carried)
             _inside(carried, run)
 
         self.run = carrying  # type: ignore[method-assign]
