@@ -6,14 +6,17 @@ store or the spool) is a message on stderr and an exit status, never a traceback
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
+from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.rich_command import EXTRA, has_rich
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.runtime.version import version
@@ -44,8 +47,27 @@ COMMANDS: Mapping[str, _Entry] = {
 list of commands and its completion import no command."""
 
 
+@contextmanager
+def _closed_pipe_ends_it() -> Iterator[None]:
+    """A reader that has read enough, as ``| head`` does, ends the command; click would fail it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            raise
+        raise click.exceptions.Exit(0) from error
+
+
 class CommandGroup(click.Group):
     """The group of all commands."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _closed_pipe_ends_it():  # an option may print, as --help does
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _closed_pipe_ends_it():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -112,7 +134,23 @@ def run(arguments: Sequence[str]) -> int:
     except SessionTraceError as error:
         click.ClickException(str(error)).show()
         return 1
-    except BrokenPipeError:  # `| head` has read enough
-        sys.stderr.close()
-        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        click.ClickException(_explained(error)).show()
+        return 1
+    except UnicodeError:
+        click.ClickException("an argument or a path is not valid UTF-8").show()
+        return 2
+    except Exception as error:
+        if sys.flags.dev_mode:  # python -X dev -m sessiontrace
+            raise
+        text = printable(f"{type(error).__name__}: {error}", 200)
+        click.ClickException(f"internal error: {text}; `python -X dev` shows where").show()
+        return 70
     return status if isinstance(status, int) else 0
+
+
+def _explained(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{printable(str(error.filename))}: {reason}"

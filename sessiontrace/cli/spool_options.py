@@ -5,8 +5,9 @@ Invariant: a pipeline made here sends only to the destinations that the environm
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +17,20 @@ from sessiontrace.model.destination import Destination
 if TYPE_CHECKING:
     from sessiontrace.pipeline import Pipeline
 
-__all__ = ["directory_argument", "pipeline_over", "root_of"]
+__all__ = ["SECONDS", "directory_argument", "pipeline_over", "root_of"]
+
+
+class _Seconds(click.FloatRange):
+    """A time of 0 seconds to a day."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):  # compares as neither too small nor too large
+            self.fail(f"{value} is not a number of seconds", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds(0, 86_400)
 
 directory_argument = click.argument(
     "directory", required=False, type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]"

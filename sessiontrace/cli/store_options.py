@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sessiontrace.vendors.local.destination import default_store
+from sessiontrace.vendors.local.destination import default_store, path_fault
 
 if TYPE_CHECKING:
     from sessiontrace.store.protocol import Stores
@@ -57,4 +57,7 @@ def stores_of(db: Path | None, url: str | None) -> Stores:
 
 
 def _path_of(db: Path | None) -> Path:
-    return (db or default_store()).expanduser().absolute()
+    path = (db or default_store()).expanduser().absolute()
+    if fault := path_fault(path):
+        raise click.UsageError(f"the store's path {fault}: name another file (--db)")
+    return path

@@ -7,6 +7,7 @@ Invariant: every request passes the guard before any route, and no response show
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import secrets
@@ -33,14 +34,16 @@ from sessiontrace.server.connection_limits import Connections
 from sessiontrace.server.http import (
     BODY_MAX,
     Handler,
+    decode_json,
     encoded_response,
     error_response,
-    read_json,
+    read_unchecked_body,
     store_error_response,
     with_vendor_errors,
 )
 from sessiontrace.server.security import request_guard
 from sessiontrace.server.security.api_key_auth import ApiKeyAuth
+from sessiontrace.server.security.body_budget import BodyBudget
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
@@ -52,6 +55,7 @@ __all__ = ["make_app", "serve"]
 
 _KEEPALIVE_S = 30.0
 _STOP_S = 1.0
+_LOGIN_MAX = 16 << 10  # bytes: a token has at most 4096 characters
 _YOUNG_OBJECTS = (
     100_000  # objects: decoded requests hold many, all of them alive and none in a cycle
 )
@@ -90,16 +94,17 @@ def make_app(
     )
     readers = StoreReaders(stores)
     writer = StoreWriter(stores, retention)
-    changes = ChangeStream(readers)
+    changes = ChangeStream(readers, auth)
+    budget = BodyBudget()
     app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name)))
     app.add_routes(losses.routes(readers, writer))
     app.add_routes(changes.routes())
     app.add_routes(honeyhive_routes.routes(readers, writer))
     app.add_routes(humanloop_routes.routes(readers, writer))
     app.add_routes(humanloop_routes_v5.routes(readers, writer))
-    app.add_routes(posthog_routes.routes(readers, writer, auth))
+    app.add_routes(posthog_routes.routes(readers, writer, auth, budget))
     app.add_routes(otlp_routes.routes(writer))
-    app.add_routes([web.post(request_guard.LOGIN, _login(auth))])
+    app.add_routes([web.post(request_guard.LOGIN, _login(auth, budget))])
     app.add_routes(_page_routes())
 
     async def close(_: web.Application) -> None:
@@ -173,7 +178,10 @@ def _silent_http_logger() -> logging.Logger:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=128)
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except (TypeError, UnicodeError) as error:  # a name that the resolver cannot write
+        raise OSError(errno.EINVAL, "this is not an address") from error
 
 
 def _display_host(host: str) -> str:
@@ -206,11 +214,11 @@ def _guard(hosts: frozenset[str], auth: TokenAuth) -> Middleware:
     return guarded
 
 
-def _login(auth: TokenAuth) -> Handler:
+def _login(auth: TokenAuth, budget: BodyBudget) -> Handler:
     """``POST /api/login`` {token}: a cookie for a browser that shows the token."""
 
     async def login(request: web.Request) -> web.StreamResponse:
-        body = await read_json(request)
+        body = decode_json(await read_unchecked_body(request, budget, _LOGIN_MAX))
         cookie = auth.login_cookie(body.get("token") if isinstance(body, dict) else None)
         if cookie is None and not auth.open:
             return error_response(401, "this is not the token")

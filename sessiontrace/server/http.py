@@ -11,7 +11,7 @@ import asyncio
 import gzip
 import io
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ from aiohttp import web
 
 from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.model.json_depth import DEPTH_MAX, TOO_DEEP, encode, is_too_deep
+from sessiontrace.server.security.body_budget import BodyBudget, BudgetExceededError
 
 __all__ = [
     "BODY_MAX",
@@ -33,6 +34,7 @@ __all__ = [
     "read_body",
     "read_json",
     "read_json_batch",
+    "read_unchecked_body",
     "store_error_response",
     "with_vendor_errors",
 ]
@@ -100,7 +102,10 @@ def with_vendor_errors(handler: Handler, error_response: ErrorResponse) -> Handl
         try:
             return await handler(request)
         except RequestRejected as error:
-            return error_response(error.status, error.reason)
+            response = error_response(error.status, error.reason)
+            if error.status == 503:
+                response.headers["Retry-After"] = "1"
+            return response
         except web.HTTPRequestEntityTooLarge:
             return error_response(413, f"the body is larger than {BODY_MAX >> 20} MiB")
         except StoreError as error:
@@ -114,8 +119,19 @@ def with_vendor_errors(handler: Handler, error_response: ErrorResponse) -> Handl
 
 async def read_body(request: web.Request) -> bytes:
     """The body; aiohttp has unpacked it and counted the unpacked bytes against the limit."""
+    return await _read_in_time(request.read())
+
+
+async def read_unchecked_body(request: web.Request, budget: BodyBudget, most: int) -> bytes:
+    """The body, of at most ``most`` bytes, of a request whose sender is not known yet."""
+    return await _read_in_time(budget.read(request, most))
+
+
+async def _read_in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
     try:
-        return await asyncio.wait_for(request.read(), _BODY_S)
+        return await asyncio.wait_for(reading, _BODY_S)
+    except BudgetExceededError as error:
+        raise RequestRejected(503, "the server reads too many bodies at once; try again") from error
     except asyncio.TimeoutError as error:
         raise RequestRejected(408, f"the body took longer than {_BODY_S:.0f} s") from error
     except web.HTTPRequestEntityTooLarge:

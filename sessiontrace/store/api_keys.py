@@ -95,20 +95,27 @@ def active(store: Store) -> list[Key]:
     return [key for document in documents if (key := _key(document)) is not None]
 
 
-def revoke(store: Store, name_or_id: str) -> list[Key]:
+def revoke(store: Store, name_or_id: str, project: str | None = None) -> list[Key]:
     """Revoke the keys of this name, or the one whose id has this prefix; returns them.
 
-    Raises ``StoreError`` when no key matches, or when several ids have the prefix.
+    ``project``: only keys of this project. Raises ``StoreError`` when no key matches, when several
+    ids have the prefix, or without a project when keys of several projects have the name.
     """
-    keys = active(store)
+    keys = [key for key in active(store) if project in (None, key.project)]
     revoked = [key for key in keys if key.name == name_or_id]
+    if len(projects := sorted({key.project for key in revoked})) > 1:
+        raise StoreError(
+            f"keys of several projects have this name ({', '.join(projects)}): add --project NAME, "
+            "or revoke one of them by its id"
+        )
     if not revoked and len(name_or_id) >= 4:
         revoked = [key for key in keys if key.hash.startswith(name_or_id.lower())]
         if len(revoked) > 1:
             ids = ", ".join(_ids(revoked))
             raise StoreError(f"several keys start with {name_or_id}, use a longer prefix: {ids}")
     if not revoked:
-        raise StoreError("no key has this name or id; `sessiontrace keys list` shows them")
+        where = "" if project is None else f" in project {project!r}"
+        raise StoreError(f"no key{where} has this name or id; `sessiontrace keys list` shows them")
     store.write([], [Document(_KIND, key.hash, key.at, None) for key in revoked])
     return revoked
 

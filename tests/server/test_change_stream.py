@@ -11,6 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from support.records import make
 
 from sessiontrace.server.change_stream import ChangeStream
+from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.store.sqlite.store import SqliteStores
 
@@ -22,7 +23,7 @@ async def test_a_page_that_is_gone_before_its_stream_began_is_no_fault(
     """A tab that was closed at once; it used to be told as an internal error."""
     make(tmp_path / "store.db")
     reading = StoreReaders(SqliteStores(tmp_path / "store.db"))
-    live = ChangeStream(reading)
+    live = ChangeStream(reading, TokenAuth(None, 1))
 
     async def gone(self: web.StreamResponse, request: web.BaseRequest) -> None:
         raise ConnectionResetError("Cannot write to closing transport")

@@ -17,7 +17,7 @@ import orjson
 from sessiontrace.cli.render.console import stdout_console, table
 from sessiontrace.cli.render.format import amount, printable, when
 from sessiontrace.cli.rich_command import RichCommand
-from sessiontrace.cli.spool_options import directory_argument, pipeline_over, root_of
+from sessiontrace.cli.spool_options import SECONDS, directory_argument, pipeline_over, root_of
 from sessiontrace.model.json_depth import encode
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.filesystem import OS_FILES
@@ -71,6 +71,7 @@ def dead(directory: Path | None, as_json: bool) -> None:
 @click.option(
     "--timeout",
     metavar="SECONDS",
+    type=SECONDS,
     default=10.0,
     show_default=True,
     help="How long to wait for delivery.",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import click
 import orjson
 
+from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.render.html_report import page
 from sessiontrace.cli.session_lookup import find_session, with_records
 from sessiontrace.cli.store_options import db_option, open_store
@@ -59,9 +61,28 @@ def command(session_id: str, db: Path | None, kind: str, output: Path | None) ->
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    # Prompts and answers are for their owner alone.
-    with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
+    try:
+        _write(output, content)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        name = printable(str(output))
+        raise click.ClickException(f"{name} cannot be written: {reason}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone can read; a fault leaves the file as it was."""
+    if path.exists() and not path.is_file():  # a pipe or a device
+        path.write_bytes(content)
+        return
+    path = Path(os.path.realpath(path))
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def _json(store: Store, stored: StoredSession) -> bytes:

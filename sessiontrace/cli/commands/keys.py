@@ -97,15 +97,17 @@ def list_keys(db: Path | None, url: str | None) -> None:
 
 @command.command("revoke")
 @click.argument("key", metavar="NAME_OR_ID")
+@click.option("--project", metavar="NAME", help="Only keys of this project.")
 @db_option
 @url_option
-def revoke(key: str, db: Path | None, url: str | None) -> None:
+def revoke(key: str, project: str | None, db: Path | None, url: str | None) -> None:
     """Revoke a key; servers refuse it within seconds.
 
-    NAME_OR_ID: the key's name, which revokes all keys of this name, or a prefix of its id.
+    NAME_OR_ID: the key's name, which revokes all keys of this name in one project, or a prefix of
+    its id. A name that keys of several projects have needs --project.
     """
     from sessiontrace.store import api_keys
 
     with _key_store(db, url) as store:
-        for revoked in api_keys.revoke(store, key):
-            click.echo(f"{revoked.id} ({revoked.name}) is revoked")
+        for revoked in api_keys.revoke(store, key, project):
+            click.echo(f"{revoked.id} ({revoked.name}, project {revoked.project}) is revoked")

@@ -93,7 +93,9 @@ def environment(base: Mapping[str, str], name: str) -> dict[str, str]:
     from sessiontrace.model.ids import new_id
 
     folder = os.path.dirname(os.path.abspath(bootstrap.__file__))
-    paths = [folder, *(path for path in base.get("PYTHONPATH", "").split(os.pathsep) if path)]
+    present = base.get("PYTHONPATH", "")
+    # An empty entry is the current directory; an empty variable is none.
+    paths = [folder, *(present.split(os.pathsep) if present else ())]
     return {
         **base,
         "PYTHONPATH": os.pathsep.join(paths),
@@ -115,3 +117,5 @@ def _become(argv: list[str], variables: dict[str, str]) -> NoReturn:
         os.execve(argv[0], argv, variables)  # noqa: S606
     except OSError as error:
         raise click.UsageError(f"{argv[0]} cannot be started: {error.strerror}") from error
+    except ValueError as error:  # a null byte in a name
+        raise click.UsageError(f"{argv[0]!r} cannot be started: {error}") from error

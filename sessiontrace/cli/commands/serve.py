@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import click
 
+from sessiontrace.cli.page_opener import PageOpener
+from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.store_options import db_option, stores_of, url_option
 from sessiontrace.runtime.version import version
 
@@ -105,18 +105,21 @@ def command(
         if not is_loopback(host):
             print(_UNENCRYPTED, file=sys.stderr, flush=True)
         if open_page:
-            # A browser sends no fragment to a server; the page removes it from the address bar.
-            fragment = "" if token is None else f"#token={quote(token.reveal())}"
-            webbrowser.open(address + fragment)
+            opener.open(address, token)
 
+    opener = PageOpener()
     retention = Retention(keep_days or None, keep_mib << 20 or None)
     serving = serve(stores, host, port, version("unknown"), ready, retention, token, keys=keys)
     try:
         asyncio.run(serving)
     except OSError as error:
-        raise click.ClickException(_explained(error, host, port)) from error
+        if error.errno in (errno.EPIPE, errno.ENOSPC, errno.EFBIG):  # of the output
+            raise
+        raise click.ClickException(_explained(error, printable(host), port)) from error
     except KeyboardInterrupt:  # before the server handles the signal
         pass
+    finally:
+        opener.close()
 
 
 def _token_of(file: Path | None) -> Secret | None:

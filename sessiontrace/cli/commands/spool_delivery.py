@@ -15,7 +15,7 @@ import click
 
 from sessiontrace.cli.render.format import amount, printable
 from sessiontrace.cli.rich_command import RichCommand
-from sessiontrace.cli.spool_options import directory_argument, pipeline_over, root_of
+from sessiontrace.cli.spool_options import SECONDS, directory_argument, pipeline_over, root_of
 from sessiontrace.report import Stats
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _CLOSE_S = 0.5
 @click.option(
     "--timeout",
     metavar="SECONDS",
+    type=SECONDS,
     default=10.0,
     show_default=True,
     help="How long delivery may take.",

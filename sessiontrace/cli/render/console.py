@@ -5,6 +5,7 @@ Invariant: rich is imported when something is drawn, not before.
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,11 @@ _PIPED_WIDTH = 200
 
 def stdout_console() -> Console:
     """A console on stdout; into a pipe it wraps no line, because pipes feed grep."""
-    from rich.console import Console
+    from rich.console import Console as RichConsole
+
+    class Console(RichConsole):
+        def on_broken_pipe(self) -> None:  # rich would exit with status 1
+            raise BrokenPipeError(errno.EPIPE, "the output is closed")
 
     if sys.stdout.isatty():
         return Console(highlight=False)

@@ -84,6 +84,10 @@ class ApiKeyAuth(TokenAuth):
     def admits(self, headers: Mapping[str, str], permission: str = INGEST) -> bool:
         return self._admit(self._shown_key(headers), permission)
 
+    def caller(self, headers: Mapping[str, str]) -> str:
+        key = self._shown_key(headers)
+        return "" if key is None else key.hash
+
     def recognises(self, headers: Mapping[str, str]) -> bool:
         return self._shown_key(headers) is not None
 

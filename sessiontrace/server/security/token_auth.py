@@ -53,6 +53,10 @@ class TokenAuth:
     async def refresh(self, headers: Mapping[str, str]) -> None:
         """Prepare to check a request with these headers."""
 
+    def caller(self, headers: Mapping[str, str]) -> str:
+        """A name for the credential that the headers show, for shares between callers."""
+        return ""
+
     def recognises(self, headers: Mapping[str, str]) -> bool:
         """Whether the headers show a valid credential that lacks the permission."""
         return False

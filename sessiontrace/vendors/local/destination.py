@@ -10,7 +10,7 @@ import attrs
 
 from sessiontrace.model.destination import Destination, Env
 
-__all__ = ["Local", "default_store"]
+__all__ = ["Local", "default_store", "path_fault"]
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +31,11 @@ class Local(Destination):
 
     def faults(self) -> list[str]:
         faults = super().faults()
-        if self.path is not None and self.path.is_dir():
+        if self.path is not None and (fault := path_fault(self.path)):
+            faults.append(
+                f"{self.name}: path {fault}; name another file (path= or SESSIONTRACE_STORE)"
+            )
+        elif self.path is not None and self.path.is_dir():
             faults.append(
                 f"{self.name}: path {str(self.path)!r} is a directory; name a file "
                 "(path= or SESSIONTRACE_STORE)"
@@ -40,6 +44,15 @@ class Local(Destination):
 
     def identity(self) -> tuple[str, str]:
         return ("", str(self.path))
+
+
+def path_fault(path: Path) -> str | None:
+    """Why SQLite cannot open a file of this name, or None."""
+    try:
+        name = str(path).encode()
+    except UnicodeEncodeError:
+        return f"{str(path)!a} is not valid UTF-8"
+    return f"{str(path)!a} has a null byte" if b"\0" in name else None
 
 
 def default_store(env: Env | None = None) -> Path:

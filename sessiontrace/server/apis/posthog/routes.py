@@ -22,13 +22,16 @@ from sessiontrace.server import record_builder
 from sessiontrace.server.apis.posthog import mapping
 from sessiontrace.server.apis.posthog.sessions import definitions, top_values
 from sessiontrace.server.http import (
+    BODY_MAX,
     RequestRejected,
     decode_json,
     gunzip,
     json_response,
     read_body,
+    read_unchecked_body,
     with_vendor_errors,
 )
+from sessiontrace.server.security.body_budget import BodyBudget
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
@@ -52,9 +55,11 @@ _ERRORS = {
 }
 
 
-def routes(readers: StoreReaders, writer: StoreWriter, auth: TokenAuth) -> list[web.RouteDef]:
+def routes(
+    readers: StoreReaders, writer: StoreWriter, auth: TokenAuth, budget: BodyBudget
+) -> list[web.RouteDef]:
     """The routes of the API over one store; each with and without a slash at its end."""
-    api = _Api(readers, writer, auth)
+    api = _Api(readers, writer, auth, budget)
     table: list[web.RouteDef] = []
     ingest = with_vendor_errors(api.ingest, _ingestion_error)
     ingest_v1 = with_vendor_errors(api.ingest_v1, _ingestion_error)
@@ -71,10 +76,13 @@ def routes(readers: StoreReaders, writer: StoreWriter, auth: TokenAuth) -> list[
 
 
 class _Api:
-    def __init__(self, readers: StoreReaders, writer: StoreWriter, auth: TokenAuth) -> None:
+    def __init__(
+        self, readers: StoreReaders, writer: StoreWriter, auth: TokenAuth, budget: BodyBudget
+    ) -> None:
         self._readers = readers
         self._writer = writer
         self._auth = auth
+        self._budget = budget
 
     async def ingest(self, request: web.Request) -> web.Response:
         events, sent_at = await self._events(request)
@@ -99,10 +107,13 @@ class _Api:
         return json_response({"results": results})
 
     async def _events(self, request: web.Request) -> tuple[list[Any], float | None]:
-        payload = await _payload(request)
-        if not self._auth.admits(request.headers) and not any(
-            self._auth.is_valid(key) for key in _keys(payload)
-        ):
+        admitted = self._auth.admits(request.headers)
+        if admitted:
+            body = await read_body(request)
+        else:
+            body = await read_unchecked_body(request, self._budget, BODY_MAX)
+        payload = _payload(request, body)
+        if not admitted and not any(self._auth.is_valid(key) for key in _keys(payload)):
             raise RequestRejected(401, "API key is not valid: this server requires its token")
         return _events(payload)
 
@@ -145,8 +156,8 @@ def _ingestion_error(status: int, reason: str) -> web.Response:
     return web.Response(status=status, text=reason, headers={"Cache-Control": "no-store"})
 
 
-async def _payload(request: web.Request) -> Any:
-    body = gunzip(await read_body(request))
+def _payload(request: web.Request, body: bytes) -> Any:
+    body = gunzip(body)
     if not body:
         raise RequestRejected(400, "request missing data payload")
     if request.query.get("compression") == "base64" or body[:5] == b"data=":
