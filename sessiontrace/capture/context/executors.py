@@ -9,6 +9,7 @@ span of the task that started it, and no thread keeps a span that has ended.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
@@ -84,7 +85,8 @@ def _patch(owner: type, name: str, make: Callable[[Callable[..., Any]], Any]) ->
         if not hasattr(original, "__sessiontrace__"):
             patched: Any = functools.wraps(original)(make(original))
             patched.__sessiontrace__ = True
-            setattr(owner, name, patched)
+            with contextlib.suppress(AttributeError, TypeError):  # a class in C, such as gevent's
+                setattr(owner, name, patched)
 
 
 def _now() -> Carried:
