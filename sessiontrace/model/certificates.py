@@ -6,12 +6,18 @@ Invariants: a fault names the argument or variable to correct, and no fault show
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
 from pathlib import Path
 
 import attrs
 
 __all__ = ["Certificates", "CertificatesError", "PemFile"]
+
+
+_HEAD = 64 << 10
+_CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class CertificatesError(ValueError):
@@ -48,9 +54,24 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self.trusted is None:
             context = ssl.create_default_context()
+            self._load_client(context)
+            for file in self.additional:
+                if os.environ.get(file.source) != str(file.path):  # else OpenSSL has read it
+                    _trust(context, file)
+        else:
+            self.load(context)
         context.set_alpn_protocols(["http/1.1"])
-        self.load(context)
         return context
+
+    def check(self) -> None:
+        """``CertificatesError`` where a file cannot be used. Of a bundle, one certificate is read:
+        all those of a system take 50 ms, and every ``init`` checks.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for file in (self.trusted, *self.additional):
+            if file is not None and not file.path.is_dir():
+                _check_bundle(context, file)
+        self._load_client(context)
 
     def load(self, context: ssl.SSLContext) -> None:
         """Read the files into a context: again, where their owner may have renewed them."""
@@ -99,6 +120,20 @@ def _trust(context: ssl.SSLContext, file: PemFile) -> None:
         context.load_verify_locations(cafile=file.path)
     except (OSError, ValueError):
         raise CertificatesError(f"{file} does not hold certificates in PEM form") from None
+
+
+def _check_bundle(context: ssl.SSLContext, file: PemFile) -> None:
+    _check_readable(file)
+    with file.path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    block = _CERTIFICATE.search(head)
+    if block is None and len(head) == _HEAD:
+        return _trust(context, file)
+    try:
+        context.load_verify_locations(cadata=(block[0] if block else b"").decode("ascii"))
+    except (OSError, ValueError):
+        raise CertificatesError(f"{file} does not hold certificates in PEM form") from None
+    return None
 
 
 def _check_readable(file: PemFile) -> None:

@@ -82,7 +82,7 @@ class Network:
             from sessiontrace.model.certificates import CertificatesError
 
             try:
-                self.certificates().context()
+                self.certificates().check()
             except CertificatesError as error:
                 faults.append(str(error))
         return faults

@@ -10,8 +10,10 @@ from typing import Any
 
 import orjson
 import pytest
+from support.certificates import make_authority
 from support.exporters import POSTHOG
 from support.fake_backend import Backend, Seen, answer
+from support.proxy import Proxy
 
 import sessiontrace as st
 from sessiontrace.capture.redaction import patterns
@@ -215,3 +217,45 @@ def test_for_people_it_prints_lines(backend: Backend, capsys: pytest.CaptureFixt
     assert "fault   key" in printed
     assert "check HH_API_KEY" in printed
     assert "secret-key" not in printed
+
+
+def test_the_way_through_a_proxy_is_tested_and_shown(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backend's name resolves at the proxy only, and its authority is a private one. The
+    password of the proxy is not shown.
+    """
+    authority = make_authority(place / "authority")
+    monkeypatch.setenv("HH_API_KEY", "secret-key")
+    monkeypatch.setenv("HH_API_URL", "https://backend.invalid")
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    with Backend(lambda request: answer(404), tls=authority.server) as backend:
+        with Proxy({"backend.invalid": backend.port}, "me:hidden") as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:hidden@127.0.0.1:{proxy.port}")
+            status, found, printed = doctor(capsys)
+            assert found["honeyhive"]["proxy"]["text"] == f"{proxy.url}, by HTTPS_PROXY"
+            assert f"{authority.ca}, by SSL_CERT_FILE" in found["honeyhive"]["authorities"]["text"]
+            assert found["honeyhive"]["key"]["state"] == "ok"
+            assert "hidden" not in printed
+            assert status == 0
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:wrong@127.0.0.1:{proxy.port}")
+            status, found, printed = doctor(capsys)
+    assert "407" in found["honeyhive"]["answer"]["text"]
+    assert "wrong" not in printed
+    assert status != 0
+
+
+def test_the_client_certificate_is_used_and_shown(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collector with mutual TLS, configured by OpenTelemetry's variables."""
+    authority = make_authority(place / "authority")
+    with Backend(tls=authority.strict_server) as backend:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", backend.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.ca))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(authority.cert))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(authority.key))
+        status, found, _ = doctor(capsys)
+    assert status == 0
+    assert str(authority.cert) in found["otlp"]["client certificate"]["text"]
+    assert found["otlp"]["certificate"]["state"] == "ok"

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from support.certificates import make_authority
+from support.fake_backend import Backend, answer
 from support.fake_vendor_api import Api
+from support.proxy import Proxy
 
 from sessiontrace.clients import (
     ApiError,
@@ -360,6 +363,39 @@ async def test_an_untrusted_certificate_is_refused_and_a_ca_file_trusted(tmp_pat
         await caller.close()
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.asyncio
+async def test_a_client_goes_through_the_environments_proxy_with_its_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CONNECT with a password, a private authority, mutual TLS. The proxy sees no key, the backend
+    no password.
+    """
+    authority = make_authority(tmp_path)
+    with Backend(
+        lambda request: answer(200, {"tls": True}), tls=authority.strict_server
+    ) as backend:
+        with Proxy({"backend.invalid": backend.port}, "me:hidden") as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:hidden@127.0.0.1:{proxy.port}")
+            monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+            caller = Rest(
+                "https://backend.invalid",
+                Secret(KEY),
+                client_cert=authority.cert,
+                client_key=authority.key,
+            )
+            for _ in range(2):
+                assert (await caller.call("GET", "/x")).value == {"tls": True}
+            await caller.close()
+            assert KEY not in "".join(proxy.heads)
+            assert len(proxy.targets) == 1
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:wrong@127.0.0.1:{proxy.port}")
+            caller = Rest("https://backend.invalid", Secret(KEY), retries=0)
+            with pytest.raises(NoAnswerError, match="407"):
+                await caller.call("GET", "/x")
+            await caller.close()
+        assert not any("proxy-authorization" in request.headers for request in backend.requests)
 
 
 def test_what_cannot_work_is_refused_when_the_client_is_made(
