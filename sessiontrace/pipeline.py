@@ -104,6 +104,7 @@ class Pipeline:
             on_fork=_refuse if owner is None else owner.append_after_fork,
             on_closed=None if owner is None else owner.append_late,
             on_roll=self.worker.wake,
+            recovered=lambda: () if self._recovery is None else self._recovery.spools,
         )
         self.sender = Sender(
             lanes=[self._lane(destination) for destination in destinations],
@@ -205,6 +206,7 @@ class Pipeline:
             spool_mode=self.spool.mode,
             spool=None if directory is None else str(directory),
             destinations=self.sender.report(),
+            waiting_spools=0 if self._recovery is None else self._recovery.waiting,
         )
 
     def start_threads(self) -> bool:
@@ -239,7 +241,8 @@ class Pipeline:
         self.spool.maintain()
         if self._owner is not None:
             self._owner.check_owner()
-        if time.monotonic() >= self._next_recovery:
+        room = self._recovery is not None and self._recovery.has_room()
+        if room or time.monotonic() >= self._next_recovery:
             self.recover()
 
 

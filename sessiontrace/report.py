@@ -24,6 +24,8 @@ class Stats:
     ``spool_mode``: "map", "write", "memory" or "unopened"; ``spool``: its directory, or None.
     ``destinations``: a ``DeliveryStats`` by name. ``waiting``: records that wait for an
     asynchronous redactor, before the spool.
+    ``waiting_spools``: spools of ended programs that delivery takes over once it is through with
+    older ones.
     """
 
     accepted: int = 0
@@ -32,6 +34,7 @@ class Stats:
     spool_mode: str = "unopened"
     spool: str | None = None
     destinations: Mapping[str, DeliveryStats] = attrs.field(factory=dict)
+    waiting_spools: int = 0
     waiting: int = 0
 
     @property

@@ -8,7 +8,7 @@ every destination has read and settled it, or has counted what it loses.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sessiontrace.model.record import Record
 from sessiontrace.runtime.counters import Counters
@@ -17,7 +17,7 @@ from sessiontrace.spool import frame
 from sessiontrace.spool.cursor import write_cursor
 from sessiontrace.spool.filesystem import Files
 from sessiontrace.spool.frame import Consumer, Position
-from sessiontrace.spool.quota import Quota
+from sessiontrace.spool.quota import EvictableSpool, Quota
 from sessiontrace.spool.segment import MEMORY, WRITE, Segment
 from sessiontrace.spool.segment_allocator import SegmentAllocator
 from sessiontrace.spool.segment_list import READY, SegmentList
@@ -41,13 +41,14 @@ class SpoolMaintenance:
         quota: int,
         files: Files,
         counters: Counters,
+        recovered: Callable[[], Sequence[EvictableSpool]] = tuple,
     ) -> None:
         self._segments = segments
         self._allocator = allocator
         self._consumers = tuple(consumers)
         self._files = files
         self._counters = counters
-        self._quota = Quota(allocator.root, segments.id, consumers, quota, files, counters)
+        self._quota = Quota(allocator.root, segments.id, quota, files, counters, recovered)
         self._written_cursors: dict[str, Position] = {}
         self._round = threading.RLock()  # one round, or the closing, at a time
 
@@ -266,15 +267,10 @@ class SpoolMaintenance:
 
     def _enforce_quota(self) -> None:
         segments = [segment for segment in self._segments if segment.path is not None]
-        over = self._quota.over(sum(segment.committed for segment in segments))
-        for oldest in segments:
-            if over <= 0:
-                return
-            if oldest.sealed:
-                over -= oldest.committed
-                self._counters.note("evicted_segment")
-                self._segments.forget(oldest, evicted=True)
-                oldest.delete()
+        for oldest in self._quota.enforce(segments):
+            self._counters.note("evicted_segment")
+            self._segments.forget(oldest, evicted=True)
+            oldest.delete()
 
 
 def _reframed(record: Record, seed: int) -> bytes:

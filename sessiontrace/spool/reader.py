@@ -126,7 +126,7 @@ class Reader:
         current = self._number == segment.number
         if self._number > segment.number or (current and self._has_read_all(segment)):
             return
-        lost = segment.count_for(self._route) - (self._handed_out if current else 0)
+        lost = self._owed_in(segment) - (self._handed_out if current else 0)
         self.evicted += min(lost, self.pending())  # a cursor may have been within the segment
         self._skipped = True
 
@@ -134,6 +134,10 @@ class Reader:
         """At close: what is in flight and no longer in any segment will never come back."""
         with self._source.lock:
             self.evicted += self._in_flight.abandon(live)
+
+    def _owed_in(self, segment: Segment) -> int:
+        """How many records of a segment this destination had to get."""
+        return segment.count_for(self._route)
 
     def _has_read_all(self, segment: Segment) -> bool:
         return self._segment is None or self._offset >= segment.committed

@@ -267,6 +267,7 @@ class SegmentList:
                 break
             used -= oldest.size
             self._counters.note("evicted_segment")
+            log_once("spool:evicted", "too much waits in memory; the oldest records are evicted")
             self.forget(oldest, evicted=True)
             oldest.delete()
         return self.prepare(segment)

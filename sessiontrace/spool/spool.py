@@ -37,6 +37,7 @@ from sessiontrace.spool import frame, spool_directory
 from sessiontrace.spool.filesystem import OS_FILES, Files
 from sessiontrace.spool.frame import MAX_BODY, Consumer, Position, write_frame
 from sessiontrace.spool.maintenance import SpoolMaintenance
+from sessiontrace.spool.quota import EvictableSpool
 from sessiontrace.spool.reader import Reader
 from sessiontrace.spool.segment_allocator import SegmentAllocator
 from sessiontrace.spool.segment_list import (
@@ -62,7 +63,8 @@ class Spool:
     returns False; ``on_fork`` gets what is appended in a forked child, ``on_closed`` what comes
     after the end (default: it is dropped and counted). ``on_roll`` is called when there
     is maintenance to do, within an append. ``new_records`` wakes the sender. None of them may
-    block.
+    block. ``recovered`` returns the spools of ended processes that this process delivers from: the
+    quota is over them, too.
     """
 
     __slots__ = (
@@ -100,6 +102,7 @@ class Spool:
         on_fork: Callable[[bytes, bytes], bool],
         on_closed: Callable[[bytes, bytes], bool] | None = None,
         on_roll: Callable[[], None] | None = None,
+        recovered: Callable[[], Sequence[EvictableSpool]] = tuple,
     ) -> None:
         self.id = spool_directory.new_spool_id()
         self._allocator = SegmentAllocator(root, self.id, io, files, counters)
@@ -114,7 +117,7 @@ class Spool:
             on_roll=on_roll,
         )
         self._maintenance = SpoolMaintenance(
-            self.segments, self._allocator, consumers, quota, files, counters
+            self.segments, self._allocator, consumers, quota, files, counters, recovered
         )
         self.readers = self.segments.readers
         self.new_records = WakeSignal(self.end)

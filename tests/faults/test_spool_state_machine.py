@@ -197,6 +197,16 @@ class Spools(RuleBasedStateMachine):
             gone = {n for n in life.routed[name] if life.segment[n] not in live}
             life.evicted[name] |= gone - handed
             life.lost |= (gone & handed) - life.settled[name]
+        for orphan in list(self.dead):
+            self._evict(orphan)
+
+    def _evict(self, orphan: Life) -> None:
+        """The quota takes the oldest segments, those of dead processes too."""
+        assert orphan.directory is not None
+        left = {int(path.stem) for path in orphan.directory.glob("*.seg")}
+        orphan.lost |= {n for n, segment in orphan.segment.items() if segment not in left}
+        if not orphan.directory.exists():
+            self.dead.remove(orphan)
 
     @precondition(lambda self: any(life.directory for life in self.living))
     @rule(which=some.integers(0, 2))

@@ -62,6 +62,7 @@ def make(
     files: Files | None = None,
     on_open: Callable[[], None] = lambda: None,
     on_fork: Callable[[bytes, bytes], bool] = lambda head, body: False,
+    recovered: Callable[[], Sequence[RecoveredSpool]] = tuple,
 ) -> Spool:
     """A spool; ``io="memory"`` stands for none on disk."""
     return Spool(
@@ -75,6 +76,7 @@ def make(
         files=files or Files(),
         on_open=on_open,
         on_fork=on_fork,
+        recovered=recovered,
     )
 
 

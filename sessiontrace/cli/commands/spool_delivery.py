@@ -73,7 +73,7 @@ def _deliver(root: Path, timeout: float | None, follow: bool) -> bool:
     console = Console(stderr=True, highlight=False)
     deadline = None if timeout is None else time.monotonic() + timeout
     recovered = pipeline.recover()
-    if not recovered and not follow:
+    if not recovered and not pipeline.stats().waiting_spools and not follow:
         click.echo(f"nothing waits under {printable(str(root))} for {names}", err=True)
         return True
     try:
@@ -89,7 +89,9 @@ def _deliver(root: Path, timeout: float | None, follow: bool) -> bool:
             f"{delivery.adopted_rejected:,} refused, {delivery.adopted_pending:,} left"
             + (f" ({printable(delivery.last_error)})" if delivery.last_error else "")
         )
-    return not _pending(stats)
+    if stats.waiting_spools:
+        click.echo(f"{amount(stats.waiting_spools, 'spool')} not reached in time", err=True)
+    return not _pending(stats) and not stats.waiting_spools
 
 
 def _watch(
@@ -110,7 +112,8 @@ def _watch(
             error=printable(errors[0], 60) if errors else "",
         )
         now = time.monotonic()
-        if (not pending and not follow) or (deadline is not None and now >= deadline):
+        settled = not pending and not stats.waiting_spools
+        if (settled and not follow) or (deadline is not None and now >= deadline):
             return
         if follow and now - scanned_at >= _SCAN_EVERY_S:
             scanned_at = now

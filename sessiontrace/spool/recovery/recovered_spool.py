@@ -77,6 +77,23 @@ class RecoveredSpool:
     def note_damage(self, lost: int) -> None:
         """Nothing to do: the scan has counted what is damaged."""
 
+    def evict(self, number: int) -> int | None:
+        """Delete a segment for the quota; how many records its destinations lose by it.
+
+        None when there is no such segment.
+        """
+        with self.lock:
+            segments = [] if self.released else self._scan.segments
+            segment = next((s for s in segments if s.number == number and not s.gone), None)
+            if segment is None:
+                return None
+            segment.gone = True
+            last = segments == [segment]
+            lost = sum(self._lost_for(consumer, segment, last) for consumer in self._consumers)
+            segment.delete()
+            self._scan.segments = [s for s in segments if s is not segment]
+            return lost
+
     def maintain(self) -> None:
         """Write cursors and delete what every consumer has settled. Never raises OSError."""
         with self.lock:
@@ -101,6 +118,19 @@ class RecoveredSpool:
                 directories.remove(self._files, self._directory, directory_lock)
             directory_lock.release()
 
+    def _lost_for(self, consumer: Consumer, segment: Segment, last: bool) -> int:
+        reader = self._reader_for(consumer)
+        if reader is None:
+            lost = self._scan.owed[consumer.name].pop(segment.number, 0)
+            lost = self._scan.pending[consumer.name] if last else lost
+            self._scan.pending[consumer.name] -= lost
+            return lost
+        before = reader.evicted
+        reader.count_evicted(segment)
+        if last:
+            reader.evict_ends()
+        return reader.evicted - before
+
     def _reader(self, name: str, consumer: Consumer) -> RecoveryReader:
         return RecoveryReader(
             self,
@@ -110,6 +140,7 @@ class RecoveredSpool:
             resume=self._scan.resume[consumer.name],
             ends=self._scan.ends_for(consumer.name),
             ends_at=AFTER_ALL,
+            owed=self._scan.owed[consumer.name],
             on_acknowledge=self._write_cursors_sometimes,
         )
 

@@ -6,7 +6,7 @@ each session that the dead process left open, and then it is finished once all o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sessiontrace.model.record import OPEN, Record, Records
 from sessiontrace.spool import frame
@@ -24,8 +24,9 @@ class RecoveryReader(Reader):
 
     ``total`` is the number of records beyond the cursor, ``route`` the name that the spool's routes
     use for the destination, which may be another than ours. ``resume`` is the cursor. ``ends`` are
-    the ends of open sessions, at positions in the segment number ``ends_at``. ``on_acknowledge`` is
-    called after each acknowledgement, without the lock.
+    the ends of open sessions, at positions in the segment number ``ends_at``. ``owed``: how many
+    records each segment holds beyond the cursor. ``on_acknowledge`` is called after each
+    acknowledgement, without the lock.
     """
 
     adopted = True
@@ -41,6 +42,7 @@ class RecoveryReader(Reader):
         resume: Position,
         ends: Sequence[Record],
         ends_at: int,
+        owed: Mapping[int, int],
         on_acknowledge: Callable[[], None],
     ) -> None:
         super().__init__(source, name, total=lambda: total)
@@ -50,6 +52,7 @@ class RecoveryReader(Reader):
         self._number = resume.segment - 1 if resume.segment else 0
         self._skipped = True
         self._ends = [(Position(ends_at, index + 1), end) for index, end in enumerate(ends)]
+        self._owed = owed
         self._read_out = False
 
     def read(self, max_records: int, max_bytes: int) -> Chunk | None:
@@ -65,6 +68,15 @@ class RecoveryReader(Reader):
     def finished(self) -> bool:
         """Whether the spool is read to its end and settled."""
         return self._read_out and not self._in_flight
+
+    def evict_ends(self) -> None:
+        """The last segment goes, and with it what says which sessions have no end."""
+        unread = [end for end, _ in self._ends if end > self._resume]
+        self._ends = []
+        self.evicted += min(len(unread), self.pending())
+
+    def _owed_in(self, segment: Segment) -> int:
+        return self._owed.get(segment.number, 0)
 
     def _first_offset(self, segment: Segment, with_repeats: bool) -> int:
         offset = super()._first_offset(segment, with_repeats)

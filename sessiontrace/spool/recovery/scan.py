@@ -50,6 +50,8 @@ class SpoolScan:
     damaged: int = 0
     pending: dict[str, int] = attrs.field(factory=dict)
     resume: dict[str, Position] = attrs.field(factory=dict)
+    owed: dict[str, dict[int, int]] = attrs.field(factory=dict)
+    """By consumer and segment: the records beyond the cursor."""
 
     @classmethod
     def examine(
@@ -62,7 +64,8 @@ class SpoolScan:
         for consumer in consumers:
             cursor = read_cursor(files, directory, spool_id, consumer)
             scan.resume[consumer.name] = resume_at(files, segment_files, cursor)
-        counts = {consumer.name: 0 for consumer in consumers}
+        counts: dict[str, dict[int, int]] = {consumer.name: {} for consumer in consumers}
+        scan.owed = counts
         routes = [(name, name.encode(), scan.resume[name]) for name in counts]
         last: Segment | None = None
 
@@ -71,7 +74,7 @@ class SpoolScan:
                 return
             for name, route, resume in routes:
                 if (number, offset) > resume and frame.routed(record.route, route):
-                    counts[name] += 1
+                    counts[name][number] = counts[name].get(number, 0) + 1
 
         for number, path, _ in segment_files:
             segment, has_records, damaged = _scan(files, path, spool_id, number, see)
@@ -83,14 +86,14 @@ class SpoolScan:
                 last = segment
         if last is not None:
             scan.ends = _abandoned(last)
-        for name, count in counts.items():
+        for name in counts:
             ends = len(scan.ends_for(name))
             resume = scan.resume[name]
             if resume.segment == AFTER_ALL:
                 resume = Position(AFTER_ALL, resume.offset if resume.offset <= ends else 0)
                 scan.resume[name] = resume
                 ends -= resume.offset
-            scan.pending[name] = count + ends
+            scan.pending[name] = sum(counts[name].values()) + ends
         return scan
 
     def ends_for(self, name: str) -> list[Record]:

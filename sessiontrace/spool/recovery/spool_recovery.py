@@ -16,8 +16,12 @@ from sessiontrace.spool.filesystem import OS_FILES, Files
 from sessiontrace.spool.frame import Consumer
 from sessiontrace.spool.recovery.recovered_spool import RecoveredSpool
 from sessiontrace.spool.recovery.scan import SpoolScan, read_headers
+from sessiontrace.spool.recovery.tails import trim_tails
 
-__all__ = ["SpoolRecovery"]
+__all__ = ["MOST_SPOOLS", "SpoolRecovery"]
+
+MOST_SPOOLS = 32
+"""Spools taken over at the same time for one destination: each costs a file descriptor."""
 
 
 class SpoolRecovery:
@@ -44,11 +48,27 @@ class SpoolRecovery:
         self._files = files
         self._recovered: list[RecoveredSpool] = []
         self._nothing_for_us: set[str] = set()
+        self._postponed: dict[str, frozenset[str]] = {}  # what each is owed to, when it was read
         self._root_fault_logged = False
+        self.waiting = 0
+
+    @property
+    def spools(self) -> list[RecoveredSpool]:
+        """The spools that this process delivers from now."""
+        return [spool for spool in self._recovered if not spool.released]
+
+    def has_room(self) -> bool:
+        """Whether spools wait and some of those before them are delivered."""
+        return self.waiting > 0 and len(self.spools) <= len(self._recovered) // 2
 
     def scan(self) -> list[RecoveredSpool]:
-        """Newly recovered spools; maintains those of earlier scans. Never raises OSError."""
-        self._recovered = [spool for spool in self._recovered if not spool.released]
+        """Newly recovered spools, the oldest first; maintains those of earlier scans.
+
+        Takes at most ``MOST_SPOOLS`` for each destination; ``waiting`` counts those beyond that,
+        for a later scan. Never raises OSError.
+        """
+        self._recovered = self.spools
+        self.waiting = 0
         for spool in self._recovered:
             spool.maintain()
         if not self._is_root_safe():
@@ -61,7 +81,7 @@ class SpoolRecovery:
                 recovered = self._recover(self._root / spool_id)
                 if recovered is not None:
                     new.append(recovered)
-        self._recovered += new
+                    self._recovered.append(recovered)
         return new
 
     def release(self) -> None:
@@ -83,9 +103,23 @@ class SpoolRecovery:
         self._root_fault_logged = False
         return True
 
+    def _must_wait(self, spool_id: str, names: Collection[str]) -> bool:
+        """Whether there are enough spools already for each of these destinations."""
+        for name in names:
+            busy = sum(name in spool.readers for spool in self._recovered if not spool.released)
+            if busy < MOST_SPOOLS:
+                return False
+        self._postponed[spool_id] = frozenset(names)
+        self.waiting += 1
+        return True
+
     def _recover(self, directory: Path) -> RecoveredSpool | None:
         lock = directories.try_lock(self._files, directory)
         if lock is None:
+            return None
+        names = self._postponed.pop(directory.name, None)
+        if names is not None and self._must_wait(directory.name, names):
+            lock.release()
             return None
         try:
             recovered = self._examine(directory, lock)
@@ -113,10 +147,16 @@ class SpoolRecovery:
             self._nothing_for_us.add(spool_id)
             return None
         ours |= late
+        if self._must_wait(spool_id, ours):
+            return None
         consumers = (*header.consumers, *late.values())
+        trim_tails(files, directory)
         scan = SpoolScan.examine(files, directory, spool_id, consumers)
         recovered = RecoveredSpool(directory, lock, scan, consumers, ours, self._counters, files)
-        if any(scan.pending[consumer.name] for consumer in ours.values()):
+        owed = [name for name, consumer in ours.items() if scan.pending[consumer.name]]
+        if owed and self._must_wait(spool_id, owed):
+            return None
+        if owed:
             if scan.damaged:
                 self._counters.note("corrupt_record", scan.damaged)
             return recovered

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.spools import (
     EVENT_HEAD,
     A,
     B,
     body,
+    die,
     drain,
     fill,
     left_behind,
@@ -19,6 +21,7 @@ from support.spools import (
 )
 
 from sessiontrace.model.record import EVENT
+from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.spool.frame import Consumer, head
 from sessiontrace.spool.spool import Spool
@@ -176,15 +179,87 @@ def test_orphans_nobody_here_can_deliver_give_way_first(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_an_orphan_that_can_be_delivered_here_is_kept(tmp_path: Path) -> None:
-    """It is about to be recovered: our own oldest records give way instead."""
-    orphan = left_behind(tmp_path, 60, A, pad=10_000)
-    kept = snapshot(orphan)
-    spool = make(tmp_path, A, quota=QUOTA)
-    fill(spool, 90, pad=10_000)
+def test_A27_the_oldest_goes_first_whoever_wrote_it(tmp_path: Path) -> None:
+    """Runs that were killed left records for a destination of ours, which is down. They are older
+    than what this run records, so they give way, and this run keeps all it has.
+    """
+    counters = Counters()
+    orphans = [left_behind(tmp_path, 20, A, pad=10_000) for _ in range(10)]
+    spool = make(tmp_path, A, quota=QUOTA, counters=counters)
+    fill(spool, 60, pad=10_000)
     spool.maintain()
-    assert snapshot(orphan) == kept
+    assert spool.reader("a").evicted == 0
+    assert numbers(drain(spool.reader("a"), settle=False)) == list(range(1, 61))
+    assert counters.noted["evicted_orphaned"] >= 160
+    assert used(tmp_path) <= QUOTA + (512 << 10)
+    left = sum(len(drain(one.readers["a"])) for one in recovery(tmp_path, A).scan())
+    assert left + counters.noted["evicted_orphaned"] == 200
+    assert not orphans[0].exists()
+    spool.close()
+
+
+def test_A27_what_this_process_delivers_from_gives_way_too(tmp_path: Path) -> None:
+    """The spools that this process has taken over from killed runs count as all others do. What
+    goes of them is counted once, and the rest is delivered.
+    """
+    counters = Counters()
+    for _ in range(6):
+        left_behind(tmp_path, 30, A, pad=10_000)
+    taker = recovery(tmp_path, A, counters=counters)
+    spools = taker.scan()
+    first = spools[0].readers["a"].read(10, 1 << 20)
+    assert first is not None
+    spool = make(tmp_path, A, quota=QUOTA, counters=counters, recovered=lambda: taker.spools)
+    fill(spool, 60, pad=10_000)
+    spool.maintain()
+    assert spool.reader("a").evicted == 0
+    lost = counters.noted["evicted_orphaned"]
+    assert lost == sum(one.readers["a"].evicted for one in spools) > 100
+    left = sum(len(drain(one.readers["a"])) for one in spools)
+    assert left + len(first.records) + lost == 180
+    assert all(one.readers["a"].pending() == 0 for one in spools[1:])
+    assert used(tmp_path) <= QUOTA + (512 << 10)
+    taker.release()
+    spool.close()
+
+
+def test_A27_killed_runs_leave_no_zeros_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each killed run leaves two prepared files of 256 KiB and more, nearly empty. The next run
+    gives the disk back what no record uses, whatever destination waits; nothing is evicted.
+    """
+    runs = [make(tmp_path, STRANGER if number % 2 else A, io="map") for number in range(40)]
+    for run in runs:
+        fill(run, 5)
+        run.maintain()
+    for run in runs:
+        die(run)
+    assert used(tmp_path) > 10 * QUOTA
+    counters = Counters()
+    spool = make(tmp_path, A, quota=QUOTA, counters=counters)
+    fill(spool, 5)
+    spool.maintain()
+    assert used(tmp_path) <= QUOTA
+    assert "evicted_segment" not in counters.noted
+    assert "quota" not in caplog.text
+    assert len(recovery(tmp_path, A).scan()) == 20
+    spool.close()
+
+
+def test_A27_evictions_are_logged_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last line a user saw said that records are kept: so one must say when that ends."""
+    log.reset()
+    spool = make(tmp_path, A, quota=QUOTA)
+    for _ in range(5):
+        fill(spool, 60, pad=10_000)
+        spool.maintain()
     assert spool.reader("a").evicted > 0
+    lines = [record.getMessage() for record in caplog.records if "evicted" in record.getMessage()]
+    assert len(lines) == 1
+    assert "spool_quota=1048576" in lines[0]
     spool.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -35,11 +36,12 @@ from support.spools import (
 from sessiontrace.model.record import END, EVENT, OPEN, START
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
+from sessiontrace.spool import spool_directory
 from sessiontrace.spool.cursor import read_cursor, write_cursor
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.frame import Consumer, Position, encode, head
 from sessiontrace.spool.recovery.scan import AFTER_ALL
-from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
+from sessiontrace.spool.recovery.spool_recovery import MOST_SPOOLS, SpoolRecovery
 
 
 def revived(root: Path, directory: Path, files: dict[str, bytes]) -> tuple[list[int], int]:
@@ -594,3 +596,53 @@ def test_adopted_files_stay_private(tmp_path: Path) -> None:
         one.readers["a"].acknowledge(chunk.ends[-1])
     assert stat.S_IMODE((directory / "a.cursor").stat().st_mode) == 0o600
     assert uid(1) in (directory / "00000001.seg").read_text("latin-1")
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc")
+def test_A28_orphans_without_number_cost_few_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A destination was down for a thousand short runs. The next run takes over some of their
+    spools, the oldest first, counts the others, and goes on as those are delivered.
+    """
+    ids = itertools.count()
+    monkeypatch.setattr(spool_directory, "new_spool_id", lambda: f"{next(ids):016x}")
+    for _ in range(150):
+        left_behind(tmp_path, 2)
+    before = descriptors()
+    taker = recovery(tmp_path)
+    spools = taker.scan()
+    assert descriptors() <= before + MOST_SPOOLS
+    assert [int(one.spool_id, 16) for one in spools] == list(range(MOST_SPOOLS))
+    assert taker.waiting == 150 - MOST_SPOOLS
+    assert taker.scan() == []
+    delivered = []
+    while spools:
+        for one in spools:
+            assert len(drain(one.readers["a"])) == 2
+            one.release()
+            delivered.append(int(one.spool_id, 16))
+        assert taker.has_room() == bool(taker.waiting)
+        spools = taker.scan()
+    assert delivered == list(range(150))
+    assert taker.waiting == 0
+
+
+def test_A28_a_dead_destination_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    """As many spools as may be taken over wait for a destination that is down. Those for another
+    one are taken over all the same.
+    """
+    for _ in range(MOST_SPOOLS + 5):
+        left_behind(tmp_path, 1, A)
+    for _ in range(3):
+        left_behind(tmp_path, 1, B)
+    taker = recovery(tmp_path, A, B)
+    spools = taker.scan()
+    assert sum("a" in one.readers for one in spools) == MOST_SPOOLS
+    assert sum("b" in one.readers for one in spools) == 3
+    assert taker.waiting == 5
+    taker.release()
