@@ -92,6 +92,7 @@ def test_a_message_becomes_one_model_event(tracing: ModelTracer, client: Any) ->
         "role": "assistant",
         "content": TEXT,
         "reasoning": "Let me see",
+        "reasoning_signatures": ["s"],
     }
     assert event["config"] == {
         "type": "chat",

@@ -87,7 +87,11 @@ open_call: ContextVar[ModelCall | None] = ContextVar("sessiontrace.call", defaul
 
 
 class Answer(NamedTuple):
-    """What a model answered: the outputs of the event, and additions to its metadata."""
+    """What a model answered: the outputs of the event, and additions to its metadata.
+
+    ``response_error`` in the metadata: the failure that an answer reports, sent all the same; it
+    becomes the error of the event.
+    """
 
     outputs: Any
     metadata: dict[str, Any]
@@ -276,7 +280,7 @@ class ModelCall:
         metadata: Mapping[str, object] | None = None,
         metrics: Mapping[str, object] | None = None,
     ) -> None:
-        """End the call: it succeeded, or its caller broke it off."""
+        """End the call: it succeeded, its caller broke it off, or its answer reports a failure."""
         if self.ended:
             return
         self.ended = True
@@ -287,6 +291,8 @@ class ModelCall:
             return
         if self._tools is not None:
             self._tools.remember_requests(self.span, outputs)
+        if metadata is not None and "response_error" in metadata:
+            self.span.set_error(str(metadata["response_error"]))
         self.span.set(outputs=outputs, metadata=metadata, metrics=metrics)
         self.span.end()
 

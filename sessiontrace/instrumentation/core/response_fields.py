@@ -11,7 +11,15 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-__all__ = ["get_field", "pick", "reader", "tool_call", "without_none"]
+__all__ = [
+    "get_field",
+    "merge_delta",
+    "other_fields",
+    "pick",
+    "reader",
+    "tool_call",
+    "without_none",
+]
 
 _OMITTED = frozenset({"Omit", "NotGiven", "Unset", "UNSET"})
 
@@ -44,6 +52,63 @@ def reader(value: Any) -> Callable[[str], Any]:
     except AttributeError:
         return functools.partial(get_field, value)
     return {**attributes, **extra}.get if extra else attributes.get
+
+
+def other_fields(value: Any, known: AbstractSet[str]) -> dict[str, Any]:
+    """The fields of an answer beside the ``known`` ones that say something."""
+    if type(value) is dict:
+        fields = value
+    else:
+        try:
+            fields, extra = value.__dict__, value.__pydantic_extra__
+        except AttributeError:
+            fields, extra = getattr(value, "__dict__", {}), None
+        if extra:
+            fields = {**fields, **extra}
+    return {
+        name: field
+        for name, field in fields.items()
+        if name not in known and field is not None and field != [] and not name.startswith("_")
+    }
+
+
+_REPEATED = frozenset({"id", "type", "index", "role", "name", "format", "expires_at", "signature"})
+
+
+def merge_delta(fields: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    """Add a delta to what has arrived: texts join, lists grow, and elements meet by index."""
+    for name, value in delta.items():
+        before = fields.get(name)
+        if isinstance(value, str) and isinstance(before, str) and name not in _REPEATED:
+            fields[name] = before + value
+        elif isinstance(value, list):
+            merged = fields[name] = list(before) if isinstance(before, list) else []
+            for element in value:
+                _merge_element(merged, element)
+        elif _is_record(value):
+            own = fields[name] = dict(before) if isinstance(before, dict) else {}
+            merge_delta(own, other_fields(value, frozenset()))
+        elif value is not None:
+            fields[name] = value
+
+
+def _is_record(value: Any) -> bool:
+    return isinstance(value, dict) or hasattr(value, "__pydantic_extra__")
+
+
+def _merge_element(merged: list[Any], element: Any) -> None:
+    if not _is_record(element):
+        merged.append(element)
+        return
+    fields = other_fields(element, frozenset())
+    index, kind = fields.get("index"), fields.get("type")
+    for other in merged if index is not None else ():
+        if isinstance(other, dict) and (other.get("index"), other.get("type")) == (index, kind):
+            merge_delta(other, fields)
+            return
+    own: dict[str, Any] = {}
+    merge_delta(own, fields)
+    merged.append(own)
 
 
 def pick(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:

@@ -17,7 +17,13 @@ from sessiontrace.instrumentation.core.model_methods import (
     ModelCallArgs,
     ModelMethods,
 )
-from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
+from sessiontrace.instrumentation.core.response_fields import (
+    get_field,
+    merge_delta,
+    other_fields,
+    tool_call,
+    without_none,
+)
 from sessiontrace.instrumentation.core.stream_observer import StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object
 from sessiontrace.instrumentation.openai_family.anthropic_messages import (
@@ -25,6 +31,8 @@ from sessiontrace.instrumentation.openai_family.anthropic_messages import (
     message_request,
 )
 
+_TOOL_USE_FIELDS = frozenset({"toolUseId", "name", "input"})
+_ANSWER_FIELDS = frozenset({"output", "usage", "stopReason", "ResponseMetadata", "metrics"})
 _PARAMETERS = {"maxTokens": "max_tokens", "topP": "top_p", "stopSequences": "stop"}
 
 
@@ -80,13 +88,18 @@ def _message(message: Any) -> dict[str, Any]:
 def _content_fields(blocks: Any) -> dict[str, Any]:
     texts: list[str] = []
     calls: list[Any] = []
+    thoughts: list[str] = []
+    signatures: list[Any] = []
     others: list[Any] = []
     for block in blocks:
         if "text" in block:
             texts.append(block["text"])
         elif "toolUse" in block:
             use = block["toolUse"]
-            calls.append(tool_call(use.get("toolUseId"), use.get("name"), use.get("input")))
+            call = tool_call(use.get("toolUseId"), use.get("name"), use.get("input"))
+            calls.append({**call, **other_fields(use, _TOOL_USE_FIELDS)})
+        elif "reasoningContent" in block:
+            _add_reasoning(block["reasoningContent"], thoughts, signatures)
         else:
             others.append(block)
     fields: dict[str, Any] = {"content": "".join(texts) if texts else None}
@@ -94,7 +107,20 @@ def _content_fields(blocks: Any) -> dict[str, Any]:
         fields["content"] = list(blocks)
     if calls:
         fields["tool_calls"] = calls
+    if thoughts:
+        fields["reasoning"] = "\n".join(thoughts)
+    if signatures:
+        fields["reasoning_signatures"] = signatures
     return fields
+
+
+def _add_reasoning(reasoning: Any, thoughts: list[str], signatures: list[Any]) -> None:
+    text = reasoning.get("reasoningText") or {}
+    if text.get("text"):
+        thoughts.append(text["text"])
+    signature = text.get("signature") or reasoning.get("redactedContent")
+    if signature:
+        signatures.append(signature)
 
 
 def _read_result(result: Any) -> Answer:
@@ -104,18 +130,23 @@ def _read_result(result: Any) -> Answer:
         **_http(result),
         "finish_reason": result.get("stopReason"),
     }
-    return Answer({"role": "assistant", **_content_fields(message.get("content") or ())}, metadata)
+    outputs = {"role": "assistant", **_content_fields(message.get("content") or ())}
+    return Answer({**outputs, **other_fields(result, _ANSWER_FIELDS)}, without_none(metadata))
 
 
 def _usage(usage: Any) -> dict[str, Any]:
     usage = usage or {}
+    prompt = usage.get("inputTokens")
+    read, written = usage.get("cacheReadInputTokens"), usage.get("cacheWriteInputTokens")
+    if prompt is not None:  # Bedrock counts the cache beside it
+        prompt += (read or 0) + (written or 0)
     return without_none(
         {
-            "prompt_tokens": usage.get("inputTokens"),
+            "prompt_tokens": prompt,
             "completion_tokens": usage.get("outputTokens"),
             "total_tokens": usage.get("totalTokens"),
-            "cache_read_tokens": usage.get("cacheReadInputTokens"),
-            "cache_write_tokens": usage.get("cacheWriteInputTokens"),
+            "cache_read_tokens": read,
+            "cache_write_tokens": written,
         }
     )
 
@@ -180,9 +211,10 @@ class _InvokeModelAssembler:
 class _ConverseAssembler:
     """A message from the events of ConverseStream."""
 
-    __slots__ = ("_blocks", "_metadata")
+    __slots__ = ("_blocks", "_fields", "_metadata")
 
     def __init__(self) -> None:
+        self._fields: dict[str, Any] = {}
         self._blocks: dict[int, dict[str, Any]] = {}
         self._metadata: dict[str, Any] = {}
 
@@ -190,14 +222,25 @@ class _ConverseAssembler:
         """Keep one event, a dict with its kind as the only key."""
         for kind, payload in event.items():
             index = get_field(payload, "contentBlockIndex") or 0
-            if kind == "contentBlockStart" and "toolUse" in payload.get("start", ()):
-                self._blocks[index] = {"toolUse": {**payload["start"]["toolUse"], "input": ""}}
+            if kind == "contentBlockStart":
+                self._start(index, payload.get("start") or {})
             elif kind == "contentBlockDelta":
                 self._add_delta(index, payload.get("delta") or {})
             elif kind == "messageStop":
                 self._metadata["finish_reason"] = payload.get("stopReason")
+                self._fields.update(other_fields(payload, _ANSWER_FIELDS))
             elif kind == "metadata":
                 self._metadata.update(_usage(payload.get("usage")))
+                self._fields.update(other_fields(payload, _ANSWER_FIELDS))
+            elif kind.endswith("Exception"):
+                message = get_field(payload, "message")
+                self._metadata["response_error"] = f"{kind}: {message}" if message else kind
+
+    def _start(self, index: int, start: dict[str, Any]) -> None:
+        if "toolUse" in start:
+            self._blocks[index] = {"toolUse": {**start["toolUse"], "input": ""}}
+        elif start:
+            self._blocks[index] = dict(start)
 
     def _add_delta(self, index: int, delta: dict[str, Any]) -> None:
         if "text" in delta:
@@ -205,8 +248,28 @@ class _ConverseAssembler:
             block["text"] += delta["text"]
         elif "toolUse" in delta and "toolUse" in self._blocks.get(index, ()):
             self._blocks[index]["toolUse"]["input"] += delta["toolUse"].get("input", "")
+        elif "reasoningContent" in delta:
+            piece = delta["reasoningContent"]
+            block = self._blocks.setdefault(index, {"reasoningContent": {}})
+            redacted = piece.get("redactedContent")
+            new = {"redactedContent": redacted} if redacted else {"reasoningText": piece}
+            merge_delta(block["reasoningContent"], new)
+        else:
+            merge_delta(self._blocks.setdefault(index, {}), delta)
 
     def answer(self) -> Answer:
         """The message as far as it has come."""
-        blocks = [block for _, block in sorted(self._blocks.items())]
-        return Answer({"role": "assistant", **_content_fields(blocks)}, self._metadata)
+        blocks = [_decoded(block) for _, block in sorted(self._blocks.items())]
+        outputs = {"role": "assistant", **_content_fields(blocks), **self._fields}
+        return Answer(outputs, self._metadata)
+
+
+def _decoded(block: dict[str, Any]) -> dict[str, Any]:
+    """A block with its tool's input as a whole answer has it; a text when it was broken off."""
+    use = block.get("toolUse")
+    if use is None or not isinstance(use.get("input"), str):
+        return block
+    try:
+        return {"toolUse": {**use, "input": orjson.loads(use["input"] or "{}")}}
+    except orjson.JSONDecodeError:
+        return block

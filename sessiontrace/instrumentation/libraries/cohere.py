@@ -15,7 +15,13 @@ from sessiontrace.instrumentation.core.model_methods import (
     ModelCallArgs,
     ModelMethods,
 )
-from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
+from sessiontrace.instrumentation.core.response_fields import (
+    get_field,
+    merge_delta,
+    other_fields,
+    tool_call,
+    without_none,
+)
 from sessiontrace.instrumentation.openai_family.chat_format import chat_request
 
 
@@ -52,18 +58,40 @@ def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mode
     return ModelCallArgs("chat", kwargs.get("model"), inputs, config)
 
 
+_MESSAGE_FIELDS = frozenset({"role", "content", "tool_calls", "tool_plan"})
+
+
 def _read_result(result: Any) -> Answer:
     message = get_field(result, "message")
+    calls = [_call(call) for call in get_field(message, "tool_calls") or ()]
     blocks = get_field(message, "content") or ()
-    texts = [get_field(block, "text") for block in blocks if get_field(block, "text")]
-    outputs: dict[str, Any] = {"role": "assistant", "content": "".join(texts) if texts else None}
-    calls = get_field(message, "tool_calls")
-    if calls:
-        outputs["tool_calls"] = [_call(call) for call in calls]
+    outputs = _outputs(blocks, calls, get_field(message, "tool_plan"))
+    outputs.update(other_fields(message, _MESSAGE_FIELDS))
     metadata = _usage(get_field(result, "usage"))
     metadata["finish_reason"] = _text_or_none(get_field(result, "finish_reason"))
     metadata["response_id"] = get_field(result, "id")
     return Answer(outputs, without_none(metadata))
+
+
+def _outputs(blocks: Any, calls: list[dict[str, Any]], plan: Any) -> dict[str, Any]:
+    """A message from its blocks; those of an unknown type stay as they are."""
+    texts: dict[str, list[str]] = {"text": [], "thinking": []}
+    others = []
+    for block in blocks:
+        kind = get_field(block, "type") or "text"
+        if kind in texts:
+            texts[kind].append(get_field(block, kind) or "")
+        else:
+            others.append(block)
+    outputs: dict[str, Any] = {"role": "assistant", "content": "".join(texts["text"]) or None}
+    fields = {
+        "tool_calls": calls,
+        "reasoning": "".join(texts["thinking"]),
+        "tool_plan": plan,
+        "blocks": others,
+    }
+    outputs.update({name: value for name, value in fields.items() if value})
+    return outputs
 
 
 def _call(call: Any) -> dict[str, Any]:
@@ -82,17 +110,24 @@ def _usage(usage: Any) -> dict[str, Any]:
     counts = [get_field(tokens, "input_tokens"), get_field(tokens, "output_tokens")]
     whole = [None if count is None else int(count) for count in counts]
     total = None if None in whole else sum(count or 0 for count in whole)
-    return {"prompt_tokens": whole[0], "completion_tokens": whole[1], "total_tokens": total}
+    return {
+        "prompt_tokens": whole[0],
+        "completion_tokens": whole[1],
+        "total_tokens": total,
+        "cache_read_tokens": get_field(usage, "cached_tokens"),
+    }
 
 
 class _CohereAssembler:
     """A message from the events of its stream."""
 
-    __slots__ = ("_calls", "_end", "_id", "_texts")
+    __slots__ = ("_blocks", "_calls", "_citations", "_end", "_id", "_plan")
 
     def __init__(self) -> None:
-        self._texts: list[str] = []
+        self._blocks: dict[int, dict[str, Any]] = {}
         self._calls: dict[int, list[Any]] = {}
+        self._citations: list[Any] = []
+        self._plan: list[str] = []
         self._end: Any = None
         self._id: Any = None
 
@@ -101,15 +136,21 @@ class _CohereAssembler:
         kind = get_field(event, "type")
         delta = get_field(event, "delta")
         message = get_field(delta, "message")
-        if kind == "content-delta":
-            self._texts.append(get_field(get_field(message, "content"), "text") or "")
+        index = get_field(event, "index") or 0
+        if kind in ("content-start", "content-delta"):
+            content = get_field(message, "content")
+            merge_delta(self._blocks.setdefault(index, {}), other_fields(content, frozenset()))
         elif kind == "message-start":
             self._id = get_field(event, "id")
         elif kind == "message-end":
             self._end = delta
+        elif kind == "tool-plan-delta":
+            self._plan.append(get_field(message, "tool_plan") or "")
+        elif kind == "citation-start":
+            self._citations.append(get_field(message, "citations"))
         elif kind in ("tool-call-start", "tool-call-delta"):
             call = get_field(message, "tool_calls")
-            parts = self._calls.setdefault(get_field(event, "index") or 0, [None, None, ""])
+            parts = self._calls.setdefault(index, [None, None, ""])
             function = get_field(call, "function")
             parts[0] = get_field(call, "id") or parts[0]
             parts[1] = get_field(function, "name") or parts[1]
@@ -117,10 +158,19 @@ class _CohereAssembler:
 
     def answer(self) -> Answer:
         """The message as far as it has come."""
-        outputs: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
-        if self._calls:
-            outputs["tool_calls"] = [tool_call(*parts) for _, parts in sorted(self._calls.items())]
+        calls = [tool_call(*parts) for _, parts in sorted(self._calls.items())]
+        blocks = [_typed(block) for _, block in sorted(self._blocks.items())]
+        outputs = _outputs(blocks, calls, "".join(self._plan))
+        if self._citations:
+            outputs["citations"] = self._citations
         metadata = _usage(get_field(self._end, "usage"))
         metadata["finish_reason"] = _text_or_none(get_field(self._end, "finish_reason"))
         metadata["response_id"] = self._id
+        if error := get_field(self._end, "error"):
+            metadata["response_error"] = str(error)
         return Answer(outputs, without_none(metadata))
+
+
+def _typed(block: dict[str, Any]) -> dict[str, Any]:
+    """A block whose start, which names its type, may not have been sent."""
+    return block if "type" in block or "thinking" not in block else {"type": "thinking", **block}

@@ -18,7 +18,7 @@ from sessiontrace.instrumentation.core.model_methods import (
     ModelCallArgs,
     ModelMethods,
 )
-from sessiontrace.instrumentation.core.response_fields import tool_call, without_none
+from sessiontrace.instrumentation.core.response_fields import other_fields, tool_call, without_none
 
 _ROLES = {"model": "assistant"}
 
@@ -77,12 +77,16 @@ def _content_fields(parts: Any) -> dict[str, Any]:
     thoughts: list[str] = []
     calls: list[Any] = []
     others: list[Any] = []
+    signatures: list[Any] = []
     for part in parts:
         if "text" in part:
+            if signature := part.get("thoughtSignature"):
+                signatures.append(signature)
             (thoughts if part.get("thought") else texts).append(part["text"])
         elif "functionCall" in part:
             call = part["functionCall"]
-            calls.append(tool_call(call.get("id"), call.get("name"), call.get("args")))
+            extra = other_fields(part, _PART_FIELDS)  # a thought's signature
+            calls.append({**tool_call(call.get("id"), call.get("name"), call.get("args")), **extra})
         else:
             others.append(part)
     content: Any = "".join(texts) if texts else None
@@ -93,7 +97,12 @@ def _content_fields(parts: Any) -> dict[str, Any]:
         fields["tool_calls"] = calls
     if thoughts:
         fields["reasoning"] = "".join(thoughts)
+    if signatures:
+        fields["reasoning_signatures"] = signatures
     return fields
+
+
+_PART_FIELDS = frozenset({"text", "thought", "functionCall"})
 
 
 def _read_result(result: Any) -> Answer:
@@ -102,45 +111,95 @@ def _read_result(result: Any) -> Answer:
     return assembler.answer()
 
 
+_CANDIDATE_FIELDS = frozenset({"content", "finishReason", "index"})
+_CONTENT_FIELDS = frozenset({"parts", "role"})
+_RESPONSE_FIELDS = frozenset(
+    {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime"}
+    | {"embedding", "embeddings", "sdkHttpResponse"}
+)
+
+
 class _GeminiAssembler:
     """An answer from its responses: one response, or the chunks of a stream."""
 
-    __slots__ = ("_last", "_parts", "_reason", "_role", "_usage")
+    __slots__ = ("_candidates", "_fields", "_id", "_model", "_usage", "_vectors")
 
     def __init__(self) -> None:
-        self._parts: list[Any] = []
+        self._candidates: dict[int, _Candidate] = {}
+        self._fields: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
-        self._reason: Any = None
-        self._role = "assistant"
-        self._last: dict[str, Any] = {}
+        self._id: Any = None
+        self._model: Any = None
+        self._vectors: Any = None
 
     def add(self, chunk: Any) -> None:
         """Keep one response, whose body is JSON text."""
         body = orjson.loads(chunk.body) if chunk.body else {}
-        self._last = body
         self._usage = body.get("usageMetadata") or self._usage
-        for candidate in (body.get("candidates") or ())[:1]:
-            self._parts.extend((candidate.get("content") or {}).get("parts") or ())
-            self._reason = candidate.get("finishReason") or self._reason
+        self._id = body.get("responseId") or self._id
+        self._model = body.get("modelVersion") or self._model
+        if "embedding" in body:
+            self._vectors = [body["embedding"]]
+        self._vectors = body.get("embeddings", self._vectors)
+        for place, candidate in enumerate(body.get("candidates") or ()):
+            index = candidate.get("index", place)
+            self._candidates.setdefault(index, _Candidate()).add(candidate)
+        self._fields.update(other_fields(body, _RESPONSE_FIELDS))
 
     def answer(self) -> Answer:
         """The answer as far as it has come."""
-        usage = self._usage
-        metadata = {
-            "prompt_tokens": usage.get("promptTokenCount"),
-            "completion_tokens": usage.get("candidatesTokenCount"),
-            "total_tokens": usage.get("totalTokenCount"),
-            "cache_read_tokens": usage.get("cachedContentTokenCount"),
-            "reasoning_tokens": usage.get("thoughtsTokenCount"),
-            "finish_reason": self._reason,
-            "response_id": self._last.get("responseId"),
-            "response_model": self._last.get("modelVersion"),
-        }
-        vectors = self._last.get("embeddings")
-        if vectors is None and "embedding" in self._last:
-            vectors = [self._last["embedding"]]
-        if vectors is not None:
+        candidates = [candidate for _, candidate in sorted(self._candidates.items())]
+        reasons = [candidate.reason for candidate in candidates if candidate.reason]
+        metadata = without_none(
+            {
+                **_counts(self._usage),
+                "finish_reason": reasons[0] if len(set(reasons)) == 1 else reasons or None,
+                "response_id": self._id,
+                "response_model": self._model,
+            }
+        )
+        if (vectors := self._vectors) is not None:
             size = len(vectors[0].get("values") or ()) if vectors else None
             fields = without_none({"embeddings": len(vectors), "dimensions": size})
-            return Answer(fields, without_none(metadata))
-        return Answer({"role": self._role, **_content_fields(self._parts)}, without_none(metadata))
+            return Answer(fields, metadata)
+        messages = [candidate.message() for candidate in candidates or [_Candidate()]]
+        outputs = messages[0] if len(messages) == 1 else {"choices": messages}
+        return Answer({**outputs, **self._fields}, metadata)
+
+
+class _Candidate:
+    """One candidate of an answer."""
+
+    __slots__ = ("fields", "parts", "reason")
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+        self.reason: Any = None
+        self.fields: dict[str, Any] = {}
+
+    def add(self, candidate: dict[str, Any]) -> None:
+        content = candidate.get("content") or {}
+        self.parts.extend(content.get("parts") or ())
+        self.reason = candidate.get("finishReason") or self.reason
+        self.fields.update(other_fields(content, _CONTENT_FIELDS))
+        self.fields.update(other_fields(candidate, _CANDIDATE_FIELDS))
+
+    def message(self) -> dict[str, Any]:
+        return {"role": "assistant", **_content_fields(self.parts), **self.fields}
+
+
+def _counts(usage: dict[str, Any]) -> dict[str, Any]:
+    """Token counts; Gemini counts thoughts and the results of tools beside answer and prompt."""
+    thoughts, tools = usage.get("thoughtsTokenCount"), usage.get("toolUsePromptTokenCount")
+    return {
+        "prompt_tokens": _sum(usage.get("promptTokenCount"), tools),
+        "completion_tokens": _sum(usage.get("candidatesTokenCount"), thoughts),
+        "total_tokens": usage.get("totalTokenCount"),
+        "cache_read_tokens": usage.get("cachedContentTokenCount"),
+        "reasoning_tokens": thoughts,
+    }
+
+
+def _sum(*counts: int | None) -> int | None:
+    present = [count for count in counts if count is not None]
+    return sum(present) if present else None

@@ -16,7 +16,13 @@ from sessiontrace.instrumentation.core.model_methods import (
     ModelCallArgs,
     ModelMethods,
 )
-from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
+from sessiontrace.instrumentation.core.response_fields import (
+    get_field,
+    merge_delta,
+    other_fields,
+    tool_call,
+    without_none,
+)
 
 
 class Ollama:
@@ -81,12 +87,22 @@ def _metadata(last: Any) -> dict[str, Any]:
     )
 
 
+_MESSAGE_FIELDS = frozenset({"role", "content", "thinking", "tool_calls"})
+_CHUNK_FIELDS = frozenset(
+    {"message", "response", "thinking", "model", "created_at", "done", "done_reason", "context"}
+    | {"prompt_eval_count", "eval_count", "logprobs"}
+    | {"total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
+)
+
+
 class _OllamaAssembler:
     """A message from its pieces; a whole message is a single piece."""
 
-    __slots__ = ("_calls", "_last", "_texts", "_thoughts")
+    __slots__ = ("_calls", "_error", "_fields", "_last", "_texts", "_thoughts")
 
     def __init__(self) -> None:
+        self._fields: dict[str, Any] = {}
+        self._error: Any = None
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._calls: list[Any] = []
@@ -104,6 +120,12 @@ class _OllamaAssembler:
                 tool_call(None, get_field(function, "name"), get_field(function, "arguments"))
             )
 
+        for others in (other_fields(message, _MESSAGE_FIELDS), other_fields(chunk, _CHUNK_FIELDS)):
+            if others:
+                merge_delta(self._fields, others)
+        if error := self._fields.pop("error", None):
+            self._error = error
+
     def answer(self) -> Answer:
         """The message as far as it has come."""
         outputs: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
@@ -111,4 +133,7 @@ class _OllamaAssembler:
             outputs["tool_calls"] = self._calls
         if thoughts := "".join(self._thoughts):
             outputs["reasoning"] = thoughts
-        return Answer(outputs, _metadata(self._last))
+        metadata = _metadata(self._last)
+        if self._error is not None:
+            metadata["response_error"] = str(self._error)
+        return Answer({**outputs, **self._fields}, metadata)

@@ -14,6 +14,8 @@ import orjson
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
     get_field,
+    merge_delta,
+    other_fields,
     pick,
     reader,
     tool_call,
@@ -43,6 +45,14 @@ _USAGE = (
 )
 
 
+_MESSAGE_FIELDS = frozenset(
+    {"id", "type", "role", "content", "model", "stop_reason", "stop_sequence", "usage"}
+)
+_BLOCK_FIELDS = frozenset(
+    {"type", "text", "thinking", "signature", "citations", "id", "name", "input"}
+)
+
+
 def message_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs and hyperparameters of a request's body; the system prompt becomes a message."""
     history: Any = body.get("messages", [])
@@ -59,7 +69,10 @@ def message_answer(result: Any) -> Answer:
     metadata["response_id"] = get("id")
     metadata["response_model"] = get("model")
     metadata["finish_reason"] = get("stop_reason")
-    return Answer(_outputs(get("role"), get("content") or ()), without_none(metadata))
+    metadata["stop_sequence"] = get("stop_sequence")
+    outputs = _outputs(get("role"), get("content") or ())
+    outputs.update(other_fields(result, _MESSAGE_FIELDS))
+    return Answer(outputs, without_none(metadata))
 
 
 def _counts(usage: Any) -> dict[str, Any]:
@@ -68,6 +81,11 @@ def _counts(usage: Any) -> dict[str, Any]:
     counts = {name: get(name) for name in _USAGE}
     if (details := get("output_tokens_details")) is not None:
         counts["thinking_tokens"] = get_field(details, "thinking_tokens")
+    if (created := get("cache_creation")) is not None:
+        for lifetime in ("5m", "1h"):
+            counts[lifetime] = get_field(created, f"ephemeral_{lifetime}_input_tokens")
+    if (tools := get("server_tool_use")) is not None:
+        counts["web_searches"] = get_field(tools, "web_search_requests")
     return counts
 
 
@@ -85,6 +103,9 @@ def _usage(counts: Mapping[str, Any]) -> dict[str, Any]:
         "cache_read_tokens": read,
         "cache_write_tokens": written,
         "reasoning_tokens": counts.get("thinking_tokens"),
+        "cache_write_5m_tokens": counts.get("5m"),
+        "cache_write_1h_tokens": counts.get("1h"),
+        "web_search_requests": counts.get("web_searches"),
     }
 
 
@@ -100,18 +121,22 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[dict[str, Any]] = []
-    others: list[Any] = []
+    lists: dict[str, list[Any]] = {"reasoning_signatures": [], "citations": [], "blocks": []}
     for block in blocks:
         get = reader(block)
         kind = get("type")
         if kind == "text":
             texts.append(get("text") or "")
+            lists["citations"].extend(get("citations") or ())
         elif kind == "thinking":
             thoughts.append(get("thinking") or "")
+            if signature := get("signature"):
+                lists["reasoning_signatures"].append(signature)
         elif kind == "tool_use":
-            calls.append(tool_call(get("id"), get("name"), get("input")))
+            call = tool_call(get("id"), get("name"), get("input"))
+            calls.append({**call, **other_fields(block, _BLOCK_FIELDS)})
         else:
-            others.append(block)
+            lists["blocks"].append(block)
     outputs: dict[str, Any] = {
         "role": role or "assistant",
         "content": "".join(texts) if texts else None,
@@ -120,22 +145,25 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
         outputs["tool_calls"] = calls
     if thoughts:
         outputs["reasoning"] = "\n".join(thoughts)
-    if others:
-        outputs["blocks"] = others
+    outputs.update({name: values for name, values in lists.items() if values})
     return outputs
+
+
+_EVENT_FIELDS = frozenset({"type", "delta", "usage"})
 
 
 class MessageAssembler:
     """A message from the events of its stream."""
 
-    __slots__ = ("_blocks", "_message", "_pieces", "_stop", "_stopped", "_usage")
+    __slots__ = ("_blocks", "_ending", "_message", "_others", "_pieces", "_stopped", "_usage")
 
     def __init__(self) -> None:
         self._message: Any = None
         self._blocks: dict[int, Any] = {}
         self._pieces: dict[int, list[str]] = {}
         self._usage: dict[str, Any] = dict.fromkeys(_USAGE)
-        self._stop: Any = None
+        self._others: dict[int, dict[str, Any]] = {}
+        self._ending: dict[str, Any] = {}
         self._stopped = False
 
     def add(self, event: Any) -> None:
@@ -150,16 +178,26 @@ class MessageAssembler:
                 if pieces is None:
                     pieces = self._pieces[index] = []
                 pieces.append(piece)
+            else:
+                self._add_other(get("index"), get("delta"))
         elif kind == "content_block_start":
             self._blocks[get("index")] = get("content_block")
         elif kind == "message_start":
             self._message = get("message")
             self._update_usage(get_field(self._message, "usage"))
         elif kind == "message_delta":
-            self._stop = get_field(get("delta"), "stop_reason") or self._stop
+            self._ending.update(other_fields(get("delta"), frozenset()))
+            self._ending.update(other_fields(event, _EVENT_FIELDS))
             self._update_usage(get("usage"))
         elif kind == "message_stop":
             self._stopped = True
+
+    def _add_other(self, index: int, delta: Any) -> None:
+        """A delta of another kind: citations, a signature, or what a new block type is made of."""
+        fields = other_fields(delta, frozenset({"type"}))
+        if (citation := fields.pop("citation", None)) is not None:
+            fields["citations"] = [citation]
+        merge_delta(self._others.setdefault(index, {}), fields)
 
     def _update_usage(self, usage: Any) -> None:
         """Replace the counts that ``usage`` has, because usage is cumulative."""
@@ -167,28 +205,36 @@ class MessageAssembler:
 
     def answer(self) -> Answer:
         """The message as far as it has come."""
-        blocks = [self._block(index) for index in sorted({*self._blocks, *self._pieces})]
+        indices = sorted({*self._blocks, *self._pieces, *self._others})
         get = reader(self._message)
+        ending = self._ending
         metadata = _usage(self._usage)
         metadata["response_id"] = get("id")
         metadata["response_model"] = get("model")
-        metadata["finish_reason"] = self._stop
+        metadata["finish_reason"] = ending.get("stop_reason")
+        metadata["stop_sequence"] = ending.get("stop_sequence")
         if not self._stopped:
             metadata["stream_end"] = "cut"
-        return Answer(_outputs(get("role"), blocks), without_none(metadata))
+        outputs = _outputs(get("role"), [self._block(index) for index in indices])
+        outputs.update(other_fields(self._message, _MESSAGE_FIELDS))
+        outputs.update(other_fields(ending, _MESSAGE_FIELDS))
+        return Answer(outputs, without_none(metadata))
 
     def _block(self, index: int) -> Any:
         block = self._blocks.get(index)
         kind = get_field(block, "type") or "text"
         pieces = "".join(self._pieces.get(index, ()))
-        if kind == "tool_use":
-            arguments = _parse_json(pieces) if pieces else get_field(block, "input")
-            return {
-                "type": kind,
-                "id": get_field(block, "id"),
-                "name": get_field(block, "name"),
-                "input": arguments,
-            }
-        if kind in ("text", "thinking"):
-            return {"type": kind, kind: (get_field(block, kind) or "") + pieces}
-        return block
+        others = self._others.get(index)
+        if not pieces and not others:
+            return block
+        fields = {} if block is None else other_fields(block, frozenset())
+        fields["type"] = kind
+        if others:
+            merge_delta(fields, others)
+        if kind.endswith("tool_use"):
+            if pieces:
+                fields["input"] = _parse_json(pieces)
+        elif pieces:
+            field = kind if kind in ("text", "thinking") else "text"
+            fields[field] = (fields.get(field) or "") + pieces
+        return fields

@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
-from sessiontrace.instrumentation.core.response_fields import get_field, pick, reader, tool_call
+from sessiontrace.instrumentation.core.response_fields import (
+    get_field,
+    merge_delta,
+    other_fields,
+    pick,
+    reader,
+    tool_call,
+)
 
 _HYPERPARAMETERS = frozenset(
     {
@@ -42,15 +49,30 @@ def chat_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     return {"chat_history": body.get("messages", [])}, pick(body, _HYPERPARAMETERS)
 
 
+_RESULT_FIELDS = frozenset(
+    {"id", "choices", "created", "model", "object", "usage", "x_groq", "obfuscation"}
+    | {"service_tier", "system_fingerprint"}
+)
+_CHOICE_FIELDS = frozenset({"index", "message", "delta", "finish_reason", "logprobs", "text"})
+_MESSAGE_FIELDS = frozenset(
+    {"role", "content", "tool_calls", "function_call", "refusal", "reasoning", "reasoning_content"}
+)
+_CALL_FIELDS = frozenset({"id", "type", "index", "function", "custom"})
+_PADDING = frozenset({"obfuscation"})
+
+
 def chat_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole chat completion."""
     get = reader(result)
     messages, finish_reasons = [], []
     for choice in get("choices") or ():
         get_choice = reader(choice)
-        messages.append(_message(get_choice("message")))
+        message = _message(get_choice("message"))
+        message.update(other_fields(choice, _CHOICE_FIELDS))
+        messages.append(message)
         finish_reasons.append(get_choice("finish_reason"))
-    return Answer(_outputs(messages), _metadata(get, finish_reasons))
+    outputs = {**_outputs(messages), **other_fields(result, _RESULT_FIELDS)}
+    return Answer(outputs, _metadata(get, finish_reasons))
 
 
 def _message(message: Any) -> dict[str, Any]:
@@ -58,7 +80,7 @@ def _message(message: Any) -> dict[str, Any]:
     outputs = {"role": get("role") or "assistant", "content": get("content")}
     if calls := get("tool_calls"):
         outputs["tool_calls"] = [_tool_call(call) for call in calls]
-    if (legacy := get("function_call")) is not None:
+    elif (legacy := get("function_call")) is not None:
         outputs["tool_calls"] = [
             tool_call(None, get_field(legacy, "name"), get_field(legacy, "arguments"))
         ]
@@ -66,6 +88,7 @@ def _message(message: Any) -> dict[str, Any]:
         outputs["refusal"] = refusal
     if reasoning := get("reasoning") or get("reasoning_content"):
         outputs["reasoning"] = reasoning
+    outputs.update(other_fields(message, _MESSAGE_FIELDS))
     return outputs
 
 
@@ -73,12 +96,12 @@ def _tool_call(call: Any) -> dict[str, Any]:
     function = get_field(call, "function")
     if function is None:  # a custom tool: its input is free text
         function = get_field(call, "custom")
-        return tool_call(
-            get_field(call, "id"), get_field(function, "name"), get_field(function, "input")
-        )
-    return tool_call(
-        get_field(call, "id"), get_field(function, "name"), get_field(function, "arguments")
-    )
+        arguments = get_field(function, "input")
+    else:
+        arguments = get_field(function, "arguments")
+    fields = tool_call(get_field(call, "id"), get_field(function, "name"), arguments)
+    fields.update(other_fields(call, _CALL_FIELDS))
+    return fields
 
 
 def _outputs(messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -88,9 +111,9 @@ def _outputs(messages: list[dict[str, Any]]) -> dict[str, Any]:
 def _metadata(get: Callable[[str], Any], finish_reasons: list[Any]) -> dict[str, Any]:
     """Metadata of a result by its reader; the reason of a choice that did not finish is None."""
     metadata = usage_of(get("usage"))
-    if (response_id := get("id")) is not None:
+    if response_id := get("id"):
         metadata["response_id"] = response_id
-    if (model := get("model")) is not None:
+    if model := get("model"):
         metadata["response_model"] = model
     if reasons := [reason for reason in finish_reasons if reason]:
         metadata["finish_reason"] = reasons[0] if len(set(reasons)) == 1 else reasons
@@ -117,22 +140,26 @@ def usage_of(usage: Any) -> dict[str, Any]:
     details = get("completion_tokens_details")
     if details is not None and (count := get_field(details, "reasoning_tokens")) is not None:
         metadata["reasoning_tokens"] = count
+    if (cost := get("cost")) is not None:  # OpenRouter, in US dollars
+        metadata["cost"] = cost
     return metadata
 
 
 class ChatAssembler:
     """A chat completion from its chunks."""
 
-    __slots__ = ("_choices", "_last", "_usage")
+    __slots__ = ("_choices", "_fields", "_id", "_last", "_model", "_usage")
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
+        self._fields: dict[str, Any] = {}
+        self._id: Any = None
+        self._model: Any = None
         self._usage: Any = None
         self._last: Any = None
 
     def add(self, chunk: Any) -> None:
         """Keep the deltas of one chunk."""
-        self._last = chunk
         # Most chunks hold one piece of text and nothing else. Those take a shortcut through the
         # attributes of the SDK's models; every other form raises here, or fails the test.
         try:
@@ -141,15 +168,18 @@ class ChatAssembler:
             choice_fields = choice.__dict__
             delta = choice_fields["delta"]
             fields = delta.__dict__
+            extra = chunk.__pydantic_extra__
             if (
-                (content := fields["content"])
-                and chunk_fields["usage"]
-                is choice_fields["finish_reason"]
-                is fields["tool_calls"]
-                is None
+                (content := fields["content"]).__class__ is str
+                and content
+                and chunk_fields["usage"] is choice_fields["finish_reason"] is None
                 and not delta.__pydantic_extra__
+                and not choice.__pydantic_extra__
+                and (not extra or _PADDING.issuperset(extra))
+                and _is_text_only(fields)
             ):
                 self._choices[choice_fields["index"]].content.append(content)
+                self._last = chunk
                 return
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
@@ -157,6 +187,8 @@ class ChatAssembler:
 
     def _add(self, chunk: Any) -> None:
         get = reader(chunk)
+        self._id = get("id") or self._id
+        self._model = get("model") or self._model
         usage = get("usage")
         if usage is None and (groq := get("x_groq")) is not None:
             usage = get_field(groq, "usage")
@@ -168,35 +200,50 @@ class ChatAssembler:
             if assembled is None:
                 assembled = self._choices[index] = _Choice()
             assembled.add(choice)
+        self._fields.update(other_fields(chunk, _RESULT_FIELDS))
 
     def answer(self) -> Answer:
         """The completion as far as it has come."""
         choices = [choice for _, choice in sorted(self._choices.items())]
-        metadata = _metadata(reader(self._last), [choice.finish_reason for choice in choices])
-        if self._usage is not None:
-            metadata.update(usage_of(self._usage))
+        identity = {
+            "id": self._id or get_field(self._last, "id"),
+            "model": self._model or get_field(self._last, "model"),
+        }
+        metadata = _metadata(identity.get, [choice.finish_reason for choice in choices])
+        metadata.update(usage_of(self._usage))
         messages = [choice.message() for choice in choices]
-        return Answer(_outputs(messages or [{"role": "assistant", "content": None}]), metadata)
+        outputs = _outputs(messages or [{"role": "assistant", "content": None}])
+        return Answer({**outputs, **self._fields}, metadata)
+
+
+def _is_text_only(fields: Mapping[str, Any]) -> bool:
+    """Whether a delta holds nothing but its content and role."""
+    for name, value in fields.items():
+        if value is not None and name != "content" and name != "role":
+            return False
+    return True
 
 
 class _Choice:
     """One choice of a streamed completion, from its deltas."""
 
-    __slots__ = ("calls", "content", "finish_reason", "reasoning", "refusal", "role")
+    __slots__ = ("calls", "content", "fields", "finish_reason", "reasoning", "refusal", "role")
 
     def __init__(self) -> None:
         self.role = "assistant"
-        self.content: list[str] = []
+        self.content: list[Any] = []
         self.reasoning: list[str] = []
         self.refusal: list[str] = []
-        self.calls: dict[int, list[Any]] = {}
+        self.calls: list[_StreamedCall] = []
+        self.fields: dict[str, Any] = {}
         self.finish_reason: Any = None
 
     def add(self, choice: Any) -> None:
         finish_reason = get_field(choice, "finish_reason")
         if finish_reason is not None:
             self.finish_reason = finish_reason
-        get = reader(get_field(choice, "delta"))
+        delta = get_field(choice, "delta")
+        get = reader(delta)
         if content := get("content"):
             self.content.append(content)
         if reasoning := get("reasoning_content") or get("reasoning"):  # some send both, equal
@@ -204,28 +251,76 @@ class _Choice:
         if refusal := get("refusal"):
             self.refusal.append(refusal)
         for call in get("tool_calls") or ():
-            self._add_call(call)
+            self._add_call(call, get_field(call, "index") or 0)
+        if (legacy := get("function_call")) is not None:
+            self._add_call({"function": legacy}, -1)
+        for others in (other_fields(delta, _MESSAGE_FIELDS), other_fields(choice, _CHOICE_FIELDS)):
+            if others:
+                merge_delta(self.fields, others)
 
-    def _add_call(self, call: Any) -> None:
-        index = get_field(call, "index") or 0
-        parts = self.calls.setdefault(index, [None, None, ""])  # id, name, arguments
+    def _add_call(self, call: Any, index: int) -> None:
+        """Some providers number every call 0: another id or name under an index is a new call."""
         function = get_field(call, "function") or get_field(call, "custom")
-        parts[0] = get_field(call, "id") or parts[0]
-        parts[1] = get_field(function, "name") or parts[1]
-        parts[2] += get_field(function, "arguments") or get_field(function, "input") or ""
+        call_id, name = get_field(call, "id"), get_field(function, "name")
+        assembled = next((own for own in reversed(self.calls) if own.index == index), None)
+        if assembled is None or assembled.is_other(call_id, name):
+            self.calls.append(assembled := _StreamedCall(index))
+        assembled.id = call_id or assembled.id
+        assembled.name = name or assembled.name
+        piece = get_field(function, "arguments") or get_field(function, "input")
+        if isinstance(piece, str):
+            assembled.arguments += piece
+        elif piece is not None:  # the decoded object, whole
+            assembled.decoded = piece
+        if others := other_fields(call, _CALL_FIELDS):
+            merge_delta(assembled.fields, others)
 
     def message(self) -> dict[str, Any]:
-        outputs: dict[str, Any] = {
-            "role": self.role,
-            "content": "".join(self.content) if self.content else None,
-        }
+        outputs: dict[str, Any] = {"role": self.role, "content": _joined(self.content)}
         if self.calls:
-            outputs["tool_calls"] = [tool_call(*parts) for _, parts in sorted(self.calls.items())]
+            calls = sorted(self.calls, key=lambda call: call.index)
+            outputs["tool_calls"] = [call.tool_call() for call in calls]
         if self.reasoning:
             outputs["reasoning"] = "".join(self.reasoning)
         if self.refusal:
             outputs["refusal"] = "".join(self.refusal)
+        outputs.update(self.fields)
         return outputs
+
+
+class _StreamedCall:
+    """One tool call of a streamed completion, from its deltas."""
+
+    __slots__ = ("arguments", "decoded", "fields", "id", "index", "name")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.id: Any = None
+        self.name: Any = None
+        self.arguments = ""
+        self.decoded: Any = None
+        self.fields: dict[str, Any] = {}
+
+    def is_other(self, call_id: Any, name: Any) -> bool:
+        if call_id and self.id:
+            return bool(call_id != self.id)
+        return bool(name and self.name and name != self.name)
+
+    def tool_call(self) -> dict[str, Any]:
+        arguments = self.arguments if self.decoded is None else self.decoded
+        return {**tool_call(self.id, self.name, arguments), **self.fields}
+
+
+def _joined(pieces: list[Any]) -> Any:
+    """The content from its pieces: a text, or blocks where a piece is a list of them."""
+    if not pieces:
+        return None
+    if all(isinstance(piece, str) for piece in pieces):
+        return "".join(pieces)
+    blocks: list[Any] = []
+    for piece in pieces:
+        blocks.extend([{"type": "text", "text": piece}] if isinstance(piece, str) else piece)
+    return blocks
 
 
 def text_answer(result: Any) -> Answer:

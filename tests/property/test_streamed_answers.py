@@ -1,0 +1,312 @@
+"""A streamed answer is the whole one, and one that is cut at any chunk is a prefix of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sessiontrace.instrumentation.openai_family.anthropic_messages import (
+    MessageAssembler,
+    message_answer,
+)
+from sessiontrace.instrumentation.openai_family.chat_format import ChatAssembler, chat_answer
+from sessiontrace.instrumentation.openai_family.responses_format import (
+    ResponseAssembler,
+    response_answer,
+)
+
+
+def chat_chunk(delta: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": fields.pop("finish_reason", None)}
+    return {"id": "c1", "model": "m", "choices": [choice], **fields}
+
+
+def chat_call(call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {"tool_calls": [{"index": 0, "id": call_id, "function": function}]}
+
+
+CHAT_CHUNKS: list[Any] = [
+    {"id": "", "model": "", "choices": [], "prompt_filter_results": [{"ok": True}]},
+    chat_chunk({"role": "assistant", "content": ""}),
+    chat_chunk({"content": "Hel"}),
+    chat_chunk({"content": "lo", "annotations": [{"type": "url_citation", "url": "u"}]}),
+    chat_chunk({"reasoning": "why"}),
+    chat_chunk({"reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "w"}]}),
+    chat_chunk({"reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "hy"}]}),
+    chat_chunk({"images": [{"url": "i"}]}),
+    chat_chunk({"audio": {"id": "a1", "transcript": "He"}}),
+    chat_chunk({"audio": {"id": "a1", "transcript": "llo"}}),
+    chat_chunk(chat_call("t1", "f", '{"x"')),
+    chat_chunk(chat_call(None, None, ":1}")),
+    chat_chunk(chat_call("t2", "g", '{"y":2}')),
+    chat_chunk({"refusal": "no"}),
+    chat_chunk({}, finish_reason="tool_calls"),
+    {
+        "id": "",
+        "model": "",
+        "choices": [],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.5},
+    },
+]
+CHAT_WHOLE: Any = {
+    "id": "c1",
+    "model": "m",
+    "prompt_filter_results": [{"ok": True}],
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "tool_calls",
+            "message": {
+                "role": "assistant",
+                "content": "Hello",
+                "annotations": [{"type": "url_citation", "url": "u"}],
+                "reasoning": "why",
+                "reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "why"}],
+                "images": [{"url": "i"}],
+                "audio": {"id": "a1", "transcript": "Hello"},
+                "tool_calls": [
+                    {"id": "t1", "function": {"name": "f", "arguments": '{"x":1}'}},
+                    {"id": "t2", "function": {"name": "g", "arguments": '{"y":2}'}},
+                ],
+                "refusal": "no",
+            },
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.5},
+}
+
+ITEMS: list[Any] = [
+    {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "think"}],
+        "encrypted_content": "sealed",
+    },
+    {
+        "type": "message",
+        "content": [
+            {"type": "output_text", "text": "Hello", "annotations": [{"url": "u"}]},
+            {"type": "refusal", "refusal": "no"},
+        ],
+    },
+    {"type": "function_call", "call_id": "t1", "name": "f", "arguments": '{"x":1}'},
+    {"type": "custom_tool_call", "call_id": "t2", "name": "g", "input": "go"},
+    {"type": "mcp_call", "id": "m1", "name": "h", "arguments": "{}", "output": "done"},
+    {"type": "of tomorrow", "payload": 1},
+]
+
+
+def response(**fields: Any) -> dict[str, Any]:
+    usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    return {"id": "r1", "model": "m", "output": ITEMS, "usage": usage, **fields}
+
+
+def response_delta(index: int, kind: str, delta: str) -> dict[str, Any]:
+    return {"type": f"response.{kind}.delta", "output_index": index, "delta": delta}
+
+
+def response_item(index: int, **empty: Any) -> list[Any]:
+    added = {**ITEMS[index], **empty}
+    return [{"type": "response.output_item.added", "output_index": index, "item": added}]
+
+
+def response_done(index: int) -> list[Any]:
+    return [{"type": "response.output_item.done", "output_index": index, "item": ITEMS[index]}]
+
+
+RESPONSE_CHUNKS: list[Any] = [
+    {"type": "response.created", "response": {"id": "r1", "model": "m", "output": []}},
+    *response_item(0, summary=[], encrypted_content=None),
+    response_delta(0, "reasoning_summary_text", "thi"),
+    response_delta(0, "reasoning_summary_text", "nk"),
+    *response_done(0),
+    *response_item(1, content=[]),
+    response_delta(1, "output_text", "Hel"),
+    response_delta(1, "output_text", "lo"),
+    response_delta(1, "refusal", "no"),
+    *response_done(1),
+    *response_item(2, arguments=""),
+    response_delta(2, "function_call_arguments", '{"x"'),
+    response_delta(2, "function_call_arguments", ":1}"),
+    *response_done(2),
+    *response_item(3, input=""),
+    response_delta(3, "custom_tool_call_input", "go"),
+    *response_done(3),
+    *response_item(4, arguments="", output=None),
+    response_delta(4, "mcp_call_arguments", "{}"),
+    *response_done(4),
+    *response_item(5),
+    *response_done(5),
+    {"type": "response.completed", "response": response(status="completed")},
+]
+
+
+def block_start(index: int, block: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def block_delta(index: int, **delta: Any) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": delta}
+
+
+MESSAGE_CHUNKS: list[Any] = [
+    {
+        "type": "message_start",
+        "message": {
+            "id": "m1",
+            "model": "m",
+            "role": "assistant",
+            "content": [],
+            "usage": {"input_tokens": 1, "output_tokens": 0, "cache_read_input_tokens": 4},
+        },
+    },
+    block_start(0, {"type": "thinking", "thinking": "", "signature": ""}),
+    block_delta(0, type="thinking_delta", thinking="hm"),
+    block_delta(0, type="signature_delta", signature="sig"),
+    block_start(1, {"type": "text", "text": ""}),
+    block_delta(1, type="text_delta", text="Hel"),
+    block_delta(1, type="citations_delta", citation={"cited_text": "c"}),
+    block_delta(1, type="text_delta", text="lo"),
+    block_start(2, {"type": "tool_use", "id": "t1", "name": "f", "input": {}}),
+    block_delta(2, type="input_json_delta", partial_json='{"x"'),
+    block_delta(2, type="input_json_delta", partial_json=":1}"),
+    block_start(3, {"type": "server_tool_use", "id": "s1", "name": "search", "input": {}}),
+    block_delta(3, type="input_json_delta", partial_json='{"q":"a"}'),
+    block_start(4, {"type": "of tomorrow", "payload": 1}),
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "stop_sequence", "stop_sequence": "END"},
+        "usage": {"output_tokens": 2, "server_tool_use": {"web_search_requests": 1}},
+    },
+    {"type": "message_stop"},
+]
+MESSAGE_WHOLE: Any = {
+    "id": "m1",
+    "model": "m",
+    "type": "message",
+    "role": "assistant",
+    "content": [
+        {"type": "thinking", "thinking": "hm", "signature": "sig"},
+        {"type": "text", "text": "Hello", "citations": [{"cited_text": "c"}]},
+        {"type": "tool_use", "id": "t1", "name": "f", "input": {"x": 1}},
+        {"type": "server_tool_use", "id": "s1", "name": "search", "input": {"q": "a"}},
+        {"type": "of tomorrow", "payload": 1},
+    ],
+    "stop_reason": "stop_sequence",
+    "stop_sequence": "END",
+    "usage": {
+        "input_tokens": 1,
+        "output_tokens": 2,
+        "cache_read_input_tokens": 4,
+        "server_tool_use": {"web_search_requests": 1},
+    },
+}
+
+FORMATS: list[Any] = [
+    pytest.param(ChatAssembler, CHAT_CHUNKS, chat_answer, CHAT_WHOLE, id="chat"),
+    pytest.param(
+        ResponseAssembler,
+        RESPONSE_CHUNKS,
+        response_answer,
+        response(status="completed"),
+        id="responses",
+    ),
+    pytest.param(MessageAssembler, MESSAGE_CHUNKS, message_answer, MESSAGE_WHOLE, id="messages"),
+]
+
+
+def assembled(assembler: Callable[[], Any], chunks: list[Any]) -> Any:
+    stream = assembler()
+    for chunk in chunks:
+        stream.add(chunk)
+    return stream.answer()
+
+
+def is_prefix(cut: Any, whole: Any) -> bool:
+    """Whether all that a cut answer says is said by the whole one."""
+    if cut is None or cut == whole:
+        return True
+    if isinstance(cut, str) and isinstance(whole, str):
+        return whole.startswith(cut)
+    if isinstance(cut, str):  # a tool's input, broken off before it can be decoded
+        return cut.startswith("{")
+    if isinstance(cut, dict):
+        return all(is_prefix(value, whole.get(name)) for name, value in cut.items())
+    if isinstance(cut, list) and isinstance(whole, list):
+        return all(is_prefix(*pair) for pair in zip(cut, whole, strict=False)) and (
+            len(cut) <= len(whole)
+        )
+    return cut in ({}, [], "")
+
+
+@pytest.mark.parametrize(("assembler", "chunks", "read", "whole"), FORMATS)
+def test_a_streamed_answer_is_the_whole_one(
+    assembler: Any, chunks: list[Any], read: Any, whole: Any
+) -> None:
+    """Outputs and metadata are equal, and no part of the answer is missing."""
+    outputs, metadata = assembled(assembler, chunks)
+
+    assert outputs == read(whole)[0]
+    assert metadata == read(whole)[1]
+
+
+@pytest.mark.parametrize(("assembler", "chunks", "read", "whole"), FORMATS)
+def test_a_cut_answer_is_a_prefix(assembler: Any, chunks: list[Any], read: Any, whole: Any) -> None:
+    """Wherever the stream is cut, what has come is recorded in the shape of the whole answer."""
+    outputs = read(whole)[0]
+    sizes = []
+    for end in range(len(chunks) + 1):
+        cut = assembled(assembler, chunks[:end])[0]
+        assert is_prefix(cut, outputs), (end, cut)
+        sizes.append(len(repr(cut)))
+    assert sizes[-1] > sizes[len(sizes) // 2] > sizes[0]
+
+
+def test_a_failed_response_carries_its_error() -> None:
+    """Whole and streamed alike; one that is incomplete is none, and says why it ended."""
+    failure = {"code": "server_error", "message": "boom"}
+    failed = response(status="failed", error=failure, output=[])
+    streamed = assembled(ResponseAssembler, [{"type": "response.failed", "response": failed}])
+
+    assert response_answer(failed).metadata["response_error"] == "boom"
+    assert response_answer(failed).metadata["error_code"] == "server_error"
+    assert streamed == response_answer(failed)
+    incomplete = response(status="incomplete", incomplete_details={"reason": "max_output_tokens"})
+    assert response_answer(incomplete).metadata["finish_reason"] == "max_output_tokens"
+    assert "response_error" not in response_answer(incomplete).metadata
+
+
+def test_streamed_legacy_function_calls_and_unnumbered_calls() -> None:
+    """A ``function_call`` is a tool call; so is each of several whole calls without an id."""
+    legacy = assembled(
+        ChatAssembler,
+        [
+            chat_chunk({"function_call": {"name": "f", "arguments": '{"x"'}}),
+            chat_chunk({"function_call": {"arguments": ":1}"}}),
+        ],
+    )
+    (call,) = legacy.outputs["tool_calls"]
+    assert call["function"] == {"name": "f", "arguments": '{"x":1}'}
+
+    nameless = assembled(
+        ChatAssembler,
+        [chat_chunk(chat_call(None, "f", "{}")), chat_chunk(chat_call(None, "g", "{}"))],
+    )
+    assert [call["function"]["name"] for call in nameless.outputs["tool_calls"]] == ["f", "g"]
+
+
+def test_content_in_blocks_is_kept() -> None:
+    """Some providers stream lists of blocks between texts."""
+    blocks = assembled(
+        ChatAssembler,
+        [
+            chat_chunk({"content": [{"type": "thinking", "thinking": "hm"}]}),
+            chat_chunk({"content": "so"}),
+        ],
+    )
+    assert blocks.outputs["content"] == [
+        {"type": "thinking", "thinking": "hm"},
+        {"type": "text", "text": "so"},
+    ]
