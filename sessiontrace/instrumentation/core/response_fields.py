@@ -54,8 +54,8 @@ def reader(value: Any) -> Callable[[str], Any]:
     return {**attributes, **extra}.get if extra else attributes.get
 
 
-def other_fields(value: Any, known: AbstractSet[str]) -> dict[str, Any]:
-    """The fields of an answer beside the ``known`` ones that say something."""
+def other_fields(value: Any, names: AbstractSet[str]) -> dict[str, Any]:
+    """The fields of an answer beside those of ``names`` that say something."""
     if type(value) is dict:
         fields = value
     else:
@@ -68,7 +68,7 @@ def other_fields(value: Any, known: AbstractSet[str]) -> dict[str, Any]:
     return {
         name: field
         for name, field in fields.items()
-        if name not in known and field is not None and field != [] and not name.startswith("_")
+        if name not in names and field is not None and field != [] and not name.startswith("_")
     }
 
 
