@@ -99,7 +99,7 @@ def database() -> Iterator[Database]:
     database.engine.dispose()
 
 
-def test_an_object_of_the_orm_is_recorded_as_far_as_it_is_loaded(database: Database) -> None:
+def test_D14_an_object_of_the_orm_is_recorded_as_far_as_it_is_loaded(database: Database) -> None:
     """Relationships, deferred columns and properties would each send a statement, and an autoflush
     of a half-made object would break the user's session.
     """

@@ -80,7 +80,9 @@ def _is_cheap(value: Any, levels: int) -> bool:
     if any(kind is base for base in (list, tuple, set, frozenset)):
         parts = value
     elif kind is dict:
-        parts = [part for pair in value.items() for part in pair] if len(value) <= _PARTS else ()
+        parts = (
+            [part for pair in list(value.items()) for part in pair] if len(value) <= _PARTS else ()
+        )
     else:
         return is_text_like(kind)
     if levels < 0 or len(value) > _PARTS:
@@ -98,7 +100,7 @@ def _may_load(value: Any, levels: int) -> bool:
             if base.__len__(value) > _ITEMS or levels <= 0:
                 return True
             items = dict.values(value) if base is dict else base.__iter__(value)
-            return any(_may_load(item, levels - 1) for item in items)
+            return any(_may_load(item, levels - 1) for item in list(items))
     if issubclass(kind, (BaseException, *_NAMES)) or is_text_like(kind):
         return False
     if "_sa_instance_state" in instance_dict(value, kind):

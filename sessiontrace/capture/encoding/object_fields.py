@@ -25,7 +25,7 @@ from sessiontrace.capture.encoding.static_access import (
     slot_of,
 )
 
-__all__ = ["ORMS", "attributes_of", "fields_of"]
+__all__ = ["ORMS", "attributes_of", "field_of", "fields_of"]
 
 Fields = list[tuple[str, Any]]
 
@@ -75,9 +75,11 @@ def fields_of(value: object, kind: type, longest: int) -> Fields | None:
     if isinstance(declared, tuple):
         names = (attribute.name for attribute in declared if attribute.repr)
         return _declared(value, kind, islice(names, longest))
-    declared = class_attribute(kind, "__pydantic_fields__")
-    if type(declared) is dict and class_attribute(kind, "__pydantic_core_schema__") is not MISSING:
-        return _pydantic(value, kind, declared, longest)
+    if class_attribute(kind, "__pydantic_core_schema__") is not MISSING:
+        declared = class_attribute(kind, "__pydantic_fields__")
+        if declared is MISSING:
+            declared = class_attribute(kind, "model_fields")  # before pydantic 2.10
+        return _pydantic(value, kind, declared if type(declared) is dict else {}, longest)
     declared = class_attribute(kind, "__struct_fields__")  # of msgspec
     if type(declared) is tuple:
         return _declared(value, kind, islice(declared, longest))
@@ -85,16 +87,17 @@ def fields_of(value: object, kind: type, longest: int) -> Fields | None:
         type(class_attribute(kind, "__fields__")) is dict
         and class_attribute(kind, "__validators__") is not MISSING
     ):
-        return list(islice(instance_dict(value, kind).items(), longest))  # pydantic v1
+        return _snapshot(instance_dict(value, kind), longest)  # pydantic v1
     return None
 
 
 def _declared(value: object, kind: type, names: Iterable[str]) -> Fields:
     attributes = instance_dict(value, kind)
-    return [
-        (name, attributes[name] if name in attributes else _absent(value, kind, name))
-        for name in names
-    ]
+    fields: Fields = []
+    for name in names:
+        item = attributes.get(name, MISSING)
+        fields.append((name, _absent(value, kind, name) if item is MISSING else item))
+    return fields
 
 
 def _absent(value: object, kind: type, name: str) -> Any:
@@ -107,17 +110,33 @@ def _absent(value: object, kind: type, name: str) -> Any:
     return NOT_LOADED if attribute is MISSING else attribute
 
 
+def _snapshot(attributes: dict[Any, Any], longest: int) -> Fields:
+    """The first attributes, copied by one C call: another thread may add to them."""
+    return list(islice(attributes.items(), longest))
+
+
 def _pydantic(value: object, kind: type, declared: dict[str, Any], longest: int) -> Fields:
     hidden = {name for name, field in declared.items() if not field.repr}
     fields = [
         (name, item)
-        for name, item in islice(instance_dict(value, kind).items(), longest)
+        for name, item in _snapshot(instance_dict(value, kind), longest)
         if name not in hidden and not name.startswith("_")  # SQLModel keeps its state there
     ]
     extra = slot_of(value, kind, "__pydantic_extra__")
     if type(extra) is dict:
-        fields += islice(extra.items(), longest - len(fields))
+        fields += _snapshot(extra, longest - len(fields))
     return fields
+
+
+def field_of(value: object, kind: type, name: str) -> Any:
+    """What an object holds under the name; None if it holds nothing there."""
+    item = instance_dict(value, kind).get(name, MISSING)
+    if item is MISSING:
+        item = slot_of(value, kind, name)
+    if item is MISSING:
+        extra = slot_of(value, kind, "__pydantic_extra__")
+        return extra.get(name) if type(extra) is dict else None
+    return item
 
 
 def attributes_of(value: object, kind: type, longest: int) -> Fields:
@@ -126,7 +145,7 @@ def attributes_of(value: object, kind: type, longest: int) -> Fields:
         return []
     attributes = [
         (name, item)
-        for name, item in islice(instance_dict(value, kind).items(), longest)
+        for name, item in _snapshot(instance_dict(value, kind), longest)
         if type(name) is str and not name.startswith("_")
     ]
     for base in reversed(bases_of(kind)[:-1]):

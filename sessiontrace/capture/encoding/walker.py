@@ -193,7 +193,8 @@ def _name_of_function(value: Any) -> str:
     function: Any = value.__func__ if type(value) is types.MethodType else value
     kind = type(function)
     if kind is types.FunctionType:
-        name = f"{function.__module__}.{function.__qualname__}"
+        module = function.__module__
+        name = f"{module if type(module) is str else '?'}.{function.__qualname__}"
     elif kind is types.BuiltinFunctionType:
         owner = function.__self__
         own = owner is None or type(owner) is types.ModuleType

@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.encoding.encoder import CAP, encode, encode_object
+from sessiontrace.capture.encoding.object_fields import field_of
 from sessiontrace.capture.encoding.safe_text import kind_name, omitted
+from sessiontrace.capture.encoding.static_access import MISSING, class_attribute
 
 __all__ = ["ChunkAccumulator"]
 
@@ -95,9 +97,9 @@ class ChunkAccumulator:
             if not _streamed(kind):
                 self._foreign |= {kind}
                 return False
-            choices = getattr(item, "choices", None)
-            name = getattr(item, "type", None)
-            usage = getattr(item, "usage", None)
+            choices = field_of(item, kind, "choices")
+            name = field_of(item, kind, "type")
+            usage = field_of(item, kind, "usage")
         if type(choices) is list:
             self._choices(choices)
         elif not (type(name) is str and self._event(name, item)):
@@ -161,11 +163,14 @@ _SILENT = frozenset({"message_start", "message_stop", "content_block_stop", "pin
 
 def _streamed(kind: type) -> bool:
     """Whether objects of this class are model clients' chunks: they declare such fields."""
-    fields = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__annotations__", None)
-    return (isinstance(fields, dict) and ("choices" in fields or "type" in fields)) or (
+    fields = class_attribute(kind, "__pydantic_fields__")
+    if fields is MISSING:
+        fields = class_attribute(kind, "__annotations__")
+    return (type(fields) is dict and ("choices" in fields or "type" in fields)) or (
         kind_name(kind).endswith(("Chunk", "Event"))
     )
 
 
 def _get(container: Any, name: str) -> Any:
-    return container.get(name) if type(container) is dict else getattr(container, name, None)
+    kind = type(container)
+    return container.get(name) if kind is dict else field_of(container, kind, name)

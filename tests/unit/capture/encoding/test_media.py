@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
+from base64 import b64encode, encodebytes
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -43,3 +44,31 @@ def test_media_becomes_what_it_is() -> None:
 def test_long_text_is_not_taken_for_media(text: str) -> None:
     """Only what is certainly base64 may be replaced by its hash."""
     assert decoded(text) == text
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda text: text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\n" + text.replace("\n", "\n    "),
+        lambda text: "data:image/png;base64,\n" + text,
+    ],
+    ids=["lines", "CRLF", "indented", "data URI"],
+)
+def test_base64_with_line_breaks_is_media_too(wrap: Callable[[str], str]) -> None:
+    """``base64.encodebytes``, e-mails and configuration files break base64 into lines."""
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
+    assert decoded(wrap(encodebytes(picture).decode())) == {
+        "media_type": "image/png",
+        "bytes": len(picture),
+        "sha256": hashlib.sha256(picture).hexdigest(),
+    }
+
+
+def test_lines_of_names_are_not_taken_for_media() -> None:
+    """A list of identifiers, one a line, is what a search returns."""
+    names = "\n".join(f"{hashlib.sha256(bytes([n])).hexdigest()[:40]}" for n in range(200))
+    paths = "\n".join(f"src/package{n}/Module/with/a/long/Path/of/directories" for n in range(200))
+    assert decoded(names) == names
+    assert decoded(paths) == paths
