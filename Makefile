@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons clean
+.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -81,6 +81,9 @@ clickhouse: $(VENV)/.installed-clickhouse  ## ClickHouse's engine, for the tests
 
 pythons: $(VENV)/.installed  ## environments of the other Pythons here, for the tests' programs
 	@$(BIN)/python tools/pythons.py $(PYTHONS)
+
+floors: $(VENV)/.installed-dev  ## the tests with the lowest versions of all dependencies, on the oldest Python
+	@$(BIN)/python tools/floors.py
 
 clean:  ## remove what the above made
 	rm -rf $(VENV) node_modules benchmarks/.peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -120,7 +120,7 @@ def says(done: subprocess.CompletedProcess[bytes], *texts: str) -> None:
     ],
     ids=lambda value: ascii(value)[:60] if isinstance(value, str) else None,
 )
-def test_bad_input_is_one_error(home: Path, words: str, status: int, text: str):
+def test_E20_bad_input_is_one_error(home: Path, words: str, status: int, text: str):
     """Every command, with what it cannot use."""
     done = run(home, *words.split(" "))
     says(done, text)
@@ -154,7 +154,7 @@ PRINTING = ["export last", "export last --format otlp", "export last --format ht
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("words", PRINTING)
-def test_a_full_disk_under_the_output_is_an_error(home: Path, words: str):
+def test_A29_a_full_disk_under_the_output_is_an_error(home: Path, words: str):
     """What did not arrive is not a success."""
     with open("/dev/full", "wb") as full:
         done = run(home, *words.split(" "), stdout=full)
@@ -190,7 +190,7 @@ def limited() -> None:
     ["export last -o new.json", "export last -o file", "serve --port 0 --db new.db",
      "keys add x --db new.db"],
 )  # fmt: skip
-def test_a_disk_that_fills_up_leaves_no_half(home: Path, words: str):
+def test_A29_a_disk_that_fills_up_leaves_no_half(home: Path, words: str):
     """The exported file is whole or as it was before."""
     done = run(home, *words.split(" "), preexec_fn=limited)
     says(done)

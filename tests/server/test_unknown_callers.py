@@ -50,7 +50,7 @@ def half_sent(port: int, path: str, size: int) -> socket.socket:
 
 
 @pytest.mark.parametrize("path", ["/batch/", "/capture", "/i/v1/analytics/events", "/api/login"])
-def test_half_sent_bodies_of_strangers_share_a_small_memory(locked: Served, path: str):
+def test_E16_half_sent_bodies_of_strangers_share_a_small_memory(locked: Served, path: str):
     """40 bodies of 15 MB held 600 MB before any key was checked."""
     before = psutil.Process(locked.process.pid).memory_info().rss
     clients = [half_sent(locked.port, path, 15 * MIB) for _ in range(40)]
@@ -89,7 +89,7 @@ ROUTES = ["/api/login", "/batch/", "/capture", "/track", "/engage", "/e", "/i/v0
 
 
 @pytest.mark.parametrize("body", [DEEP, b'{"token":' * 100_000, b'{"a":' * 20_000 + b"1"])
-def test_deep_json_of_a_stranger_ends_nothing(locked: Served, body: bytes):
+def test_E17_deep_json_of_a_stranger_ends_nothing(locked: Served, body: bytes):
     """A parser without a limit of depth would end the process."""
     for path in ROUTES:
         status, _, _ = locked.request(path, "POST", body, **JSON)
@@ -135,7 +135,7 @@ async def stream_of(client: aiohttp.ClientSession, server: Served, key: str) -> 
 
 
 @pytest.mark.asyncio
-async def test_the_streams_of_one_key_leave_room_for_the_others(keyed, capsys):
+async def test_E18_the_streams_of_one_key_leave_room_for_the_others(keyed, capsys):
     """64 open pages of one project used to lock out all."""
     server, db = keyed
     one, other = (key_of(db, capsys, name, name) for name in ("one", "other"))
@@ -151,7 +151,7 @@ async def test_the_streams_of_one_key_leave_room_for_the_others(keyed, capsys):
 
 
 @pytest.mark.asyncio
-async def test_the_stream_of_a_revoked_key_ends(keyed, capsys):
+async def test_E19_the_stream_of_a_revoked_key_ends(keyed, capsys):
     """Within seconds; the streams of other keys of the project go on."""
     server, db = keyed
     revoked, valid = (key_of(db, capsys, name, "shop") for name in ("revoked", "valid"))
