@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from support.certificates import make_authority
 from support.fake_backend import (
     Backend,
     answer,
@@ -32,6 +33,7 @@ from support.fake_backend import (
 from sessiontrace.export import http_transport
 from sessiontrace.export.http_transport import HttpTransport
 from sessiontrace.export.protocol import Reply, Request, Retry, UntrustedError, judge_http
+from sessiontrace.model.network import Network
 from sessiontrace.model.secret import Secret
 
 pytestmark = pytest.mark.asyncio
@@ -376,3 +378,24 @@ async def test_tls_to_a_port_that_speaks_plain_http_is_an_outage(certificate: Pa
         with pytest.raises(OSError, match=r"\w") as caught:
             await exchange(backend, url=f"https://127.0.0.1:{backend.port}", total=0.5)
         assert not isinstance(caught.value, UntrustedError)
+
+
+async def test_C29_certificates_renewed_on_disk_are_read_again(tmp_path: Path) -> None:
+    """Short-lived ones: the file is missing for a moment, then that of another authority, then the
+    right one. The same transport recovers, and says what is wrong until then.
+    """
+    authority, other = make_authority(tmp_path / "one"), make_authority(tmp_path / "other")
+    file = tmp_path / "ca.pem"
+    with Backend(tls=authority.server) as backend:
+        network = Network.of(backend.url, {}, ca_file=file)
+        transport = HttpTransport(backend.url, Secret(KEY), network=network)
+        with pytest.raises(UntrustedError, match=r"ca_file= .* does not exist"):
+            await transport.send(SMALL, [])
+        file.write_bytes(other.ca.read_bytes())
+        with pytest.raises(UntrustedError, match="not trusted"):
+            await transport.send(SMALL, [])
+        file.write_bytes(authority.ca.read_bytes())
+        with pytest.raises(UntrustedError, match="not trusted"):
+            await transport.send(SMALL, [])
+        assert (await transport.send(SMALL, [])).status == 200
+        await transport.close()
