@@ -127,7 +127,7 @@ def all_is_readable(server: Served, sid: str) -> None:
 
 
 @pytest.mark.parametrize("path", BATCHES)
-def test_D14_one_deep_event_of_a_batch_is_refused_alone(server: Served, path: str):
+def test_D16_one_deep_event_of_a_batch_is_refused_alone(server: Served, path: str):
     """The other events are stored, whatever the reply; and what is stored can be read."""
     one, whole = BATCHES[path]
     for levels in LEVELS:
@@ -174,7 +174,7 @@ def test_a_deep_late_change_is_refused(server: Served, levels: int):
 
 
 @pytest.mark.parametrize("levels", [252, 254, 600, 1000])
-def test_D15_a_store_that_holds_a_deep_record_is_read_all_the_same(
+def test_D17_a_store_that_holds_a_deep_record_is_read_all_the_same(
     tmp_path: Path, levels: int, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any
 ):
     """An earlier version accepted them: server and command line show them and what is beside."""
