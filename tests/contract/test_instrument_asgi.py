@@ -244,3 +244,33 @@ async def test_what_is_no_request_passes_through() -> None:
 
     assert seen == ["lifespan", "http", "http"]
     assert len(ended(tracing)) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_mounted_route_is_named_with_its_mount() -> None:
+    """Two applications with the same route are told apart, a parameter by its name."""
+    fastapi = pytest.importorskip("fastapi")
+    tracing = ModelTracer()
+    app, inner, innermost = (fastapi.FastAPI() for _ in range(3))
+
+    @app.get("/items/{item}")
+    @inner.get("/items/{item}")
+    @innermost.get("/items/{item}")
+    def item(item: str) -> str:
+        return item
+
+    inner.mount("/deep", innermost)
+    app.mount("/v1/{tenant}", inner)
+    wrapped = Asgi(app, tracing)
+
+    async def behind_a_proxy(scope: Any, receive: Any, send: Any) -> None:
+        path = "/proxy" + scope["path"]
+        await wrapped({**scope, "root_path": "/proxy", "path": path}, receive, send)
+
+    for path in ("/items/7", "/v1/acme/items/7", "/v1/acme/deep/items/7"):
+        await get(behind_a_proxy, path)
+    assert [session["event_name"] for session in ended(tracing)] == [
+        "GET /items/{item}",
+        "GET /v1/{tenant}/items/{item}",
+        "GET /v1/{tenant}/deep/items/{item}",
+    ]

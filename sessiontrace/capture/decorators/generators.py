@@ -13,6 +13,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
+from sessiontrace.capture.decorators.response_body import streamed_body
 from sessiontrace.capture.decorators.signature import ANY, build, signature_of
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
@@ -223,7 +224,7 @@ def follow(span: Handle, result: Any, capture: bool, reduce: Reduce | None) -> A
     """What to return in place of a result that is still to come; None when it is complete.
 
     Generators, async generators and coroutines keep the span open until they are done, and run
-    inside it; so does the body of a Starlette ``StreamingResponse``, which stays the object it is.
+    inside it; so does the body of a streamed HTTP response, which stays the object it is.
     """
     kind = type(result)
     try:
@@ -242,12 +243,12 @@ def _pending_result(
         return _watched(span, _drive, result, capture, reduce)
     if kind is types.AsyncGeneratorType:
         return _watched(span, _drive_async, result, capture, reduce)
-    if any(base.__name__ == "StreamingResponse" for base in kind.__mro__):
-        body = getattr(result, "body_iterator", None)
-        if hasattr(type(body), "__anext__"):
-            result.body_iterator = _watched(span, _drive_async, body, capture, reduce)
-            return result
-    return None
+    body = streamed_body(result, kind)
+    if body is None:
+        return None
+    drive = _drive_async if hasattr(type(body.iterator), "__anext__") else _drive
+    body.replace(_watched(span, drive, body.iterator, capture, reduce))
+    return result
 
 
 _standing_in = build(_ASYNC_GENERATOR, ANY)

@@ -28,6 +28,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SESSION_HEADER = b"x-session-id"
 
+_MOUNTS_MAX = 16
 _SEEN = "sessiontrace"  # the key in a scope that an outer middleware of ours has set
 
 
@@ -66,7 +67,7 @@ class Asgi:
             await self.app(scope, receive, send)
             return
         context, handle = opened
-        reply = _ReplyRecorder(handle, send)
+        reply = _ReplyRecorder(handle, send, scope.get("app", self.app))
         with context, handle:
             try:
                 await self.app(scope, receive, reply.send)
@@ -110,9 +111,10 @@ class Asgi:
 class _ReplyRecorder:
     """Observes the messages to the client."""
 
-    __slots__ = ("_chunks", "_ended", "_handle", "_send", "_started", "_status")
+    __slots__ = ("_app", "_chunks", "_ended", "_handle", "_send", "_started", "_status")
 
-    def __init__(self, handle: Span, send: Send) -> None:
+    def __init__(self, handle: Span, send: Send, app: Any) -> None:
+        self._app = app
         self._handle = handle
         self._send = send
         self._status: int | None = None
@@ -135,8 +137,11 @@ class _ReplyRecorder:
     def record(self, scope: Scope) -> None:
         """Put the reply on the handle, and name the handle after the route of the request."""
         handle = self._handle
-        route = getattr(scope.get("route"), "path", None)
-        if isinstance(route, str):
+        try:
+            route = _route_of(scope, self._app)
+        except Exception:  # routes of another framework
+            route = None
+        if route is not None:
             handle.name = f"{scope.get('method', 'WEBSOCKET')} {route}"
         metrics: dict[str, Any] = {}
         if self._started:
@@ -149,3 +154,31 @@ class _ReplyRecorder:
             handle.set(outputs={"status": self._status}, metadata={"http_status": self._status})
         if metrics:
             handle.set(metrics=metrics)
+
+
+def _route_of(scope: Scope, app: Any) -> str | None:
+    """The route of a request to ``app``, as the application wrote it; None when it names none.
+
+    Below a mount the framework's scope names the mount or nothing, so the route is looked for as
+    the framework has done. ``app_root_path`` is what a proxy put before it, which no route has.
+    """
+    path = getattr(scope.get("route"), "path", None)
+    outer = scope.get("app_root_path", scope.get("root_path", ""))
+    if outer == scope.get("root_path", ""):
+        return path if isinstance(path, str) else None
+    routes = getattr(app, "routes", ())
+    here = {**scope, "root_path": outer}
+    template: str = ""
+    for _ in range(_MOUNTS_MAX):
+        for route in routes or ():
+            match, child = route.matches(here)
+            if match.name == "FULL":
+                break
+        else:
+            return None
+        template += str(route.path)
+        routes = getattr(route, "routes", None)
+        if routes is None:
+            return template
+        here.update(child)
+    return None
