@@ -138,6 +138,34 @@ def test_expired_and_detached_objects_are_recorded_without_a_refresh(database: D
     assert recorded(order) == f"<{__name__}.Order object>"
 
 
+def test_objects_that_a_generator_yields_are_not_loaded(database: Database) -> None:
+    """A class that declares a field ``type`` looks like a chunk of a model client's stream."""
+
+    class Typed(Base):
+        __tablename__ = "typed"
+        __table_args__ = {"extend_existing": True}  # noqa: RUF012  as SQLAlchemy wants it
+        id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+        type: orm.Mapped[str]
+
+    Base.metadata.create_all(database.engine)
+    captured = Captured()
+    with orm.Session(database.engine) as session:
+        session.add(Typed(id=1, type="a"))
+        session.commit()
+        row = session.scalars(sqlalchemy.select(Typed)).one()
+        session.expire(row)
+        database.statements.clear()
+
+        @captured.trace
+        def rows() -> Any:
+            yield row
+
+        with captured.session():
+            assert list(rows()) == [row]
+        assert database.statements == []
+    assert len(captured.of("event")) == 1
+
+
 def test_rows_are_recorded_and_results_are_not_consumed(database: Database) -> None:
     """A row holds its values; a result would be empty for the user once it was read."""
     with orm.Session(database.engine) as session:

@@ -47,16 +47,16 @@ def is_media(text: str) -> bool:
     """Whether a text of at least ``MEDIA_MIN`` characters is a data URI or bare base64."""
     if text.startswith("data:"):
         return _HEADER.match(text, 0, 256) is not None
-    head, end = text[:256], text[-64:]
-    width = 0
+    head, width = text[:256], 0
+    end = ""
     if _BASE64.fullmatch(head) is None:
-        if (lines := _WRAPPED.match(text)) is None:
+        if "\n" not in head or (lines := _WRAPPED.match(text)) is None:
             return False
         width = len(lines[1])
         head, end = _joined(text[:512])[:256], _joined(text[-256:])[-64:]
         if _BASE64.fullmatch(head) is None or not _is_even(text, lines):
             return False
-    if _BASE64_END.search(end) is None:
+    if _BASE64_END.search(end or text[-64:]) is None:
         return False
     if _sniff(_decoded(head)) != _UNKNOWN:
         return True

@@ -95,8 +95,8 @@ class BoundedWalker:
         for base in _CONTAINERS:
             if issubclass(kind, base):
                 names = class_attribute(kind, "_fields") if base is tuple else None
-                if type(names) is tuple:
-                    pairs = zip(names, tuple.__iter__(value), strict=False)
+                if type(names) is tuple and len(names) == tuple.__len__(value):
+                    pairs = zip(names, tuple.__iter__(value), strict=True)
                     return self._pairs(pairs, len(names), depth)
                 return self._items(base.__iter__(value), base.__len__(value), depth)
         for kinds, convert in _CONVERT:
