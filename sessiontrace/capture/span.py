@@ -33,7 +33,7 @@ from sessiontrace.capture.handle import (
 )
 from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys_clean
 from sessiontrace.capture.tracer_state import TracerState
-from sessiontrace.model.ids import now_ns, stamp
+from sessiontrace.model.ids import now_since, stamp
 from sessiontrace.runtime.log import log_once
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ class Span:
         self.state = ENDED  # right after the check: no other thread runs in between
         try:
             if not recorder.inert:
-                self._emit(recorder, now_ns())
+                self._emit(recorder, now_since(self.start_ns))
             if self._implicit is not None:
                 self._end_implicit_session(self._implicit)
         except Exception:

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict, final
 from sessiontrace.capture.handle import ENDED, OPEN, SUPPRESSED, Handle
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core.tool_calls import ToolCalls
-from sessiontrace.model.ids import now_ns
+from sessiontrace.model.ids import now_ns, now_since
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -271,7 +271,7 @@ class ModelCall:
 
     def age_ms(self) -> float:
         """Milliseconds since the call was opened."""
-        return (now_ns() - self.started) / 1_000_000
+        return (now_since(self.started) - self.started) / 1_000_000
 
     def end(
         self,

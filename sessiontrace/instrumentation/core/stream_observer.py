@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sessiontrace.capture.span import UNSET
 from sessiontrace.instrumentation.core.model_calls import Answer, ModelCall
-from sessiontrace.model.ids import now_ns
+from sessiontrace.model.ids import now_since
 
 __all__ = ["AsyncChunks", "Chunks", "StreamAssembler", "StreamObserver", "observed"]
 
@@ -85,7 +85,7 @@ class StreamObserver:
     def chunk(self, chunk: Any) -> None:
         """Take in one chunk that goes to the user."""
         if not self.chunks:
-            self._first_ns = now_ns()
+            self._first_ns = now_since(self.call.started)
         self.chunks += 1
         assembler = self.assembler
         if assembler is not None:
