@@ -88,7 +88,7 @@ def aiter_of(reply: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", RESPONSES)
-def test_E16_the_span_lasts_as_long_as_the_body(traces: Captured, name: str) -> None:
+def test_E21_the_span_lasts_as_long_as_the_body(traces: Captured, name: str) -> None:
     """What the body does is inside; the response is the object that the framework made."""
     make, body, consume = RESPONSES[name]
 

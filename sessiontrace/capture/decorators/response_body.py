@@ -18,6 +18,7 @@ _STATUS = ("status_code", "status", "_status")
 _HEADERS = ("headers", "_headers", "raw_headers")
 _PAYLOADS = frozenset({"body", "content", "iterator", "response", "stream"})
 _STARLETTE = "body_iterator"  # may be any async iterator
+_OF_A_RESPONSE = frozenset({*_STATUS, *_HEADERS, _STARLETTE})
 _FIELDS_MAX = 64
 
 
@@ -37,7 +38,7 @@ class Body(NamedTuple):
 def streamed_body(result: object, kind: type) -> Body | None:
     """The body of a response that is still to be produced; None for everything else."""
     fields = _fields_of(result)
-    if not fields:
+    if not fields or _OF_A_RESPONSE.isdisjoint(fields):  # nearly every object
         return None
     if _STARLETTE not in fields and not (
         _has(fields, kind, _STATUS) and _has(fields, kind, _HEADERS)
