@@ -6,7 +6,6 @@ migrations, and each was applied once, in one transaction with that number.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -15,23 +14,12 @@ from pathlib import Path
 from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.store.sqlite.migrations import MIGRATIONS
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "connect", "create", "migrate", "translate"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "connect", "migrate", "translate"]
 
 APPLICATION_ID = 0x53545243
 """Marks the file as a store ("STRC"), so that no other program's database is written."""
 
 _PAGE_BYTES = 8192  # of a new file; an older one keeps what it has
-
-
-def create(path: Path) -> None:
-    """Create an empty file (0600) and its directory (0700) when they are missing."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    try:
-        os.close(os.open(path, flags, 0o600))
-    except FileExistsError:
-        return
 
 
 def connect(path: Path, *, busy_s: float, read_only: bool = False) -> sqlite3.Connection:

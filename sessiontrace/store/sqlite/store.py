@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sessiontrace.model.errors import StoreError
+from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
+from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
@@ -33,6 +34,7 @@ from sessiontrace.store.models import (
 )
 from sessiontrace.store.sqlite import (
     deletion,
+    files,
     histogram,
     property_counts,
     queries,
@@ -42,6 +44,7 @@ from sessiontrace.store.sqlite import (
     search,
 )
 from sessiontrace.store.sqlite import documents as stored_documents
+from sessiontrace.store.sqlite.files import FileIdentity
 from sessiontrace.store.sqlite.fork_safety import rest_at_forks
 
 __all__ = ["SqliteStore", "SqliteStores"]
@@ -50,6 +53,7 @@ T = TypeVar("T")
 
 _FORK_WAIT_S = 2.0
 _STEPS_BETWEEN_CHECKS = 20_000
+_ATTEMPTS = 3  # each after the file was replaced
 
 
 class SqliteStore:
@@ -78,6 +82,8 @@ class SqliteStore:
         self._deadline = 0.0
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._identity: FileIdentity | None = None  # of the files that are open
+        self._reopened = 0
         rest_at_forks(self)
 
     def open(self) -> None:
@@ -164,7 +170,10 @@ class SqliteStore:
     def version(self) -> int:
         """A number that changes with every commit of another connection."""
         return self._run(
-            lambda connection: int(connection.execute("PRAGMA data_version").fetchone()[0])
+            lambda connection: (
+                int(connection.execute("PRAGMA data_version").fetchone()[0])
+                + (self._reopened << 32)
+            )
         )
 
     def ids_with_prefix(self, prefix: str, limit: int = 10) -> Sequence[str]:
@@ -179,11 +188,41 @@ class SqliteStore:
     def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         try:
             with self._lock:
-                if self._connection is None:
-                    self._connection = self._open()
-                return job(self._connection)
+                for _ in range(_ATTEMPTS):
+                    connection = self._current()
+                    try:
+                        result = job(connection)
+                    except sqlite3.Error:
+                        if self._in_place():
+                            raise
+                    else:
+                        if self._in_place():
+                            return result
+                    # It went into a file that has lost its name: once more, into the one there is.
+                raise StoreBusyError(f"{self.path} is replaced again and again; try again")
         except (sqlite3.Error, OSError) as error:
             raise schema.translate(error, self.path) from error
+
+    def _in_place(self) -> bool:
+        return files.in_place(self._identity, files.identity(self.path))
+
+    def _current(self) -> sqlite3.Connection:
+        """The connection to the files that have the store's names now. The lock is held."""
+        connection = self._connection
+        if connection is not None and not self._in_place():
+            log_once(
+                f"store:{self.path}", "%s was removed or replaced while in use; opened again",
+                self.path,
+            )  # fmt: skip
+            files.save_log(connection, self.path, self._identity)
+            self.close()
+            files.remove_stale_log(self.path, self._identity)
+            self._reopened += 1
+            connection = None
+        if connection is None:
+            connection = self._connection = self._open()
+            self._identity = files.identity(self.path)
+        return connection
 
     def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
         def snapshot(connection: sqlite3.Connection) -> T:
@@ -200,7 +239,7 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         if not self._read_only:
-            schema.create(self.path)
+            files.create(self.path)
         elif not self.path.exists():
             raise StoreError(f"{self.path} does not exist: no session was stored there yet")
         connection = schema.connect(self.path, busy_s=self._busy_s, read_only=self._read_only)

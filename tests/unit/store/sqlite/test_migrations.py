@@ -12,7 +12,7 @@ from support.records import T0, event, id_of, session_end
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.store.models import SessionQuery
-from sessiontrace.store.sqlite import schema
+from sessiontrace.store.sqlite import files, schema
 from sessiontrace.store.sqlite.store import SqliteStore
 
 
@@ -32,7 +32,7 @@ def documents(store: SqliteStore) -> int:
 def test_a_store_of_the_first_version_is_migrated_with_its_sessions(tmp_path: Path):
     """What the last release wrote is all there, and is found by search."""
     path = tmp_path / "old.db"
-    schema.create(path)
+    files.create(path)
     old = schema.connect(path, busy_s=1)
     schema.migrate(old, path, schema.MIGRATIONS[:1])
     sid = new_id()
@@ -58,7 +58,7 @@ def test_a_store_of_the_first_version_is_migrated_with_its_sessions(tmp_path: Pa
 def test_a_file_of_version_two_is_brought_up_to_date(tmp_path: Path):
     """Its queue may name rows that were deleted; the next rows get their numbers."""
     path = tmp_path / "store.db"
-    schema.create(path)
+    files.create(path)
     connection = schema.connect(path, busy_s=1)
     schema.migrate(connection, path, schema.MIGRATIONS[:2])
     connection.execute("INSERT INTO search_queue VALUES (1), (2), (-1)")
@@ -75,7 +75,7 @@ def test_a_file_of_version_two_is_brought_up_to_date(tmp_path: Path):
 def test_a_file_of_version_three_is_brought_up_to_date(tmp_path: Path, early: bool):
     """It queues every event for the index; some of it was read already, and is not read again."""
     path = tmp_path / "store.db"
-    schema.create(path)
+    files.create(path)
     connection = schema.connect(path, busy_s=1)
     schema.migrate(connection, path, schema.MIGRATIONS[:3])
     if early:  # before a deletion took its number out of the queue
