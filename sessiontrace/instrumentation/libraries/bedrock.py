@@ -27,6 +27,7 @@ from sessiontrace.instrumentation.core.response_fields import (
 from sessiontrace.instrumentation.core.stream_observer import StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object
 from sessiontrace.instrumentation.openai_family.anthropic_messages import (
+    MessageAssembler,
     message_answer,
     message_request,
 )
@@ -170,7 +171,7 @@ def _observe(result: Any, observer: StreamObserver) -> bool:
         observer.assembler = _InvokeModelAssembler()
         _watch_body(body, observer)
     else:
-        observer.assembler = None
+        observer.assembler = _InvokeStreamAssembler()
         watch_object(body, observer)
     return True
 
@@ -206,6 +207,28 @@ class _InvokeModelAssembler:
         if isinstance(body, dict) and isinstance(body.get("content"), list):
             return message_answer(body)
         return Answer(body, {})
+
+
+class _InvokeStreamAssembler:
+    """The events of InvokeModelWithResponseStream, in the form of the model's maker."""
+
+    __slots__ = ("_converse", "_is_message", "_message")
+
+    def __init__(self) -> None:
+        self._message = MessageAssembler()
+        self._converse = _ConverseAssembler()
+        self._is_message = True
+
+    def add(self, event: Any) -> None:
+        """Keep one event: Anthropic's has a type, Amazon's has its kind as the only key."""
+        content = (event.get("chunk") or {}).get("bytes")
+        body = orjson.loads(content) if content else event
+        self._is_message = "type" in body
+        (self._message if self._is_message else self._converse).add(body)
+
+    def answer(self) -> Answer:
+        """The answer as far as it has come."""
+        return (self._message if self._is_message else self._converse).answer()
 
 
 class _ConverseAssembler:

@@ -1,4 +1,4 @@
-"""cohere: the chat of its second API, whole and streamed.
+"""cohere: chat, whole and streamed, embed and rerank of its second API.
 
 Runs in the thread or task of the call. Invariant: a stream stays a generator, as the SDK makes it.
 """
@@ -32,12 +32,14 @@ class Cohere:
         self._methods = ModelMethods("cohere")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Wrap ``chat`` and ``chat_stream`` of both clients."""
+        """Wrap the methods of both clients."""
         self._methods.start(calls)
         adapter = MethodAdapter(_read_call, _read_result, _CohereAssembler)
         for client in (module.V2Client, module.AsyncV2Client):
             self._methods.patch(client, "chat", adapter)
             self._methods.patch(client, "chat_stream", adapter)
+            self._methods.patch(client, "embed", MethodAdapter(_read_embed, _read_vectors))
+            self._methods.patch(client, "rerank", MethodAdapter(_read_rerank, _read_ranks))
 
     def uninstall(self) -> None:
         """Put the methods back."""
@@ -116,6 +118,49 @@ def _usage(usage: Any) -> dict[str, Any]:
         "total_tokens": total,
         "cache_read_tokens": get_field(usage, "cached_tokens"),
     }
+
+
+def _read_embed(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
+    model_input = kwargs.get("texts") or kwargs.get("inputs") or kwargs.get("images")
+    return ModelCallArgs("embeddings", kwargs.get("model"), {"input": model_input}, {})
+
+
+def _read_vectors(result: Any) -> Answer:
+    """The number of vectors and their length, of the first kind that was chosen."""
+    kinds = other_fields(get_field(result, "embeddings"), frozenset())
+    vectors: Any = next(iter(kinds.values()), [])
+    size = len(vectors[0]) if vectors and isinstance(vectors[0], list) else None
+    fields = without_none({"embeddings": len(vectors), "dimensions": size})
+    return Answer(fields, _billed(result))
+
+
+def _read_rerank(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
+    inputs = {"query": kwargs.get("query"), "documents": kwargs.get("documents")}
+    top = kwargs.get("top_n")
+    config = {"hyperparameters": {"top_n": top}} if isinstance(top, int) else {}
+    return ModelCallArgs("rerank", kwargs.get("model"), inputs, config)
+
+
+def _read_ranks(result: Any) -> Answer:
+    ranks = [
+        {name: get_field(rank, name) for name in ("index", "relevance_score")}
+        for rank in get_field(result, "results") or ()
+    ]
+    return Answer({"results": ranks}, _billed(result))
+
+
+def _billed(result: Any) -> dict[str, Any]:
+    """What Cohere bills: tokens, or searches."""
+    billed = get_field(get_field(result, "meta"), "billed_units")
+    tokens = get_field(billed, "input_tokens")
+    return without_none(
+        {
+            "prompt_tokens": None if tokens is None else int(tokens),
+            "total_tokens": None if tokens is None else int(tokens),
+            "search_units": get_field(billed, "search_units"),
+            "response_id": get_field(result, "id"),
+        }
+    )
 
 
 class _CohereAssembler:

@@ -1,4 +1,4 @@
-"""openai: chat completions, responses, embeddings and text completions; on Azure too.
+"""openai: text, images, sound, embeddings and moderation; on Azure too.
 
 The mechanism is ``StainlessSdk``. Invariant: other endpoints are left alone.
 """
@@ -12,7 +12,12 @@ from sessiontrace.instrumentation.openai_family.endpoints import (
     CHAT_COMPLETIONS,
     COMPLETIONS,
     EMBEDDINGS,
+    IMAGES,
+    MODERATION,
     RESPONSES,
+    SPEECH,
+    TRANSCRIPTION,
+    TRANSLATION,
     Endpoint,
 )
 from sessiontrace.instrumentation.openai_family.stainless_sdk import StainlessSdk
@@ -27,6 +32,12 @@ class OpenAI(StainlessSdk):
         "/responses": RESPONSES,
         "/embeddings": EMBEDDINGS,
         "/completions": COMPLETIONS,
+        "/images/generations": IMAGES,
+        "/images/edits": IMAGES,
+        "/audio/speech": SPEECH,
+        "/audio/transcriptions": TRANSCRIPTION,
+        "/audio/translations": TRANSLATION,
+        "/moderations": MODERATION,
     }
     client_providers: ClassVar[dict[str, str]] = {
         "AzureOpenAI": "azure.ai.openai",

@@ -118,6 +118,9 @@ def _record_end(opened: Span | ModelCall, span: Any) -> None:
     target.set(metadata={"span_kind": data.type})
     if span.error:
         message = get_field(span.error, "message") or "error"
+        details = get_field(span.error, "data")
+        if isinstance(details, dict) and details.get("error"):  # the model's own words
+            message = f"{message}: {details['error']}"
         target.set_error(str(message))
         target.set(metadata={"error": {"type": data.type, "message": str(message)}})
     if isinstance(opened, ModelCall):
@@ -145,7 +148,8 @@ def _record_model_end(call: ModelCall, data: Any) -> None:
         history = [{"role": "user", "content": model_input}]
     if data.type == "response":
         if data.response is None:
-            call.span.set(inputs={"chat_history": history or []})
+            if history:  # it failed: the inputs of the SDK's call below stay
+                call.span.set(inputs={"chat_history": history})
             return
         outputs, metadata = response_answer(data.response)
         model = get_field(data.response, "model")
@@ -156,7 +160,8 @@ def _record_model_end(call: ModelCall, data: Any) -> None:
         outputs, metadata = _generation(data)
         model = data.model
     call.span.name = f"chat {model}"
-    call.span.set(inputs={"chat_history": history or []}, config=without_none({"model": model}))
+    inputs = {"chat_history": history} if history else None
+    call.span.set(inputs=inputs, config=without_none({"model": model}))
     call.end(outputs=outputs or UNSET, metadata=metadata)
 
 

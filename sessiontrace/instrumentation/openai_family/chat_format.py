@@ -176,7 +176,7 @@ class ChatAssembler:
                 and not delta.__pydantic_extra__
                 and not choice.__pydantic_extra__
                 and (not extra or _PADDING.issuperset(extra))
-                and _is_text_only(fields)
+                and [*fields.values()].count(None) == len(fields) - 1
             ):
                 self._choices[choice_fields["index"]].content.append(content)
                 self._last = chunk
@@ -214,14 +214,6 @@ class ChatAssembler:
         messages = [choice.message() for choice in choices]
         outputs = _outputs(messages or [{"role": "assistant", "content": None}])
         return Answer({**outputs, **self._fields}, metadata)
-
-
-def _is_text_only(fields: Mapping[str, Any]) -> bool:
-    """Whether a delta holds nothing but its content and role."""
-    for name, value in fields.items():
-        if value is not None and name != "content" and name != "role":
-            return False
-    return True
 
 
 class _Choice:

@@ -24,6 +24,14 @@ from sessiontrace.instrumentation.openai_family.chat_format import (
     chat_request,
     text_answer,
 )
+from sessiontrace.instrumentation.openai_family.media_endpoints import (
+    TranscriptionAssembler,
+    images_answer,
+    media_request,
+    moderation_answer,
+    speech_answer,
+    transcription_answer,
+)
 from sessiontrace.instrumentation.openai_family.responses_format import (
     ResponseAssembler,
     response_answer,
@@ -67,6 +75,14 @@ RESPONSES = Endpoint("chat", response_request, response_answer, ResponseAssemble
 EMBEDDINGS = Endpoint("embeddings", _embedding_request, _embedding_answer, None)
 COMPLETIONS = Endpoint("text_completion", _text_request, text_answer, TextAssembler)
 MESSAGES = Endpoint("chat", message_request, message_answer, MessageAssembler)
+
+IMAGES = Endpoint("images", media_request, images_answer, None)
+SPEECH = Endpoint("speech", media_request, speech_answer, None)
+TRANSCRIPTION = Endpoint(
+    "transcription", media_request, transcription_answer, TranscriptionAssembler
+)
+TRANSLATION = Endpoint("translation", media_request, transcription_answer, None)
+MODERATION = Endpoint("moderation", media_request, moderation_answer, None)
 
 HOSTS = {
     "api.deepseek.com": "deepseek",

@@ -64,7 +64,7 @@ def response_answer(result: Any) -> Answer:
 
 def _answer(result: Any, items: Any) -> Answer:
     get = reader(result)
-    metadata = _usage(get("usage"))
+    metadata = usage_of_response(get("usage"))
     metadata["response_id"] = get("id")
     metadata["response_model"] = get("model")
     metadata["finish_reason"] = get_field(get("incomplete_details"), "reason") or _text_or_none(
@@ -82,7 +82,8 @@ def _text_or_none(value: Any) -> Any:
     return None if value is None else str(value)
 
 
-def _usage(usage: Any) -> dict[str, Any]:
+def usage_of_response(usage: Any) -> dict[str, Any]:
+    """Token counts, None where there is none."""
     if usage is None:
         return {}
     get = reader(usage)

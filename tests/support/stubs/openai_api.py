@@ -206,6 +206,7 @@ ROUTES = {
     "/v1/embeddings": embeddings,
     "/v1/completions": completions,
     "/v1/moderations": lambda body: {"id": "m", "model": "x", "results": []},
+    "/v1/unheard": lambda body: {},
     "/openai/v1/chat/completions": chat,
     "/openai/deployments/ok/chat/completions": chat,
 }
