@@ -81,6 +81,7 @@ def test_openai_images_sound_and_moderation() -> None:
 def test_cohere_embed_and_rerank() -> None:
     """Vectors are counted, ranks are kept, and what is billed is recorded."""
     cohere = pytest.importorskip("cohere", reason="the contract group is not installed")
+    httpx = pytest.importorskip("httpx", reason="the contract group is not installed")
     routes = {
         "/v2/embed": lambda body: {
             "id": "e1",
@@ -96,10 +97,11 @@ def test_cohere_embed_and_rerank() -> None:
         },
     }
     with serving(routes) as provider, instrumented("cohere", waiting=True) as tracing:
-        client = cohere.ClientV2(api_key="k", base_url=provider.url)
-        with tracing.session():
-            client.embed(model="ok", texts=["a"], input_type="search_query")
-            client.rerank(model="ok", query="q", documents=["a", "b"])
+        with httpx.Client() as http:
+            client = cohere.ClientV2(api_key="k", base_url=provider.url, httpx_client=http)
+            with tracing.session():
+                client.embed(model="ok", texts=["a"], input_type="search_query")
+                client.rerank(model="ok", query="q", documents=["a", "b"])
 
     embed, rerank = tracing.events
     assert embed["outputs"] == {"embeddings": 1, "dimensions": 2}
