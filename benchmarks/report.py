@@ -23,8 +23,8 @@ RESULTS = HERE / "results"
 PLOTS = HERE.parent / "docs"
 PAGE = HERE / "RESULTS.md"
 NOTES = HERE / "notes.md"
-ORDER = ("capture", "export", "sessions", "scale", "outage", "jitter", "startup", "server",
-         "store", "instrument", "streams")  # fmt: skip
+ORDER = ("capture", "redaction", "export", "sessions", "scale", "outage", "jitter", "startup",
+         "server", "store", "instrument", "streams")  # fmt: skip
 
 Found = dict[str, Any]
 

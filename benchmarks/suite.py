@@ -20,6 +20,7 @@ import report
 HERE = Path(__file__).resolve().parent
 SCRIPTS = (
     "capture",
+    "redaction",
     "streams",
     "instrument",
     "export",

@@ -359,7 +359,9 @@ cdef bint _scan(const letter *text, Py_ssize_t end) noexcept nogil:
                 if _at_scheme(text, end, i):
                     return True
             elif here == b"'" or here == b'"':
-                if i + 1 < end and text[i + 1] == b"," and _at_sign(text, i):
+                if i + 2 < end and (
+                    text[i + 1] == b"," or (text[i + 1] == b" " and (text[i + 2] | 32) == b"v")
+                ) and _at_sign(text, i):
                     return True
                 if i and here == b"'" and text[i - 1] == b" " and (
                     _at_sign(text, i) or _says(text, end, i - 3, "by ", 3)

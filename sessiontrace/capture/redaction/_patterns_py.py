@@ -42,7 +42,7 @@ _BEFORE, _BEHIND = 40, 60  # characters of a token outside its run: a host, the 
 _RUNS_MAX = 8  # searched one by one; then the rest of the text at once
 _REACH = 100  # how far before a sign a name may begin
 _SIGNS_MAX = 8  # looked before one by one; more make a search through the whole text cheaper
-_SIGNS = (":", "=", '",', "',", ">", " '")
+_SIGNS = (":", "=", '",', "',", ">", " '", '" v', "' v")
 _LOGIN_OPTION = re.compile(r"\s(?:-[uU]|--user|--proxy-user)").search
 _CARDLIKE = re.compile(rb"[2-6](?:[ -]?[0-9]){13}")
 

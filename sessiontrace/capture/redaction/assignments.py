@@ -19,6 +19,7 @@ _NAME = re.compile(
     r"(?P<sign>"
     r":\s?[A-Za-z_][\w.\[\], |]{0,60}?\s?=\s?(?=[rbuf]{0,2}[\"'])"  # an annotation and its default
     r"|,\s{0,3}\\{0,3}[\"'](?:[Vv]alue|val|v)\\{0,3}[\"']\s{0,3}:\s{0,3}"  # {"name": ..., "value":
+    r"| value\s?=\s?(?=[\"'])"  # <add name="..." value="...">
     r"|,\s{0,3}(?=b?[\"'])"  # a pair of a name and its value
     r"|[ \t]{0,3}(?:=>|:=|={1,2}|:)[ \t]{0,3}"
     r"|>(?=[^<>\s])"  # an element of XML
@@ -59,6 +60,8 @@ def _is_assignment(text: str, match: re.Match[str]) -> bool:
         return ":" in sign or (opened != "" and opened in "([")
     if sign[0] == ">":
         return before in {"<", ":"}
+    if sign[:6].lower() == " value":
+        return match["close"] is not None
     if sign.isspace():
         return name.startswith("--") or _is_statement(text, match)
     return True
@@ -69,9 +72,7 @@ def _is_statement(text: str, match: re.Match[str]) -> bool:
     return (
         match["name"].lower() == "password"
         and text[match.end() : match.end() + 1] == "'"
-        and text[max(0, match.start() - 12) : match.start()]
-        .lower()
-        .endswith(("with ", "user ", "encrypted "))
+        and text[max(0, match.start() - 12) : match.start()].lower().endswith(_BEFORE_PASSWORD)
     )
 
 

@@ -35,7 +35,7 @@ _CONSTANTS = frozenset({
     "changed", "ok", "error", "input", "value",
 })  # fmt: skip
 _PROSE = frozenset({"token", "tokens", "auth", "authentication", "authorization", "required"})
-_PASSWORDS = ("password", "passwd", "pwd", "passphrase", "secret", "pass", "cvv", "cvc", "otp")
+_PASSWORDS = ("password", "passwd", "pwd", "passphrase", "secret", "cvv", "cvc", "otp")
 _SYMBOLS = frozenset("!@#$%^&*+=~")
 
 
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     @property
     def is_in_query(self) -> bool:
         """Whether this is a parameter of a URL or form."""
-        return self.sign == "=" and self.text[self.start - 1 : self.start] in {"?", "&"}
+        return self.sign == "=" and self.start > 0 and self.text[self.start - 1] in "?&"
 
     @property
     def is_variable(self) -> bool:
@@ -93,11 +93,13 @@ def _value(place: Place, secrecy: Secrecy) -> str:
         value = value[: tail.start()]
     if is_reference(value) or value.lower() in _CONSTANTS:
         return ""
+    end = place.at + len(value)
+    is_parameter = place.is_in_query or place.text[end : end + 1] == "&"
     if secrecy is Secrecy.PERHAPS:
         is_secret = looks_generated(value, 7 if not value.isidentifier() else 12)
-        return value if is_secret or (place.is_in_query and len(value) > 3) else ""
+        return value if is_secret or (is_parameter and len(value) > 3) else ""
     is_option = place.sign.isspace()
-    return value if place.is_in_query or is_option or _is_literal(place, value) else ""
+    return value if is_parameter or is_option or _is_literal(place, value) else ""
 
 
 def _is_literal(place: Place, value: str) -> bool:
@@ -108,7 +110,7 @@ def _is_literal(place: Place, value: str) -> bool:
     if _PATH.fullmatch(value) and not looks_generated(value, 20):
         return False
     if value.isdigit():
-        return name.endswith(_PASSWORDS)
+        return name.endswith(_PASSWORDS) and len(value) > 2
     if any(map(str.isdigit, value)) or not _SYMBOLS.isdisjoint(value) or looks_generated(value, 16):
         return True
     if place.name[:1].isupper() and "-" in place.name and ":" in place.sign:  # a header
@@ -126,7 +128,8 @@ def _header_value(place: Place, name: str) -> str:
     match = _HEADER.match(place.text, place.at)
     if match is None:
         return ""
-    value = match[0].rstrip(" )]}")
+    value = match[0].rstrip(" )]")
+    value = value if "{" in value else value.rstrip("}")
     if name == "cookie":
         return value if _COOKIE.match(value) else ""
     scheme, _, credentials = value.partition(" ")

@@ -148,7 +148,7 @@ def _of_ambiguous(before: list[str], last: str, *, plural: bool) -> Secrecy:
     if last == "cookie":
         return Secrecy.TEXT if qualifier in _BEFORE_COOKIE else Secrecy.PERHAPS
     if last == "pass":
-        return Secrecy.TEXT if qualifier in _BEFORE_PASS else Secrecy.PERHAPS
+        return Secrecy.TEXT if not before or qualifier in _BEFORE_PASS else Secrecy.PERHAPS
     return Secrecy.PERHAPS if last in {"auth", "bearer"} else Secrecy.NONE
 
 

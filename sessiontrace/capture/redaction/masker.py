@@ -21,6 +21,7 @@ from sessiontrace.capture.redaction.patterns import (
     NAME_MAX,
     SHORTEST_SECRET,
     mask_secrets,
+    may_contain_secret,
 )
 
 _DEPTH_MAX = 64
@@ -46,7 +47,7 @@ _OF_SCHEMAS = frozenset({
 _DEFAULTS = frozenset({"default", "const", "examples", "example"})
 _STATUSES = frozenset({
     "pass", "fail", "passed", "failed", "true", "false", "yes", "no", "ok", "none", "null", "skip",
-    "skipped", "string", "str", "n/a", "required", "optional", "",
+    "skipped", "string", "str", "n/a", "required", "optional",
 })  # fmt: skip
 
 
@@ -92,7 +93,8 @@ class Masker:
                 return text if masked == inner else orjson.dumps(masked).decode()
             except Exception:  # not JSON after all, or cut off
                 pass
-        text = mask_secrets(text)
+        if may_contain_secret(text):
+            text = mask_secrets(text)
         return EMAIL.sub(MASK, text) if self.emails and "@" in text else text
 
     def _mask_entries(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
@@ -100,7 +102,7 @@ class Masker:
         beside = self._secrecy_beside(value)
         is_linguistic = not _OF_LANGUAGE_MODELS.isdisjoint(value)
         for key, item in value.items():
-            name = mask_secrets(key)
+            name = mask_secrets(key) if may_contain_secret(key) else key
             while name in masked:
                 name += "~"
             secrecy = self._secrecy_of(key)
@@ -120,7 +122,9 @@ class Masker:
         if isinstance(item, str):
             if is_reference(item) and "*" in item:
                 return item
+            is_status = secrecy is not Secrecy.ANY and item.lower() in _STATUSES
             is_secret = secrecy is not Secrecy.PERHAPS or _is_credential(item)
+            is_secret = is_secret and not is_status
             return MASK if is_secret else self.mask_text(item, depth)
         if isinstance(item, dict) and item and _OF_SCHEMAS.issuperset(item):
             return {
@@ -139,6 +143,8 @@ class Masker:
     def _mask_items(self, items: list[Any], depth: int) -> list[Any]:
         """A list; the item behind the name of a secret is its value."""
         masked = [self.mask_value(item, depth) for item in items]
+        if len(items) > 1 and all(map(_is_pair, items)):
+            return [self._mask_pair(pair, item) for pair, item in zip(items, masked, strict=True)]
         for at in range(len(items) - 1):
             name = items[at]
             if not isinstance(name, str) or not self.is_name(name):
@@ -146,6 +152,11 @@ class Masker:
             if self._is_value(name, items[at + 1], is_pair=len(items) == 2):
                 masked[at + 1] = MASK
         return masked
+
+    def _mask_pair(self, pair: list[Any], masked: list[Any]) -> list[Any]:
+        """One of several pairs of a name and a value; no word in them is a name only."""
+        secrecy = self._secrecy_of(pair[0])
+        return [masked[0], MASK] if secrecy >= Secrecy.TEXT and pair[1] else masked
 
     def _is_value(self, name: str, item: Any, *, is_pair: bool) -> bool:
         """Whether the item behind a name is the secret, rather than another name or a word."""
@@ -182,6 +193,10 @@ def _leaves(item: Any, depth: int) -> Iterator[Any]:
                 yield from _leaves(inner, depth + 1)
     elif not isinstance(item, bool) and item is not None:
         yield item
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == 2 and all(isinstance(part, str) for part in item)
 
 
 def _is_text(leaf: Any) -> bool:

@@ -77,7 +77,7 @@ def _pattern(token: TokenPattern) -> str:
     """A token as a regular expression."""
     digit = ""
     if token.letters in {JOINT, HEX} and token.prefix != "eyJ":
-        digit = f"(?={token.letters}{{0,{_DIGIT_WITHIN}}}[0-9])"
+        digit = f"(?=[A-Za-z0-9_.-]{{0,{_DIGIT_WITHIN}}}[0-9])"
     without = f"(?!{token.without})" if token.without else ""
     letters = f"{token.letters}{{{token.least},}}"
     return re.escape(token.prefix) + digit + without + letters + token.suffix

@@ -96,8 +96,47 @@ def test_secrets_in_running_text_are_masked(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('{"password": "correct horse X"} cut', '{"password": "***"} cut'),
+        ("{'password': 'correct horse X'}", "{'password': '***'}"),
+        ("postgres://bob:p@ss:w/rd@db/x", "postgres://***@db/x"),
+        (("x-api-key", "abc-def-1"), ["x-api-key", MASK]),
+        ([("host", "x"), ("authorization", "swordfish")], [["host", "x"], ["authorization", MASK]]),
+        ({"name": "API_KEY", "value": "v"}, {"name": "API_KEY", "value": MASK}),
+        (["login", "--password", "swordfish"], ["login", "--password", MASK]),
+        ("curl -u bob:hunter2 https://x.io", "curl -u *** https://x.io"),
+        ("<password>correct horse</password>", "<password>***</password>"),
+        ("password: str = 'hunter2'", "password: str = '***'"),
+        ({"pass": "hunter2", "db_pwd": "x", "signing_key": "y"},
+         {"pass": MASK, "db_pwd": MASK, "signing_key": MASK}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_names_beside_their_values_are_seen(value: Any, expected: Any) -> None:
+    """A header is a pair, a variable an object, an option the item before its value."""
+    assert redacted(value) == expected
+
+
+@pytest.mark.parametrize(
     "value",
     [
+        {"logprobs": {"content": [{"token": "Hello", "logprob": -0.1}]}},
+        {
+            "code": "def login(user: str, password: str) -> Token:\n    token = tokenizer.encode(user)"
+        },
+        {"metrics": {"time_to_first_token": 0.35, "time_per_output_token": 0.02}},
+        {"text": "max_tokens=500"},
+        {
+            "secretary": "Ann",
+            "passwordless": True,
+            "cookie_policy": "strict",
+            "password_hint": "cat",
+        },
+        {
+            "properties": {"password": {"type": "string", "description": "of the user"}},
+            "required": ["password", "email"],
+        },
         {"max_tokens": 5, "total_tokens": 9, "prompt_tokens": 1},
         {"eos_token": "</s>", "next_page_token": "abc"},
         {"text": "the secret of good bread is time"},
@@ -206,7 +245,8 @@ def test_long_hostile_texts_cost_no_quadratic_time() -> None:
     """Every pattern is linear on the texts that would trip it."""
     for text in ("sk-" * 40_000, "a" * 120_000 + "password", "eyJ" * 40_000, "4 " * 60_000,
                  "://" * 40_000, "bearer " * 17_000, "-----BEGIN PRIVATE KEY-----" * 4_000,
-                 "password" * 15_000 + "=", "authorization:" * 9_000,
+                 "password" * 15_000 + "=", "authorization:" * 9_000, "token:" * 20_000,
+                 'token="' * 17_000, "token=\\'" * 15_000, "<token>" * 17_000, "a:b@" * 30_000,
                  "." * 120_000 + "@"):  # fmt: skip
         started = time.perf_counter()
         redacted({"text": text}, emails=True)
