@@ -26,7 +26,7 @@ def texts_of(value: Any) -> Iterator[str]:
             yield from texts_of(item)
 
 
-def test_D14_recall_and_precision_are_over_99_percent() -> None:
+def test_D18_recall_and_precision_are_over_99_percent() -> None:
     """Field reports F13, R8 and R10: secrets passed, and logprobs, counts and code were masked."""
     redactor = Redactor()
     secrets = [sample for sample in SAMPLES if sample.secrets]
