@@ -122,9 +122,7 @@ def test_names_beside_their_values_are_seen(value: Any, expected: Any) -> None:
     "value",
     [
         {"logprobs": {"content": [{"token": "Hello", "logprob": -0.1}]}},
-        {
-            "code": "def login(user: str, password: str) -> Token:\n    token = tokenizer.encode(user)"
-        },
+        {"code": "def f(user: str, password: str) -> Token:\n    token = bpe.encode(user)"},
         {"metrics": {"time_to_first_token": 0.35, "time_per_output_token": 0.02}},
         {"text": "max_tokens=500"},
         {
