@@ -179,3 +179,33 @@ def test_bedrock_counts_the_cache() -> None:
     assert (metadata["prompt_tokens"], metadata["total_tokens"]) == (8, 10)
     assert json.dumps(tracing.model["outputs"]["content"]) == '"Hi"'
     assert tracing.model["outputs"]["reasoning"] == "hm"
+
+
+def test_structured_output_that_does_not_parse_keeps_the_answer() -> None:
+    """The reply was paid for: its text and tokens are recorded beside the parser's error."""
+    openai = pytest.importorskip("openai", reason="the contract group is not installed")
+    httpx = pytest.importorskip("httpx", reason="the contract group is not installed")
+    pydantic = pytest.importorskip("pydantic", reason="the contract group is not installed")
+    city = pydantic.create_model("City", name=(str, ...))
+    message = {"role": "assistant", "content": '{"name": '}
+    reply = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    }
+
+    with instrumented("openai") as tracing:
+        transport = httpx.MockTransport(lambda request: httpx.Response(200, json=reply))
+        client = openai.OpenAI(api_key="k", http_client=httpx.Client(transport=transport))
+        with tracing.session(), pytest.raises(pydantic.ValidationError):
+            client.chat.completions.parse(
+                model="m", messages=[{"role": "user", "content": "q"}], response_format=city
+            )
+        client.close()
+
+    assert tracing.model["error"]
+    assert tracing.model["outputs"]["content"] == '{"name": '
+    assert tracing.model["metadata"]["total_tokens"] == 3

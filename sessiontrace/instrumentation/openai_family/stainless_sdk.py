@@ -8,9 +8,12 @@ gets the very object the SDK made, and every exception as the SDK raised it.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, ClassVar
+
+import orjson
 
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall, open_call
@@ -136,16 +139,53 @@ def _subclasses(base: type) -> list[type]:
 
 
 def _note_response(original: Any) -> Any:
-    """``_process_response`` gets the HTTP response of every form of call, and the retry count."""
+    """``_process_response`` gets the HTTP response of every form of call, and the retry count.
+
+    An answer that the SDK cannot parse, such as structured output that is cut, is recorded.
+    """
+
+    def note(kwargs: dict[str, Any]) -> ModelCall | None:
+        call = open_call.get()
+        if call is None or not isinstance(call.subject, SdkHttpResponse):
+            return None
+        call.subject.note(kwargs.get("response"), kwargs.get("retries_taken"))
+        return call
+
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def async_method(client: Any, *args: Any, **kwargs: Any) -> Any:
+            call = note(kwargs)
+            try:
+                return await original(client, *args, **kwargs)
+            except Exception as error:
+                _fail_unparsed(call, error, kwargs.get("response"))
+                raise
+
+        return async_method
 
     @functools.wraps(original)
     def _process_response(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = open_call.get()
-        if call is not None and isinstance(call.subject, SdkHttpResponse):
-            call.subject.note(kwargs.get("response"), kwargs.get("retries_taken"))
-        return original(client, *args, **kwargs)
+        call = note(kwargs)
+        try:
+            return original(client, *args, **kwargs)
+        except Exception as error:
+            _fail_unparsed(call, error, kwargs.get("response"))
+            raise
 
     return _process_response
+
+
+def _fail_unparsed(call: ModelCall | None, error: Exception, response: Any) -> None:
+    """Fail the call with the answer that the SDK could not parse, where it is readable."""
+    if call is None or not isinstance(subject := call.subject, SdkHttpResponse):
+        return
+    try:
+        outputs, metadata = subject.endpoint.answer(orjson.loads(response.content))
+        metadata = {**subject.metadata(None), **metadata}
+    except Exception:  # no answer in it: the error alone, later
+        return
+    call.fail(error, outputs=outputs, metadata=metadata)
 
 
 def _describe_error(error: BaseException) -> dict[str, Any]:
