@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sessiontrace.config import Options
@@ -81,6 +81,7 @@ class Pipeline:
         destinations: Sequence[Destination],
         options: Options,
         owner: PipelineOwner | None = None,
+        adopt: Mapping[str, str] | None = None,
     ) -> None:
         self.options = options
         self.counters = Counters()
@@ -126,6 +127,7 @@ class Pipeline:
                     for destination in destinations
                     if destination.start_at == "oldest"
                 ],
+                adopt=adopt,
             )
         )
         self.offer = self.spool.append

@@ -42,7 +42,9 @@ def root_of(directory: Path | None) -> Path:
     return (directory or default_spool()).expanduser().absolute()
 
 
-def pipeline_over(root: Path) -> tuple[Pipeline, tuple[Destination, ...]]:
+def pipeline_over(
+    root: Path, adopt: dict[str, str] | None = None
+) -> tuple[Pipeline, tuple[Destination, ...]]:
     """A pipeline with its spools under ``root``, and the environment's destinations.
 
     Raises ``ConfigError`` when the environment configures no destination.
@@ -51,6 +53,6 @@ def pipeline_over(root: Path) -> tuple[Pipeline, tuple[Destination, ...]]:
 
     destinations, options = resolve((), {"spool": root, "enabled": True})
     return (
-        Pipeline(destinations, options),
+        Pipeline(destinations, options, adopt=adopt),
         destinations,
     )

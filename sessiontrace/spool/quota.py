@@ -126,19 +126,25 @@ class Quota:
     def _measure(self, root: Path) -> list[_Other]:
         recovered = {spool.spool_id for spool in self._recovered()}
         others: list[_Other] = []
-        for spool_id in throttled(directories.spools(self._files, root)):
+        spool_ids = directories.spools(self._files, root)
+        crowded = sum(self._size(root / spool_id) for spool_id in spool_ids) > self._limit
+        for spool_id in throttled(spool_ids):
             if spool_id != self._own_id:
-                alive = spool_id not in recovered and not self._trim(root / spool_id)
+                alive = spool_id not in recovered and not self._has_ended(root / spool_id, crowded)
                 others += self._segments(root / spool_id, alive)
         return others
 
-    def _trim(self, spool: Path) -> bool:
-        """Whether the owner of a spool has ended; then the spool takes no more than it uses."""
+    def _size(self, spool: Path) -> int:
+        return sum(size for _, _, size in directories.segments(self._files, spool))
+
+    def _has_ended(self, spool: Path, crowded: bool) -> bool:
+        """Whether the owner of a spool has ended; where it is crowded, unused room is freed."""
         lock = directories.try_lock(self._files, spool)
         if lock is None:
             return False
         try:
-            trim_tails(self._files, spool)
+            if crowded:
+                trim_tails(self._files, spool)
         finally:
             lock.release()
         return True

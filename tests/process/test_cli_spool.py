@@ -169,3 +169,26 @@ def test_drop_asks_and_then_removes(backend: Backend, tmp_path: Path) -> None:
     assert len(inspect(root)) == 1
     assert "1 spool removed" in command(tmp_path, backend, "drop", str(root), text="y\n").stdout
     assert inspect(root) == []
+
+
+def test_records_of_another_key_are_reported_and_sent_on_request(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """A program ran with a key that was wrong. With the right one `flush` says what waits, exits
+    with 1, and sends it once the user asks for that.
+    """
+    root = tmp_path / "spool"
+    backend.responder = lambda request: answer(503)
+    with tracing(root, hive(backend, key="old")) as tracer:
+        steps(tracer, 10)
+    backend.responder = lambda request: answer()
+    done = command(tmp_path, backend, "flush", str(root), expect=1)
+    assert "12 records wait for a honeyhive with another key or address" in done.stderr
+    (spool,) = inspect(root)
+    fingerprint = spool.lags[0].consumer.fingerprint[:8]
+    adopt = ("flush", str(root), "--adopt-from", fingerprint)
+    command(tmp_path, backend, *adopt, expect=130, text="n\n")
+    assert len(inspect(root)) == 1
+    done = command(tmp_path, backend, *adopt, "--yes")
+    assert "12 records delivered" in done.stdout
+    assert inspect(root) == []

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sessiontrace.cli import other_keys
 from sessiontrace.cli.render.format import amount, printable
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import SECONDS, directory_argument, pipeline_over, root_of
+from sessiontrace.config import resolve
 from sessiontrace.report import Stats
 
 if TYPE_CHECKING:
@@ -41,14 +43,18 @@ _CLOSE_S = 0.5
     show_default=True,
     help="How long delivery may take.",
 )
-def flush(directory: Path | None, timeout: float) -> None:
+@click.option("--adopt-from", metavar="FINGERPRINT", help="Send what waits for another key, too.")
+@click.option("--yes", is_flag=True, help="Do not ask before that.")
+def flush(directory: Path | None, timeout: float, adopt_from: str | None, yes: bool) -> None:
     """Deliver records of finished programs, in limited time.
 
     The exit status is 1 when records are left over. The environment configures the destinations,
     as for a program. DIR: the directory of the spools, by default SESSIONTRACE_SPOOL, else in the
     user's state directory.
     """
-    raise click.exceptions.Exit(0 if _deliver(root_of(directory), timeout, False) else 1)
+    root = root_of(directory)
+    adopt = None if adopt_from is None else _adoption(root, adopt_from, yes)
+    raise click.exceptions.Exit(0 if _deliver(root, timeout, False, adopt) else 1)
 
 
 @click.command("drain", cls=RichCommand)
@@ -64,18 +70,25 @@ def drain(directory: Path | None, follow: bool) -> None:
     raise click.exceptions.Exit(0 if _deliver(root_of(directory), None, follow) else 1)
 
 
-def _deliver(root: Path, timeout: float | None, follow: bool) -> bool:
+def _adoption(root: Path, prefix: str, yes: bool) -> dict[str, str]:
+    destinations, _ = resolve((), {"spool": root, "enabled": True})
+    return other_keys.adoption(root, destinations, prefix, yes)
+
+
+def _deliver(
+    root: Path, timeout: float | None, follow: bool, adopt: dict[str, str] | None = None
+) -> bool:
     """Recover and send; returns whether nothing is left for the configured destinations."""
     from rich.console import Console
 
-    pipeline, destinations = pipeline_over(root)
+    pipeline, destinations = pipeline_over(root, adopt)
     names = ", ".join(printable(destination.name) for destination in destinations)
     console = Console(stderr=True, highlight=False)
     deadline = None if timeout is None else time.monotonic() + timeout
     recovered = pipeline.recover()
     if not recovered and not pipeline.stats().waiting_spools and not follow:
         click.echo(f"nothing waits under {printable(str(root))} for {names}", err=True)
-        return True
+        return not other_keys.report(root, destinations)
     try:
         pipeline.start_threads()
         with _bar(console) as progress:
@@ -91,7 +104,8 @@ def _deliver(root: Path, timeout: float | None, follow: bool) -> bool:
         )
     if stats.waiting_spools:
         click.echo(f"{amount(stats.waiting_spools, 'spool')} not reached in time", err=True)
-    return not _pending(stats) and not stats.waiting_spools
+    elsewhere = other_keys.report(root, destinations)
+    return not (_pending(stats) or stats.waiting_spools or elsewhere)
 
 
 def _watch(

@@ -28,7 +28,8 @@ class SpoolRecovery:
     """Looks for orphaned spools under a root.
 
     ``own_id`` returns the id of this process's spool, if there is one. ``from_oldest``: names of
-    destinations that get what is left in a spool even where its maker did not have them.
+    destinations that get what is left in a spool even where its maker did not have them. ``adopt``:
+    by the fingerprint of another key or address, the destination that gets its records instead.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class SpoolRecovery:
         counters: Counters,
         files: Files = OS_FILES,
         from_oldest: Collection[str] = (),
+        adopt: Mapping[str, str] | None = None,
     ) -> None:
         self._root = root
         self._own_id = own_id
         self._destinations = tuple(destinations)
         self._from_oldest = from_oldest
+        self._adopt = adopt or {}
         self._counters = counters
         self._files = files
         self._recovered: list[RecoveredSpool] = []
@@ -184,7 +187,12 @@ class SpoolRecovery:
         names = {consumer.name for consumer in consumers}
         same_name_first = sorted(self._destinations, key=lambda ours: ours.name not in names)
         for ours in same_name_first:
-            same = [consumer for consumer in consumers if consumer.fingerprint == ours.fingerprint]
+            same = [
+                consumer
+                for consumer in consumers
+                if consumer.fingerprint == ours.fingerprint
+                or self._adopt.get(consumer.fingerprint) == ours.name
+            ]
             same.sort(key=lambda consumer: consumer.name != ours.name)
             free = [consumer for consumer in same if consumer not in matches.values()]
             if free:
