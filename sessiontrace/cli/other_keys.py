@@ -34,7 +34,11 @@ def adoption(
 ) -> dict[str, str]:
     """The destination's name by fingerprint, after the user has agreed."""
     waiting = _waiting(inspect(root), destinations)
-    matches = {one: count for one, count in waiting.items() if one.fingerprint.startswith(prefix)}
+    matches = {
+        consumer: count
+        for consumer, count in waiting.items()
+        if consumer.fingerprint.startswith(prefix)
+    }
     if len({consumer.fingerprint for consumer in matches}) != 1:
         raise click.ClickException(
             f"{len(matches)} destinations of ended programs have a fingerprint that begins with "
