@@ -72,6 +72,7 @@ class Generation:
         )
         self.recorder = recorder = TracerState(
             offer=self.pipeline.offer if self.queue is None else self.queue.offer,
+            taken=self.holds,
             drop=self.drop,
             current=current,
             new_session=Session,
@@ -99,6 +100,11 @@ class Generation:
     def append(self, head: bytes, body: bytes) -> bool:
         """A record that has passed redaction, into the pipeline of this moment."""
         return self.pipeline.offer(head, body)
+
+    def holds(self, body: bytes) -> bool:
+        """Whether this record was taken: an exception of a signal handler may hide the answer."""
+        queued = self.queue is not None and self.queue.holds(body)
+        return queued or self.pipeline.spool.holds(body)
 
     def drop(self, reason: str) -> None:
         """Count a record that is not offered."""

@@ -21,6 +21,7 @@ from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.runtime import log
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 if TYPE_CHECKING:
     from sessiontrace.config_memo import ConfigMemo, Configuration
@@ -193,6 +194,7 @@ class Tracer(Tracing):
                     self.off = True
                     log.log_once("config", "%s\nTracing is disabled until this is fixed.", error)
                 except Exception as error:
+                    raise_if_from_signal(error)
                     self.off = True
                     log.log_once("config", "sessiontrace cannot start (%s)", type(error).__name__)
             return self.recorder

@@ -21,6 +21,7 @@ from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 from sessiontrace.model.ids import checked_now_ns, is_uuid, new_id, session_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -142,8 +143,12 @@ class Session(Span):
         self._needs_redaction |= needs_redaction
 
     def __enter__(self) -> Self:
-        if self.state == NEW and self.open_here():  # else off: everything inside is a no-op too
-            self.recorder.current.set(self)
+        try:
+            if self.state == NEW and self.open_here():  # else off: all inside is a no-op too
+                self.recorder.current.set(self)
+        except BaseException:  # a signal's: the block does not begin
+            self._end(leaving=True)
+            raise
         return self
 
     def open_here(self) -> bool:
@@ -173,7 +178,8 @@ class Session(Span):
         self.state = OPEN
         try:
             self._offer(recorder, self.frame_headers.start, self._envelope())
-        except Exception:
+        except Exception as error:
+            raise_if_from_signal(error)
             recorder.drop("encode_error")
 
     def _decide_sampling(self, recorder: TracerState, parent: Handle | None) -> None:
@@ -253,7 +259,8 @@ def _texts(texts: object) -> list[str]:
         return [str.__str__(texts)]
     try:
         return [text_of(text) for text in islice(texts, _TAGS_MAX)]  # type: ignore[call-overload]
-    except Exception:
+    except Exception as error:
+        raise_if_from_signal(error)
         return [text_of(texts)]
 
 

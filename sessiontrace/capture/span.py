@@ -35,6 +35,7 @@ from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import now_since, stamp
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.signals import is_from_signal, raise_if_from_signal
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,6 +48,7 @@ CHILDREN_MAX = 10_000
 UNSET: Any = object()
 """The default of ``outputs``, where None is a value that a function may return."""
 
+_INTERRUPTIONS_MAX = 20  # of one end, by signals
 _NAME_MAX = 512
 _NAMES_MAX = 1_000  # that are remembered
 _KEYS_MAX = 1_000  # of one dict in `set`
@@ -151,8 +153,12 @@ class Span:
     def __enter__(self) -> Self:
         if self.state == NEW:
             current = self.recorder.current
-            self.open(current.get())
-            current.set(self)
+            try:
+                self.open(current.get())
+                current.set(self)
+            except BaseException:  # a signal's: the block does not begin
+                self._end(leaving=True)
+                raise
         return self  # entered twice: the first entering counts
 
     def open(self, parent: Handle | None) -> None:
@@ -211,6 +217,9 @@ class Span:
     ) -> None:
         try:
             if exc is not None and self.state == OPEN:
+                here = self.recorder.current.get()
+                if here is not self and is_from_signal(exc):
+                    self._end_interrupted(here)
                 self._record_failure(exc, tb)
             self._end(leaving=True)
         except RecursionError:  # the user's stack is full: no room for a record, but for order
@@ -258,13 +267,15 @@ class Span:
                 self._restore_context(recorder.current.get())
             return
         self.state = ENDED  # right after the check: no other thread runs in between
+        end = 0
         try:
             if not recorder.inert:
-                self._emit(recorder, now_since(self.start_ns))
+                end = now_since(self.start_ns)
+                self._emit(recorder, end)
             if self._implicit is not None:
                 self._end_implicit_session(self._implicit)
-        except Exception:
-            recorder.drop("encode_error")
+        except BaseException as error:
+            self._survive(recorder, end, error)
         finally:  # also when Ctrl-C or a signal's exception comes in the middle
             parent = self.parent
             if parent is not None and parent.state == ENDED:
@@ -276,6 +287,36 @@ class Span:
             elif leaving:  # in another task, or out of order
                 self._restore_context(here)
             self._inputs = self._outputs = self._parts = None
+
+    def _survive(self, recorder: TracerState, end: int, error: BaseException) -> None:
+        """Count what failed in our own work; finish what a signal interrupted, then raise it."""
+        if isinstance(error, Exception) and not is_from_signal(error):
+            recorder.drop("encode_error")
+            return
+        for _ in range(_INTERRUPTIONS_MAX):
+            try:
+                if not recorder.inert:
+                    again = recorder.unless_taken()
+                    self._emit(again, end or now_since(self.start_ns))
+                if self._implicit is not None and self._implicit.state == OPEN:
+                    self._end_implicit_session(self._implicit)
+                break
+            except BaseException as other:
+                if isinstance(other, Exception) and not is_from_signal(other):
+                    recorder.drop("encode_error")
+                    break
+                error = other
+        raise error
+
+    def _end_interrupted(self, here: Handle | None) -> None:
+        """End the handles inside whose own leaving a signal's exception prevented."""
+        inside = []
+        while here is not None and here is not self:
+            inside.append(here)
+            here = here.parent
+        if here is self:
+            for handle in inside:
+                handle.end()
 
     def step_out(self) -> None:
         """Stay open without being current: what the caller does now is not inside."""
@@ -406,7 +447,8 @@ class Span:
                 own.update(values)
             else:
                 self._merge_any(own, _pairs_of(values))
-        except Exception:  # not a mapping
+        except Exception as error:  # not a mapping
+            raise_if_from_signal(error)
             own["_unencodable"] = short_text(values)
             self._needs_redaction = True
 
@@ -453,7 +495,8 @@ class Span:
                 return
             self.set_error(summary(error))
             self.merge("metadata", {"error": describe(error, tb)})
-        except Exception:
+        except Exception as error:
+            raise_if_from_signal(error)
             self._all_parts().setdefault("error", kind_name(type(error)))
 
     # -- the record -------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import is_uuid, session_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["offer_update", "score", "update_ended"]
 
@@ -48,7 +49,8 @@ def offer_update(
         recorder.offer(
             frame_headers.update, redact_and_bound(encoded, recorder.redact, True, is_update=True)
         )
-    except Exception:
+    except Exception as error:
+        raise_if_from_signal(error)
         recorder.drop("encode_error")
 
 

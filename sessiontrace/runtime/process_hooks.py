@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Protocol
 
 from sessiontrace.runtime import fork_hooks, log
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["ProcessListener", "flush_on_sigterm", "importing", "register"]
 
@@ -115,6 +116,7 @@ def _at_exit() -> None:
         except KeyboardInterrupt:  # a second Ctrl-C: the spool keeps the rest
             return
         except Exception as error:
+            raise_if_from_signal(error)
             log.log_once("exit", "a tracer could not be closed: %s", type(error).__name__)
 
 
@@ -125,4 +127,5 @@ def _after_fork() -> None:
         try:
             listener.after_fork()
         except Exception as error:
+            raise_if_from_signal(error)
             log.log_once("fork", "a tracer is lost in this child: %s", type(error).__name__)

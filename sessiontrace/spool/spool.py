@@ -32,6 +32,7 @@ from zlib import crc32
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.fork_detector import own_process
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.runtime.wake import WakeSignal
 from sessiontrace.spool import frame, spool_directory
 from sessiontrace.spool.filesystem import OS_FILES, Files
@@ -50,6 +51,8 @@ from sessiontrace.spool.segment_list import (
 )
 
 __all__ = ["Spool"]
+
+_LATEST = 4 << 20  # bytes of a segment to search for a record
 
 _abandoned: list[Spool] = []  # in a forked child: never collected, so that nothing of it is closed
 
@@ -191,6 +194,7 @@ class Spool:
                 self._maintenance.sync_now()
             return accepted
         except Exception as error:
+            raise_if_from_signal(error)
             self._counters.drop("spool_error")
             log_once("spool:append", "an event could not be spooled: %s", type(error).__name__)
             return False
@@ -207,16 +211,19 @@ class Spool:
         while True:
             segment = segments.active
             counter = segment.counter(head)
+            before = segment.committed
             try:
                 segment.append_bytes(frame.encode(segment.seed, head, body))
-                break
             except OSError as error:  # only a file fails; the next segment is in memory
                 self._allocator.fail(error)
                 segments.roll(length)
-        counter.count += 1
-        if counter.changes_sessions:
-            segments.open_sessions.update(counter.kind, counter.route, body)
-        return True
+            finally:  # a signal may raise right after
+                if segment.committed > before:
+                    counter.count += 1
+                    if counter.changes_sessions:
+                        segments.open_sessions.update(counter.kind, counter.route, body)
+            if segment.committed > before:
+                return True
 
     def _append_unready(self, head: bytes, body: bytes) -> bool:
         """Drop, defer, or open first; see the table of states. The lock is held."""
@@ -252,8 +259,13 @@ class Spool:
                     waiting.append(self._deferred.popleft())
             except IndexError:
                 pass
-            for head, body in waiting:
-                self.append(head, body)
+            try:
+                while waiting:
+                    self.append(*waiting[0])
+                    waiting.pop(0)
+            finally:  # a signal may raise in between
+                self._deferred.extendleft(reversed(waiting))
+                self._has_deferred = bool(waiting)
         if self._close_requested:
             self._close_requested = False
             self.close()
@@ -267,8 +279,20 @@ class Spool:
                 self._on_open = on_open  # no thread could be started: the next record tries again
                 self.new_records.armed = True
         except Exception as error:
+            raise_if_from_signal(error)
             log_once(
                 "spool:announce", "an event is spooled, but waking the sender failed: %r", error
+            )
+
+    def holds(self, body: bytes) -> bool:
+        """Whether this record is among the last: a signal may have hidden the answer."""
+        with self.segments.lock:
+            if any(waiting == body for _, waiting in self._deferred):
+                return True
+            latest = [(segment, segment.committed) for segment in list(self.segments)[-2:]]
+            return any(
+                body in segment.read(max(segment.first, end - _LATEST), end)
+                for segment, end in latest
             )
 
     def end(self) -> Position:

@@ -22,6 +22,7 @@ from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["TRUST", "extract", "inject", "trust_in"]
 
@@ -70,8 +71,8 @@ def inject(span: Handle | None, headers: H) -> H:
         ]
         members += [f"{name}={quote(value, safe='')}" for name, value in ours.items()]
         headers["baggage"] = ",".join(members)
-    except Exception:  # headers that refuse to be written
-        pass
+    except Exception as error:  # headers that refuse to be written
+        raise_if_from_signal(error)
     return headers
 
 
@@ -115,7 +116,8 @@ def extract(
         return None
     try:
         context = _read(headers)
-    except Exception:
+    except Exception as error:
+        raise_if_from_signal(error)
         context = None
     if context is None:
         return None

@@ -24,6 +24,7 @@ from sessiontrace.capture.span import Span
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
 from sessiontrace.capture.tracer_state import TracerProtocol
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = [
     "WATCHED_GENERATORS",
@@ -201,7 +202,8 @@ def _make_begin(tracer: TracerProtocol, fn: Callable[..., Any], options: TraceOp
         try:
             inputs = bind(args, kwargs) if bind is not None and recorder.capture else None
             return Span(recorder, label, type_, inputs)
-        except Exception:  # RecursionError: the user's own stack is nearly full
+        except Exception as error:  # RecursionError: the user's own stack is nearly full
+            raise_if_from_signal(error)
             recorder.drop("encode_error")
             return None
 
@@ -232,10 +234,10 @@ def _traced(
         span.__enter__()
         try:
             result = fn(*args, **kwargs)
-        except BaseException as error:
+            return finish(span, result)
+        except BaseException as error:  # `finish` raises only what a signal handler does
             span.__exit__(None, error, error.__traceback__)
             raise
-        return finish(span, result)
 
     return traced
 
@@ -249,10 +251,10 @@ def make(_st_tracer, _st_fn, _st_begin, _st_finish):
         _st_span.__enter__()
         try:
             _st_result = await _st_fn(*_st_args, **_st_kwargs)
+            return _st_finish(_st_span, _st_result)
         except BaseException as _st_error:
             _st_span.__exit__(None, _st_error, _st_error.__traceback__)
             raise
-        return _st_finish(_st_span, _st_result)
     return traced
 """
 

@@ -17,6 +17,7 @@ from sessiontrace.capture.decorators.response_body import streamed_body
 from sessiontrace.capture.decorators.signature import ANY, build, signature_of
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["Start", "follow", "watched_async_generator", "watched_generator"]
 
@@ -229,7 +230,8 @@ def follow(span: Handle, result: Any, capture: bool, reduce: Reduce | None) -> A
     kind = type(result)
     try:
         return None if kind in _SETTLED else _pending_result(span, result, kind, capture, reduce)
-    except Exception:  # a metaclass without a hash, a response that cannot be changed
+    except Exception as error:  # a metaclass without a hash, a response that cannot be changed
+        raise_if_from_signal(error)
         return None
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
 from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, KEY_MAX, CleanTextCache
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 CAP = 256 * 1024
 """Most bytes one part (inputs, outputs, one metadata value ...) takes, encoded."""
@@ -51,7 +52,8 @@ def encode_fast(value: object, clean_texts: CleanTextCache) -> bytes | None:
         if classify(value, ROOM, DEPTH, clean_texts) != 0:
             return None
         encoded = _dumps(value)
-    except Exception:  # orjson refuses it, or another thread changed it
+    except Exception as error:  # orjson refuses it, or another thread changed it
+        raise_if_from_signal(error)
         return None
     return encoded if len(encoded) <= CAP else None
 

@@ -15,6 +15,7 @@ from sessiontrace.capture.encoding.safe_text import kind_name
 from sessiontrace.capture.encoding.truncate import truncate_to, unencodable
 from sessiontrace.capture.encoding.walker import BoundedWalker
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = [
     "CAP",
@@ -50,13 +51,14 @@ def encode_and_check(
             encoded = _dumps(value)
             if len(encoded) <= cap:
                 return encoded, answer > 0
-    except Exception:  # orjson refuses it, or another thread changed it: walk it
-        pass
+    except Exception as error:  # orjson refuses it, or another thread changed it: walk it
+        raise_if_from_signal(error)
     try:
         plain = BoundedWalker().plain(value)
         encoded = truncate_to(plain, cap)
         return encoded, classify(plain, _WALKED_ROOM, _WALKED_DEPTH, clean_texts) != 0
     except Exception as error:  # RecursionError near the user's own limit, MemoryError
+        raise_if_from_signal(error)
         return unencodable(value, kind_name(type(error))), True
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from sessiontrace.capture.encoding.exception_message import message_of
 from sessiontrace.capture.encoding.safe_text import kind_name
 from sessiontrace.capture.encoding.static_access import bases_of, module_of, qualified_name
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["describe", "is_cancelled", "summary"]
 
@@ -71,7 +72,8 @@ def _grouped(error: BaseException) -> tuple[BaseException, ...]:
         return ()
     try:
         inner = getattr(error, "exceptions", ())
-    except Exception:
+    except Exception as error:
+        raise_if_from_signal(error)
         return ()
     inner = inner if type(inner) is tuple else ()
     return tuple(error for error in inner if isinstance(error, BaseException))

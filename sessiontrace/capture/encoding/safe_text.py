@@ -7,6 +7,7 @@ Invariant: the returned text has no lone surrogate and a bounded length, whateve
 from __future__ import annotations
 
 from sessiontrace.capture.encoding.static_access import qualified_name
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = [
     "SHORT_MAX",
@@ -51,6 +52,7 @@ def text_of(value: object, longest: int = SHORT_MAX) -> str:
     try:
         return sanitize_text(cut(str.__str__(str(value)), longest))
     except Exception as error:
+        raise_if_from_signal(error)
         return unprintable(value, error)
 
 

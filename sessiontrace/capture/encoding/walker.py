@@ -42,6 +42,7 @@ from sessiontrace.capture.encoding.static_access import (
     module_of,
     qualified_name,
 )
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["DEPTH", "ITEMS", "TEXT_MAX", "BoundedWalker"]
 
@@ -81,6 +82,7 @@ class BoundedWalker:
         try:
             return self._object(value, kind, depth)
         except Exception as error:
+            raise_if_from_signal(error)
             return unprintable(value, error)
         finally:
             self._path.discard(id(value))

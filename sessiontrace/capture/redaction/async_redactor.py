@@ -76,6 +76,10 @@ class AsyncRedactionQueue:
         self._wake.set()
         return True
 
+    def holds(self, body: bytes) -> bool:
+        """Whether this record waits here."""
+        return any(waiting == body for _, waiting in (*self._waiting.copy(), *self._batch.copy()))
+
     def pending(self) -> int:
         """How many records were offered and neither passed on nor dropped."""
         return len(self._waiting) + len(self._batch)

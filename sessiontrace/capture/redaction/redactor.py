@@ -18,6 +18,7 @@ from sessiontrace.capture.encoding.encoder import encode
 from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache, add_secret_keys
 from sessiontrace.capture.redaction.masker import Masker
 from sessiontrace.capture.redaction.patterns import MASK
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["MASK", "Redactor", "UserRedactor", "accepted_fields"]
 
@@ -54,7 +55,8 @@ class Redactor:
         try:
             fields: dict[str, Any] = orjson.loads(parts)
             masked = {name: self._masker.mask_value(value) for name, value in fields.items()}
-        except Exception:  # fail closed: an unmasked field must not pass
+        except Exception as error:  # fail closed: an unmasked field must not pass
+            raise_if_from_signal(error)
             return _dropped()
         if self._functions:
             if _in_user_function.get():  # a user's function traces what it does itself
@@ -80,6 +82,7 @@ def _apply(function: UserRedactor, fields: dict[str, Any]) -> dict[str, Any]:
         try:
             answers[name] = function(name, value)
         except Exception as error:
+            raise_if_from_signal(error)
             answers[name] = error
     return accepted_fields(answers)
 

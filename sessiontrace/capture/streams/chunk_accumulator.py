@@ -15,6 +15,7 @@ from sessiontrace.capture.encoding.encoder import CAP, encode, encode_object
 from sessiontrace.capture.encoding.object_fields import field_of
 from sessiontrace.capture.encoding.safe_text import kind_name, omitted
 from sessiontrace.capture.encoding.static_access import MISSING, class_attribute
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["ChunkAccumulator"]
 
@@ -50,8 +51,8 @@ class ChunkAccumulator:
             try:
                 if kind not in _PLAIN and self._delta(item, kind):
                     return
-            except Exception:  # a delta by its form, with something else inside
-                pass
+            except Exception as error:  # a delta by its form, with something else inside
+                raise_if_from_signal(error)
         self._list(item)
 
     def _join(self, text: str) -> None:

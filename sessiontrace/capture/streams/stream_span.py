@@ -16,6 +16,7 @@ from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.streams.chunk_accumulator import ChunkAccumulator
 from sessiontrace.capture.updates import update_ended
 from sessiontrace.model.ids import now_since
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["Reduce", "StreamSpan"]
 
@@ -122,4 +123,5 @@ class StreamSpan:
         try:
             return encode_object(self._reduce(self._chunks), "result")
         except Exception as error:
+            raise_if_from_signal(error)
             return encode_object({"_unreduced": kind_name(type(error))}, "result")

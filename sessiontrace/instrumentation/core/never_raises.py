@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from sessiontrace.runtime import log
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["never_raises"]
 
@@ -30,6 +31,7 @@ def never_raises(default: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
             try:
                 return function(*args, **kwargs)
             except Exception as fault:
+                raise_if_from_signal(fault)
                 name = f"{function.__module__}.{function.__qualname__}"
                 log.log_once(f"fault:{name}", "%s failed: %r", name, fault, level=_DEBUG)
                 value: R = default

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sessiontrace.capture.span import UNSET
 from sessiontrace.instrumentation.core.model_calls import Answer, ModelCall
 from sessiontrace.model.ids import now_since
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["AsyncChunks", "Chunks", "StreamAssembler", "StreamObserver", "observed"]
 
@@ -91,7 +92,8 @@ class StreamObserver:
         if assembler is not None:
             try:
                 assembler.add(chunk)
-            except Exception:  # a chunk in a form that the assembler does not know: count it
+            except Exception as error:  # a form that the assembler does not know
+                raise_if_from_signal(error)
                 self.extra["unread_chunks"] = self.extra.get("unread_chunks", 0) + 1
 
     def end(self, how: str, error: BaseException | None = None) -> None:
@@ -110,6 +112,7 @@ class StreamObserver:
             if error is not None:
                 metadata = {**metadata, **self._describe_error(error)}
         except Exception as fault:
+            raise_if_from_signal(fault)
             metadata["unread"] = type(fault).__name__
         metrics: dict[str, Any] | None = None
         if self.chunks:
