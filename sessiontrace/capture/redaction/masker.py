@@ -92,16 +92,10 @@ class Masker:
                 inner = orjson.loads(text)
                 masked = self.mask_value(inner, _DEPTH_IN_TEXT)
                 return text if masked == inner else orjson.dumps(masked).decode()
-<<<<<<< HEAD
-            except Exception:  # not JSON after all, or cut off
-                pass
-        if may_contain_secret(text):
-            text = mask_secrets(text)
-=======
             except Exception as error:  # not JSON after all, or cut off
                 raise_if_from_signal(error)
-        text = mask_secrets(text)
->>>>>>> aaddd03 (capture: what a signal handler raises is the user's, after the record is whole)
+        if may_contain_secret(text):
+            text = mask_secrets(text)
         return EMAIL.sub(MASK, text) if self.emails and "@" in text else text
 
     def _mask_entries(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
