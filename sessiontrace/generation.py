@@ -72,7 +72,7 @@ class Generation:
         )
         self.recorder = recorder = TracerState(
             offer=self.pipeline.offer if self.queue is None else self.queue.offer,
-            taken=self.holds,
+            holds=self.holds,
             drop=self.drop,
             current=current,
             new_session=Session,

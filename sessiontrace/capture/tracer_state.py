@@ -24,7 +24,7 @@ class TracerState:
     """What spans and sessions of one configuration share.
 
     ``offer(head, body)`` takes a record, says whether it was accepted, and never raises.
-    ``taken(body)``: whether that record was accepted just now.
+    ``holds(body)``: whether that record was accepted just now.
     ``drop(reason)`` counts a record that is not offered. ``current`` is the context variable that
     holds the innermost open handle. ``new_session`` makes a session of that name, for a span
     outside any: ``Session``, which spans cannot name because it is one. ``redact`` masks secrets in
@@ -43,6 +43,7 @@ class TracerState:
         "current",
         "drop",
         "frame_headers",
+        "holds",
         "inert",
         "new_session",
         "offer",
@@ -52,7 +53,6 @@ class TracerState:
         "service",
         "skips",
         "source",
-        "taken",
         "tracer",
         "trust",
     )
@@ -73,10 +73,10 @@ class TracerState:
         route: Callable[[tuple[str, ...]], FrameHeaders | None] | None = None,
         tracer: Callable[[], Any] | None = None,
         trust: str = "trace",
-        taken: Callable[[bytes], bool] = lambda body: False,
+        holds: Callable[[bytes], bool] = lambda body: False,
     ) -> None:
         self.offer = offer
-        self.taken = taken
+        self.holds = holds
         self.drop = drop
         self.current = current
         self.new_session = new_session
@@ -105,7 +105,7 @@ class TracerState:
         for name in TracerState.__slots__:
             if hasattr(self, name):
                 setattr(again, name, getattr(self, name))
-        again.offer = lambda head, body: self.taken(body) or self.offer(head, body)
+        again.offer = lambda head, body: self.holds(body) or self.offer(head, body)
         return again
 
 
