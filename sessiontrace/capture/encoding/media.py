@@ -10,6 +10,8 @@ import binascii
 import re
 from typing import Any
 
+from sessiontrace.model.lazy_pattern import lazy_pattern
+
 __all__ = ["MEDIA_MIN", "is_media", "of_bytes", "of_text"]
 
 MEDIA_MIN = 1_024
@@ -19,11 +21,11 @@ _UNNAMED_MIN = 4_096  # base64 without a header must be long to count as a mediu
 _HASHED = 1 << 20
 _CHUNK = 1 << 16
 
-_HEADER = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*);base64,")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{256}")
-_BASE64_END = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}\s*\Z")
+_HEADER = lazy_pattern(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*);base64,")
+_BASE64 = lazy_pattern(r"[A-Za-z0-9+/_-]{256}")
+_BASE64_END = lazy_pattern(r"[A-Za-z0-9+/_-]{32,}={0,2}\s*\Z")
 
-_WRAPPED = re.compile(r"\s{0,64}([A-Za-z0-9+/_-]{16,1024})(\r?\n[ \t]*)[A-Za-z0-9+/_-]{16}")
+_WRAPPED = lazy_pattern(r"\s{0,64}([A-Za-z0-9+/_-]{16,1024})(\r?\n[ \t]*)[A-Za-z0-9+/_-]{16}")
 _WIDTHS = frozenset({64, 76})  # of lines, in PEM and in MIME
 
 _MAGIC = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from sessiontrace.capture.redaction.key_names import may_name_secret
+from sessiontrace.capture.redaction.key_names import MAY_NAME_SECRET
 from sessiontrace.capture.redaction.text_masks import SHORTEST_SECRET
 from sessiontrace.capture.redaction.tokens import TOKEN
 
@@ -49,7 +49,7 @@ _CARDLIKE = re.compile(rb"[2-6](?:[ -]?[0-9]){13}")
 
 def may_contain_secret(text: str) -> bool:
     """Whether a text may hold a secret, or be the name of one. Errs to that side only."""
-    if len(text) <= NAME_MAX and " " not in text and may_name_secret(text) is not None:
+    if len(text) <= NAME_MAX and " " not in text and MAY_NAME_SECRET.search(text) is not None:
         return True
     if len(text) < SHORTEST_SECRET:
         return False

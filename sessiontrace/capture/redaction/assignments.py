@@ -12,8 +12,9 @@ import re
 from sessiontrace.capture.redaction.bare_values import Place, end_of_bare_value
 from sessiontrace.capture.redaction.credentials import is_reference, is_words, looks_generated
 from sessiontrace.capture.redaction.key_names import Secrecy, secrecy_of
+from sessiontrace.model.lazy_pattern import lazy_pattern
 
-_NAME = re.compile(
+_NAME = lazy_pattern(
     r"(?<![\w.-])(?P<name>[\w.-]{2,80})"
     r"(?P<close>\\{0,3}[\"'])?\]?"
     r"(?P<sign>"
@@ -28,10 +29,10 @@ _NAME = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _BEFORE_PASSWORD = ("with ", "user ", "encrypted ")
-_QUOTE = re.compile(r"\\{0,3}[\"']")
+_QUOTE = lazy_pattern(r"\\{0,3}[\"']")
 _ENDS = {
-    '"': re.compile(r"[^\"\\\r\n]*(?:\\.[^\"\\\r\n]*)*", re.DOTALL),
-    "'": re.compile(r"[^'\\\r\n]*(?:\\.[^'\\\r\n]*)*", re.DOTALL),
+    '"': lazy_pattern(r"[^\"\\\r\n]*(?:\\.[^\"\\\r\n]*)*", re.DOTALL),
+    "'": lazy_pattern(r"[^'\\\r\n]*(?:\\.[^'\\\r\n]*)*", re.DOTALL),
 }
 
 

@@ -12,16 +12,17 @@ from typing import NamedTuple
 
 from sessiontrace.capture.redaction.credentials import is_reference, is_words, looks_generated
 from sessiontrace.capture.redaction.key_names import Secrecy, secrecy_of
+from sessiontrace.model.lazy_pattern import lazy_pattern
 
 _DECISIVE = 400
-_BARE = re.compile(rf"[^\s\"'`,;&<>\\]{{1,{_DECISIVE}}}")
-_VARIABLE = re.compile(rf"[^\s\"'`<>\\]{{1,{_DECISIVE}}}")
-_ELEMENT = re.compile(rf"[^<>]{{1,{_DECISIVE}}}")
-_HEADER = re.compile(rf"[^\r\n\"'\\]{{1,{_DECISIVE}}}")
-_TAIL = re.compile(r"[)\]}>.,:!?]{1,8}\Z")
-_CALL = re.compile(r"[A-Za-z_][\w.]{0,80}[(\[]", re.ASCII)
-_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
-_COOKIE = re.compile(r"[\w.%-]{1,120}=[^\s;]", re.ASCII)
+_BARE = lazy_pattern(rf"[^\s\"'`,;&<>\\]{{1,{_DECISIVE}}}")
+_VARIABLE = lazy_pattern(rf"[^\s\"'`<>\\]{{1,{_DECISIVE}}}")
+_ELEMENT = lazy_pattern(rf"[^<>]{{1,{_DECISIVE}}}")
+_HEADER = lazy_pattern(rf"[^\r\n\"'\\]{{1,{_DECISIVE}}}")
+_TAIL = lazy_pattern(r"[)\]}>.,:!?]{1,8}\Z")
+_CALL = lazy_pattern(r"[A-Za-z_][\w.]{0,80}[(\[]", re.ASCII)
+_PATH = lazy_pattern(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+_COOKIE = lazy_pattern(r"[\w.%-]{1,120}=[^\s;]", re.ASCII)
 _SCHEMES = frozenset({
     "bearer", "basic", "digest", "token", "apikey", "api-key", "negotiate", "ntlm", "bot", "key",
     "hmac", "splunk", "sso-key", "geniekey", "aws4-hmac-sha256", "hawk", "mac", "jwt",

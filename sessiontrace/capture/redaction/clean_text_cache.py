@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sessiontrace.capture.redaction.key_names import may_name_secret, names_secret, normalize_key
+from sessiontrace.capture.redaction.key_names import MAY_NAME_SECRET, names_secret, normalize_key
 from sessiontrace.capture.redaction.masker import Masker
 from sessiontrace.capture.redaction.patterns import (
     SHORTEST_SECRET,
@@ -44,7 +44,7 @@ def all_keys_clean(keys: Iterable[object]) -> bool:
             continue
         if type(key) is not str or len(key) > KEY_MAX:
             return False  # scanned each time
-        if may_name_secret(key) is not None and names_secret(key):
+        if MAY_NAME_SECRET.search(key) is not None and names_secret(key):
             return False
         if _secret_keys and normalize_key(key) in _secret_keys:
             return False

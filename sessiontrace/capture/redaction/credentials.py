@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 
+from sessiontrace.model.lazy_pattern import lazy_pattern
+
 LEAST = 7
 """Characters of the shortest credential that is recognised by its letters."""
 
 _LONGEST = 8_192
-_LETTERS = re.compile(r"[A-Za-z0-9_\-.~+/=!@#$%^&*:?,;|]+", re.ASCII)
-_WORD = re.compile(r"[A-Za-z][a-z]*(?:[_\-. ][A-Za-z][a-z]*){0,8}")
-_PLAIN = re.compile(
+_LETTERS = lazy_pattern(r"[A-Za-z0-9_\-.~+/=!@#$%^&*:?,;|]+", re.ASCII)
+_WORD = lazy_pattern(r"[A-Za-z][a-z]*(?:[_\-. ][A-Za-z][a-z]*){0,8}")
+_PLAIN = lazy_pattern(
     r"v?\d+(?:\.\d+)+\S{0,8}"  # a version
     r"|\d{4}-\d\d-\d\d\S{0,24}"  # a date
     r"|[a-z]{2,10}[-_.]?\d{1,2}"  # sha256, oauth2, gpt-4: a name with a number
@@ -22,10 +24,10 @@ _PLAIN = re.compile(
     r"|(?:\.{0,2}/)[\w./-]{1,200}",
     re.ASCII | re.IGNORECASE,
 )
-_NUMBERED_NAMES = re.compile(
+_NUMBERED_NAMES = lazy_pattern(
     r"(?:oauth|sha|md|utf|base|http|python|ipv|layer|token|word|key)[-_]?\d{1,3}"
 )
-_REFERENCE = re.compile(
+_REFERENCE = lazy_pattern(
     r"(?:(?:bearer|basic|token)\s{1,3})?(?:\$\{?[A-Za-z_][\w.:-]{0,80}\}?|\$?\{\{?[^{}]{0,80}\}?\}|<[^<>]{1,80}>|%\([\w.]{1,40}\)s|%\w{1,40}%"
     r"|%s|\$\([^)]{0,80}\)?|\[[A-Za-z _-]{1,40}\]|[*x.…•-]{1,80})",
     re.ASCII | re.IGNORECASE,

@@ -1,8 +1,8 @@
 """Which keys of users' data name secrets; pure, called from any thread.
 
 A key is split into words (``xApiKey``, ``X-API-Key`` and ``x_api_key`` have the same), and its last
-words decide, so that ``password_hint`` and ``secretary`` are no secrets. ``may_name_secret`` is
-asked of every new key and costs one search; ``secrecy_of`` decides. Invariant: ``may_name_secret``
+words decide, so that ``password_hint`` and ``secretary`` are no secrets. ``MAY_NAME_SECRET`` is
+asked of every new key and costs one search; ``secrecy_of`` decides. Invariant: ``MAY_NAME_SECRET``
 finds something in every key that ``names_secret``.
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 import enum
 import re
 from functools import lru_cache
+
+from sessiontrace.model.lazy_pattern import lazy_pattern
 
 
 class Secrecy(enum.IntEnum):
@@ -97,14 +99,14 @@ _AFTER = frozenset({
 
 _PLURALS = ("passwords", "secrets", "tokens", "keys", "credentials", "creds", "cookies", "apikeys")
 
-may_name_secret = re.compile(
+MAY_NAME_SECRET = lazy_pattern(
     "pass|pwd|secret|key|cred|auth|cookie|csrf|xsrf|card|cvv|cvc|ssn|social|jwt|otp|token|wort"
     "|pincode",
     re.IGNORECASE | re.ASCII,
-).search
+)
 """A part of each of the above, so that ids and ordinary keys cost one search."""
 
-_SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SPLIT = lazy_pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _LONGEST = 80  # characters; a longer text is no name
 
 
@@ -116,7 +118,7 @@ def normalize_key(key: str) -> str:
 @lru_cache(maxsize=4_096)
 def secrecy_of(key: str) -> Secrecy:
     """What ``key`` says about the value under it."""
-    if len(key) > _LONGEST or may_name_secret(key) is None:
+    if len(key) > _LONGEST or MAY_NAME_SECRET.search(key) is None:
         return Secrecy.NONE
     joined = normalize_key(key)
     if joined in _EXACT:

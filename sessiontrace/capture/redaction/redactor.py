@@ -18,6 +18,7 @@ from sessiontrace.capture.encoding.encoder import encode
 from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache, add_secret_keys
 from sessiontrace.capture.redaction.masker import Masker
 from sessiontrace.capture.redaction.patterns import MASK
+from sessiontrace.model.lazy_pattern import compile_all
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["MASK", "Redactor", "UserRedactor", "accepted_fields"]
@@ -45,6 +46,7 @@ class Redactor:
         emails: bool = False,
         functions: Sequence[UserRedactor] = (),
     ) -> None:
+        compile_all()
         self._functions = tuple(functions)
         self._masker = Masker(keys, emails=emails)
         self.clean_texts = CleanTextCache(self._masker, always=bool(functions))

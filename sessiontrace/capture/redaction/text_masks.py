@@ -12,6 +12,7 @@ import re
 from sessiontrace.capture.redaction.assignments import mask_assignments
 from sessiontrace.capture.redaction.credentials import is_reference, looks_generated
 from sessiontrace.capture.redaction.tokens import TOKEN
+from sessiontrace.model.lazy_pattern import lazy_pattern
 
 MASK = "***"
 
@@ -20,23 +21,23 @@ SHORTEST_SECRET = 8
 
 _LETTERS = re.IGNORECASE | re.ASCII  # else a long s matches an s, which no scan knows of
 
-_PEM = re.compile(
+_PEM = lazy_pattern(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END[^-]{0,40}-----|\Z)"
 )
-_SCHEME = re.compile(r"\b(bearer|basic)(\s{1,8})([A-Za-z0-9._~+/=-]{8,})", _LETTERS)
-_LOGIN = re.compile(r"(?<=://)[^\s\"'<>`\\]{1,400}")
-_HOST = re.compile(r"[\w.-]+(?::\d{1,5})?(?=[/?#,;:)\]}]|\Z)|\[[0-9a-f:]+\]", _LETTERS)
-_GO_LOGIN = re.compile(r"(?<![\w.-])[\w.-]{1,64}:[^\s@\"']{1,128}(?=@(?:tcp|unix)\()")
-_SIGNED = re.compile(
+_SCHEME = lazy_pattern(r"\b(bearer|basic)(\s{1,8})([A-Za-z0-9._~+/=-]{8,})", _LETTERS)
+_LOGIN = lazy_pattern(r"(?<=://)[^\s\"'<>`\\]{1,400}")
+_HOST = lazy_pattern(r"[\w.-]+(?::\d{1,5})?(?=[/?#,;:)\]}]|\Z)|\[[0-9a-f:]+\]", _LETTERS)
+_GO_LOGIN = lazy_pattern(r"(?<![\w.-])[\w.-]{1,64}:[^\s@\"']{1,128}(?=@(?:tcp|unix)\()")
+_SIGNED = lazy_pattern(
     r"(?<=[?&])((?:sig|key|signature|x-amz-signature|x-amz-security-token|x-goog-signature)=)"
     r"([A-Za-z0-9%+/_=-]{12,})",
     _LETTERS,
 )
-_USER_OPTION = re.compile(
+_USER_OPTION = lazy_pattern(
     r"((?<=\s)(?:-u|-U|--user|--proxy-user)[ =]{0,3}[\"']?)([^\s:\"'/]{0,64}:[^\s\"']{1,256})"
 )
-_IDENTIFIED = re.compile(r"((?:identified by|IDENTIFIED BY) ')[^'\n]{1,256}(?=')")
-_CARD = re.compile(
+_IDENTIFIED = lazy_pattern(r"((?:identified by|IDENTIFIED BY) ')[^'\n]{1,256}(?=')")
+_CARD = lazy_pattern(
     r"(?<![\w.])(?:(?<![0-9]-)(?<![0-9] ))(?:"
     r"(?:4[0-9]{3}|5[1-5][0-9]{2}|2[2-7][0-9]{2}|6(?:011|4[4-9][0-9]|5[0-9]{2}|2[0-9]{2})|35[0-9]{2})"
     r"([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}"
@@ -44,7 +45,7 @@ _CARD = re.compile(
     r"|3(?:0[0-5]|[68][0-9])[0-9]([ -]?)[0-9]{6}\3[0-9]{4})"
     r"(?![ -]?[0-9]|[\w]|\.[0-9])"
 )
-EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
+EMAIL = lazy_pattern(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 
 
 def mask_secrets(text: str) -> str:

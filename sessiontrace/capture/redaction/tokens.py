@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from sessiontrace.model.lazy_pattern import lazy_pattern
+
 ALNUM = "[A-Za-z0-9]"
 JOINT = "[A-Za-z0-9_-]"
 HEX = "[a-f0-9]"
@@ -83,7 +85,7 @@ def _pattern(token: TokenPattern) -> str:
     return re.escape(token.prefix) + digit + without + letters + token.suffix
 
 
-TOKEN = re.compile(
+TOKEN = lazy_pattern(
     "(?<![A-Za-z0-9])(?:" + "|".join(map(_pattern, TOKENS)) + ")"
     r"|(?<![A-Za-z0-9])\d{8,10}:[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"  # Telegram
     r"|(?<![A-Za-z0-9_.-])[MNO][A-Za-z0-9_-]{22,27}\.[A-Za-z0-9_-]{6}"
