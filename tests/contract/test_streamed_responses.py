@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from support.django_settings import configure_django
 
 import sessiontrace as st
 from sessiontrace.testing import Captured
@@ -37,10 +38,10 @@ async def read(stream: AsyncIterator[Any]) -> list[Any]:
 
 
 def django(body: Any) -> Any:
-    conf = pytest.importorskip("django.conf")
-    if not conf.settings.configured:
-        conf.settings.configure()
-    return pytest.importorskip("django.http").StreamingHttpResponse(body)
+    configure_django()
+    from django.http import StreamingHttpResponse
+
+    return StreamingHttpResponse(body)
 
 
 def werkzeug(body: Any) -> Any:

@@ -13,6 +13,7 @@ from unittest import mock
 
 import orjson
 import pytest
+from support.django_settings import configure_django
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.encoding.encoder import encode
@@ -257,17 +258,7 @@ def test_a_model_of_sqlmodel_is_recorded_as_far_as_it_is_loaded() -> None:
 @pytest.fixture(scope="module")
 def django() -> Any:
     """Django with a table in memory, and models of an application that is not installed."""
-    django = pytest.importorskip("django")
-    from django.conf import settings
-
-    if not settings.configured:
-        settings.configure(
-            DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-            INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"],
-            USE_TZ=True,
-            ALLOWED_HOSTS=["*"],
-        )
-        django.setup()
+    configure_django()
     from django.contrib.auth.models import Group, Permission, User
     from django.contrib.contenttypes.models import ContentType
     from django.db import connection
