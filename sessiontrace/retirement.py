@@ -14,7 +14,7 @@ from typing import Protocol
 
 from sessiontrace.runtime import process_hooks
 
-__all__ = ["Retired", "retire", "retry", "revive"]
+__all__ = ["Retired", "close_all", "retire", "retry", "revive"]
 
 _ROUND_S = 0.2
 _OWING_MAX = 8  # that wait for their backends
@@ -127,3 +127,6 @@ retire = _retirement.add
 revive = _retirement.discard
 retry = _retirement.start
 """Start the thread if it could not be started before."""
+
+close_all = _retirement.at_exit
+"""Close every retired pipeline, as the exit does."""

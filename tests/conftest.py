@@ -76,3 +76,12 @@ def _logging_stays() -> Iterator[None]:
     level = logging.getLogger().level
     yield
     logging.getLogger().setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _no_pipeline_outlives_its_test() -> Iterator[None]:
+    """A pipeline that a test retired would log and hold threads while another test counts them."""
+    yield
+    retirement = sys.modules.get("sessiontrace.retirement")
+    if retirement is not None:
+        retirement.close_all(1.0)
