@@ -33,7 +33,8 @@ def captured() -> Iterator[Captured]:
 def test_a_scheduler_that_a_request_started_works_for_none(captured: Captured) -> None:
     """APScheduler's thread and pool are born in Ada's session; a job is a session of its own."""
     background = pytest.importorskip("apscheduler.schedulers.background")
-    done = threading.Event()
+    events = pytest.importorskip("apscheduler.events")
+    done, removed = threading.Event(), threading.Event()
 
     def job() -> None:
         with captured.span("job"):
@@ -41,10 +42,13 @@ def test_a_scheduler_that_a_request_started_works_for_none(captured: Captured) -
         done.set()
 
     scheduler = background.BackgroundScheduler()
+    # A scheduler that is shut down before its thread has removed the job raises in that thread.
+    scheduler.add_listener(lambda _: removed.set(), events.EVENT_JOB_REMOVED)
     with captured.session("ada") as ada:
         scheduler.start()
         scheduler.add_job(job)
         assert done.wait(20)
+        assert removed.wait(20)
     scheduler.shutdown()
     assert captured.event("job")["session_id"] != ada.session_id
 
