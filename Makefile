@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Some images set it; the tests start hundreds of interpreters, and each would compile the package.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors clean
 
 help:  ## list the targets

@@ -16,20 +16,21 @@ from collections.abc import (
     Sequence,
 )
 from contextvars import ContextVar
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from sessiontrace.capture import pickling
 from sessiontrace.capture.context.carried_span import let_go
-from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.handle import SUPPRESSED, Handle
 from sessiontrace.capture.non_recording import NOOP, NonRecordingScope, SuppressedScope
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import UNSET, Span
-from sessiontrace.capture.streams.stream import AsyncStream, Stream, watch
 from sessiontrace.capture.streams.stream_span import Reduce
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.capture.updates import score
+
+if TYPE_CHECKING:
+    from sessiontrace.capture.streams.stream import AsyncStream, Stream
 
 __all__ = ["Tracing"]
 
@@ -281,6 +282,8 @@ class Tracing:
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return iterable
+        from sessiontrace.capture.streams.stream import watch
+
         return watch(recorder, iterable, name=name, reduce=reduce)
 
     def suppress(self) -> SuppressedScope:
@@ -294,6 +297,8 @@ class Tracing:
 
         Returns the headers, with what other tracers wrote. Without a span nothing is written.
         """
+        from sessiontrace.capture.context.w3c import inject  # here: few programs pass it on
+
         return inject(let_go(self._current.get()), headers)
 
     def extract(
@@ -310,6 +315,8 @@ class Tracing:
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SESSION
+        from sessiontrace.capture.context.w3c import extract
+
         handle: Any = extract(recorder, headers, name, trust)
         return handle or _NOOP_SESSION
 

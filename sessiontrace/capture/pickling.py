@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.handle import NEW, Handle
 from sessiontrace.capture.non_recording import NOOP, NonRecordingScope, RemoteSpan, SuppressedScope
 from sessiontrace.capture.session import UNOPENED, Session
@@ -46,10 +45,14 @@ def _state_of(tracer: TracerProtocol | None) -> TracerState:
 
 
 def _reduce_span(span: Span) -> Reduced:
+    from sessiontrace.capture.context.w3c import inject  # here: few programs pickle a span
+
     return _remote, (span.recorder, inject(span, {}))
 
 
 def _remote(recorder: TracerState, headers: dict[str, str]) -> Any:
+    from sessiontrace.capture.context.w3c import extract
+
     handle: Handle | None = extract(recorder, headers, trust="all")
     return NOOP if handle is None or recorder is UNOPENED else handle
 

@@ -6,7 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sessiontrace.capture.redaction import _patterns_py, patterns
-from sessiontrace.capture.redaction.patterns import SHORTEST_SECRET, mask_secrets
+from sessiontrace.capture.redaction.text_masks import mask_secrets
+from sessiontrace.capture.redaction.tokens import SHORTEST_SECRET
 
 word = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0189_-", min_size=3, max_size=40)
 secrets = st.one_of(

@@ -9,8 +9,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 from sessiontrace.capture.redaction import _patterns_py
-from sessiontrace.capture.redaction.text_masks import SHORTEST_SECRET
-from sessiontrace.capture.redaction.tokens import TOKENS
+from sessiontrace.capture.redaction.tokens import SHORTEST_SECRET, TOKENS
 
 cdef extern from "Python.h":
     int PyUnicode_KIND(object text)

@@ -7,11 +7,9 @@ and of every text that is the name of a secret.
 
 from __future__ import annotations
 
-import re
-
 from sessiontrace.capture.redaction.key_names import MAY_NAME_SECRET
-from sessiontrace.capture.redaction.text_masks import SHORTEST_SECRET
-from sessiontrace.capture.redaction.tokens import TOKEN
+from sessiontrace.capture.redaction.tokens import SHORTEST_SECRET, TOKEN
+from sessiontrace.model.lazy_pattern import lazy_pattern
 
 NAME_MIN = 3
 """Characters of the shortest name of a secret: a shorter text is clean."""
@@ -43,8 +41,8 @@ _RUNS_MAX = 8  # searched one by one; then the rest of the text at once
 _REACH = 100  # how far before a sign a name may begin
 _SIGNS_MAX = 8  # looked before one by one; more make a search through the whole text cheaper
 _SIGNS = (":", "=", '",', "',", ">", " '", '" v', "' v")
-_LOGIN_OPTION = re.compile(r"\s(?:-[uU]|--user|--proxy-user)").search
-_CARDLIKE = re.compile(rb"[2-6](?:[ -]?[0-9]){13}")
+_LOGIN_OPTION = lazy_pattern(r"\s(?:-[uU]|--user|--proxy-user)")
+_CARDLIKE = lazy_pattern(rb"[2-6](?:[ -]?[0-9]){13}")
 
 
 def may_contain_secret(text: str) -> bool:
@@ -98,7 +96,7 @@ def _has_sign_and_word(text: str, raw: bytes, significant: bytes) -> bool:
         return True
     if b"@" in significant and ("://" in text or "@tcp(" in text or "@unix(" in text):
         return True
-    return b"-" in significant and ("PRIVATE KEY" in text or _LOGIN_OPTION(text) is not None)
+    return b"-" in significant and ("PRIVATE KEY" in text or _LOGIN_OPTION.search(text) is not None)
 
 
 def _is_cardlike(raw: bytes, digits: bytes) -> bool:

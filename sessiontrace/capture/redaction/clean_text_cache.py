@@ -9,15 +9,14 @@ Users' threads read and write the cache without a lock: a lost entry costs one m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.redaction.key_names import MAY_NAME_SECRET, names_secret, normalize_key
-from sessiontrace.capture.redaction.masker import Masker
-from sessiontrace.capture.redaction.patterns import (
-    SHORTEST_SECRET,
-    mask_secrets,
-    may_contain_secret,
-)
+from sessiontrace.capture.redaction.patterns import may_contain_secret
+from sessiontrace.capture.redaction.tokens import SHORTEST_SECRET
+
+if TYPE_CHECKING:
+    from sessiontrace.capture.redaction.masker import Masker
 
 CLEAN_KEYS: set[object] = set()
 """Keys found clean, of the whole process, so that a dict with the usual keys costs one check."""
@@ -48,12 +47,19 @@ def all_keys_clean(keys: Iterable[object]) -> bool:
             return False
         if _secret_keys and normalize_key(key) in _secret_keys:
             return False
-        if len(key) >= SHORTEST_SECRET and may_contain_secret(key) and mask_secrets(key) != key:
+        if len(key) >= SHORTEST_SECRET and may_contain_secret(key) and _is_changed(key):
             return False
         if len(CLEAN_KEYS) >= _CLEAN_KEYS_MAX:
             CLEAN_KEYS.clear()
         CLEAN_KEYS.add(key)
     return True
+
+
+def _is_changed(key: str) -> bool:
+    # Imported here, for a key that looks like a secret: a program that only imports does not mask.
+    from sessiontrace.capture.redaction.text_masks import mask_secrets
+
+    return mask_secrets(key) != key
 
 
 class CleanTextCache:

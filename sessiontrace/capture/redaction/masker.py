@@ -13,16 +13,12 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.capture.redaction._patterns_py import NAME_MAX
 from sessiontrace.capture.redaction.credentials import is_reference, is_words, looks_generated
 from sessiontrace.capture.redaction.key_names import Secrecy, normalize_key, secrecy_of
-from sessiontrace.capture.redaction.patterns import (
-    EMAIL,
-    MASK,
-    NAME_MAX,
-    SHORTEST_SECRET,
-    mask_secrets,
-    may_contain_secret,
-)
+from sessiontrace.capture.redaction.patterns import may_contain_secret
+from sessiontrace.capture.redaction.text_masks import EMAIL, MASK, mask_secrets
+from sessiontrace.capture.redaction.tokens import SHORTEST_SECRET
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 _DEPTH_MAX = 64

@@ -1,4 +1,4 @@
-"""The patterns of secrets in texts: tokens, keys, logins, card numbers; pure, from any thread.
+"""The look for a secret in a new text, in the form that this installation has; from any thread.
 
 ``may_contain_secret`` has two forms: ``_patterns_c``, compiled when the package is installed and a
 C compiler is there, and ``_patterns_py``. By design they may differ in which clean texts they let
@@ -7,10 +7,6 @@ change or that names a secret, so which form is in use never changes what is rec
 """
 
 from __future__ import annotations
-
-from sessiontrace.capture.redaction._patterns_py import NAME_MAX
-from sessiontrace.capture.redaction.text_masks import EMAIL, MASK, SHORTEST_SECRET, mask_secrets
-from sessiontrace.capture.redaction.tokens import TOKENS
 
 try:
     from sessiontrace.capture.redaction._patterns_c import may_contain_secret
@@ -22,13 +18,4 @@ except ImportError:
 else:
     COMPILED = True
 
-__all__ = [
-    "COMPILED",
-    "EMAIL",
-    "MASK",
-    "NAME_MAX",
-    "SHORTEST_SECRET",
-    "TOKENS",
-    "mask_secrets",
-    "may_contain_secret",
-]
+__all__ = ["COMPILED", "may_contain_secret"]

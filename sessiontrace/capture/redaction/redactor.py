@@ -17,7 +17,7 @@ import orjson
 from sessiontrace.capture.encoding.encoder import encode
 from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache, add_secret_keys
 from sessiontrace.capture.redaction.masker import Masker
-from sessiontrace.capture.redaction.patterns import MASK
+from sessiontrace.capture.redaction.text_masks import MASK
 from sessiontrace.model.lazy_pattern import compile_all
 from sessiontrace.runtime.signals import raise_if_from_signal
 

@@ -11,13 +11,10 @@ import re
 
 from sessiontrace.capture.redaction.assignments import mask_assignments
 from sessiontrace.capture.redaction.credentials import is_reference, looks_generated
-from sessiontrace.capture.redaction.tokens import TOKEN
+from sessiontrace.capture.redaction.tokens import SHORTEST_SECRET, TOKEN
 from sessiontrace.model.lazy_pattern import lazy_pattern
 
 MASK = "***"
-
-SHORTEST_SECRET = 8
-"""Characters; a shorter text matches no pattern."""
 
 _LETTERS = re.IGNORECASE | re.ASCII  # else a long s matches an s, which no scan knows of
 

@@ -8,9 +8,11 @@ has a digit in its first ``_DIGIT_WITHIN`` letters: a name made of words is not 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from sessiontrace.model.lazy_pattern import lazy_pattern
+
+SHORTEST_SECRET = 8
+"""Characters; a shorter text matches no pattern of a token, or of any other secret."""
 
 ALNUM = "[A-Za-z0-9]"
 JOINT = "[A-Za-z0-9_-]"
@@ -19,15 +21,28 @@ HEX = "[a-f0-9]"
 _DIGIT_WITHIN = 200
 
 
-class TokenPattern(NamedTuple):
-    """One kind of token: a literal ``prefix``, then at least ``least`` of the ``letters``."""
+class TokenPattern:
+    """A kind of token: a literal ``prefix``, at least ``least`` of the ``letters``, a ``suffix``.
 
-    prefix: str
-    letters: str = ALNUM
-    least: int = 20
-    suffix: str = ""
-    without: str = ""
-    """What does not follow the prefix."""
+    ``without`` is what does not follow the prefix. A plain class: making a named tuple would take
+    a hundredth of the time to import the package.
+    """
+
+    __slots__ = ("least", "letters", "prefix", "suffix", "without")
+
+    def __init__(
+        self,
+        prefix: str,
+        letters: str = ALNUM,
+        least: int = 20,
+        suffix: str = "",
+        without: str = "",
+    ) -> None:
+        self.prefix = prefix
+        self.letters = letters
+        self.least = least
+        self.suffix = suffix
+        self.without = without
 
 
 def _of(prefixes: str, letters: str = ALNUM, least: int = 20) -> tuple[TokenPattern, ...]:

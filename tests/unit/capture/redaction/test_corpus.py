@@ -9,8 +9,8 @@ import pytest
 from support.forms import FORMS, form_of
 from support.redaction_corpus import is_right, samples
 
-from sessiontrace.capture.redaction.patterns import mask_secrets
 from sessiontrace.capture.redaction.redactor import Redactor
+from sessiontrace.capture.redaction.text_masks import mask_secrets
 
 SAMPLES = list(samples())
 

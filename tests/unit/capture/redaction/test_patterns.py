@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from support.forms import FORMS, form_of
 
-from sessiontrace.capture.redaction.patterns import MASK, TOKENS, mask_secrets
+from sessiontrace.capture.redaction.text_masks import MASK, mask_secrets
+from sessiontrace.capture.redaction.tokens import TOKENS
 
 SUFFIXES = {"eyJ": ".c2lnbmVk", "SG.": ".c2lnbmVkc2lnbmVk"}
 """What follows the letters of a token."""
