@@ -15,6 +15,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from support.own_environment import OWN_ENVIRONMENT
 
 # An example may take as long as a busy machine makes it take; a hang is pytest's to find.
 hypothesis.settings.register_profile("calm", deadline=None)
@@ -34,6 +35,7 @@ for _name in ("SIGINT", "SIGHUP"):
 
 
 EXPECTED_SKIPS = (
+    OWN_ENVIRONMENT,
     "is not beside this checkout",  # the vendors' published documents, which are not ours to ship
     "not compiled",  # the run without the compiled forms has nothing to compare them with
 )

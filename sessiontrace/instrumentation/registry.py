@@ -18,7 +18,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sessiontrace.instrumentation import libraries, web
+from sessiontrace.instrumentation import compatible, libraries, web
 from sessiontrace.instrumentation.core.instrumentor import Entry, Instrumentor
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.import_hooks import Hooks
@@ -27,10 +27,21 @@ from sessiontrace.runtime import log
 if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol
 
-__all__ = ["GROUP", "InstrumentReport", "Instruments", "built_in", "instruments", "targets"]
+__all__ = [
+    "GROUP",
+    "PACKAGES",
+    "InstrumentReport",
+    "Instruments",
+    "built_in",
+    "instruments",
+    "targets",
+]
 
 GROUP = "sessiontrace.instrumentors"
 """The entry-point group of third parties: name = the module to wait for, value = a factory."""
+
+PACKAGES = (libraries, compatible, web)
+"""The packages whose modules declare an instrumentor each."""
 
 _ENTRY = re.compile(
     rb'^ENTRY = Entry\(\s*name="([^"]+)",\s*target="([^"]+)",\s*make=\w+'
@@ -200,7 +211,7 @@ _built_in: list[Entry] | None = None
 
 
 def built_in() -> list[Entry]:
-    """The entries of the modules in ``libraries`` and ``web``, read once.
+    """The entries of the modules in ``PACKAGES``, read once.
 
     Each module there declares its own as ``ENTRY``. The registry takes the strings from the
     module's text and imports the module when the library has been imported.
@@ -209,7 +220,7 @@ def built_in() -> list[Entry]:
     if _built_in is None:
         _built_in = [
             entry
-            for package in (libraries, web)
+            for package in PACKAGES
             for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
             for entry in _declared(module)
         ]

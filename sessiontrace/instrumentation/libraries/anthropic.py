@@ -18,7 +18,6 @@ class Anthropic(StainlessSdk):
     provider = "anthropic"
     endpoints: ClassVar[dict[str, Endpoint]] = {
         "/v1/messages": MESSAGES,
-        "/v1/messages?beta=true": MESSAGES,
     }
     client_providers: ClassVar[dict[str, str]] = {
         "AnthropicBedrock": "aws.bedrock",

@@ -1,4 +1,4 @@
-"""openai: text, images, sound, embeddings and moderation; on Azure too.
+"""openai: text, images, sound, embeddings, moderation and decisions; on Azure too.
 
 The mechanism is ``StainlessSdk``. Invariant: other endpoints are left alone.
 """
@@ -10,7 +10,9 @@ from typing import ClassVar
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.openai_family.endpoints import (
     CHAT_COMPLETIONS,
+    COMPACTION,
     COMPLETIONS,
+    DECISIONS,
     EMBEDDINGS,
     IMAGES,
     MODERATION,
@@ -30,14 +32,17 @@ class OpenAI(StainlessSdk):
     endpoints: ClassVar[dict[str, Endpoint]] = {
         "/chat/completions": CHAT_COMPLETIONS,
         "/responses": RESPONSES,
+        "/responses/compact": COMPACTION,
         "/embeddings": EMBEDDINGS,
         "/completions": COMPLETIONS,
         "/images/generations": IMAGES,
         "/images/edits": IMAGES,
+        "/images/variations": IMAGES,
         "/audio/speech": SPEECH,
         "/audio/transcriptions": TRANSCRIPTION,
         "/audio/translations": TRANSLATION,
         "/moderations": MODERATION,
+        "/decisions": DECISIONS,
     }
     client_providers: ClassVar[dict[str, str]] = {
         "AzureOpenAI": "azure.ai.openai",

@@ -334,8 +334,9 @@ class TextAssembler(ChatAssembler):
         choices = [
             {
                 "index": get_field(choice, "index"),
-                "finish_reason": get_field(choice, "finish_reason"),
-                "delta": {"content": get_field(choice, "text")},
+                "finish_reason": get_field(choice, "finish_reason")
+                or get_field(chunk, "finish_reason"),
+                "delta": get_field(choice, "delta") or {"content": get_field(choice, "text")},
             }
             for choice in get_field(chunk, "choices") or ()
         ]

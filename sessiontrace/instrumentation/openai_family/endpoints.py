@@ -25,10 +25,14 @@ from sessiontrace.instrumentation.openai_family.chat_format import (
     text_answer,
 )
 from sessiontrace.instrumentation.openai_family.media_endpoints import (
+    ImagesAssembler,
+    SoundAssembler,
     TranscriptionAssembler,
+    decisions_answer,
     images_answer,
     media_request,
     moderation_answer,
+    ranks_answer,
     speech_answer,
     transcription_answer,
 )
@@ -45,12 +49,16 @@ class Endpoint(NamedTuple):
     ``operation``: as OpenTelemetry names it. ``request`` gives the inputs and hyperparameters of a
     request's body, ``answer`` the outputs and metadata of a whole answer. ``assembler`` creates
     the object that puts a streamed answer together; None where the endpoint does not stream.
+    ``body(media_type)`` creates the object that reads a body which is not JSON, from its pieces.
+    ``plain_text``: a body that is not JSON is the answer's text.
     """
 
     operation: str
     request: Callable[[Mapping[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
     answer: Callable[[Any], Answer]
     assembler: Callable[[], StreamAssembler] | None
+    body: Callable[[str], StreamAssembler] | None = None
+    plain_text: bool = False
 
 
 def _embedding_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -76,13 +84,16 @@ EMBEDDINGS = Endpoint("embeddings", _embedding_request, _embedding_answer, None)
 COMPLETIONS = Endpoint("text_completion", _text_request, text_answer, TextAssembler)
 MESSAGES = Endpoint("chat", message_request, message_answer, MessageAssembler)
 
-IMAGES = Endpoint("images", media_request, images_answer, None)
-SPEECH = Endpoint("speech", media_request, speech_answer, None)
+COMPACTION = Endpoint("compaction", response_request, response_answer, None)
+IMAGES = Endpoint("images", media_request, images_answer, ImagesAssembler)
+SPEECH = Endpoint("speech", media_request, speech_answer, SoundAssembler, body=SoundAssembler)
 TRANSCRIPTION = Endpoint(
-    "transcription", media_request, transcription_answer, TranscriptionAssembler
+    "transcription", media_request, transcription_answer, TranscriptionAssembler, plain_text=True
 )
-TRANSLATION = Endpoint("translation", media_request, transcription_answer, None)
+TRANSLATION = Endpoint("translation", media_request, transcription_answer, None, plain_text=True)
 MODERATION = Endpoint("moderation", media_request, moderation_answer, None)
+RERANK = Endpoint("rerank", media_request, ranks_answer, None)
+DECISIONS = Endpoint("decisions", media_request, decisions_answer, None)
 
 HOSTS = {
     "api.deepseek.com": "deepseek",

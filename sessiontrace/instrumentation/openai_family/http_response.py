@@ -22,6 +22,7 @@ from sessiontrace.instrumentation.core.stream_proxy import watch_response, watch
 from sessiontrace.instrumentation.openai_family.endpoints import Endpoint
 
 _KEY = "_sessiontrace_observer"
+_PARSED = ("application/json", "text/event-stream")
 
 
 class SdkHttpResponse:
@@ -72,6 +73,16 @@ class SdkHttpResponse:
         """A new assembler for a stream of this endpoint; None where it does not stream."""
         return None if self.endpoint.assembler is None else self.endpoint.assembler()
 
+    def body(self, response: Any, pieces: list[bytes]) -> StreamAssembler:
+        """The object that reads the body of ``response``, given the ``pieces`` that are there."""
+        media_type = response.headers.get("content-type") or ""
+        if self.endpoint.body is None:
+            return _BodyAssembler(self, pieces, media_type)
+        assembler = self.endpoint.body(media_type)
+        for piece in pieces:
+            assembler.add(piece)
+        return assembler
+
     def _watch_stream(self, call: ModelCall, stream: Any) -> None:
         response = stream.response
         extra = self.metadata(_request_id(response))
@@ -88,7 +99,7 @@ class SdkHttpResponse:
             observer.follow(response)
             watch_response(response, observer)
         else:
-            outputs, metadata = self.endpoint.answer(orjson.loads(content))
+            outputs, metadata = self.body(response, [content]).answer()
             call.end(outputs=outputs, metadata={**extra, **metadata})
 
     def _end_with_raw(self, call: ModelCall, raw: Any) -> None:
@@ -124,24 +135,25 @@ class _RawResponseObserver(StreamObserver):
             return result
         content = _content(raw.http_response)
         if content is not None:
-            self.assembler = _BodyAssembler(self._response, [content])
+            self.assembler = self._response.body(raw.http_response, [content])
         self.end("exhausted")
         return result
 
-    def piecewise(self, pieces: Any) -> Any:
+    def piecewise(self, raw: Any, pieces: Any) -> Any:
         """Observe the pieces of the body that ``iter_bytes`` or a method like it gives the user."""
-        self.assembler = _BodyAssembler(self._response, [])
+        self.assembler = self._response.body(raw.http_response, [])
         return observed(pieces, self)
 
 
 class _BodyAssembler:
     """A body from its pieces: bytes, texts, or lines without their line ends."""
 
-    __slots__ = ("_pieces", "_response", "_size")
+    __slots__ = ("_media_type", "_pieces", "_response", "_size")
 
-    def __init__(self, response: SdkHttpResponse, pieces: list[Any]) -> None:
+    def __init__(self, response: SdkHttpResponse, pieces: list[Any], media_type: str) -> None:
         self._response = response
         self._pieces = pieces
+        self._media_type = media_type
         self._size = 0
 
     def add(self, piece: Any) -> None:
@@ -151,11 +163,14 @@ class _BodyAssembler:
             self._pieces.append(piece.encode() + b"\n" if isinstance(piece, str) else piece)
 
     def answer(self) -> Any:
-        """The body read as JSON, or as server-sent events."""
+        """The body read as JSON, as server-sent events, or as the text that it is."""
         body = b"".join(self._pieces)
+        endpoint = self._response.endpoint
+        if endpoint.plain_text and not self._media_type.startswith(_PARSED):
+            return endpoint.answer(body.decode())
         assembler = self._response.assembler()
         if assembler is None or body.lstrip()[:1] == b"{":
-            return self._response.endpoint.answer(orjson.loads(body))
+            return endpoint.answer(orjson.loads(body))
         for line in body.splitlines():
             if line.startswith(b"data:") and line[5:].strip() != b"[DONE]":
                 assembler.add(orjson.loads(line[5:]))
@@ -261,6 +276,6 @@ def _piecewise(base: type, name: str) -> Any:
         observer = self.__dict__.get(_KEY)
         if observer is None or observer.call.ended or observer.busy or observer.assembler:
             return pieces
-        return observer.piecewise(pieces)
+        return observer.piecewise(self, pieces)
 
     return method

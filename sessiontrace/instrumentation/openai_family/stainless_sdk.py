@@ -21,6 +21,7 @@ from sessiontrace.instrumentation.core.model_methods import wrap_call
 from sessiontrace.instrumentation.core.response_fields import pick
 from sessiontrace.instrumentation.openai_family.endpoints import HOSTS, Endpoint
 from sessiontrace.instrumentation.openai_family.http_response import SdkHttpResponse, describe
+from sessiontrace.instrumentation.openai_family.media_endpoints import describe_files
 
 __all__ = ["StainlessSdk"]
 
@@ -75,7 +76,7 @@ class StainlessSdk:
         """The call, opened; None when the request is not to be recorded, or is already."""
         try:
             options = args[2] if len(args) > 2 else kwargs["options"]
-            endpoint = self.endpoints.get(options.url)
+            endpoint = self._endpoint_of(options.url)
             if endpoint is None or (calls := self._calls) is None:
                 return None
             recorder = calls.recorder()
@@ -94,11 +95,20 @@ class StainlessSdk:
         except Exception:
             return None
 
+    def _endpoint_of(self, path: str) -> Endpoint | None:
+        """The endpoint of a path, which may carry a query: ``/responses?beta=true``."""
+        endpoint = self.endpoints.get(path)
+        if endpoint is None and "?" in path:
+            endpoint = self.endpoints.get(path.partition("?")[0])
+        return endpoint
+
     def _read_request(
         self, client: Any, endpoint: Endpoint, options: Any, body: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Inputs and config of a request."""
         inputs, hyperparameters = endpoint.request(body)
+        if options.files:
+            inputs["files"] = describe_files(options.files)
         if options.extra_json:
             hyperparameters.update(options.extra_json)
         config: dict[str, Any] = {

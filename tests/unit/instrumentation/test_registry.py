@@ -13,9 +13,9 @@ import pytest
 from support.instrumented import ModelTracer
 from support.subprocesses import run
 
-from sessiontrace.instrumentation import libraries, registry, web
+from sessiontrace.instrumentation import compatible, libraries, registry
 from sessiontrace.instrumentation.core.instrumentor import Entry
-from sessiontrace.instrumentation.registry import Instruments, built_in
+from sessiontrace.instrumentation.registry import PACKAGES, Instruments, built_in
 
 
 class Stub:
@@ -93,7 +93,8 @@ before = set(sys.modules)
 report = st.instrument()
 assert built_in() and not report.failed, report
 imported = [name for name in set(sys.modules) - before if name.startswith("sessiontrace.")]
-assert not [name for name in imported if ".libraries." in name or ".web." in name], imported
+places = (".libraries.", ".compatible.", ".web.")
+assert not [name for name in imported if any(place in name for place in places)], imported
 assert not {"openai", "anthropic", "groq"} & set(sys.modules)
 """
 
@@ -105,13 +106,13 @@ def test_instrument_imports_no_library_and_no_instrumentor(tmp_path: Path) -> No
 
 MODULES = sorted(
     module.name
-    for package in (libraries, web)
+    for package in PACKAGES
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
 )
 
 
 def test_the_registry_reads_what_each_module_declares() -> None:
-    """One ENTRY in a module of ``libraries`` or ``web`` adds a library, and nothing else does."""
+    """One ENTRY in a module of ``PACKAGES`` adds a library, and nothing else does."""
     declared = [
         (entry.name, entry.target, entry.by_default)
         for module in map(importlib.import_module, MODULES)
@@ -126,11 +127,11 @@ def test_the_registry_reads_what_each_module_declares() -> None:
 
 
 def test_every_library_has_a_module_that_declares_it() -> None:
-    """A module of ``libraries`` whose ENTRY is missing or misspelt would be silently ignored."""
+    """A module of a library whose ENTRY is missing or misspelt would be silently ignored."""
     assert all(
         hasattr(importlib.import_module(module), "ENTRY")
         for module in MODULES
-        if module.startswith(libraries.__name__)
+        if module.startswith((libraries.__name__, compatible.__name__))
     )
 
 
@@ -150,8 +151,9 @@ def test_modules_without_their_source_are_imported_instead(
     """A distribution of compiled files only has the same entries."""
     source = Path(str(libraries.__file__)).with_name("mcp.py")
     py_compile.compile(str(source), cfile=str(tmp_path / "mcp.pyc"), doraise=True)
-    monkeypatch.setattr(libraries, "__path__", [str(tmp_path)])
-    monkeypatch.setattr(web, "__path__", [])
+    for package in PACKAGES:
+        path = [str(tmp_path)] if package is libraries else []
+        monkeypatch.setattr(package, "__path__", path)
     monkeypatch.setattr(registry, "_built_in", None)
     monkeypatch.delitem(sys.modules, f"{libraries.__name__}.mcp", raising=False)
 

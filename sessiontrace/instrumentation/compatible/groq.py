@@ -1,4 +1,4 @@
-"""groq: chat completions and embeddings, under paths of its own.
+"""groq: text, embeddings and sound, under paths of its own.
 
 The mechanism is ``StainlessSdk``. Invariant: other endpoints are left alone.
 """
@@ -11,6 +11,9 @@ from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.openai_family.endpoints import (
     CHAT_COMPLETIONS,
     EMBEDDINGS,
+    SPEECH,
+    TRANSCRIPTION,
+    TRANSLATION,
     Endpoint,
 )
 from sessiontrace.instrumentation.openai_family.stainless_sdk import StainlessSdk
@@ -23,6 +26,9 @@ class Groq(StainlessSdk):
     endpoints: ClassVar[dict[str, Endpoint]] = {
         "/openai/v1/chat/completions": CHAT_COMPLETIONS,
         "/openai/v1/embeddings": EMBEDDINGS,
+        "/openai/v1/audio/speech": SPEECH,
+        "/openai/v1/audio/transcriptions": TRANSCRIPTION,
+        "/openai/v1/audio/translations": TRANSLATION,
     }
 
 

@@ -1,0 +1,1 @@
+"""SDKs of other providers that speak OpenAI's API, one module each with its paths."""
