@@ -3,8 +3,8 @@
 A ``BatchDelivery`` decides what outcomes mean; it sends nothing and waits for nothing. A lane uses
 it in the sender's thread. Invariants: a request that was accepted is never sent again while its
 batch is retried; a record is settled when every request that carries it is; and no record is given
-up as invalid before the batch is through, because a fault that strikes every record does not lie in
-the records.
+up as invalid before the backend has accepted something after it, because a fault that strikes every
+record does not lie in the records.
 
 States of a delivery
 --------------------
@@ -15,10 +15,11 @@ PLANNING   ``prepare``          SENDING: the batch is encoded into stages
 SENDING    ``Delivered``        SENDING: the request's records are settled, or listed as rejected
 SENDING    ``Invalid``          SENDING: the request is halved; one record alone is refused
 SENDING    ``TooLarge``         SENDING: the request is halved; one record alone is cut, or refused
+SENDING    ``Rejected``         SENDING: the request's records are listed as rejected
 SENDING    ``Retry``            RETRYING: the request is pending again
 SENDING    ``Blocked``          BLOCKED: the request is pending again
-SENDING    every record         BLOCKED: more than one record, nothing accepted in a stage or in the
-           refused              batch: the refused requests are pending again
+SENDING    every record         BLOCKED: nothing accepted in the batch, or in a stage of several
+           refused              requests: the refused requests are pending again
 SENDING    last record          FINISHED
            acknowledged
 RETRYING   ``prepare``          SENDING: the pending requests
@@ -27,6 +28,10 @@ BLOCKED    ``prepare``          SENDING: the pending requests; while nothing of 
 BLOCKED    nothing encodable    PLANNING: the next ``prepare`` encodes the batch again
 =========  ===================  ==================================================================
 
+While nothing of a blocked batch is accepted (``untouched``), a lane may drop the delivery and put
+``unacknowledged`` at the head of a new batch. Of a batch that is ``vouched`` for, which was refused
+before, alone, and another batch was accepted since, refused records are given up.
+
 Requests of one stage are answered concurrently, so an outcome may still arrive in RETRYING or
 BLOCKED; it counts as in SENDING, and only a ``Blocked`` changes the state, from RETRYING.
 """
@@ -34,26 +39,24 @@ BLOCKED; it counts as in SENDING, and only a ``Blocked`` changes the state, from
 from __future__ import annotations
 
 import enum
-import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import attrs
 
+from sessiontrace.export.batch_encoder import BatchEncoder
 from sessiontrace.export.protocol import (
-    Batch,
     Blocked,
     Delivered,
     Exporter,
     Invalid,
     Outcome,
+    Rejected,
     Request,
     Retry,
     TooLarge,
 )
 from sessiontrace.model.record import OPEN, Record, Records
-from sessiontrace.runtime.throttle import Throttled
 from sessiontrace.spool.frame import Position
 from sessiontrace.spool.source import Source
 
@@ -120,7 +123,8 @@ class BatchDelivery:
     sends ``stage.pending`` and calls ``apply`` with each outcome, or calls ``advance`` where
     nothing is pending; and ``acknowledge`` in between. ``progressed``: the backend accepted a
     request since the last ``prepare``. ``smallest_refused``: bytes of the smallest body that was
-    refused for its size and carried several records.
+    refused for its size and carried several records. ``refusals``: how many requests and records
+    were refused, where the batch is blocked for that; else 0. ``vouched``: see the module.
     """
 
     def __init__(
@@ -129,13 +133,17 @@ class BatchDelivery:
         source: Source,
         records: Records,
         ends: Sequence[Position],
+        *,
+        vouched: bool = False,
     ) -> None:
         self.source = source
         self.records = records
         self.state = DeliveryState.PLANNING
         self.progressed = False
         self.smallest_refused: int | None = None
-        self._exporter = exporter
+        self.refusals = 0
+        self._vouched = vouched
+        self._encoder = BatchEncoder(exporter, records, source.replay)
         self._ends = ends
         self._entered = [Stage()]  # the last of them is the current stage
         self._upcoming: deque[Stage] = deque()
@@ -143,7 +151,6 @@ class BatchDelivery:
         self._acknowledged = 0  # length of the prefix that ``acknowledge`` has reported
         self._budget = BISECT_BUDGET
         self._shortened: set[int] = set()
-        self._unencodable: dict[int, str] = {}
         self._rejected: dict[int, str] = {}
 
     @property
@@ -156,11 +163,19 @@ class BatchDelivery:
         """Whether every record is settled and ``acknowledge`` has reported it."""
         return self.state is DeliveryState.FINISHED
 
+    @property
+    def untouched(self) -> bool:
+        """Whether the backend accepted nothing of the batch, so that it may be cut anew."""
+        return not any(stage.accepted for stage in self._entered)
+
     def records_of(self, request: Request) -> Sequence[Record]:
         """The records that a request carries."""
-        if len(request.records) == len(self.records):
-            return self.records
-        return _Selection(self.records, request.records)
+        return self._encoder.records_of(request)
+
+    def unacknowledged(self) -> tuple[Records, Sequence[Position]]:
+        """The records behind the settled prefix, and their ends."""
+        begin = self._acknowledged
+        return self.records[begin:], self._ends[begin:]
 
     # -- the transitions --------------------------------------------------------------------
 
@@ -174,11 +189,12 @@ class BatchDelivery:
             return
         if self.state is DeliveryState.PLANNING:
             yield from self._plan()
-        elif self.state is DeliveryState.BLOCKED and not self._accepted():
+        elif self.state is DeliveryState.BLOCKED and self.untouched:
             self._reopen()
         if self.stage.accepted:
             self._budget = BISECT_BUDGET
         self.progressed = False
+        self.refusals = 0
         self.state = DeliveryState.SENDING
 
     def apply(self, request: Request, outcome: Outcome) -> Retry | Blocked | None:
@@ -193,26 +209,30 @@ class BatchDelivery:
         if isinstance(outcome, TooLarge):
             self._shrink(request, outcome.reason)
             return None
+        if isinstance(outcome, Rejected):
+            self._settle(request, outcome.reasons)
+            return None
         self.stage.pending.appendleft(request)
         return self._stop(outcome)
 
     def advance(self) -> Blocked | None:
         """With nothing pending: enter the next stage or reject what is refused; or it is blocked.
 
-        More than one refused request and nothing accepted means that the backend is at fault.
+        Refused requests and nothing accepted mean that the backend may be at fault.
         """
         stage = self.stage
-        if len(stage.refused) > 1 and not stage.accepted:
+        if len(stage.refused) > 1 and not stage.accepted and not self._vouched:
             self._entered[-1] = Stage(stage.refused_requests())
-            return self._block(stage.refused[0].reason)
+            return self._block([refusal.reason for refusal in stage.refused])
         if self._upcoming:
             self._entered.append(self._upcoming.popleft())
             return None
         refused = [refusal for stage in self._entered for refusal in stage.refused]
-        if len(refused) + len(self._unencodable) > 1 and not self._accepted():
-            reasons = [*(refusal.reason for refusal in refused), *self._unencodable.values()]
+        reasons = [refusal.reason for refusal in refused]
+        reasons += self._encoder.unencodable.values()
+        if reasons and self.untouched and not self._vouched:
             self._reopen()
-            blocked = self._block(reasons[0])
+            blocked = self._block(reasons)
             if not refused:
                 self.state = DeliveryState.PLANNING
             return blocked
@@ -246,12 +266,10 @@ class BatchDelivery:
             self.state = DeliveryState.RETRYING
         return stop
 
-    def _block(self, reason: str) -> Blocked:
+    def _block(self, reasons: Sequence[str]) -> Blocked:
         self.state = DeliveryState.BLOCKED
-        return Blocked(f"every record is refused ({reason})")
-
-    def _accepted(self) -> bool:
-        return any(stage.accepted for stage in self._entered)
+        self.refusals = len(reasons)
+        return Blocked(f"every record is refused ({reasons[0]})")
 
     def _reopen(self) -> None:
         """Make what is refused pending again, in stages of its own before the current one."""
@@ -267,28 +285,49 @@ class BatchDelivery:
             for index in refusal.request.records:
                 self._rejected.setdefault(index, refusal.reason)
                 self._unsettled[index] -= 1
-        for index, reason in self._unencodable.items():
+        for index, reason in self._encoder.unencodable.items():
             self._rejected[index] = reason
             self._unsettled[index] = 0
         assert not any(self._unsettled), "a request was neither accepted nor refused nor pending"
 
+    def _plan(self) -> Iterator[None]:
+        """Encode the batch into stages, without the records that the exporter cannot encode."""
+        encoder = self._encoder
+        yield from encoder.encode()
+        unsettled = self._unsettled = [0] * len(self.records)
+        for index in encoder.unencodable:
+            unsettled[index] = 1
+        for stage in encoder.stages:
+            for request in stage:
+                for index in request.records:
+                    unsettled[index] += 1
+        self._upcoming = deque(map(Stage, encoder.stages))
+
     # -- one outcome ------------------------------------------------------------------------
 
     def _accept(self, request: Request, rejected: Mapping[int, str]) -> Blocked | None:
-        several = len(request.records) > 1
-        if several and len(rejected) == len(request.records) and not self.stage.accepted:
-            self.stage.pending.appendleft(request)
-            return Blocked(f"every record is refused ({next(iter(rejected.values()))})")
-        self.stage.accepted = self.progressed = True
+        stage = self.stage
+        whole = len(rejected) == len(request.records)  # a polite form of refusing the request
+        if rejected and whole and not stage.accepted and not self._vouched:
+            reason = next(iter(rejected.values()))
+            if len(request.records) == 1:
+                stage.refused.append(RefusedRequest(request, reason))
+                return None
+            stage.pending.appendleft(request)
+            return self._block([reason] * len(rejected))
+        stage.accepted = self.progressed = True
+        self._settle(request, rejected)
+        return None
+
+    def _settle(self, request: Request, rejected: Mapping[int, str]) -> None:
         self._rejected.update(rejected)
         unsettled = self._unsettled
         for index in request.records:
             unsettled[index] -= 1
-        return None
 
     def _divide(self, request: Request, reason: str) -> Blocked | None:
         stage = self.stage
-        halves = self._split(request)
+        halves = self._encoder.halves(request)
         if not halves:
             stage.refused.append(RefusedRequest(request, reason))
             return None
@@ -304,7 +343,7 @@ class BatchDelivery:
         return Blocked(f"too many records are refused ({reason})")
 
     def _shrink(self, request: Request, reason: str) -> None:
-        halves = self._split(request)
+        halves = self._encoder.halves(request)
         if halves:
             size = request.content.size
             self.smallest_refused = min(size, self.smallest_refused or size)
@@ -314,27 +353,12 @@ class BatchDelivery:
         else:
             self.stage.refused.append(RefusedRequest(request, reason))
 
-    def _split(self, request: Request) -> list[Request]:
-        """The request as two or more; empty when it cannot be divided."""
-        middle = len(request.records) // 2
-        if not middle:
-            return []
-        first = self._reencode(request, request.records[:middle])
-        second = self._reencode(request, request.records[middle:])
-        return [*first, *second] if first and second else []
-
     def _shorten(self, request: Request) -> list[Request]:
         """The request with its records cut by the exporter, once; empty when they cannot be cut."""
-        cut = getattr(self._exporter, "cut", None)
-        if cut is None or not self._shortened.isdisjoint(request.records):
+        if not self._shortened.isdisjoint(request.records):
             return []
         self._shortened.update(request.records)
-        smaller = {index: cut(self.records[index]) for index in request.records}
-        if not any(smaller.values()):
-            return []
-        for index, record in smaller.items():
-            self.records[index] = record or self.records[index]
-        return self._reencode(request, request.records)
+        return self._encoder.shortened(request)
 
     def _replace(self, request: Request, parts: Sequence[Request]) -> None:
         for index in request.records:
@@ -343,80 +367,3 @@ class BatchDelivery:
             for index in part.records:
                 self._unsettled[index] += 1
         self.stage.pending.extendleft(reversed(parts))
-
-    # -- encoding ---------------------------------------------------------------------------
-
-    def _plan(self) -> Iterator[None]:
-        """Encode the batch into stages, without the records that the exporter cannot encode."""
-        self._unencodable.clear()
-        stages: list[list[Request]] = []
-        parts: list[Sequence[int]] = [range(len(self.records))]
-        while parts:
-            part = parts.pop()
-            encoded: list[list[Request]] = []
-            try:
-                for stage in self._encode(part):
-                    encoded.append([])
-                    for request in stage:
-                        encoded[-1].append(request)
-                        yield
-            except Exception as error:
-                if len(part) == 1:
-                    self._unencodable[part[0]] = f"cannot be encoded ({type(error).__name__})"
-                else:
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
-                continue
-            pairs = itertools.zip_longest(stages, encoded, fillvalue=())
-            stages = [[*before, *after] for before, after in pairs]
-        unsettled = self._unsettled = [0] * len(self.records)
-        for index in self._unencodable:
-            unsettled[index] = 1
-        for request in itertools.chain.from_iterable(stages):
-            for index in request.records:
-                unsettled[index] += 1
-        self._upcoming = deque(map(Stage, stages))
-
-    def _reencode(self, request: Request, indices: Sequence[int]) -> list[Request]:
-        """The request built again for some of its records; empty if that leaves a record out."""
-        try:
-            requests = [
-                new
-                for stage in self._encode(indices)
-                for new in stage
-                if new.path == request.path and new.method == request.method
-            ]
-        except Exception:
-            return []
-        covered = {index for new in requests for index in new.records}
-        return requests if covered.issuperset(indices) else []
-
-    def _encode(self, indices: Sequence[int]) -> Iterable[Iterable[Request]]:
-        """The exporter's stages for some of the records, with their indices in this batch."""
-        if len(indices) == len(self.records):
-            return self._exporter.encode(Batch(Throttled(self.records), self.source.replay))
-        records = _Selection(self.records, indices)
-        stages = self._exporter.encode(Batch(Throttled(records), self.source.replay))
-        return ([_renumbered(request, indices) for request in stage] for stage in stages)
-
-
-class _Selection(Sequence[Record]):
-    """Some of a batch's records, without a copy; most transports never read them."""
-
-    __slots__ = ("_indices", "_records")
-
-    def __init__(self, records: Records, indices: Sequence[int]) -> None:
-        self._records = records
-        self._indices = indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return _Selection(self._records, self._indices[index])
-        return self._records[self._indices[index]]
-
-
-def _renumbered(request: Request, indices: Sequence[int]) -> Request:
-    return attrs.evolve(request, records=tuple([indices[index] for index in request.records]))

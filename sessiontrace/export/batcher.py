@@ -2,14 +2,21 @@
 
 Used by a lane in the sender's thread. Invariant: a batch holds records of one source only, in the
 order they were spooled, and what was read from the source is either here or in a batch delivery.
+
+Records of a batch that was refused whole come back to the head of the next one: with others beside
+them the backend's answer shows whether the fault is theirs. Until others join them, they are
+``alone``: they are due at ``retry_at``, or as soon as another batch is accepted (``vouch``).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import attrs
 
 from sessiontrace.export.protocol import Limits
 from sessiontrace.model.record import Records
+from sessiontrace.spool.frame import Position
 from sessiontrace.spool.positions import Positions
 from sessiontrace.spool.source import Source
 
@@ -23,7 +30,8 @@ _QUIET_AGE_S = 0.1
 class Batcher:
     """One source's records on their way into the next batch.
 
-    ``max_bytes`` may be lowered by the lane when the backend turns out to take less.
+    ``max_bytes`` may be lowered by the lane when the backend turns out to take less. ``size`` and
+    the limits leave out records that came back.
     """
 
     source: Source
@@ -32,23 +40,34 @@ class Batcher:
     records: Records = attrs.field(factory=Records)
     ends: Positions = attrs.field(factory=Positions)
     size: int = 0
+    retry_at: float = 0.0
+    vouched: bool = False
+    _returned: int = 0  # of the records, the first ones, which were refused
     _since: float = 0.0
     _last_cut: float = float("-inf")
 
     @property
     def full(self) -> bool:
         """Whether a batch cannot become larger."""
-        return len(self.records) >= self.limits.max_records or self.size >= self.max_bytes
+        return self._room <= 0 or self.size >= self.max_bytes
+
+    @property
+    def alone(self) -> bool:
+        """Whether all that is gathered came back."""
+        return 0 < self._returned == len(self.records)
+
+    @property
+    def _room(self) -> int:
+        return self.limits.max_records + self._returned - len(self.records)
 
     def read(self, now: float) -> bool:
         """Read one slice; False when the batch is full or the source has nothing more now."""
         if self.full:
             return False
-        room = self.limits.max_records - len(self.records)
-        chunk = self.source.read(min(room, _READ_RECORDS), self.max_bytes - self.size)
+        chunk = self.source.read(min(self._room, _READ_RECORDS), self.max_bytes - self.size)
         if chunk is None:
             return False
-        if not self.records:
+        if len(self.records) == self._returned:
             self._since = now
         before = len(self.records)
         self.records.extend(chunk.records)
@@ -58,6 +77,8 @@ class Batcher:
 
     def seconds_until_due(self, now: float) -> float:
         """Seconds until what is gathered should be sent; 0 when a batch can be cut now."""
+        if self.alone:
+            return 0.0 if self.vouched else max(0.0, self.retry_at - now)
         if self.full or self.source.adopted:
             return 0.0
         # The first records after a quiet time go soon: someone may be looking at the page.
@@ -69,5 +90,19 @@ class Batcher:
         """Everything gathered; the next batch starts empty."""
         batch = self.records, self.ends
         self.records, self.ends, self.size = Records(), Positions(), 0
+        self._returned, self.vouched = 0, False
         self._last_cut = now
         return batch
+
+    def put_back(self, records: Records, ends: Sequence[Position], retry_at: float) -> None:
+        """Take back the records of a batch that was refused whole, before what is gathered."""
+        self._returned, self.retry_at = len(records), retry_at
+        records.extend(self.records)
+        positions = Positions()
+        positions.extend(ends)
+        positions.extend(self.ends)
+        self.records, self.ends = records, positions
+
+    def vouch(self) -> None:
+        """The backend accepted something: it does not refuse everything."""
+        self.vouched = self.alone

@@ -15,8 +15,12 @@ idle      a batch is due        sending
 sending   batch finished        sending the next batch, else idle
 sending   ``Retry``             retrying: wait by the backoff, at least as long as the backend asks
 sending   ``Blocked``           blocked: wait until the next probe
+sending   one request, refused  blocked: its batch is held until the next probe, until records
+                                follow it, or until another source's batch is accepted
 retrying  wait is over          retrying: one request goes ahead alone; the others follow its
-blocked   wait is over          blocked: success
+blocked   wait is over          blocked: one request goes ahead alone. A batch that was refused
+                                whole goes with the records that follow it, and after the batches
+                                of other sources
 retrying  batch finished        sending
 blocked   batch finished        sending
 any       ``request_stop``      the end: after the batches at hand, without waits a backend asks for
@@ -29,7 +33,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -37,7 +40,6 @@ import anyio
 
 from sessiontrace.export.backoff import INITIAL_S, SLEEPY_AFTER_S, Backoff
 from sessiontrace.export.batch_delivery import BatchDelivery, Stage
-from sessiontrace.export.batcher import Batcher
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.flush import FlushTicket
 from sessiontrace.export.protocol import (
@@ -49,8 +51,8 @@ from sessiontrace.export.protocol import (
     Transport,
     UntrustedError,
 )
-from sessiontrace.export.reordering import OutOfOrderSource
 from sessiontrace.export.session_buffer import SessionBuffer
+from sessiontrace.export.source_rotation import SourceRotation
 from sessiontrace.export.stats import DeliveryCounters, LaneSpec
 from sessiontrace.export.tail_sampling import TailSampler
 from sessiontrace.runtime import log
@@ -63,7 +65,6 @@ __all__ = ["Lane", "LaneOwner"]
 
 _POLL_S = 0.05
 _LOG_AFTER_FAILURES = 3
-_SMALLEST_BATCH = 64 << 10
 _SLICE = 4  # requests encoded, or begun, at a time
 
 DeliveryStop = Retry | Blocked
@@ -96,19 +97,16 @@ class Lane:
     ) -> None:
         self.name = spec.name
         self.counters = counters
-        self.quiet_since = clock.now()
         self._spec = spec
         self._exporter = spec.exporter
         self._owner = owner
         self._clock = clock
         self._backoff = backoff
         self._dead_letters = dead_letters
-        limits = spec.exporter.limits
         own: Source = spec.reader
         if spec.sample is not None and spec.sample.decides_at_end:
             own = TailSampler(own, spec.sample, counters.count_sampled, now=clock.now)
-        self._own = Batcher(self._wrap_source(own), limits, limits.max_bytes)
-        self._batchers: deque[Batcher] = deque([self._own])
+        self._sources = SourceRotation(self._wrap_source(own), spec.exporter, clock.now)
         self._delivery: BatchDelivery | None = None
         self._tickets: list[FlushTicket] = []
         self._stopping = False
@@ -136,8 +134,7 @@ class Lane:
 
     def add(self, source: Source) -> None:
         """Deliver what a recovered spool still owes, in turn with the other sources."""
-        limits = self._exporter.limits
-        self._batchers.append(Batcher(self._wrap_source(source), limits, self._own.max_bytes))
+        self._sources.add(self._wrap_source(source))
         self._bell.set()
 
     def flush(self, ticket: FlushTicket) -> None:
@@ -153,12 +150,17 @@ class Lane:
     @property
     def own(self) -> Source:
         """This process's spool, as this lane reads it."""
-        return self._own.source
+        return self._sources.own
 
     @property
     def adopted(self) -> Sequence[Source]:
         """The sources of recovered spools still under way."""
-        return [batcher.source for batcher in self._batchers if batcher is not self._own]
+        return self._sources.adopted
+
+    @property
+    def quiet_since(self) -> float:
+        """When the last record was read."""
+        return self._sources.quiet_since
 
     def _wrap_source(self, source: Source) -> Source:
         return SessionBuffer(source, now=self._clock.now) if self._spec.hold else source
@@ -171,57 +173,51 @@ class Lane:
         while running:
             self._bell.clear()
             last, tickets = self._stopping, list(self._tickets)
-            delivery = self._delivery = self._delivery or await self._next(last or bool(tickets))
+            delivery = self._delivery = self._delivery or await self._sources.next_delivery(
+                last or bool(tickets), self._owner.release_finished
+            )
             if delivery is None:
-                self._answer(tickets, True)
+                self._answer(tickets, not self._sources.holding)
                 running = not last
                 await self._wait_for_work()
                 continue
             if self.counters.state == "idle":
                 self.counters.state = "sending"
             stop = await self._deliver(delivery)
+            if not delivery.untouched:
+                self._sources.vouch()
             if stop is None:
                 self._delivery = None
                 self._note_success()
             else:
-                running = await self._wait_before_retry(stop, self._note_stop(stop)) and not last
-        self._answer(list(self._tickets), self._delivery is None)
-
-    async def _next(self, hurry: bool) -> BatchDelivery | None:
-        """The next batch that is worth sending, from the sources in turn."""
-        if hurry:
-            for batcher in self._batchers:
-                if isinstance(batcher.source, OutOfOrderSource):
-                    batcher.source.release_all()
-        for _ in range(len(self._batchers)):
-            batcher = self._batchers[0]
-            self._batchers.rotate(-1)
-            while batcher.read(self._clock.now()):
-                self.quiet_since = self._clock.now()
-                await asyncio.sleep(0)
-            now = self._clock.now()
-            if batcher.records and (hurry or not batcher.seconds_until_due(now)):
-                return BatchDelivery(self._exporter, batcher.source, *batcher.cut(now))
-            if batcher is not self._own and not batcher.records and batcher.source.finished():
-                self._batchers.remove(batcher)
-                self._owner.release_finished()
-        return None
+                running = await self._set_back(delivery, stop) and not last
+        self._answer(list(self._tickets), self._delivery is None and not self._sources.holding)
 
     async def _wait_for_work(self) -> None:
         """Nothing to send: wait for the next poll, for a batch to come of age, or for ``wake``."""
-        self.counters.state = "idle"
+        if not self._sources.holding:
+            self.counters.state = "idle"
         if self._stopping:
             return
-        now = self._clock.now()
-        wait: float | None = _POLL_S
-        if self._own.records:
-            wait = min(_POLL_S, self._own.seconds_until_due(now))
-        elif now - self.quiet_since > SLEEPY_AFTER_S and self._owner.may_sleep():
+        quiet = self._clock.now() - self.quiet_since > SLEEPY_AFTER_S
+        due = self._sources.seconds_until_due()
+        wait: float | None = _POLL_S if due is None else min(_POLL_S, due)
+        if quiet and (due is None or self._sources.holding) and self._owner.may_sleep():
             # Step (d) of ``runtime.wake``: look once more now that the signal is armed.
-            source = self._own.source
-            release = source.seconds_until_due() if isinstance(source, OutOfOrderSource) else None
-            wait = 0.0 if self._own.read(now) else release
+            wait = self._sources.last_look()
         await self._clock.wait(self._bell, wait)
+
+    async def _set_back(self, delivery: BatchDelivery, stop: DeliveryStop) -> bool:
+        """Wait before the next try, or hold the batch meanwhile; False when the lane stops."""
+        seconds = self._note_stop(stop)
+        if delivery.refusals == 1 and delivery.untouched:
+            self._delivery = None
+            self._sources.hold(delivery, self._clock.now() + seconds)
+            return True
+        running = await self._wait_before_retry(stop, seconds)
+        if delivery.refusals and delivery.untouched and self._sources.join(delivery):
+            self._delivery = None
+        return running
 
     async def _wait_before_retry(self, stop: DeliveryStop, seconds: float) -> bool:
         """Wait before the next try; False when the lane stops instead.
@@ -321,8 +317,7 @@ class Lane:
     def _acknowledge(self, delivery: BatchDelivery) -> None:
         """Move the cursor over what is settled, after the dead letters and counters have it."""
         if (size := delivery.smallest_refused) is not None:
-            for batcher in self._batchers:
-                batcher.max_bytes = max(_SMALLEST_BATCH, min(batcher.max_bytes, size // 2))
+            self._sources.limit(size)
         settled = delivery.acknowledge()
         if settled is None:
             return

@@ -24,6 +24,7 @@ __all__ = [
     "Invalid",
     "Limits",
     "Outcome",
+    "Rejected",
     "Reply",
     "Request",
     "Retry",
@@ -82,7 +83,10 @@ class Reply:
 
 @attrs.frozen
 class Delivered:
-    """Taken. ``rejected`` maps indices that were refused for good to the reason."""
+    """Taken. ``rejected`` maps indices that were refused for good to the reason.
+
+    Where the backend rejects every record, the fault may be its own: as ``Invalid``.
+    """
 
     rejected: Mapping[int, str] = attrs.field(factory=dict)
 
@@ -116,7 +120,18 @@ class Blocked:
     reason: str
 
 
-Outcome = Delivered | Retry | TooLarge | Invalid | Blocked
+@attrs.frozen
+class Rejected:
+    """Refused for good by a rule about these records alone, which says nothing of the backend.
+
+    ``reasons``: by index, for every record of the request. For a request that is never sent, and
+    for records that a store of ours cannot hold.
+    """
+
+    reasons: Mapping[int, str]
+
+
+Outcome = Delivered | Rejected | Retry | TooLarge | Invalid | Blocked
 
 
 @attrs.frozen

@@ -525,6 +525,52 @@ def test_C14_a_backend_that_refuses_everything_is_blocked_and_loses_nothing(
         patch.undo()
 
 
+def test_C32_a_backend_that_refuses_everything_loses_no_record_of_low_traffic(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """A program records now and then, so each batch is one record: a backend that refuses
+    everything refuses each alone. All stay in the spool, and the next run delivers them.
+    """
+    backend.responder = lambda request: answer(422)
+    with tracing(tmp_path / "spool", hive(backend)) as tracer:
+        with tracer.session("s"):
+            for number in range(3):
+                with tracer.span(f"step {number}", type="tool"):
+                    pass
+                sent = len(backend.requests)
+                assert not tracer.flush(5)
+                if not number:
+                    eventually(lambda sent=sent: len(backend.requests) > sent)
+        books = tracer.stats().destinations["honeyhive"]
+        assert (books.state, books.acked, books.rejected) == ("blocked", 0, 0)
+    assert dead_letters(tmp_path / "spool") == []
+    backend.responder = lambda request: answer(200)
+    with tracing(tmp_path / "spool", hive(backend)) as tracer:
+        steps(tracer, 1, start=3)
+        eventually(lambda: len(names(backend)) == 4)
+        assert settled(tracer).rejected == 0
+        assert tracer.stats().destinations["honeyhive"].adopted_rejected == 0
+
+
+def test_C32_a_bad_event_of_low_traffic_is_set_aside_when_the_next_one_arrives(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """The only event of a batch is refused, and the backend accepts the one after it."""
+    posthog = st.PostHog(api_key="phc_k", base_url=backend.url)
+    backend.responder = lambda request: answer(400 if b'"poison"' in request.body else 200)
+    with tracing(tmp_path / "spool", posthog) as tracer:
+        with tracer.session("s"):
+            assert tracer.flush(5)
+            with tracer.span("poison", type="tool"):
+                pass
+            assert not tracer.flush(5)
+            books = tracer.stats().destinations["posthog"]
+            assert (books.state, books.rejected, books.pending) == ("blocked", 0, 1)
+            with tracer.span("fine", type="tool"):
+                pass
+            assert settled(tracer, "posthog").rejected == 1
+
+
 @pytest.mark.asyncio
 async def test_C21_a_proxy_in_the_environment_is_not_used_for_this_machine(
     backend: Backend, monkeypatch: pytest.MonkeyPatch

@@ -184,9 +184,10 @@ class Run:
         self.wire.now = self.clock.now
         self.source = MemorySource(records)
         self.counters = DeliveryCounters()
+        self.exporter = exporter or PlainExporter()
         spec = LaneSpec(
             "there",
-            exporter or PlainExporter(),
+            self.exporter,
             lambda: transport or self.wire,
             self.source,
             hold=hold,

@@ -15,6 +15,7 @@ from sessiontrace.export.protocol import (
     Invalid,
     Limits,
     Outcome,
+    Rejected,
     Reply,
     Request,
     Retry,
@@ -38,10 +39,16 @@ class LocalExporter:
         return [[Request("WRITE", "", b"", tuple(range(len(batch.records))))]]
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
-        """Delivered; busy: Retry; illegal content: Invalid; an unusable store: Blocked."""
+        """Delivered; busy: Retry; illegal content: Invalid; an unusable store: Blocked.
+
+        Records that the store cannot hold are Rejected: a rule about the records, as deep ones are.
+        """
         if reply.status == TAKEN:
             refused = orjson.loads(reply.body) if reply.body else {}
-            return Delivered({request.records[int(at)]: why for at, why in refused.items()})
+            reasons = {request.records[int(at)]: why for at, why in refused.items()}
+            if reasons and len(reasons) == len(request.records):
+                return Rejected(reasons)
+            return Delivered(reasons)
         reason = reply.body.decode(errors="replace")
         if reply.status == BUSY:
             return Retry(reason)

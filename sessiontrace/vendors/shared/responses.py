@@ -10,9 +10,9 @@ import orjson
 
 from sessiontrace.export.protocol import (
     Blocked,
-    Delivered,
     Invalid,
     Outcome,
+    Rejected,
     Reply,
     Request,
     Retry,
@@ -38,7 +38,7 @@ def interpret(request: Request, reply: Reply) -> Outcome:
     The records of a request that was never sent are rejected.
     """
     if request.method == NONE:
-        return Delivered(dict.fromkeys(request.records, request.path))
+        return Rejected(dict.fromkeys(request.records, request.path))
     if 200 <= reply.status < 300 and "text/html" in reply.headers.get("content-type", ""):
         return Blocked(f"HTTP {reply.status} with a web page: this is not the API; check base_url")
     if broken := broken_answer(reply):

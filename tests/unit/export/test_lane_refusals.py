@@ -8,9 +8,9 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.lane_harness import PlainExporter, Run, event, numbers
+from support.lane_harness import MemorySource, PlainExporter, Run, event, numbers
 
-from sessiontrace.export.protocol import Batch, Delivered, Outcome, Reply, Request
+from sessiontrace.export.protocol import Batch, Delivered, Outcome, Rejected, Reply, Request
 from sessiontrace.model.record import Record
 
 pytestmark = pytest.mark.asyncio
@@ -81,13 +81,129 @@ async def test_two_records_that_are_both_refused_block_as_well(tmp_path: Path) -
     assert not letters(tmp_path)
 
 
-async def test_a_single_record_that_is_refused_is_rejected(tmp_path: Path) -> None:
-    """Alone in its batch, it has nobody to prove that the backend is at fault."""
-    run = Run(lambda request: Reply(400), [event(1)], dead_letters=tmp_path)
+class Polite(PlainExporter):
+    """A backend that answers 200 and rejects what the wire answers 400 to."""
+
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
+        rejected = request.records if reply.status == 400 else ()
+        return Delivered(dict.fromkeys(rejected, "no such field"))
+
+
+class Failing(PlainExporter):
+    """An exporter that cannot encode anything while ``broken``."""
+
+    broken = True
+
+    def encode(self, batch: Batch) -> list[list[Request]]:
+        if self.broken:
+            raise TypeError("boom")
+        return super().encode(batch)
+
+
+@pytest.mark.parametrize(
+    ("exporter", "status"),
+    [(PlainExporter, 422), (PlainExporter, 413), (Polite, 400), (Failing, 200)],
+)
+async def test_C32_a_backend_that_refuses_everything_is_blocked_by_lone_records(
+    exporter: type[PlainExporter], status: int, tmp_path: Path
+) -> None:
+    """Records come one by one, so each would be refused alone. The first is held; the second joins
+    it, and none is given up. Once the backend accepts them, all arrive, in order.
+    """
+    run = Run(lambda request: Reply(status), exporter=exporter(), dead_letters=tmp_path)
+    for number in range(5):
+        run.source.records.append(event(number))
+        await run.until(lambda: run.stats.state == "blocked")
+        since = run.clock.time
+        await run.until(lambda since=since: run.clock.time > since + 100)
+        assert (run.stats.rejected, run.stats.pending) == (0, number + 1)
+    assert len(run.sent) < 100
+    sent = len(run.sent)
+    run.wire.respond = lambda request: Reply(200)
+    if isinstance(run.exporter, Failing):
+        run.exporter.broken = False
     await run.until(lambda: run.done)
     await run.end()
-    assert (run.stats.acked, run.stats.rejected) == (0, 1)
+    assert (run.stats.acked, run.stats.rejected) == (5, 0)
+    assert [n for request in run.sent[sent:] for n in numbers(request)] == [0, 1, 2, 3, 4]
+    assert not letters(tmp_path)
+
+
+async def test_C32_a_lone_refused_record_is_given_up_once_the_next_one_is_accepted(
+    tmp_path: Path,
+) -> None:
+    """The lane says that it is blocked and a flush does not wait. When the next record comes, it
+    goes out at once together with the refused one, and shows whose fault it was.
+    """
+    run = Run(refusing({1}), [event(1)], dead_letters=tmp_path)
+    await run.until(lambda: run.stats.state == "blocked")
+    ticket = run.flush()
+    await run.until(lambda: ticket.done)
+    assert not ticket.wait(0)
+    assert (run.stats.rejected, run.stats.pending) == (0, 1)
+    assert "HTTP 400" in run.stats.last_error
+    begun = run.clock.time
+    run.source.records.append(event(2))
+    await run.until(lambda: run.done)
+    assert run.clock.time - begun < 2
+    await run.end()
+    assert (run.stats.acked, run.stats.rejected) == (1, 1)
     assert len(letters(tmp_path)) == 1
+
+
+async def test_C32_two_lone_bad_records_do_not_block_the_good_ones_behind_them() -> None:
+    """Both are refused, and nothing was accepted, so the lane is blocked. The next probe includes
+    what has come since: the good ones are found, and the bad ones given up.
+    """
+    run = Run(refusing({1, 2}), [event(1), event(2)])
+    await run.until(lambda: run.stats.state == "blocked")
+    run.source.records += [event(number) for number in range(3, 20)]
+    await run.until(lambda: run.done, seconds=100)
+    await run.end()
+    assert (run.stats.acked, run.stats.rejected) == (17, 2)
+
+
+@pytest.mark.parametrize("poison", [{1}, {1, 2}])
+async def test_C32_a_bad_record_of_an_ended_program_waits_for_our_own(poison: set[int]) -> None:
+    """An ended program left nothing else, so nothing of its own can join its bad record. What this
+    program delivers shows that the backend works.
+    """
+    run = Run(refusing(poison))
+    left = MemorySource([event(number) for number in poison], adopted=True)
+    run.lane.add(left)
+    await run.until(lambda: run.stats.state == "blocked")
+    assert run.stats.adopted_rejected == 0
+    run.source.records.append(event(3))
+    await run.until(left.finished, seconds=200)
+    await run.end()
+    assert (run.stats.acked, run.stats.adopted_rejected) == (1, len(poison))
+
+
+async def test_C32_a_backend_that_breaks_later_loses_no_lone_record(tmp_path: Path) -> None:
+    """What it accepted before proves nothing for a record that came after."""
+    run = Run(lambda request: Reply(200), [event(0)], dead_letters=tmp_path)
+    await run.until(lambda: run.done)
+    run.wire.respond = lambda request: Reply(422)
+    run.source.records.append(event(1))
+    await run.until(lambda: run.stats.state == "blocked")
+    assert (run.stats.rejected, run.stats.pending) == (0, 1)
+    run.wire.respond = lambda request: Reply(200)
+    await run.until(lambda: run.done)
+    await run.end()
+    assert (run.stats.acked, run.stats.rejected) == (2, 0)
+
+
+async def test_a_record_that_a_backend_has_no_place_for_is_rejected_alone() -> None:
+    """The exporter knows that without asking the backend, so no neighbour has to prove it."""
+
+    class Placeless(PlainExporter):
+        def interpret(self, request: Request, reply: Reply) -> Outcome:
+            return Rejected(dict.fromkeys(request.records, "there is no such thing here"))
+
+    run = Run(lambda request: Reply(200), [event(1)], exporter=Placeless())
+    await run.until(lambda: run.done)
+    await run.end()
+    assert (run.stats.acked, run.stats.rejected, run.stats.state) == (0, 1, "idle")
 
 
 async def test_many_bad_records_spend_the_budget_and_the_rest_is_found_by_and_by() -> None:
