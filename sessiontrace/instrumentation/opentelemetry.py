@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.span import UNSET, Span
-from sessiontrace.instrumentation.core import model_calls
+from sessiontrace.instrumentation.core.model_calls import open_model
+from sessiontrace.instrumentation.core.placement import deeper, foreign_spans
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
@@ -50,7 +51,7 @@ class SpanProcessor:
     def __init__(self, tracer: TracerProtocol) -> None:
         self._tracer = tracer
         self._open: dict[int, _OpenSpan] = {}
-        model_calls.foreign_spans.append(self)
+        foreign_spans.append(self)
 
     # -- the interface of OpenTelemetry -----------------------------------------------------
 
@@ -75,8 +76,8 @@ class SpanProcessor:
 
     def shutdown(self) -> None:
         """The provider shuts down; spans that are open stay open."""
-        if self in model_calls.foreign_spans:
-            model_calls.foreign_spans.remove(self)
+        if self in foreign_spans:
+            foreign_spans.remove(self)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here: the event of a span that has ended is in the spool."""
@@ -102,9 +103,9 @@ class SpanProcessor:
             return
         key = span.context.span_id
         above = self._open.get(span.parent.span_id) if span.parent is not None else None
-        parent = _deeper(recorder.current.get(), above.event if above is not None else None)
+        parent = deeper(recorder.current.get(), above.event if above is not None else None)
         kind = _event_type(span)
-        if kind is None or (kind == "model" and model_calls.open_model(recorder) is not None):
+        if kind is None or (kind == "model" and open_model(recorder) is not None):
             self._open[key] = _OpenSpan(parent, parent, own=False)
             return
         event = Span(recorder, span.name, kind)
@@ -133,18 +134,6 @@ class SpanProcessor:
             return
         _fill(event, read_span(_received(span)))
         event.end()
-
-
-def _deeper(ours: Handle | None, theirs: Handle | None) -> Handle | None:
-    """Of two candidates for a parent the one that is inside the other."""
-    if ours is None or theirs is None:
-        return ours or theirs
-    span: Handle | None = ours
-    while span is not None:
-        if span is theirs:
-            return ours
-        span = span.parent
-    return theirs
 
 
 def _event_type(span: Any) -> str | None:

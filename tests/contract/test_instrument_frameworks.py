@@ -1,4 +1,4 @@
-"""Pydantic AI and LlamaIndex: their own tracing interfaces, one event for each model call."""
+"""Pydantic AI: its own tracing interface, one event for each model call."""
 
 from __future__ import annotations
 
@@ -59,22 +59,3 @@ async def test_pydantic_ai(both: bool) -> None:
     assert by_type["model"][1]["metadata"]["total_tokens"] == 19
     (inner,) = [event for event in by_type["chain"] if event["event_name"] == "look up"]
     assert inner["parent_id"] == tool["event_id"]
-
-
-@pytest.mark.asyncio
-async def test_llama_index() -> None:
-    """A chat and a completion of a model, sync and async: each is one model event."""
-    pytest.importorskip("llama_index.core", reason="the contract group is not installed")
-    from llama_index.core.llms import ChatMessage, MockLLM
-
-    with instrumented("llama-index") as listening:
-        with listening.session():
-            llm = MockLLM()
-            llm.chat([ChatMessage(role="user", content="Hello?")])
-            await llm.achat([ChatMessage(role="user", content="Hello?")])
-            llm.complete("Hello?")
-
-    models = [event for event in listening.events if event["event_type"] == "model"]
-    assert len(models) == 3
-    assert models[0]["inputs"]["chat_history"] == [{"role": "user", "content": "Hello?"}]
-    assert "Hello?" in models[0]["outputs"]["content"]

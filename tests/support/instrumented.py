@@ -23,6 +23,33 @@ class ModelTracer(Captured):
         assert len(models) == 1, [event["event_name"] for event in self.events]
         return models[0]
 
+    @property
+    def models(self) -> list[dict[str, Any]]:
+        """The model events, in the order of their ends."""
+        return [event for event in self.events if event["event_type"] == "model"]
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of all model events."""
+        return sum((event.get("metadata") or {}).get("total_tokens", 0) for event in self.models)
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of the events with an error."""
+        return [event["event_name"] for event in self.events if event.get("error")]
+
+    @property
+    def paths(self) -> list[str]:
+        """Each event by the names from the top to it, sorted."""
+        events = {event["event_id"]: event for event in self.events}
+
+        def path(event: dict[str, Any]) -> str:
+            above = events.get(event["parent_id"])
+            name = str(event["event_name"])
+            return name if above is None else f"{path(above)}/{name}"
+
+        return sorted(path(event) for event in events.values())
+
 
 @contextmanager
 def instrumented(*names: str, waiting: bool = False) -> Iterator[ModelTracer]:

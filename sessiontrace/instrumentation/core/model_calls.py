@@ -24,6 +24,8 @@ A contribution adds to the event
     --------------  --------------------------  -----------------
     config          kept                        added, key by key
     metadata        kept; token counts add up   added, key by key
+                    over the calls of one
+                    layer, not over layers
     metrics         kept                        added as a whole
     outputs, error  kept                        not added: an error is the outer layer's to report,
                                                 if that layer lets it through
@@ -37,10 +39,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict, final
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, final
 
 from sessiontrace.capture.handle import ENDED, OPEN, SUPPRESSED, Handle
 from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.instrumentation.core.placement import innermost
+from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
 from sessiontrace.instrumentation.core.tool_calls import ToolCalls
 from sessiontrace.model.ids import now_ns, now_since
 
@@ -54,33 +58,10 @@ __all__ = [
     "CallRecorder",
     "ModelCall",
     "SpanFields",
-    "foreign_spans",
-    "innermost",
     "open_call",
     "open_model",
     "restore",
 ]
-
-_TOKEN_COUNTS = (
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-)
-
-
-class ForeignSpans(Protocol):
-    """Another tracing system, whose open spans have events here."""
-
-    def current(self, recorder: TracerState) -> Handle | None:
-        """The event that a call made here belongs below; None where that system has no span."""
-        ...
-
-
-foreign_spans: list[ForeignSpans] = []
-"""The other tracing systems that ``innermost`` asks."""
 
 open_call: ContextVar[ModelCall | None] = ContextVar("sessiontrace.call", default=None)
 """The call that this context is inside of: a call that a layer further in makes belongs to it."""
@@ -226,10 +207,21 @@ class ModelCall:
     The calls that layers further in make inside the block belong to this one. ``end`` or ``fail``
     must follow the block; the first of them counts. ``subject``: an object by which a layer
     recognises its own call, until the call has ended. ``started``: nanoseconds, by the package's
-    clock.
+    clock. ``inner_counts``: the tokens that layers further in reported to this contribution.
     """
 
-    __slots__ = ("_config", "_outer", "_token", "_tools", "ended", "span", "started", "subject")
+    __slots__ = (
+        "_config",
+        "_enclosing",
+        "_outer",
+        "_token",
+        "_tools",
+        "ended",
+        "inner_counts",
+        "span",
+        "started",
+        "subject",
+    )
 
     def __init__(
         self, span: Handle, config: Mapping[str, object] | None, tools: ToolCalls | None
@@ -242,6 +234,9 @@ class ModelCall:
         self._tools = tools
         self._token: Token[ModelCall | None] | None = None
         self._outer: ModelCall | None = None  # the call that this one was begun in
+        self.inner_counts: dict[str, int] = {}
+        layer = None if config is None else open_call.get()
+        self._enclosing = None if layer is None or not layer.is_contribution else layer
 
     def __enter__(self) -> ModelCall:
         self._token = open_call.set(self)
@@ -268,6 +263,26 @@ class ModelCall:
         outer, self._outer = self._outer, None
         if open_call.get() is self:
             open_call.set(None if outer is None or outer.ended else outer)
+
+    @property
+    def is_contribution(self) -> bool:
+        """Whether an outer layer made the event."""
+        return self._config is not None
+
+    def describe(
+        self,
+        name: str,
+        *,
+        inputs: object = None,
+        outputs: object = UNSET,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
+        """Say what the call is, once that is known; of a contribution only the config counts."""
+        if self._config is None:
+            self.span.name = name
+            self.span.set(inputs=inputs, outputs=outputs, config=config)
+        else:
+            self._config = {**self._config, **(config or {})}
 
     def age_ms(self) -> float:
         """Milliseconds since the call was opened."""
@@ -324,14 +339,21 @@ class ModelCall:
         span = self.span
         if span.state != OPEN:
             return
+        counts = summed({}, metadata) or self.inner_counts
+        enclosing = self._enclosing
+        if enclosing is not None and not enclosing.ended and enclosing.span is span:
+            # Another layer is in between: what that one counts includes this call.
+            enclosing.inner_counts = summed(enclosing.inner_counts, counts)
+            counts = {}
         for group, values in (("config", config), ("metadata", metadata)):
             existing = span.field_group(group) or {}
-            new = {name: value for name, value in values.items() if name not in existing}
+            new = {
+                name: value
+                for name, value in values.items()
+                if name not in existing and name not in TOKEN_COUNTS
+            }
             if group == "metadata":  # two calls inside one event: their tokens add up
-                for name in _TOKEN_COUNTS:
-                    before, count = existing.get(name), values.get(name)
-                    if isinstance(before, int) and isinstance(count, int):
-                        new[name] = before + count
+                new.update(summed(existing, counts))
             if new:
                 span.merge(group, new)
         if metrics and span.field_group("metrics") is None:
@@ -344,16 +366,6 @@ def restore(token: Token[ModelCall | None]) -> None:
         open_call.reset(token)
     except ValueError:  # a generator or coroutine was closed in another context
         pass
-
-
-def innermost(recorder: TracerState) -> Handle | None:
-    """The innermost open span of this context; one that ended in another context is skipped."""
-    span = recorder.current.get()
-    while span is not None and span.state != OPEN:
-        span = span.parent
-    for tracing in foreign_spans:
-        span = tracing.current(recorder) or span
-    return span
 
 
 def open_model(recorder: TracerState, span: Handle | None = None) -> Handle | None:

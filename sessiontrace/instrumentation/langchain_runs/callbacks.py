@@ -27,8 +27,9 @@ from typing import Any
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import UNSET
-from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall, innermost
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.never_raises import never_raises
+from sessiontrace.instrumentation.core.placement import deeper, innermost
 from sessiontrace.instrumentation.core.response_fields import get_field, pick, without_none
 from sessiontrace.instrumentation.langchain_runs.messages import (
     llm_answer,
@@ -362,10 +363,7 @@ class RunCallbacks:
         if run is None:
             return None
         recorder = self._calls.recorder()
-        here = step = None if recorder is None else innermost(recorder)
-        while step is not None and step is not run.span:
-            step = step.parent
-        return run.span if step is None else here
+        return deeper(None if recorder is None else innermost(recorder), run.span)
 
     def _place(
         self, name: str, inputs: dict[str, Any], extra: dict[str, Any]

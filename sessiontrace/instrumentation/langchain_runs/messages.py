@@ -14,6 +14,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     tool_call,
     without_none,
 )
+from sessiontrace.instrumentation.core.token_counts import reported_usage
 
 __all__ = ["llm_answer", "message", "with_messages"]
 
@@ -197,37 +198,4 @@ def _cache_writes(details: Any) -> Any:
 def _reported_usage(response: Mapping[str, Any]) -> dict[str, Any]:
     """The counts in the provider's own words, which packages without ``usage_metadata`` keep."""
     usage = response.get("token_usage") or response.get("usage") or response.get("tokenUsage")
-    if not usage:
-        return {}
-    prompt = _first(usage, "prompt_tokens", "input_tokens", "inputTokens", "promptTokens")
-    completion = _first(
-        usage, "completion_tokens", "output_tokens", "outputTokens", "completionTokens"
-    )
-    read = get_field(usage, "cache_read_input_tokens")
-    write = get_field(usage, "cache_creation_input_tokens")
-    if prompt is not None and (read is not None or write is not None):  # Anthropic's, exclusive
-        prompt += (read or 0) + (write or 0)
-    total = _first(usage, "total_tokens", "totalTokens")
-    if total is None and prompt is not None and completion is not None:
-        total = prompt + completion
-    if read is None:
-        details = get_field(usage, "prompt_tokens_details")
-        read = get_field(details, "cached_tokens")
-    details = get_field(usage, "completion_tokens_details")
-    return without_none(
-        {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": total,
-            "cache_read_tokens": read,
-            "cache_write_tokens": write,
-            "reasoning_tokens": get_field(details, "reasoning_tokens"),
-        }
-    )
-
-
-def _first(usage: Any, *names: str) -> Any:
-    for name in names:
-        if (count := get_field(usage, name)) is not None:
-            return count
-    return None
+    return reported_usage(usage)

@@ -1,22 +1,26 @@
 """LlamaIndex: handlers for the spans and events that its dispatcher reports.
 
-The handlers run inside the steps. Invariant: of nested model spans (achat, chat, complete) the
-outermost is the model event.
+The handlers run inside the steps; what they record is in ``llama_index_runs``. The streams of
+models are wrapped as well, because a stream makes its request while the program reads it.
+Invariant: ``install`` imports nothing but the dispatcher's own package.
 """
 
 from __future__ import annotations
 
+import functools
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.capture.span import Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
-from sessiontrace.instrumentation.core.model_calls import CallRecorder, open_model
+from sessiontrace.instrumentation.core.method_patching import MethodPatcher
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.never_raises import never_raises
-from sessiontrace.instrumentation.core.response_fields import get_field, without_none
-from sessiontrace.instrumentation.openai_family.chat_format import usage_of
+from sessiontrace.instrumentation.core.stream_observer import StreamObserver
+from sessiontrace.instrumentation.llama_index_runs.messages import LastResponse
+from sessiontrace.instrumentation.llama_index_runs.steps import Steps
+from sessiontrace.instrumentation.llama_index_runs.streams import AsyncStream, Stream
 
-_OPEN_MAX = 10_000
+_STREAMS = ("stream_chat", "stream_complete", "astream_chat", "astream_complete")
 
 
 class LlamaIndex:
@@ -25,23 +29,27 @@ class LlamaIndex:
     def __init__(self) -> None:
         self._dispatcher: Any = None
         self._handlers: list[Any] = []
+        self._patcher = MethodPatcher()
+        self._mixin: Any = None
+        self._init_subclass: Any = None  # the mixin's own, and ours in its place
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Add a span handler and an event handler to the root dispatcher."""
+        """Add a span handler and an event handler to the root dispatcher, and wrap streams."""
         if self._dispatcher is not None:
             return
+        import llama_index_instrumentation as instrumentation
         from llama_index_instrumentation.event_handlers import BaseEventHandler
         from llama_index_instrumentation.span_handlers import NullSpanHandler
 
-        handler = _SpanHandler(calls)
+        steps = Steps(calls)
         spans: Any = type(
             "SessionTraceSpans",
             (NullSpanHandler,),
             {
                 "class_name": classmethod(lambda cls: "SessionTraceSpans"),
-                "span_enter": lambda self, *args, **kwargs: handler.enter(*args, **kwargs),
-                "span_exit": lambda self, *args, **kwargs: handler.leave(*args, **kwargs),
-                "span_drop": lambda self, *args, **kwargs: handler.drop(*args, **kwargs),
+                "span_enter": lambda self, *args, **kwargs: steps.enter(*args, **kwargs),
+                "span_exit": lambda self, *args, **kwargs: steps.leave(*args, **kwargs),
+                "span_drop": lambda self, *args, **kwargs: steps.drop(*args, **kwargs),
             },
         )
         events: Any = type(
@@ -49,13 +57,14 @@ class LlamaIndex:
             (BaseEventHandler,),
             {
                 "class_name": classmethod(lambda cls: "SessionTraceEvents"),
-                "handle": lambda self, event, **extra: handler.handle(event),
+                "handle": lambda self, event, **extra: steps.handle(event),
             },
         )
         self._dispatcher = module.get_dispatcher()
         self._handlers = [spans(), events()]
         self._dispatcher.add_span_handler(self._handlers[0])
         self._dispatcher.add_event_handler(self._handlers[1])
+        self._wrap_streams(instrumentation.DispatcherSpanMixin, steps)
 
     def uninstall(self) -> None:
         """Remove the handlers."""
@@ -69,101 +78,62 @@ class LlamaIndex:
                 if all(handler is not ours for ours in self._handlers)
             ]
         self._dispatcher = None
+        self._patcher.restore()
+        original, ours = self._init_subclass
+        if vars(self._mixin)["__init_subclass__"] is ours:
+            self._mixin.__init_subclass__ = original
+
+    def _wrap_streams(self, mixin: Any, steps: Steps) -> None:
+        """Wrap the streams of the models that are defined already, and of those to come."""
+
+        def wrap_class(owner: Any) -> None:
+            for name in _STREAMS:
+                method = vars(owner).get(name)
+                if callable(method) and not getattr(method, "__isabstractmethod__", False):
+                    self._patcher.patch(owner, name, lambda original: _wrap(original, steps))
+
+        original = vars(mixin)["__init_subclass__"]
+
+        def init_subclass(cls: Any, /, **kwargs: Any) -> None:
+            original.__get__(None, cls)(**kwargs)
+            if self._dispatcher is not None:
+                never_raises(None)(wrap_class)(cls)
+
+        self._mixin, self._init_subclass = mixin, (original, classmethod(init_subclass))
+        mixin.__init_subclass__ = self._init_subclass[1]
+        classes = [mixin]
+        while classes:
+            owner = classes.pop()
+            classes.extend(owner.__subclasses__())
+            wrap_class(owner)
 
 
 ENTRY = Entry(name="llama-index", target="llama_index.core.instrumentation", make=LlamaIndex)
 
 
-class _SpanHandler:
-    """The open spans of the dispatcher, by their ids."""
+def _wrap(original: Any, steps: Steps) -> Any:
+    if original.__name__.startswith("a"):
 
-    def __init__(self, calls: CallRecorder) -> None:
-        self._calls = calls
-        self._spans: dict[str, Span] = {}
+        @functools.wraps(original)
+        async def async_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            stream = await original.__get__(self, type(self))(*args, **kwargs)
+            observer = _observer(steps, stream)
+            return stream if observer is None else AsyncStream(stream, observer)
 
-    @never_raises(None)
-    def enter(self, id_: str, bound_args: Any, *args: Any, **extra: Any) -> None:
-        """A method of the library starts."""
-        if len(self._spans) < _OPEN_MAX:
-            parent = self._spans.get(extra.get("parent_id") or "")
-            name = id_.partition("-")[0]
-            span = self._calls.open(name, "chain", parent=parent)
-            if span is not None:
-                self._spans[id_] = span
+        return async_method
 
-    def leave(self, id_: str, *args: Any, **extra: Any) -> None:
-        """The method has returned."""
-        span = self._spans.pop(id_, None)
-        if span is None:
-            return
-        result = extra.get("result")
-        if span.type == "chain" and result is not None and isinstance(result, (str, int, dict)):
-            span.set(outputs=result)
-        span.end()
+    @functools.wraps(original)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        stream = original.__get__(self, type(self))(*args, **kwargs)
+        observer = _observer(steps, stream)
+        return stream if observer is None else Stream(stream, observer)
 
-    def drop(self, id_: str, *args: Any, **extra: Any) -> None:
-        """The method has raised an exception."""
-        span = self._spans.pop(id_, None)
-        error = extra.get("err")
-        if span is not None:
-            span.__exit__(None if error is None else type(error), error, None)
-
-    @never_raises(None)
-    def handle(self, event: Any) -> None:
-        """An event has happened inside one of the spans."""
-        span = self._spans.get(event.span_id or "")
-        if span is None:
-            return
-        kind = type(event).__name__
-        if kind in ("LLMChatStartEvent", "LLMCompletionStartEvent"):
-            _start_model(span, event)
-        elif kind in ("LLMChatEndEvent", "LLMCompletionEndEvent") and span.type == "model":
-            _end_model(span, get_field(event, "response"))
-        elif kind == "RetrievalStartEvent":
-            span.type = "tool"
-            span.set(inputs={"query": str(get_field(event, "str_or_query_bundle"))})
-        elif kind == "RetrievalEndEvent":
-            nodes = get_field(event, "nodes") or ()
-            documents = [{"content": node.get_content(), "score": node.score} for node in nodes]
-            span.set(outputs={"documents": documents})
-        elif kind == "QueryStartEvent":
-            span.set(inputs={"query": str(get_field(event, "query"))})
-        elif kind == "QueryEndEvent":
-            span.set(outputs=str(get_field(event, "response")))
+    return method
 
 
-def _start_model(span: Span, event: Any) -> None:
-    outer = span.parent
-    while outer is not None and outer.type == "chain":
-        outer = outer.parent
-    if outer is not None and open_model(span.recorder, outer) is outer:
-        return
-    settings = get_field(event, "model_dict") or {}
-    model = settings.get("model") or settings.get("model_name") or settings.get("class_name")
-    messages = get_field(event, "messages")
-    inputs: dict[str, Any] = {"prompt": get_field(event, "prompt")}
-    if messages is not None:
-        inputs = {"chat_history": [_message(message) for message in messages]}
-    parameters = {
-        name: settings[name] for name in ("temperature", "max_tokens") if name in settings
-    }
-    span.type = "model"
-    span.name = f"chat {model}"
-    span.set(
-        inputs=inputs,
-        config=without_none({"type": "chat", "model": model, "hyperparameters": parameters}),
-    )
-
-
-def _end_model(span: Span, response: Any) -> None:
-    message = get_field(response, "message")
-    text = get_field(response, "text")
-    outputs = {"role": "assistant", "content": text} if message is None else _message(message)
-    usage = get_field(get_field(response, "raw"), "usage")
-    span.set(outputs=outputs, metadata=usage_of(usage) if usage is not None else None)
-
-
-def _message(message: Any) -> dict[str, Any]:
-    role = get_field(message, "role")
-    content = getattr(message, "content", None)
-    return {"role": str(getattr(role, "value", role)), "content": content}
+@never_raises(None)
+def _observer(steps: Steps, stream: Any) -> StreamObserver | None:
+    call = steps.stream_call(stream)
+    if call is None:
+        return None
+    return StreamObserver(call, LastResponse(), {}, lambda error: {})

@@ -13,8 +13,9 @@ from typing import Any
 from sessiontrace.capture.span import Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
-from sessiontrace.instrumentation.core.model_calls import CallRecorder, innermost
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.never_raises import never_raises
+from sessiontrace.instrumentation.core.placement import innermost
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 
 

@@ -1,0 +1,1 @@
+"""What LlamaIndex's dispatcher reports, as a tree of events."""
