@@ -112,13 +112,15 @@ class SessionHandle(Handle, Protocol):
 
     ``skip_reason``: why nothing of this session is recorded; None when it is recorded.
     ``conversation_id``: the caller's own id of the session. ``to``: the names of its destinations,
-    None for all. ``frame_headers``: those of its route.
+    None for all. ``frame_headers``: those of its route. ``trace_id``: its W3C trace, 32 hex
+    digits; None where the trace has the session's id.
     """
 
     session_id: str
     source: str
     skip_reason: str | None
     conversation_id: str | None
+    trace_id: str | None
     to: list[str] | None
     frame_headers: FrameHeaders
 

@@ -103,6 +103,7 @@ class NonRecordingScope:
         "start_ns",
         "state",
         "to",
+        "trace_id",
         "type",
     )
 
@@ -121,6 +122,7 @@ class NonRecordingScope:
         self.children_ids: list[str] | None = None
         self.children_omitted = 0
         self.conversation_id: str | None = None
+        self.trace_id: str | None = None
         self.to: list[str] | None = None
         self.frame_headers = recorder.frame_headers
         self.skip_reason: str | None = None
@@ -219,6 +221,7 @@ class RemoteSpan(NonRecordingScope):
 
     Use it with ``with`` or ``async with``, or as ``parent=`` of ``start_span``. ``sampled``: False
     when the other process does not record the session. ``to``: the names of its destinations.
+    ``trace_id``: see ``Session``.
     """
 
     __slots__ = ()
@@ -231,9 +234,11 @@ class RemoteSpan(NonRecordingScope):
         *,
         sampled: bool,
         to: list[str] | None = None,
+        trace_id: str | None = None,
     ) -> None:
         super().__init__(recorder, "remote", session_id, event_id)
         self.to = to
+        self.trace_id = trace_id
         if not sampled:
             self.skip("sampled")
         if to is not None and recorder.route is not None:
@@ -248,7 +253,12 @@ class RemoteSpan(NonRecordingScope):
         sampled = self.skip_reason != "sampled"
         return traced_block(
             lambda: RemoteSpan(
-                self.recorder, self.session_id, self.event_id, sampled=sampled, to=self.to
+                self.recorder,
+                self.session_id,
+                self.event_id,
+                sampled=sampled,
+                to=self.to,
+                trace_id=self.trace_id,
             ),
             fn,
         )

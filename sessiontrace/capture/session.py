@@ -37,7 +37,9 @@ class Session(Span):
     """One session, or with the caller's own ``session_id`` one turn of a conversation.
 
     ``session_id``: UUID string, known before the session opens. ``event_id``: equal to it, except
-    in a conversation, where it names this turn.
+    in a conversation, where it names this turn. ``trace_id``: 32 hex digits of the W3C trace that
+    the session is part of; None where they are those of ``session_id``. Each turn of a conversation
+    is a trace of its own.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class Session(Span):
         "skip_reason",
         "source",
         "to",
+        "trace_id",
     )
 
     session_id: str
@@ -71,6 +74,7 @@ class Session(Span):
         tags: Sequence[str] = (),
         to: str | Sequence[str] | None = None,
         sample: float | None = None,
+        trace_id: str | None = None,
     ) -> None:
         recorder = tracer if isinstance(tracer, TracerState) else tracer.recorder
         super().__init__(recorder or UNOPENED, name, "session", None, config)
@@ -81,6 +85,7 @@ class Session(Span):
         self.conversation_id = session_id
         self.to = None if to is None else _texts(to)
         self._sample = sample
+        self.trace_id = trace_id
         self.skip_reason: str | None = None
         if session_id is None:
             self.event_id = self.session_id = new_id()
@@ -88,6 +93,8 @@ class Session(Span):
             own_id = sanitize_text(session_id) if type(session_id) is str else text_of(session_id)
             self.session_id = session_uuid(own_id)
             self.event_id = new_id()
+            if trace_id is None:
+                self.trace_id = self.event_id.replace("-", "")
             if not is_uuid(own_id):
                 self.merge("metadata", {"session_id": own_id})
         if tags := _texts(tags):
@@ -112,7 +119,12 @@ class Session(Span):
             "source": self._own_source,
             "to": self.to,
             "sample": self._sample,
+            "trace_id": None if self._is_own_trace() else self.trace_id,
         }
+
+    def _is_own_trace(self) -> bool:
+        """Whether no other tracer began the trace."""
+        return self.trace_id in (None, self.event_id.replace("-", ""))
 
     def values(self) -> tuple[bytes | None, bytes | None, dict[str, Any] | None]:
         """Inputs and outputs, encoded, and the other groups of fields: what ``take_over`` takes."""

@@ -33,7 +33,7 @@ from sessiontrace.capture.handle import (
 )
 from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys_clean
 from sessiontrace.capture.tracer_state import TracerState
-from sessiontrace.model.ids import now_since, stamp
+from sessiontrace.model.ids import TRACE_ID, now_since, stamp
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import is_from_signal, raise_if_from_signal
 
@@ -517,7 +517,7 @@ class Span:
             self.start_ns,
             end,
             self.name,
-            self._payload() if self.children_omitted else self._parts,
+            self._payload() if self.children_omitted or session.trace_id else self._parts,
             self.children_ids,
             self._inputs,
             self._outputs,
@@ -527,12 +527,16 @@ class Span:
         recorder.offer(session.frame_headers.event, encoded)
 
     def _payload(self) -> dict[str, Any]:
-        """All parts, and how many children are not listed."""
+        """All parts, the trace where the session's id does not say it, and children left out."""
         parts = {} if self._parts is None else self._parts
-        if not self.children_omitted:
+        metadata: dict[str, Any] = {}
+        if self.session.trace_id is not None:
+            metadata[TRACE_ID] = self.session.trace_id
+        if self.children_omitted:
+            metadata["children_truncated"] = self.children_omitted
+        if not metadata:
             return parts
-        omitted = {"children_truncated": self.children_omitted}
-        return {**parts, "metadata": {**parts.get("metadata", {}), **omitted}}
+        return {**parts, "metadata": {**parts.get("metadata", {}), **metadata}}
 
 
 def _is_skipped(handle: Handle | None) -> bool:

@@ -16,7 +16,7 @@ from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.span import name_of
 from sessiontrace.capture.tracer_state import TracerState
-from sessiontrace.model.ids import is_uuid, session_uuid
+from sessiontrace.model.ids import TRACE_ID, is_uuid, session_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import raise_if_from_signal
@@ -29,6 +29,8 @@ def update_ended(handle: Handle, parts: dict[str, Any]) -> None:
     session = handle.session
     if session.skip_reason is None:
         frame_headers = session.frame_headers
+        if session.trace_id is not None:  # an exporter sees the update long after the event
+            parts["metadata"] = {**parts.get("metadata", {}), TRACE_ID: session.trace_id}
         offer_update(handle.recorder, frame_headers, handle.event_id, session.session_id, parts)
 
 

@@ -16,7 +16,9 @@ from collections.abc import Callable
 from sessiontrace.runtime import fork_hooks
 
 __all__ = [
+    "PARENT_SPAN_ID",
     "SESSION_NAMESPACE",
+    "TRACE_ID",
     "checked_now_ns",
     "is_uuid",
     "new_id",
@@ -29,6 +31,12 @@ __all__ = [
 
 SESSION_NAMESPACE = uuid.UUID("5b0d4c5e-3f0b-5c86-9a53-2f6f7c1d9e10")
 """Fixed namespace of the uuid5 of a caller's session id that is not a UUID."""
+
+TRACE_ID = "otel.trace_id"
+"""The entry of a record's metadata that has its W3C trace, where that is not its session's id."""
+
+PARENT_SPAN_ID = "otel.parent_span_id"
+"""The entry of the metadata of a session that continues another tracer's trace: its span there."""
 
 _BATCH = 256  # ids for which is drawn at once, and numbers of the counter
 _SMALL_BATCH = 16  # where the last batch was not used up in time

@@ -54,12 +54,15 @@ _EMPTY = frozenset({b"{}", b"[]", b'""', b"0", b"0.0", b"-0.0", b"false"})
 def fields(record: Record) -> dict[str, Any]:
     """A record's fields, decoded except for its inputs and outputs.
 
-    A turn's start or end becomes its chain event.
+    A turn's start or end becomes its chain event, which keeps the properties of the user.
     """
     event = decode_keeping_payloads(record.body)
     if record.kind in _SESSION_KINDS and is_turn(record.body):
         event.setdefault("inputs", b"{}")
-        return turn_event(event)
+        user = event.get("user_properties")
+        event = turn_event(event)
+        if user:
+            event["user_properties"] = user
     return event
 
 

@@ -7,15 +7,26 @@ Pure functions, no thread owns them. Invariant: a span has at most 256 attribute
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES
+from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
 from sessiontrace.wire import chat_payload, model_call, semconv
 
-__all__ = ["STEADY", "Value", "attributes_of", "exception_of", "flatten", "name_of"]
+__all__ = [
+    "CONTEXT",
+    "STEADY",
+    "Value",
+    "attributes_of",
+    "exception_of",
+    "flatten",
+    "name_of",
+    "session_attributes",
+]
 
 Event = dict[str, Any]
 Value = str | bytes | bool | int | float | list[str]
@@ -41,6 +52,9 @@ STEADY = frozenset(
 )
 """Attributes whose values many spans share: the encoders cache their encoded form."""
 
+CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
+"""Entries of a record that the span has as its ids."""
+
 _ATTRIBUTES_MAX = 256  # backends cut spans with more, without saying which
 _SAID = b'{"role":"%b","parts":[{"type":"text","content":%b}]}'
 _FORMS = {b"tool": b'{"role":"%b","parts":[{"type":"tool_call_response","response":%b}]}'}
@@ -51,14 +65,24 @@ def name_of(event: Event) -> str:
     return payload.text(event.get("event_name") or "unknown")
 
 
-def attributes_of(event: Event, user: str | None) -> dict[str, Value]:
+def session_attributes(session_id: str, conversation: str | None) -> dict[str, Value]:
+    """What groups a session's or conversation's spans: its id, as the application knows it.
+
+    The conventions forbid a conversation's id that the application does not have.
+    """
+    if conversation is None:
+        return {"session.id": session_id}
+    return {"session.id": conversation, "gen_ai.conversation.id": conversation}
+
+
+def attributes_of(event: Event, user: str | None, conversation: str | None) -> dict[str, Value]:
     """All attributes of a span; ``event`` has its ``inputs`` and ``outputs`` encoded.
 
-    ``user``: the id of the event's user, if any.
+    ``user``: the id of the event's user, if any. ``conversation``: the application's own id of the
+    event's session, if it gave one.
     """
     attributes: dict[str, Value] = {
-        "session.id": event["session_id"],
-        "gen_ai.conversation.id": event["session_id"],
+        **session_attributes(event["session_id"], conversation),
         "sessiontrace.event.id": event["event_id"],
         "sessiontrace.event.type": payload.text(event.get("event_type") or "chain"),
     }
@@ -70,7 +94,7 @@ def attributes_of(event: Event, user: str | None) -> dict[str, Value]:
         attributes["user.id"] = user
     if (operation := model_call.operation(event)) is not None:
         attributes["gen_ai.operation.name"] = operation
-    written: set[tuple[str, ...]] = {("metadata", "error")}
+    written: set[tuple[str, ...]] = {("metadata", "error"), *CONTEXT}
     for field, value in semconv.fields_of(event):
         if field.otel and (plain := _plain(value, field.kind)) is not None:
             attributes.setdefault(field.otel[0], plain)
@@ -129,17 +153,17 @@ def flatten(
     attributes: dict[str, Value],
     part: str,
     event: Event,
-    written: set[tuple[str, ...]] | None = None,
+    written: AbstractSet[tuple[str, ...]] = frozenset(),
 ) -> None:
     """Set an object's other entries as ``sessiontrace.<part>.<key>``, objects as JSON.
 
     ``written``: paths that an attribute of the conventions holds already.
     """
     for key, value in payload.bucket(event, part).items():
-        if written and (part, key) in written:
+        if (part, key) in written:
             continue
         if key == "hyperparameters" and part == "config" and isinstance(value, dict):
-            value = {k: v for k, v in value.items() if not written or (part, key, k) not in written}
+            value = {k: v for k, v in value.items() if (part, key, k) not in written}
             if not value:
                 continue
         plain = _plain(value, "any")

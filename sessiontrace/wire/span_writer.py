@@ -1,7 +1,8 @@
 """A record as an OTLP span, which ``otlp_json`` and ``otlp_protobuf`` encode.
 
-Pure functions, no thread owns them. Invariant: a span's ids follow from the record's ids alone, so
-that a child finds its parent, whichever process sends them and however often.
+Pure functions, no thread owns them. A session is a trace, and so is each turn of a
+conversation. Invariant: a span's ids follow from the record alone, so that a child finds its
+parent, whichever process sends them and however often.
 """
 
 from __future__ import annotations
@@ -15,8 +16,17 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
+from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
-from sessiontrace.wire.span_attributes import Value, attributes_of, exception_of, flatten, name_of
+from sessiontrace.wire.span_attributes import (
+    CONTEXT,
+    Value,
+    attributes_of,
+    exception_of,
+    flatten,
+    name_of,
+    session_attributes,
+)
 
 __all__ = [
     "CLIENT",
@@ -36,6 +46,7 @@ ERROR = 2
 _MS_NS = 1_000_000
 _LATEST_NS = (1 << 63) - 1  # in the year 2262; OTLP's times have 64 bits
 _HEX = re.compile(r"[0-9a-f]{32}")
+_SPAN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class Span(NamedTuple):
@@ -66,6 +77,9 @@ class SessionLookup(Protocol):
     def service(self, event: Event, /) -> str | None:
         """The name of the service that recorded the session."""
 
+    def conversation(self, event: Event, /) -> str | None:
+        """The application's own id of the event's session; None where it gave none."""
+
     def began(self, event: Event, /) -> int | None:
         """When the event began, in Unix ms."""
 
@@ -87,7 +101,7 @@ def span_of(record: Record, sessions: SessionLookup) -> Span | None:
         sessions.learn(event)
         if record.kind != END:
             return None
-    attributes = attributes_of(event, sessions.user(event))
+    attributes = attributes_of(event, sessions.user(event), sessions.conversation(event))
     error = event.get("error")
     exception = exception_of(event)
     if error is not None:
@@ -95,7 +109,7 @@ def span_of(record: Record, sessions: SessionLookup) -> Span | None:
     start, end = _times(event, sessions)
     return Span(
         service=sessions.service(event) or "unknown_service",
-        trace_id=_trace_id(event["session_id"]),
+        trace_id=_trace_of(event),
         span_id=_low64(event["event_id"]),
         parent_id=_parent(record, event),
         name=name_of(event),
@@ -110,19 +124,20 @@ def span_of(record: Record, sessions: SessionLookup) -> Span | None:
 
 def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
     """A late score: a span of no length below the span that it rates."""
+    conversation = sessions.conversation(event)
     attributes: dict[str, Value] = {
-        "session.id": event["session_id"],
+        **session_attributes(event["session_id"], conversation),
         "sessiontrace.parent.id": event["event_id"],
     }
     for part in PAYLOADS:
         if (encoded := payload.payload_of(event, part)) is not None:
             flatten(attributes, part, {part: orjson.loads(encoded)})
     for part in STEP_ATTRIBUTES:
-        flatten(attributes, part, event)
+        flatten(attributes, part, event, CONTEXT)
     at, _ = _times(event, sessions)
     return Span(
         service=sessions.service(event) or "unknown_service",
-        trace_id=_trace_id(event["session_id"]),
+        trace_id=_trace_of(event),
         span_id=_low64(payload.stable_uuid(record.body)),
         parent_id=_low64(event["event_id"]),
         name="score" if event.get("metrics") or event.get("feedback") else "update",
@@ -156,12 +171,22 @@ def _low64(identifier: str) -> str:
     return digits if digits.strip("0") else "8000000000000000"  # all zeros is not a span id
 
 
+def _trace_of(event: Event) -> str:
+    """The trace that the record names, else the session's."""
+    trace_id = payload.bucket(event, "metadata").get(TRACE_ID)
+    if isinstance(trace_id, str) and _HEX.fullmatch(trace_id) and trace_id.strip("0"):
+        return trace_id
+    return _trace_id(event["session_id"])
+
+
 def _parent(record: Record, event: Event) -> str | None:
-    """None for sessions and for turns: a conversation as a whole has no record."""
+    """None for sessions and for turns, unless another tracer began the trace."""
+    if record.kind == END:
+        span_id = payload.bucket(event, "metadata").get(PARENT_SPAN_ID)
+        is_id = isinstance(span_id, str) and _SPAN_ID.fullmatch(span_id) is not None
+        return span_id if is_id else None
     parent = event.get("parent_id")
-    if record.kind == END or not isinstance(parent, str) or not parent:
-        return None
-    return _low64(parent)
+    return _low64(parent) if isinstance(parent, str) and parent else None
 
 
 def _times(event: Event, sessions: SessionLookup) -> tuple[int, int]:

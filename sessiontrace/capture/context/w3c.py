@@ -1,8 +1,9 @@
 """W3C trace headers: the current span written into them, and the span read back from any headers.
 
-Runs in the user's thread. ``traceparent`` carries the session (trace id) and the low half of the
-event id, ``tracestate`` our whole event id (``st=``), ``baggage`` the session's and user's ids and
-the names of the destinations that the session is for (``session.to``), unless it is for all.
+Runs in the user's thread. ``traceparent`` carries the trace, whose id is mostly
+the session's, and the low half of the event id. ``tracestate`` carries our whole event id, and the
+session's where the trace has another id (``st=event;session``). ``baggage`` carries the session's
+and user's ids and the names of the session's destinations (``session.to``), unless it is for all.
 A stranger can write all of it, so by default only the ids of trace and span count (``TRUST``).
 Invariant: whatever the headers hold, nothing raises, and nothing longer than its bound is read.
 """
@@ -19,7 +20,7 @@ from sessiontrace.capture.handle import NEW, SUPPRESSED, Handle, SessionHandle
 from sessiontrace.capture.non_recording import RemoteSpan
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.tracer_state import TracerState
-from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.ids import PARENT_SPAN_ID, is_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import raise_if_from_signal
@@ -46,6 +47,7 @@ class _Context(NamedTuple):
     span_id: str
     flags: int
     event_id: str | None
+    session_id: str | None
     baggage: dict[str, str]
 
 
@@ -57,12 +59,13 @@ def inject(span: Handle | None, headers: H) -> H:
         from urllib.parse import quote  # here: not every program calls another one
 
         session = span.session
-        trace_id = session.session_id.replace("-", "")
+        trace_id = session.trace_id or session.session_id.replace("-", "")
+        ids = span.event_id if session.trace_id is None else f"{span.event_id};{session.session_id}"
         flags = "00" if session.skip_reason == "sampled" else "01"
         headers["traceparent"] = f"00-{trace_id}-{span.event_id[-17:].replace('-', '')}-{flags}"
         states = _members(_get(headers, "tracestate"))
         others = [state for state in states if state[:3] != "st="]
-        headers["tracestate"] = ",".join([f"st={span.event_id}", *others[:31]])
+        headers["tracestate"] = ",".join([f"st={ids}", *others[:31]])
         ours = _baggage_of(session)
         members = [
             member
@@ -125,19 +128,27 @@ def extract(
     destinations = baggage.get("session.to")
     to = None if destinations is None else destinations.split(",")[:_NAMES_MAX]
     if context.event_id is not None:
-        session_id = str(uuid.UUID(context.trace_id))
+        session_id = context.session_id or str(uuid.UUID(context.trace_id))
         sampled = (
             bool(context.flags & 1) if trust == "all" else is_sampled(session_id, recorder.sample)
         )
-        return RemoteSpan(recorder, session_id, context.event_id, sampled=sampled, to=to)
-    session_id = baggage.get("session.id") or _foreign(context.trace_id)
+        return RemoteSpan(
+            recorder,
+            session_id,
+            context.event_id,
+            sampled=sampled,
+            to=to,
+            trace_id=None if context.session_id is None else context.trace_id,
+        )
+    session_id = baggage.get("session.id") or context.session_id or _foreign(context.trace_id)
     return Session(
         recorder,
         name,
         session_id=session_id,
         user=baggage.get("user.id"),
         to=to,
-        metadata={"otel.trace_id": context.trace_id, "otel.parent_span_id": context.span_id},
+        metadata={PARENT_SPAN_ID: context.span_id},
+        trace_id=context.trace_id,
     )
 
 
@@ -156,11 +167,13 @@ def _read(headers: object) -> _Context | None:
     if version == "ff" or (version == "00" and extra) or not int(trace_id, 16) * int(span_id, 16):
         return None
     states = _members(_get(headers, "tracestate"))
-    ours = [state[3:] for state in states if state[:3] == "st="]
-    event_id = ours[0] if ours and is_uuid(ours[0]) else None
+    ours = next((state[3:] for state in states if state[:3] == "st="), "").partition(";")
+    event_id = ours[0] if is_uuid(ours[0]) else None
     if event_id is not None and event_id[-17:].replace("-", "") != span_id:
         event_id = None  # a tracer between us went on with the trace: its span is the parent
-    return _Context(trace_id, span_id, int(flags, 16), event_id, _baggage(_get(headers, "baggage")))
+    session_id = ours[2].lower() if is_uuid(ours[2]) else None
+    baggage = _baggage(_get(headers, "baggage"))
+    return _Context(trace_id, span_id, int(flags, 16), event_id, session_id, baggage)
 
 
 def _baggage(header: str) -> dict[str, str]:

@@ -7,10 +7,13 @@ record                      OTLP, by OTel's GenAI conventions
 ==========================  =======================================================================
 start, open                 nothing; the exporter remembers service and user
 end of a session            the trace's root span
-end of a turn               a root span of the conversation's trace
+end of a turn               the root span of a trace of its own
 event                       a span; of kind CLIENT for a model, else INTERNAL
 update                      a span of no length below its target: "score" or "update"
-session_id                  trace id (its 128 bits), ``session.id``, ``gen_ai.conversation.id``
+session_id                  ``session.id``: in a conversation the application's own id, which is
+                            ``gen_ai.conversation.id`` too
+trace                       the session's 128 bits, in a conversation those of the turn's event;
+                            another tracer's where the session continues its trace
 event_id, parent_id         span id and parent span id (the low 64 bits); complete in
                             ``sessiontrace.event.id`` and ``sessiontrace.parent.id``
 start_time, duration        start in ns, end = start + duration in ns

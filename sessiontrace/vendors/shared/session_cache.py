@@ -1,4 +1,4 @@
-"""What an exporter remembers of recent sessions beyond a batch: user, service, last-seen time.
+"""What an exporter remembers of recent sessions beyond a batch: user, service, own id, last time.
 
 Each exporter has its own, used in the sender's thread. Invariant: memory is bounded, and an entry
 that is gone makes a mapping poorer, never wrong.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from sessiontrace.model.ids import PARENT_SPAN_ID
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.payload import bucket, milliseconds, v7_ms
 
@@ -15,15 +16,20 @@ __all__ = ["SessionCache"]
 
 
 class SessionFacts(NamedTuple):
-    """One session; ``last_ms``: the time of its last start or end."""
+    """One session.
+
+    ``conversation``: the application's own id of it, None for a session without one. ``last_ms``:
+    the time of its last start or end.
+    """
 
     user: str | None = None
     service: str | None = None
+    conversation: str | None = None
     last_ms: int | None = None
 
 
 class SessionCache:
-    """User, service and time of sessions, learned from their starts and ends.
+    """User, service, own id and time of sessions, learned from their starts and ends.
 
     Starts precede their events in every spool, so the answer does not depend on where a lane cuts
     its batches.
@@ -37,11 +43,13 @@ class SessionCache:
     def learn(self, event: dict[str, Any]) -> None:
         """Remember the facts in a session's or turn's start or end."""
         user = self._user(event)
-        service = bucket(event, "metadata").get("service")
+        metadata = bucket(event, "metadata")
+        service = metadata.get("service")
         before = self._sessions.get(event["session_id"]) or SessionFacts()
         facts = SessionFacts(
             user or before.user,
             service if isinstance(service, str) else before.service,
+            _conversation(event, metadata) or before.conversation,
             milliseconds(event, "end_time") or milliseconds(event, "start_time") or before.last_ms,
         )
         self._sessions.put(event["session_id"], facts)
@@ -57,6 +65,11 @@ class SessionCache:
         """The name of the service that recorded the session."""
         facts = self._sessions.get(event["session_id"])
         return None if facts is None else facts.service
+
+    def conversation(self, event: dict[str, Any]) -> str | None:
+        """The application's own id of the session; None where it gave none."""
+        facts = self._sessions.get(event["session_id"])
+        return None if facts is None else facts.conversation
 
     def began(self, event: dict[str, Any]) -> int | None:
         """When it began, in Unix ms: by its times, its id, or the last time of its session.
@@ -78,3 +91,15 @@ class SessionCache:
             if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
                 return str(value)
         return None
+
+
+def _conversation(event: dict[str, Any], metadata: dict[str, Any]) -> str | None:
+    """The id that the application gave the session of this turn.
+
+    Other tracers' traces are turns too, of a session that has its id from the trace.
+    """
+    own = metadata.get("session_id")
+    if isinstance(own, str) and own:
+        return own
+    is_turn = event["event_id"] != event["session_id"]
+    return event["session_id"] if is_turn and PARENT_SPAN_ID not in metadata else None

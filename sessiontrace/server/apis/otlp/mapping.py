@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.ids import TRACE_ID, is_uuid
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
@@ -24,6 +24,8 @@ from sessiontrace.wire.value_tree import json_value, put
 __all__ = ["Converted", "convert"]
 
 Fields = dict[str, Any]
+
+_OURS = "sessiontrace"
 
 
 @attrs.frozen
@@ -113,9 +115,11 @@ def _record(
 ) -> tuple[Record, Fields]:
     read = read_span(span)
     kind = read.type
-    whole = span.trace_id[16:] == span.span_id and session_id.replace("-", "") == span.trace_id
-    if whole and kind == "chain":
-        kind = "session"
+    if span.trace_id == session_id.replace("-", ""):
+        if kind == "chain" and span.trace_id[16:] == span.span_id:
+            kind = "session"
+    elif span.scope == _OURS:
+        read.metadata[TRACE_ID] = span.trace_id
     duration = record_builder.number(span.attributes.get("honeyhive_duration_ms"))
     fields: Fields = {
         "event_id": session_id if kind == "session" else ids[span.trace_id, span.span_id],
@@ -146,7 +150,7 @@ def _record(
 
 def _score(span: ReceivedSpan, session_id: str, ids: dict[tuple[str, str], str]) -> Record | None:
     """The late score that our own exporter writes as a span of no length; None for other spans."""
-    ours = span.scope == "sessiontrace" and "sessiontrace.event.type" not in span.attributes
+    ours = span.scope == _OURS and "sessiontrace.event.type" not in span.attributes
     if not ours or span.start_ns != span.end_ns or span.parent_id is None:
         return None
     changes: Fields = {}

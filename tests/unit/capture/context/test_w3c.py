@@ -66,6 +66,54 @@ def test_a_foreign_trace_becomes_a_turn_of_its_session(captured: Captured) -> No
     assert uuid.UUID(ids.pop()).version == 4
     start = captured.of("start")[0]
     assert start["metadata"]["otel.trace_id"] == FOREIGN[3:35]
+    assert captured.event("in a")["metadata"]["otel.trace_id"] == FOREIGN[3:35]
+
+
+def test_a_foreign_trace_goes_out_as_it_came_in(captured: Captured) -> None:
+    """The next service joins the trace of the first, whatever UUID our session made of its id."""
+    handle = extract(captured.recorder, {"traceparent": FOREIGN})
+    assert handle is not None
+    with handle, captured.span() as span:
+        headers = inject(span, {})
+    assert headers["traceparent"].split("-")[1] == FOREIGN[3:35]
+    there = Captured()
+    remote = extract(there.recorder, headers)
+    assert isinstance(remote, RemoteSpan)
+    with remote, there.span("work"):
+        onward = inject(there.current.get(), {})
+    assert onward["traceparent"].split("-")[1] == FOREIGN[3:35]
+    assert there.event("work")["session_id"] == handle.session_id
+    assert there.event("work")["parent_id"] == span.event_id
+    assert there.event("work")["metadata"]["otel.trace_id"] == FOREIGN[3:35]
+
+
+def test_each_turn_of_a_conversation_is_a_trace_and_the_session_travels(captured: Captured) -> None:
+    """Another service gets the trace of the turn, and still records into the conversation."""
+    traces = []
+    for _ in range(2):
+        with captured.session(session_id="chat 7") as turn, captured.span("ask"):
+            headers = inject(captured.current.get(), {})
+        traces.append(headers["traceparent"].split("-")[1])
+        assert traces[-1] == turn.event_id.replace("-", "")
+        there = Captured()
+        remote = extract(there.recorder, headers)
+        assert remote is not None
+        with remote, there.span("work"):
+            pass
+        assert there.event("work")["session_id"] == turn.session_id
+        assert there.event("work")["metadata"]["otel.trace_id"] == traces[-1]
+        assert captured.of("event")[-1]["metadata"]["otel.trace_id"] == traces[-1]
+    assert traces[0] != traces[1]
+
+
+def test_a_tracer_between_us_keeps_the_conversation(captured: Captured) -> None:
+    """Its span is the parent; our tracestate still names the session."""
+    with captured.session(session_id="chat 7") as turn:
+        headers = inject(turn, {})
+    headers["traceparent"] = headers["traceparent"][:36] + "00f067aa0ba902b7-01"
+    handle = extract(captured.recorder, headers)
+    assert handle is not None
+    assert handle.session_id == turn.session_id
 
 
 def test_baggage_names_the_session_and_the_user(captured: Captured) -> None:

@@ -79,7 +79,8 @@ def test_a_model_call_speaks_otels_genai_names() -> None:
     assert found["gen_ai.usage.output_tokens"] == 5
     assert found["gen_ai.response.finish_reasons"] == {"values": [{"stringValue": "stop"}]}
     assert found["gen_ai.response.time_to_first_chunk"] == 0.25
-    assert found["gen_ai.conversation.id"] == found["session.id"] == start["session_id"]
+    assert found["session.id"] == start["session_id"]
+    assert "gen_ai.conversation.id" not in found  # the application has none
     assert found["user.id"] == "ada"
     assert orjson.loads(found["gen_ai.input.messages"]) == [
         {"role": "user", "parts": [{"type": "text", "content": "why?"}]}
@@ -182,6 +183,39 @@ def test_a_turn_is_a_root_because_nothing_stands_for_its_whole_conversation() ->
     (span,) = sent(record(START, turn), record(END, story.end(turn)))
     assert "parentSpanId" not in span
     assert span["spanId"] == turn["event_id"].replace("-", "")[16:]
+
+
+def test_a_turn_is_a_trace_and_the_conversation_groups_the_traces() -> None:
+    """Trace, own id and user are on every span, also on one that is sent before its parents."""
+    story = Story()
+    session_id = story.id()
+    traces = set()
+    for _ in range(2):
+        turn_id = story.id()
+        metadata = {"session_id": "chat 7", "otel.trace_id": turn_id.replace("-", "")}
+        turn = {**story.start(metadata=metadata), "event_id": turn_id, "session_id": session_id}
+        call = story.event(turn, metadata={"otel.trace_id": turn_id.replace("-", "")})
+        score = late(call, metrics={"n": 1}, metadata={"otel.trace_id": turn_id.replace("-", "")})
+        end = record(END, story.end(turn))
+        sent_spans = sent(record(START, turn), record(EVENT, call), score, end)
+        assert {span["traceId"] for span in sent_spans} == {turn_id.replace("-", "")}
+        traces.add(turn_id)
+        for span in sent_spans:
+            values = attributes(span)
+            assert values["session.id"] == values["gen_ai.conversation.id"] == "chat 7"
+            assert "sessiontrace.metadata.otel.trace_id" not in values
+        assert [attributes(sent_spans[at])["user.id"] for at in (0, 2)] == ["ada", "ada"]
+    assert len(traces) == 2
+
+
+def test_a_session_in_another_tracers_trace_has_its_span_above() -> None:
+    """The ids of the trace and of the parent go out as they came in."""
+    story = Story()
+    metadata = {"otel.trace_id": "ab" * 16, "otel.parent_span_id": "cd" * 8}
+    turn = {**story.start(metadata=metadata), "event_id": story.id()}
+    (span,) = sent(record(START, turn), record(END, story.end(turn)))
+    assert (span["traceId"], span["parentSpanId"]) == ("ab" * 16, "cd" * 8)
+    assert "gen_ai.conversation.id" not in attributes(span)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,17 @@ def test_a_tool_is_a_span_and_an_embedding_an_embedding() -> None:
     assert "$ai_output_choices" not in embedded["properties"]
 
 
+def test_a_conversation_belongs_to_its_user() -> None:
+    """The turn says who it is, and the events of the turn go to the same person."""
+    story = Story()
+    turn = {**story.start(metadata={"session_id": "chat 7"}), "event_id": story.id()}
+    call = story.event(turn)
+    records = record(START, turn), record(EVENT, call), record(END, story.end(turn))
+    delivered = events(*records)
+    assert [event["distinct_id"] for event in delivered] == ["ada", "ada"]
+    assert all(event["properties"]["$process_person_profile"] for event in delivered)
+
+
 def test_without_a_user_there_is_no_person() -> None:
     """The session's id stands in, and no profile is made of it."""
     story = Story()
