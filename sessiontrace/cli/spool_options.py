@@ -6,11 +6,14 @@ Invariant: a pipeline made here sends only to the destinations that the environm
 from __future__ import annotations
 
 import math
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sessiontrace.cli.render.format import printable
 from sessiontrace.config import default_spool, resolve
 from sessiontrace.model.destination import Destination
 
@@ -38,8 +41,21 @@ directory_argument = click.argument(
 
 
 def root_of(directory: Path | None) -> Path:
-    """The directory of all spools: ``directory``, or the default one."""
-    return (directory or default_spool()).expanduser().absolute()
+    """The directory of all spools: ``directory``, or the default one.
+
+    ClickException for another user's: its spools can neither be read nor delivered.
+    """
+    root = (directory or default_spool()).expanduser().absolute()
+    try:
+        owner = root.stat().st_uid
+    except OSError:
+        return root
+    if sys.platform != "win32" and owner != os.geteuid():
+        raise click.ClickException(
+            f"{printable(str(root))} belongs to another user (uid {owner}); run this command as "
+            f"that user, or name the directory of your own spools"
+        )
+    return root
 
 
 def pipeline_over(

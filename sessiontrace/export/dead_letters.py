@@ -14,8 +14,11 @@ from pathlib import Path
 
 import orjson
 
+from sessiontrace.model.errors import SpoolError
 from sessiontrace.model.record import Record
 from sessiontrace.runtime import log
+from sessiontrace.spool.filesystem import OS_FILES
+from sessiontrace.spool.spool_directory import check_root
 
 __all__ = ["DeadLetters"]
 
@@ -25,6 +28,8 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 class DeadLetters:
     """The directory ``root``, made with the first dead letter, readable by its owner only.
+
+    A directory that other users own or can write gets none.
 
     A file that has reached 16 MiB becomes ``<destination>.old.jsonl`` and replaces an older one.
     """
@@ -44,13 +49,14 @@ class DeadLetters:
         line = b'%b,"record":%b}\n' % (orjson.dumps(head)[:-1], record.body)
         try:
             self._append(destination, line)
-        except OSError as error:
-            log.log_once("dead", "a dead letter could not be written: %s", error.strerror)
+        except (OSError, SpoolError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            log.log_once("dead", "a dead letter could not be written: %s", reason)
             return False
         return True
 
     def _append(self, destination: str, line: bytes) -> None:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_root(OS_FILES, self.root)
         path = self.root / f"{destination}.jsonl"
         flags = _FLAGS | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         file = os.open(path, flags, 0o600)

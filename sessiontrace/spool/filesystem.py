@@ -19,7 +19,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["OS_FILES", "Files", "read_all", "read_range", "write_all"]
+__all__ = ["OS_FILES", "FileId", "Files", "file_id", "read_all", "read_range", "write_all"]
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -27,6 +27,9 @@ _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a FIFO planted in a spool must not s
 
 _MAPPABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "overlay"})
 _ZEROS = bytes(1 << 16)
+
+FileId = tuple[int, int]
+"""Device and inode: which file it is, whatever its name."""
 
 
 class Files:
@@ -82,8 +85,19 @@ class Files:
         os.mkdir(path, 0o700)
 
     def makedirs(self, path: Path) -> None:
-        """The directory with its parents; only the last is private, and may exist."""
-        os.makedirs(path, 0o700, exist_ok=True)
+        """The directory, which may exist, with its parents; those that are made are private.
+
+        ``os.makedirs`` would leave the mode of the parents to the umask.
+        """
+        missing = [path]
+        while not os.path.lexists(missing[-1].parent):
+            missing.append(missing[-1].parent)
+        for place in reversed(missing):
+            try:
+                os.mkdir(place, 0o700)
+            except FileExistsError:
+                if not os.path.isdir(place):
+                    raise
 
     def rmdir(self, path: Path) -> None:
         os.rmdir(path)
@@ -200,6 +214,11 @@ class Files:
 
 OS_FILES = Files()
 """The real file system."""
+
+
+def file_id(status: os.stat_result) -> FileId:
+    """Which file a status is of."""
+    return status.st_dev, status.st_ino
 
 
 def write_all(files: Files, fd: int, raw: bytes, offset: int) -> None:

@@ -25,6 +25,7 @@ from sessiontrace.spool.segment_list import READY, SegmentList
 __all__ = ["SpoolMaintenance"]
 
 _CURSOR_WAIT_S = 0.1
+_ROUND_WAIT_S = 1.0
 
 
 class SpoolMaintenance:
@@ -81,6 +82,7 @@ class SpoolMaintenance:
             for reader in segments.readers.values():
                 reader.abandon_in_flight({segment.number for segment in segments})
             self._delete_settled()
+            self._quota.log_remainder()
             on_disk = [segment for segment in segments if segment.mode != MEMORY]
             if on_disk or len(segments.open_sessions):
                 self._allocator.release()
@@ -99,6 +101,8 @@ class SpoolMaintenance:
 
     def sync_now(self) -> None:
         """Everything committed so far is on the disk when this returns, if the disk works."""
+        if any(s.committed > s.synced and not s.in_place() for s in self._segments):
+            self._return_now()  # a file without a name keeps nothing
         for segment in self._segments:
             if segment.path is not None and segment.committed > segment.synced:
                 try:
@@ -110,6 +114,7 @@ class SpoolMaintenance:
 
     def _seal_all(self) -> None:
         segments = self._segments
+        self._detach_nameless()
         segments.seal_all()
         if any(segment.mode == MEMORY and not self._is_settled(segment) for segment in segments):
             self._allocator.open()
@@ -118,17 +123,55 @@ class SpoolMaintenance:
     def _return_to_disk(self) -> None:
         """Go on where the directory is, or is again."""
         segments = self._segments
-        vanished = self._allocator.vanished()
-        if vanished:
-            with segments.lock:
-                for segment in segments:
-                    segment.detach()
-        if not (vanished or self._allocator.due()) or not self._allocator.open():
+        detached = self._detach_nameless()
+        if not (detached or self._allocator.due()) or not self._allocator.open():
             return
         with segments.lock:
             segments.drop_spare()
             segments.roll(0)
         self._save()
+
+    def _detach_nameless(self) -> bool:
+        """Keep in memory what was written to files that lost their names; whether any did.
+
+        A sealed file that is closed and gone is counted as lost: only its name led to it.
+        """
+        segments = self._segments
+        vanished = self._allocator.vanished()
+        nameless = [segment for segment in segments if not segment.in_place()]
+        spare = segments.spare
+        if spare is not None and not spare.in_place():
+            segments.drop_spare()
+        if not vanished and nameless:
+            self._counters.note("segment_vanished", len(nameless))
+            log_once(
+                "spool:segment", "%d files of the spool %s were removed or replaced while in use",
+                len(nameless), self._allocator.directory,
+            )  # fmt: skip
+        detached = vanished
+        with segments.lock:
+            for segment in segments if vanished else nameless:
+                detached |= segment.detach()
+        for segment in nameless:
+            if segment.is_lost():
+                segments.mark_unreadable(segment)
+        if vanished:
+            self._written_cursors.clear()
+        return detached
+
+    def _return_now(self) -> None:
+        """As the worker does in its next round, on the appending thread, before its record counts.
+
+        Does not wait for ever for the worker, which may wait for the lock of an append.
+        """
+        if self._round.acquire(timeout=_ROUND_WAIT_S):
+            try:
+                self._return_to_disk()
+                self._allocator.sync_entries()
+            except OSError:
+                self._counters.note("sync_failed")
+            finally:
+                self._round.release()
 
     def _save(self) -> None:
         """Write sealed memory segments out, as the disk is there again."""
@@ -138,6 +181,7 @@ class SpoolMaintenance:
                 continue
             try:
                 segment.save(directory)
+                self._allocator.note_entry()
             except OSError as error:
                 if not segment.gone:
                     self._allocator.fail(error)

@@ -73,6 +73,7 @@ class Quota:
         self._recovered = recovered
         self._others: list[_Other] = []
         self._measured_at = -_MEASURE_S
+        self._unlogged = 0  # records evicted since the last line
 
     def enforce(self, own: Sequence[Segment]) -> list[Segment]:
         """Evict the oldest segments of ended processes; returns the own ones that have to go."""
@@ -84,15 +85,23 @@ class Quota:
         own_bytes = sum(segment.committed for segment in own)
         over = own_bytes + sum(other.used for other in self._others) - self._limit
         victims = self._evict(over, own) if over > 0 else []
-        if over > 0:
-            log_once(
-                "spool:quota",
-                "the spools under %s take more than spool_quota=%d bytes; the oldest records are "
-                "evicted, and stats() counts them",
-                self._root,
-                self._limit,
-            )
+        self._unlogged += sum(sum(victim.counts().values()) for victim in victims)
+        if (over > 0 or self._unlogged) and log_once(
+            "spool:quota",
+            "the spools under %s take more than spool_quota=%d bytes; the oldest records are "
+            "evicted (%d now), and stats() counts them",
+            self._root,
+            self._limit,
+            self._unlogged,
+        ):
+            self._unlogged = 0
         return victims
+
+    def log_remainder(self) -> None:
+        """At the end: a line about what was evicted since the last line."""
+        if self._unlogged:
+            log_once("spool:quota:end", "%d more records were evicted by the quota", self._unlogged)
+            self._unlogged = 0
 
     def _evict(self, over: int, own: Sequence[Segment]) -> list[Segment]:
         """Go from the oldest segment to newer ones until enough is free."""
@@ -168,6 +177,7 @@ class Quota:
             return False
         self._counters.note("evicted_segment")
         self._counters.note("evicted_orphaned", lost)
+        self._unlogged += lost
         return True
 
     def _evict_orphan(self, other: _Other) -> int | None:

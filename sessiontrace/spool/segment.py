@@ -14,12 +14,32 @@ from zlib import crc32
 
 from sessiontrace.model.record import END, OPEN, START
 from sessiontrace.spool import frame
-from sessiontrace.spool.filesystem import Files, read_all, read_range, write_all
+from sessiontrace.spool.filesystem import (
+    FileId,
+    Files,
+    file_id,
+    read_all,
+    read_range,
+    write_all,
+)
 
-__all__ = ["LARGEST", "MAP", "MEMORY", "SMALLEST", "WRITE", "FrameCounter", "Segment", "file_name"]
+__all__ = [
+    "LARGEST",
+    "MAP",
+    "MEMORY",
+    "SMALLEST",
+    "UNFINISHED",
+    "WRITE",
+    "FrameCounter",
+    "Segment",
+    "file_name",
+]
 
 SMALLEST = 1 << 18
 LARGEST = 1 << 23
+
+UNFINISHED = ".new"
+"""Ends the name of a segment file that is still being written out from memory."""
 
 MAP = "map"
 WRITE = "write"
@@ -59,6 +79,7 @@ class Segment:
         "counters",
         "fast_counters",
         "fd",
+        "file_id",
         "first",
         "gone",
         "mode",
@@ -82,6 +103,7 @@ class Segment:
         self.mode = mode
         self.path: Path | None = None
         self.fd = -1
+        self.file_id: FileId | None = None  # of the file that was made under ``path``
         self.view: mmap.mmap | None = None
         self.start = 0  # just past the header: repeated ``open`` frames
         self.first = 0  # just past those: the segment's own records
@@ -104,6 +126,7 @@ class Segment:
         segment.path = directory / file_name(number)
         segment.fd = files.create(segment.path)
         try:
+            segment.file_id = file_id(files.fstat(segment.fd))
             if mode == MAP:
                 files.allocate(segment.fd, size)
                 segment.view = files.map(segment.fd, size)
@@ -196,24 +219,66 @@ class Segment:
             self.close()
 
     def save(self, directory: Path) -> None:
-        """Write a sealed memory segment out to a file; OSError, and still in memory, if not."""
+        """Write a sealed memory segment out to a file; OSError, and still in memory, if not.
+
+        Replaces a file of that name: an older copy that was put there while this one was in use.
+        """
         path = directory / file_name(self.number)
-        fd = self._files.create(path)
+        unfinished = path.with_name(path.name + UNFINISHED)
+        try:
+            self._files.unlink(unfinished)  # of a process that died while it saved
+        except FileNotFoundError:
+            pass
+        fd = self._files.create(unfinished)
         try:
             write_all(self._files, fd, self.read(0, self.committed), 0)
             self._files.sync(fd)
+            saved_id = file_id(self._files.fstat(fd))
+            self._files.rename(unfinished, path)
         except OSError:
-            self._files.unlink(path)
+            self._files.unlink(unfinished)
             raise
         finally:
             self._files.close(fd)
-        self.path, self.mode, self.synced = path, WRITE, self.committed
+        self.path, self.file_id = path, saved_id
+        self.mode, self.synced = WRITE, self.committed
         self.close()
 
-    def detach(self) -> None:
-        """The file was removed while in use: what is still mapped or open lives on in memory."""
-        if self.view is not None or self.fd >= 0:
-            self.path, self.mode = None, MEMORY
+    def in_place(self) -> bool:
+        """Whether the file that is written to still has the segment's name."""
+        path, own = self.path, self.file_id
+        if path is None or own is None:
+            return True
+        try:
+            return file_id(self._files.lstat(path)) == own
+        except FileNotFoundError:
+            return False
+        except OSError:  # it cannot be seen, which does not mean that it is gone
+            return True
+
+    def detach(self) -> bool:
+        """The file has lost its name: what is still mapped or open lives on in memory.
+
+        False when nothing is: then the segment is what has its name now, whose checksums say
+        whether it is a copy.
+        """
+        self.file_id = None
+        if self.view is None and self.fd < 0:
+            return False
+        self.path, self.mode = None, MEMORY
+        return True
+
+    def is_lost(self) -> bool:
+        """Whether the records are neither in memory nor in a file of the segment's name."""
+        if self.path is None or self.view is not None or self.fd >= 0:
+            return False
+        try:
+            self._files.lstat(self.path)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def close(self) -> None:
         """Release descriptor and mapping; a sealed file can still be read through its path."""

@@ -7,6 +7,7 @@ once, counted, and left alone for 30 seconds; no failure of it ever reaches the 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sessiontrace.model.errors import SpoolError
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.log import log_once
 from sessiontrace.spool import spool_directory as directories
-from sessiontrace.spool.filesystem import Files
+from sessiontrace.spool.filesystem import FileId, Files, file_id
 from sessiontrace.spool.segment import MAP, WRITE, Segment
 
 __all__ = ["SegmentAllocator"]
@@ -40,6 +41,7 @@ class SegmentAllocator:
         self._files = files
         self._counters = counters
         self._lock: directories.Lock | None = None
+        self._identity: FileId | None = None  # of the directory that was made
         self._failing_until = 0.0
         self._failing = root is None
         self._entries_changed = False
@@ -57,6 +59,7 @@ class SegmentAllocator:
         try:
             if self.directory is None:
                 self.directory, self._lock = directories.make(self._files, self.root, self._id)
+                self._identity = directories.identity(self._files, self.directory)
                 if self._io is None:
                     self._io = MAP if self._files.mappable(self.directory) else WRITE
         except SpoolError as error:
@@ -81,20 +84,50 @@ class SegmentAllocator:
             )
 
     def vanished(self) -> bool:
-        """Whether the directory was removed while in use. If so, ``directory`` becomes None."""
-        if self.directory is None:
+        """Whether the directory was removed or replaced while in use, or taken over.
+
+        If so, ``directory`` becomes None. Makes a lock file again that was removed alone.
+        """
+        directory = self.directory
+        if directory is None or (self._is_in_place(directory) and self._holds_lock(directory)):
             return False
+        self.release()
+        self.directory = None
+        self._counters.note("spool_vanished")
+        log_once(
+            "spool:vanished",
+            "the spool directory %s was removed or replaced while in use; it is made again",
+            directory,
+        )
+        return True
+
+    def _is_in_place(self, directory: Path) -> bool:
         try:
-            self._files.lstat(self.directory)
+            return file_id(self._files.lstat(directory)) == self._identity
         except FileNotFoundError:
-            self.release()
-            self.directory = None
-            self._counters.note("spool_vanished")
-            log_once("spool:vanished", "the spool directory was removed while in use; made again")
-            return True
-        except OSError:
             return False
-        return False
+        except OSError:  # it cannot be seen, which does not mean that it is gone
+            return True
+
+    def _holds_lock(self, directory: Path) -> bool:
+        """Whether the lock file is the one that we hold, or a new one for a removed one."""
+        lock = self._lock
+        try:
+            named = self._files.lstat(directory / directories.LOCK)
+            return lock is None or os.path.samestat(self._files.fstat(lock.fd), named)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return True
+        self._lock = directories.renew_lock(self._files, directory)
+        if lock is not None:
+            lock.release()
+        if self._lock is not None:
+            self._counters.note("spool_lock_renewed")
+            log_once(
+                "spool:lock", "the lock file of the spool %s was removed; made again", directory
+            )
+        return self._lock is not None
 
     def segment(self, number: int, size: int) -> Segment:
         """A new segment on disk, else in memory."""
@@ -112,11 +145,15 @@ class SegmentAllocator:
         except (OSError, ValueError) as error:
             self.fail(error)
             return None
+        self.note_entry()
+        return segment
+
+    def note_entry(self) -> None:
+        """A file was made in the directory: the disk works, and has an entry to sync."""
         self._entries_changed = True
         if self._failure_logged:
             self._failure_logged = False
             log_once("spool:disk", "events go to the disk again", level=logging.INFO)
-        return segment
 
     def sync_entries(self) -> None:
         """The directory's entries on the disk, if there are new ones; OSError when not."""

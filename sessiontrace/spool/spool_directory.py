@@ -16,15 +16,19 @@ from pathlib import Path
 from sessiontrace.model.errors import SpoolError
 from sessiontrace.runtime import fork_hooks
 from sessiontrace.spool.cursor import SUFFIX
-from sessiontrace.spool.filesystem import Files
+from sessiontrace.spool.filesystem import FileId, Files, file_id
 
 __all__ = [
     "LOCK",
     "Lock",
     "check_root",
+    "identity",
+    "lacks_owner",
     "make",
     "new_spool_id",
     "remove",
+    "renew_lock",
+    "root_fault",
     "segments",
     "spools",
     "sweep",
@@ -35,6 +39,7 @@ LOCK = "lock"
 _SPOOL = re.compile(r"[0-9a-f]{16}\Z")
 _UNFINISHED = ".new-"
 _SEGMENT = re.compile(r"(\d{8})\.seg\Z")
+_OURS = re.compile(r"\d{8}\.seg(\.new)?\Z")
 _STALE_S = 60.0
 
 _locks: set[Lock] = set()
@@ -77,15 +82,29 @@ def check_root(files: Files, root: Path) -> None:
     """Make the root if it is missing; SpoolError when it is not safe to write prompts there."""
     try:
         files.makedirs(root)
-        status = files.lstat(root)
+        fault = root_fault(files, root)
     except OSError as error:
         raise SpoolError(f"{root} cannot be created: {error}") from error
+    if fault is not None:
+        raise SpoolError(fault)
+
+
+def root_fault(files: Files, root: Path) -> str | None:
+    """Why it is not safe to write prompts there, and what to do; None when it is.
+
+    OSError when there is nothing of that name.
+    """
+    status = files.lstat(root)
     if not stat.S_ISDIR(status.st_mode):
-        raise SpoolError(f"{root} is not a directory (a symbolic link is not followed)")
+        return f"{root} is not a directory (a symbolic link is not followed)"
     if not files.owned(status):
-        raise SpoolError(f"{root} belongs to another user")
+        return (
+            f"{root} belongs to another user, who could read what is recorded; set "
+            "SESSIONTRACE_SPOOL (or spool=) to a directory of your own"
+        )
     if sys.platform != "win32" and status.st_mode & 0o022:
-        raise SpoolError(f"{root} is writable by other users; run `chmod go-w {root}`")
+        return f"{root} is writable by other users; run `chmod go-w {root}`"
+    return None
 
 
 def make(files: Files, root: Path, spool_id: str) -> tuple[Path, Lock]:
@@ -104,8 +123,33 @@ def make(files: Files, root: Path, spool_id: str) -> tuple[Path, Lock]:
         if lock is not None:
             lock.release()
         _discard(files, unfinished)
-        raise SpoolError(f"no spool can be created in {root}: {error}") from error
+        lock = _take_back(files, final)
+        if lock is None:
+            raise SpoolError(f"no spool can be created in {root}: {error}") from error
     return final, lock
+
+
+def _take_back(files: Files, directory: Path) -> Lock | None:
+    """Our directory, which was moved away and then put back, or replaced by a copy of it.
+
+    None unless it is a directory of this user alone that no other process has locked.
+    """
+    try:
+        status = files.lstat(directory)
+        private = sys.platform == "win32" or not status.st_mode & 0o022
+        if stat.S_ISDIR(status.st_mode) and files.owned(status) and private:
+            return try_lock(files, directory) or renew_lock(files, directory)
+    except OSError:
+        pass
+    return None
+
+
+def identity(files: Files, directory: Path) -> FileId | None:
+    """Which directory has this name now; None for none, or for one that cannot be seen."""
+    try:
+        return file_id(files.lstat(directory))
+    except OSError:
+        return None
 
 
 def try_lock(files: Files, directory: Path, *, shared: bool = False) -> Lock | None:
@@ -116,7 +160,8 @@ def try_lock(files: Files, directory: Path, *, shared: bool = False) -> Lock | N
             return None
         fd = files.open(path, write=True)
     except OSError:
-        return None
+        left = not shared and lacks_owner(files, directory)
+        return renew_lock(files, directory) if left else None
     try:
         # A lock file that was unlinked meanwhile guards nothing: its spool is gone.
         if files.lock(fd, shared=shared) and os.path.samestat(files.fstat(fd), files.lstat(path)):
@@ -127,11 +172,42 @@ def try_lock(files: Files, directory: Path, *, shared: bool = False) -> Lock | N
     return None
 
 
+def lacks_owner(files: Files, directory: Path) -> bool:
+    """Whether a spool has had no lock file for a minute: a living owner makes a new one at once."""
+    try:
+        files.lstat(directory / LOCK)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    else:
+        return False
+    try:
+        status = files.lstat(directory)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and time.time() - status.st_mtime > _STALE_S
+
+
+def renew_lock(files: Files, directory: Path) -> Lock | None:
+    """A new lock file, locked, in place of a removed one; None when another process made one."""
+    lock: Lock | None = None
+    try:
+        lock = Lock(files, files.create(directory / LOCK))
+        if files.lock(lock.fd):
+            return lock
+    except OSError:
+        pass
+    if lock is not None:
+        lock.release()
+    return None
+
+
 def remove(files: Files, directory: Path, lock: Lock) -> bool:
     """Remove a spool whose lock is held, and release it; whether the directory is gone."""
     try:
         for name in files.listdir(directory):
-            if _SEGMENT.match(name) or name.endswith(SUFFIX):
+            if _OURS.match(name) or name.endswith(SUFFIX):
                 files.unlink(directory / name)
         if sys.platform == "win32":
             lock.release()  # an open file cannot be removed there

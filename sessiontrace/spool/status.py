@@ -56,11 +56,12 @@ def inspect(root: Path, files: Files = OS_FILES) -> list[Status]:
 
 
 def _inspect(files: Files, directory: Path) -> Status | None:
+    left = directories.lacks_owner(files, directory)
     try:
-        opened_at = files.lstat(directory / directories.LOCK).st_mtime
+        opened_at = files.lstat(directory if left else directory / directories.LOCK).st_mtime
     except OSError:
         return None  # removed meanwhile, or not a spool
-    probe = directories.try_lock(files, directory, shared=True)
+    probe = None if left else directories.try_lock(files, directory, shared=True)
     if probe is not None:
         probe.release()
     header, _ = read_headers(files, directory, directory.name)
@@ -71,7 +72,7 @@ def _inspect(files: Files, directory: Path) -> Status | None:
         spool_id=directory.name,
         service=header.service if header is not None else "",
         pid=header.pid if header is not None else 0,
-        alive=probe is None,
+        alive=probe is None and not left,
         lags=tuple(ConsumerLag(consumer, scan.pending[consumer.name]) for consumer in consumers),
         segments=len(segment_files),
         used_bytes=sum(used_bytes(files, path, size) for _, path, size in segment_files),

@@ -22,6 +22,7 @@ from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.config import default_spool, resolve
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.pipeline import Pipeline
+from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.frame import head
 from sessiontrace.vendors.humanloop.export_file import BadLineError, Survey, read_line, records_of
 
@@ -101,7 +102,7 @@ class _State:
         return cls(path, done if isinstance(done, dict) else {})
 
     def save(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        OS_FILES.makedirs(self.path.parent)
         fresh = self.path.with_suffix(".new")
         fresh.write_bytes(orjson.dumps(self.done))
         os.replace(fresh, self.path)

@@ -6,6 +6,7 @@ one process that holds its lock, and delivered only to destinations with the sam
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,20 @@ __all__ = ["MOST_SPOOLS", "SpoolRecovery"]
 
 MOST_SPOOLS = 32
 """Spools taken over at the same time for one destination: each costs a file descriptor."""
+
+_SHARE = 8  # of the process's file descriptors, spools may take one in so many
+
+
+def _most_spools(destinations: int) -> int:
+    """How many spools may be taken over for each of so many destinations."""
+    if sys.platform == "win32":
+        return MOST_SPOOLS
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return MOST_SPOOLS
+    return max(1, min(MOST_SPOOLS, limit // (_SHARE * max(1, destinations))))
 
 
 class SpoolRecovery:
@@ -67,8 +82,8 @@ class SpoolRecovery:
     def scan(self) -> list[RecoveredSpool]:
         """Newly recovered spools, the oldest first; maintains those of earlier scans.
 
-        Takes at most ``MOST_SPOOLS`` for each destination; ``waiting`` counts those beyond that,
-        for a later scan. Never raises OSError.
+        Takes at most ``MOST_SPOOLS`` for each destination, fewer where file descriptors are scarce;
+        ``waiting`` counts those beyond that, for a later scan. Never raises OSError.
         """
         self._recovered = self.spools
         self.waiting = 0
@@ -108,9 +123,10 @@ class SpoolRecovery:
 
     def _must_wait(self, spool_id: str, names: Collection[str]) -> bool:
         """Whether there are enough spools already for each of these destinations."""
+        most = _most_spools(len(self._destinations))
         for name in names:
             busy = sum(name in spool.readers for spool in self._recovered if not spool.released)
-            if busy < MOST_SPOOLS:
+            if busy < most:
                 return False
         self._postponed[spool_id] = frozenset(names)
         self.waiting += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from support.lane_harness import event
 
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.runtime import log
+from sessiontrace.spool.filesystem import Files
 
 
 def test_a_dead_letter_says_what_why_and_where_to(tmp_path: Path) -> None:
@@ -60,3 +62,39 @@ def test_a_directory_that_cannot_be_made_is_told_and_no_more(
     log.reset()
     assert not DeadLetters(tmp_path / "file" / "dead").put("there", event(1), "no")
     assert "dead letter" in caplog.text
+
+
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_A32_dead_letters_are_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    """They hold prompts: no directory that is made for them, and no file, is anyone else's."""
+    dead = DeadLetters(tmp_path / "new" / "spool" / "dead")
+    before = os.umask(umask)
+    try:
+        assert dead.put("there", event(1), "no")
+    finally:
+        os.umask(before)
+    for path in (dead.root, *dead.root.parents[:2]):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert stat.S_IMODE((dead.root / "there.jsonl").stat().st_mode) == 0o600
+
+
+def test_A32_a_directory_that_others_can_change_gets_no_dead_letter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's directory, one that all can write, and a link: a line says what to do."""
+    cases = {
+        "mine": lambda path: path.mkdir(mode=0o700),
+        "open": lambda path: (path.mkdir(), path.chmod(0o777)),
+        "link": lambda path: path.symlink_to(tmp_path / "mine", target_is_directory=True),
+    }
+    for name, make in cases.items():
+        make(tmp_path / name)
+        log.reset()
+        assert DeadLetters(tmp_path / name).put("there", event(1), "no") == (name == "mine")
+    monkeypatch.setattr(Files, "owned", lambda self, status: False)
+    log.reset()
+    assert not DeadLetters(tmp_path / "mine").put("there", event(1), "no")
+    assert "chmod go-w" in caplog.text
+    assert "symbolic link" in caplog.text
+    assert "belongs to another user" in caplog.text
+    assert "SESSIONTRACE_SPOOL" in caplog.text
