@@ -50,8 +50,8 @@ class DeadLetters:
         try:
             self._append(destination, line)
         except (OSError, SpoolError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            log.log_once("dead", "a dead letter could not be written: %s", reason)
+            why = error.strerror if isinstance(error, OSError) else error
+            log.log_once("dead", "a dead letter could not be written: %s", why)
             return False
         return True
 

@@ -6,6 +6,7 @@ All spools of a user live under one root (directory mode 0700, files 0600, owned
 
     <root>/<spool id>/lock               held (flock) while the owner or a recovering process lives
     <root>/<spool id>/00000001.seg       segments, numbered from 1, read in the order of numbers
+    <root>/<spool id>/00000001.seg.new   a segment that is being written out from memory
     <root>/<spool id>/<name>.cursor      how far the destination of that name has come
     <root>/.new-<spool id>/              an unfinished spool: locked first, then renamed
     <root>/dead/                         dead letters (the export side's)
@@ -55,6 +56,8 @@ stale or in future
 two processes          two spools; an orphan is recovered by exactly one
 another key or URL     the fingerprint differs: nothing delivered, nothing removed
 disk full, read-only   segments in memory, logged once, counted; written out when the disk is back
+a file loses its name  noticed in the next round (500 ms) and at the end: written out under one
+lock file removed      the owner makes a new one; an orphan is recovered after a minute
 failed sync            that file is never trusted again; its records are written to another one
 quota                  the oldest sealed segment goes, counted for each destination that loses by it
 fork                   the child leaves the parent's spool alone and has its own
