@@ -113,8 +113,8 @@ class SegmentAllocator:
         """Whether the lock file is the one that we hold, or a new one for a removed one."""
         lock = self._lock
         try:
-            named = self._files.lstat(directory / directories.LOCK)
-            return lock is None or os.path.samestat(self._files.fstat(lock.fd), named)
+            lock_status = self._files.lstat(directory / directories.LOCK)
+            return lock is None or os.path.samestat(self._files.fstat(lock.fd), lock_status)
         except FileNotFoundError:
             pass
         except OSError:
