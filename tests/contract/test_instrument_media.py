@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.instrumented import instrumented
+from support.mocked_sdk import client_of
 
 pytestmark = [
     pytest.mark.contract,
@@ -34,13 +35,7 @@ SPEECH_EVENTS = (
 
 def openai_client(answer: Any, *, is_async: bool = False) -> Any:
     """A client of openai whose requests ``answer`` answers."""
-    openai = pytest.importorskip("openai", reason="the contract group is not installed")
-    httpx = pytest.importorskip("httpx", reason="the contract group is not installed")
-    transport = httpx.MockTransport(answer)
-    if is_async:
-        http = httpx.AsyncClient(transport=transport)
-        return openai.AsyncOpenAI(api_key="k", http_client=http, max_retries=0)
-    return openai.OpenAI(api_key="k", http_client=httpx.Client(transport=transport), max_retries=0)
+    return client_of("AsyncOpenAI" if is_async else "OpenAI", "openai", answer)
 
 
 def image_stream(kind: str, *, is_cut: bool = False) -> bytes:
@@ -57,17 +52,16 @@ def image_stream(kind: str, *, is_cut: bool = False) -> bytes:
 
 def test_image_edits_and_variations_whole_and_streamed() -> None:
     """The images that come are recorded, and those that were sent, both by digest."""
-    httpx = pytest.importorskip("httpx", reason="the contract group is not installed")
     usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
     whole = {"created": 1, "data": [{"b64_json": PNG}], "usage": usage, "size": "1x1"}
 
-    def answer(request: Any) -> Any:
+    def answer(request: Any) -> dict[str, Any]:
         if b"stream" not in request.content:
-            return httpx.Response(200, json=whole)
+            return {"json": whole}
         is_edit = request.url.path.endswith("/edits")
         kind = "image_edit" if is_edit else "image_generation"
         body = image_stream(kind, is_cut=b"model-cut" in request.content)
-        return httpx.Response(200, content=body, headers={"content-type": "text/event-stream"})
+        return {"content": body, "headers": {"content-type": "text/event-stream"}}
 
     with instrumented("openai", waiting=True) as tracing:
         client = openai_client(answer)
@@ -96,13 +90,12 @@ def test_image_edits_and_variations_whole_and_streamed() -> None:
 @pytest.mark.parametrize("way", ["bytes", "file", "events", "raw"])
 def test_speech_that_is_streamed(way: str, tmp_path: Any) -> None:
     """However the body is read, the sound is recorded by digest and size."""
-    httpx = pytest.importorskip("httpx", reason="the contract group is not installed")
     body, media_type = b"RIFF", "audio/wav"
     if way == "events":
         body, media_type = SPEECH_EVENTS, "text/event-stream"
 
-    def answer(request: Any) -> Any:
-        return httpx.Response(200, content=body, headers={"content-type": media_type})
+    def answer(request: Any) -> dict[str, Any]:
+        return {"content": body, "headers": {"content-type": media_type}}
 
     with instrumented("openai", waiting=True) as tracing:
         client = openai_client(answer)
@@ -135,14 +128,13 @@ TRANSCRIPT_EVENTS = [
 @pytest.mark.asyncio
 async def test_transcriptions_streamed_and_as_text() -> None:
     """Streamed, cut, as plain text, and raw: the text is the output."""
-    httpx = pytest.importorskip("httpx", reason="the contract group is not installed")
 
-    def answer(request: Any) -> Any:
+    def answer(request: Any) -> dict[str, Any]:
         if b"stream" not in request.content:
-            return httpx.Response(200, text="Hello", headers={"content-type": "text/plain"})
+            return {"text": "Hello", "headers": {"content-type": "text/plain"}}
         events = TRANSCRIPT_EVENTS[: 2 if b"model-cut" in request.content else 3]
         body = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
-        return httpx.Response(200, text=body, headers={"content-type": "text/event-stream"})
+        return {"text": body, "headers": {"content-type": "text/event-stream"}}
 
     file = ("a.wav", b"RIFF")
     with instrumented("openai", waiting=True) as tracing:
@@ -171,7 +163,6 @@ async def test_transcriptions_streamed_and_as_text() -> None:
 
 def test_openai_beta_responses_compaction_and_decisions() -> None:
     """A path with a query is the same endpoint; compaction and decisions are calls of a model."""
-    httpx = pytest.importorskip("httpx", reason="the contract group is not installed")
     message = {"type": "message", "id": "m", "role": "assistant", "status": "completed"}
     message["content"] = [{"type": "output_text", "text": "Hi", "annotations": []}]  # type: ignore[assignment]
     usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
@@ -179,11 +170,11 @@ def test_openai_beta_responses_compaction_and_decisions() -> None:
     response |= {"output": [message], "usage": usage, "created_at": 1}  # type: ignore[dict-item]
     answers = [{"name": "good", "type": "predicate", "probability": 0.9}]
 
-    def answer(request: Any) -> Any:
+    def answer(request: Any) -> dict[str, Any]:
         body: dict[str, Any] = response
         if request.url.path.endswith("/decisions"):
             body = {"id": "d", "model": "m", "answers": answers, "usage": usage}
-        return httpx.Response(200, json=body)
+        return {"json": body}
 
     with instrumented("openai", waiting=True) as tracing:
         client = openai_client(answer)

@@ -16,6 +16,10 @@ from sessiontrace.instrumentation.openai_family.endpoints import (
     TRANSLATION,
     Endpoint,
 )
+from sessiontrace.instrumentation.openai_family.fetched_results import (
+    BATCH_FILE,
+    Fetch,
+)
 from sessiontrace.instrumentation.openai_family.stainless_sdk import StainlessSdk
 
 
@@ -30,6 +34,7 @@ class Groq(StainlessSdk):
         "/openai/v1/audio/transcriptions": TRANSCRIPTION,
         "/openai/v1/audio/translations": TRANSLATION,
     }
+    fetches: ClassVar[tuple[Fetch, ...]] = (BATCH_FILE,)
 
 
 ENTRY = Entry(name="groq", target="groq._base_client", make=Groq)

@@ -19,6 +19,10 @@ from sessiontrace.instrumentation.openai_family.endpoints import (
     TRANSLATION,
     Endpoint,
 )
+from sessiontrace.instrumentation.openai_family.fetched_results import (
+    BATCH_FILE,
+    Fetch,
+)
 from sessiontrace.instrumentation.openai_family.stainless_sdk import StainlessSdk
 
 
@@ -36,6 +40,7 @@ class Together(StainlessSdk):
         "/v1/audio/transcriptions": TRANSCRIPTION,
         "/v1/audio/translations": TRANSLATION,
     }
+    fetches: ClassVar[tuple[Fetch, ...]] = (BATCH_FILE,)
 
 
 ENTRY = Entry(name="together", target="together._base_client", make=Together)

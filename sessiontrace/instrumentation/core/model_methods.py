@@ -121,20 +121,23 @@ def wrap_call(
     begin: Callable[[tuple[Any, ...], dict[str, Any]], ModelCall | None],
     finish: Callable[[ModelCall, Any], Any],
     describe_error: Callable[[BaseException], dict[str, Any]],
+    other: Any = None,
 ) -> Any:
     """A wrapper of ``original`` that makes each call one model call.
 
     ``begin(args, kwargs)`` opens it, or returns None to pass the call through. ``finish(call,
     result)`` ends it, or attaches to a stream that will, and returns the result for the user.
-    ``describe_error`` gives the metadata of an exception. None of the three may raise.
+    ``describe_error`` gives the metadata of an exception. None of the three may raise. ``other``:
+    the function for the calls that are passed through, by default ``original``.
     """
+    passed = original if other is None else other
     if is_async:
 
         @functools.wraps(original)
         async def async_method(*args: Any, **kwargs: Any) -> Any:
             call = begin(args, kwargs)
             if call is None:
-                return await original(*args, **kwargs)
+                return await passed(*args, **kwargs)
             token = open_call.set(call)
             try:
                 result = await original(*args, **kwargs)
@@ -151,7 +154,7 @@ def wrap_call(
     def method(*args: Any, **kwargs: Any) -> Any:
         call = begin(args, kwargs)
         if call is None:
-            return original(*args, **kwargs)
+            return passed(*args, **kwargs)
         token = open_call.set(call)
         try:
             result = original(*args, **kwargs)

@@ -9,6 +9,10 @@ from typing import ClassVar
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.openai_family.endpoints import MESSAGES, Endpoint
+from sessiontrace.instrumentation.openai_family.fetched_results import (
+    BATCH_STREAM,
+    Fetch,
+)
 from sessiontrace.instrumentation.openai_family.stainless_sdk import StainlessSdk
 
 
@@ -19,6 +23,7 @@ class Anthropic(StainlessSdk):
     endpoints: ClassVar[dict[str, Endpoint]] = {
         "/v1/messages": MESSAGES,
     }
+    fetches: ClassVar[tuple[Fetch, ...]] = (BATCH_STREAM,)
     client_providers: ClassVar[dict[str, str]] = {
         "AnthropicBedrock": "aws.bedrock",
         "AsyncAnthropicBedrock": "aws.bedrock",

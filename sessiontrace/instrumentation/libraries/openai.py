@@ -22,6 +22,11 @@ from sessiontrace.instrumentation.openai_family.endpoints import (
     TRANSLATION,
     Endpoint,
 )
+from sessiontrace.instrumentation.openai_family.fetched_results import (
+    BACKGROUND_RESPONSE,
+    BATCH_FILE,
+    Fetch,
+)
 from sessiontrace.instrumentation.openai_family.stainless_sdk import StainlessSdk
 
 
@@ -44,6 +49,7 @@ class OpenAI(StainlessSdk):
         "/moderations": MODERATION,
         "/decisions": DECISIONS,
     }
+    fetches: ClassVar[tuple[Fetch, ...]] = (BACKGROUND_RESPONSE, BATCH_FILE)
     client_providers: ClassVar[dict[str, str]] = {
         "AzureOpenAI": "azure.ai.openai",
         "AsyncAzureOpenAI": "azure.ai.openai",

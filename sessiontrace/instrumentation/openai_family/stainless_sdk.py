@@ -18,8 +18,10 @@ import orjson
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall, open_call
 from sessiontrace.instrumentation.core.model_methods import wrap_call
+from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.response_fields import pick
 from sessiontrace.instrumentation.openai_family.endpoints import HOSTS, Endpoint
+from sessiontrace.instrumentation.openai_family.fetched_results import Fetch, fetch_of
 from sessiontrace.instrumentation.openai_family.http_response import SdkHttpResponse, describe
 from sessiontrace.instrumentation.openai_family.media_endpoints import describe_files
 
@@ -32,11 +34,13 @@ class StainlessSdk:
     ``provider``: who answers, where neither the client's class nor its host says otherwise.
     ``endpoints``: how to read a request, by the path it is sent to; other paths are left alone.
     ``client_providers``: the provider by the name of a client class that talks to another one.
+    ``fetches``: how the SDK fetches answers after the call.
     """
 
     provider: ClassVar[str]
     endpoints: ClassVar[Mapping[str, Endpoint]]
     client_providers: ClassVar[Mapping[str, str]] = {}
+    fetches: ClassVar[tuple[Fetch, ...]] = ()
 
     def __init__(self) -> None:
         self._patcher = MethodPatcher()
@@ -70,7 +74,37 @@ class StainlessSdk:
             begin=self._begin,
             finish=self._finish,
             describe_error=_describe_error,
+            other=self._observe_fetches(original, is_async=is_async) if self.fetches else None,
         )
+
+    def _observe_fetches(self, original: Any, *, is_async: bool) -> Any:
+        """``original`` for requests that reach no model, but may fetch what one has answered."""
+        if is_async:
+
+            async def async_request(*args: Any, **kwargs: Any) -> Any:
+                result = await original(*args, **kwargs)
+                self._record_fetched(args, kwargs, result)
+                return result
+
+            return async_request
+
+        def request(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            self._record_fetched(args, kwargs, result)
+            return result
+
+        return request
+
+    @never_raises(None)
+    def _record_fetched(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        options = args[2] if len(args) > 2 else kwargs["options"]
+        calls = self._calls
+        if calls is None or options.method.lower() != "get":
+            return
+        fetched = fetch_of(self.fetches, options.url)
+        if fetched is not None:
+            fetch, identifier = fetched
+            fetch.record(calls, self._provider_of(args[0]), identifier, result)
 
     def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCall | None:
         """The call, opened; None when the request is not to be recorded, or is already."""
