@@ -13,8 +13,8 @@ __all__ = ["OWN_ENVIRONMENT", "SEPARATE", "import_or_skip"]
 OWN_ENVIRONMENT = "has an environment of its own"
 """The reason of a skip that CI expects: ``tests/instrument_versions.sh`` runs the test."""
 
-SEPARATE = {"together", "xai_sdk"}
-"""Their dependencies conflict with those of the contract group."""
+SEPARATE = {"soundfile", "together", "xai_sdk"}
+"""Their dependencies conflict with those of the contract group; ``soundfile``: of litellm's proxy."""
 
 
 def import_or_skip(module: str) -> Any:
