@@ -14,7 +14,7 @@ OWN_ENVIRONMENT = "has an environment of its own"
 """The reason of a skip that CI expects: ``tests/instrument_versions.sh`` runs the test."""
 
 SEPARATE = {"soundfile", "together", "xai_sdk"}
-"""Their dependencies conflict with those of the contract group; ``soundfile``: of litellm's proxy."""
+"""Their dependencies conflict with the contract group's; litellm's proxy needs ``soundfile``."""
 
 
 def import_or_skip(module: str) -> Any:
