@@ -70,9 +70,9 @@ class Fetch(NamedTuple):
 def fetch_of(fetches: tuple[Fetch, ...], path: str) -> tuple[Fetch, str] | None:
     """The fetch that a path belongs to, and the id in the path."""
     for fetch in fetches:
-        _, start, rest = path.partition("?")[0].rpartition(fetch.start)
-        identifier = rest.removesuffix(fetch.end)
-        if start and rest.endswith(fetch.end) and identifier and "/" not in identifier:
+        _, start, tail = path.partition("?")[0].rpartition(fetch.start)
+        identifier = tail.removesuffix(fetch.end)
+        if start and tail.endswith(fetch.end) and identifier and "/" not in identifier:
             return fetch, identifier
     return None
 
