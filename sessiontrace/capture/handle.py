@@ -97,6 +97,9 @@ class Handle(Protocol):
     def field_group(self, group: str) -> Mapping[str, Any] | None:
         """The values of one group so far; None when the group was never set."""
 
+    def lacks(self, field: str) -> bool:
+        """Whether "inputs" or "outputs" were never set."""
+
     def step_out(self) -> None:
         """Stay open without being current: what the caller does now is not inside."""
 

@@ -215,6 +215,10 @@ class NonRecordingScope:
         """None: a scope has no values."""
         return None
 
+    def lacks(self, field: str) -> bool:
+        """True: a scope has no values."""
+        return True
+
 
 class RemoteSpan(NonRecordingScope):
     """A span of another process, as the parent of what happens here.

@@ -414,6 +414,12 @@ class Span:
         """The values of one group ("metadata", ...) so far; None when the group was never set."""
         return None if self._parts is None else self._parts.get(group)
 
+    def lacks(self, field: str) -> bool:
+        """Whether "inputs" or "outputs" were never set."""
+        if field == "inputs":
+            return self._inputs is None or self._inputs is NO_INPUTS
+        return self._outputs is None
+
     def _all_parts(self) -> dict[str, Any]:
         """The groups of fields but inputs and outputs, and the error; to write to."""
         if self._parts is None:

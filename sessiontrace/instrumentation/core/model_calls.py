@@ -27,7 +27,8 @@ A contribution adds to the event
                     over the calls of one
                     layer, not over layers
     metrics         kept                        added as a whole
-    outputs, error  kept                        not added: an error is the outer layer's to report,
+    inputs, outputs kept                        added as a whole
+    error           kept                        not added: an error is the outer layer's to report,
                                                 if that layer lets it through
 
 Runs inside user code, on the thread of the call. Invariant: nothing here raises into the call, and
@@ -147,6 +148,8 @@ class CallRecorder:
             parent = innermost(recorder)
         outer = open_model(recorder, parent)
         if outer is not None:
+            if inputs is not None and outer.lacks("inputs"):
+                outer.set(inputs=inputs)
             return ModelCall(outer, config or {}, None)
         tools = self._tools
         if tools is not None and isinstance(inputs, dict):
@@ -302,6 +305,8 @@ class ModelCall:
         self.subject = None
         self.leave()
         if self._config is not None:
+            if outputs is not UNSET and self.span.lacks("outputs"):
+                self.span.set(outputs=outputs)
             self._contribute(self._config, metadata or {}, metrics)
             return
         if self._tools is not None:
@@ -323,7 +328,7 @@ class ModelCall:
         if self.ended:
             return
         if self._config is not None:  # the error is the outer layer's to report
-            self.end(metadata=metadata, metrics=metrics)
+            self.end(outputs=outputs, metadata=metadata, metrics=metrics)
             return
         self.ended = True
         self.subject = None

@@ -38,6 +38,47 @@ def observer_of(tracing: ModelTracer, assembler: Any = None) -> StreamObserver:
     )
 
 
+def test_tokens_count_once_over_the_layers_and_add_up_in_one() -> None:
+    """A framework calls a router, which calls an SDK twice; all but the framework count tokens."""
+    tracing = ModelTracer()
+    calls = CallRecorder(tracing)
+    with tracing.session():
+        framework = calls.model("framework")
+        assert framework is not None
+        with framework:
+            for router_counts in ({}, {"total_tokens": 10}):
+                router = calls.model("router")
+                assert router is not None
+                with router:
+                    for _ in range(2):
+                        sdk = calls.model("sdk")
+                        assert sdk is not None
+                        sdk.end(metadata={"total_tokens": 3, "request_id": "r"})
+                router.end(metadata=router_counts)
+        framework.end()
+
+    assert tracing.model["metadata"]["total_tokens"] == 6 + 10
+    assert tracing.model["metadata"]["request_id"] == "r"
+
+
+def test_what_only_an_inner_call_knows() -> None:
+    """The outer one has no inputs, and fails before it has outputs: the event has the inner's."""
+    tracing = ModelTracer()
+    calls = CallRecorder(tracing)
+    with tracing.session():
+        outer = calls.model("outer")
+        assert outer is not None
+        with outer:
+            inner = calls.model("inner", inputs={"prompt": "q"})
+            assert inner is not None
+            inner.end(outputs={"content": "not JSON"})
+        outer.fail(ValueError("not JSON"))
+
+    assert tracing.model["inputs"] == {"prompt": "q"}
+    assert tracing.model["outputs"] == {"content": "not JSON"}
+    assert "not JSON" in tracing.model["error"]
+
+
 def test_the_outermost_call_is_the_event() -> None:
     """A library calls another one: the inner call only adds what is not known yet."""
     tracing = ModelTracer()

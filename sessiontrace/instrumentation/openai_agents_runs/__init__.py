@@ -1,0 +1,1 @@
+"""What the tracing of OpenAI Agents reports, as a tree of events."""
