@@ -56,6 +56,13 @@ class Store(Protocol):
         """
         ...
 
+    def cutoff(self, days: float) -> int:
+        """The time (Unix ms) since when the store was in use for so many days.
+
+        A wall clock that jumps ahead moves it by a day at most.
+        """
+        ...
+
     def index(self, most: int = 500) -> int:
         """Add at most ``most`` new records to the search index; returns how many are left."""
         ...

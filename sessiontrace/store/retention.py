@@ -1,7 +1,8 @@
 """How long a store keeps sessions, and how large it may become.
 
-Called on threads that write. Invariant: every program deletes by the rule that the server stored,
-and by the default only when no rule is stored; each step is small.
+Called on threads that write. Invariants: every program deletes by the rule that the server stored,
+and by the default only when no rule is stored; each step is small, and the store logs it. A clock
+that jumps ahead deletes nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ from sessiontrace.store.protocol import Store
 __all__ = ["Retention", "agree", "agreed", "trim"]
 
 _KIND, _ID = "sessiontrace.retention", "store"
-_DAY_MS = 86_400_000
 
 
 @attrs.frozen
 class Retention:
-    """Limits: days since a session was last written, bytes of the file; None means no limit."""
+    """Limits: days of use since a session was last written, bytes of the file; None: no limit."""
 
     days: float | None = 30.0
     most_bytes: int | None = 2 << 30
@@ -56,5 +56,5 @@ def trim(store: Store, retention: Retention, sessions: int = 200) -> int:
         return 0
     before = None
     if retention.days is not None:
-        before = now_ns() // 1_000_000 - round(retention.days * _DAY_MS)
+        before = store.cutoff(retention.days)
     return store.trim(before, retention.most_bytes, sessions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from support.records import (
     T0,
@@ -17,8 +19,10 @@ from support.records import (
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import Record
+from sessiontrace.store import retention
 from sessiontrace.store.models import Document, EventQuery, SessionQuery
 from sessiontrace.store.protocol import Store
+from sessiontrace.store.retention import Retention
 
 pytestmark = pytest.mark.timeout(240)  # an engine and servers, on a machine that is busy
 
@@ -360,3 +364,19 @@ def test_an_open_session_stays_open_beside_its_events(store: Store):
     store.write([session_start(opened), event(opened), event(loose)])
     status = {one.session_id: one.status for one in store.sessions(SessionQuery()).sessions}
     assert status == {opened: "open", loose: "ended"}
+
+
+def test_A33_a_wrong_clock_of_the_writer_deletes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's clock jumps ahead by a year between two rounds of retention."""
+    sid = new_id()
+    store.write([session_end(sid)])
+    assert retention.trim(store, Retention()) == 0
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 400 * 86_400 * 10**9)
+    assert retention.trim(store, Retention()) == 0
+    late = new_id()
+    store.write([session_end(late)])
+    assert retention.trim(store, Retention()) == 0
+    assert {one.session_id for one in store.sessions(SessionQuery()).sessions} == {sid, late}

@@ -7,6 +7,7 @@ nothing twice.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,7 @@ from sessiontrace.store.models import (
 __all__ = ["ClickHouseStore", "ClickHouseStores"]
 
 _IDS_AT_ONCE = 1_000
+_DAY_MS = 86_400_000
 
 # Parts come with every insert and go with every merge: a merge changes the number too, and the
 # page then asks once in vain.
@@ -105,7 +107,10 @@ class ClickHouseStore:
         )
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
-        return 0  # the tables' TTL does it
+        return 0  # the tables' TTL does it, by the clock of ClickHouse
+
+    def cutoff(self, days: float) -> int:
+        return time.time_ns() // 1_000_000 - round(days * _DAY_MS)
 
     def index(self, most: int = 500) -> int:
         return 0  # the server indexes what it inserts

@@ -9,11 +9,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+import attrs
+
 from sessiontrace.store.sqlite import rows
 
-__all__ = ["forget", "trim"]
+__all__ = ["Trimmed", "forget", "trim"]
 
 _PAGES_BACK = 2_000
+_NEVER = (1 << 63) - 1
 
 
 def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
@@ -32,28 +35,51 @@ def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
     return len(events)
 
 
+@attrs.frozen
+class Trimmed:
+    """The sessions that a step of retention deleted. ``left``: how many more are over the limit.
+
+    ``oldest`` and ``newest``: when the first and the last of them were written (Unix ms).
+    """
+
+    sessions: int = 0
+    oldest: int = 0
+    newest: int = 0
+    left: int = 0
+    reason: str = ""
+
+
 def trim(
     connection: sqlite3.Connection, before: int | None, most_bytes: int | None, sessions: int
-) -> int:
+) -> Trimmed:
     """Delete the oldest sessions, and return the file's free pages, some at a time."""
     with rows.transaction(connection):
-        old: list[tuple[int]] = []
-        if before is not None:
-            old = connection.execute(
-                "SELECT id FROM sessions WHERE written < ? ORDER BY written LIMIT ?",
-                (before, sessions),
-            ).fetchall()
-        if not old and most_bytes is not None and (share := _excess(connection, most_bytes)) > 0:
-            total = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
-            old = connection.execute(
-                "SELECT id FROM sessions ORDER BY written LIMIT ?",
-                (max(1, min(sessions, round(total * share))),),
-            ).fetchall()
-        connection.executemany("DELETE FROM sessions WHERE id = ?", old)
-    if old:
-        # Each step of this statement frees one page, and ``execute`` takes one step only.
-        connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_BACK})")
-    return len(old)
+        excess, reason = 0, "age"
+        old = [] if before is None else _oldest(connection, before, sessions)
+        if old and before is not None:
+            excess = _count(connection, "WHERE written < ?", before)
+        elif most_bytes is not None and (share := _excess(connection, most_bytes)) > 0:
+            excess = max(1, round(_count(connection) * share))
+            old, reason = _oldest(connection, _NEVER, min(sessions, excess)), "size"
+        connection.executemany("DELETE FROM sessions WHERE id = ?", [(row,) for row, _ in old])
+    if not old:
+        return Trimmed()
+    # Each step of this statement frees one page, and ``execute`` takes one step only.
+    connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_BACK})")
+    return Trimmed(len(old), old[0][1], old[-1][1], excess - len(old), reason)
+
+
+def _oldest(connection: sqlite3.Connection, before: int, most: int) -> list[tuple[int, int]]:
+    """Row and time of the sessions that were written first, before this time."""
+    return connection.execute(
+        "SELECT id, written FROM sessions WHERE written < ? ORDER BY written LIMIT ?",
+        (before, most),
+    ).fetchall()
+
+
+def _count(connection: sqlite3.Connection, where: str = "", *values: int) -> int:
+    statement = f"SELECT count(*) FROM sessions {where}"  # noqa: S608 - from above
+    return int(connection.execute(statement, values).fetchone()[0])
 
 
 def _excess(connection: sqlite3.Connection, most_bytes: int) -> float:

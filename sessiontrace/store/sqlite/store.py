@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
-from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.log import log_once, logger
 from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
@@ -42,8 +42,10 @@ from sessiontrace.store.sqlite import (
     rows,
     schema,
     search,
+    use_clock,
 )
 from sessiontrace.store.sqlite import documents as stored_documents
+from sessiontrace.store.sqlite.deletion import Trimmed
 from sessiontrace.store.sqlite.files import FileIdentity
 from sessiontrace.store.sqlite.fork_safety import rest_at_forks
 
@@ -54,6 +56,12 @@ T = TypeVar("T")
 _FORK_WAIT_S = 2.0
 _STEPS_BETWEEN_CHECKS = 20_000
 _ATTEMPTS = 3  # each after the file was replaced
+_DAY_S = 86_400.0
+_INFO, _WARNING = 20, 30  # as in logging, which is imported when there is something to log
+
+
+def _moment(unix_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(unix_ms / 1000))
 
 
 class SqliteStore:
@@ -84,6 +92,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._identity: FileIdentity | None = None  # of the files that are open
         self._reopened = 0
+        self._warning_due: dict[str, float] = {}  # by the reason of a deletion
         rest_at_forks(self)
 
     def open(self) -> None:
@@ -109,7 +118,15 @@ class SqliteStore:
         return self._run(lambda connection: deletion.forget(connection, event_ids))
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
-        return self._run(lambda connection: deletion.trim(connection, before, most_bytes, sessions))
+        trimmed = self._run(
+            lambda connection: deletion.trim(connection, before, most_bytes, sessions)
+        )
+        if trimmed.sessions:
+            self._log(trimmed)
+        return trimmed.sessions
+
+    def cutoff(self, days: float) -> int:
+        return self._run(lambda connection: use_clock.cutoff(connection, days))
 
     def index(self, most: int = 500) -> int:
         return self._run(lambda connection: search.index(connection, most))
@@ -185,6 +202,19 @@ class SqliteStore:
             if connection is not None:
                 connection.close()
 
+    def _log(self, trimmed: Trimmed) -> None:
+        """A line for each step; the first of a day is a warning, as deleted sessions are gone."""
+        due = time.monotonic() >= self._warning_due.get(trimmed.reason, 0.0)
+        if due:
+            self._warning_due[trimmed.reason] = time.monotonic() + _DAY_S
+        logger().log(
+            _WARNING if due else _INFO,
+            "%s: retention by %s deleted %d sessions, written last between %s and %s (UTC); "
+            "%d more are over the limit",
+            self.path, trimmed.reason, trimmed.sessions,
+            _moment(trimmed.oldest), _moment(trimmed.newest), trimmed.left,
+        )  # fmt: skip
+
     def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         try:
             with self._lock:
@@ -248,12 +278,20 @@ class SqliteStore:
                 schema.check(connection, self.path)
             else:
                 schema.migrate(connection, self.path, busy_s=self._busy_s)
+                self._observe(connection)
             if self._limit_s is not None:
                 connection.set_progress_handler(self._overdue, _STEPS_BETWEEN_CHECKS)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _observe(self, connection: sqlite3.Connection) -> None:
+        """Let retention know that the store is in use now."""
+        try:
+            use_clock.observe(connection)
+        except sqlite3.Error:  # another process writes, or the disk is full: what follows says so
+            return
 
     def _overdue(self) -> int:
         return int(0.0 < self._deadline < time.monotonic())
