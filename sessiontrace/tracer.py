@@ -321,17 +321,20 @@ class Tracer(Tracing):
 
     # -- other libraries --------------------------------------------------------------------
 
-    def instrument(self, *names: str, block: Collection[str] = ()) -> InstrumentReport:
+    def instrument(
+        self, *names: str, block: Collection[str] = (), logprobs: bool | None = None
+    ) -> InstrumentReport:
         """Record the calls that other libraries make: model calls become model events.
 
         ``names``: the libraries ("openai", "anthropic", ...), default all that are known;
-        ``block``: those to leave alone. May be called before or after they are imported, and again.
-        The report lists what is active, waiting for its import, absent or failed, and why. Nothing
-        is raised.
+        ``block``: those to leave alone. ``logprobs``: record the log probabilities of answers that
+        have them; default as before, at first ``SESSIONTRACE_LOGPROBS``, else False. May be called
+        before or after the libraries are imported, and again. The report lists what is active,
+        waiting for its import, absent or failed, and why. Nothing is raised.
         """
         from sessiontrace.instrumentation.registry import instruments
 
-        return instruments(self).add(names, block)
+        return instruments(self).add(names, block, logprobs=logprobs)
 
     def uninstrument(self) -> None:
         """Undo ``instrument``: the libraries are as they were."""

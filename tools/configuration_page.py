@@ -45,6 +45,7 @@ _OTHER = """
 | `SSL_CERT_FILE`, `SSL_CERT_DIR`, `REQUESTS_CA_BUNDLE` | authorities to trust |
 | `SESSIONTRACE_AUTO` | `0` switches off the auto-instrumentation of `sessiontrace run` |
 | `SESSIONTRACE_PLUGINS` | `0` ignores the instrumentors of other packages |
+| `SESSIONTRACE_LOGPROBS` | `1` records the log probabilities of model answers that have them |
 | `SESSIONTRACE_CLICKHOUSE_PASSWORD` | password for `--store clickhouse://...` |
 | `SESSIONTRACE_PURE` | at installation: `1` leaves out the compiled forms, `0` requires them |
 

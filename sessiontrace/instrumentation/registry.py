@@ -102,10 +102,17 @@ class Instruments:
         self._faults: dict[str, str] = {}
         self._blocked: set[str] = set()
 
-    def add(self, names: Collection[str], block: Collection[str]) -> InstrumentReport:
-        """Instrument the libraries ``names`` (default: all of them) except ``block``."""
+    def add(
+        self, names: Collection[str], block: Collection[str], *, logprobs: bool | None = None
+    ) -> InstrumentReport:
+        """Instrument the libraries ``names`` (default: all of them) except ``block``.
+
+        ``logprobs``: whether to record log probabilities; None: as before.
+        """
         with self._lock:
             self.calls.enabled = True
+            if logprobs is not None:
+                self.calls.logprobs = logprobs
             self._hooks.fire_completed()
             for entry in self._known(names):
                 if entry.name in self._entries:

@@ -16,7 +16,9 @@ __all__ = ["iso_text"]
 # Subclasses from these packages have more to say than their base: nanoseconds, and NaT.
 _PACKAGES = frozenset({"datetime", "freezegun", "pandas", "pendulum"})
 # Time zones of these packages compute their offsets from memory.
-_ZONES = frozenset({"datetime", "dateutil", "pandas", "pendulum", "pytz", "zoneinfo"})
+_ZONES = frozenset(
+    {"datetime", "dateutil", "pandas", "pendulum", "pydantic_core", "pytz", "zoneinfo"}
+)
 
 
 def iso_text(value: datetime.date | datetime.time) -> str:

@@ -37,6 +37,7 @@ a model call gives one model event.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -63,6 +64,8 @@ __all__ = [
     "open_model",
     "restore",
 ]
+
+_ON = frozenset({"1", "true", "yes", "on"})
 
 open_call: ContextVar[ModelCall | None] = ContextVar("sessiontrace.call", default=None)
 """The call that this context is inside of: a call that a layer further in makes belongs to it."""
@@ -91,15 +94,17 @@ class CallRecorder:
     """Opens calls in the session that is current where the call is made. One for each process.
 
     ``enabled``: False after ``uninstrument``, for the wrappers that could not be removed because
-    another tracer had wrapped them. ``open_default_session(recorder)``: makes a session current
-    where a call finds none; None: the call becomes a session of its own.
+    another tracer had wrapped them. ``logprobs``: record the log probabilities that an answer has.
+    ``open_default_session(recorder)``: makes a session current where a call finds none; None: the
+    call becomes a session of its own.
     """
 
-    __slots__ = ("_tools", "enabled", "open_default_session", "tracer")
+    __slots__ = ("_tools", "enabled", "logprobs", "open_default_session", "tracer")
 
     def __init__(self, tracer: TracerProtocol) -> None:
         self.tracer = tracer
         self.enabled = True
+        self.logprobs = os.environ.get("SESSIONTRACE_LOGPROBS", "").lower() in _ON
         self.open_default_session: Callable[[TracerState], None] | None = None
         self._tools: ToolCalls | None = None
 
@@ -158,7 +163,7 @@ class CallRecorder:
         # Opened below the current span but not made current itself: a streamed answer outlives the
         # call, and its span may end in another task or thread.
         span.open(parent)
-        return ModelCall(span, None, tools)
+        return ModelCall(span, None, tools, logprobs=self.logprobs)
 
     def open(
         self,
@@ -211,11 +216,13 @@ class ModelCall:
     must follow the block; the first of them counts. ``subject``: an object by which a layer
     recognises its own call, until the call has ended. ``started``: nanoseconds, by the package's
     clock. ``inner_counts``: the tokens that layers further in reported to this contribution.
+    ``logprobs``: keep the field of this name in the outputs.
     """
 
     __slots__ = (
         "_config",
         "_enclosing",
+        "_logprobs",
         "_outer",
         "_token",
         "_tools",
@@ -227,7 +234,12 @@ class ModelCall:
     )
 
     def __init__(
-        self, span: Handle, config: Mapping[str, object] | None, tools: ToolCalls | None
+        self,
+        span: Handle,
+        config: Mapping[str, object] | None,
+        tools: ToolCalls | None,
+        *,
+        logprobs: bool = False,
     ) -> None:
         self.span = span
         self.started = now_ns() if config is not None else span.start_ns
@@ -235,6 +247,7 @@ class ModelCall:
         self.subject: object = None
         self._config = config  # None where this call opened the span itself
         self._tools = tools
+        self._logprobs = logprobs
         self._token: Token[ModelCall | None] | None = None
         self._outer: ModelCall | None = None  # the call that this one was begun in
         self.inner_counts: dict[str, int] = {}
@@ -309,6 +322,8 @@ class ModelCall:
                 self.span.set(outputs=outputs)
             self._contribute(self._config, metadata or {}, metrics)
             return
+        if not self._logprobs:
+            outputs = _without_logprobs(outputs)
         if self._tools is not None:
             self._tools.remember_requests(self.span, outputs)
         if metadata is not None and "response_error" in metadata:
@@ -332,6 +347,8 @@ class ModelCall:
             return
         self.ended = True
         self.subject = None
+        if not self._logprobs:
+            outputs = _without_logprobs(outputs)
         self.span.set(outputs=outputs, metadata=metadata, metrics=metrics)
         self.span.__exit__(type(error), error, error.__traceback__)
 
@@ -363,6 +380,16 @@ class ModelCall:
                 span.merge(group, new)
         if metrics and span.field_group("metrics") is None:
             span.merge("metrics", metrics)
+
+
+def _without_logprobs(outputs: Any) -> Any:
+    """Outputs without log probabilities, which are many times as large as the text they are of."""
+    if type(outputs) is dict:
+        if "logprobs" in outputs:
+            outputs = {name: value for name, value in outputs.items() if name != "logprobs"}
+        if type(choices := outputs.get("choices")) is list:
+            outputs = {**outputs, "choices": [_without_logprobs(choice) for choice in choices]}
+    return outputs
 
 
 def restore(token: Token[ModelCall | None]) -> None:

@@ -11,11 +11,16 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+import orjson
+
 __all__ = [
     "get_field",
     "merge_delta",
+    "merge_snapshot",
     "other_fields",
+    "parse_json",
     "pick",
+    "plain",
     "reader",
     "tool_call",
     "without_none",
@@ -66,21 +71,53 @@ def other_fields(value: Any, names: AbstractSet[str]) -> dict[str, Any]:
         if extra:
             fields = {**fields, **extra}
     return {
-        name: field
+        name: plain(field)
         for name, field in fields.items()
-        if name not in names and field is not None and field != [] and not name.startswith("_")
+        if name not in names and field is not None and field != [] and name[:1] != "_"
+        and type(field).__name__ not in _OMITTED
     }
 
 
-_REPEATED = frozenset({"id", "type", "index", "role", "name", "format", "expires_at", "signature"})
+_SCALARS = frozenset({str, int, float, bool, type(None), bytes})
+
+
+def plain(value: Any) -> Any:
+    """A part of an answer as the provider sent it: models as their fields, without those unset.
+
+    A model has every field that its library knows; the answer had those that are not None.
+    """
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is dict:
+        return {name: plain(field) for name, field in value.items()}
+    if kind is list or kind is tuple:
+        return [plain(element) for element in value]
+    return other_fields(value, frozenset()) if hasattr(kind, "__pydantic_fields__") else value
+
+
+def parse_json(text: str) -> Any:
+    """A tool's input as a whole answer has it; a text when it was broken off in the middle."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+_REPEATED = frozenset(
+    {"id", "type", "index", "role", "name", "format", "expires_at", "signature", "channel"}
+)
 
 
 def merge_delta(fields: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Add a delta to what has arrived: texts join, lists grow, and elements meet by index."""
     for name, value in delta.items():
         before = fields.get(name)
-        if isinstance(value, str) and isinstance(before, str) and name not in _REPEATED:
-            fields[name] = before + value
+        if name not in _REPEATED and (
+            (isinstance(value, str) and isinstance(before, str))
+            or (isinstance(value, bytes) and isinstance(before, bytes))
+        ):
+            fields[name] = before + value  # type: ignore[operator]
         elif isinstance(value, list):
             merged = fields[name] = list(before) if isinstance(before, list) else []
             for element in value:
@@ -89,6 +126,19 @@ def merge_delta(fields: dict[str, Any], delta: Mapping[str, Any]) -> None:
             own = fields[name] = dict(before) if isinstance(before, dict) else {}
             merge_delta(own, other_fields(value, frozenset()))
         elif value is not None:
+            fields[name] = value
+
+
+def merge_snapshot(fields: dict[str, Any], snapshot: Mapping[str, Any]) -> None:
+    """Add what a chunk says anew or again: new texts replace, and lists take what they lack."""
+    for name, value in snapshot.items():
+        before = fields.get(name)
+        if isinstance(value, dict) and isinstance(before, dict):
+            own = fields[name] = dict(before)
+            merge_snapshot(own, value)
+        elif isinstance(value, list) and isinstance(before, list) and value[: len(before)] != before:
+            fields[name] = before + [element for element in value if element not in before]
+        else:
             fields[name] = value
 
 

@@ -19,6 +19,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     get_field,
     merge_delta,
     other_fields,
+    plain,
     tool_call,
     without_none,
 )
@@ -61,6 +62,7 @@ def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mode
 
 
 _MESSAGE_FIELDS = frozenset({"role", "content", "tool_calls", "tool_plan"})
+_RESULT_FIELDS = frozenset({"id", "message", "usage", "finish_reason", "error", "response_type"})
 
 
 def _read_result(result: Any) -> Answer:
@@ -69,10 +71,19 @@ def _read_result(result: Any) -> Answer:
     blocks = get_field(message, "content") or ()
     outputs = _outputs(blocks, calls, get_field(message, "tool_plan"))
     outputs.update(other_fields(message, _MESSAGE_FIELDS))
-    metadata = _usage(get_field(result, "usage"))
-    metadata["finish_reason"] = _text_or_none(get_field(result, "finish_reason"))
-    metadata["response_id"] = get_field(result, "id")
+    outputs.update(other_fields(result, _RESULT_FIELDS))
+    metadata = _metadata(get_field(result, "id"), result)
     return Answer(outputs, without_none(metadata))
+
+
+def _metadata(response_id: Any, end: Any) -> dict[str, Any]:
+    """Counts and the reason of the end, from a whole answer or from the last event of a stream."""
+    metadata = _usage(get_field(end, "usage"))
+    reason = metadata["finish_reason"] = _text_or_none(get_field(end, "finish_reason"))
+    metadata["response_id"] = response_id
+    if (error := get_field(end, "error")) or reason == "ERROR":
+        metadata["response_error"] = str(error or "the answer ended with an error")
+    return metadata
 
 
 def _outputs(blocks: Any, calls: list[dict[str, Any]], plan: Any) -> dict[str, Any]:
@@ -84,7 +95,7 @@ def _outputs(blocks: Any, calls: list[dict[str, Any]], plan: Any) -> dict[str, A
         if kind in texts:
             texts[kind].append(get_field(block, kind) or "")
         else:
-            others.append(block)
+            others.append(plain(block))
     outputs: dict[str, Any] = {"role": "assistant", "content": "".join(texts["text"]) or None}
     fields = {
         "tool_calls": calls,
@@ -166,12 +177,13 @@ def _billed(result: Any) -> dict[str, Any]:
 class _CohereAssembler:
     """A message from the events of its stream."""
 
-    __slots__ = ("_blocks", "_calls", "_citations", "_end", "_id", "_plan")
+    __slots__ = ("_blocks", "_calls", "_citations", "_end", "_id", "_logprobs", "_plan")
 
     def __init__(self) -> None:
         self._blocks: dict[int, dict[str, Any]] = {}
         self._calls: dict[int, list[Any]] = {}
         self._citations: list[Any] = []
+        self._logprobs: list[Any] = []
         self._plan: list[str] = []
         self._end: Any = None
         self._id: Any = None
@@ -185,6 +197,8 @@ class _CohereAssembler:
         if kind in ("content-start", "content-delta"):
             content = get_field(message, "content")
             merge_delta(self._blocks.setdefault(index, {}), other_fields(content, frozenset()))
+            if (logprobs := get_field(event, "logprobs")) is not None:
+                self._logprobs.append(plain(logprobs))
         elif kind == "message-start":
             self._id = get_field(event, "id")
         elif kind == "message-end":
@@ -192,7 +206,7 @@ class _CohereAssembler:
         elif kind == "tool-plan-delta":
             self._plan.append(get_field(message, "tool_plan") or "")
         elif kind == "citation-start":
-            self._citations.append(get_field(message, "citations"))
+            self._citations.append(plain(get_field(message, "citations")))
         elif kind in ("tool-call-start", "tool-call-delta"):
             call = get_field(message, "tool_calls")
             parts = self._calls.setdefault(index, [None, None, ""])
@@ -208,11 +222,13 @@ class _CohereAssembler:
         outputs = _outputs(blocks, calls, "".join(self._plan))
         if self._citations:
             outputs["citations"] = self._citations
-        metadata = _usage(get_field(self._end, "usage"))
-        metadata["finish_reason"] = _text_or_none(get_field(self._end, "finish_reason"))
-        metadata["response_id"] = self._id
-        if error := get_field(self._end, "error"):
-            metadata["response_error"] = str(error)
+        if self._logprobs:
+            outputs["logprobs"] = self._logprobs
+        metadata = _metadata(self._id, self._end)
+        if self._end is None:
+            metadata["stream_end"] = "cut"
+        else:
+            outputs.update(other_fields(self._end, _RESULT_FIELDS))
         return Answer(outputs, without_none(metadata))
 
 

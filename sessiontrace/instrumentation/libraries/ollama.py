@@ -70,7 +70,9 @@ def _read_result(result: Any) -> Answer:
         return Answer(outputs, _metadata(result))
     assembler = _OllamaAssembler()
     assembler.add(result)
-    return assembler.answer()
+    outputs, metadata = assembler.answer()
+    metadata.pop("stream_end", None)
+    return Answer(outputs, metadata)
 
 
 def _metadata(last: Any) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def _metadata(last: Any) -> dict[str, Any]:
 _MESSAGE_FIELDS = frozenset({"role", "content", "thinking", "tool_calls"})
 _CHUNK_FIELDS = frozenset(
     {"message", "response", "thinking", "model", "created_at", "done", "done_reason", "context"}
-    | {"prompt_eval_count", "eval_count", "logprobs"}
+    | {"prompt_eval_count", "eval_count"}
     | {"total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
 )
 
@@ -134,6 +136,8 @@ class _OllamaAssembler:
         if thoughts := "".join(self._thoughts):
             outputs["reasoning"] = thoughts
         metadata = _metadata(self._last)
+        if not get_field(self._last, "done"):
+            metadata["stream_end"] = "cut"
         if self._error is not None:
             metadata["response_error"] = str(self._error)
         return Answer({**outputs, **self._fields}, metadata)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
-
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
     get_field,
     merge_delta,
     other_fields,
+    parse_json,
     pick,
+    plain,
     reader,
     tool_call,
     without_none,
@@ -49,7 +49,7 @@ _MESSAGE_FIELDS = frozenset(
     {"id", "type", "role", "content", "model", "stop_reason", "stop_sequence", "usage"}
 )
 _BLOCK_FIELDS = frozenset(
-    {"type", "text", "thinking", "signature", "citations", "id", "name", "input"}
+    {"type", "text", "thinking", "signature", "citations", "id", "name", "input", "parsed_output"}
 )
 
 
@@ -109,14 +109,6 @@ def _usage(counts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _parse_json(text: str) -> Any:
-    """Tool input as a whole message has it; a text when it was broken off in the middle."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text
-
-
 def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
     texts: list[str] = []
     thoughts: list[str] = []
@@ -125,44 +117,40 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
     for block in blocks:
         get = reader(block)
         kind = get("type")
+        others = other_fields(block, _BLOCK_FIELDS)
         if kind == "text":
             texts.append(get("text") or "")
-            lists["citations"].extend(get("citations") or ())
+            lists["citations"].extend(plain(get("citations")) or ())
         elif kind == "thinking":
             thoughts.append(get("thinking") or "")
             if signature := get("signature"):
                 lists["reasoning_signatures"].append(signature)
         elif kind == "tool_use":
-            call = tool_call(get("id"), get("name"), get("input"))
-            calls.append({**call, **other_fields(block, _BLOCK_FIELDS)})
-        else:
-            lists["blocks"].append(block)
-    outputs: dict[str, Any] = {
-        "role": role or "assistant",
-        "content": "".join(texts) if texts else None,
-    }
+            calls.append({**tool_call(get("id"), get("name"), get("input")), **others})
+        if kind not in _FIELD_OF or (others and kind != "tool_use"):
+            lists["blocks"].append(plain(block))
+    outputs: dict[str, Any] = {"role": role or "assistant", "content": "".join(texts) or None}
     if calls:
         outputs["tool_calls"] = calls
-    if thoughts:
-        outputs["reasoning"] = "\n".join(thoughts)
+    if reasoning := "\n".join(thoughts):
+        outputs["reasoning"] = reasoning
     outputs.update({name: values for name, values in lists.items() if values})
     return outputs
 
 
 _EVENT_FIELDS = frozenset({"type", "delta", "usage"})
+_FIELD_OF = {"text": "text", "thinking": "thinking", "tool_use": "input"}
 
 
 class MessageAssembler:
     """A message from the events of its stream."""
 
-    __slots__ = ("_blocks", "_ending", "_message", "_others", "_pieces", "_stopped", "_usage")
+    __slots__ = ("_blocks", "_ending", "_message", "_stopped", "_usage")
 
     def __init__(self) -> None:
         self._message: Any = None
-        self._blocks: dict[int, Any] = {}
-        self._pieces: dict[int, list[str]] = {}
+        self._blocks: dict[int, _Block] = {}
         self._usage: dict[str, Any] = dict.fromkeys(_USAGE)
-        self._others: dict[int, dict[str, Any]] = {}
         self._ending: dict[str, Any] = {}
         self._stopped = False
 
@@ -171,17 +159,12 @@ class MessageAssembler:
         get = reader(event)
         kind = get("type")
         if kind == "content_block_delta":
-            get_delta = reader(get("delta"))
-            if piece := get_delta("text") or get_delta("partial_json") or get_delta("thinking"):
-                index = get("index")
-                pieces = self._pieces.get(index)
-                if pieces is None:
-                    pieces = self._pieces[index] = []
-                pieces.append(piece)
-            else:
-                self._add_other(get("index"), get("delta"))
+            block = self._blocks.get(get("index"))
+            if block is None:  # its start is missing
+                block = self._blocks[get("index")] = _Block(None)
+            block.add(get("delta"))
         elif kind == "content_block_start":
-            self._blocks[get("index")] = get("content_block")
+            self._blocks[get("index")] = _Block(get("content_block"))
         elif kind == "message_start":
             self._message = get("message")
             self._update_usage(get_field(self._message, "usage"))
@@ -192,20 +175,12 @@ class MessageAssembler:
         elif kind == "message_stop":
             self._stopped = True
 
-    def _add_other(self, index: int, delta: Any) -> None:
-        """A delta of another kind: citations, a signature, or what a new block type is made of."""
-        fields = other_fields(delta, frozenset({"type"}))
-        if (citation := fields.pop("citation", None)) is not None:
-            fields["citations"] = [citation]
-        merge_delta(self._others.setdefault(index, {}), fields)
-
     def _update_usage(self, usage: Any) -> None:
         """Replace the counts that ``usage`` has, because usage is cumulative."""
         self._usage.update(without_none(_counts(usage)))
 
     def answer(self) -> Answer:
         """The message as far as it has come."""
-        indices = sorted({*self._blocks, *self._pieces, *self._others})
         get = reader(self._message)
         ending = self._ending
         metadata = _usage(self._usage)
@@ -215,26 +190,50 @@ class MessageAssembler:
         metadata["stop_sequence"] = ending.get("stop_sequence")
         if not self._stopped:
             metadata["stream_end"] = "cut"
-        outputs = _outputs(get("role"), [self._block(index) for index in indices])
+        blocks = [block.block() for _, block in sorted(self._blocks.items())]
+        outputs = _outputs(get("role"), blocks)
         outputs.update(other_fields(self._message, _MESSAGE_FIELDS))
         outputs.update(other_fields(ending, _MESSAGE_FIELDS))
         return Answer(outputs, without_none(metadata))
 
-    def _block(self, index: int) -> Any:
-        block = self._blocks.get(index)
-        kind = get_field(block, "type") or "text"
-        pieces = "".join(self._pieces.get(index, ()))
-        others = self._others.get(index)
-        if not pieces and not others:
-            return block
-        fields = {} if block is None else other_fields(block, frozenset())
-        fields["type"] = kind
-        if others:
-            merge_delta(fields, others)
-        if kind.endswith("tool_use"):
+
+class _Block:
+    """One block of a streamed message: its start, the pieces of its text, and other deltas."""
+
+    __slots__ = ("_others", "_pieces", "_start")
+
+    def __init__(self, start: Any) -> None:
+        self._start = start
+        self._pieces: list[str] = []
+        self._others: dict[str, Any] = {}
+
+    def add(self, delta: Any) -> None:
+        get = reader(delta)
+        piece = get("text")
+        if piece is None:
+            piece = get("partial_json")
+        if piece is None:
+            piece = get("thinking")
+        if piece is not None:
+            self._pieces.append(piece)
+            return
+        fields = other_fields(delta, frozenset({"type"}))
+        if (citation := fields.pop("citation", None)) is not None:
+            fields["citations"] = [citation]
+        merge_delta(self._others, fields)
+
+    def block(self) -> Any:
+        pieces = "".join(self._pieces)
+        if not pieces and not self._others and self._start is not None:
+            return self._start
+        fields = {} if self._start is None else other_fields(self._start, frozenset())
+        kind = fields.setdefault("type", "text")
+        if self._others:
+            merge_delta(fields, self._others)
+        field = "input" if "input" in fields else _FIELD_OF.get(kind, "text")
+        if field == "input":
             if pieces:
-                fields["input"] = _parse_json(pieces)
+                fields["input"] = parse_json(pieces)
         elif pieces:
-            field = kind if kind in ("text", "thinking") else "text"
             fields[field] = (fields.get(field) or "") + pieces
         return fields

@@ -6,15 +6,17 @@ answered, streamed or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
     get_field,
     merge_delta,
+    merge_snapshot,
     other_fields,
     pick,
+    plain,
     reader,
     tool_call,
 )
@@ -50,12 +52,14 @@ def chat_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 _RESULT_FIELDS = frozenset(
-    {"id", "choices", "created", "model", "object", "usage", "x_groq", "obfuscation"}
+    {"id", "choices", "created", "model", "object", "usage", "x_groq", "obfuscation", "error"}
     | {"service_tier", "system_fingerprint"}
 )
-_CHOICE_FIELDS = frozenset({"index", "message", "delta", "finish_reason", "logprobs", "text"})
+_CHOICE_FIELDS = frozenset({"index", "message", "delta", "finish_reason", "text", "error"})
+# ``parsed`` is the SDK's own reading of the content; ``prefix`` is in every message of Mistral's.
 _MESSAGE_FIELDS = frozenset(
     {"role", "content", "tool_calls", "function_call", "refusal", "reasoning", "reasoning_content"}
+    | {"parsed", "prefix"}
 )
 _CALL_FIELDS = frozenset({"id", "type", "index", "function", "custom"})
 _PADDING = frozenset({"obfuscation"})
@@ -65,31 +69,75 @@ def chat_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole chat completion."""
     get = reader(result)
     messages, finish_reasons = [], []
+    errors = [get("error")]
     for choice in get("choices") or ():
         get_choice = reader(choice)
         message = _message(get_choice("message"))
         message.update(other_fields(choice, _CHOICE_FIELDS))
         messages.append(message)
         finish_reasons.append(get_choice("finish_reason"))
+        errors.append(get_choice("error"))
     outputs = {**_outputs(messages), **other_fields(result, _RESULT_FIELDS)}
-    return Answer(outputs, _metadata(get, finish_reasons))
+    metadata = _metadata(get, finish_reasons)
+    metadata.update(failure_of(errors))
+    return Answer(outputs, metadata)
+
+
+def failure_of(errors: Iterable[Any]) -> dict[str, Any]:
+    """The metadata of the first error that an answer reports, though it was sent as a success."""
+    for error in errors:
+        if error:
+            text = error if isinstance(error, str) else get_field(error, "message")
+            return {"response_error": str(text or plain(error))}
+    return {}
 
 
 def _message(message: Any) -> dict[str, Any]:
     get = reader(message)
-    outputs = {"role": get("role") or "assistant", "content": get("content")}
-    if calls := get("tool_calls"):
-        outputs["tool_calls"] = [_tool_call(call) for call in calls]
-    elif (legacy := get("function_call")) is not None:
-        outputs["tool_calls"] = [
-            tool_call(None, get_field(legacy, "name"), get_field(legacy, "arguments"))
-        ]
-    if refusal := get("refusal"):
-        outputs["refusal"] = refusal
-    if reasoning := get("reasoning") or get("reasoning_content"):
-        outputs["reasoning"] = reasoning
-    outputs.update(other_fields(message, _MESSAGE_FIELDS))
-    return outputs
+    calls = [_tool_call(call) for call in get("tool_calls") or ()]
+    if not calls and (legacy := get("function_call")) is not None:
+        calls = [tool_call(None, get_field(legacy, "name"), get_field(legacy, "arguments"))]
+    reasoning = get("reasoning") or get("reasoning_content")
+    fields = message_fields(get("content"), calls, reasoning, get("refusal"))
+    return {"role": get("role") or "assistant", **fields, **other_fields(message, _MESSAGE_FIELDS)}
+
+
+def message_fields(content: Any, calls: list[Any], reasoning: Any, refusal: Any) -> dict[str, Any]:
+    """The fields of a message in their order; a content of blocks is taken apart."""
+    fields: dict[str, Any] = {"content": content or None}
+    blocks: dict[str, list[Any]] = {}
+    if isinstance(content, (list, tuple)):
+        blocks = _sorted_blocks(content)
+        fields["content"] = "".join(blocks.pop("text")) or None
+        reasoning = "".join([*([reasoning] if reasoning else ()), *blocks.pop("reasoning")])
+    if calls:
+        fields["tool_calls"] = calls
+    if refusal:
+        fields["refusal"] = refusal
+    if reasoning:
+        fields["reasoning"] = reasoning
+    fields.update({name: values for name, values in blocks.items() if values})
+    return fields
+
+
+def _sorted_blocks(content: Iterable[Any]) -> dict[str, list[Any]]:
+    """Texts, reasoning and its signatures, and the blocks of any other type as they are."""
+    blocks: dict[str, list[Any]] = {
+        name: [] for name in ("text", "reasoning", "reasoning_signatures", "blocks")
+    }
+    for block in content:
+        kind = "text" if isinstance(block, str) else get_field(block, "type")
+        if kind == "text":
+            blocks["text"].append(block if isinstance(block, str) else get_field(block, "text"))
+        elif kind in ("thinking", "reasoning"):
+            parts = get_field(block, kind) or get_field(block, "summary") or ()
+            texts = [parts] if isinstance(parts, str) else [get_field(p, "text") for p in parts]
+            blocks["reasoning"].extend(text for text in texts if text)
+            if isinstance(signature := get_field(block, "signature"), str):
+                blocks["reasoning_signatures"].append(signature)
+        else:
+            blocks["blocks"].append(plain(block))
+    return blocks
 
 
 def _tool_call(call: Any) -> dict[str, Any]:
@@ -99,7 +147,7 @@ def _tool_call(call: Any) -> dict[str, Any]:
         arguments = get_field(function, "input")
     else:
         arguments = get_field(function, "arguments")
-    fields = tool_call(get_field(call, "id"), get_field(function, "name"), arguments)
+    fields = tool_call(_id_of(call), get_field(function, "name"), arguments)
     fields.update(other_fields(call, _CALL_FIELDS))
     return fields
 
@@ -125,34 +173,48 @@ _CACHED = (("cache_read_tokens", "cached_tokens"), ("cache_write_tokens", "cache
 
 
 def usage_of(usage: Any) -> dict[str, Any]:
-    """Token counts; ``prompt_tokens`` includes tokens read from and written to the cache."""
+    """Token counts; ``prompt_tokens`` includes tokens read from and written to the cache.
+
+    ``completion_tokens`` includes reasoning. xAI counts reasoning beside the completion, so that
+    only with it the sum is the total (docs.x.ai/docs/guides/reasoning).
+    """
     if usage is None:
         return {}
     get = reader(usage)
-    metadata = {}
-    for name in _COUNTS:
-        if (count := get(name)) is not None:
-            metadata[name] = count
+    metadata = {name: count for name in _COUNTS if (count := get(name)) is not None}
     if (details := get("prompt_tokens_details")) is not None:
         for name, theirs in _CACHED:
             if (count := get_field(details, theirs)) is not None:
                 metadata[name] = count
+    if "cache_read_tokens" not in metadata:  # DeepSeek's name, and Moonshot's
+        cached = get("prompt_cache_hit_tokens")
+        if (cached := get("cached_tokens") if cached is None else cached) is not None:
+            metadata["cache_read_tokens"] = cached
     details = get("completion_tokens_details")
-    if details is not None and (count := get_field(details, "reasoning_tokens")) is not None:
-        metadata["reasoning_tokens"] = count
-    if (cost := get("cost")) is not None:  # OpenRouter, in US dollars
-        metadata["cost"] = cost
+    reasoning = get_field(details, "reasoning_tokens") if details is not None else None
+    if reasoning is None:
+        reasoning = get("reasoning_tokens")  # Perplexity's place for it
+    if reasoning is not None:
+        metadata["reasoning_tokens"] = reasoning
+        prompt, completion, total = map(metadata.get, _COUNTS)
+        if reasoning and None not in (prompt, completion, total):
+            if prompt + completion + reasoning == total:  # type: ignore[operator]
+                metadata["completion_tokens"] = completion + reasoning
+    if (cost := get("cost")) is not None:  # OpenRouter and Perplexity, in US dollars
+        cost = cost if isinstance(cost, (int, float)) else get_field(cost, "total_cost")
+        metadata.update({} if cost is None else {"cost": cost})
     return metadata
 
 
 class ChatAssembler:
     """A chat completion from its chunks."""
 
-    __slots__ = ("_choices", "_fields", "_id", "_last", "_model", "_usage")
+    __slots__ = ("_choices", "_errors", "_fields", "_id", "_last", "_model", "_usage")
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
         self._fields: dict[str, Any] = {}
+        self._errors: list[Any] = []
         self._id: Any = None
         self._model: Any = None
         self._usage: Any = None
@@ -172,7 +234,10 @@ class ChatAssembler:
             if (
                 (content := fields["content"]).__class__ is str
                 and content
-                and chunk_fields["usage"] is choice_fields["finish_reason"] is None
+                and chunk_fields["usage"]
+                is choice_fields["finish_reason"]
+                is choice_fields["logprobs"]
+                is None
                 and not delta.__pydantic_extra__
                 and not choice.__pydantic_extra__
                 and (not extra or _PADDING.issuperset(extra))
@@ -190,8 +255,9 @@ class ChatAssembler:
         self._id = get("id") or self._id
         self._model = get("model") or self._model
         usage = get("usage")
-        if usage is None and (groq := get("x_groq")) is not None:
-            usage = get_field(groq, "usage")
+        if (groq := get("x_groq")) is not None:
+            usage = get_field(groq, "usage") if usage is None else usage
+            self._errors.append(get_field(groq, "error"))
         if usage is not None:
             self._usage = usage
         for choice in get("choices") or ():
@@ -200,7 +266,9 @@ class ChatAssembler:
             if assembled is None:
                 assembled = self._choices[index] = _Choice()
             assembled.add(choice)
-        self._fields.update(other_fields(chunk, _RESULT_FIELDS))
+            self._errors.append(get_field(choice, "error"))
+        self._errors.append(get("error"))
+        merge_snapshot(self._fields, other_fields(chunk, _RESULT_FIELDS))
 
     def answer(self) -> Answer:
         """The completion as far as it has come."""
@@ -209,8 +277,12 @@ class ChatAssembler:
             "id": self._id or get_field(self._last, "id"),
             "model": self._model or get_field(self._last, "model"),
         }
-        metadata = _metadata(identity.get, [choice.finish_reason for choice in choices])
+        reasons = [choice.finish_reason for choice in choices]
+        metadata = _metadata(identity.get, reasons)
         metadata.update(usage_of(self._usage))
+        metadata.update(failure_of(self._errors))
+        if not all(reasons) or not reasons:
+            metadata["stream_end"] = "cut"
         messages = [choice.message() for choice in choices]
         outputs = _outputs(messages or [{"role": "assistant", "content": None}])
         return Answer({**outputs, **self._fields}, metadata)
@@ -236,6 +308,7 @@ class _Choice:
             self.finish_reason = finish_reason
         delta = get_field(choice, "delta")
         get = reader(delta)
+        self.role = get("role") or self.role
         if content := get("content"):
             self.content.append(content)
         if reasoning := get("reasoning_content") or get("reasoning"):  # some send both, equal
@@ -246,14 +319,17 @@ class _Choice:
             self._add_call(call, get_field(call, "index") or 0)
         if (legacy := get("function_call")) is not None:
             self._add_call({"function": legacy}, -1)
-        for others in (other_fields(delta, _MESSAGE_FIELDS), other_fields(choice, _CHOICE_FIELDS)):
-            if others:
-                merge_delta(self.fields, others)
+        if others := other_fields(delta, _MESSAGE_FIELDS):
+            merge_delta(self.fields, others)
+        if others := other_fields(choice, _CHOICE_FIELDS):
+            if logprobs := others.pop("logprobs", None):
+                merge_delta(self.fields, {"logprobs": logprobs})
+            merge_snapshot(self.fields, others)
 
     def _add_call(self, call: Any, index: int) -> None:
         """Some providers number every call 0: another id or name under an index is a new call."""
         function = get_field(call, "function") or get_field(call, "custom")
-        call_id, name = get_field(call, "id"), get_field(function, "name")
+        call_id, name = _id_of(call), get_field(function, "name")
         assembled = next((own for own in reversed(self.calls) if own.index == index), None)
         if assembled is None or assembled.is_other(call_id, name):
             self.calls.append(assembled := _StreamedCall(index))
@@ -268,16 +344,11 @@ class _Choice:
             merge_delta(assembled.fields, others)
 
     def message(self) -> dict[str, Any]:
-        outputs: dict[str, Any] = {"role": self.role, "content": _joined(self.content)}
-        if self.calls:
-            calls = sorted(self.calls, key=lambda call: call.index)
-            outputs["tool_calls"] = [call.tool_call() for call in calls]
-        if self.reasoning:
-            outputs["reasoning"] = "".join(self.reasoning)
-        if self.refusal:
-            outputs["refusal"] = "".join(self.refusal)
-        outputs.update(self.fields)
-        return outputs
+        calls = [call.tool_call() for call in sorted(self.calls, key=lambda call: call.index)]
+        fields = message_fields(
+            _joined(self.content), calls, "".join(self.reasoning), "".join(self.refusal)
+        )
+        return {"role": self.role, **fields, **self.fields}
 
 
 class _StreamedCall:
@@ -303,25 +374,25 @@ class _StreamedCall:
         return {**tool_call(self.id, self.name, arguments), **self.fields}
 
 
+def _id_of(call: Any) -> Any:
+    """The id of a tool call; Mistral's client says "null" where there is none."""
+    call_id = get_field(call, "id")
+    return None if call_id == "null" else call_id
+
+
 def _joined(pieces: list[Any]) -> Any:
     """The content from its pieces: a text, or blocks where a piece is a list of them."""
-    if not pieces:
-        return None
     if all(isinstance(piece, str) for piece in pieces):
         return "".join(pieces)
     blocks: list[Any] = []
     for piece in pieces:
-        blocks.extend([{"type": "text", "text": piece}] if isinstance(piece, str) else piece)
+        blocks.extend([piece] if isinstance(piece, str) else piece)
     return blocks
 
 
 def text_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole text completion (the legacy API)."""
-    get = reader(result)
-    choices = get("choices") or ()
-    messages = [{"role": "assistant", "content": get_field(choice, "text")} for choice in choices]
-    finish_reasons = [get_field(choice, "finish_reason") for choice in choices]
-    return Answer(_outputs(messages), _metadata(get, finish_reasons))
+    return chat_answer(_as_chat(result, "message"))
 
 
 class TextAssembler(ChatAssembler):
@@ -331,14 +402,21 @@ class TextAssembler(ChatAssembler):
 
     def add(self, chunk: Any) -> None:
         """Keep one chunk, as if its text were the content of a delta."""
-        choices = [
-            {
-                "index": get_field(choice, "index"),
-                "finish_reason": get_field(choice, "finish_reason")
-                or get_field(chunk, "finish_reason"),
-                "delta": get_field(choice, "delta") or {"content": get_field(choice, "text")},
-            }
-            for choice in get_field(chunk, "choices") or ()
-        ]
-        names = ("id", "model", "usage")
-        super().add({"choices": choices, **{name: get_field(chunk, name) for name in names}})
+        self._add(_as_chat(chunk, "delta"))
+
+
+def _as_chat(result: Any, name: str) -> dict[str, Any]:
+    """A text completion or its chunk in the form of a chat completion: ``name`` has the text.
+
+    Cerebras says at the top of a chunk why it ended.
+    """
+    reason = get_field(result, "finish_reason")
+    choices = [
+        {
+            "finish_reason": reason,
+            name: {"content": get_field(choice, "text")},
+            **other_fields(choice, frozenset({"text"})),
+        }
+        for choice in get_field(result, "choices") or ()
+    ]
+    return {**other_fields(result, frozenset({"finish_reason"})), "choices": choices}

@@ -23,13 +23,14 @@ Route = Callable[["Provider", dict[str, Any]], "Any"]
 
 
 class Provider:
-    """The server: ``requests`` holds the decoded bodies, ``open_streams`` those still going out."""
+    """The server: ``requests`` holds the decoded bodies, ``headers`` goes with every answer."""
 
     def __init__(self, routes: dict[str, Callable[[dict[str, Any]], Any]]) -> None:
         self.routes = routes
         self.requests: list[dict[str, Any]] = []
         self.failed_once: set[str] = set()
         self.url = ""
+        self.headers: dict[str, str] = {}
         self.stopping = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -47,7 +48,7 @@ class Provider:
         if model == "never":
             await self.stopping.wait()
         reply = self.routes[request.path](body)
-        headers = {"x-request-id": "req_stub", "request-id": "req_stub"}
+        headers = {"x-request-id": "req_stub", "request-id": "req_stub", **self.headers}
         if isinstance(reply, dict):
             return web.json_response(reply, headers=headers)
         return await self._stream(request, model, reply, headers)

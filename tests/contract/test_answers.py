@@ -1,0 +1,110 @@
+"""Every answer whole: what a provider replies, and the record of it, through its real client."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support.answers import (
+    anthropic,
+    cohere,
+    converse,
+    gemini,
+    groq,
+    invoke_model,
+    mistral,
+    ollama,
+    openai_chat,
+    openai_responses,
+)
+from support.answers.case import Case, Wire
+from support.instrumented import instrumented
+from support.stubs.provider import Provider, serving
+
+pytestmark = [
+    pytest.mark.contract,
+    pytest.mark.timeout(120),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+WIRES: dict[str, Wire] = {
+    "chat completions": openai_chat.WIRE,
+    "responses": openai_responses.WIRE,
+    "anthropic": anthropic.WIRE,
+    "gemini": gemini.WIRE,
+    "converse": converse.WIRE,
+    "invoke model": invoke_model.WIRE,
+    "cohere": cohere.WIRE,
+    "mistral": mistral.WIRE,
+    "ollama": ollama.WIRE,
+    "groq": groq.WIRE,
+}
+CASES = [
+    pytest.param(wire, case, id=f"{name}: {title}")
+    for name, wire in WIRES.items()
+    for title, case in wire.cases.items()
+]
+WHOLE = [param for param in CASES if param.values[1].reply is not None]
+STREAMED = [param for param in CASES if param.values[1].chunks != []]
+
+
+class Script(dict[str, Any]):
+    """Routes that all give one reply."""
+
+    reply: Any = None
+
+    def __missing__(self, path: str) -> Any:
+        return lambda body: self.reply
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """A server whose next reply a test chooses."""
+    with serving(Script()) as server:
+        yield server
+        if converse.client_of.cache_info().currsize:
+            converse.client_of(server.url).close()
+            converse.client_of.cache_clear()
+
+
+@contextmanager
+def asked(wire: Wire, provider: Provider, reply: Any) -> Iterator[Any]:
+    """The library instrumented, and the provider with its reply."""
+    pytest.importorskip(wire.library, reason="the contract group is not installed")
+    importlib.import_module(wire.library)
+    provider.headers = wire.headers
+    provider.routes.reply = reply  # type: ignore[attr-defined]
+    with instrumented(wire.instrumentor, waiting=True) as tracing, tracing.session():
+        yield tracing
+
+
+def stream_of(wire: Wire, case: Case) -> list[Any]:
+    return wire.chunks(case.reply, 3) if case.chunks is None else case.chunks
+
+
+def check(event: Any, case: Case) -> None:
+    """The record is the golden one."""
+    assert event["outputs"] == case.outputs
+    assert {name: event["metadata"].get(name) for name in case.metadata} == case.metadata
+    assert not [name for name in event["metadata"] if name.startswith("unread")]
+
+
+@pytest.mark.parametrize(("wire", "case"), WHOLE)
+def test_a_whole_answer_is_recorded(wire: Wire, case: Case, provider: Provider) -> None:
+    """Its outputs, its counts, and why it ended."""
+    with asked(wire, provider, case.reply) as tracing:
+        assert list(wire.ask(provider.url, False)) == []
+
+    check(tracing.model, case)
+
+
+@pytest.mark.parametrize(("wire", "case"), STREAMED)
+def test_a_streamed_answer_has_the_same_record(wire: Wire, case: Case, provider: Provider) -> None:
+    """However many pieces it comes in."""
+    with asked(wire, provider, iter(wire.framed(stream_of(wire, case)))) as tracing:
+        assert list(wire.ask(provider.url, True))
+
+    check(tracing.model, case)

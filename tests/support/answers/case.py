@@ -1,0 +1,46 @@
+"""One golden case: what a provider answers, and the record that an event gets of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+__all__ = ["Case", "Wire", "pieces"]
+
+
+class Case(NamedTuple):
+    """``reply``: the whole answer; None for one that exists only as a stream.
+
+    ``outputs``: those of the event. ``metadata``: fields of the event's metadata; None: the event
+    must not have the field. ``chunks``: the stream, where ``Wire.chunks`` cannot derive it from
+    the reply; an empty list: the answer does not stream.
+    """
+
+    reply: Any
+    outputs: dict[str, Any]
+    metadata: dict[str, Any]
+    chunks: list[Any] | None = None
+
+
+class Wire(NamedTuple):
+    """How one provider sends its answers.
+
+    ``chunks(reply, size)`` gives the stream of a reply, its texts cut into pieces of ``size``
+    characters. ``framed(chunks)`` gives the bytes of a stream, one element for each chunk.
+    ``library``: the module to import, and ``instrumentor`` its name here. ``ask(url, stream)``
+    sends the request with the real client, reads the answer to its end, and yields its chunks.
+    ``headers``: of a whole answer.
+    """
+
+    library: str
+    instrumentor: str
+    cases: dict[str, Case]
+    chunks: Callable[[Any, int], list[Any]]
+    framed: Callable[[list[Any]], list[bytes]]
+    ask: Callable[[str, bool], Any]
+    headers: dict[str, str] = {}  # noqa: RUF012  it stays empty
+
+
+def pieces(text: str, size: int) -> list[str]:
+    """A text in pieces of ``size`` characters."""
+    return [text[start : start + size] for start in range(0, len(text), size)]

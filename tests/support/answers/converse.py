@@ -1,0 +1,215 @@
+"""Bedrock's Converse."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from support.answers.case import Case, Wire, pieces
+from support.stubs.other_apis import aws_frame
+
+__all__ = ["USAGE", "WIRE", "called", "chunks", "client_of", "said"]
+
+USAGE = {
+    "inputTokens": 2,
+    "cacheReadInputTokens": 5,
+    "cacheWriteInputTokens": 2,
+    "outputTokens": 4,
+    "totalTokens": 13,
+}
+COUNTS = {
+    "prompt_tokens": 9,
+    "completion_tokens": 4,
+    "total_tokens": 13,
+    "cache_read_tokens": 5,
+    "cache_write_tokens": 2,
+}
+ENDED = {**COUNTS, "finish_reason": "end_turn"}
+
+
+def reply(*blocks: Any, **fields: Any) -> dict[str, Any]:
+    """A whole answer."""
+    return {
+        "output": {"message": {"role": "assistant", "content": list(blocks)}},
+        "stopReason": "end_turn",
+        "usage": USAGE,
+        "metrics": {"latencyMs": 5},
+        **fields,
+    }
+
+
+def use(call_id: str, name: str, given: Any, **fields: Any) -> dict[str, Any]:
+    """A tool's use, as the API has it."""
+    return {"toolUse": {"toolUseId": call_id, "name": name, "input": given, **fields}}
+
+
+def called(call_id: str, name: str, arguments: Any, **fields: Any) -> dict[str, Any]:
+    """A tool's use, as events have it."""
+    function = {"name": name, "arguments": arguments}
+    return {"id": call_id, "type": "function", "function": function, **fields}
+
+
+def said(**fields: Any) -> dict[str, Any]:
+    """A message of the assistant."""
+    return {"role": "assistant", "content": None, **fields}
+
+
+REASONING = {"reasoningContent": {"reasoningText": {"text": "let me think", "signature": "sig1"}}}
+CITATION = {"title": "T", "source": "s", "location": {"web": {"url": "u"}}}
+CITED = {"citationsContent": {"content": [{"text": "cited words"}], "citations": [CITATION]}}
+RESULT = {
+    "toolResult": {
+        "toolUseId": "s1",
+        "status": "success",
+        "type": "nova_grounding_result",
+        "content": [{"text": "hits"}],
+    }
+}
+CASES = {
+    "text": Case(reply({"text": "Hello there"}), said(content="Hello there"), ENDED),
+    "reasoning": Case(
+        reply(REASONING, {"text": "Four"}),
+        said(content="Four", reasoning="let me think", reasoning_signatures=["sig1"]),
+        ENDED,
+    ),
+    "redacted reasoning": Case(
+        reply({"reasoningContent": {"redactedContent": "c2VhbGVk"}}, {"text": "Four"}),
+        said(content="Four", reasoning_signatures=["sealed"]),
+        ENDED,
+    ),
+    "two tool uses": Case(
+        reply(
+            {"text": "Let me look"},
+            use("t1", "weather", {"city": "Oslo"}),
+            use("t2", "time", {}),
+            stopReason="tool_use",
+        ),
+        said(
+            content="Let me look",
+            tool_calls=[called("t1", "weather", {"city": "Oslo"}), called("t2", "time", {})],
+        ),
+        {**COUNTS, "finish_reason": "tool_use"},
+    ),
+    "a tool that ran at the provider": Case(
+        reply(use("s1", "nova_grounding", {"q": "x"}, type="server_tool_use"), RESULT, {"text": "Hi"}),
+        said(
+            content=[
+                use("s1", "nova_grounding", {"q": "x"}, type="server_tool_use"),
+                RESULT,
+                {"text": "Hi"},
+            ],
+            tool_calls=[called("s1", "nova_grounding", {"q": "x"}, type="server_tool_use")],
+        ),
+        ENDED,
+    ),
+    "citations": Case(
+        reply({"text": "He said "}, CITED),
+        said(content="He said cited words", citations=[CITATION]),
+        ENDED,
+    ),
+    "an image": Case(
+        reply({"text": "Here"}, {"image": {"format": "png", "source": {"bytes": "iVBORw0K"}}}),
+        said(
+            content=[
+                {"text": "Here"},
+                {"image": {"format": "png", "source": {"bytes": "<4 or 6 bytes>"}}},
+            ]
+        ),
+        ENDED,
+    ),
+    "fields of the model": Case(
+        reply({"text": "Hi"}, additionalModelResponseFields={"stop_sequence": "END"}),
+        said(content="Hi", additionalModelResponseFields={"stop_sequence": "END"}),
+        ENDED,
+    ),
+}
+
+
+def chunks(whole: Any, size: int = 3) -> list[Any]:
+    """The events of a whole answer, each with its kind as the only key."""
+    events: list[Any] = [{"messageStart": {"role": "assistant"}}]
+    for index, block in enumerate(whole["output"]["message"]["content"]):
+        events += [
+            {kind: {"contentBlockIndex": index, **payload}}
+            for kind, payload in _block_events(block, size)
+        ]
+        events.append({"contentBlockStop": {"contentBlockIndex": index}})
+    stop = {"stopReason": whole["stopReason"]}
+    if "additionalModelResponseFields" in whole:
+        stop["additionalModelResponseFields"] = whole["additionalModelResponseFields"]
+    events.append({"messageStop": stop})
+    return [*events, {"metadata": {"usage": whole["usage"], "metrics": whole["metrics"]}}]
+
+
+def _block_events(block: Any, size: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    (kind,) = block
+
+    def delta(**fields: Any) -> tuple[str, dict[str, Any]]:
+        return "contentBlockDelta", {"delta": fields}
+
+    if kind == "text":
+        for piece in pieces(block["text"], size):
+            yield delta(text=piece)
+    elif kind == "toolUse":
+        start = {name: value for name, value in block["toolUse"].items() if name != "input"}
+        yield "contentBlockStart", {"start": {"toolUse": start}}
+        given = block["toolUse"]["input"]
+        for piece in pieces(json.dumps(given) if given else "", size):
+            yield delta(toolUse={"input": piece})
+    elif kind == "toolResult":
+        start = {name: value for name, value in block["toolResult"].items() if name != "content"}
+        yield "contentBlockStart", {"start": {"toolResult": start}}
+        for element in block["toolResult"]["content"]:
+            yield delta(toolResult=[element])
+    elif kind == "reasoningContent":
+        content = block["reasoningContent"]
+        if "redactedContent" in content:
+            yield delta(reasoningContent=content)
+            return
+        for piece in pieces(content["reasoningText"]["text"], size):
+            yield delta(reasoningContent={"text": piece})
+        yield delta(reasoningContent={"signature": content["reasoningText"]["signature"]})
+    elif kind == "citationsContent":
+        for element in block["citationsContent"]["content"]:
+            for piece in pieces(element["text"], size):
+                yield delta(text=piece)
+        for citation in block["citationsContent"]["citations"]:
+            yield delta(citation=citation)
+    elif kind == "image":
+        yield "contentBlockStart", {"start": {"image": {"format": block["image"]["format"]}}}
+        yield delta(image={"source": block["image"]["source"]})
+
+
+def framed(stream: list[Any]) -> list[bytes]:
+    """Events in the binary framing of AWS."""
+    return [aws_frame(kind, payload) for event in stream for kind, payload in event.items()]
+
+
+KEYS: dict[str, Any] = {
+    "aws_access_key_id": "k",
+    "aws_secret_access_key": "s",
+    "region_name": "us-east-1",
+}
+
+
+@functools.cache
+def client_of(url: str) -> Any:
+    """A client, which takes a tenth of a second to make."""
+    import boto3
+
+    return boto3.client("bedrock-runtime", endpoint_url=url, **KEYS)
+
+
+def ask(url: str, stream: bool) -> Iterator[Any]:
+    """With boto3."""
+    client = client_of(url)
+    messages = [{"role": "user", "content": [{"text": "Hello?"}]}]
+    if stream:
+        yield from client.converse_stream(modelId="ok", messages=messages)["stream"]
+    else:
+        client.converse(modelId="ok", messages=messages)
+
+
+WIRE = Wire("boto3", "bedrock", CASES, chunks, framed, ask)
