@@ -71,14 +71,17 @@ def provider() -> Iterator[Provider]:
 
 
 @contextmanager
-def asked(wire: Wire, provider: Provider, reply: Any) -> Iterator[Any]:
+def asked(
+    wire: Wire, provider: Provider, reply: Any, *, logprobs: bool | None = None
+) -> Iterator[Any]:
     """The library instrumented, and the provider with its reply."""
     pytest.importorskip(wire.library, reason="the contract group is not installed")
     importlib.import_module(wire.library)
     provider.headers = wire.headers
     provider.routes.reply = reply  # type: ignore[attr-defined]
-    with instrumented(wire.instrumentor, waiting=True) as tracing, tracing.session():
-        yield tracing
+    with instrumented(wire.instrumentor, waiting=True, logprobs=logprobs) as tracing:
+        with tracing.session():
+            yield tracing
 
 
 def stream_of(wire: Wire, case: Case) -> list[Any]:
@@ -108,3 +111,18 @@ def test_a_streamed_answer_has_the_same_record(wire: Wire, case: Case, provider:
         assert list(wire.ask(provider.url, True))
 
     check(tracing.model, case)
+
+
+LOGPROBS = [pytest.param(wire, id=name) for name, wire in WIRES.items() if "logprobs" in wire.cases]
+
+
+@pytest.mark.parametrize("wire", LOGPROBS)
+def test_logprobs_are_recorded_by_option(wire: Wire, provider: Provider) -> None:
+    """Whole and streamed, every one of them, and the rest of the answer as without the option."""
+    case = wire.cases["logprobs"]
+    for reply, stream in ((case.reply, False), (iter(wire.framed(stream_of(wire, case))), True)):
+        with asked(wire, provider, reply, logprobs=True) as tracing:
+            list(wire.ask(provider.url, stream))
+        outputs = tracing.model["outputs"]
+        assert "Hi" in str(outputs.pop("logprobs"))
+        assert outputs == case.outputs

@@ -297,16 +297,16 @@ def test_streamed_legacy_function_calls_and_unnumbered_calls() -> None:
     assert [call["function"]["name"] for call in nameless.outputs["tool_calls"]] == ["f", "g"]
 
 
-def test_content_in_blocks_is_kept() -> None:
-    """Some providers stream lists of blocks between texts."""
+def test_content_in_blocks_is_taken_apart() -> None:
+    """Some providers stream lists of blocks between texts; blocks of other types are kept."""
     blocks = assembled(
         ChatAssembler,
         [
             chat_chunk({"content": [{"type": "thinking", "thinking": "hm"}]}),
             chat_chunk({"content": "so"}),
+            chat_chunk({"content": [{"type": "reference", "reference_ids": [1]}]}),
         ],
     )
-    assert blocks.outputs["content"] == [
-        {"type": "thinking", "thinking": "hm"},
-        {"type": "text", "text": "so"},
-    ]
+    assert blocks.outputs["content"] == "so"
+    assert blocks.outputs["reasoning"] == "hm"
+    assert blocks.outputs["blocks"] == [{"type": "reference", "reference_ids": [1]}]

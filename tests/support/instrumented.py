@@ -52,14 +52,16 @@ class ModelTracer(Captured):
 
 
 @contextmanager
-def instrumented(*names: str, waiting: bool = False) -> Iterator[ModelTracer]:
+def instrumented(
+    *names: str, waiting: bool = False, logprobs: bool | None = None
+) -> Iterator[ModelTracer]:
     """Record the calls of these libraries; the test fails when the first is not active.
 
-    ``waiting``: the first need not be imported yet.
+    ``waiting``: the first need not be imported yet. ``logprobs``: record log probabilities.
     """
     tracer = ModelTracer()
     instruments = Instruments(tracer)
-    report = instruments.add(names, ())
+    report = instruments.add(names, (), logprobs=logprobs)
     states = {**report.active, **report.waiting} if waiting else report.active
     assert names[0] in states, str(report)
     try:

@@ -1,8 +1,9 @@
 """Bedrock's InvokeModel: bodies and their streams, each in the form of the model's maker.
 
-Pure functions, on the thread of the call. Bedrock adds its own counts: to a whole answer as headers,
-to the last chunk of a stream as ``amazon-bedrock-invocationMetrics``. They count where the maker
-gives none. The makers' forms: docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
+Pure functions, on the thread of the call. Bedrock adds its own counts: to a whole answer as
+headers, to the last chunk of a stream as ``amazon-bedrock-invocationMetrics``. They are used where
+the maker gives none. The makers' forms:
+docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def invoke_request(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def metrics_of_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Bedrock's counts from the headers of a response."""
-    values = {name: headers.get(header) for name, header in _HEADERS.items()}
-    return {name: int(value) for name, value in values.items() if str(value).isdigit()}
+    values = {name: str(headers.get(header)) for name, header in _HEADERS.items()}
+    return {name: int(value) for name, value in values.items() if value.isdigit()}
 
 
 def _counts(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "pick",
     "plain",
     "reader",
+    "set_fields",
     "tool_call",
     "without_none",
 ]
@@ -60,7 +61,12 @@ def reader(value: Any) -> Callable[[str], Any]:
 
 
 def other_fields(value: Any, names: AbstractSet[str]) -> dict[str, Any]:
-    """The fields of an answer beside those of ``names`` that say something."""
+    """The fields of an answer beside those of ``names`` that say something, as they were sent."""
+    return {name: plain(field) for name, field in set_fields(value).items() if name not in names}
+
+
+def set_fields(value: Any) -> dict[str, Any]:
+    """The fields that a model or dict has a value for; a model's own values, not copies."""
     if type(value) is dict:
         fields = value
     else:
@@ -71,9 +77,11 @@ def other_fields(value: Any, names: AbstractSet[str]) -> dict[str, Any]:
         if extra:
             fields = {**fields, **extra}
     return {
-        name: plain(field)
+        name: field
         for name, field in fields.items()
-        if name not in names and field is not None and field != [] and name[:1] != "_"
+        if field is not None
+        and field != []
+        and name[:1] != "_"
         and type(field).__name__ not in _OMITTED
     }
 
@@ -136,7 +144,9 @@ def merge_snapshot(fields: dict[str, Any], snapshot: Mapping[str, Any]) -> None:
         if isinstance(value, dict) and isinstance(before, dict):
             own = fields[name] = dict(before)
             merge_snapshot(own, value)
-        elif isinstance(value, list) and isinstance(before, list) and value[: len(before)] != before:
+        elif (
+            isinstance(value, list) and isinstance(before, list) and value[: len(before)] != before
+        ):
             fields[name] = before + [element for element in value if element not in before]
         else:
             fields[name] = value

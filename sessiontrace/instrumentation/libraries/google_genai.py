@@ -20,6 +20,7 @@ from sessiontrace.instrumentation.core.model_methods import (
 )
 from sessiontrace.instrumentation.core.response_fields import without_none
 
+
 class GoogleGenAi:
     """The instrumentor of google-genai."""
 

@@ -13,6 +13,7 @@ from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
     get_field,
     other_fields,
+    set_fields,
     tool_call,
     without_none,
 )
@@ -194,5 +195,9 @@ def _event(value: Any, kinds: set[str], depth: int) -> Any:
     """The fields of a workflow's event, declared or not; of the last one its result."""
     if "StopEvent" in kinds and (result := getattr(value, "result", None)) is not None:
         return shaped(result, depth - 1)
-    fields = {**other_fields(value, frozenset({"raw"})), **dict(value.items())}
-    return {name: shaped(field, depth - 1) for name, field in fields.items() if field is not None}
+    fields = {**set_fields(value), **dict(value.items())}
+    return {
+        name: shaped(field, depth - 1)
+        for name, field in fields.items()
+        if field is not None and name != "raw"
+    }

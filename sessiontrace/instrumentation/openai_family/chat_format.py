@@ -175,8 +175,7 @@ _CACHED = (("cache_read_tokens", "cached_tokens"), ("cache_write_tokens", "cache
 def usage_of(usage: Any) -> dict[str, Any]:
     """Token counts; ``prompt_tokens`` includes tokens read from and written to the cache.
 
-    ``completion_tokens`` includes reasoning. xAI counts reasoning beside the completion, so that
-    only with it the sum is the total (docs.x.ai/docs/guides/reasoning).
+    ``completion_tokens`` includes reasoning.
     """
     if usage is None:
         return {}
@@ -186,24 +185,38 @@ def usage_of(usage: Any) -> dict[str, Any]:
         for name, theirs in _CACHED:
             if (count := get_field(details, theirs)) is not None:
                 metadata[name] = count
-    if "cache_read_tokens" not in metadata:  # DeepSeek's name, and Moonshot's
-        cached = get("prompt_cache_hit_tokens")
-        if (cached := get("cached_tokens") if cached is None else cached) is not None:
-            metadata["cache_read_tokens"] = cached
     details = get("completion_tokens_details")
-    reasoning = get_field(details, "reasoning_tokens") if details is not None else None
-    if reasoning is None:
-        reasoning = get("reasoning_tokens")  # Perplexity's place for it
-    if reasoning is not None:
-        metadata["reasoning_tokens"] = reasoning
-        prompt, completion, total = map(metadata.get, _COUNTS)
-        if reasoning and None not in (prompt, completion, total):
-            if prompt + completion + reasoning == total:  # type: ignore[operator]
-                metadata["completion_tokens"] = completion + reasoning
+    if details is not None and (count := get_field(details, "reasoning_tokens")) is not None:
+        metadata["reasoning_tokens"] = count
+    for name, theirs in _ELSEWHERE:
+        if name not in metadata and (count := get(theirs)) is not None:
+            metadata[name] = count
+    if reasoning := metadata.get("reasoning_tokens"):
+        _include(reasoning, metadata)
     if (cost := get("cost")) is not None:  # OpenRouter and Perplexity, in US dollars
         cost = cost if isinstance(cost, (int, float)) else get_field(cost, "total_cost")
         metadata.update({} if cost is None else {"cost": cost})
     return metadata
+
+
+# Outside of the details, by the names of DeepSeek, Moonshot and Perplexity.
+_ELSEWHERE = (
+    ("cache_read_tokens", "prompt_cache_hit_tokens"),
+    ("cache_read_tokens", "cached_tokens"),
+    ("reasoning_tokens", "reasoning_tokens"),
+)
+
+
+def _include(reasoning: int, metadata: dict[str, Any]) -> None:
+    """Count reasoning in the completion where the provider counts it beside, as xAI does.
+
+    Then only the three together are the total: docs.x.ai/docs/guides/reasoning.
+    """
+    prompt, completion = metadata.get("prompt_tokens"), metadata.get("completion_tokens")
+    if prompt is None or completion is None:
+        return
+    if prompt + completion + reasoning == metadata.get("total_tokens"):
+        metadata["completion_tokens"] = completion + reasoning
 
 
 class ChatAssembler:

@@ -83,9 +83,7 @@ SEARCH = {
 HITS = {
     "type": "web_search_tool_result",
     "tool_use_id": "s1",
-    "content": [
-        {"type": "web_search_result", "url": "u", "title": "T", "encrypted_content": "e"}
-    ],
+    "content": [{"type": "web_search_result", "url": "u", "title": "T", "encrypted_content": "e"}],
 }
 MCP = {
     "type": "mcp_tool_use",
@@ -168,7 +166,9 @@ CASES = {
     ),
     "unknown fields": Case(
         reply(text("Hi"), container={"id": "c1", "expires_at": "2027-01-01T00:00:00Z"}, mood=1),
-        said(content="Hi", container={"id": "c1", "expires_at": "2027-01-01T00:00:00+00:00"}, mood=1),
+        said(
+            content="Hi", container={"id": "c1", "expires_at": "2027-01-01T00:00:00+00:00"}, mood=1
+        ),
         ENDED,
     ),
     "refusal": Case(
@@ -270,9 +270,7 @@ def _block_events(block: Any, size: int) -> Iterator[dict[str, Any]]:
 
 def framed(stream: list[Any]) -> list[bytes]:
     """Server-sent events with their names."""
-    return [
-        f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in stream
-    ]
+    return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in stream]
 
 
 def ask(url: str, stream: bool) -> Iterator[Any]:

@@ -64,7 +64,8 @@ CASES = {
     ),
     "tool calls after a plan": Case(
         reply(
-            finish_reason="TOOL_CALL", message={"tool_calls": CALLS, "tool_plan": "First the weather"}
+            finish_reason="TOOL_CALL",
+            message={"tool_calls": CALLS, "tool_plan": "First the weather"},
         ),
         said(tool_calls=CALLS, tool_plan="First the weather"),
         {**COUNTS, "finish_reason": "TOOL_CALL"},
@@ -92,7 +93,11 @@ CASES = {
         {"finish_reason": "ERROR", "response_error": "out of order"},
         [
             {"type": "message-start", "id": "c1", "delta": {"message": {"role": "assistant"}}},
-            {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hel"}}}},
+            {
+                "type": "content-delta",
+                "index": 0,
+                "delta": {"message": {"content": {"text": "Hel"}}},
+            },
             {
                 "type": "message-end",
                 "delta": {"error": "out of order", "finish_reason": "ERROR"},
@@ -117,9 +122,7 @@ def chunks(whole: Any, size: int = 3) -> list[Any]:
     ]
 
 
-def _message_events(
-    message: Any, logprobs: Any, size: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _message_events(message: Any, logprobs: Any, size: int) -> Iterator[tuple[str, dict[str, Any]]]:
     def delta(**fields: Any) -> dict[str, Any]:
         return {"delta": {"message": fields}}
 
@@ -135,9 +138,7 @@ def _message_events(
     for index, block in enumerate(message["content"]):
         kind = block["type"]
         yield "content-start", {"index": index, **delta(content={"type": kind, kind: ""})}
-        for piece, item in zip(
-            pieces(block[kind], size), [*logprobs, *[None] * 99], strict=False
-        ):
+        for piece, item in zip(pieces(block[kind], size), [*logprobs, *[None] * 99], strict=False):
             fields = {"index": index, **delta(content={kind: piece})}
             yield "content-delta", fields if item is None else {**fields, "logprobs": item}
         yield "content-end", {"index": index}
@@ -148,9 +149,7 @@ def _message_events(
 
 def framed(stream: list[Any]) -> list[bytes]:
     """Server-sent events with their names."""
-    return [
-        f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in stream
-    ]
+    return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in stream]
 
 
 def ask(url: str, stream: bool) -> Iterator[Any]:

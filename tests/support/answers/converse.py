@@ -93,7 +93,9 @@ CASES = {
         {**COUNTS, "finish_reason": "tool_use"},
     ),
     "a tool that ran at the provider": Case(
-        reply(use("s1", "nova_grounding", {"q": "x"}, type="server_tool_use"), RESULT, {"text": "Hi"}),
+        reply(
+            use("s1", "nova_grounding", {"q": "x"}, type="server_tool_use"), RESULT, {"text": "Hi"}
+        ),
         said(
             content=[
                 use("s1", "nova_grounding", {"q": "x"}, type="server_tool_use"),
@@ -114,7 +116,7 @@ CASES = {
         said(
             content=[
                 {"text": "Here"},
-                {"image": {"format": "png", "source": {"bytes": "<4 or 6 bytes>"}}},
+                {"image": {"format": "png", "source": {"bytes": "<6 bytes: 89504e470d0a>"}}},
             ]
         ),
         ENDED,
@@ -145,41 +147,36 @@ def chunks(whole: Any, size: int = 3) -> list[Any]:
 
 def _block_events(block: Any, size: int) -> Iterator[tuple[str, dict[str, Any]]]:
     (kind,) = block
+    start = {
+        "toolUse": ("toolUseId", "name", "type"),
+        "toolResult": ("toolUseId", "status", "type"),
+        "image": ("format",),
+    }.get(kind)
+    if start is not None:
+        fields = {name: block[kind][name] for name in start if name in block[kind]}
+        yield "contentBlockStart", {"start": {kind: fields}}
+    for delta in _deltas(kind, block[kind], size):
+        yield "contentBlockDelta", {"delta": delta}
 
-    def delta(**fields: Any) -> tuple[str, dict[str, Any]]:
-        return "contentBlockDelta", {"delta": fields}
 
+def _deltas(kind: str, fields: Any, size: int) -> Iterator[dict[str, Any]]:
     if kind == "text":
-        for piece in pieces(block["text"], size):
-            yield delta(text=piece)
+        yield from ({"text": piece} for piece in pieces(fields, size))
     elif kind == "toolUse":
-        start = {name: value for name, value in block["toolUse"].items() if name != "input"}
-        yield "contentBlockStart", {"start": {"toolUse": start}}
-        given = block["toolUse"]["input"]
-        for piece in pieces(json.dumps(given) if given else "", size):
-            yield delta(toolUse={"input": piece})
+        given = json.dumps(fields["input"]) if fields["input"] else ""
+        yield from ({"toolUse": {"input": piece}} for piece in pieces(given, size))
     elif kind == "toolResult":
-        start = {name: value for name, value in block["toolResult"].items() if name != "content"}
-        yield "contentBlockStart", {"start": {"toolResult": start}}
-        for element in block["toolResult"]["content"]:
-            yield delta(toolResult=[element])
+        yield from ({"toolResult": [element]} for element in fields["content"])
     elif kind == "reasoningContent":
-        content = block["reasoningContent"]
-        if "redactedContent" in content:
-            yield delta(reasoningContent=content)
-            return
-        for piece in pieces(content["reasoningText"]["text"], size):
-            yield delta(reasoningContent={"text": piece})
-        yield delta(reasoningContent={"signature": content["reasoningText"]["signature"]})
+        text = fields.get("reasoningText", {"text": ""})
+        yield from ({"reasoningContent": {"text": piece}} for piece in pieces(text["text"], size))
+        yield {"reasoningContent": {"signature": text["signature"]} if len(text) > 1 else fields}
     elif kind == "citationsContent":
-        for element in block["citationsContent"]["content"]:
-            for piece in pieces(element["text"], size):
-                yield delta(text=piece)
-        for citation in block["citationsContent"]["citations"]:
-            yield delta(citation=citation)
-    elif kind == "image":
-        yield "contentBlockStart", {"start": {"image": {"format": block["image"]["format"]}}}
-        yield delta(image={"source": block["image"]["source"]})
+        for element in fields["content"]:
+            yield from ({"text": piece} for piece in pieces(element["text"], size))
+        yield from ({"citation": citation} for citation in fields["citations"])
+    else:
+        yield {kind: {"source": fields["source"]}}
 
 
 def framed(stream: list[Any]) -> list[bytes]:

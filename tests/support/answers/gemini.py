@@ -130,9 +130,7 @@ CASES = {
         said(content=[text("Let me run it: "), CODE, OUTCOME, text("one")]),
         STOPPED,
     ),
-    "an image": Case(
-        answer(text("Here: "), IMAGE), said(content=[text("Here: "), IMAGE]), STOPPED
-    ),
+    "an image": Case(answer(text("Here: "), IMAGE), said(content=[text("Here: "), IMAGE]), STOPPED),
     "grounding, citations and ratings": Case(
         answer(
             text("News"),
@@ -157,7 +155,9 @@ CASES = {
         STOPPED,
         [
             answer(
-                text("News "), finishReason=None, citationMetadata={"citationSources": [{"uri": "u"}]}
+                text("News "),
+                finishReason=None,
+                citationMetadata={"citationSources": [{"uri": "u"}]},
             ),
             answer(
                 text("of today"), citationMetadata={"citationSources": [{"uri": "u"}, {"uri": "v"}]}
@@ -188,7 +188,9 @@ CASES = {
         {"finish_reason": "MALFORMED_FUNCTION_CALL"},
     ),
     "logprobs": Case(
-        answer(text("Hi"), logprobsResult={"chosenCandidates": [{"token": "Hi"}]}, avgLogprobs=-0.1),
+        answer(
+            text("Hi"), logprobsResult={"chosenCandidates": [{"token": "Hi"}]}, avgLogprobs=-0.1
+        ),
         said(content="Hi", avgLogprobs=-0.1),
         STOPPED,
     ),

@@ -77,7 +77,9 @@ CASES = {
 def chunks(whole: Any, size: int = 3) -> list[Any]:
     """The lines of a whole answer."""
     message = whole["message"]
-    deltas = [{"content": "", "thinking": piece} for piece in pieces(message.get("thinking", ""), size)]
+    deltas = [
+        {"content": "", "thinking": piece} for piece in pieces(message.get("thinking", ""), size)
+    ]
     deltas += [{"content": piece} for piece in pieces(message["content"] or "", size)]
     deltas += [{"content": "", "tool_calls": [call]} for call in message.get("tool_calls", ())]
     stream = [

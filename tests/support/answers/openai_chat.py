@@ -108,7 +108,9 @@ CASES = {
         STOPPED,
     ),
     "audio": Case(
-        reply(said(audio={"id": "a1", "data": "UklGRg==", "transcript": "Hi you", "expires_at": 2})),
+        reply(
+            said(audio={"id": "a1", "data": "UklGRg==", "transcript": "Hi you", "expires_at": 2})
+        ),
         said(audio={"id": "a1", "data": "UklGRg==", "transcript": "Hi you", "expires_at": 2}),
         STOPPED,
     ),

@@ -169,16 +169,16 @@ def kept(*items: Any) -> list[Any]:
 CASES = {
     "text": Case(reply(message(text("Hello there"))), said(content="Hello there"), COMPLETED),
     "refusal": Case(
-        reply(message({"type": "refusal", "refusal": "I can't"})), said(refusal="I can't"), COMPLETED
+        reply(message({"type": "refusal", "refusal": "I can't"})),
+        said(refusal="I can't"),
+        COMPLETED,
     ),
     "annotations": Case(
         reply(message(text("News", annotations=[CITATION]))),
         said(content="News", annotations=[CITATION]),
         COMPLETED,
     ),
-    "logprobs": Case(
-        reply(message(text("Hi", logprobs=[LOGPROB]))), said(content="Hi"), COMPLETED
-    ),
+    "logprobs": Case(reply(message(text("Hi", logprobs=[LOGPROB]))), said(content="Hi"), COMPLETED),
     "reasoning": Case(
         reply(REASONING, OPEN_REASONING, message(text("Hi"))),
         said(
@@ -206,7 +206,9 @@ CASES = {
         said(content="Done", items=[SEARCH, MCP, CODE]),
         COMPLETED,
     ),
-    "computer and shell": Case(reply(COMPUTER, SHELL), said(items=kept(COMPUTER, SHELL)), COMPLETED),
+    "computer and shell": Case(
+        reply(COMPUTER, SHELL), said(items=kept(COMPUTER, SHELL)), COMPLETED
+    ),
     "an image": Case(reply(IMAGE), said(items=[IMAGE]), COMPLETED),
     "an item of a new kind": Case(
         reply(NEW_KIND, message(text("Hi"))), said(content="Hi", items=[NEW_KIND]), COMPLETED
@@ -338,7 +340,11 @@ def _part_events(part: Any, size: int) -> Iterator[dict[str, Any]]:
 def _reasoning_events(item: Any, size: int) -> Iterator[dict[str, Any]]:
     for index, part in enumerate(item["summary"]):
         empty = {"type": "summary_text", "text": ""}
-        yield {"type": "response.reasoning_summary_part.added", "summary_index": index, "part": empty}
+        yield {
+            "type": "response.reasoning_summary_part.added",
+            "summary_index": index,
+            "part": empty,
+        }
         for piece in pieces(part["text"], size):
             yield {
                 "type": "response.reasoning_summary_text.delta",
@@ -356,9 +362,7 @@ def _reasoning_events(item: Any, size: int) -> Iterator[dict[str, Any]]:
 
 def framed(stream: list[Any]) -> list[bytes]:
     """Server-sent events with their names."""
-    return [
-        f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in stream
-    ]
+    return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in stream]
 
 
 def ask(url: str, stream: bool) -> Iterator[Any]:

@@ -381,6 +381,7 @@ def test_chunks_of_every_form_add_up(make: Any) -> None:
         chunk({"content": "other"}, index=1),
         chunk({"refusal": "no"}, index=1),
         chunk({"content": "e"}, finish_reason="stop", usage=USAGE),
+        chunk({}, index=1, finish_reason="stop"),
         {**chunk({}), "choices": []},
     ):
         assembler.add(make(fields))
