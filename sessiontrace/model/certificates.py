@@ -17,6 +17,8 @@ __all__ = ["Certificates", "CertificatesError", "PemFile"]
 
 
 _HEAD = 64 << 10
+_OF_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+"""The variables that OpenSSL reads itself, from the environment of the process."""
 _CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -56,7 +58,8 @@ class Certificates:
             context = ssl.create_default_context()
             self._load_client(context)
             for file in self.additional:
-                if os.environ.get(file.source) != str(file.path):  # else OpenSSL has read it
+                is_loaded = file.source in _OF_OPENSSL and os.environ.get(file.source) == str(file.path)
+                if not is_loaded:
                     _trust(context, file)
         else:
             self.load(context)

@@ -1,7 +1,8 @@
 """How the requests of a destination travel: proxy and certificates; values, no thread owns them.
 
-Precedence of the certificates to trust: ``ca_file=``, the vendor's own variables, ``SSL_CERT_FILE``
-and ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE``, the system's.
+Precedence of the certificates to trust: ``ca_file=``, then the vendor's own variables. Without them
+``SSL_CERT_FILE``, ``SSL_CERT_DIR`` and ``REQUESTS_CA_BUNDLE`` count together: conda and Nix set the
+first for every program. ``REQUESTS_CA_BUNDLE`` alone replaces the system's, as requests has it.
 """
 
 from __future__ import annotations
@@ -57,8 +58,11 @@ class Network:
         if chosen["ca_file"] is None and url.startswith("https"):
             system = [_file(None, "", env, [name]) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
             extra = tuple(file for file in system if file is not None)
+            bundle = _file(None, "", env, ["REQUESTS_CA_BUNDLE"])
             if not extra:
-                chosen["ca_file"] = _file(None, "", env, ["REQUESTS_CA_BUNDLE"])
+                chosen["ca_file"] = bundle
+            elif bundle is not None and bundle[0] not in {path for path, _ in extra}:
+                extra = (*extra, bundle)
         return cls(proxy=proxy_of(url, secret(proxy), env), extra_authorities=extra, **chosen)
 
     def certificates(self) -> Certificates:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from support.fake_backend import Backend, Seen, answer, eventually
 
 import sessiontrace as st
-from sessiontrace.report import DeliveryStats
+
+if TYPE_CHECKING:
+    from sessiontrace.report import DeliveryStats
 
 __all__ = ["arrived", "fail_some", "hive", "names", "settled", "steps", "tracing"]
 

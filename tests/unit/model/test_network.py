@@ -34,7 +34,9 @@ def test_the_first_of_argument_own_variable_openssls_and_requests_variable_count
     env = {"REQUESTS_CA_BUNDLE": "r"}
     assert sources(Network.of(URL, env)) == ["REQUESTS_CA_BUNDLE"]
     env |= {"SSL_CERT_FILE": "f", "SSL_CERT_DIR": "d"}
-    assert sources(Network.of(URL, env)) == ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+    together = ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"]
+    assert sources(Network.of(URL, env)) == together
+    assert sources(Network.of(URL, env | {"REQUESTS_CA_BUNDLE": "f"})) == together[:2]
     for name in ("OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"):
         env[name] = "o"
         network = st.OTLP(endpoint=URL).complete(env).network
