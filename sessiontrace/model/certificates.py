@@ -58,8 +58,8 @@ class Certificates:
             context = ssl.create_default_context()
             self._load_client(context)
             for file in self.additional:
-                is_loaded = file.source in _OF_OPENSSL and os.environ.get(file.source) == str(file.path)
-                if not is_loaded:
+                text = os.environ.get(file.source) if file.source in _OF_OPENSSL else None
+                if text != str(file.path):
                     _trust(context, file)
         else:
             self.load(context)

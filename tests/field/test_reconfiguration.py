@@ -60,7 +60,7 @@ main(["sessions", "list", "--limit", "100", "--json"])
 
 
 def test_forty_requests_that_each_call_init_are_complete(tmp_path: Path) -> None:
-    """Ten requests in each of four threads, each with ``init`` first: 40 sessions, none abandoned."""
+    """Ten requests in each of four threads, each with ``init`` first: no session is abandoned."""
     program = run(
         INIT + FORTY_REQUESTS, tmp_path, "", str(tmp_path / "spool"),
         SESSIONTRACE_STORE=str(tmp_path / "store.db"),

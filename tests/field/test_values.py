@@ -39,7 +39,7 @@ def test_a_half_made_order_breaks_no_database_session(traces: Captured) -> None:
 
     class User(orm.MappedAsDataclass, Base):
         __tablename__ = "users"
-        __annotations__ = {"name": orm.Mapped[str], "id": orm.Mapped[int]}  # noqa: RUF012
+        __annotations__ = {"name": orm.Mapped[str], "id": orm.Mapped[int]}  # not global
         id = orm.mapped_column(primary_key=True, default=None)
         name = orm.mapped_column(default="Ada")
         orders = orm.relationship(Order, default_factory=list)
