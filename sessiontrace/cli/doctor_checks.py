@@ -20,12 +20,16 @@ import orjson
 
 from sessiontrace.capture.encoding import fast_path, record_body
 from sessiontrace.capture.redaction import patterns
+from sessiontrace.cli import other_keys
+from sessiontrace.cli.other_keys import Waiting
 from sessiontrace.export.protocol import Batch, Delivered, Exporter, Reply, Transport
 from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import new_id, now_ns
 from sessiontrace.model.network import Network
 from sessiontrace.model.record import END, START, Record
 from sessiontrace.spool import frame
+from sessiontrace.spool.filesystem import OS_FILES
+from sessiontrace.spool.spool_directory import root_fault
 from sessiontrace.spool.status import inspect
 from sessiontrace.vendors import registry
 from sessiontrace.vendors.probe import FAULT, OK, WARNING, Finding, HttpProbe, disk_space
@@ -240,32 +244,33 @@ def look_at_spool(root: Path | None, destinations: Sequence[Destination]) -> lis
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         advice = "make it writable, or set SESSIONTRACE_SPOOL to another directory"
         return [Finding("spool", FAULT, f"{root} cannot be written", advice)]
+    fault = root_fault(OS_FILES, root) if place == root else None
+    if fault is not None:
+        return [Finding("spool", FAULT, fault, "until then, records wait in memory only")]
     findings = [Finding("spool", OK, str(root)), *disk_space(place)]
-    own_fingerprints = {destination.fingerprint() for destination in destinations}
-    foreign: dict[str, int] = {}
-    waiting = damaged = 0
-    for status in inspect(root):
-        damaged += status.damaged
-        for lag in status.lags:
-            if not lag.pending:
-                continue
-            if status.alive or lag.consumer.fingerprint in own_fingerprints:
-                waiting += lag.pending
-            else:
-                name = f"{lag.consumer.name} ({lag.consumer.kind})"
-                foreign[name] = foreign.get(name, 0) + lag.pending
-    findings.append(Finding("waiting", OK, f"{waiting} records pending"))
-    findings += [
-        Finding(
-            "waiting", WARNING, f"{count} records of ended programs for {name}, which is not here",
-            "run a program with that destination and key, and they are sent",
-        )
-        for name, count in sorted(foreign.items())
-    ]  # fmt: skip
-    if damaged:
+    spools = inspect(root)
+    others = other_keys.waiting(spools, destinations)
+    pending = sum(lag.pending for spool in spools for lag in spool.lags)
+    pending -= sum(other.records for other in others)
+    findings.append(Finding("waiting", OK, f"{pending} records pending"))
+    findings += [_elsewhere(root, other) for other in others]
+    if damaged := sum(spool.damaged for spool in spools):
         text = f"{damaged} damaged records were skipped"
         findings.append(Finding("waiting", WARNING, text, "check the disk"))
     return findings
+
+
+def _elsewhere(root: Path, other: Waiting) -> Finding:
+    """Records for a destination that is not configured here, or not with their key and address."""
+    if other.same_kind:
+        return Finding("waiting", FAULT, other.text(), other.advice(root))
+    return Finding(
+        "waiting",
+        WARNING,
+        f"{other.records} records of ended programs for {other.consumer.name} "
+        f"({other.consumer.kind}), which is not here",
+        "run a program with that destination and key, and they are sent",
+    )
 
 
 def look_at_capture() -> Finding:

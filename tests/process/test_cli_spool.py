@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.fake_backend import Backend, answer, eventually
 from support.subprocesses import REPO, environment
 from support.tracers import arrived, hive, names, settled, steps, tracing
 
+from sessiontrace.cli.commands import spool
 from sessiontrace.spool.status import inspect
 
 
@@ -192,3 +196,44 @@ def test_records_of_another_key_are_reported_and_sent_on_request(
     done = command(tmp_path, backend, *adopt, "--yes")
     assert "12 records delivered" in done.stdout
     assert inspect(root) == []
+
+
+def test_A34_status_shows_records_of_another_key_and_what_to_do(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """The key was rotated. `status` exits with 1 and names the commands, which work as they are
+    printed: one shows the records, one sends them.
+    """
+    root = tmp_path / "spool"
+    backend.responder = lambda request: answer(503)
+    with tracing(root, hive(backend, key="old")) as tracer:
+        steps(tracer, 3, text="secret question")
+    backend.responder = lambda request: answer()
+    done = command(tmp_path, backend, "status", str(root), expect=1)
+    assert "5 records wait for a honeyhive with another key or address" in done.stderr
+    assert "the next program with the same spool" not in done.stdout
+    command(tmp_path, backend, "status", str(root), "--json", expect=1)
+    shown, sent = re.findall(r"sessiontrace spool ([^;\n]+)", done.stderr)
+    table = command(tmp_path, backend, *shown.split()).stdout
+    assert all(f"step {number}" in table for number in range(3))
+    lines = command(tmp_path, backend, *shown.split(), "--json", "--limit", "3").stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in lines] == ["start", "event", "event"]
+    assert json.loads(lines[1])["record"]["inputs"] == {"number": 0, "text": "secret question"}
+    assert len(inspect(root)) == 1, "to look at them changes nothing"
+    assert "5 records delivered" in command(tmp_path, backend, *sent.split(), "--yes").stdout
+    command(tmp_path, backend, "status", str(root))
+
+
+def test_A32_a_directory_of_another_user_is_said(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sudo sessiontrace spool flush DIR` would find nothing: only the owner's spools count."""
+    root = tmp_path / "spool"
+    leave(backend, root, 2)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    for verb in ("status", "flush", "drain", "dead", "drop"):
+        outcome = CliRunner().invoke(spool.command, [verb, str(root)])
+        assert outcome.exit_code == 1
+        assert "belongs to another user" in outcome.output
+    monkeypatch.undo()
+    assert len(inspect(root)) == 1

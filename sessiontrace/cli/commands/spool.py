@@ -14,12 +14,14 @@ import attrs
 import click
 import orjson
 
+from sessiontrace.cli import other_keys
 from sessiontrace.cli.commands.dead_letters import dead, drop, retry
 from sessiontrace.cli.commands.spool_delivery import drain, flush
 from sessiontrace.cli.render.console import stdout_console, table
 from sessiontrace.cli.render.format import amount, duration, printable, size
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import directory_argument, root_of
+from sessiontrace.cli.spool_records import show
 from sessiontrace.spool.status import ConsumerLag, Status, inspect
 
 if TYPE_CHECKING:
@@ -46,24 +48,28 @@ def command() -> None:
 def status(directory: Path | None, as_json: bool) -> None:
     """Show the spools and their pending records.
 
-    Counts the records that wait for each destination. DIR: the directory of the spools, by default
-    SESSIONTRACE_SPOOL, else in the user's state directory.
+    Counts the records that wait for each destination. The exit status is 1 when some wait for a
+    destination that the environment configures with another key or address. DIR: the directory of
+    the spools, by default SESSIONTRACE_SPOOL, else in the user's state directory.
     """
     root = root_of(directory)
     spools = inspect(root)
+    others = other_keys.waiting(spools, other_keys.configured(root))
+    others = [other for other in others if other.same_kind]
     if as_json:
         plain = [attrs.asdict(spool) for spool in spools]
         click.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2))
-        return
-    if not spools:
+    elif not spools:
         click.echo(f"nothing waits: no spool under {printable(str(root))}", err=True)
-        return
-    console = stdout_console()
-    console.print(_table_of(spools))
-    _sum_up(console, spools)
+    else:
+        console = stdout_console()
+        console.print(_table_of(spools))
+        _sum_up(console, spools, sum(other.records for other in others))
+    if other_keys.report(root, others):
+        raise click.exceptions.Exit(1)
 
 
-for subcommand in (flush, drain, dead, retry, drop):
+for subcommand in (flush, drain, show, dead, retry, drop):
     command.add_command(subcommand)
 
 
@@ -102,9 +108,10 @@ def _lag_cells(lag: ConsumerLag | None) -> list[str | Text]:
     return [printable(consumer.name), printable(consumer.kind), fingerprint, pending]
 
 
-def _sum_up(console: Console, spools: Sequence[Status]) -> None:
+def _sum_up(console: Console, spools: Sequence[Status], elsewhere: int) -> None:
+    """``elsewhere``: how many records wait for another key or address, which is said apart."""
     orphans = [spool for spool in spools if not spool.alive]
-    waiting = sum(lag.pending for spool in orphans for lag in spool.lags)
+    waiting = sum(lag.pending for spool in orphans for lag in spool.lags) - elsewhere
     if waiting:
         programs = amount(len(orphans), "finished program")
         console.print(

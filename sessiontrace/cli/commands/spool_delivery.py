@@ -8,6 +8,7 @@ and so do records for any destination that is not configured.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,9 @@ from sessiontrace.cli.render.format import amount, printable
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import SECONDS, directory_argument, pipeline_over, root_of
 from sessiontrace.config import resolve
+from sessiontrace.model.destination import Destination
 from sessiontrace.report import Stats
+from sessiontrace.spool.status import inspect
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +91,7 @@ def _deliver(
     recovered = pipeline.recover()
     if not recovered and not pipeline.stats().waiting_spools and not follow:
         click.echo(f"nothing waits under {printable(str(root))} for {names}", err=True)
-        return not other_keys.report(root, destinations)
+        return not _reported(root, destinations)
     try:
         pipeline.start_threads()
         with _bar(console) as progress:
@@ -104,8 +107,13 @@ def _deliver(
         )
     if stats.waiting_spools:
         click.echo(f"{amount(stats.waiting_spools, 'spool')} not reached in time", err=True)
-    elsewhere = other_keys.report(root, destinations)
+    elsewhere = _reported(root, destinations)
     return not (_pending(stats) or stats.waiting_spools or elsewhere)
+
+
+def _reported(root: Path, destinations: Sequence[Destination]) -> bool:
+    """Say what waits for other keys or addresses; whether anything does."""
+    return other_keys.report(root, other_keys.waiting(inspect(root), destinations))
 
 
 def _watch(

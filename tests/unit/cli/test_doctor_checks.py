@@ -18,6 +18,7 @@ from support.proxy import Proxy
 import sessiontrace as st
 from sessiontrace.capture.redaction import patterns
 from sessiontrace.export.protocol import Request
+from sessiontrace.spool.filesystem import Files
 
 pytest.importorskip("rich", reason="needs the extra 'cli'")
 
@@ -193,6 +194,40 @@ def test_records_that_wait_for_a_destination_not_configured_here_are_told(
     assert status == 0
     assert "records of ended programs for posthog (posthog)" in printed
     assert found["spool"]["spool"]["state"] == "ok"
+
+
+def test_A34_records_under_another_key_are_a_fault_with_what_to_do(
+    backend: Backend, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The key was rotated while records waited: a run of any program would not send them."""
+    traced = st.Tracer(
+        st.HoneyHive(api_key="old", base_url=backend.url), spool=place / "spool", exit_timeout=0.1
+    )
+    backend.responder = lambda seen: answer(503)
+    with traced.session("chat"):
+        pass
+    traced.shutdown(0.1)
+    backend.responder = lambda seen: answer(404 if seen.path != "/batch/" else 400, b"{}")
+    status, found, _ = doctor(capsys, "honeyhive")
+    assert status == 1
+    assert found["spool"]["waiting"]["state"] == "fault"
+    assert found["spool"]["waiting"]["text"].startswith("2 records wait for a honeyhive")
+    assert "spool flush --adopt-from" in found["spool"]["waiting"]["advice"]
+    assert "spool show" in found["spool"]["waiting"]["advice"]
+
+
+@pytest.mark.parametrize("fault", ["owner", "mode"])
+def test_A32_a_spool_that_programs_refuse_is_a_fault(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """It can be written to, but others own it or can write to it: programs do not use it."""
+    (place / "spool").mkdir()
+    (place / "spool").chmod(0o777 if fault == "mode" else 0o700)
+    if fault == "owner":
+        monkeypatch.setattr(Files, "owned", lambda self, status: False)
+    status, found, _ = doctor(capsys)
+    assert status == 1
+    assert ("chmod" if fault == "mode" else "another user") in found["spool"]["spool"]["text"]
 
 
 def test_what_is_not_compiled_is_told(
