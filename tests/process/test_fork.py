@@ -97,10 +97,11 @@ def test_B10_forks_at_bad_moments_and_forks_of_forks(
         + """
 stop = threading.Event()
 def work():
-    number = 0
     while not stop.is_set():
         with st.span("noise", inputs={"text": "x" * 20_000}):
             pass
+        if st.stats().destinations["honeyhive"].pending > 300:
+            time.sleep(0.001)  # without a bound the last flush has as much to send as load allows
 def flush():
     while not stop.is_set():
         st.flush(1)
@@ -318,6 +319,8 @@ async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
         while True:
             kind = (await receive())["type"]
+            if kind == "lifespan.shutdown" and "SHUTDOWN" in os.environ:
+                st.shutdown(20)
             await send({"type": kind + ".complete"})
             if kind == "lifespan.shutdown":
                 return
@@ -336,38 +339,23 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize(
-    ("module", "arguments"),
-    [
-        pytest.param(
-            "gunicorn",
-            ["--preload", "--workers=2", "--bind=127.0.0.1:{port}", "--log-level=warning",
-             "app:application"],
-            id="gunicorn --preload",
-        ),
-        pytest.param(
-            "uvicorn",
-            ["--workers=2", "--host=127.0.0.1", "--port={port}", "--log-level=warning",
-             "app:asgi"],
-            id="uvicorn --workers",
-        ),
-    ],
-)  # fmt: skip
-def test_B12_servers_with_several_workers(
-    backend: Backend, tmp_path: Path, module: str, arguments: list[str]
-) -> None:
-    """The application is loaded, and has recorded something, before its workers are forked; then
-    requests are answered by both; then the server gets SIGTERM. Everything arrives once.
-    """
-    found = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True)
+GUNICORN = ["gunicorn", "--preload", "--workers=2", "--bind=127.0.0.1:{port}",
+            "--log-level=warning", "app:application"]  # fmt: skip
+UVICORN = ["uvicorn", "--workers=2", "--host=127.0.0.1", "--port={port}", "--log-level=warning",
+           "app:asgi"]  # fmt: skip
+
+
+def serve(backend: Backend, tmp_path: Path, command: list[str], **env: str) -> None:
+    """Run a server until both of its workers have answered; then it gets SIGTERM and ends."""
+    found = subprocess.run([sys.executable, "-c", f"import {command[0]}"], capture_output=True)
     if found.returncode:
-        pytest.skip(f"{module} is not installed")
+        pytest.skip(f"{command[0]} is not installed")
     (tmp_path / "app.py").write_text(APP)
     port = _free_port()
-    env = environment(tmp_path, URL=backend.url, SPOOL=str(tmp_path / "spool"))
     server = subprocess.Popen(
-        [sys.executable, "-m", module, *(one.format(port=port) for one in arguments)],
-        env=env, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", *(word.format(port=port) for word in command)],
+        env=environment(tmp_path, URL=backend.url, SPOOL=str(tmp_path / "spool"), **env),
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         workers = set()
@@ -391,9 +379,42 @@ def test_B12_servers_with_several_workers(
         if server.poll() is None:
             server.kill()
             server.wait()
+
+
+@pytest.mark.parametrize(
+    ("command", "env"),
+    [
+        pytest.param(GUNICORN, {"SESSIONTRACE_EXIT_TIMEOUT": "20"}, id="gunicorn --preload"),
+        pytest.param(UVICORN, {"SHUTDOWN": "1"}, id="uvicorn --workers"),
+    ],
+)
+def test_B12_servers_with_several_workers(
+    backend: Backend, tmp_path: Path, command: list[str], env: dict[str, str]
+) -> None:
+    """The application is loaded, and has recorded something, before its workers are forked; then
+    requests are answered by both; then the server gets SIGTERM. gunicorn's workers run the exit
+    hooks, and the application's lifespan calls ``st.shutdown`` in uvicorn's. With the time they
+    need, everything arrives once.
+    """
+    serve(backend, tmp_path, command, **env)
     adopt(backend, tmp_path, {"preloaded", "request 0"})
     ids = Counter(event["event_id"] for event in arrived(backend))
     assert max(ids.values()) == 1
+
+
+def test_B12_workers_of_uvicorn_that_do_not_shut_down_leave_the_rest_to_the_next_run(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """After its own graceful end, uvicorn raises SIGTERM again with its default action, which runs
+    no hook: a worker ends at any moment of a delivery. Everything arrives at least once, and what
+    arrives twice is the same event to the byte.
+    """
+    serve(backend, tmp_path, UVICORN)
+    adopt(backend, tmp_path, {"preloaded", "request 0"})
+    versions: dict[str, list[object]] = {}
+    for event in arrived(backend):
+        versions.setdefault(event["event_id"], []).append(event)
+    assert all(copy == copies[0] for copies in versions.values() for copy in copies)
 
 
 def test_B10_a_child_with_a_dead_backend_leaves_its_events_to_the_next(
