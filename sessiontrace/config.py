@@ -140,9 +140,20 @@ def resolve(
     faults: list[str] = []
     options = _options(arguments, env, faults)
     destinations = _destinations(targets, env, faults) if options.enabled else ()
+    is_set = arguments.get("sample") is not None or env.get("SESSIONTRACE_SAMPLE")
+    if not is_set and any(destination.kind == "otlp" for destination in destinations):
+        options = _sampled_as_otel_says(options, env, faults)
     if faults:
         raise ConfigError(faults)
     return destinations, options
+
+
+def _sampled_as_otel_says(options: Options, env: Env, faults: list[str]) -> Options:
+    from sessiontrace.vendors.otlp.variables import sample_rate
+
+    rate, sampler_faults = sample_rate(env)
+    faults.extend(sampler_faults)
+    return options if rate is None else attrs.evolve(options, sample=Sample(rate=rate))
 
 
 def _destinations(

@@ -142,8 +142,8 @@ def places(url: str) -> dict[str, Destination]:
         "humanloop-v5": Humanloop(**keyed, project="tea", version=5),
         "posthog": PostHog(**keyed),
         "posthog gzip": PostHog(**keyed, gzip=True),
-        "otlp": OTLP(endpoint=url, headers=headers),
-        "otlp gzip": OTLP(endpoint=url, gzip=True),
+        "otlp": OTLP(endpoint=url, headers=headers, protobuf=False),
+        "otlp gzip": OTLP(endpoint=url, gzip=True, protobuf=False),
         "otlp-protobuf": OTLP(endpoint=url, headers=headers, protobuf=True),
     }
 

@@ -25,14 +25,16 @@ __all__ = ["GROUP", "check", "connect", "find", "names", "names_from_keys", "ven
 GROUP = "sessiontrace.vendors"
 """The entry point group: ``name = "package.module:VENDOR"``."""
 
-_BUILT_IN: Mapping[str, tuple[str, ...]] = {
-    "honeyhive": ("HH_API_KEY",),
-    "humanloop": ("HUMANLOOP_API_KEY", "HUMANLOOP_BASE_URL"),
-    "posthog": ("POSTHOG_API_KEY",),
-    "otlp": ("OTEL_EXPORTER_OTLP_ENDPOINT",),
+_BUILT_IN: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "honeyhive": (("HH_API_KEY",),),
+    "humanloop": (("HUMANLOOP_API_KEY", "HUMANLOOP_BASE_URL"),),
+    "posthog": (("POSTHOG_API_KEY",),),
+    "otlp": (("OTEL_EXPORTER_OTLP_ENDPOINT",), ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",)),
     "local": (),
 }
 """The built-in vendors, and the variables that select each where no destination is named.
+
+All variables of any one group select it.
 
 The variables are here, not in the vendors' packages, so that selecting imports none of them. A
 plug-in is used only where it is named: installing a package sends no data anywhere.
@@ -47,11 +49,15 @@ def names() -> tuple[str, ...]:
 
 
 def names_from_keys(env: Env) -> tuple[str, ...]:
-    """The built-in vendors whose variables are all set; "local" where there is none."""
+    """The built-in vendors whose variables are all set; "local" where there is none.
+
+    ``OTEL_TRACES_EXPORTER=none`` says that OTLP is not wanted.
+    """
+    excluded = "otlp" if env.get("OTEL_TRACES_EXPORTER", "").strip() == "none" else ""
     selected = tuple(
         name
-        for name, variables in _BUILT_IN.items()
-        if variables and all(env.get(variable) for variable in variables)
+        for name, groups in _BUILT_IN.items()
+        if name != excluded and any(all(map(env.get, variables)) for variables in groups)
     )
     return selected or (_DEFAULT,)
 

@@ -20,6 +20,7 @@ __all__ = [
     "input_chat",
     "input_messages",
     "lone_text",
+    "lone_value",
     "output_chat",
     "output_messages",
     "text_of",
@@ -38,10 +39,11 @@ class Chat:
     """Messages, encoded: ``raw`` is their array.
 
     ``plain``: role (without quotes) and text (with quotes) of each message, where no message has
-    anything else. ``other_inputs``: the inputs besides the chat.
+    anything else. ``other_inputs``: the inputs besides the chat. ``finish_reasons``: of each choice
+    that names its own.
     """
 
-    __slots__ = ("_decoded", "other_inputs", "plain", "raw")
+    __slots__ = ("_decoded", "finish_reasons", "other_inputs", "plain", "raw")
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Chat:
         self.raw = raw
         self.plain = plain
         self.other_inputs = other_inputs
+        self.finish_reasons: list[str | None] = []
         self._decoded = decoded
 
     @property
@@ -95,8 +98,13 @@ def output_chat(outputs: bytes | None) -> Chat | None:
             return Chat(b"[%b]" % outputs, plain)
     if b'"role":' not in outputs:
         return None
-    messages = model_call.choices({"outputs": orjson.loads(outputs)})
-    return None if messages is None else Chat(orjson.dumps(messages), None, messages)
+    event = {"outputs": orjson.loads(outputs)}
+    messages = model_call.choices(event)
+    if messages is None:
+        return None
+    chat = Chat(orjson.dumps(messages), None, messages)
+    chat.finish_reasons = model_call.reasons_of_choices(event)
+    return chat
 
 
 def input_messages(inputs: bytes) -> bytes:
@@ -113,6 +121,14 @@ def output_messages(outputs: bytes) -> bytes:
     if chat is not None:
         return chat.raw
     return b'[{"role":"assistant","content":%b}]' % (_result(outputs) or text_of(outputs))
+
+
+def lone_value(inputs: bytes) -> str | None:
+    """The text of inputs whose only entry is a text, whatever its name."""
+    decoded = orjson.loads(inputs)
+    if isinstance(decoded, dict) and len(decoded) == 1:
+        (decoded,) = decoded.values()
+    return decoded if isinstance(decoded, str) else None
 
 
 def lone_text(outputs: bytes) -> tuple[bytes, bytes] | None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.wire.semconv import OPERATIONS
+
 __all__ = [
     "choices",
     "choices_of",
@@ -18,7 +20,9 @@ __all__ = [
     "messages",
     "messages_of",
     "operation",
+    "part",
     "parts",
+    "reasons_of_choices",
 ]
 
 _KINDS_OF_CALL = {"embedding": "embeddings", "embeddings": "embeddings", "text": "text_completion"}
@@ -27,13 +31,22 @@ _KINDS_OF_CALL = {"embedding": "embeddings", "embeddings": "embeddings", "text":
 def operation(event: dict[str, Any]) -> str | None:
     """``gen_ai.operation.name`` for an event; None for a plain chain."""
     kind = event.get("event_type")
+    metadata = event.get("metadata")
+    if isinstance(metadata, dict):
+        stated = metadata.get("operation")
+        if isinstance(stated, str) and OPERATIONS.get(stated) == kind:
+            return stated
     if kind == "tool":
         return "execute_tool"
     if kind != "model":
-        return None
+        return "invoke_agent" if isinstance(metadata, dict) and _is_agent(metadata) else None
     config = event.get("config")
     call_type = config.get("type") if isinstance(config, dict) else None
     return _KINDS_OF_CALL.get(call_type, "chat") if isinstance(call_type, str) else "chat"
+
+
+def _is_agent(metadata: dict[str, Any]) -> bool:
+    return isinstance(metadata.get("agent_name"), str)
 
 
 def messages(event: dict[str, Any]) -> list[dict[str, Any]] | None:
@@ -102,6 +115,16 @@ def choices_of(event: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "assistant", "content": _text(outputs)}]
 
 
+def reasons_of_choices(event: dict[str, Any]) -> list[str | None]:
+    """The reason that each of the choices in the outputs has beside its message."""
+    outputs = event.get("outputs")
+    entries = outputs.get("choices") if isinstance(outputs, dict) else None
+    reasons = [
+        entry.get("finish_reason") if isinstance(entry, dict) else None for entry in entries or ()
+    ]
+    return [reason if isinstance(reason, str) else None for reason in reasons]
+
+
 def finish_reasons(event: dict[str, Any]) -> list[str]:
     """Why a model stopped, one reason for each choice."""
     metadata = event.get("metadata")
@@ -124,29 +147,46 @@ def parts(message: dict[str, Any]) -> dict[str, Any]:
             answer["id"] = message["tool_call_id"]
         message_parts.append(answer)
     elif isinstance(content, list):
-        message_parts.extend(_part(item) for item in content)
+        message_parts.extend(part(item) for item in content)
     elif content is not None:
         message_parts.append({"type": "text", "content": _text(content)})
     calls = message.get("tool_calls")
     message_parts.extend(_tool_call(item) for item in (calls if isinstance(calls, list) else ()))
-    return {"role": str(message.get("role", "user")), "parts": message_parts}
+    whole = {"role": str(message.get("role", "user")), "parts": message_parts}
+    if isinstance(message.get("name"), str):
+        whole["name"] = message["name"]
+    return whole
 
 
-def _part(part: Any) -> dict[str, Any]:
+def part(item: Any) -> dict[str, Any]:
     """One part of a message's content, from OpenAI's, Responses' or Anthropic's form."""
-    kind = part.get("type") if isinstance(part, dict) else None
-    if kind in ("text", "input_text", "output_text") and "text" in part:
-        return {"type": "text", "content": part["text"]}
+    kind = item.get("type") if isinstance(item, dict) else None
+    if kind in ("text", "input_text", "output_text") and "text" in item:
+        return {"type": "text", "content": item["text"]}
     if kind == "tool_use":
-        call = {"id": part.get("id"), "name": part.get("name"), "arguments": part.get("input")}
+        call = {"id": item.get("id"), "name": item.get("name"), "arguments": item.get("input")}
         return {"type": "tool_call", **call}
     if kind == "tool_result":
-        answer = {"id": part.get("tool_use_id"), "response": part.get("content")}
+        answer = {"id": item.get("tool_use_id"), "response": item.get("content")}
         return {"type": "tool_call_response", **answer}
+    if kind == "thinking" and isinstance(item.get("thinking"), str):
+        beside = {name: item[name] for name in ("signature",) if name in item}
+        return {"type": "reasoning", "content": item["thinking"], **beside}
+    if (address := _image_address(item)) is not None:
+        return {"type": "uri", "modality": "image", "uri": address}
     if isinstance(kind, str):
-        whole: dict[str, Any] = part
+        whole: dict[str, Any] = item
         return whole
-    return {"type": "text", "content": _text(part)}
+    return {"type": "text", "content": _text(item)}
+
+
+def _image_address(item: Any) -> str | None:
+    """The address of an image that a message points to; None for any other part."""
+    if not isinstance(item, dict) or item.get("type") not in ("image_url", "input_image", "image"):
+        return None
+    place = item.get("image_url") or item.get("source")
+    address = place.get("url") if isinstance(place, dict) else place
+    return address if isinstance(address, str) and address.startswith("http") else None
 
 
 def _tool_call(call: Any) -> dict[str, Any]:

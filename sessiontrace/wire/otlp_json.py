@@ -1,22 +1,31 @@
 """Spans as an ``ExportTraceServiceRequest`` in JSON.
 
-Pure functions, no thread owns them. Invariant: a request only groups its spans by service; a value
+Pure functions, no thread owns them. Invariant: a request only groups its spans by origin; a value
 that is JSON already is quoted, not decoded.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import orjson
 
+from sessiontrace.wire.otlp_resource import (
+    NO_ATTRIBUTES,
+    SCHEMA_URL,
+    SCOPE,
+    Origin,
+    by_origin,
+    resource_attributes,
+    version,
+)
 from sessiontrace.wire.span_attributes import STEADY, Value
-from sessiontrace.wire.span_writer import ERROR, SCOPE, Span, by_service
+from sessiontrace.wire.span_writer import ERROR, Span
 
 __all__ = ["json_items", "json_span"]
 
-_HEAD = b'{"resource":{"attributes":[%b]},"scopeSpans":[{"scope":{"name":"%b"},"spans":['
+_HEAD = b'{"resource":{"attributes":[%b]},"scopeSpans":[{"scope":%b,"schemaUrl":%b,"spans":['
 _EXCEPTION = b',"events":[{"timeUnixNano":"%d","name":"exception","attributes":[%b]}]'
 
 
@@ -33,18 +42,25 @@ def json_span(span: Span) -> bytes:
         parts.append(_EXCEPTION % (span.end_ns, _pairs(span.exception)))
     if span.error is not None:
         parts.append(b',"status":%b' % orjson.dumps({"code": ERROR, "message": span.error}))
+    if span.dropped:
+        parts.append(b',"droppedAttributesCount":%d' % span.dropped)
     parts += (b',"attributes":[', _pairs(span.attributes), b"]}")
     return b"".join(parts)
 
 
-def json_items(spans: Iterable[tuple[str, bytes]]) -> list[bytes]:
-    """Encoded spans, each with its service, as the items of one request.
+def json_items(
+    spans: Iterable[tuple[Origin, bytes]], resource: Mapping[str, str] = NO_ATTRIBUTES
+) -> list[bytes]:
+    """Encoded spans, each with its origin, as the items of one request.
 
     Commas between them make the body, which is not built in one piece (``RequestBody``).
     """
     items: list[bytes] = []
-    for service, group in by_service(spans).items():
-        head = _HEAD % (_pair("service.name", service), SCOPE)
+    scope = orjson.dumps({"name": SCOPE, "version": version()})
+    for origin, group in by_origin(spans).items():
+        attributes = resource_attributes(origin, resource)
+        pairs = b",".join([_pair(name, value) for name, value in attributes.items()])
+        head = _HEAD % (pairs, scope, orjson.dumps(SCHEMA_URL))
         first = len(items)
         items += group
         items[first] = head + items[first]

@@ -10,11 +10,20 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from sessiontrace.wire.otlp_resource import (
+    NO_ATTRIBUTES,
+    SCHEMA_URL,
+    SCOPE,
+    Origin,
+    by_origin,
+    resource_attributes,
+    version,
+)
 from sessiontrace.wire.protobuf import SMALL, field, varint
 from sessiontrace.wire.span_attributes import STEADY, Value
-from sessiontrace.wire.span_writer import ERROR, SCOPE, Span, by_service
+from sessiontrace.wire.span_writer import ERROR, Span
 
 __all__ = ["protobuf_items", "protobuf_span"]
 
@@ -37,6 +46,8 @@ def protobuf_span(span: Span) -> bytes:
         _TIMES.pack(0x39, span.start_ns, 0x41, span.end_ns),
         _attributes(b"\x4a", span.attributes),
     ]
+    if span.dropped:
+        parts.append(b"\x50" + varint(span.dropped))
     if span.exception is not None:
         event = _AT.pack(0x09, span.end_ns) + b"\x12\x09exception"
         parts.append(field(b"\x5a", event + _attributes(b"\x1a", span.exception)))
@@ -45,21 +56,27 @@ def protobuf_span(span: Span) -> bytes:
     return b"".join(parts)
 
 
-def protobuf_items(spans: Iterable[tuple[str, bytes]]) -> list[bytes]:
-    """Encoded spans, each with its service, as the items of one request.
+def protobuf_items(
+    spans: Iterable[tuple[Origin, bytes]], resource: Mapping[str, str] = NO_ATTRIBUTES
+) -> list[bytes]:
+    """Encoded spans, each with its origin, as the items of one request.
 
     Without separators they make the body, which is not built in one piece (``RequestBody``).
     """
     parts: list[bytes] = []
-    for service, group in by_service(spans).items():
-        scoped = [field(b"\x0a", field(b"\x0a", SCOPE))]
+    scope = field(b"\x0a", SCOPE.encode()) + field(b"\x12", version().encode())
+    schema = field(b"\x1a", SCHEMA_URL.encode())
+    for origin, group in by_origin(spans).items():
+        scoped = [field(b"\x0a", scope)]
         for encoded in group:
             scoped += (b"\x12", varint(len(encoded)), encoded)
+        scoped.append(schema)
         inner = sum(map(len, scoped))
-        resource = field(b"\x0a", _attributes(b"\x0a", {"service.name": service}))
+        attributes: dict[str, Value] = dict(resource_attributes(origin, resource))
+        described = field(b"\x0a", _attributes(b"\x0a", attributes))
         size = varint(inner)
-        outer = len(resource) + 1 + len(size) + inner
-        parts += (b"\x0a", varint(outer), resource, b"\x12", size, *scoped)
+        outer = len(described) + 1 + len(size) + inner
+        parts += (b"\x0a", varint(outer), described, b"\x12", size, *scoped)
     return parts
 
 

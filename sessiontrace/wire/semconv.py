@@ -9,17 +9,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["TABLE", "VERSION", "Field", "fields_of"]
+__all__ = ["COPIES", "OPERATIONS", "TABLE", "VERSION", "Field", "fields_of"]
 
 VERSION = "semantic-conventions-genai 2026-11"
 """The conventions that this table follows; they are still in development."""
+
+OPERATIONS = {
+    "chat": "model",
+    "generate_content": "model",
+    "text_completion": "model",
+    "embeddings": "model",
+    "fetch_response": "model",
+    "execute_tool": "tool",
+    "retrieval": "tool",
+    "search_memory": "tool",
+    "create_memory": "tool",
+    "update_memory": "tool",
+    "upsert_memory": "tool",
+    "delete_memory": "tool",
+    "create_memory_store": "tool",
+    "delete_memory_store": "tool",
+    "invoke_agent": "chain",
+    "create_agent": "chain",
+    "invoke_workflow": "chain",
+    "plan": "chain",
+}
+"""The values of ``gen_ai.operation.name``, each with the type of event that it is."""
+
+COPIES = {"gen_ai.usage.cache_write.input_tokens": "gen_ai.usage.cache_creation.input_tokens"}
+"""Attributes that are also written under their older name, the only one that Phoenix reads."""
 
 
 class Field(NamedTuple):
     """One field of a record: its path, its kind and its names in the three conventions.
 
     ``kind``: "text", "int", "float", "bool", "texts" (a list), "ms" (milliseconds here, seconds
-    there) or "json" (as JSON text).
+    there), "json" (as JSON text) or "tools" (as JSON text, each definition flat).
     """
 
     path: tuple[str, ...]
@@ -53,7 +78,7 @@ TABLE: tuple[Field, ...] = (
     ),
     _parameter("temperature", "float"),
     _parameter("top_p", "float"),
-    _parameter("top_k", "float"),
+    _parameter("top_k", "int"),
     _parameter("max_tokens", "int"),
     _parameter("max_completion_tokens", "int", "gen_ai.request.max_tokens"),
     _parameter("max_output_tokens", "int", "gen_ai.request.max_tokens"),
@@ -80,7 +105,7 @@ TABLE: tuple[Field, ...] = (
         (),
         ("llm.invocation_parameters", "embedding.invocation_parameters"),
     ),
-    Field(("config", "tools"), "json", ("gen_ai.tool.definitions",)),
+    Field(("config", "tools"), "tools", ("gen_ai.tool.definitions",)),
     Field(
         ("metadata", "prompt_tokens"),
         "int",
@@ -142,6 +167,7 @@ TABLE: tuple[Field, ...] = (
     Field(("metadata", "agent_id"), "text", ("gen_ai.agent.id",)),
     Field(("metadata", "agent_name"), "text", ("gen_ai.agent.name",), ("agent.name",)),
     Field(("metadata", "server_address"), "text", ("server.address",)),
+    Field(("metadata", "server_port"), "int", ("server.port",)),
     Field(("metadata", "http_status"), "int", ("http.response.status_code",)),
     Field(
         ("user_properties", "user_id"),

@@ -1,37 +1,41 @@
 """A record's fields as the attributes of its span, by OTel's GenAI conventions.
 
-Pure functions, no thread owns them. Invariant: a span has at most 256 attributes;
-``sessiontrace.attributes_cut`` counts those left out.
+Pure functions, no thread owns them. Invariant: a span has no more attributes than
+its limits allow; ``sessiontrace.attributes_cut`` counts those left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES
 from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
-from sessiontrace.wire import chat_payload, model_call, semconv
+from sessiontrace.wire import model_call, semconv
+from sessiontrace.wire.span_content import (
+    Value,
+    add_content,
+    flat_tools,
+    openinference_kind,
+    output_type,
+)
 
 __all__ = [
     "CONTEXT",
+    "DEFAULT_LIMITS",
     "STEADY",
+    "AttributeLimits",
     "Value",
     "attributes_of",
-    "exception_of",
     "flatten",
     "name_of",
     "session_attributes",
 ]
 
 Event = dict[str, Any]
-Value = str | bytes | bool | int | float | list[str]
-"""An attribute's value; bytes are JSON, sent as a text."""
-
 STEADY = frozenset(
     {
         "error.type",
@@ -41,6 +45,7 @@ STEADY = frozenset(
         "gen_ai.request.model",
         "gen_ai.tool.name",
         "input.mime_type",
+        "openinference.span.kind",
         "output.mime_type",
         "service.name",
         "session.id",
@@ -55,14 +60,36 @@ STEADY = frozenset(
 CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
 """Entries of a record that the span has as its ids."""
 
-_ATTRIBUTES_MAX = 256  # backends cut spans with more, without saying which
-_SAID = b'{"role":"%b","parts":[{"type":"text","content":%b}]}'
-_FORMS = {b"tool": b'{"role":"%b","parts":[{"type":"tool_call_response","response":%b}]}'}
+_AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
+
+
+class AttributeLimits(NamedTuple):
+    """Bounds of a span: how many attributes (backends cut spans with more), how many characters."""
+
+    number: int = 256
+    characters: int | None = None
+
+
+DEFAULT_LIMITS = AttributeLimits()
+
+
+def event_name(event: Event) -> str:
+    """The step's own name."""
+    return payload.text(event.get("event_name") or "unknown")
 
 
 def name_of(event: Event) -> str:
-    """The span's name."""
-    return payload.text(event.get("event_name") or "unknown")
+    """The span's name, by the conventions: its operation and what that is about."""
+    name = event_name(event)
+    operation = model_call.operation(event)
+    if operation is None or name.startswith(operation):
+        return name
+    about: Any = name
+    if event.get("event_type") == "model":
+        about = payload.bucket(event, "config").get("model")
+    elif operation in _AGENT_OPERATIONS:
+        about = payload.bucket(event, "metadata").get("agent_name") or name
+    return f"{operation} {about}" if isinstance(about, str) and about else name
 
 
 def session_attributes(session_id: str, conversation: str | None) -> dict[str, Value]:
@@ -75,11 +102,16 @@ def session_attributes(session_id: str, conversation: str | None) -> dict[str, V
     return {"session.id": conversation, "gen_ai.conversation.id": conversation}
 
 
-def attributes_of(event: Event, user: str | None, conversation: str | None) -> dict[str, Value]:
+def attributes_of(
+    event: Event,
+    user: str | None,
+    conversation: str | None,
+    limits: AttributeLimits = DEFAULT_LIMITS,
+) -> dict[str, Value]:
     """All attributes of a span; ``event`` has its ``inputs`` and ``outputs`` encoded.
 
     ``user``: the id of the event's user, if any. ``conversation``: the application's own id of the
-    event's session, if it gave one.
+    event's session, if it gave one. ``limits``: how many attributes, and how long.
     """
     attributes: dict[str, Value] = {
         **session_attributes(event["session_id"], conversation),
@@ -92,61 +124,52 @@ def attributes_of(event: Event, user: str | None, conversation: str | None) -> d
         attributes["sessiontrace.source"] = event["source"]
     if user is not None:
         attributes["user.id"] = user
-    if (operation := model_call.operation(event)) is not None:
-        attributes["gen_ai.operation.name"] = operation
     written: set[tuple[str, ...]] = {("metadata", "error"), *CONTEXT}
+    _add_kind(attributes, event, written)
     for field, value in semconv.fields_of(event):
         if field.otel and (plain := _plain(value, field.kind)) is not None:
             attributes.setdefault(field.otel[0], plain)
             written.add(field.path)
-    _content(attributes, event)
+    for name, copy in semconv.COPIES.items():
+        if name in attributes:
+            attributes[copy] = attributes[name]
+    add_content(attributes, event, event_name(event))
     for part in ATTRIBUTES:
         if part in event:
             flatten(attributes, part, event, written)
-    if len(attributes) > _ATTRIBUTES_MAX:
-        omitted = len(attributes) - _ATTRIBUTES_MAX + 1
-        attributes = dict(list(attributes.items())[: _ATTRIBUTES_MAX - 1])
+    return _limited(attributes, limits)
+
+
+def _limited(attributes: dict[str, Value], limits: AttributeLimits) -> dict[str, Value]:
+    if len(attributes) > limits.number:
+        omitted = len(attributes) - limits.number + 1
+        attributes = dict(list(attributes.items())[: limits.number - 1])
         attributes["sessiontrace.attributes_cut"] = omitted
+    if limits.characters is not None:
+        for name, value in attributes.items():
+            if isinstance(value, bytes):
+                attributes[name] = value.decode()[: limits.characters]
+            elif isinstance(value, str) and name not in STEADY:
+                attributes[name] = value[: limits.characters]
     return attributes
 
 
-def _content(attributes: dict[str, Value], event: Event) -> None:
-    """Set inputs and outputs, as encoded, under the names for the type of event."""
-    inputs, outputs = payload.payload_of(event, "inputs"), payload.payload_of(event, "outputs")
-    if event.get("event_type") == "model":
-        if (chat := chat_payload.input_chat(inputs)) is not None:
-            attributes["gen_ai.input.messages"] = _messages(chat)
-            inputs = orjson.dumps(chat.other_inputs) if chat.other_inputs else None
-        if (answers := chat_payload.output_chat(outputs)) is not None:
-            attributes["gen_ai.output.messages"] = _messages(
-                answers, model_call.finish_reasons(event)
-            )
-            outputs = None
-    elif event.get("event_type") == "tool":
-        attributes["gen_ai.tool.name"] = name_of(event)
-        if inputs is not None:
-            attributes["gen_ai.tool.call.arguments"] = inputs
-        if event.get("outputs") is not None:
-            attributes["gen_ai.tool.call.result"] = event["outputs"]
-        return
-    if inputs is not None:
-        attributes["input.value"] = inputs
-        attributes["input.mime_type"] = "application/json"
-    if outputs is not None:
-        attributes["output.value"] = outputs
-        attributes["output.mime_type"] = "application/json"
-
-
-def _messages(chat: chat_payload.Chat, reasons: Sequence[str] = ()) -> bytes:
-    """Messages in OTel's form; answers with the reason why each ended."""
-    if chat.plain and not reasons:
-        return b"[%b]" % b",".join(
-            [_FORMS.get(role, _SAID) % (role, text) for role, text in chat.plain]
-        )
-    messages = [model_call.parts(message) for message in chat.messages]
-    for message, reason in zip(messages, reasons, strict=False):
-        message.setdefault("finish_reason", reason)
-    return orjson.dumps(messages)
+def _add_kind(attributes: dict[str, Value], event: Event, written: set[tuple[str, ...]]) -> None:
+    """Set what kind of step it is, its own name where the span has another, and its tags."""
+    operation = model_call.operation(event)
+    if operation is not None:
+        attributes["gen_ai.operation.name"] = operation
+        written.add(("metadata", "operation"))
+    if (kind := openinference_kind(event, operation)) is not None:
+        attributes["openinference.span.kind"] = kind
+    if (name := event_name(event)) != name_of(event) and event.get("event_type") != "tool":
+        attributes["sessiontrace.event.name"] = name
+    if (answers := output_type(event)) is not None:
+        attributes["gen_ai.output.type"] = answers
+    tags = payload.bucket(event, "metadata").get("tags")
+    if isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags):
+        attributes["tag.tags"] = tags
+        written.add(("metadata", "tags"))
 
 
 def flatten(
@@ -180,6 +203,8 @@ def _plain(value: Any, kind: str) -> Value | None:
         return [payload.text(item) for item in items]
     if kind == "json":
         return orjson.dumps(value)
+    if kind == "tools":
+        return orjson.dumps(flat_tools(value))
     if kind in ("int", "float", "ms"):
         number = payload.number(value)
         if number is None:
@@ -200,18 +225,3 @@ def _int(value: float) -> int | str:
     """OTLP's integers have 64 bits with a sign."""
     whole = int(value)
     return whole if -(1 << 63) <= whole < 1 << 63 else str(whole)
-
-
-def exception_of(event: Event) -> dict[str, Value] | None:
-    """The attributes of the exception event of an error; None without an error."""
-    details = payload.bucket(event, "metadata").get("error")
-    error = event.get("error")
-    if not isinstance(details, dict):
-        return None if error is None else {"exception.message": payload.text(error)}
-    names = {"type": "exception.type", "message": "exception.message"}
-    attributes = {
-        to: payload.text(details[name]) for name, to in names.items() if details.get(name)
-    }
-    if details.get("stack"):
-        attributes["exception.stacktrace"] = payload.text(details["stack"])
-    return dict(attributes) or None

@@ -21,7 +21,8 @@ from sessiontrace.wire.message_reader import (
     output_messages,
 )
 from sessiontrace.wire.received_span import DEPTH, Attributes, ReceivedSpan
-from sessiontrace.wire.semconv import TABLE, Field
+from sessiontrace.wire.semconv import OPERATIONS, TABLE, Field
+from sessiontrace.wire.span_exception import stack_of
 from sessiontrace.wire.value_tree import as_lists, json_value, merge, put, whole_json
 
 __all__ = [
@@ -33,19 +34,10 @@ __all__ = [
     "session_reference",
 ]
 
-_OPERATIONS = {
-    "chat": "model",
-    "generate_content": "model",
-    "text_completion": "model",
-    "embeddings": "model",
-    "fetch_response": "model",
-    "execute_tool": "tool",
-    "retrieval": "tool",
-    "invoke_agent": "chain",
-    "create_agent": "chain",
-    "invoke_workflow": "chain",
-    "plan": "chain",
-}
+_PLAIN_OPERATIONS = frozenset(
+    {"chat", "generate_content", "text_completion", "embeddings", "fetch_response", "execute_tool"}
+)
+"""Operations that the type and the configuration of an event say."""
 _OPENINFERENCE = {
     "LLM": "model",
     "EMBEDDING": "model",
@@ -100,6 +92,7 @@ _READ = frozenset(
         "honeyhive_error",
         "honeyhive_duration_ms",
         "sessiontrace.event.id",
+        "sessiontrace.event.name",
         "sessiontrace.parent.id",
         "sessiontrace.source",
         "gen_ai.operation.name",
@@ -133,6 +126,11 @@ class SpanFields(NamedTuple):
     error: str | None
 
 
+def _is_ours(attributes: Attributes) -> bool:
+    """Whether our own exporter wrote the span."""
+    return "sessiontrace.event.type" in attributes
+
+
 def event_type(attributes: Mapping[str, Any]) -> str | None:
     """The event type that a span's attributes say; None: it is about no model, tool or agent."""
     for name in _OWN_TYPES:
@@ -141,7 +139,7 @@ def event_type(attributes: Mapping[str, Any]) -> str | None:
             return kind
     operation = attributes.get("gen_ai.operation.name")
     if isinstance(operation, str):
-        return _OPERATIONS.get(operation, "tool" if operation.endswith("memory") else "chain")
+        return OPERATIONS.get(operation, "tool" if operation.endswith("memory") else "chain")
     if attributes.get("mcp.method.name") == "tools/call":
         return "tool"
     kind = attributes.get("openinference.span.kind")
@@ -174,6 +172,9 @@ def read_span(span: ReceivedSpan) -> SpanFields:
     kind = event_type(attributes) or "chain"
     fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": {}}
     read = _read_table(fields, attributes)
+    operation = attributes.get("gen_ai.operation.name")
+    if operation in OPERATIONS and operation not in _PLAIN_OPERATIONS:
+        put(fields, ("metadata", "operation"), operation)
     read |= _read_inputs(fields, kind, attributes)
     read |= _read_outputs(fields, kind, attributes)
     name = _name(span, kind, fields["config"])
@@ -211,8 +212,10 @@ def first_text(attributes: Attributes, *names: str) -> str | None:
 def _name(span: ReceivedSpan, kind: str, config: dict[str, Any]) -> str:
     """The event's name; instrumentors name a model's span after their own function."""
     attributes = span.attributes
-    name = first_text(attributes, "honeyhive_event_name")
-    if name is not None or "sessiontrace.event.type" in attributes:
+    name = first_text(attributes, "honeyhive_event_name", "sessiontrace.event.name")
+    if name is None and kind == "tool" and _is_ours(attributes):
+        name = first_text(attributes, "gen_ai.tool.name")
+    if name is not None or _is_ours(attributes):
         return name or span.name
     if kind == "model":
         model = config.get("model")
@@ -257,7 +260,7 @@ def _read_table(fields: dict[str, Any], attributes: Attributes) -> set[str]:
 
 
 def _plain(field: Field, value: Any) -> Any:
-    if field.kind == "json":
+    if field.kind in ("json", "tools"):
         return whole_json(value)
     if field.kind == "texts":
         texts = value if isinstance(value, list) else [value]
@@ -321,9 +324,13 @@ def _exception(span: ReceivedSpan) -> dict[str, Any]:
     error = {
         "type": exception.get("exception.type") or (None if kind == "_OTHER" else kind),
         "message": exception.get("exception.message") or (span.message if span.failed else None),
-        "stack": exception.get("exception.stacktrace"),
+        "stack": _stack(exception.get("exception.stacktrace"), span.attributes),
     }
     return {name: value for name, value in error.items() if value}
+
+
+def _stack(traceback: Any, attributes: Attributes) -> Any:
+    return stack_of(traceback) if isinstance(traceback, str) and _is_ours(attributes) else traceback
 
 
 def _exception_event(span: ReceivedSpan) -> Attributes:
@@ -346,10 +353,12 @@ def _error(span: ReceivedSpan) -> str | None:
 
 def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> set[str]:
     """Set what went in; the names of the attributes that need not be read again."""
+    if _is_ours(attributes):  # the instructions are among the inputs
+        attributes = {**attributes, "gen_ai.system_instructions": None}
     is_call = kind == "tool" and any(name in attributes for name in _TOOL_INPUTS)
     if not is_call and (chat := input_messages(attributes)):
         fields["inputs"] = {"chat_history": chat}
-        if "sessiontrace.event.type" in attributes:  # our exporter writes what is beside the chat
+        if _is_ours(attributes):  # our exporter writes what is beside the chat
             others = json_value(attributes.get("input.value"))
             fields["inputs"] |= others if isinstance(others, dict) else {}
         return {*_INPUT_COPIES}
@@ -365,7 +374,7 @@ def _read_outputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> 
     is_call = kind == "tool" and any(name in attributes for name in _TOOL_OUTPUTS)
     if not is_call and (choices := output_messages(attributes)):
         reasons = [choice.pop("finish_reason", None) for choice in choices]
-        if any(reasons):
+        if any(reasons) and not _is_ours(attributes):  # ours may be a default
             reason = reasons[0] if len(reasons) == 1 else reasons
             put(fields, ("metadata", "finish_reason"), reason, keep=True)
         fields["outputs"] = choices[0] if len(choices) == 1 else {"choices": choices}

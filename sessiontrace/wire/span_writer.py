@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -18,29 +17,29 @@ from sessiontrace.model import payload
 from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
 from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
+from sessiontrace.wire.otlp_resource import Origin
 from sessiontrace.wire.span_attributes import (
     CONTEXT,
+    DEFAULT_LIMITS,
+    AttributeLimits,
     Value,
     attributes_of,
-    exception_of,
     flatten,
     name_of,
     session_attributes,
 )
+from sessiontrace.wire.span_exception import exception_of
 
 __all__ = [
     "CLIENT",
     "ERROR",
     "INTERNAL",
-    "SCOPE",
     "SessionLookup",
     "Span",
-    "by_service",
     "span_of",
 ]
 
 Event = dict[str, Any]
-SCOPE = b"sessiontrace"
 INTERNAL, CLIENT = 1, 3
 ERROR = 2
 _MS_NS = 1_000_000
@@ -50,9 +49,12 @@ _SPAN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class Span(NamedTuple):
-    """One span; ids in hex, times in Unix ns. ``exception``: attributes of its exception event."""
+    """One span; ids in hex, times in Unix ns. ``exception``: attributes of its exception event.
 
-    service: str
+    ``dropped``: how many attributes were left out.
+    """
+
+    origin: Origin
     trace_id: str
     span_id: str
     parent_id: str | None
@@ -63,6 +65,7 @@ class Span(NamedTuple):
     attributes: dict[str, Value]
     error: str | None = None
     exception: dict[str, Value] | None = None
+    dropped: int = 0
 
 
 class SessionLookup(Protocol):
@@ -77,6 +80,9 @@ class SessionLookup(Protocol):
     def service(self, event: Event, /) -> str | None:
         """The name of the service that recorded the session."""
 
+    def source(self, event: Event, /) -> str | None:
+        """The environment that recorded the session."""
+
     def conversation(self, event: Event, /) -> str | None:
         """The application's own id of the event's session; None where it gave none."""
 
@@ -84,15 +90,9 @@ class SessionLookup(Protocol):
         """When the event began, in Unix ms."""
 
 
-def by_service(spans: Iterable[tuple[str, bytes]]) -> dict[str, list[bytes]]:
-    """Encoded spans, grouped by service, in order."""
-    groups: dict[str, list[bytes]] = {}
-    for service, encoded in spans:
-        groups.setdefault(service, []).append(encoded)
-    return groups
-
-
-def span_of(record: Record, sessions: SessionLookup) -> Span | None:
+def span_of(
+    record: Record, sessions: SessionLookup, limits: AttributeLimits = DEFAULT_LIMITS
+) -> Span | None:
     """The span of a record; None for the start of a session or turn."""
     event = payload.fields(record)
     if record.kind == UPDATE:
@@ -101,14 +101,14 @@ def span_of(record: Record, sessions: SessionLookup) -> Span | None:
         sessions.learn(event)
         if record.kind != END:
             return None
-    attributes = attributes_of(event, sessions.user(event), sessions.conversation(event))
+    attributes = attributes_of(event, sessions.user(event), sessions.conversation(event), limits)
     error = event.get("error")
     exception = exception_of(event)
     if error is not None:
         attributes.setdefault("error.type", (exception or {}).get("exception.type", "_OTHER"))
     start, end = _times(event, sessions)
     return Span(
-        service=sessions.service(event) or "unknown_service",
+        origin=_origin(event, sessions),
         trace_id=_trace_of(event),
         span_id=_low64(event["event_id"]),
         parent_id=_parent(record, event),
@@ -119,7 +119,13 @@ def span_of(record: Record, sessions: SessionLookup) -> Span | None:
         attributes=attributes,
         error=None if error is None else payload.text(error),
         exception=exception,
+        dropped=_dropped(attributes),
     )
+
+
+def _dropped(attributes: dict[str, Value]) -> int:
+    count = attributes.get("sessiontrace.attributes_cut", 0)
+    return count if isinstance(count, int) else 0
 
 
 def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
@@ -136,7 +142,7 @@ def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
         flatten(attributes, part, event, CONTEXT)
     at, _ = _times(event, sessions)
     return Span(
-        service=sessions.service(event) or "unknown_service",
+        origin=_origin(event, sessions),
         trace_id=_trace_of(event),
         span_id=_low64(payload.stable_uuid(record.body)),
         parent_id=_low64(event["event_id"]),
@@ -146,6 +152,12 @@ def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
         end_ns=at,
         attributes=attributes,
     )
+
+
+def _origin(event: Event, sessions: SessionLookup) -> Origin:
+    source = event.get("source")
+    service = sessions.service(event) or "unknown_service"
+    return Origin(service, source if isinstance(source, str) else sessions.source(event))
 
 
 # -- ids and times --------------------------------------------------------------------------

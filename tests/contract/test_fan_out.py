@@ -54,7 +54,7 @@ def tracer(backends: dict[str, Backend], spool: Path) -> st.Tracer:
         st.Humanloop(api_key="hl_key", base_url=backends["humanloop"].url),
         st.Humanloop(name="flows", api_key="hl_5", base_url=backends["flows"].url, version=5),
         st.PostHog(api_key="phc_key", base_url=backends["posthog"].url),
-        st.OTLP(endpoint=backends["otlp"].url, headers={"X-Tenant": "t1"}),
+        st.OTLP(endpoint=backends["otlp"].url, headers={"X-Tenant": "t1"}, protobuf=False),
         spool=spool,
         service="shop",
     )

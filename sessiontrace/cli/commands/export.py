@@ -100,7 +100,7 @@ def _otlp(store: Store, stored: StoredSession) -> bytes:
         if record is not None:
             records.append(Record(EVENT, b"*", encode(record)))
     spans = [span for record in records if (span := span_of(record, names)) is not None]
-    return b",".join(json_items((span.service, json_span(span)) for span in spans)) + b"\n"
+    return b",".join(json_items((span.origin, json_span(span)) for span in spans)) + b"\n"
 
 
 def _html(store: Store, stored: StoredSession) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sessiontrace.export.protocol import Request, Transport
+from sessiontrace.model.ids import new_id
 from sessiontrace.vendors.otlp.destination import OTLP
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
@@ -13,7 +14,10 @@ __all__ = ["VENDOR"]
 def _connect(destination: OTLP, services: PipelineServices) -> VendorParts:
     from sessiontrace.vendors.otlp.exporter import OTLPExporter
 
-    exporter = OTLPExporter("", protobuf=bool(destination.protobuf))
+    resource = {"service.instance.id": new_id(), **destination.resource}
+    exporter = OTLPExporter(
+        "", protobuf=bool(destination.protobuf), resource=resource, limits=destination.limits
+    )
 
     def transport() -> Transport:
         from sessiontrace.vendors.shared.body_transforms import transforming_transport

@@ -12,6 +12,8 @@ import attrs
 from sessiontrace.model.destination import Env, NetworkDestination, url_faults
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.otlp import variables
+from sessiontrace.wire.otlp_resource import parse_resource_attributes
+from sessiontrace.wire.span_attributes import DEFAULT_LIMITS, AttributeLimits
 
 __all__ = ["OTLP"]
 
@@ -34,12 +36,15 @@ class OTLP(NetworkDestination):
     ``OTEL_EXPORTER_OTLP_ENDPOINT``, else ``http://localhost:4318``. Nothing is added to
     ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT``. ``headers``: such as an API key; default
     ``OTEL_EXPORTER_OTLP_TRACES_HEADERS`` or ``OTEL_EXPORTER_OTLP_HEADERS``. ``protobuf``: default
-    by ``OTEL_EXPORTER_OTLP_PROTOCOL``, else JSON. ``gzip``: compress requests to a third of the
-    bytes, for some 15 us of CPU an event; default by ``OTEL_EXPORTER_OTLP_COMPRESSION``, else off.
+    by ``OTEL_EXPORTER_OTLP_PROTOCOL``, else True; False is JSON. ``gzip``: compress requests to a
+    third of the bytes, for some 15 us of CPU an event; default by
+    ``OTEL_EXPORTER_OTLP_COMPRESSION``, else off.
     ``timeout``: seconds for a request; default by ``OTEL_EXPORTER_OTLP_TIMEOUT``, else 10.
     ``ca_file``, ``client_cert``, ``client_key``: default by ``OTEL_EXPORTER_OTLP_CERTIFICATE``,
     ``..._CLIENT_CERTIFICATE`` and ``..._CLIENT_KEY``; ``insecure``: by ``..._INSECURE``. The
-    ``_TRACES_`` form of a variable wins over the general form. Source: the OTLP 1.x specification
+    ``_TRACES_`` form of a variable wins over the general form. ``OTEL_RESOURCE_ATTRIBUTES`` adds to
+    the resource of all spans; ``OTEL_ATTRIBUTE_COUNT_LIMIT`` and ``..._VALUE_LENGTH_LIMIT`` bound
+    their attributes. Source: the OTLP 1.x specification
     and OTel's specification of its variables.
     """
 
@@ -58,6 +63,8 @@ class OTLP(NetworkDestination):
     gzip: bool | None = None
     timeout: float | None = None
     url: str = attrs.field(default="", init=False)
+    limits: AttributeLimits = attrs.field(default=DEFAULT_LIMITS, init=False, repr=False)
+    resource: Mapping[str, str] = attrs.field(factory=dict, init=False, repr=False)
     variable_faults: tuple[str, ...] = attrs.field(default=(), init=False, repr=False)
 
     def complete(self, env: Env) -> OTLP:
@@ -69,17 +76,25 @@ class OTLP(NetworkDestination):
         complete = attrs.evolve(
             self,
             headers=self.headers or variables.headers(env),
-            protobuf=protocol == "http/protobuf" if self.protobuf is None else self.protobuf,
+            protobuf=protocol != "http/json" if self.protobuf is None else self.protobuf,
             gzip=variables.value(env, "COMPRESSION") == "gzip" if self.gzip is None else self.gzip,
             timeout=timeout if self.timeout is None else self.timeout,
             insecure=self.insecure or variables.value(env, "INSECURE").lower() == "true",
             network=self.network_to(url, env),
         )
+        resource, resource_faults = parse_resource_attributes(
+            env.get("OTEL_RESOURCE_ATTRIBUTES", "")
+        )
+        limits, limit_faults = variables.attribute_limits(env)
         faults = [
+            *resource_faults,
+            *limit_faults,
             *(protocol_faults if self.protobuf is None else ()),
             *(timeout_faults if self.timeout is None else ()),
         ]
         object.__setattr__(complete, "url", url)
+        object.__setattr__(complete, "resource", resource)
+        object.__setattr__(complete, "limits", limits)
         object.__setattr__(complete, "variable_faults", tuple(faults))
         return complete
 

@@ -26,7 +26,7 @@ inputs, outputs             ``gen_ai.input.messages``, ``gen_ai.output.messages`
 error, metadata.error       status ERROR with its message, ``error.type``, an exception event
 metrics, feedback           ``sessiontrace.metrics.*``, ``sessiontrace.feedback.*``
 user_properties             ``user.id``; the rest ``sessiontrace.user_properties.*``
-service                     the resource's ``service.name``
+service, source             the resource's ``service.name``, ``deployment.environment.name``
 children_ids                nothing: OTLP's children name their parents
 ==========================  =======================================================================
 
@@ -35,7 +35,7 @@ Invariant: what a backend rejected as a part of a 2xx is never sent again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import orjson
 
@@ -49,6 +49,8 @@ from sessiontrace.vendors.shared.truncate import truncate_record
 from sessiontrace.wire.otlp_json import json_items, json_span
 from sessiontrace.wire.otlp_partial_success import read_partial_success
 from sessiontrace.wire.otlp_protobuf import protobuf_items, protobuf_span
+from sessiontrace.wire.otlp_resource import NO_ATTRIBUTES, Origin
+from sessiontrace.wire.span_attributes import DEFAULT_LIMITS, AttributeLimits
 from sessiontrace.wire.span_writer import span_of
 
 __all__ = ["OTLPExporter"]
@@ -61,15 +63,25 @@ _SMALL = 64 << 10
 class OTLPExporter:
     """Exporter for one OTLP/HTTP endpoint. ``path`` is what follows its transport's base URL.
 
-    ``protobuf``: send protobuf instead of JSON. Remembers the last 10 000 sessions' service and
-    user.
+    ``protobuf``: send protobuf instead of JSON. ``resource``: attributes of the program that every
+    resource gets. ``limits``: of a span's attributes. Remembers service and user of the last 10 000
+    sessions.
     """
 
     limits = Limits(max_records=4000, max_bytes=3_000_000, max_age_s=1.0, concurrency=4)
 
-    def __init__(self, path: str = "/v1/traces", *, protobuf: bool = False) -> None:
+    def __init__(
+        self,
+        path: str = "/v1/traces",
+        *,
+        protobuf: bool = False,
+        resource: Mapping[str, str] = NO_ATTRIBUTES,
+        limits: AttributeLimits = DEFAULT_LIMITS,
+    ) -> None:
         self.path = path
         self.protobuf = protobuf
+        self._resource = resource
+        self._attribute_limits = limits
         self._names = SessionCache()
         self._encode_span = protobuf_span if protobuf else json_span
         self._items, self._separator = (protobuf_items, b"") if protobuf else (json_items, b",")
@@ -84,17 +96,19 @@ class OTLPExporter:
         yield self._requests(batch)
 
     def _requests(self, batch: Batch) -> Iterator[Request]:
-        services: dict[int, str] = {}
-        for group in chunks(self._encoded(batch, services), _REQUEST_SPANS, _REQUEST_MAX):
-            items = self._items((services[index], encoded) for index, encoded in group)
+        origins: dict[int, Origin] = {}
+        for group in chunks(self._encoded(batch, origins), _REQUEST_SPANS, _REQUEST_MAX):
+            items = self._items(
+                ((origins[index], encoded) for index, encoded in group), self._resource
+            )
             body = RequestBody(items, self._separator)
             yield Request("POST", self.path, body, tuple(index for index, _ in group))
 
-    def _encoded(self, batch: Batch, services: dict[int, str]) -> Iterator[tuple[int, bytes]]:
+    def _encoded(self, batch: Batch, origins: dict[int, Origin]) -> Iterator[tuple[int, bytes]]:
         for index, record in enumerate(batch.records):
-            span = span_of(record, self._names)
+            span = span_of(record, self._names, self._attribute_limits)
             if span is not None:
-                services[index] = span.service
+                origins[index] = span.origin
                 yield index, self._encode_span(span)
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
@@ -117,7 +131,7 @@ class OTLPExporter:
         """How many spans were rejected, and why."""
         if not body:
             return 0, ""
-        if self.protobuf:
+        if self.protobuf and not body.startswith(b"{"):  # some backends answer in JSON
             rejected, words = read_partial_success(body)
             return rejected, responses.printable(words)
         try:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 import urllib.parse
+from collections.abc import Mapping
 
 from sessiontrace.model.destination import Env
+from sessiontrace.wire.span_attributes import AttributeLimits
 
-__all__ = ["headers", "names", "protocol", "timeout", "value"]
+__all__ = ["attribute_limits", "headers", "names", "protocol", "sample_rate", "timeout", "value"]
 
 _PROTOCOLS = ("", "http/json", "http/protobuf")
+_SAMPLERS: Mapping[str, float | None] = {"": None, "always_on": 1.0, "always_off": 0.0}
 _LONGEST_IN_SECONDS = 120.0
 
 
@@ -68,6 +71,46 @@ def headers(env: Env) -> dict[str, str]:
         if equals and name.strip():
             parsed[urllib.parse.unquote(name.strip())] = urllib.parse.unquote(text.strip())
     return parsed
+
+
+def sample_rate(env: Env) -> tuple[float | None, list[str]]:
+    """The share of sessions that ``OTEL_TRACES_SAMPLER`` records, and what is wrong with it."""
+    sampler = env.get("OTEL_TRACES_SAMPLER", "").strip().removeprefix("parentbased_")
+    if sampler in _SAMPLERS:
+        return _SAMPLERS[sampler], []
+    if sampler != "traceidratio":
+        return None, [
+            f"OTEL_TRACES_SAMPLER={sampler[:40]!r} is not supported; use always_on, always_off, "
+            "traceidratio or the parentbased_ form of one, or sample="
+        ]
+    text = env.get("OTEL_TRACES_SAMPLER_ARG", "").strip() or "1"
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 <= rate <= 1:
+        return None, [f"OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1, not {text[:40]!r}"]
+    return rate, []
+
+
+def attribute_limits(env: Env) -> tuple[AttributeLimits, list[str]]:
+    """How many attributes a span may have and how long, and what is wrong with the variables."""
+    faults: list[str] = []
+    limits = {
+        "number": _count(env, "COUNT_LIMIT", faults),
+        "characters": _count(env, "VALUE_LENGTH_LIMIT", faults),
+    }
+    return AttributeLimits(**{name: limit for name, limit in limits.items() if limit}), faults
+
+
+def _count(env: Env, setting: str, faults: list[str]) -> int | None:
+    for variable in (f"OTEL_SPAN_ATTRIBUTE_{setting}", f"OTEL_ATTRIBUTE_{setting}"):
+        if text := env.get(variable, "").strip():
+            if text.isdecimal() and int(text):
+                return int(text)
+            faults.append(f"{variable} must be a whole number above 0, not {text[:40]!r}")
+            return None
+    return None
 
 
 def _find(env: Env, setting: str) -> tuple[str, str]:

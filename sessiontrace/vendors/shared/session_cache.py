@@ -24,6 +24,7 @@ class SessionFacts(NamedTuple):
 
     user: str | None = None
     service: str | None = None
+    source: str | None = None
     conversation: str | None = None
     last_ms: int | None = None
 
@@ -44,11 +45,12 @@ class SessionCache:
         """Remember the facts in a session's or turn's start or end."""
         user = self._user(event)
         metadata = bucket(event, "metadata")
-        service = metadata.get("service")
+        service, source = metadata.get("service"), event.get("source")
         before = self._sessions.get(event["session_id"]) or SessionFacts()
         facts = SessionFacts(
             user or before.user,
             service if isinstance(service, str) else before.service,
+            source if isinstance(source, str) else before.source,
             _conversation(event, metadata) or before.conversation,
             milliseconds(event, "end_time") or milliseconds(event, "start_time") or before.last_ms,
         )
@@ -65,6 +67,11 @@ class SessionCache:
         """The name of the service that recorded the session."""
         facts = self._sessions.get(event["session_id"])
         return None if facts is None else facts.service
+
+    def source(self, event: dict[str, Any]) -> str | None:
+        """The environment that recorded the session."""
+        facts = self._sessions.get(event["session_id"])
+        return None if facts is None else facts.source
 
     def conversation(self, event: dict[str, Any]) -> str | None:
         """The application's own id of the session; None where it gave none."""

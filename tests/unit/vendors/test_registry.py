@@ -70,6 +70,7 @@ def test_every_built_in_vendor_is_found_by_its_name(name: str) -> None:
         ("humanloop", {"HUMANLOOP_API_KEY": "k", "HUMANLOOP_BASE_URL": "http://localhost:1"}),
         ("posthog", {"POSTHOG_API_KEY": "k"}),
         ("otlp", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1"}),
+        ("otlp", {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:1/traces"}),
     ],
 )
 def test_the_variables_that_select_a_vendor_are_all_it_needs(
@@ -81,6 +82,12 @@ def test_the_variables_that_select_a_vendor_are_all_it_needs(
         fewer = {variable: value for variable, value in keys.items() if variable != missing}
         assert registry.names_from_keys(fewer) == ("local",)
     assert registry.find(name).destination().complete(keys).faults() == []
+
+
+def test_otels_variable_turns_its_exporter_off() -> None:
+    """An endpoint for logs and metrics says nothing about traces."""
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1", "OTEL_TRACES_EXPORTER": "none"}
+    assert registry.names_from_keys(env) == ("local",)
 
 
 def test_a_vendor_that_is_not_used_is_not_imported(tmp_path: Path) -> None:

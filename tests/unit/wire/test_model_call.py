@@ -47,7 +47,7 @@ def test_anthropics_blocks_become_parts() -> None:
             {"type": "text", "content": "so"},
             {"type": "tool_call", "id": "t1", "name": "f", "arguments": {"a": 1}},
             {"type": "tool_call_response", "id": "t1", "response": "42"},
-            {"type": "image", "source": {"type": "url", "url": "http://x"}},
+            {"type": "uri", "modality": "image", "uri": "http://x"},
         ],
     }
 

@@ -488,6 +488,7 @@ def test_message_events_change_nothing() -> None:
                 "event_name": "span",
                 "inputs": {"input": "cats"},
                 "outputs": {"result": [{"id": "d0"}]},
+                "metadata": {"operation": "retrieval"},
             },
         ),
         (
@@ -527,7 +528,7 @@ def test_message_events_change_nothing() -> None:
             {
                 "event_type": "chain",
                 "event_name": "planner",
-                "metadata": {"agent_name": "planner"},
+                "metadata": {"agent_name": "planner", "operation": "invoke_agent"},
                 "metrics": {"time_to_first_chunk_ms": 250.0},
             },
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sessiontrace.config import resolve
+from sessiontrace.model.errors import ConfigError
 from sessiontrace.vendors.otlp.destination import OTLP
 
 
@@ -45,8 +47,8 @@ def test_otlps_headers_come_as_otel_writes_them_and_show_nothing() -> None:
 
 @pytest.mark.parametrize("prefix", ["OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"])
 def test_otlps_form_is_chosen_by_otels_variables(prefix: str) -> None:
-    """Protobuf and gzip; anything else means plain JSON, and an argument outweighs them."""
-    for value, protobuf in (("http/protobuf", True), ("http/json", False), ("grpc", False)):
+    """JSON and gzip; the default is plain protobuf, as OTel's. An argument outweighs them."""
+    for value, protobuf in (("http/protobuf", True), ("http/json", False)):
         env = {prefix + "PROTOCOL": value}
         assert OTLP().complete(env).protobuf is protobuf
         assert OTLP(protobuf=False).complete(env).protobuf is False
@@ -54,7 +56,7 @@ def test_otlps_form_is_chosen_by_otels_variables(prefix: str) -> None:
         env = {prefix + "COMPRESSION": value}
         assert OTLP().complete(env).gzip is packed
         assert OTLP(gzip=not packed).complete(env).gzip is not packed
-    assert (OTLP().complete({}).protobuf, OTLP().complete({}).gzip) == (False, False)
+    assert (OTLP().complete({}).protobuf, OTLP().complete({}).gzip) == (True, False)
 
 
 def test_what_is_said_for_traces_outweighs_what_is_said_for_all() -> None:
@@ -91,6 +93,8 @@ def test_a_collector_in_the_cluster_needs_no_option() -> None:
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}, "http/protobuf"),
         ({"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"}, "OTEL_EXPORTER_OTLP_TIMEOUT"),
         ({"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "0"}, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "team"}, "OTEL_RESOURCE_ATTRIBUTES"),
+        ({"OTEL_ATTRIBUTE_COUNT_LIMIT": "none"}, "OTEL_ATTRIBUTE_COUNT_LIMIT"),
     ],
 )
 def test_what_the_exporter_cannot_follow_is_a_fault(env: dict[str, str], words: str) -> None:
@@ -115,3 +119,38 @@ def test_the_timeout_is_in_milliseconds_and_small_numbers_in_seconds(
 ) -> None:
     """The specification counts milliseconds, OTel's SDK for Python seconds."""
     assert OTLP().complete({"OTEL_EXPORTER_OTLP_TIMEOUT": text}).timeout == seconds
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "rate"),
+    [
+        ("always_on", "", 1.0),
+        ("always_off", "", 0.0),
+        ("traceidratio", "0.25", 0.25),
+        ("parentbased_traceidratio", "0.5", 0.5),
+        ("parentbased_always_on", "", 1.0),
+        ("traceidratio", "", 1.0),
+    ],
+)
+def test_otels_sampler_decides_where_nothing_else_does(
+    sampler: str, argument: str, rate: float
+) -> None:
+    """Only for a program that exports over OTLP, and ``sample=`` outweighs it."""
+    env = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}
+    otlp = {**env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:1"}
+    assert resolve((), {}, otlp)[1].sample.rate == rate
+    assert resolve((), {"sample": 0.75}, otlp)[1].sample.rate == 0.75
+    assert resolve(("local",), {}, env)[1].sample.rate == 1.0
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"OTEL_TRACES_SAMPLER": "xray"},
+        {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"},
+    ],
+)
+def test_a_sampler_that_cannot_be_followed_is_refused(env: dict[str, str]) -> None:
+    """A name of a vendor's sampler, and a share that is none."""
+    with pytest.raises(ConfigError, match="OTEL_TRACES_SAMPLER"):
+        resolve(("otlp",), {}, env)

@@ -8,9 +8,17 @@ import orjson
 import pytest
 from support.exporters import OTLP, T0, Story, deliver, late, record, spans
 
-from sessiontrace.export.protocol import Delivered, Reply, Request
-from sessiontrace.model.record import END, EVENT, START, Record
+import sessiontrace as st
+from sessiontrace.export.protocol import Batch, Delivered, Reply, Request
+from sessiontrace.model.record import END, EVENT, START, Record, Records
 from sessiontrace.vendors.otlp.exporter import OTLPExporter
+from sessiontrace.wire.otlp_json_reader import from_json
+from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
+from sessiontrace.wire.span_attributes import AttributeLimits
+from sessiontrace.wire.span_exception import stack_of
+
+RETRIEVAL = {"operation": "retrieval"}
+JSON_OBJECT = {"type": "json_object"}
 
 
 def attributes(span: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +155,9 @@ def test_an_error_is_status_type_and_exception_event() -> None:
     assert attributes(exception) == {
         "exception.type": "shop.NoOrder",
         "exception.message": "none",
-        "exception.stacktrace": "f.py:1 in f",
+        "exception.stacktrace": (
+            'Traceback (most recent call last):\n  File "f.py", line 1, in f\nshop.NoOrder: none'
+        ),
     }
 
 
@@ -183,6 +193,112 @@ def test_a_turn_is_a_root_because_nothing_stands_for_its_whole_conversation() ->
     (span,) = sent(record(START, turn), record(END, story.end(turn)))
     assert "parentSpanId" not in span
     assert span["spanId"] == turn["event_id"].replace("-", "")[16:]
+
+
+def test_a_call_without_a_known_end_still_has_a_finish_reason() -> None:
+    """Phoenix leaves out a message without one; the provider's own reasons keep their attribute."""
+    story = Story()
+    start = story.start()
+    answer = {"role": "assistant", "content": "hm"}
+    call = {"id": "c", "function": {"name": "f", "arguments": '{"a":1}'}}
+    outputs: list[dict[str, Any]] = [
+        answer,
+        {"choices": [{"message": answer, "finish_reason": "length"}, {"message": answer}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
+    events = [story.model(start, outputs=output, metadata={}) for output in outputs]
+    events += [story.model(start, outputs=answer, metadata={"finish_reason": "end_turn"})]
+    events += [story.model(start, outputs=answer, error="Timeout: slow", metadata={})]
+    reasons = [
+        [message["finish_reason"] for message in orjson.loads(found["gen_ai.output.messages"])]
+        for found in map(attributes, sent(*(record(EVENT, event) for event in events)))
+    ]
+    assert reasons == [["stop"], ["length", "stop"], ["tool_call"], ["stop"], ["error"]]
+
+
+@pytest.mark.parametrize(
+    ("definition", "flat"),
+    [
+        (
+            {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}},
+            {"type": "function", "name": "f", "parameters": {"type": "object"}},
+        ),
+        (
+            {"name": "f", "description": "d", "input_schema": {"type": "object"}},
+            {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}},
+        ),
+        ({"function_declarations": [{"name": "f"}]}, {"type": "function", "name": "f"}),
+        ({"type": "web_search_preview"}, {"type": "web_search_preview"}),
+    ],
+)
+def test_tool_definitions_are_flat(definition: dict[str, Any], flat: dict[str, Any]) -> None:
+    """OpenAI's, Anthropic's and Gemini's form, and a tool of the provider's."""
+    story = Story()
+    event = story.model(story.start(), config={"model": "m", "tools": [definition]})
+    (span,) = sent(record(EVENT, event))
+    assert orjson.loads(attributes(span)["gen_ai.tool.definitions"]) == [flat]
+
+
+def test_each_kind_of_step_says_what_it_is() -> None:
+    """The operation names the span; OpenInference's kind is on all but model calls."""
+    story = Story()
+    start = story.start()
+    agent = story.event(start, "chain", event_name="plan trip", metadata={"agent_name": "guide"})
+    search = story.event(start, event_name="search", inputs={"query": "sea"}, metadata=RETRIEVAL)
+    steps = [agent, search, story.event(start, "chain", event_name="step"), story.model(start)]
+    spans_sent = sent(*(record(EVENT, event) for event in steps))
+    found = [attributes(span) for span in spans_sent]
+    kinds = [values.get("openinference.span.kind") for values in found]
+    assert kinds == ["AGENT", "RETRIEVER", "CHAIN", None]
+    assert [span["name"] for span in spans_sent] == [
+        "invoke_agent guide",
+        "retrieval search",
+        "step",
+        "chat gpt-9",
+    ]
+    assert found[0]["sessiontrace.event.name"] == "plan trip"
+    assert found[1]["gen_ai.retrieval.query.text"] == "sea"
+    assert found[1]["input.value"] == found[1]["gen_ai.tool.call.arguments"]
+
+
+def test_tags_system_instructions_and_cache_writes_have_the_names_that_backends_read() -> None:
+    """Tags are an array; Phoenix reads only the older name of cache writes."""
+    story = Story()
+    call = story.model(
+        story.start(),
+        inputs={"system": "Be brief.", "messages": [{"role": "user", "content": "why?"}]},
+        config={"model": "m", "hyperparameters": {"top_k": 40.0, "response_format": JSON_OBJECT}},
+        metadata={"tags": ["vip"], "cache_write_tokens": 7},
+    )
+    (span,) = sent(record(EVENT, call))
+    found = attributes(span)
+    assert found["tag.tags"] == {"values": [{"stringValue": "vip"}]}
+    assert "sessiontrace.metadata.tags" not in found
+    assert orjson.loads(found["gen_ai.system_instructions"]) == [
+        {"type": "text", "content": "Be brief."}
+    ]
+    assert found["gen_ai.usage.cache_write.input_tokens"] == 7
+    assert found["gen_ai.usage.cache_creation.input_tokens"] == 7
+    assert found["gen_ai.request.top_k"] == 40
+    assert found["gen_ai.output.type"] == "json"
+
+
+def test_a_chain_of_errors_is_printed_as_python_does() -> None:
+    """The cause comes first; the server gets the stack back as it was."""
+    story = Story()
+    details = {
+        "type": "shop.NoOrder",
+        "message": "none",
+        "stack": "a.py:1 in f\nb.py:2 in <module>",
+        "causes": [{"type": "KeyError", "message": "'tea'"}],
+    }
+    event = story.event(story.start(), error="NoOrder: none", metadata={"error": details})
+    (span,) = sent(record(EVENT, event))
+    (exception,) = span["events"]
+    printed = attributes(exception)["exception.stacktrace"]
+    assert printed.startswith("KeyError: 'tea'\n\nThe above exception was the direct cause")
+    assert printed.endswith('  File "b.py", line 2, in <module>\nshop.NoOrder: none')
+    assert stack_of(printed) == details["stack"]
 
 
 def test_a_turn_is_a_trace_and_the_conversation_groups_the_traces() -> None:
@@ -324,3 +440,37 @@ def test_protobufs_partial_success_is_read_too() -> None:
     assert verdict == Delivered({5: "1 of 2 spans rejected: old"})
     assert exporter.interpret(request, Reply(200, {}, b"\xff\xff")) == Delivered()
     assert exporter.content_type == "application/x-protobuf"
+
+
+@pytest.mark.parametrize("protobuf", [False, True])
+def test_the_resource_says_which_program_recorded(protobuf: bool) -> None:
+    """Service, environment and SDK, and what the program adds, in both encodings."""
+    of_program = {"service.version": "7", "service.name": "x"}
+    exporter = OTLPExporter(protobuf=protobuf, resource=of_program)
+    start = Story().start(source="prod")
+    records = Records.of([record(START, start), record(EVENT, Story().event(start, source="prod"))])
+    ((request,),) = exporter.encode(Batch(records))
+    body = bytes(request.body)
+    received, _ = from_protobuf(body) if protobuf else from_json(orjson.loads(body))
+    assert received[0].resource == {
+        "service.name": "shop",
+        "service.version": "7",
+        "telemetry.sdk.name": "sessiontrace",
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.version": st.__version__,
+        "deployment.environment.name": "prod",
+    }
+    assert received[0].scope == "sessiontrace"
+    assert b"opentelemetry.io/schemas/gen-ai" in body
+
+
+def test_attribute_limits_cut_and_count() -> None:
+    """As OTel's variables say; the span says how many attributes are missing."""
+    event = Story().event(Story().start(), metadata={f"key {n}": "x" * 99 for n in range(30)})
+    exporter = OTLPExporter(limits=AttributeLimits(number=20, characters=10))
+    ((request,),) = exporter.encode(Batch(Records.of([record(EVENT, event)])))
+    (span,) = spans(request)
+    found = attributes(span)
+    assert len(found) == 20
+    assert span["droppedAttributesCount"] == found["sessiontrace.attributes_cut"]
+    assert found["sessiontrace.metadata.key 1"] == "x" * 10
