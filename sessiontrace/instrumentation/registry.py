@@ -18,7 +18,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sessiontrace.instrumentation import compatible, libraries, web
+from sessiontrace.instrumentation import compatible, libraries, sockets, web
 from sessiontrace.instrumentation.core.instrumentor import Entry, Instrumentor
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.import_hooks import Hooks
@@ -40,12 +40,12 @@ __all__ = [
 GROUP = "sessiontrace.instrumentors"
 """The entry-point group of third parties: name = the module to wait for, value = a factory."""
 
-PACKAGES = (libraries, compatible, web)
+PACKAGES = (libraries, compatible, sockets, web)
 """The packages whose modules declare an instrumentor each."""
 
 _ENTRY = re.compile(
     rb'^ENTRY = Entry\(\s*name="([^"]+)",\s*target="([^"]+)",\s*make=\w+'
-    rb"(,\s*by_default=False)?,?\s*\)$",
+    rb"(,\s*by_default=False)?(?:,\s*serves=\(([^)]*)\))?,?\s*\)$",
     re.MULTILINE,
 )
 
@@ -117,7 +117,9 @@ class Instruments:
             for entry in self._known(names):
                 if entry.name in self._entries:
                     continue
-                selected = entry.name in names if names else entry.by_default
+                selected = not {entry.name, *entry.serves}.isdisjoint(names)
+                if not names:
+                    selected = entry.by_default
                 if not selected or entry.name in block:
                     self._blocked.add(entry.name)
                 else:
@@ -240,9 +242,13 @@ def _declared(module: pkgutil.ModuleInfo) -> Iterator[Entry]:
     if spec.origin.endswith(".py"):
         match = _ENTRY.search(spec.loader.get_data(spec.origin))
         if match is not None:
-            name, target, not_by_default = match.groups()
+            name, target, not_by_default, serves = match.groups()
             yield Entry(
-                name.decode(), target.decode(), _maker(module.name), by_default=not not_by_default
+                name.decode(),
+                target.decode(),
+                _maker(module.name),
+                by_default=not not_by_default,
+                serves=tuple(re.findall(r'"([^"]+)"', (serves or b"").decode())),
             )
     else:  # compiled, without its source
         entry = getattr(importlib.import_module(module.name), "ENTRY", None)

@@ -37,10 +37,12 @@ class Entry(NamedTuple):
 
     ``name``: as ``instrument()`` takes it and the report shows it. ``target``: the module to wait
     for. ``make``: creates the instrumentor, when the target has been imported. ``by_default``:
-    whether ``instrument()`` without names includes the library.
+    whether ``instrument()`` without names includes the library. ``serves``: the libraries that
+    speak through this one, which is instrumented with any of them.
     """
 
     name: str
     target: str
     make: Callable[[], Instrumentor]
     by_default: bool = True
+    serves: tuple[str, ...] = ()
