@@ -93,6 +93,9 @@ class SpanProcessor:
         open_span = self._open.get(trace.get_current_span().get_span_context().span_id)
         return None if open_span is None else open_span.event
 
+    def __contains__(self, span_id: object) -> bool:
+        return span_id in self._open
+
     def _recorder(self) -> TracerState | None:
         tracer = self._tracer
         return None if tracer.off else tracer.recorder or tracer.begin()
@@ -102,6 +105,8 @@ class SpanProcessor:
         if recorder is None or len(self._open) >= _OPEN_MAX:
             return
         key = span.context.span_id
+        if any(key in other for other in foreign_spans if other is not self):
+            return  # it is an event already, by another processor
         above = self._open.get(span.parent.span_id) if span.parent is not None else None
         parent = deeper(recorder.current.get(), above.event if above is not None else None)
         kind = _event_type(span)

@@ -50,7 +50,12 @@ def _system_message(attributes: Attributes) -> Message | None:
 def _messages(attributes: Attributes, role: str, whole: str, *prefixes: str) -> list[Message]:
     messages = json_value(attributes.get(whole))
     if isinstance(messages, list):
-        return [_from_parts(message, role) for message in messages if isinstance(message, dict)]
+        return [
+            _from_parts(part, role)
+            for message in messages
+            if isinstance(message, dict)
+            for part in _tools_apart(message)
+        ]
     for prefix in prefixes:
         if fields := indexed(attributes, prefix):
             return [_from_fields(message, role) for message in fields]
@@ -66,6 +71,23 @@ def indexed(attributes: Attributes, prefix: str) -> list[dict[str, Any]]:
     numbered = sorted((key for key in tree if key.isdecimal()), key=int)
     items = [as_lists(tree[key]) for key in numbered]
     return [item if isinstance(item, dict) else {"content": item} for item in items]
+
+
+def _tools_apart(message: Message) -> list[Message]:
+    """Results of tools in a message of another role as messages of their own, as chat APIs have."""
+    parts = message.get("parts")
+    if not isinstance(parts, list):
+        return [message]
+    results = [part for part in parts if _is_tool_result(part)]
+    if not results or message.get("role") == "tool":
+        return [message]
+    others = [part for part in parts if not _is_tool_result(part)]
+    apart: list[Message] = [{**message, "role": "tool", "parts": [part]} for part in results]
+    return [*apart, {**message, "parts": others}] if others else apart
+
+
+def _is_tool_result(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "tool_call_response"
 
 
 def _from_parts(message: Message, role: str) -> Message:

@@ -20,6 +20,7 @@ from sessiontrace.wire.message_reader import (
     input_messages,
     output_messages,
 )
+from sessiontrace.wire.pydantic_ai_spans import conventional
 from sessiontrace.wire.received_span import DEPTH, Attributes, ReceivedSpan
 from sessiontrace.wire.semconv import OPERATIONS, TABLE, Field
 from sessiontrace.wire.span_exception import stack_of
@@ -168,7 +169,7 @@ def session_reference(*attributes: Attributes) -> str | None:
 
 def read_span(span: ReceivedSpan) -> SpanFields:
     """The fields of the event that a span is; a span about nothing we know is a chain."""
-    attributes = span.attributes
+    attributes = conventional(span.attributes)
     kind = event_type(attributes) or "chain"
     fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": {}}
     read = _read_table(fields, attributes)

@@ -45,8 +45,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, final
 
 from sessiontrace.capture.handle import ENDED, OPEN, SUPPRESSED, Handle
 from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.instrumentation.core.contribution import add_missing, without_logprobs
 from sessiontrace.instrumentation.core.placement import innermost
-from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
+from sessiontrace.instrumentation.core.token_counts import summed
 from sessiontrace.instrumentation.core.tool_calls import ToolCalls
 from sessiontrace.model.ids import now_ns, now_since
 
@@ -323,7 +324,7 @@ class ModelCall:
             self._contribute(self._config, metadata or {}, metrics)
             return
         if not self._logprobs:
-            outputs = _without_logprobs(outputs)
+            outputs = without_logprobs(outputs)
         if self._tools is not None:
             self._tools.remember_requests(self.span, outputs)
         if metadata is not None and "response_error" in metadata:
@@ -348,7 +349,7 @@ class ModelCall:
         self.ended = True
         self.subject = None
         if not self._logprobs:
-            outputs = _without_logprobs(outputs)
+            outputs = without_logprobs(outputs)
         self.span.set(outputs=outputs, metadata=metadata, metrics=metrics)
         self.span.__exit__(type(error), error, error.__traceback__)
 
@@ -367,29 +368,7 @@ class ModelCall:
             # Another layer is in between: what that one counts includes this call.
             enclosing.inner_counts = summed(enclosing.inner_counts, counts)
             counts = {}
-        for group, values in (("config", config), ("metadata", metadata)):
-            existing = span.field_group(group) or {}
-            new = {
-                name: value
-                for name, value in values.items()
-                if name not in existing and name not in TOKEN_COUNTS
-            }
-            if group == "metadata":  # two calls inside one event: their tokens add up
-                new.update(summed(existing, counts))
-            if new:
-                span.merge(group, new)
-        if metrics and span.field_group("metrics") is None:
-            span.merge("metrics", metrics)
-
-
-def _without_logprobs(outputs: Any) -> Any:
-    """Outputs without log probabilities, which are many times as large as the text they are of."""
-    if type(outputs) is dict:
-        if "logprobs" in outputs:
-            outputs = {name: value for name, value in outputs.items() if name != "logprobs"}
-        if type(choices := outputs.get("choices")) is list:
-            outputs = {**outputs, "choices": [_without_logprobs(choice) for choice in choices]}
-    return outputs
+        add_missing(span, config, metadata, counts, metrics)
 
 
 def restore(token: Token[ModelCall | None]) -> None:

@@ -23,6 +23,10 @@ class ForeignSpans(Protocol):
         """The event that a call made here belongs below; None where that system has no span."""
         ...
 
+    def __contains__(self, span_id: object) -> bool:
+        """Whether this span of OpenTelemetry is open there."""
+        ...
+
 
 foreign_spans: list[ForeignSpans] = []
 """The other tracing systems that ``innermost`` asks."""

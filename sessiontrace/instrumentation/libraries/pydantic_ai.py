@@ -1,19 +1,23 @@
-"""Pydantic AI: its agents get a tracer provider whose spans become events.
+"""Pydantic AI: the spans of its agents become events, beside its user's own telemetry.
 
-The provider runs inside the runs. It needs OTel's API, which Pydantic AI depends on, and no OTel
-SDK. Invariant: the global provider is never touched, and an agent with settings of its own keeps
-them.
+``install`` runs on the thread that imports the library. Invariant: the global tracer provider is
+never touched, and instrumentation that the program sets up itself, before or after, stays.
 """
 
 from __future__ import annotations
 
-import random
-import time
+import functools
 from types import ModuleType
 from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.pydantic_ai_runs.model_request import (
+    ModelRequest,
+    current_request,
+)
+from sessiontrace.instrumentation.pydantic_ai_runs.tracer import Tracing
 
 
 class PydanticAi:
@@ -21,10 +25,12 @@ class PydanticAi:
 
     def __init__(self) -> None:
         self._agent: Any = None
-        self._processor: Any = None
+        self._settings: Any = None
+        self._tracing: Tracing | None = None
+        self._patcher = MethodPatcher()
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Instrument all agents with a provider whose spans become events."""
+        """Record beside each tracer that agents are instrumented with, or alone without one."""
         if self._agent is not None:
             return
         from opentelemetry import trace
@@ -32,135 +38,66 @@ class PydanticAi:
 
         from sessiontrace.instrumentation.opentelemetry import SpanProcessor
 
-        self._processor = SpanProcessor(calls.tracer)
-        provider = _provider(trace, self._processor)
-        settings = InstrumentationSettings(tracer_provider=provider, include_content=True)
+        self._tracing = tracing = Tracing(trace, SpanProcessor(calls.tracer))
         self._agent = module.Agent
-        self._agent.instrument_all(settings)
+
+        def wrap(original: Any) -> Any:
+            @functools.wraps(original)
+            def __init__(settings: Any, *args: Any, **options: Any) -> None:  # noqa: N807
+                original(settings, *args, **options)
+                if tracing.active:
+                    settings.tracer = tracing.beside(settings.tracer)
+
+            return __init__
+
+        self._patcher.patch(InstrumentationSettings, "__init__", wrap)
+        try:
+            from pydantic_ai.capabilities.instrumentation import Instrumentation
+
+            self._patcher.patch(Instrumentation, "wrap_model_request", _remember_request)
+        except (ImportError, KeyError):  # before 2.0: a call that fails has no inputs
+            pass
+        theirs = _default(self._agent)
+        if not theirs:
+            self._settings = InstrumentationSettings(
+                tracer_provider=tracing.provider(), include_content=True
+            )
+            self._agent.instrument_all(self._settings)
+        elif isinstance(theirs, InstrumentationSettings):
+            theirs.tracer = tracing.beside(theirs.tracer)
 
     def uninstall(self) -> None:
-        """Stop instrumenting agents."""
-        if self._agent is not None:
+        """Stop recording; the program's own instrumentation goes on."""
+        if self._agent is None or self._tracing is None:
+            return
+        self._tracing.stop()
+        self._patcher.restore()
+        current = _default(self._agent)
+        if current is self._settings:
             self._agent.instrument_all(False)
-            self._processor.shutdown()
-            self._agent = None
+        else:
+            tracer: Any = getattr(current, "tracer", None)
+            if self._tracing.has_made(tracer):
+                current.tracer = tracer.theirs
+        self._agent = self._settings = self._tracing = None
+
+
+def _remember_request(original: Any) -> Any:
+    @functools.wraps(original)
+    async def wrap_model_request(capability: Any, *args: Any, **options: Any) -> Any:
+        request = ModelRequest(capability.settings, options.get("request_context"))
+        token = current_request.set(request)
+        try:
+            return await original(capability, *args, **options)
+        finally:
+            current_request.reset(token)
+
+    return wrap_model_request
 
 
 ENTRY = Entry(name="pydantic-ai", target="pydantic_ai", make=PydanticAi)
 
 
-class _Status:
-    __slots__ = ("description", "status_code")
-
-    def __init__(self, status_code: Any = None, description: Any = None) -> None:
-        self.status_code = status_code
-        self.description = description
-
-
-class _Event:
-    __slots__ = ("attributes", "name")
-
-    def __init__(self, name: str, attributes: Any) -> None:
-        self.name = name
-        self.attributes = attributes or {}
-
-
-class _SpanMethods:
-    """The methods of a span; mixed with the abstract class of OTel's API."""
-
-    def __init__(self, name: str, context: Any, parent: Any, attributes: Any, end: Any) -> None:
-        self.name = name
-        self.context = context
-        self.parent = parent
-        self.attributes: dict[str, Any] = dict(attributes or {})
-        self.status = _Status()
-        self.events: list[_Event] = []
-        self.start_time = time.time_ns()
-        self.end_time = 0
-        self._end = end
-
-    def get_span_context(self) -> Any:
-        """The span's ids."""
-        return self.context
-
-    def is_recording(self) -> bool:
-        """Whether the span has not ended."""
-        return not self.end_time
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        """Set one attribute."""
-        self.attributes[key] = value
-
-    def set_attributes(self, attributes: Any) -> None:
-        """Set several attributes."""
-        self.attributes.update(attributes)
-
-    def add_event(self, name: str, attributes: Any = None, timestamp: Any = None) -> None:
-        """Add an event."""
-        self.events.append(_Event(name, attributes))
-
-    def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
-        """Add an exception, as an event."""
-        kind = type(exception).__qualname__
-        self.add_event("exception", {"exception.type": kind, "exception.message": str(exception)})
-
-    def set_status(self, status: Any, description: Any = None) -> None:
-        """Set a status object, or a code and its description."""
-        code = getattr(status, "status_code", status)
-        self.status = _Status(code, getattr(status, "description", None) or description)
-
-    def update_name(self, name: str) -> None:
-        """Rename the span."""
-        self.name = name
-
-    def end(self, end_time: Any = None) -> None:
-        """End the span; later calls do nothing."""
-        if not self.end_time:
-            self.end_time = time.time_ns()
-            self._end(self)
-
-    def __exit__(self, exc_type: object, error: BaseException | None, tb: object) -> None:
-        if error is not None:
-            self.record_exception(error)
-        self.end()
-
-
-def _provider(trace: Any, processor: Any) -> Any:
-    """A tracer provider of OTel's API whose spans go to ``processor``."""
-    span_class: Any = type("Span", (_SpanMethods, trace.Span), {})
-    use_span = trace.use_span
-
-    def start_span(self: Any, name: str, context: Any = None, *args: Any, **options: Any) -> Any:
-        current = trace.get_current_span(context).get_span_context()
-        parent = current if current.is_valid else None
-        ids = trace.SpanContext(
-            parent.trace_id if parent is not None else random.getrandbits(128) or 1,
-            random.getrandbits(64) or 1,
-            is_remote=False,
-            trace_flags=trace.TraceFlags(1),
-        )
-        attributes = options.get("attributes", args[1] if len(args) > 1 else None)
-        span = span_class(name, ids, parent, attributes, processor.on_end)
-        processor.on_start(span)
-        return span
-
-    def start_as_current_span(self: Any, name: str, *args: Any, **options: Any) -> Any:
-        end_on_exit = options.pop("end_on_exit", True)
-        use_options = {
-            option: options.pop(option)
-            for option in ("record_exception", "set_status_on_exception")
-            if option in options
-        }
-        return use_span(start_span(self, name, *args, **options), end_on_exit, **use_options)
-
-    tracer_class: Any = type(
-        "Tracer",
-        (trace.Tracer,),
-        {"start_span": start_span, "start_as_current_span": start_as_current_span},
-    )
-    provider_class: Any = type(
-        "TracerProvider",
-        (trace.TracerProvider,),
-        {"get_tracer": lambda self, *args, **options: tracer_class()},
-    )
-    return provider_class()
+def _default(agent: Any) -> Any:
+    """The settings of all agents: False, True or an object."""
+    return vars(agent).get("_instrument_default", False)
