@@ -18,11 +18,13 @@ import attrs
 from sessiontrace.model.destination import Destination, Env
 from sessiontrace.model.errors import ConfigError, VendorError
 from sessiontrace.model.sampling import Sample
+from sessiontrace.pricing.prices import Prices, parse_prices
 from sessiontrace.vendors import registry
 
 __all__ = ["Options", "Redaction", "default_spool", "resolve"]
 
 _MEBI = 1 << 20
+_REPR_MOST = 200
 
 
 class Redaction(NamedTuple):
@@ -103,6 +105,13 @@ class Options:
             "share of sessions to record, or an `st.Sample`; the variable takes "
             "`0.1,keep_errors,slower_than=2,score_below=0.5`",
             "1.0",
+        )
+    )
+    prices: Prices = attrs.field(
+        metadata=_row(
+            "own prices by model, in US dollars for a million tokens, or the path of a JSON file; "
+            "`False` computes no cost",
+            "those of `genai-prices`, where installed",
         )
     )
     threads: bool = attrs.field(
@@ -216,7 +225,7 @@ def _options(arguments: Mapping[str, Any], env: Env, faults: list[str]) -> Optio
         try:
             return parse(raw, name)
         except (TypeError, ValueError) as error:
-            faults.append(f"{name}={raw!r}: {error} ({name}= or {variable})")
+            faults.append(f"{name}={_short(raw)}: {error} ({name}= or {variable})")
             return default
 
     spool = value("spool", _parse_spool, True)
@@ -235,9 +244,15 @@ def _options(arguments: Mapping[str, Any], env: Env, faults: list[str]) -> Optio
         spool_quota=value("spool_quota", _parse_bytes, 512 * _MEBI),
         redact=value("redact", _parse_redact, Redaction()),
         sample=value("sample", _parse_sample, Sample()),
+        prices=value("prices", parse_prices, Prices()),
         threads=value("threads", _parse_bool, True),
         trust=value("trust", _choice("trace", "none", "all"), "trace"),
     )
+
+
+def _short(raw: Any) -> str:
+    text = repr(raw)
+    return text if len(text) <= _REPR_MOST else f"{text[:_REPR_MOST]}…"
 
 
 def _program() -> str:

@@ -31,6 +31,7 @@ from sessiontrace.export.sender import LaneSpec, Sender
 from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import checked_now_ns, now_ns
 from sessiontrace.model.record import END, abandoned_end
+from sessiontrace.pricing.pricer import Pricer
 from sessiontrace.report import Report, Stats
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
@@ -93,6 +94,7 @@ class Pipeline:
             Consumer(destination.name, destination.kind, destination.fingerprint())
             for destination in destinations
         ]
+        self._pricer = Pricer(options.prices)
         self.spool = Spool(
             options.spool,
             consumers=consumers,
@@ -143,6 +145,7 @@ class Pipeline:
             reader,
             hold=parts.hold,
             sample=self.options.sample,
+            price=self._pricer.record,
         )
 
     def _loss_report(self) -> Document | None:

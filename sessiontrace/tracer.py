@@ -112,6 +112,7 @@ class Tracer(Tracing):
         enabled: bool | None = None,
         redact: bool | str | Callable[[str, Any], Any] | Sequence[Any] | None = None,
         sample: float | Sample | None = None,
+        prices: bool | Mapping[str, Mapping[str, float]] | str | os.PathLike[str] | None = None,
         threads: bool | None = None,
         trust: str | None = None,
     ) -> None:
@@ -126,7 +127,9 @@ class Tracer(Tracing):
         ``environment``: such as "prod"; becomes the source of sessions. ``capture``: False records
         no inputs and outputs. ``redact``: functions ``fn(field, value)`` that mask more than is
         masked by default; False masks nothing. ``sample``: the share of sessions to record, from 0
-        to 1, or a ``Sample`` that also keeps what failed, was slow or scored low. ``threads``:
+        to 1, or a ``Sample`` that also keeps what failed, was slow or scored low. ``prices``: your
+        own prices by model, ``{"my-model": {"input": 3.0, "output": 15.0}}`` in US dollars for a
+        million tokens, or the path of a JSON file with them; False computes no cost. ``threads``:
         False leaves threads and executors without the span they were started in. ``trust``: what
         ``asgi`` and ``extract`` take from headers: "trace" (default), "none" or "all".
 
@@ -154,6 +157,7 @@ class Tracer(Tracing):
                 "enabled": enabled,
                 "redact": redact,
                 "sample": sample,
+                "prices": prices,
                 "threads": threads,
                 "trust": trust,
             },

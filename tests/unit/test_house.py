@@ -20,7 +20,7 @@ HEAVY = ("aiohttp", "sqlite3", "anyio", "click", "platformdirs", "rich")
 
 LAYERS = [
     {"model", "runtime"},
-    {"wire"},
+    {"wire", "pricing"},
     {"capture", "spool", "store"},
     {"instrumentation"},
     {"export.request_body", "export.protocol"},

@@ -251,7 +251,7 @@ class ModelCall:
         self._logprobs = logprobs
         self._token: Token[ModelCall | None] | None = None
         self._outer: ModelCall | None = None  # the call that this one was begun in
-        self.inner_counts: dict[str, int] = {}
+        self.inner_counts: dict[str, float] = {}
         layer = None if config is None else open_call.get()
         self._enclosing = None if layer is None or not layer.is_contribution else layer
 

@@ -20,6 +20,12 @@ TOKEN_COUNTS = (
     "cache_read_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
+    "audio_prompt_tokens",
+    "audio_completion_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "web_search_requests",
+    "cost",
 )
 
 _PROMPT = (
@@ -46,13 +52,13 @@ _COMPLETION_DETAILS = ("completion_tokens_details", "output_tokens_details")
 _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
 
 
-def summed(existing: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, int]:
-    """The counts of ``values``, added to the ``existing`` ones."""
+def summed(existing: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, float]:
+    """The counts and the cost of ``values``, added to the ``existing`` ones."""
     sums = {}
     for name in TOKEN_COUNTS:
         before, count = existing.get(name), values.get(name)
-        if isinstance(count, int):
-            sums[name] = before + count if isinstance(before, int) else count
+        if isinstance(count, (int, float)):
+            sums[name] = before + count if isinstance(before, (int, float)) else count
     return sums
 
 

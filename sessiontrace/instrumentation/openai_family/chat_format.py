@@ -169,7 +169,21 @@ def _metadata(get: Callable[[str], Any], finish_reasons: list[Any]) -> dict[str,
 
 
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_CACHED = (("cache_read_tokens", "cached_tokens"), ("cache_write_tokens", "cache_write_tokens"))
+_DETAILS = (
+    (
+        "prompt_tokens_details",
+        (
+            ("cache_read_tokens", "cached_tokens"),
+            ("cache_write_tokens", "cache_write_tokens"),
+            ("audio_prompt_tokens", "audio_tokens"),
+        ),
+    ),
+    (
+        "completion_tokens_details",
+        (("reasoning_tokens", "reasoning_tokens"), ("audio_completion_tokens", "audio_tokens")),
+    ),
+)
+_RARE = frozenset({"audio_prompt_tokens", "audio_completion_tokens"})  # left out where they are 0
 
 
 def usage_of(usage: Any) -> dict[str, Any]:
@@ -181,13 +195,12 @@ def usage_of(usage: Any) -> dict[str, Any]:
         return {}
     get = reader(usage)
     metadata = {name: count for name in _COUNTS if (count := get(name)) is not None}
-    if (details := get("prompt_tokens_details")) is not None:
-        for name, theirs in _CACHED:
-            if (count := get_field(details, theirs)) is not None:
-                metadata[name] = count
-    details = get("completion_tokens_details")
-    if details is not None and (count := get_field(details, "reasoning_tokens")) is not None:
-        metadata["reasoning_tokens"] = count
+    for place, names in _DETAILS:
+        if (details := get(place)) is not None:
+            for name, theirs in names:
+                count = get_field(details, theirs)
+                if count or (count is not None and name not in _RARE):
+                    metadata[name] = count
     for name, theirs in _ELSEWHERE:
         if name not in metadata and (count := get(theirs)) is not None:
             metadata[name] = count

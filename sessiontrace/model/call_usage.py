@@ -1,0 +1,108 @@
+"""What a model call used and cost, read from the fields of its record.
+
+Pure functions over decoded fields, no thread owns them. ``prompt_tokens`` includes tokens read from
+and written to the provider's cache, and ``completion_tokens`` includes reasoning; counts are in the
+metadata, else in the metrics. Invariant: whatever the fields hold, these return counts, an amount
+or None, and never raise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = ["CallUsage", "call_cost", "call_tokens", "call_usage", "has_cost"]
+
+_MOST = 1 << 32  # of tokens or money in one step: sums of them stay far within 64 bits
+_WHOLE = ("cost", "total_cost")
+_PARTS = (("prompt_cost",), ("completion_cost", "output_cost"))
+_COSTS = (*_WHOLE, *(name for names in _PARTS for name in names))
+_PLACES = ("metadata", "metrics")
+
+
+class CallUsage(NamedTuple):
+    """Counts of one call, 0 where unknown.
+
+    ``prompt`` includes ``cache_read`` and ``cache_write``, and that one ``cache_write_1h``.
+    ``exclusive``: the record's own ``prompt_tokens`` left the cache out.
+    """
+
+    prompt: int = 0
+    completion: int = 0
+    total: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    audio_prompt: int = 0
+    audio_completion: int = 0
+    web_searches: int = 0
+    exclusive: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.total or self.prompt + self.completion
+
+
+def call_usage(event: dict[str, Any]) -> CallUsage:
+    """The counts of a model call.
+
+    A prompt that is smaller than its own cache can only be a count without the cache: it is
+    completed here.
+    """
+    prompt = _count(event, "prompt_tokens", "input_tokens")
+    read = _count(event, "cache_read_tokens")
+    written_1h = _count(event, "cache_write_1h_tokens")
+    lifetimes = _count(event, "cache_write_5m_tokens") + written_1h
+    written = _count(event, "cache_write_tokens") or lifetimes
+    exclusive = read + written > prompt
+    return CallUsage(
+        prompt=prompt + read + written if exclusive else prompt,
+        completion=_count(event, "completion_tokens", "output_tokens"),
+        total=_count(event, "total_tokens"),
+        cache_read=read,
+        cache_write=written,
+        cache_write_1h=min(written_1h, written),
+        audio_prompt=_count(event, "audio_prompt_tokens"),
+        audio_completion=_count(event, "audio_completion_tokens"),
+        web_searches=_count(event, "web_search_requests"),
+        exclusive=exclusive,
+    )
+
+
+def call_tokens(event: dict[str, Any]) -> int:
+    """Tokens of a call, input and output together; 0 where unknown."""
+    return _count(event, "total_tokens") or call_usage(event).tokens
+
+
+def call_cost(event: dict[str, Any]) -> float | None:
+    """The cost of a call: its total, else the sum of its parts; None where neither is known."""
+    whole = _number(event, _WHOLE)
+    if whole is not None:
+        return whole
+    parts = [part for names in _PARTS if (part := _number(event, names)) is not None]
+    return sum(parts) if parts else None
+
+
+def has_cost(event: dict[str, Any]) -> bool:
+    """Whether the record has a cost of any form, also one that is not a number."""
+    for place in _PLACES:
+        values = event.get(place)
+        if isinstance(values, dict) and any(values.get(name) is not None for name in _COSTS):
+            return True
+    return False
+
+
+def _count(event: dict[str, Any], *names: str) -> int:
+    return int(_number(event, names) or 0)
+
+
+def _number(event: dict[str, Any], names: tuple[str, ...]) -> float | None:
+    for place in _PLACES:
+        values = event.get(place)
+        if not isinstance(values, dict):
+            continue
+        for name in names:
+            value = values.get(name)
+            if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
+                return value
+    return None

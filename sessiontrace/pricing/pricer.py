@@ -1,0 +1,171 @@
+"""The cost of model calls in records: the one place that decides it.
+
+Used in the sender's thread and the server's writer, never in the thread of a call. Invariant: a
+record that has a cost, or has no tokens, stays as it is; whatever fails leaves the record without a
+cost, and nothing raises.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+import orjson
+
+from sessiontrace.model import payload
+from sessiontrace.model.call_usage import CallUsage, call_usage, has_cost
+from sessiontrace.model.fields import PAYLOADS
+from sessiontrace.model.record import EVENT, Record, decode_keeping_payloads
+from sessiontrace.pricing.price_table import BATCH, Cost, PricedCall, table_cost, table_version
+from sessiontrace.pricing.prices import ModelPrices, Prices
+
+__all__ = ["CUSTOM", "TABLE", "Pricer"]
+
+TABLE = "genai-prices"
+CUSTOM = "custom"
+
+_MODEL = b'"model"'
+_MILLION = 1_000_000
+_PATTERN = frozenset("*?[")
+_HEAD = 1024  # bytes of a record within which its type is written
+_INPUT_ONLY = frozenset({"embedding", "embeddings", "rerank"})
+
+
+class Pricer:
+    """Adds the cost to records of model calls that report none.
+
+    The metadata gets ``cost``, ``prompt_cost`` and ``completion_cost`` in US dollars,
+    ``cost_source`` ("custom" or "genai-prices") and, of the package, ``cost_version``.
+    """
+
+    def __init__(self, prices: Prices) -> None:
+        self._enabled = prices.enabled
+        self._own = dict(prices.own)
+        self._patterns = [(name, own) for name, own in prices.own if not _PATTERN.isdisjoint(name)]
+
+    def record(self, record: Record) -> Record:
+        """The record with its cost; the same object where there is none to add."""
+        kind, route, body = record
+        if kind != EVENT or not self._enabled or body.find(_MODEL, 0, _HEAD) < 0:
+            return record
+        try:
+            event = decode_keeping_payloads(body)
+            metadata = self.metadata(event)
+            if metadata is None:
+                return record
+            payloads = {name: event.pop(name) for name in PAYLOADS if name in event}
+            event["metadata"] = metadata
+            for name, encoded in payloads.items():  # the last fields, as capture writes them
+                event[name] = orjson.Fragment(_marked(encoded))
+            return Record(kind, route, payload.compact_json(event))
+        except Exception:  # a body of another program's making
+            return record
+
+    def metadata(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """The metadata of a decoded model call with its cost; None where there is none to add."""
+        if not self._enabled or event.get("event_type") != "model" or has_cost(event):
+            return None
+        usage = _usage(event)
+        if usage is None:
+            return None
+        config = payload.bucket(event, "config")
+        metadata = payload.bucket(event, "metadata")
+        call = _call(event, config, metadata, usage)
+        own = self._find(_own_names(call.provider, config, metadata))
+        stamp: dict[str, Any] = {"cost_source": CUSTOM}
+        if own is not None:
+            cost = _own_cost(own, usage)
+        else:
+            cost = table_cost(call) if call.names else None
+            stamp = {"cost_source": TABLE, "cost_version": table_version()}
+        if cost is None:
+            return None
+        amounts = {"cost": cost.total, "prompt_cost": cost.prompt}
+        return {**metadata, **amounts, "completion_cost": cost.completion, **stamp}
+
+    def _find(self, names: tuple[str, ...]) -> ModelPrices | None:
+        """The program's own prices for a model with one of these names."""
+        for name in names:
+            if name in self._own:
+                return self._own[name]
+        for pattern, prices in self._patterns:
+            if any(fnmatchcase(name, pattern) for name in names):
+                return prices
+        return None
+
+
+def _marked(encoded: bytes) -> bytes:
+    """A payload as records have it: objects are between two tabs."""
+    return b"\t%b\t" % encoded if encoded.startswith(b"{") else encoded
+
+
+def _usage(event: dict[str, Any]) -> CallUsage | None:
+    """The counts that can be priced; None without tokens and searches.
+
+    Of a total alone, input and output are unknown, except for calls that have no output.
+    """
+    usage = call_usage(event)
+    if usage.prompt or usage.completion:
+        return usage
+    kind = payload.bucket(event, "config").get("type")
+    if usage.total and isinstance(kind, str) and kind in _INPUT_ONLY:
+        return usage._replace(prompt=usage.total)
+    return None
+
+
+def _call(
+    event: dict[str, Any], config: dict[str, Any], metadata: dict[str, Any], usage: CallUsage
+) -> PricedCall:
+    provider = _name(config.get("provider"))
+    # The answer names the model itself; a request may name a deployment or an alias.
+    names = [_name(metadata.get("response_model")), _name(config.get("model"))]
+    parameters = payload.bucket(config, "hyperparameters")
+    tier = _name(metadata.get("service_tier")) or _name(parameters.get("service_tier"))
+    if config.get("batch") is True:
+        tier = BATCH
+    start = payload.milliseconds(event, "start_time") or 0
+    distinct = tuple(dict.fromkeys(name for name in names if name))
+    return PricedCall(provider, distinct, usage, start // 1000, tier)
+
+
+def _own_names(
+    provider: str | None, config: dict[str, Any], metadata: dict[str, Any]
+) -> tuple[str, ...]:
+    """What a program's own prices may call the model: the name it asked for, and the answer's."""
+    models = [_name(config.get("model")), _name(metadata.get("response_model"))]
+    names = [name for name in models if name]
+    return (*names, *(f"{provider}/{name}" for name in names if provider))
+
+
+def _name(value: Any) -> str | None:
+    return value.strip().lower() or None if isinstance(value, str) else None
+
+
+def _own_cost(prices: ModelPrices, usage: CallUsage) -> Cost | None:
+    """The cost by a program's own prices; None where a side that has tokens has no price."""
+    fresh = usage.prompt - usage.cache_read - usage.cache_write
+    short_lived = usage.cache_write - usage.cache_write_1h
+    written = prices.input if prices.cache_write is None else prices.cache_write
+    sides = (
+        (fresh, prices.input),
+        (usage.cache_read, prices.input if prices.cache_read is None else prices.cache_read),
+        (short_lived, written),
+        (usage.cache_write_1h, written if prices.cache_write_1h is None else prices.cache_write_1h),
+    )
+    prompt = _sum(sides)
+    completion = _sum(((usage.completion, prices.output),))
+    if prices.request is not None and prices.input is None and prices.output is None:
+        prompt, completion = prompt or 0.0, completion or 0.0  # a price for the call as a whole
+    if prompt is None or completion is None:
+        return None
+    beside = (prices.request or 0.0) + usage.web_searches * (prices.web_search or 0.0)
+    return Cost(prompt + completion + beside, prompt, completion)
+
+
+def _sum(sides: tuple[tuple[int, float | None], ...]) -> float | None:
+    total = 0.0
+    for count, price in sides:
+        if count and price is None:
+            return None
+        total += count * (price or 0.0)
+    return total / _MILLION
