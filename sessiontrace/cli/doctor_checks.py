@@ -27,6 +27,8 @@ from sessiontrace.model.destination import Destination
 from sessiontrace.model.ids import new_id, now_ns
 from sessiontrace.model.network import Network
 from sessiontrace.model.record import END, START, Record
+from sessiontrace.pricing.price_table import table_version
+from sessiontrace.pricing.prices import Prices
 from sessiontrace.spool import frame
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.spool_directory import root_fault
@@ -35,7 +37,16 @@ from sessiontrace.vendors import registry
 from sessiontrace.vendors.probe import FAULT, OK, WARNING, Finding, HttpProbe, disk_space
 from sessiontrace.vendors.vendor import PipelineServices
 
-__all__ = ["FAULT", "OK", "WARNING", "Finding", "look_at", "look_at_capture", "look_at_spool"]
+__all__ = [
+    "FAULT",
+    "OK",
+    "WARNING",
+    "Finding",
+    "look_at",
+    "look_at_capture",
+    "look_at_prices",
+    "look_at_spool",
+]
 
 _LOOK_S = 10.0
 _CLOCK_S = 5.0
@@ -279,3 +290,15 @@ def look_at_capture() -> Finding:
         return Finding("compiled", OK, "yes")
     advice = "install a C compiler, then this package once more"
     return Finding("compiled", OK, "no: an event costs its caller up to twice as much", advice)
+
+
+def look_at_prices(prices: Prices) -> Finding:
+    """Where the costs of model calls come from that report none."""
+    if not prices.enabled:
+        return Finding("prices", OK, "switched off: only reported costs are recorded")
+    sources = [f"{len(prices.own)} own"] if prices.own else []
+    table = table_version()
+    if table is not None:
+        return Finding("prices", OK, ", ".join([*sources, f"genai-prices {table}"]))
+    text = ", ".join([*sources, "genai-prices is not installed: other calls are unpriced"])
+    return Finding("prices", OK, text, "pip install 'sessiontrace[prices]'")

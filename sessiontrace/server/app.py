@@ -22,6 +22,7 @@ from aiohttp.typedefs import Middleware
 
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.secret import Secret
+from sessiontrace.pricing.prices import Prices
 from sessiontrace.runtime.log import logger
 from sessiontrace.server.apis.honeyhive import routes as honeyhive_routes
 from sessiontrace.server.apis.humanloop import routes as humanloop_routes
@@ -77,11 +78,12 @@ def make_app(
     token: Secret | None = None,
     *,
     keys: bool = False,
+    prices: Prices | None = None,
 ) -> web.Application:
     """The application over ``stores``, for a server that listens on ``port``.
 
     ``token``: requests must show it; None: no token is required. ``keys``: requests must show an
-    API key instead.
+    API key instead. ``prices``: of calls whose clients report no cost.
     """
     auth = ApiKeyAuth(stores, port) if keys else TokenAuth(token, port)
     app = web.Application(
@@ -93,7 +95,7 @@ def make_app(
         client_max_size=BODY_MAX,
     )
     readers = StoreReaders(stores)
-    writer = StoreWriter(stores, retention)
+    writer = StoreWriter(stores, retention, prices or Prices())
     changes = ChangeStream(readers, auth)
     budget = BodyBudget()
     app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name)))
@@ -128,6 +130,7 @@ async def serve(
     token: Secret | None = None,
     *,
     keys: bool = False,
+    prices: Prices | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; calls ``ready`` with the URL once it answers requests.
 
@@ -142,7 +145,16 @@ async def serve(
     port = listener.getsockname()[1]
     connections = Connections()
     runner = web.AppRunner(
-        make_app(stores, port, version, retention or Retention(), connections, token, keys=keys),
+        make_app(
+            stores,
+            port,
+            version,
+            retention or Retention(),
+            connections,
+            token,
+            keys=keys,
+            prices=prices,
+        ),
         access_log=None,
         logger=_silent_http_logger(),
         keepalive_timeout=_KEEPALIVE_S,

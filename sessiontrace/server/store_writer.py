@@ -17,9 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
+import orjson
 
 from sessiontrace.model.errors import StoreBusyError, StoreError
-from sessiontrace.model.record import Record
+from sessiontrace.model.record import EVENT, Record
+from sessiontrace.pricing.pricer import Pricer
+from sessiontrace.pricing.prices import Prices
 from sessiontrace.runtime.log import logger
 from sessiontrace.runtime.threadsafe_future import ThreadsafeFuture
 from sessiontrace.server.security.request_context import PROJECT
@@ -64,8 +67,9 @@ class _Job:
 class StoreWriter:
     """The one writer of this process to the stores."""
 
-    def __init__(self, stores: Stores, retention: Retention) -> None:
+    def __init__(self, stores: Stores, retention: Retention, prices: Prices) -> None:
         self._source = stores
+        self._pricer = Pricer(prices)
         self._stores = {DEFAULT_PROJECT: stores.writer(DEFAULT_PROJECT)}
         self._retention = retention
         self._queue: deque[_Job] = deque()
@@ -191,6 +195,7 @@ class StoreWriter:
                 job_records = change.records
                 documents.extend(change.documents)
                 forget.extend(change.forget)
+            job_records = [self._priced(record) for record in job_records]
             outcomes.append(outcome)
             ranges.append((len(records), len(records) + len(job_records)))
             records.extend(job_records)
@@ -203,6 +208,16 @@ class StoreWriter:
                     index - start: why for index, why in rejected.items() if start <= index < stop
                 }
         return outcomes
+
+    def _priced(self, record: Record | DecodedRecord) -> Record | DecodedRecord:
+        """The record with the cost of its call, where its client reported none."""
+        if isinstance(record, Record):
+            return self._pricer.record(record)
+        metadata = None if record.kind != EVENT else self._pricer.metadata(record.event)
+        if metadata is None:
+            return record
+        event = {**record.event, "metadata": metadata}
+        return DecodedRecord(record.kind, event, orjson.dumps(event).decode())
 
     def _maintain(self) -> bool:
         """One step of maintenance; returns whether the search index is complete."""

@@ -40,13 +40,17 @@ _MOST_SCORES = 50  # names of scores that a session's steps may bring, the first
 
 @attrs.define
 class Totals:
-    """Sums over the steps of a session; ``cost_nano`` in 10**-9, ``open_turns`` have no end yet."""
+    """Sums over the steps of a session; ``cost_nano`` in 10**-9.
+
+    ``unpriced``: model calls that used tokens at an unknown cost. ``open_turns`` have no end yet.
+    """
 
     events: int = 0
     errors: int = 0
     models: int = 0
     tokens: int = 0
     cost_nano: int = 0
+    unpriced: int = 0
     open_turns: int = 0
 
     def subtract(self, other: Totals) -> None:
@@ -55,6 +59,7 @@ class Totals:
         self.models -= other.models
         self.tokens -= other.tokens
         self.cost_nano -= other.cost_nano
+        self.unpriced -= other.unpriced
         self.open_turns -= other.open_turns
 
 
@@ -171,6 +176,7 @@ class EventState:
     error: str | None = None
     tokens: int = 0
     cost_nano: int = 0
+    unpriced: int = 0
     rank: int = 0
     body: str | None = None
     patch: str | None = None
@@ -189,6 +195,7 @@ class EventState:
         totals.events += 1
         totals.tokens += self.tokens
         totals.cost_nano += self.cost_nano
+        totals.unpriced += self.unpriced
         if self.error is not None:
             totals.errors += 1
         if self.type == "model":
@@ -244,7 +251,9 @@ class EventState:
         self._scores = summary_fields.scores_nano(event)
         if self.type == "model":
             self.tokens = summary_fields.tokens(event)
-            self.cost_nano = summary_fields.cost_nano(event)
+            cost_nano = summary_fields.cost_nano(event)
+            self.cost_nano = cost_nano or 0
+            self.unpriced = int(cost_nano is None and self.tokens > 0)
 
 
 @attrs.define

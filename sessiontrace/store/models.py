@@ -50,8 +50,9 @@ class SessionSummary:
     Times are Unix ms, ``duration`` ms. ``end_time`` of an open session is the end of its latest
     event. ``status`` is "open", "ended", "abandoned" or "cancelled"; ``error`` is the session's own
     error, cut to 300 characters. ``events`` counts its steps, ``errors`` the failed steps,
-    ``models`` the model calls; ``tokens`` and ``cost`` are sums over the model calls. ``scores``:
-    by name; the session's own score if set, otherwise the mean over its steps.
+    ``models`` the model calls; ``tokens`` and ``cost`` are sums over the model calls, and
+    ``unpriced`` counts those that used tokens at an unknown cost. ``scores``: by name; the
+    session's own score if set, otherwise the mean over its steps.
     """
 
     session_id: str
@@ -68,6 +69,7 @@ class SessionSummary:
     models: int
     tokens: int
     cost: float
+    unpriced: int = 0
     scores: Mapping[str, float] = attrs.field(factory=dict)
 
 
@@ -75,7 +77,8 @@ class SessionSummary:
 class EventSummary:
     """One step of a session without its inputs and outputs; units as in ``SessionSummary``.
 
-    ``first_chunk``: ms from the start to the first chunk of a streamed answer. ``turn`` marks a
+    ``first_chunk``: ms from the start to the first chunk of a streamed answer. ``unpriced``: it is
+    a model call that used tokens at an unknown cost; its ``cost`` is 0 then. ``turn`` marks a
     turn of a conversation. ``parent_id`` names the session, another event, or an event that never
     arrived.
     """
@@ -93,6 +96,7 @@ class EventSummary:
     error: str | None
     tokens: int
     cost: float
+    unpriced: bool = attrs.field(converter=bool)
     first_chunk: float | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessiontrace.model.call_usage import call_cost, call_tokens
 from sessiontrace.model.fields import SCORES
 from sessiontrace.store import models
 
@@ -26,7 +27,7 @@ __all__ = [
 
 _NANO = 1_000_000_000
 _LATEST_MS = 1 << 53
-_MOST = 1 << 32  # of tokens or money in one step: sums of them stay far within 64 bits
+_MOST = 1 << 32  # of a score in one step: sums of them stay far within 64 bits
 _ERROR_CHARS = 300
 _SCORES = 20
 _NAME_CHARS = 100
@@ -69,30 +70,18 @@ def duration(event: dict[str, Any], start: int, end: int | None) -> float | None
     return None if end is None else float(end - start)
 
 
-def _number(event: dict[str, Any], *names: str) -> float:
-    for place in ("metadata", "metrics"):
-        values = event.get(place)
-        if not isinstance(values, dict):
-            continue
-        for name in names:
-            value = values.get(name)
-            if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
-                return value
-    return 0
-
-
 def tokens(event: dict[str, Any]) -> int:
     """Tokens of a model call, input and output together; 0 when the record has none."""
-    return int(
-        _number(event, "total_tokens")
-        or _number(event, "prompt_tokens", "input_tokens")
-        + _number(event, "completion_tokens", "output_tokens")
-    )
+    return call_tokens(event)
 
 
-def cost_nano(event: dict[str, Any]) -> int:
-    """Cost in 10**-9 of its currency: integers add up to the same sum in any order."""
-    return round(_number(event, "cost", "total_cost") * _NANO)
+def cost_nano(event: dict[str, Any]) -> int | None:
+    """Cost in 10**-9 of its currency: integers add up to the same sum in any order.
+
+    None where the record has no cost.
+    """
+    cost = call_cost(event)
+    return None if cost is None else round(cost * _NANO)
 
 
 def scores_nano(event: dict[str, Any]) -> dict[str, int]:

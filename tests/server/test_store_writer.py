@@ -9,13 +9,14 @@ import pytest
 from support.records import event, eventually, session_end
 
 from sessiontrace.model.ids import new_id
+from sessiontrace.pricing.prices import Prices
 from sessiontrace.server.store_writer import Change, Retention, StoreWriter
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.sqlite.store import SqliteStore, SqliteStores
 
 
 def store_writer(folder: Path) -> StoreWriter:
-    return StoreWriter(SqliteStores(folder / "store.db"), Retention())
+    return StoreWriter(SqliteStores(folder / "store.db"), Retention(), Prices())
 
 
 def unindexed(store: Store) -> tuple[Change, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ import click
 from sessiontrace.cli.page_opener import PageOpener
 from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.store_options import db_option, stores_of, url_option
+from sessiontrace.pricing.prices import Prices, parse_prices
 from sessiontrace.runtime.version import version
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ __all__ = ["command"]
 
 _DEFAULT_PORT = 4777
 _MOST = 999_999_999
+_PRICES_ENV = "SESSIONTRACE_PRICES"
 
 _UNENCRYPTED = (
     "Warning: the connection is not encrypted. Put a TLS proxy in front of the server where others "
@@ -109,7 +112,9 @@ def command(
 
     opener = PageOpener()
     retention = Retention(keep_days or None, keep_mib << 20 or None)
-    serving = serve(stores, host, port, version("unknown"), ready, retention, token, keys=keys)
+    serving = serve(
+        stores, host, port, version("unknown"), ready, retention, token, keys=keys, prices=_prices()
+    )
     try:
         asyncio.run(serving)
     except OSError as error:
@@ -120,6 +125,15 @@ def command(
         pass
     finally:
         opener.close()
+
+
+def _prices() -> Prices:
+    """The program's own prices, from ``SESSIONTRACE_PRICES``."""
+    raw = os.environ.get(_PRICES_ENV)
+    try:
+        return parse_prices(raw, "prices") if raw else Prices()
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(f"{_PRICES_ENV}: {error}") from error
 
 
 def _token_of(file: Path | None) -> Secret | None:

@@ -16,7 +16,7 @@ import click
 import orjson
 
 from sessiontrace.cli.render.console import stdout_console, table
-from sessiontrace.cli.render.format import duration, printable, short_ids, when
+from sessiontrace.cli.render.format import cost, duration, printable, short_ids, when
 from sessiontrace.cli.render.tree import render_session
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.session_lookup import find_session, with_records
@@ -98,8 +98,8 @@ def _table_of(sessions: Sequence[SessionSummary]) -> Table:
     from rich.text import Text
 
     grid = table(
-        "ID", "NAME", "USER", "STARTED", "DURATION", "STEPS", "ERRORS", "STATUS",
-        right=frozenset({"DURATION", "STEPS", "ERRORS"}),
+        "ID", "NAME", "USER", "STARTED", "DURATION", "STEPS", "ERRORS", "TOKENS", "COST",
+        "STATUS", right=frozenset({"DURATION", "STEPS", "ERRORS", "TOKENS", "COST"}),
     )  # fmt: skip
     ids = short_ids([session.session_id for session in sessions])
     for session in sessions:
@@ -113,6 +113,8 @@ def _table_of(sessions: Sequence[SessionSummary]) -> Table:
             duration(session.duration),
             f"{session.events:,}",
             Text(errors, style="red" if failed else "dim"),
+            f"{session.tokens:,}" if session.tokens else "-",
+            cost(session.cost, session.unpriced, session.tokens) or "-",
             Text(*_status(session, failed)),
         )
     return grid

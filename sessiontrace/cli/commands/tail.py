@@ -16,7 +16,7 @@ import click
 import orjson
 
 from sessiontrace.cli.render.console import stdout_console
-from sessiontrace.cli.render.format import amount, duration, printable, when
+from sessiontrace.cli.render.format import amount, cost, duration, printable, when
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.session_lookup import find_session
 from sessiontrace.cli.store_options import db_option, open_store
@@ -149,6 +149,8 @@ class _LinePrinter(_Printer):
         line.append(f"  {took}", style="dim")
         if event.tokens:
             line.append(f"  {amount(event.tokens, 'token')}", style="dim")
+        if money := cost(event.cost, event.unpriced, event.tokens):
+            line.append(f"  {money}", style="dim")
         if event.status not in (ENDED, OPEN):
             line.append(f"  {event.status}", style="yellow")
         if event.error is not None:

@@ -6,10 +6,11 @@ terminal, so that it can move no cursor, set no colour and hide nothing.
 
 from __future__ import annotations
 
+import math
 import time
 import unicodedata
 
-__all__ = ["amount", "duration", "printable", "short_ids", "size", "when"]
+__all__ = ["amount", "cost", "duration", "printable", "short_ids", "size", "when"]
 
 _SHORTEST_ID = 13  # the time part of a UUIDv7, with its hyphen
 
@@ -58,6 +59,17 @@ def when(ms: int) -> str:
 def amount(count: int, singular: str, plural: str | None = None) -> str:
     """``1 step``, ``3 steps``."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def cost(dollars: float, unpriced: int, tokens: int) -> str | None:
+    """``$0.42``, ``unpriced``, ``$0.42 + 2 unpriced``; None where no call used tokens."""
+    if not dollars and unpriced:
+        return "unpriced"
+    if not dollars and not tokens:
+        return None
+    decimals = 2 if dollars >= 0.01 or not dollars else 1 - math.floor(math.log10(dollars))
+    text = f"${dollars:,.{decimals}f}" if dollars else "$0"
+    return f"{text} + {unpriced:,} unpriced" if unpriced else text
 
 
 def short_ids(ids: list[str]) -> dict[str, str]:

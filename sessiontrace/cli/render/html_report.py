@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.cli.render.format import amount, duration, when
+from sessiontrace.cli.render.format import amount, cost, duration, when
 from sessiontrace.cli.render.tree import steps_with_depth
 from sessiontrace.model.fields import HTML_SECTIONS
 from sessiontrace.model.json_depth import encode
@@ -62,6 +62,8 @@ def _pieces(
     facts.append(amount(summary.events, "step"))
     if summary.tokens:
         facts.append(amount(summary.tokens, "token"))
+    if money := cost(summary.cost, summary.unpriced, summary.tokens):
+        facts.append(money)
     if summary.user:
         facts.append(f"user {summary.user}")
     facts.append(summary.session_id)

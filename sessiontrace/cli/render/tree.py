@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from sessiontrace.cli.render.format import amount, duration, printable, when
+from sessiontrace.cli.render.format import amount, cost, duration, printable, when
 from sessiontrace.store.models import ENDED, EventSummary, SessionSummary, StoredSession
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class _Node:
         notes = [] if event.status == ENDED else [event.status]
         if event.tokens:
             notes.append(amount(event.tokens, "token"))
+        if money := cost(event.cost, event.unpriced, event.tokens):
+            notes.append(money)
         if self.orphan:
             notes.append("its parent is missing")
         return notes
@@ -104,6 +106,8 @@ def _about(summary: SessionSummary) -> str:
         parts.append(amount(summary.errors, "error"))
     if summary.tokens:
         parts.append(amount(summary.tokens, "token"))
+    if money := cost(summary.cost, summary.unpriced, summary.tokens):
+        parts.append(money)
     if summary.user:
         parts.append(f"user {printable(summary.user, _NAME_WIDTH)}")
     parts.append(when(summary.start_time))

@@ -36,7 +36,7 @@ _MOST = 10_000
 _STEPS = """
 SELECT
     event_id, parent_id, type, name, start_time, end_time, duration, status, role, error, tokens,
-    cost_nano, first_chunk
+    cost_nano, unpriced, first_chunk
 FROM (
     SELECT * FROM events
     WHERE project = {project:String} AND session_id = {session:String} AND role > 0
@@ -123,10 +123,13 @@ def session(
 
 
 def _step(session_id: str, row: Row) -> EventSummary:
-    (event_id, parent, kind, name, start, end, took, status, role, error, tokens, cost, chunk) = row
+    (
+        event_id, parent, kind, name, start, end, took, status, role, error, tokens, cost, unpriced,
+        chunk,
+    ) = row  # fmt: skip
     return EventSummary(
         event_id, session_id, parent, kind, name, start, end, _float(took), status,
-        role == TURN_ROLE, error, tokens, cost / 1e9, _float(chunk),
+        role == TURN_ROLE, error, tokens, cost / 1e9, unpriced, _float(chunk),
     )  # fmt: skip
 
 
@@ -152,7 +155,8 @@ def _show_changes(
         steps[row[0]] = EventSummary(
             state.event_id, state.session_id, state.parent_id, state.type, state.name,
             state.start_time or 0, state.end_time, state.duration, state.status, state.turn,
-            state.error, state.tokens, state.cost_nano / 1e9, steps[row[0]].first_chunk,
+            state.error, state.tokens, state.cost_nano / 1e9, bool(state.unpriced),
+            steps[row[0]].first_chunk,
         )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ SESSION_ROLE, EVENT_ROLE, TURN_ROLE = 0, 1, 2
 _EVENT_COLUMNS = (
     "project", "session_id", "event_id", "day", "role", "rank", "start_time", "end_time",
     "duration", "parent_id", "type", "name", "status", "error", "tokens", "cost_nano",
-    "first_chunk", "scores", "told", "folded", "body", "text",
+    "unpriced", "first_chunk", "scores", "told", "folded", "body", "text",
 )  # fmt: skip
 _PATCH_COLUMNS = (
     "project", "session_id", "event_id", "content", "at", "month", "matters", "failed", "folded",
@@ -54,7 +54,8 @@ _SHOWN = frozenset(
 )  # fmt: skip
 _SHOWN_WITHIN = frozenset(
     {"abandoned", "cancelled", "total_tokens", "prompt_tokens", "input_tokens",
-     "completion_tokens", "output_tokens", "cost", "total_cost"}
+     "completion_tokens", "output_tokens", "cost", "total_cost", "prompt_cost",
+     "completion_cost", "output_cost", "cache_read_tokens", "cache_write_tokens"}
 )  # fmt: skip
 
 Columns = Mapping[str, Sequence[Any]]
@@ -82,7 +83,7 @@ def _row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any, ...]:
         project, state.session_id, state.event_id, days.of(start),
         EVENT_ROLE if record.kind == EVENT else TURN_ROLE, state.rank, start, state.end_time,
         state.duration, state.parent_id, state.type, state.name, state.status, state.error,
-        state.tokens, state.cost_nano,
+        state.tokens, state.cost_nano, state.unpriced,
         _first_chunk(event), summary_fields.scores_nano(event), turns, folded, record.body,
         text_of(state.name, event),
     )  # fmt: skip
@@ -103,7 +104,7 @@ def _session_row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any,
     return (
         project, state.session_id, state.session_id, days.of(own["start"]), SESSION_ROLE,
         state.rank, own["start"], own["end"], own["duration"], None, "session",
-        own["name"] or "", own["status"], own["error"], 0, 0, None, {}, own_json, folded,
+        own["name"] or "", own["status"], own["error"], 0, 0, 0, None, {}, own_json, folded,
         record.body, text_of(own["name"], event),
     )  # fmt: skip
 

@@ -42,9 +42,9 @@ GROUP BY session_id
 _SUMS = """
 SELECT
     session_id, sumMap(scores), sumMap(mapApply((name, _) -> (name, toUInt64(1)), scores)),
-    count(), sum(failed), sum(model), sum(tokens), sum(cost_nano), sum(open)
+    count(), sum(failed), sum(model), sum(tokens), sum(cost_nano), sum(unpriced), sum(open)
 FROM (
-    SELECT session_id, step, failed, model, tokens, cost_nano, open, scores
+    SELECT session_id, step, failed, model, tokens, cost_nano, unpriced, open, scores
     FROM tallies
     WHERE project = {project:String} AND session_id IN {ids:Array(String)}
     ORDER BY session_id, step, version DESC
@@ -127,7 +127,7 @@ def summary_of(state: SessionState) -> SessionSummary | None:
     return SessionSummary(
         state.session_id, state.name, state.source, state.user, state.start_time, state.end_time,
         state.duration, state.status, state.error, totals.events, totals.errors, totals.models,
-        totals.tokens, totals.cost_nano / 1e9, state.scores,
+        totals.tokens, totals.cost_nano / 1e9, totals.unpriced, state.scores,
     )  # fmt: skip
 
 

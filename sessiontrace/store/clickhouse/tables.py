@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["NEVER", "TABLES", "WORDS"]
+__all__ = ["NEVER", "TABLES", "UNPRICED", "WORDS"]
 
 NEVER = 2**64 - 1
 """The start of a session of which neither a record nor an event arrived."""
@@ -250,3 +250,16 @@ TABLES: Sequence[str] = (
     _VOCABULARY_VIEW.replace("{table}", "events"), _VOCABULARY_VIEW.replace("{table}", "patches"),
 )  # fmt: skip
 """In the order of their creation."""
+
+_PRICED_TALLIES = _TALLIES_VIEW.partition(" AS\n")[2].replace(
+    "    cost_nano,\n", "    cost_nano,\n    unpriced,\n"
+)
+
+UNPRICED: Sequence[str] = (
+    "ALTER TABLE events {cluster} ADD COLUMN IF NOT EXISTS unpriced UInt8 "
+    "DEFAULT type = 'model' AND tokens > 0 AND cost_nano = 0 AFTER cost_nano",
+    "ALTER TABLE tallies {cluster} ADD COLUMN IF NOT EXISTS unpriced UInt8 "
+    "DEFAULT model = 1 AND tokens > 0 AND cost_nano = 0 AFTER cost_nano",
+    f"ALTER TABLE tallies_of_events {{cluster}} MODIFY QUERY {_PRICED_TALLIES}",
+)
+"""The second migration: which calls used tokens at an unknown cost."""

@@ -165,5 +165,17 @@ _FOURTH = (
     """,
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+# ``events.unpriced`` is NULL in rows of earlier versions: to set it would rewrite all their bodies.
+_FIFTH = (
+    "ALTER TABLE sessions ADD COLUMN unpriced INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE events ADD COLUMN unpriced INTEGER",
+    """
+    UPDATE sessions SET unpriced = (
+        SELECT count(*) FROM events WHERE events.session_id = sessions.session_id
+            AND type = 'model' AND rank > 0 AND tokens > 0 AND cost_nano = 0
+    ) WHERE models > 0 AND tokens > 0
+    """,
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 """``MIGRATIONS[n]`` are the statements that bring version n to version n + 1."""

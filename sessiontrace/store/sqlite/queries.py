@@ -40,11 +40,12 @@ _MOST = 10_000
 
 _SUMMARIES = (
     "SELECT session_id, name, source, user, start_time, end_time, duration, status, error, "
-    "events, errors, models, tokens, cost_nano / 1e9, scores FROM sessions WHERE "
+    "events, errors, models, tokens, cost_nano / 1e9, unpriced, scores FROM sessions WHERE "
 )
 _STEPS = (
     "SELECT event_id, session_id, parent_id, type, name, start_time, end_time, duration, status, "
     "turn, error, tokens, cost_nano / 1e9, "
+    "coalesce(unpriced, type = 'model' AND tokens > 0 AND cost_nano = 0), "
     # First a search in the text: parsing the JSON of every step would cost more than the query.
     "CASE WHEN instr(body, '\"time_to_first_chunk_ms\"') > 0 "
     "THEN json_extract(body, '$.metrics.time_to_first_chunk_ms') END FROM events WHERE "

@@ -32,13 +32,14 @@ _IDS_AT_ONCE = 500
 
 _SESSION = (
     "session_id", "name", "source", "user", "start_time", "end_time", "duration", "status",
-    "error", "events", "errors", "models", "tokens", "cost_nano", "failed", "folded",
+    "error", "events", "errors", "models", "tokens", "cost_nano", "unpriced", "failed", "folded",
     "scores", "scored", "state",
 )  # fmt: skip
 _EVENT = (
     "event_id", "session_id", "parent_id", "type", "name", "start_time", "end_time", "duration",
-    "status", "turn", "error", "tokens", "cost_nano", "rank", "body", "patch",
+    "status", "turn", "error", "tokens", "cost_nano", "unpriced", "rank", "body", "patch",
 )  # fmt: skip
+_UNPRICED = _EVENT.index("unpriced")
 _RECORD = ("session_id", "body", "patch")
 # Texts that most rows lack are bound as 0: for None, as for a bool, the sqlite3 module looks up an
 # adapter each time, which costs as much as a column of an index.
@@ -129,8 +130,8 @@ def _event_row(event: EventState) -> tuple[Any, ...]:
     return (
         event.event_id, event.session_id, event.parent_id, event.type, event.name,
         event.start_time, event.end_time, event.duration, event.status, int(event.turn),
-        0 if event.error is None else event.error, event.tokens, event.cost_nano, event.rank,
-        event.body, 0 if event.patch is None else event.patch,
+        0 if event.error is None else event.error, event.tokens, event.cost_nano, event.unpriced,
+        event.rank, event.body, 0 if event.patch is None else event.patch,
     )  # fmt: skip
 
 
@@ -142,8 +143,9 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
     return (
         session.session_id, session.name, session.source, session.user, session.start_time,
         session.end_time, session.duration, session.status, _or_0(session.error),
-        totals.events, totals.errors, totals.models, totals.tokens, totals.cost_nano, int(failed),
-        folded, _json(session.scores), _json(session.scored), _json(_state(session)),
+        totals.events, totals.errors, totals.models, totals.tokens, totals.cost_nano,
+        totals.unpriced, int(failed), folded, _json(session.scores), _json(session.scored),
+        _json(_state(session)),
     )  # fmt: skip
 
 
@@ -196,6 +198,9 @@ def load_events(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str,
     for row in _select(connection, "events", _EVENT, ids):
         event = events[row[0]] = EventState(*row)
         event.turn = bool(event.turn)
+        if row[_UNPRICED] is None:  # written before version 5
+            unpriced = event.type == "model" and event.tokens > 0 and not event.cost_nano
+            event.unpriced = int(unpriced)
     return events
 
 
@@ -204,7 +209,7 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
     sessions: dict[str, SessionState] = {}
     for row in _select(connection, "sessions", _SESSION, ids):
         session = sessions[row[0]] = SessionState(*row[:9])
-        session.totals = Totals(*row[9:14])
+        session.totals = Totals(*row[9:15])
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         _restore(session, orjson.loads(row[-1]))
     return sessions

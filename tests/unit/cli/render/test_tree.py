@@ -41,10 +41,10 @@ def test_parents_children_error_and_retry_line_up(tmp_path: Path):
     again = event(sid, T0 + 800, 9, event_name="fetch")
     found = stored(tmp_path, sid, session_end(sid, took=1500), again, think, first, plan)
     head, *lines = render_text(found).split("\n")
-    assert head.startswith("chat  1.50 s · ended · 4 steps · 1 error · 120 tokens · ")
+    assert head.startswith("chat  1.50 s · ended · 4 steps · 1 error · 120 tokens · unpriced · ")
     assert lines == [
         "├── plan       chain        600 ms",
-        "│   └── think  model        500 ms  120 tokens",
+        "│   └── think  model        500 ms  120 tokens · unpriced",
         "├── fetch      tool          50 ms  ✗ TimeoutError: no answer",
         "└── fetch      tool         9.0 ms",
     ]

@@ -5,6 +5,7 @@ import {
   ago,
   amount,
   bytes,
+  cost,
   dayName,
   duration,
   money,
@@ -34,6 +35,15 @@ test("small amounts of money keep two significant digits", () => {
   assert.equal(money(0.000123), "$0.00012");
   assert.equal(money(0.01), "$0.01");
   assert.equal(money(12.345), "$12.35");
+});
+
+test("calls without a price are not shown as free", () => {
+  assert.equal(cost({ cost: 0, unpriced: 0, tokens: 0 }), null);
+  assert.equal(cost({ cost: 0, unpriced: 0, tokens: 7 }), "$0");
+  assert.equal(cost({ cost: 0, unpriced: 2, tokens: 7 }), "unpriced");
+  assert.equal(cost({ cost: 0, unpriced: true, tokens: 7 }), "unpriced");
+  assert.equal(cost({ cost: 0.42, unpriced: 0, tokens: 7 }), "$0.42");
+  assert.equal(cost({ cost: 0.42, unpriced: 2, tokens: 7 }), "$0.42 + 2 unpriced");
 });
 
 test("a count of one is singular", () => {

@@ -57,6 +57,15 @@ export function money(value) {
   return `$${value < 0.01 ? value.toPrecision(2) : value.toFixed(2)}`;
 }
 
+/** "$0.42", "unpriced", "$0.42 + 2 unpriced"; null where no call used tokens. */
+export function cost(summary) {
+  const unpriced = Number(summary.unpriced ?? 0);
+  if (!summary.cost && unpriced) return "unpriced";
+  if (!summary.cost && !summary.tokens) return null;
+  const text = summary.cost ? money(summary.cost) : "$0";
+  return unpriced ? `${text} + ${count(unpriced)} unpriced` : text;
+}
+
 export function bytes(length) {
   if (length < 1000) return `${length} B`;
   if (length < 1e6) return `${(length / 1e3).toFixed(length < 1e4 ? 1 : 0)} kB`;

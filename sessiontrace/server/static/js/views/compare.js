@@ -7,7 +7,7 @@ import { el, shape } from "../elements.js";
 import { json } from "../json_tree.js";
 import { align } from "../values/alignment.js";
 import { splitMessages } from "../values/chat_messages.js";
-import { count, duration, moment, money, score } from "../values/format.js";
+import { cost, count, duration, moment, score } from "../values/format.js";
 import { grow, rows } from "../values/tree.js";
 
 const EVERY = 2000;
@@ -133,7 +133,7 @@ export function compareView({ main, setStatus, setCrumbs, navigate }, left, righ
       ["Steps", count(a.events), count(b.events), signed(b.events - a.events, count)],
       ["Errors", count(a.errors), count(b.errors), signed(b.errors - a.errors, count)],
       ["Tokens", count(a.tokens), count(b.tokens), signed(b.tokens - a.tokens, count)],
-      ["Cost", money(a.cost), money(b.cost), ""],
+      ["Cost", cost(a) ?? "–", cost(b) ?? "–", ""],
       ...[...new Set([...Object.keys(a.scores), ...Object.keys(b.scores)])]
         .sort()
         .map((name) => scores(name, a.scores[name], b.scores[name])),

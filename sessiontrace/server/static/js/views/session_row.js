@@ -1,7 +1,7 @@
 // One row of the list of sessions, and the head above the rows.
 
 import { el } from "../elements.js";
-import { ago, count, duration, moment, money, score, scoreText } from "../values/format.js";
+import { ago, cost, count, duration, moment, score, scoreText } from "../values/format.js";
 
 const none = () => el("span", { class: "none" }, "–");
 
@@ -82,7 +82,7 @@ const COLUMNS = [
   {
     title: "Cost",
     class: "c-cost num",
-    cell: (session) => (session.cost ? money(session.cost) : none()),
+    cell: (session) => cost(session) ?? none(),
   },
   { title: "Score", class: "c-score", cell: (session) => scoreCell(session.scores) },
   {

@@ -2,7 +2,7 @@
 
 import { get, poll, unchanged } from "../api.js";
 import { copyButton, el } from "../elements.js";
-import { amount, count, duration, moment, money, scoreText } from "../values/format.js";
+import { amount, cost, count, duration, moment, scoreText } from "../values/format.js";
 import { detail, feedbackForm } from "./step_detail.js";
 import { waterfall } from "./waterfall.js";
 
@@ -130,7 +130,7 @@ export function sessionView({ main, setStatus, setCrumbs, navigate, saved }, id,
       ["Steps", count(session.events)],
       ["Errors", session.errors ? el("span", { class: "bad" }, count(session.errors)) : null],
       ["Tokens", session.tokens ? count(session.tokens) : null],
-      ["Cost", session.cost ? money(session.cost) : null],
+      ["Cost", cost(session)],
       ["Score", Object.entries(session.scores).map(scoreText).join(", ")],
       [
         "Tags",

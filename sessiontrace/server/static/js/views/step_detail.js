@@ -6,7 +6,7 @@ import { copyButton, el, shape, thumb } from "../elements.js";
 import { json } from "../json_tree.js";
 import { splitMessages } from "../values/chat_messages.js";
 import { curl } from "../values/curl.js";
-import { amount, count, duration, moment, money } from "../values/format.js";
+import { amount, cost, count, duration, moment } from "../values/format.js";
 
 const SECTIONS = [
   ["inputs", "Inputs"],
@@ -87,7 +87,7 @@ function facts(session, summary, record) {
         : null,
     ],
     ["First chunk", summary.first_chunk === null ? null : `after ${duration(summary.first_chunk)}`],
-    ["Cost", summary.cost ? money(summary.cost) : null],
+    ["Cost", cost(summary), sourceOfCost(tokens)],
   ].filter(([, value]) => value !== null);
   return el(
     "dl",
@@ -96,6 +96,11 @@ function facts(session, summary, record) {
       el("div", {}, el("dt", {}, name), el("dd", { title }, value)),
     ),
   );
+}
+
+function sourceOfCost(metadata) {
+  if (typeof metadata.cost_source !== "string") return null;
+  return `computed: ${[metadata.cost_source, metadata.cost_version].filter(Boolean).join(" ")}`;
 }
 
 // Feedback by hand: a name, and a thumb, a number or a text.
