@@ -22,13 +22,14 @@ from sessiontrace.clients.honeyhive_models import (
     CreatedBatch,
     CreatedEvent,
     Event,
+    EventSchema,
     NewEvent,
     StartedSession,
 )
 from sessiontrace.clients.http import Rest, path_part
 from sessiontrace.clients.model import number
 from sessiontrace.model.fields import BUCKETS
-from sessiontrace.model.payload import rfc3339
+from sessiontrace.model.payload import json_text, rfc3339
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.honeyhive import destination
 
@@ -218,6 +219,28 @@ class Events:
         if not isinstance(answer.value, Mapping) or "event" not in answer.value:
             raise UnexpectedAnswerError("Event: the answer lacks event", ("event",))
         return Event.read(answer.value["event"])
+
+    async def schema(
+        self,
+        *,
+        start_time: float | None = None,
+        end_time: float | None = None,
+        evaluation_id: str | None = None,
+    ) -> EventSchema:
+        """The fields that the project's events have, by type of event.
+
+        ``start_time`` and ``end_time`` (Unix ms) bound the time; ``evaluation_id``: of one run.
+        HoneyHive calls this route deprecated, in favour of the schemas of runs.
+        """
+        query: dict[str, Any] = {"evaluation_id": evaluation_id}
+        bounds = {"$gte": start_time, "$lte": end_time}
+        for name, moment in bounds.items():
+            number("start_time" if name == "$gte" else "end_time", moment, "Unix milliseconds")
+        span = {name: rfc3339(int(at)) for name, at in bounds.items() if at is not None}
+        if span:
+            query["dateRange"] = json_text(span)
+        answer = await self._rest.call("GET", "/v1/events/schema", query=query)
+        return EventSchema.read(answer.value)
 
     async def update(
         self,

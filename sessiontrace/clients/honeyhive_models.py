@@ -6,17 +6,25 @@ document calls required.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
-from sessiontrace.clients.model import Model
+from sessiontrace.clients.model import Model, list_of
 
 if TYPE_CHECKING:
     from typing_extensions import Required
 
-__all__ = ["CreatedBatch", "CreatedEvent", "Event", "NewEvent", "StartedSession"]
+__all__ = [
+    "CreatedBatch",
+    "CreatedEvent",
+    "Event",
+    "EventSchema",
+    "NewEvent",
+    "SchemaField",
+    "StartedSession",
+]
 
 
 class NewEvent(TypedDict, total=False):
@@ -98,3 +106,20 @@ class CreatedBatch(Model):
     event_ids: list[str]
     success: bool
     session_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SchemaField(Model):
+    """A field that events of one type have; ``name`` is a path such as ``metadata.cost``."""
+
+    name: str
+    event_type: str
+
+
+@attrs.frozen(kw_only=True)
+class EventSchema(Model):
+    """The answer to ``GET /v1/events/schema``. ``datasets``: the ids that events name."""
+
+    fields: Sequence[SchemaField] = list_of(SchemaField)
+    datasets: list[str]
+    mappings: Mapping[str, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from support.openapi_client import Ask, asking
@@ -13,6 +14,7 @@ from support.server_process import Served, serving
 from sessiontrace.model.ids import is_uuid
 
 T0 = 1_790_000_000_000
+T31 = 1_924_992_000_000  # 2031-01-01
 
 
 @pytest.fixture(scope="module")
@@ -275,3 +277,55 @@ def test_export_is_paged_and_projected(ask: Ask, searched: str):
 def test_an_event_that_is_not_here(ask: Ask):
     """404 in HoneyHive's form."""
     assert ask("GET", f"/v1/events/{new()}", status=404)["statusCode"] == 404
+
+
+def test_the_schema_of_events_is_no_event(ask: Ask):
+    """The path is one word longer than a list of events, and one word short of an event's id."""
+    run = new()
+    event = {
+        "event_type": "model", "event_name": "chat", "start_time": T0,
+        "inputs": {"chat_history": [{"role": "user"}]}, "outputs": {"role": "assistant"},
+        "config": {"hyperparameters": {"deep": {"er": {"still": 1}}}},
+        "metadata": {"run_id": run, "dataset_id": "d-7", "cost": 0.5}, "metrics": {},
+    }  # fmt: skip
+    ask("POST", "/v1/events", event)
+    ask("POST", "/v1/events", {**event, "event_type": "tool", "inputs": {}, "config": {}})
+    schema = ask("GET", f"/v1/events/schema?evaluation_id={run}")
+    names = {(field["name"], field["event_type"]) for field in schema["fields"]}
+    assert names == {
+        ("inputs.chat_history", "model"),
+        ("config.hyperparameters.deep.er", "model"),
+        *(
+            (name, kind)
+            for kind in ("model", "tool")
+            for name in ("outputs.role", "metadata.run_id", "metadata.dataset_id", "metadata.cost")
+        ),
+    }
+    assert (schema["datasets"], schema["mappings"]) == (["d-7"], {})
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"dateRange": '{"$gte":"2031-01-01T00:00:00Z","$lte":"2031-01-02T00:00:00Z"}'}, 1),
+        ({"dateRange[$gte]": str(T31), "dateRange[$lte]": str(T31 + 5)}, 1),
+        ({"dateRange": '{"$gte":"2032-01-01"}'}, 0),
+        ({}, 1),
+    ],
+)
+def test_a_schema_is_bounded_by_time(ask: Ask, query: dict[str, str], count: int):
+    """Texts in ISO 8601, or numbers; the object in either form that a query can have."""
+    ask("POST", "/v1/events", {"event_type": "tool", "inputs": {"rare": 1}, "start_time": T31})
+    schema = ask("GET", f"/v1/events/schema?{urlencode(query)}")
+    names = [field["name"] for field in schema["fields"] if field["name"] == "inputs.rare"]
+    assert len(names) == count
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"dateRange": "last week"}, {"dateRange[$gte]": "soon"}, {"dateRange": '{"$lte":1e300}'}],
+)
+def test_a_schema_of_no_time_is_refused(ask: Ask, query: dict[str, str]):
+    """With what is wrong, as every other refusal."""
+    refusal = ask("GET", f"/v1/events/schema?{urlencode(query)}", status=400)
+    assert refusal["message"].startswith("dateRange")

@@ -227,3 +227,18 @@ async def test_an_event_that_is_not_there_is_not_found(api: Api, client: HoneyHi
     with pytest.raises(NotFoundError, match="Event not found") as caught:
         await client.events.get(EVENT)
     assert caught.value.code == "NF"
+
+
+@pytest.mark.asyncio
+async def test_the_schema_says_which_fields_events_have(api: Api, client: HoneyHive) -> None:
+    """Names by type of event; the time goes as one JSON text, as the document allows."""
+    field = {"name": "metadata.cost", "event_type": "model", "later": 1}
+    answer = {"fields": [field], "datasets": ["d"], "mappings": {}}
+    api.answer("GET", "/v1/events/schema", answer)
+    schema = await client.events.schema(start_time=0, evaluation_id="run")
+    assert [(one.name, one.event_type) for one in schema.fields] == [("metadata.cost", "model")]
+    assert (schema.datasets, schema.mappings) == (["d"], {})
+    assert "evaluation_id=run" in api.seen[0].path
+    assert "1970-01-01T00" in api.seen[0].path
+    with pytest.raises(TypeError, match="start_time must be a finite number"):
+        await client.events.schema(start_time="today")  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ POST /v1/events/batch, /events/batch, /events/model/batch, /v1/sessions/{id}/eve
      /session/{id}/traces                              many
 PUT  /v1/events/{id}, /events                          a late change of an event or session
 GET  /v1/events/{id}                                   one event or session
+GET  /v1/events/schema                                 the fields that events have
 POST /v1/events/search, /v1/events/export              events and sessions by filters, latest first
 """
 
@@ -24,6 +25,7 @@ from sessiontrace.model.json_depth import TOO_DEEP, is_too_deep
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.honeyhive import mapping
+from sessiontrace.server.apis.honeyhive.event_schema import schema_of, schema_query
 from sessiontrace.server.http import (
     RequestRejected,
     json_response,
@@ -83,6 +85,7 @@ def routes(readers: StoreReaders, writer: StoreWriter) -> list[web.RouteDef]:
         ),
         web.put("/v1/events/{id}", with_vendor_errors(api.put, error_response)),
         web.put("/events", with_vendor_errors(api.put_legacy, error_response)),
+        web.get("/v1/events/schema", with_vendor_errors(api.schema, error_response)),  # before {id}
         web.get("/v1/events/{id}", with_vendor_errors(api.get, error_response)),
     ]
 
@@ -233,6 +236,11 @@ class _Api:
         if record is None:
             raise RequestRejected(404, "Event not found")
         return json_response({"event": mapping.event_response(record)})
+
+    async def schema(self, request: web.Request) -> web.Response:
+        query = schema_query(request.query)
+        schema = await self._readers.query(lambda store: schema_of(store.events(query).events))
+        return json_response(schema)
 
     async def search(self, request: web.Request) -> web.Response:
         body = await read_json(request)
