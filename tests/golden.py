@@ -21,6 +21,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
 from pathlib import Path
@@ -32,6 +33,7 @@ DATA = Path(__file__).resolve().parent / "golden_data"
 
 PID = 4711
 NOW_NS = 1_790_000_000_000_000_000
+VERSION = "4.7.11"
 
 TEXT_MOST = 600
 """Characters of a text that is recorded as it is; a longer one is compressed."""
@@ -186,6 +188,8 @@ def main() -> None:
     os.getpid = lambda: PID
     time.time_ns = lambda: NOW_NS
     time.time = lambda: NOW_NS / 1e9
+    installed = metadata.version
+    metadata.version = lambda name: VERSION if name == "sessiontrace" else installed(name)
     sys.path.insert(0, str(REPO))  # this very package, installed or not
     if options.pure:
         sys.meta_path.insert(0, _NoExtensions())

@@ -149,6 +149,15 @@ TABLE: tuple[Field, ...] = (
         ("llm.token_count.completion_details.reasoning",),
         ("gen_ai.usage.reasoning_tokens",),
     ),
+    # Not in OTel's conventions; Langfuse reads this name. Logfire's name is read, too.
+    Field(
+        ("metadata", "cost"),
+        "float",
+        ("gen_ai.usage.cost", "operation.cost"),
+        ("llm.cost.total",),
+    ),
+    Field(("metadata", "prompt_cost"), "float", (), ("llm.cost.prompt",)),
+    Field(("metadata", "completion_cost"), "float", (), ("llm.cost.completion",)),
     Field(("metadata", "response_id"), "text", ("gen_ai.response.id",)),
     Field(
         ("metadata", "response_model"),

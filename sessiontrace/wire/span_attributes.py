@@ -60,6 +60,7 @@ STEADY = frozenset(
 CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
 """Entries of a record that the span has as its ids."""
 
+_COST = ("metadata", "cost")
 _AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
 
 
@@ -126,7 +127,10 @@ def attributes_of(
         attributes["user.id"] = user
     written: set[tuple[str, ...]] = {("metadata", "error"), *CONTEXT}
     _add_kind(attributes, event, written)
+    model = event.get("event_type") == "model"
     for field, value in semconv.fields_of(event):
+        if field.path == _COST and not model:  # a sum of its calls, which backends add up, too
+            continue
         if field.otel and (plain := _plain(value, field.kind)) is not None:
             attributes.setdefault(field.otel[0], plain)
             written.add(field.path)

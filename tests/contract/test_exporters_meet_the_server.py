@@ -6,27 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.server_process import Served, serving
+from support.roads import ROADS, road
+from support.server_process import serving
 
 import sessiontrace as st
-from sessiontrace.model.destination import Destination
 from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.contract
-
-ROADS = ("honeyhive", "humanloop", "humanloop-v5", "posthog", "otlp", "otlp-protobuf")
-
-
-def road(name: str, served: Served) -> Destination:
-    if name == "honeyhive":
-        return st.HoneyHive(api_key="hh", base_url=served.url)
-    if name.startswith("humanloop"):
-        version = 5 if name.endswith("v5") else 4
-        return st.Humanloop(api_key="hl", base_url=served.url, version=version)
-    if name == "posthog":
-        return st.PostHog(api_key="phc", base_url=served.url)
-    return st.OTLP(endpoint=served.url, protobuf=name.endswith("protobuf"))
 
 
 def travel(traced: st.Tracer) -> dict[str, Any]:

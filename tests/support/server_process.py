@@ -56,15 +56,16 @@ class Served:
 
 
 @contextmanager
-def serving(db: Path, *options: str, store: str | None = None) -> Iterator[Served]:
+def serving(db: Path, *options: str, store: str | None = None, **env: str) -> Iterator[Served]:
     """``sessiontrace serve --db DB`` until the block ends; it must then stop by itself.
 
-    ``store``: a URL to serve instead; ``db`` still says where the process is at home.
+    ``store``: a URL to serve instead; ``db`` still says where the process is at home. ``env``:
+    further variables of its environment.
     """
     place = ["--db", str(db)] if store is None else ["--store", store]
     process = subprocess.Popen(
         [sys.executable, "-m", "sessiontrace", "serve", *place, "--port", "0", *options],
-        env=environment(db.parent),
+        env=environment(db.parent, **env),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

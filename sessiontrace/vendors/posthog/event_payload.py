@@ -14,9 +14,11 @@ from typing import Any
 import orjson
 
 from sessiontrace.model import payload
+from sessiontrace.model.call_usage import call_cost, call_usage
 from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
+from sessiontrace.runtime.version import version
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire import chat_payload, model_call
 
@@ -38,8 +40,10 @@ _MODEL = {  # metadata, metrics or hyperparameters -> property
     "reasoning_tokens": "$ai_reasoning_tokens",
     "cache_read_tokens": "$ai_cache_read_input_tokens",
     "cache_write_tokens": "$ai_cache_creation_input_tokens",
+    "cache_write_5m_tokens": "$ai_cache_creation_5m_input_tokens",
+    "cache_write_1h_tokens": "$ai_cache_creation_1h_input_tokens",
+    "web_search_requests": "$ai_web_search_count",
     "http_status": "$ai_http_status",
-    "cost": "$ai_total_cost_usd",
     "prompt_cost": "$ai_input_cost_usd",
     "completion_cost": "$ai_output_cost_usd",
     "output_cost": "$ai_output_cost_usd",
@@ -47,6 +51,29 @@ _MODEL = {  # metadata, metrics or hyperparameters -> property
     "max_tokens": "$ai_max_tokens",
     "max_completion_tokens": "$ai_max_tokens",
     "max_output_tokens": "$ai_max_tokens",
+}
+
+_COUNTS = frozenset(
+    name
+    for name in _MODEL
+    if name.endswith(("_tokens", "_requests")) and not name.startswith("max_")
+)
+_TEXTS = {  # metadata -> property of every event
+    "framework": "$ai_framework",
+    "server_address": "$ai_base_url",
+    "agent_name": "$ai_agent_name",
+    "prompt_name": "$ai_prompt_name",
+    "prompt_version": "$ai_prompt_version",
+}
+_SPAN_TYPES = {  # of PostHog's own SDK; `metadata.span_kind` -> `$ai_span_type`
+    "agent": "agent",
+    "function": "tool",
+    "guardrail": "guardrail",
+    "handoff": "handoff",
+    "mcp_tools": "mcp_tools",
+    "retriever": "retriever",
+    "tool": "tool",
+    "custom": "custom",
 }
 
 
@@ -69,8 +96,9 @@ def events_of(record: Record, names: SessionCache) -> Iterator[Event]:
 
 
 def _trace(event: Event, names: SessionCache) -> Event:
-    properties: Event = {"$ai_span_name": _name(event)}
+    properties: Event = {"$ai_span_name": _name(event), "$ai_trace_name": _name(event)}
     _add_timing(properties, event)
+    _add_texts(properties, event)
     _add_state(properties, event)
     _add_rest(properties, event, STEP_ATTRIBUTES)
     return _event("$ai_trace", event, names, properties)
@@ -84,6 +112,7 @@ def _span(event: Event, names: SessionCache) -> Event:
         "$ai_span_name": _name(event),
     }
     _add_timing(properties, event)
+    _add_texts(properties, event)
     _add_rest(properties, event, _BESIDE_CONFIG)
     if kind == "model":
         _add_call(properties, event)
@@ -93,7 +122,7 @@ def _span(event: Event, names: SessionCache) -> Event:
         _add_chat(properties, event)
         return _event("$ai_generation", event, names, properties)
     if kind is not None:
-        properties["$ai_span_type"] = kind
+        properties["$ai_span_type"] = _span_type(event, kind)
     _add_state(properties, event)
     _add_rest(properties, event, ("config",))
     return _event("$ai_span", event, names, properties)
@@ -135,6 +164,40 @@ def _add_call(properties: Event, event: Event) -> None:
         _add_numbers(properties, metadata)
         if reasons := model_call.finish_reasons(event):
             properties["$ai_stop_reason"] = reasons[0]
+    _add_usage(properties, event)
+
+
+def _add_usage(properties: Event, event: Event) -> None:
+    """Add the cost, the counts as they are, and how ``$ai_input_tokens`` counts the cache.
+
+    Without the flag PostHog takes the counts of Anthropic's models as exclusive of the cache.
+    """
+    cost = call_cost(event)
+    if cost is not None:
+        properties["$ai_total_cost_usd"] = cost
+    counts = {
+        name: value
+        for place in ("metrics", "metadata")
+        for name, value in payload.bucket(event, place).items()
+        if name in _COUNTS and payload.number(value) is not None
+    }
+    if counts:
+        properties["$ai_usage"] = counts
+        properties["$ai_cache_reporting_exclusive"] = call_usage(event).exclusive
+
+
+def _add_texts(properties: Event, event: Event) -> None:
+    metadata = payload.bucket(event, "metadata")
+    for name, property_name in _TEXTS.items():
+        value = metadata.get(name)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
+            properties[property_name] = str(value)
+
+
+def _span_type(event: Event, kind: str) -> str:
+    """PostHog's type for a span that is no model call: what the library says, else our type."""
+    span_kind = payload.bucket(event, "metadata").get("span_kind")
+    return _SPAN_TYPES.get(span_kind.lower(), kind) if isinstance(span_kind, str) else kind
 
 
 def _add_numbers(properties: Event, numbers: Event) -> None:
@@ -197,6 +260,7 @@ def _event(kind: str, event: Event, names: SessionCache, properties: Event) -> E
     safe, opened = _session(session_id)
     properties["$ai_trace_id"] = properties["$ai_session_id"] = safe
     properties["$ai_lib"] = properties["$lib"] = "sessiontrace"
+    properties["$ai_lib_version"] = _version()
     properties["$geoip_disable"] = True
     properties["$process_person_profile"] = user is not None
     if opened is not None and at is not None and 0 <= at - opened < _DAY_MS:
@@ -221,6 +285,11 @@ def _session(identifier: str) -> tuple[str, int | None]:
     return safe, payload.v7_ms(identifier)
 
 
+@functools.cache
+def _version() -> str:
+    return version()
+
+
 def _uuid(identifier: str) -> str:
     if payload.is_lower_uuid(identifier) or is_uuid(identifier):
         return identifier
@@ -234,6 +303,9 @@ def _add_timing(properties: Event, event: Event) -> None:
     properties["$ai_is_error"] = error is not None
     if error is not None:
         properties["$ai_error"] = payload.text(error)
+        failure = payload.bucket(payload.bucket(event, "metadata"), "error")
+        if isinstance(failure.get("type"), str):
+            properties["$ai_error_type"] = failure["type"]
 
 
 def _name(event: Event) -> str:

@@ -23,8 +23,13 @@ inputs, outputs                   ``$ai_input_state``, ``$ai_output_state``; of 
 config                            ``$ai_model``, ``$ai_provider``, ``$ai_model_parameters``,
                                   ``$ai_tools``
 metadata: tokens, cost            ``$ai_input_tokens``, ``$ai_output_tokens``,
-                                  ``$ai_total_cost_usd`` and their kin
-error                             ``$ai_is_error``, ``$ai_error``
+                                  ``$ai_total_cost_usd`` and their kin; all counts in
+                                  ``$ai_usage``; ``$ai_cache_reporting_exclusive`` says that the
+                                  input includes the cache
+metadata: framework, agent_name,  ``$ai_framework``, ``$ai_agent_name``, ``$ai_prompt_name``,
+prompt_name, prompt_version,      ``$ai_prompt_version``, ``$ai_base_url``, ``$ai_span_type``
+server_address, span_kind
+error                             ``$ai_is_error``, ``$ai_error``, ``$ai_error_type``
 metadata, metrics, feedback       properties of the same names
 user_properties                   ``distinct_id`` (user_id), ``$set``; without a user the session's
                                   id, and no person profile

@@ -32,11 +32,20 @@ _MODEL = {
     "$ai_reasoning_tokens": "reasoning_tokens",
     "$ai_cache_read_input_tokens": "cache_read_tokens",
     "$ai_cache_creation_input_tokens": "cache_write_tokens",
+    "$ai_cache_creation_5m_input_tokens": "cache_write_5m_tokens",
+    "$ai_cache_creation_1h_input_tokens": "cache_write_1h_tokens",
+    "$ai_web_search_count": "web_search_requests",
     "$ai_http_status": "http_status",
     "$ai_total_cost_usd": "cost",
     "$ai_input_cost_usd": "prompt_cost",
     "$ai_output_cost_usd": "completion_cost",
     "$ai_stop_reason": "finish_reason",
+    "$ai_framework": "framework",
+    "$ai_base_url": "server_address",
+    "$ai_agent_name": "agent_name",
+    "$ai_prompt_name": "prompt_name",
+    "$ai_prompt_version": "prompt_version",
+    "$ai_service_tier": "service_tier",
 }
 _USED = frozenset(
     {
@@ -47,9 +56,14 @@ _USED = frozenset(
         "$ai_tools", "$ai_span_type", "$session_id", "$set", "$set_once", "config", "metadata",
         "metrics", "feedback", "$geoip_disable", "$process_person_profile", "$ai_lib", "$lib",
         "$ai_temperature", "$ai_max_tokens", "$ai_stream", "$ai_request_id",
-        "$ai_time_to_first_token",
+        "$ai_time_to_first_token", "$ai_error_type", "$ai_cache_reporting_exclusive",
     }
 )  # fmt: skip
+# What our own exporter says twice; of other clients it is kept.
+_REPEATED = frozenset({"$ai_lib_version", "$ai_usage", "$ai_trace_name"})
+_CACHE = ("read", "creation")
+_TYPES = frozenset({"tool", "chain"})
+_TOOLS = frozenset({"tool", "retriever", "function", "mcp_tools"})
 _AI = {"$ai_span": "chain", "$ai_generation": "model", "$ai_embedding": "model"}
 
 
@@ -225,7 +239,7 @@ def _parent(event: _Event, trace: str) -> str:
 def _type(event: _Event) -> str:
     kind = _AI.get(event.name, "chain")
     span_type = event.properties.get("$ai_span_type")
-    return "tool" if kind == "chain" and span_type in ("tool", "retriever", "function") else kind
+    return "tool" if kind == "chain" and span_type in _TOOLS else kind
 
 
 def _times(event: _Event) -> Body:
@@ -254,7 +268,15 @@ def _content(event: _Event) -> Body:
         values = {k: v for k, v in properties.items() if k not in ("$set", "$set_once")}
         return {"inputs": values}
     metadata = {field: properties[name] for name, field in _MODEL.items() if name in properties}
-    others = {k: v for k, v in properties.items() if k not in _USED and v is not None}
+    if event.name in ("$ai_generation", "$ai_embedding"):
+        metadata |= _whole_prompt(properties)
+    span_type = properties.get("$ai_span_type")
+    if isinstance(span_type, str) and span_type not in _TYPES:
+        metadata["span_kind"] = span_type
+    if isinstance(properties.get("$ai_error_type"), str):
+        metadata["error"] = {"type": properties["$ai_error_type"]}
+    used = _USED | _REPEATED if properties.get("$ai_lib") == "sessiontrace" else _USED
+    others = {k: v for k, v in properties.items() if k not in used and v is not None}
     fields: Body = {"inputs": {}, "metadata": {**others, **metadata}}
     for name in STEP_ATTRIBUTES:  # as our own exporter sends them
         if isinstance(properties.get(name), dict):
@@ -271,6 +293,36 @@ def _content(event: _Event) -> Body:
             result if isinstance(result, dict) else _object("result", result) or None
         )
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _whole_prompt(properties: Body) -> Body:
+    """The input tokens with those read from and written to the cache, as our records count them.
+
+    PostHog's rule (its ingestion, November 2026): the event says whether they are left out; else
+    they are for Anthropic's models, except through Vercel's gateway.
+    """
+    prompt, total = (number(properties.get(f"$ai_{name}_tokens")) for name in ("input", "total"))
+    cache = (number(properties.get(f"$ai_cache_{name}_input_tokens")) or 0 for name in _CACHE)
+    cached = sum(cache)
+    if prompt is None or not cached or not _is_exclusive(properties, prompt < cached):
+        return {}
+    counts: Body = {"prompt_tokens": int(prompt + cached)}
+    if total is not None and total == prompt + (number(properties.get("$ai_output_tokens")) or 0):
+        counts["total_tokens"] = int(total + cached)
+    return counts
+
+
+def _is_exclusive(properties: Body, smaller: bool) -> bool:
+    explicit = properties.get("$ai_cache_reporting_exclusive")
+    if isinstance(explicit, bool):
+        return explicit
+    provider, model, framework = (
+        str(properties.get(f"$ai_{name}") or "").lower()
+        for name in ("provider", "model", "framework")
+    )
+    if provider != "anthropic" and "anthropic" not in model and not model.startswith("claude"):
+        return False
+    return smaller or (provider, framework) != ("gateway", "vercel")
 
 
 def _call(event: _Event, config: Body) -> Body:
