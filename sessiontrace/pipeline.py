@@ -29,7 +29,7 @@ from sessiontrace.config import Options
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.sender import LaneSpec, Sender
 from sessiontrace.model.destination import Destination
-from sessiontrace.model.ids import checked_now_ns, now_ns
+from sessiontrace.model.ids import checked_now, now_ns
 from sessiontrace.model.record import END, abandoned_end
 from sessiontrace.pricing.pricer import Pricer
 from sessiontrace.report import Report, Stats
@@ -243,7 +243,7 @@ class Pipeline:
         return self.closed or self.start_threads()
 
     def _tick(self) -> None:
-        checked_now_ns()  # after sleep or resume, also where no session begins
+        checked_now()  # after sleep or resume, also where no session begins
         self.spool.maintain()
         if self._owner is not None:
             self._owner.check_owner()

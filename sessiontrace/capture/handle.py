@@ -45,7 +45,8 @@ class Handle(Protocol):
 
     ``state``: NEW, OPEN or ENDED. ``recorder``: its TracerState, which has this protocol in its
     types and so cannot be named here. ``parent`` and ``session``: set once it is open.
-    ``start_ns``: when it opened, by the package's clock. ``children_ids``: the events below it,
+    ``start_ns``: when it opened, by the package's clock, and ``offset_ns``: the offset of that
+    clock (see ``model.ids``). ``children_ids``: the events below it,
     None when there are none; ``children_omitted``: how many more there are.
     """
 
@@ -57,6 +58,7 @@ class Handle(Protocol):
     parent: Handle | None
     session: SessionHandle
     start_ns: int
+    offset_ns: int
     children_ids: list[str] | None
     children_omitted: int
 

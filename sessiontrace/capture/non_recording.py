@@ -94,6 +94,7 @@ class NonRecordingScope:
         "event_id",
         "frame_headers",
         "name",
+        "offset_ns",
         "parent",
         "recorder",
         "session",
@@ -118,7 +119,7 @@ class NonRecordingScope:
         self.parent: Handle | None = None
         self.session: SessionHandle = self
         self.source = recorder.source
-        self.start_ns = 0  # no record needs it
+        self.start_ns = self.offset_ns = 0  # no record needs them
         self.children_ids: list[str] | None = None
         self.children_omitted = 0
         self.conversation_id: str | None = None

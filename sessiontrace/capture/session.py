@@ -18,7 +18,7 @@ from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import NEW, OPEN, SUPPRESSED, Handle
 from sessiontrace.capture.span import NO_INPUTS, Span
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
-from sessiontrace.model.ids import checked_now_ns, is_uuid, new_id, session_uuid
+from sessiontrace.model.ids import checked_now, is_uuid, new_id, session_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import raise_if_from_signal
@@ -159,7 +159,7 @@ class Session(Span):
             if self.state == NEW and self.open_here():  # else off: all inside is a no-op too
                 self.recorder.current.set(self)
         except BaseException:  # a signal's: the block does not begin
-            self._end(leaving=True)
+            self._end(True)
             raise
         return self
 
@@ -183,7 +183,7 @@ class Session(Span):
         if not recorder.capture:
             self._inputs, self._outputs = NO_INPUTS, None
         self.frame_headers = recorder.frame_headers
-        self.start_ns = checked_now_ns()
+        self.start_ns, self.offset_ns = checked_now()
         self.parent = parent
         self.session = self
         self._decide_sampling(recorder, parent)

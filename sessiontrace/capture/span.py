@@ -33,7 +33,7 @@ from sessiontrace.capture.handle import (
 )
 from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys_clean
 from sessiontrace.capture.tracer_state import TracerState
-from sessiontrace.model.ids import TRACE_ID, now_since, stamp
+from sessiontrace.model.ids import TRACE_ID, now_by, stamp
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import is_from_signal, raise_if_from_signal
 
@@ -87,6 +87,7 @@ class Span:
         "children_omitted",
         "event_id",
         "name",
+        "offset_ns",
         "parent",
         "recorder",
         "session",
@@ -99,6 +100,7 @@ class Span:
     parent: Handle | None
     session: SessionHandle
     start_ns: int
+    offset_ns: int
 
     def __init__(
         self,
@@ -157,7 +159,7 @@ class Span:
                 self.open(current.get())
                 current.set(self)
             except BaseException:  # a signal's: the block does not begin
-                self._end(leaving=True)
+                self._end(True)
                 raise
         return self  # entered twice: the first entering counts
 
@@ -174,7 +176,7 @@ class Span:
             self._needs_redaction = True  # the other recorder checked the values so far
         self.parent = parent
         self.session = parent.session
-        self.start_ns, event_id = stamp()
+        self.start_ns, self.offset_ns, event_id = stamp()
         self.event_id = event_id
         children = parent.children_ids
         if parent.state == ENDED:  # a task that outlived its parent, whose record is written
@@ -221,7 +223,7 @@ class Span:
                 if here is not self and is_from_signal(exc):
                     self._end_interrupted(here)
                 self._record_failure(exc, tb)
-            self._end(leaving=True)
+            self._end(True)
         except RecursionError:  # the user's stack is full: no room for a record, but for order
             self.state = ENDED
             self.recorder.current.set(self.parent)
@@ -250,7 +252,7 @@ class Span:
         """End the span now. Later calls, and leaving the block, do nothing more."""
         if outputs is not UNSET:
             self.set(outputs=outputs)
-        self._end()
+        self._end(False)
 
     def end_with(self, result: object) -> None:
         """``set`` and ``end`` for the result of a traced function, without the calls."""
@@ -258,9 +260,9 @@ class Span:
         skips = recorder.skips and self.session.skip_reason is not None
         if self.state == OPEN and recorder.capture and not skips:
             self._outputs = self._encode(result, "result")
-        self._end()
+        self._end(False)
 
-    def _end(self, *, leaving: bool = False) -> None:
+    def _end(self, leaving: bool) -> None:
         recorder = self.recorder
         if self.state != OPEN:
             if leaving and self.state == ENDED:
@@ -270,7 +272,7 @@ class Span:
         end = 0
         try:
             if not recorder.inert:
-                end = now_since(self.start_ns)
+                end = now_by(self.offset_ns)
                 self._emit(recorder, end)
             if self._implicit is not None:
                 self._end_implicit_session(self._implicit)
@@ -297,7 +299,7 @@ class Span:
             try:
                 if not recorder.inert:
                     again = recorder.unless_taken()
-                    self._emit(again, end or now_since(self.start_ns))
+                    self._emit(again, end or now_by(self.offset_ns))
                 if self._implicit is not None and self._implicit.state == OPEN:
                     self._end_implicit_session(self._implicit)
                 break

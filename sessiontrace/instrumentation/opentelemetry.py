@@ -134,7 +134,7 @@ class SpanProcessor:
             event = Span(recorder, span.name, kind)
             event.open(open_span.parent)
             if span.end_time and span.start_time:
-                event.start_ns -= (span.end_time - span.start_time) & -8  # its clock's bits stay
+                event.start_ns -= span.end_time - span.start_time
         if event is None:
             return
         _fill(event, read_span(_received(span)))

@@ -1,8 +1,11 @@
-"""Identifiers and clocks: UUIDv7 strings, and the wall clock's anchor of the monotonic clock.
+"""Identifiers and clocks: UUIDv7 strings, and Unix time by the monotonic clock.
 
-Called from any thread, takes no lock. Invariants: two ids are never
-equal, across threads, forks and copies of a snapshot: 48 of their bits come from the system's
-random numbers within the last second. A time is right within 50 ms, and durations are monotonic.
+The *offset* is the wall clock less the monotonic clock, in nanoseconds. It is measured again when
+the wall clock has stepped. A handle keeps the offset of its start, so it ends by the clock that it
+began by, whatever happened in between. Called from any thread, takes no lock. Invariants: two ids
+are never equal, across threads, forks and copies of a snapshot: 48 of their bits come from the
+system's random numbers within the last second. A new time is right within 50 ms, and durations are
+monotonic.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sessiontrace.runtime import fork_hooks
 
@@ -19,11 +22,11 @@ __all__ = [
     "PARENT_SPAN_ID",
     "SESSION_NAMESPACE",
     "TRACE_ID",
-    "checked_now_ns",
+    "checked_now",
     "is_uuid",
     "new_id",
+    "now_by",
     "now_ns",
-    "now_since",
     "pin",
     "session_uuid",
     "stamp",
@@ -44,113 +47,113 @@ _NEVER = -1_000_000
 _FRESH_MS = 1_000  # for so long random bits are used after they were drawn
 _step_ns = 50_000_000  # between our clock and the wall clock: then the wall clock has stepped
 _READ_NS = 1_000_000  # that reading both clocks may take to count
-_ANCHORS = 8  # the low three bits of a time name its anchor; literal where it is hot
+_MS_NS = 1_000_000
 
 _random = random.Random()  # noqa: S311  ids must be unique, not secret
 _time_ns = time.time_ns
 _monotonic_ns = time.monotonic_ns
 
-# Every time that we give is a multiple of eight, plus the number of its anchor. So the end of a
-# span can be taken by the clock that its start was taken by, whatever happened in between.
-_anchors: list[int] = []
-_anchor_ns = 0
-_generation = 0
+_offset_ns = 0
 
 # What an id is put together from: to format its 128 bits each time costs twice all the rest.
 _prefix_ms = -1
 _prefix = ""
-_sequence = 0
+_prefix_end_ns = 0  # when the prefix is out of date, by our clock
 _drawn_ms = 0
 _seeded_ms = _NEVER
 _middles: tuple[str, ...] = ()  # by the counter: itself, the variant, 14 random bits
+_next_middles: Iterator[str] = iter(())
 _tails: list[str] = []  # 48 random bits each
 
 
 def now_ns() -> int:
-    """Unix time in nanoseconds, by the monotonic clock after an anchor."""
-    return (_monotonic_ns() & -8) + _anchor_ns
+    """Unix time in nanoseconds, by the monotonic clock."""
+    return _monotonic_ns() + _offset_ns
 
 
-def now_since(start_ns: int) -> int:
-    """Unix time by the anchor that ``start_ns`` was taken by: never before it.
+def now_by(offset_ns: int) -> int:
+    """Unix time in nanoseconds, by the clock of a start that has this offset.
 
-    A step of the wall clock in between therefore changes no duration.
+    A step of the wall clock since then therefore changes no duration.
     """
-    return (_monotonic_ns() & -8) + _anchors[start_ns & 7]
+    return _monotonic_ns() + offset_ns
 
 
-def checked_now_ns() -> int:
-    """``now_ns``, after a look at the wall clock: it steps at resume, after a snapshot, by NTP."""
-    now = now_ns()
+def checked_now() -> tuple[int, int]:
+    """``now_ns`` and its offset, after a look at the wall clock.
+
+    The wall clock steps at resume, after a snapshot, by NTP.
+    """
+    offset = _offset_ns
+    now = _monotonic_ns() + offset
     if not -_step_ns < _time_ns() - now < _step_ns:
         _follow_step()
-        now = now_ns()
-    return now
+        offset = _offset_ns
+        now = _monotonic_ns() + offset
+    return now, offset
 
 
-def stamp(at_ns: int | None = None) -> tuple[int, str]:
-    """This moment (as ``now_ns`` gives it), or the given one, with a new id that begins with it."""
-    global _sequence
-    now = (_monotonic_ns() & -8) + _anchor_ns if at_ns is None else at_ns
-    if now // 1_000_000 != _prefix_ms:
-        now = _begin_ms(now, is_past=at_ns is not None)
-    # Two threads may draw the same number here; the random bits keep their ids apart.
-    _sequence = sequence = (_sequence + 1) % _BATCH
+def stamp() -> tuple[int, int, str]:
+    """This moment (as ``now_ns`` gives it), its offset, and a new id that begins with it."""
+    offset = _offset_ns
+    now = _monotonic_ns() + offset
+    if now >= _prefix_end_ns:
+        now, offset = _begin_now(now, offset)
+    # Other threads may be here, too: the random bits keep ids apart, not the counter.
+    try:
+        return now, offset, f"{_prefix}{next(_next_middles)}{_tails.pop()}"
+    except (StopIteration, IndexError):
+        return now, offset, _drawn_id()
+
+
+def _begin_now(now: int, offset: int) -> tuple[int, int]:
+    """``stamp`` in a new millisecond: the wall clock is looked at, and random bits grow old."""
+    if not -_step_ns < _time_ns() - now < _step_ns:
+        now, offset = checked_now()
+    ms = now // _MS_NS
+    if ms - _drawn_ms > _FRESH_MS:
+        _tails.clear()
+    _begin_ms(ms)
+    return now, offset
+
+
+def _begin_ms(ms: int) -> None:
+    """The ids that follow are of this millisecond."""
+    global _prefix_ms, _prefix, _prefix_end_ns, _next_middles
+    text = f"{ms:012x}"
+    _prefix = f"{text[:8]}-{text[8:]}-7"
+    _prefix_ms = ms
+    _next_middles = iter(_middles)
+    _prefix_end_ns = (ms + 1) * _MS_NS
+
+
+def _drawn_id() -> str:
+    """An id of the present prefix where the counter was at its end, or no random bits were left."""
+    global _next_middles
+    middle = next(_next_middles, None)
+    if middle is None:
+        _next_middles = iter(_middles)
+        middle = _middles[0]
     try:
         tail = _tails.pop()
     except IndexError:
         tail = _draw()
-    return now, _prefix + _middles[sequence] + tail
-
-
-def _begin_ms(now: int, *, is_past: bool) -> int:
-    """The first id of a millisecond: the wall clock is looked at, and random bits grow old."""
-    global _prefix_ms, _prefix, _sequence
-    if not is_past and not -_step_ns < _time_ns() - now < _step_ns:
-        _follow_step()
-        now = now_ns()
-    ms = now // 1_000_000
-    text = f"{ms:012x}"
-    _prefix = f"{text[:8]}-{text[8:]}-7"
-    _prefix_ms = ms
-    _sequence = 0
-    if not is_past and ms - _drawn_ms > _FRESH_MS:
-        _tails.clear()
-    return now
+    return f"{_prefix}{middle}{tail}"
 
 
 def _follow_step() -> None:
-    """Anchor our clock anew, when the wall clock has really stepped.
+    """Measure the offset anew, when the wall clock has really stepped.
 
     What was drawn is forgotten: after a snapshot, another copy of this process has it too.
     """
+    global _offset_ns
     for _ in range(5):
         before, wall, after = _monotonic_ns(), _time_ns(), _monotonic_ns()
         if after - before < _READ_NS:  # else this thread was not running in between
             break
-    if not -_step_ns < wall - before - _anchor_ns < _step_ns:
-        _anchor(wall - before)
+    if not -_step_ns < wall - before - _offset_ns < _step_ns:
+        _offset_ns = wall - before
         _restart()
-
-
-def _anchor(offset_ns: int) -> None:
-    """Give times by this distance between the clocks from now on."""
-    global _anchor_ns, _generation
-    number = _generation = (_generation + 1) % _ANCHORS
-    anchor = (offset_ns & -8) + number
-    # The numbers that are not in use yet mean the newest: a start may come from another clock.
-    unused = number and _anchors[-1] == _anchor_ns
-    for position in range(number, _ANCHORS if unused else number + 1):
-        _anchors[position] = anchor  # one by one: two threads may notice the same step
-    _anchor_ns = anchor
-
-
-def _start() -> None:
-    global _anchors, _anchor_ns, _generation
-    _generation = 0
-    _anchor_ns = (_time_ns() - _monotonic_ns()) & -8
-    _anchors = [_anchor_ns] * _ANCHORS
-    _restart()
 
 
 def _draw() -> str:
@@ -159,7 +162,7 @@ def _draw() -> str:
     The generator is seeded anew every second of use: two copies of a snapshot would go on alike.
     """
     global _drawn_ms, _seeded_ms
-    ms = _prefix_ms
+    ms = now_ns() // _MS_NS
     if ms - _drawn_ms > _FRESH_MS:  # ids are rare: seeding costs more than these few
         drawn = os.urandom(6 * _SMALL_BATCH)
     else:
@@ -181,7 +184,13 @@ def new_id(at_ns: int | None = None) -> str:
     >>> new_id()  # doctest: +SKIP
     '019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11'
     """
-    return stamp(at_ns)[1]
+    global _prefix_end_ns
+    if at_ns is None:
+        return stamp()[2]
+    if at_ns // _MS_NS != _prefix_ms:
+        _begin_ms(at_ns // _MS_NS)
+    _prefix_end_ns = 0  # the prefix of the present is made anew
+    return _drawn_id()
 
 
 def is_uuid(text: str) -> bool:
@@ -201,8 +210,8 @@ def session_uuid(text: str) -> str:
 
 def _restart(*, drawn: bool = True) -> None:
     """Forget what was drawn; the middles' random bits are 0 unless they are ``drawn`` anew."""
-    global _prefix_ms, _seeded_ms, _middles
-    _prefix_ms = -1
+    global _prefix_ms, _prefix_end_ns, _seeded_ms, _middles, _next_middles
+    _prefix_ms, _prefix_end_ns = -1, 0
     _seeded_ms = _NEVER
     _tails.clear()
     bits = os.urandom(2 * _BATCH) if drawn else bytes(2 * _BATCH)
@@ -211,9 +220,11 @@ def _restart(*, drawn: bool = True) -> None:
         f"{number:03x}-{variant:02x}{low:02x}-"
         for number, (variant, low) in enumerate(zip(variants, bits[_BATCH:], strict=True))
     )
+    _next_middles = iter(_middles)
 
 
-_start()
+_offset_ns = _time_ns() - _monotonic_ns()
+_restart()
 fork_hooks.IDS.register(in_child=_restart)
 
 
@@ -222,15 +233,15 @@ def pin(monotonic_ns: Callable[[], int], draw: Callable[[], str]) -> Callable[[]
 
     ``monotonic_ns`` then gives Unix nanoseconds, ``draw`` the last 12 digits of an id.
     """
-    global _anchors, _anchor_ns, _monotonic_ns, _step_ns, _draw
-    before = (_anchors, _anchor_ns, _monotonic_ns, _step_ns, _draw)
+    global _offset_ns, _monotonic_ns, _step_ns, _draw
+    before = (_offset_ns, _monotonic_ns, _step_ns, _draw)
 
     def undo() -> None:
-        global _anchors, _anchor_ns, _monotonic_ns, _step_ns, _draw
-        _anchors, _anchor_ns, _monotonic_ns, _step_ns, _draw = before
+        global _offset_ns, _monotonic_ns, _step_ns, _draw
+        _offset_ns, _monotonic_ns, _step_ns, _draw = before
         _restart()
 
-    _anchors, _anchor_ns = [0] * _ANCHORS, 0
+    _offset_ns = 0
     _monotonic_ns, _draw = monotonic_ns, draw
     _step_ns = 1 << 63
     _restart(drawn=False)

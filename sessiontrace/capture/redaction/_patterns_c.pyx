@@ -76,6 +76,7 @@ cdef Word _prefixes[PREFIXES_MAX]
 cdef int _prefix_count = 0
 cdef Word _words[WORDS_MAX]
 cdef int _first_word[256]   # where the words that begin with a letter begin, 0 without
+cdef uint32_t _second_letters[256]  # of those words: a bit for each letter
 cdef int _word_count = 1
 cdef Py_ssize_t _name_max = _patterns_py.NAME_MAX, _shortest = SHORTEST_SECRET
 
@@ -94,6 +95,7 @@ cdef void _copy_tables():
     for word in sorted(_patterns_py.WORDS):
         if not _first_word[ord(word[0])]:
             _first_word[ord(word[0])] = _word_count
+        _second_letters[ord(word[0])] |= 1 << (ord(word[1]) & 31)
         _put_word(&_words[_word_count], word.encode(), 0)
         _word_count += 1
 
@@ -150,15 +152,12 @@ cdef inline bint _runs(
 cdef bint _has_word(const letter *text, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
     """Whether one of the words of a secret is between two places, in any case."""
     cdef Py_ssize_t i
-    cdef int number, first
+    cdef int number
     cdef letter small
     for i in range(at, end - 2):
         small = text[i] | 32
-        if small > 122:
-            continue
-        first = _first_word[small]
-        if first:
-            number = first
+        if small <= 122 and _second_letters[small] >> (text[i + 1] & 31) & 1:
+            number = _first_word[small]
             while number < _word_count and <uint8_t>_words[number].text[0] == small:
                 if _says(text, end, i, _words[number].text, _words[number].length):
                     return True

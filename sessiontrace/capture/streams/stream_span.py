@@ -15,7 +15,7 @@ from sessiontrace.capture.encoding.safe_text import kind_name
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.streams.chunk_accumulator import ChunkAccumulator
 from sessiontrace.capture.updates import update_ended
-from sessiontrace.model.ids import now_since
+from sessiontrace.model.ids import now_by
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["Reduce", "StreamSpan"]
@@ -68,7 +68,7 @@ class StreamSpan:
 
     def chunk(self, item: Any) -> None:
         """One chunk goes to the consumer now."""
-        now = now_since(self.span.start_ns)
+        now = now_by(self.span.offset_ns)
         if self.count:
             gap = now - self._last
             if gap > self._gap:

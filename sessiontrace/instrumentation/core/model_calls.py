@@ -49,7 +49,7 @@ from sessiontrace.instrumentation.core.contribution import add_missing, without_
 from sessiontrace.instrumentation.core.placement import innermost
 from sessiontrace.instrumentation.core.token_counts import summed
 from sessiontrace.instrumentation.core.tool_calls import ToolCalls
-from sessiontrace.model.ids import now_ns, now_since
+from sessiontrace.model.ids import now_by
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -215,7 +215,7 @@ class ModelCall:
 
     The calls that layers further in make inside the block belong to this one. ``end`` or ``fail``
     must follow the block; the first of them counts. ``subject``: an object by which a layer
-    recognises its own call, until the call has ended. ``started``: nanoseconds, by the package's
+    recognises its own call, until the call has ended. ``started``: nanoseconds, by the span's
     clock. ``inner_counts``: the tokens that layers further in reported to this contribution.
     ``logprobs``: keep the field of this name in the outputs.
     """
@@ -243,7 +243,7 @@ class ModelCall:
         logprobs: bool = False,
     ) -> None:
         self.span = span
-        self.started = now_ns() if config is not None else span.start_ns
+        self.started = span.start_ns if config is None else now_by(span.offset_ns)
         self.ended = False
         self.subject: object = None
         self._config = config  # None where this call opened the span itself
@@ -303,7 +303,7 @@ class ModelCall:
 
     def age_ms(self) -> float:
         """Milliseconds since the call was opened."""
-        return (now_since(self.started) - self.started) / 1_000_000
+        return (now_by(self.span.offset_ns) - self.started) / 1_000_000
 
     def end(
         self,

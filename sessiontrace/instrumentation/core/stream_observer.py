@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sessiontrace.capture.span import UNSET
 from sessiontrace.instrumentation.core.model_calls import Answer, ModelCall
-from sessiontrace.model.ids import now_since
+from sessiontrace.model.ids import now_by
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["AsyncChunks", "Chunks", "StreamAssembler", "StreamObserver", "observed"]
@@ -86,7 +86,7 @@ class StreamObserver:
     def chunk(self, chunk: Any) -> None:
         """Take in one chunk that goes to the user."""
         if not self.chunks:
-            self._first_ns = now_since(self.call.started)
+            self._first_ns = now_by(self.call.span.offset_ns)
         self.chunks += 1
         assembler = self.assembler
         if assembler is not None:

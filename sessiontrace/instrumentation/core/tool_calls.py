@@ -17,7 +17,7 @@ from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.instrumentation.core.response_fields import get_field
-from sessiontrace.model.ids import now_ns
+from sessiontrace.model.ids import now_by
 
 __all__ = ["ToolCalls"]
 
@@ -30,6 +30,7 @@ class RequestedToolCall(NamedTuple):
     name: str
     arguments: Any
     requested_ns: int
+    offset_ns: int
     parent: Handle
     children: int
 
@@ -54,7 +55,8 @@ class ToolCalls:
                     self._requests[call["id"]] = RequestedToolCall(
                         str(function["name"]),
                         function["arguments"],
-                        now_ns(),
+                        now_by(span.offset_ns),
+                        span.offset_ns,
                         parent,
                         len(parent.children_ids or ()),
                     )
@@ -85,7 +87,7 @@ def _record(recorder: TracerState, call_id: str, request: RequestedToolCall, res
     config = {"tool_name": request.name}
     span = Span(recorder, request.name, "tool", inputs, config, metadata)
     span.open(request.parent)
-    span.start_ns = request.requested_ns
+    span.start_ns, span.offset_ns = request.requested_ns, request.offset_ns
     span.end(outputs=result)
 
 

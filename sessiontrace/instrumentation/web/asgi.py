@@ -15,7 +15,7 @@ from sessiontrace.capture.context.w3c import extract, trust_in
 from sessiontrace.capture.non_recording import RemoteSpan
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
-from sessiontrace.model.ids import now_since
+from sessiontrace.model.ids import now_by
 
 if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol
@@ -127,11 +127,11 @@ class _ReplyRecorder:
         kind = message["type"]
         if kind == "http.response.start":
             self._status = message.get("status")
-            self._started = now_since(self._handle.start_ns)
+            self._started = now_by(self._handle.offset_ns)
         elif kind == "http.response.body":
             self._chunks += 1
             if not message.get("more_body"):
-                self._ended = now_since(self._handle.start_ns)
+                self._ended = now_by(self._handle.offset_ns)
         await self._send(message)
 
     def record(self, scope: Scope) -> None:
