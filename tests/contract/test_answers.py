@@ -20,7 +20,7 @@ from support.answers import (
     openai_chat,
     openai_responses,
 )
-from support.answers.case import Case, Wire
+from support.answers.case import Case, Wire, is_prefix
 from support.instrumented import instrumented
 from support.stubs.provider import Provider, serving
 
@@ -126,3 +126,63 @@ def test_logprobs_are_recorded_by_option(wire: Wire, provider: Provider) -> None
         outputs = tracing.model["outputs"]
         assert "Hi" in str(outputs.pop("logprobs"))
         assert outputs == case.outputs
+
+
+PROVIDERS = [pytest.param(wire, id=name) for name, wire in WIRES.items()]
+
+
+def longest(wire: Wire) -> Case:
+    """The case with the most chunks."""
+    return max(wire.cases.values(), key=lambda case: len(stream_of(wire, case)))
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
+def test_a_stream_that_its_reader_leaves_is_recorded_so_far(wire: Wire, provider: Provider) -> None:
+    """After every chunk: what had come is in the record, and more of it with each chunk."""
+    case = longest(wire)
+    frames = wire.framed(stream_of(wire, case))
+    before: Any = {}
+    for count in range(1, len(frames) + 1):
+        with asked(wire, provider, iter(frames)) as tracing:
+            stream = wire.ask(provider.url, True)
+            read = [chunk for _, chunk in zip(range(count), stream, strict=False)]
+            stream.close()
+        outputs = tracing.model["outputs"]
+        assert is_prefix(outputs, case.outputs), count
+        assert is_prefix(before, outputs), count
+        assert tracing.model["metrics"]["chunks"] == len(read)
+        before = outputs
+    assert before == case.outputs
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
+def test_a_stream_whose_connection_breaks_keeps_what_had_come(
+    wire: Wire, provider: Provider
+) -> None:
+    """The error is the library's own, and the event has both."""
+    case = next(case for title, case in wire.cases.items() if "text" in title)
+    frames = wire.framed(stream_of(wire, case))
+    middle = len(frames) // 2 + 1
+    with asked(wire, provider, iter([*frames[:middle], None])) as tracing:
+        with pytest.raises(Exception) as failure:  # noqa: PT011  each library has its own
+            list(wire.ask(provider.url, True))
+
+    event = tracing.model
+    assert type(failure.value).__name__ in event["error"]
+    assert event["outputs"]["content"]
+    assert is_prefix(event["outputs"], case.outputs)
+
+
+@pytest.mark.parametrize("wire", PROVIDERS)
+def test_a_stream_that_the_provider_never_finishes_is_cut(wire: Wire, provider: Provider) -> None:
+    """It ends as if it were complete, and the event says that it is not."""
+    case = next(case for title, case in wire.cases.items() if "text" in title)
+    frames = wire.framed(stream_of(wire, case))
+    with asked(wire, provider, iter(frames[: len(frames) // 2 + 1])) as tracing:
+        list(wire.ask(provider.url, True))
+
+    event = tracing.model
+    assert event["metadata"]["stream_end"] == "cut"
+    assert event["outputs"]["content"]
+    assert is_prefix(event["outputs"], case.outputs)
+    assert "finish_reason" not in event["metadata"]

@@ -29,7 +29,7 @@ def converse_request(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs and config of a request."""
     history = [_message(message) for message in body.get("messages") or ()]
     if body.get("system"):
-        history.insert(0, {"role": "system", **_content_fields(body["system"])})
+        history.insert(0, _message({"role": "system", "content": body["system"]}))
     settings = body.get("inferenceConfig") or {}
     parameters = {_PARAMETERS.get(name, name): value for name, value in settings.items()}
     tools = (body.get("toolConfig") or {}).get("tools")
@@ -38,7 +38,11 @@ def converse_request(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _message(message: Any) -> dict[str, Any]:
-    return {"role": message.get("role"), **_content_fields(message.get("content") or ())}
+    blocks = message.get("content") or ()
+    fields = _content_fields(blocks)
+    if fields.pop("blocks", None):  # such as images: in their places between the texts
+        fields["content"] = list(blocks)
+    return {"role": message.get("role"), **fields}
 
 
 def _content_fields(blocks: Any) -> dict[str, Any]:
@@ -61,12 +65,13 @@ def _content_fields(blocks: Any) -> dict[str, Any]:
             lists["citations"].extend(cited.get("citations") or ())
         else:
             others.append(block)
-    fields: dict[str, Any] = {"content": list(blocks) if others else "".join(texts) or None}
+    fields: dict[str, Any] = {"content": "".join(texts) or None}
     optional = {
         "tool_calls": lists["tool_calls"],
         "reasoning": "\n".join(thoughts),
         "reasoning_signatures": lists["signatures"],
         "citations": lists["citations"],
+        "blocks": others,
     }
     fields.update({name: value for name, value in optional.items() if value})
     return fields

@@ -30,7 +30,10 @@ _RESPONSE_FIELDS = frozenset(
 
 def gemini_message(content: Any) -> dict[str, Any]:
     """One message of a request."""
-    fields = _content_fields(content.get("parts") or ())
+    parts = content.get("parts") or ()
+    fields = _content_fields(parts)
+    if fields.pop("parts", None):  # such as images: in their places between the texts
+        fields["content"] = list(parts)
     role = content.get("role") or "user"
     return {"role": _ROLES.get(role, role), **fields}
 
@@ -52,14 +55,14 @@ def _content_fields(parts: Any) -> dict[str, Any]:
             calls.append({**tool_call(call.get("id"), call.get("name"), call.get("args")), **extra})
         else:
             others.append(part)
-    content: Any = list(parts) if others else "".join(texts) or None
-    fields: dict[str, Any] = {"content": content}
-    if calls:
-        fields["tool_calls"] = calls
-    if reasoning := "".join(thoughts):
-        fields["reasoning"] = reasoning
-    if signatures:
-        fields["reasoning_signatures"] = signatures
+    fields: dict[str, Any] = {"content": "".join(texts) or None}
+    optional = {
+        "tool_calls": calls,
+        "reasoning": "".join(thoughts),
+        "reasoning_signatures": signatures,
+        "parts": others,
+    }
+    fields.update({name: value for name, value in optional.items() if value})
     return fields
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["Case", "Wire", "pieces"]
+__all__ = ["Case", "Wire", "is_prefix", "pieces"]
 
 
 class Case(NamedTuple):
@@ -44,3 +44,20 @@ class Wire(NamedTuple):
 def pieces(text: str, size: int) -> list[str]:
     """A text in pieces of ``size`` characters."""
     return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def is_prefix(cut: Any, whole: Any) -> bool:
+    """Whether all that a cut answer says is said by the whole one."""
+    if cut is None or cut == whole:
+        return True
+    if isinstance(cut, str) and isinstance(whole, str):
+        return whole.startswith(cut)
+    if isinstance(cut, str):  # a tool's input, broken off before it can be decoded
+        return cut.startswith("{")
+    if isinstance(cut, dict) and isinstance(whole, dict):
+        return all(is_prefix(value, whole.get(name)) for name, value in cut.items())
+    if isinstance(cut, list) and isinstance(whole, list):
+        return all(is_prefix(*pair) for pair in zip(cut, whole, strict=False)) and (
+            len(cut) <= len(whole)
+        )
+    return cut in ({}, [], "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from support.answers.case import Case, Wire, pieces
@@ -97,11 +98,8 @@ CASES = {
             use("s1", "nova_grounding", {"q": "x"}, type="server_tool_use"), RESULT, {"text": "Hi"}
         ),
         said(
-            content=[
-                use("s1", "nova_grounding", {"q": "x"}, type="server_tool_use"),
-                RESULT,
-                {"text": "Hi"},
-            ],
+            content="Hi",
+            blocks=[RESULT],
             tool_calls=[called("s1", "nova_grounding", {"q": "x"}, type="server_tool_use")],
         ),
         ENDED,
@@ -114,10 +112,8 @@ CASES = {
     "an image": Case(
         reply({"text": "Here"}, {"image": {"format": "png", "source": {"bytes": "iVBORw0K"}}}),
         said(
-            content=[
-                {"text": "Here"},
-                {"image": {"format": "png", "source": {"bytes": "<6 bytes: 89504e470d0a>"}}},
-            ]
+            content="Here",
+            blocks=[{"image": {"format": "png", "source": {"bytes": "<6 bytes: 89504e470d0a>"}}}],
         ),
         ENDED,
     ),
@@ -204,7 +200,8 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
     client = client_of(url)
     messages = [{"role": "user", "content": [{"text": "Hello?"}]}]
     if stream:
-        yield from client.converse_stream(modelId="ok", messages=messages)["stream"]
+        with closing(client.converse_stream(modelId="ok", messages=messages)["stream"]) as events:
+            yield from events
     else:
         client.converse(modelId="ok", messages=messages)
 

@@ -127,10 +127,10 @@ CASES = {
     ),
     "code that ran at the provider": Case(
         answer(text("Let me run it: "), CODE, OUTCOME, text("one")),
-        said(content=[text("Let me run it: "), CODE, OUTCOME, text("one")]),
+        said(content="Let me run it: one", parts=[CODE, OUTCOME]),
         STOPPED,
     ),
-    "an image": Case(answer(text("Here: "), IMAGE), said(content=[text("Here: "), IMAGE]), STOPPED),
+    "an image": Case(answer(text("Here: "), IMAGE), said(content="Here: ", parts=[IMAGE]), STOPPED),
     "grounding, citations and ratings": Case(
         answer(
             text("News"),
@@ -201,7 +201,7 @@ CASES = {
     ),
     "a part of a new kind": Case(
         answer(text("Hi"), {"hologram": {"voxels": "v"}}),
-        said(content=[text("Hi"), {"hologram": {"voxels": "v"}}]),
+        said(content="Hi", parts=[{"hologram": {"voxels": "v"}}]),
         STOPPED,
     ),
 }

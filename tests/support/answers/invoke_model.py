@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from support.answers import anthropic, converse, openai_chat
@@ -148,7 +149,8 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
     client = client_of(url)
     asked = {"modelId": "ok", "body": json.dumps({"prompt": "Hello?"})}
     if stream:
-        yield from client.invoke_model_with_response_stream(**asked)["body"]
+        with closing(client.invoke_model_with_response_stream(**asked)["body"]) as events:
+            yield from events
     else:
         client.invoke_model(**asked)["body"].read()
 

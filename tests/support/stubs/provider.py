@@ -3,7 +3,8 @@
 The model's name in the request says what happens, so that one server serves every scenario:
 "ok" answers, "tools" asks for a tool, "status-429" fails, "flaky" fails once and then answers,
 "never" does not answer, "sse-error" breaks a stream off with an error event, "cut" cuts the
-connection in the middle of a stream, "stuck" sends the first chunks of one and then nothing.
+connection in the middle of a stream, "stuck" sends the first chunks of one and then nothing. A
+stream whose next line is None is cut there.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Provider:
         await response.prepare(request)
         try:
             for number, line in enumerate(lines):
-                if model == "cut" and number == 3:
+                if line is None or (model == "cut" and number == 3):
                     assert request.transport is not None
                     request.transport.abort()
                     return response
