@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -164,7 +164,7 @@ def test_a_stream_whose_connection_breaks_keeps_what_had_come(
     frames = wire.framed(stream_of(wire, case))
     middle = len(frames) // 2 + 1
     with asked(wire, provider, iter([*frames[:middle], None])) as tracing:
-        with pytest.raises(Exception) as failure:  # noqa: PT011  each library has its own
+        with pytest.raises(Exception) as failure:
             list(wire.ask(provider.url, True))
 
     event = tracing.model
@@ -186,3 +186,46 @@ def test_a_stream_that_the_provider_never_finishes_is_cut(wire: Wire, provider: 
     assert event["outputs"]["content"]
     assert is_prefix(event["outputs"], case.outputs)
     assert "finish_reason" not in event["metadata"]
+
+
+UNPARSABLE = [param for param in PROVIDERS if param.id != "converse"]  # botocore drops the page
+PAGE = "<html>Please sign in</html>"
+
+
+@pytest.mark.parametrize("wire", UNPARSABLE)
+def test_an_answer_that_is_no_answer_is_kept(wire: Wire, provider: Provider) -> None:
+    """Such as the page of a proxy with status 200, whatever the library makes of it."""
+    with asked(wire, provider, iter([PAGE.encode()])) as tracing:
+        with suppress(Exception):
+            list(wire.ask(provider.url, False))
+
+    assert tracing.model["outputs"] == {"body": PAGE}
+
+
+STRICT: list[Any] = [
+    pytest.param(
+        mistral.WIRE,
+        {**mistral.CASES["text"].reply, "created": "yesterday"},
+        mistral.CASES["text"],
+        id="mistral",
+    ),
+    pytest.param(
+        ollama.WIRE,
+        {**ollama.CASES["text"].reply, "eval_duration": "long"},
+        ollama.CASES["text"],
+        id="ollama",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wire", "reply", "case"), STRICT)
+def test_an_answer_that_the_library_refuses_is_recorded(
+    wire: Wire, reply: Any, case: Case, provider: Provider
+) -> None:
+    """A field of another type than its client expects fails the call; the answer was paid for."""
+    with asked(wire, provider, reply) as tracing:
+        with pytest.raises(Exception, match="validation"):
+            list(wire.ask(provider.url, False))
+
+    assert "Error" in tracing.model["error"]
+    check(tracing.model, case)

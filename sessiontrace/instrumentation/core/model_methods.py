@@ -13,6 +13,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, NamedTuple
 
+import orjson
+
+from sessiontrace.capture.span import UNSET
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import (
     Answer,
@@ -21,10 +24,17 @@ from sessiontrace.instrumentation.core.model_calls import (
     open_call,
     restore,
 )
-from sessiontrace.instrumentation.core.response_fields import without_none
+from sessiontrace.instrumentation.core.response_fields import plain, without_none
 from sessiontrace.instrumentation.core.stream_observer import StreamAssembler, StreamObserver
+from sessiontrace.runtime.signals import raise_if_from_signal
 
-__all__ = ["MethodAdapter", "ModelCallArgs", "ModelMethods", "wrap_call"]
+__all__ = [
+    "MethodAdapter",
+    "ModelCallArgs",
+    "ModelMethods",
+    "read_answer",
+    "wrap_call",
+]
 
 
 class ModelCallArgs(NamedTuple):
@@ -39,6 +49,12 @@ class ModelCallArgs(NamedTuple):
     config: dict[str, Any]
 
 
+def _body_of_success(call: ModelCall, error: BaseException) -> str | bytes | None:
+    """The body of an error that an SDK raises for an answer of status 200; else None."""
+    body, status = getattr(error, "body", None), getattr(error, "status_code", None)
+    return body if status == 200 and isinstance(body, (str, bytes)) else None
+
+
 class MethodAdapter(NamedTuple):
     """How the calls of a method are read.
 
@@ -46,12 +62,15 @@ class MethodAdapter(NamedTuple):
     for a function. ``read_result`` reads a whole answer. ``assembler`` creates the object that
     puts a streamed answer together. ``observe(result, observer)`` attaches to a stream object that
     the library made and returns False for any other result; generators need no ``observe``.
+    ``unparsed_body(call, error)`` gives the body of an answer that the library could not parse;
+    by default it is taken from the error.
     """
 
     read_call: Callable[[Any, tuple[Any, ...], dict[str, Any]], ModelCallArgs | None]
     read_result: Callable[[Any], Answer]
     assembler: Callable[[], StreamAssembler] | None = None
     observe: Callable[[Any, StreamObserver], bool] | None = None
+    unparsed_body: Callable[[ModelCall, BaseException], str | bytes | None] = _body_of_success
 
 
 class ModelMethods:
@@ -89,7 +108,7 @@ class ModelMethods:
             is_async=inspect.iscoroutinefunction(original),
             begin=begin,
             finish=functools.partial(_finish, adapter),
-            describe_error=_describe_error,
+            fail=functools.partial(_fail, adapter),
         )
 
     def _begin(
@@ -120,14 +139,14 @@ def wrap_call(
     is_async: bool,
     begin: Callable[[tuple[Any, ...], dict[str, Any]], ModelCall | None],
     finish: Callable[[ModelCall, Any], Any],
-    describe_error: Callable[[BaseException], dict[str, Any]],
+    fail: Callable[[ModelCall, BaseException], None],
     other: Any = None,
 ) -> Any:
     """A wrapper of ``original`` that makes each call one model call.
 
     ``begin(args, kwargs)`` opens it, or returns None to pass the call through. ``finish(call,
     result)`` ends it, or attaches to a stream that will, and returns the result for the user.
-    ``describe_error`` gives the metadata of an exception. None of the three may raise. ``other``:
+    ``fail(call, error)`` ends it with an exception. None of the three may raise. ``other``:
     the function for the calls that are passed through, by default ``original``.
     """
     passed = original if other is None else other
@@ -142,7 +161,7 @@ def wrap_call(
             try:
                 result = await original(*args, **kwargs)
             except BaseException as error:
-                call.fail(error, metadata=describe_error(error))
+                fail(call, error)
                 raise
             finally:
                 restore(token)
@@ -159,7 +178,7 @@ def wrap_call(
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
-            call.fail(error, metadata=describe_error(error))
+            fail(call, error)
             raise
         finally:
             restore(token)
@@ -207,11 +226,41 @@ def _finish(adapter: MethodAdapter, call: ModelCall, result: Any) -> Any:
             if adapter.observe(result, observer):
                 observer.follow(result)
                 return result
-        outputs, metadata = adapter.read_result(result)
+        outputs, metadata = read_answer(adapter.read_result, result)
         call.end(outputs=outputs, metadata=metadata)
-    except Exception as fault:  # an answer in a form that the adapter does not know
+    except Exception as fault:
         call.end(metadata={"unread": type(fault).__name__})
     return result
+
+
+def read_answer(read: Callable[[Any], Answer], result: Any) -> Answer:
+    """The answer that ``read`` gives; of a form that it does not know, all of it as ``body``."""
+    try:
+        return read(result)
+    except Exception as fault:
+        raise_if_from_signal(fault)
+        return Answer({"body": plain(result)}, {"unread": type(fault).__name__})
+
+
+def _fail(adapter: MethodAdapter, call: ModelCall, error: BaseException) -> None:
+    """Fail the call, with the answer where the library got one and could not parse it."""
+    outputs: Any = UNSET
+    metadata: dict[str, Any] = {}
+    try:
+        if body := adapter.unparsed_body(call, error):
+            outputs, metadata = read_answer(adapter.read_result, _decoded(body))
+        metadata = {**metadata, **_describe_error(error)}
+    except Exception as fault:
+        raise_if_from_signal(fault)
+        metadata["unread"] = type(fault).__name__
+    call.fail(error, outputs=outputs, metadata=metadata)
+
+
+def _decoded(body: str | bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body if isinstance(body, str) else body.decode(errors="replace")
 
 
 def _observer(call: ModelCall, adapter: MethodAdapter) -> StreamObserver:

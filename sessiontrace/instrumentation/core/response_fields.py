@@ -22,6 +22,7 @@ __all__ = [
     "pick",
     "plain",
     "reader",
+    "require_object",
     "set_fields",
     "tool_call",
     "without_none",
@@ -58,6 +59,12 @@ def reader(value: Any) -> Callable[[str], Any]:
     except AttributeError:
         return functools.partial(get_field, value)
     return {**attributes, **extra}.get if extra else attributes.get
+
+
+def require_object(answer: Any) -> None:
+    """Raise TypeError for an answer that is not an object, such as the page of a proxy."""
+    if answer is None or isinstance(answer, (str, bytes, list, int, float)):
+        raise TypeError(f"an answer must be an object, got {type(answer).__name__}")
 
 
 def other_fields(value: Any, names: AbstractSet[str]) -> dict[str, Any]:

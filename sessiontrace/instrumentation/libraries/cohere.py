@@ -20,6 +20,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     merge_delta,
     other_fields,
     plain,
+    require_object,
     tool_call,
     without_none,
 )
@@ -66,6 +67,7 @@ _RESULT_FIELDS = frozenset({"id", "message", "usage", "finish_reason", "error", 
 
 
 def _read_result(result: Any) -> Answer:
+    require_object(result)
     message = get_field(result, "message")
     calls = [_call(call) for call in get_field(message, "tool_calls") or ()]
     blocks = get_field(message, "content") or ()

@@ -17,6 +17,7 @@ from sessiontrace.instrumentation.core.model_methods import (
     MethodAdapter,
     ModelCallArgs,
     ModelMethods,
+    read_answer,
 )
 from sessiontrace.instrumentation.core.response_fields import without_none
 
@@ -65,9 +66,21 @@ def _read_call(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mo
 
 
 def _read_result(result: Any) -> Answer:
-    assembler = _ChunkAssembler(streamed=False)
-    assembler.add(result)
+    try:
+        body = _decoded(result.body)
+    except orjson.JSONDecodeError:
+        body = result.body
+    return read_answer(_read_body, body)
+
+
+def _read_body(body: Any) -> Answer:
+    assembler = GeminiAssembler(streamed=False)
+    assembler.add(body)
     return assembler.answer()
+
+
+def _decoded(body: Any) -> Any:
+    return orjson.loads(body) if body else {}
 
 
 class _ChunkAssembler(GeminiAssembler):
@@ -77,4 +90,4 @@ class _ChunkAssembler(GeminiAssembler):
 
     def add(self, body: Any) -> None:
         """Keep one response."""
-        super().add(orjson.loads(body.body) if body.body else {})
+        super().add(_decoded(body.body))

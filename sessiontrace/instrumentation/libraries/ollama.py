@@ -6,11 +6,14 @@ library makes it.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from types import ModuleType
 from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
-from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
+from sessiontrace.instrumentation.core.method_patching import MethodPatcher
+from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder, ModelCall, open_call
 from sessiontrace.instrumentation.core.model_methods import (
     MethodAdapter,
     ModelCallArgs,
@@ -20,6 +23,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     get_field,
     merge_delta,
     other_fields,
+    require_object,
     tool_call,
     without_none,
 )
@@ -30,21 +34,54 @@ class Ollama:
 
     def __init__(self) -> None:
         self._methods = ModelMethods("ollama")
+        self._patcher = MethodPatcher()
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Wrap the request method of both clients."""
+        """Wrap the request method of both clients, and the one that gets the HTTP response."""
         self._methods.start(calls)
+        adapter = MethodAdapter(
+            _read_call, _read_result, _OllamaAssembler, unparsed_body=_unparsed_body
+        )
         for client in (module.Client, module.AsyncClient):
-            self._methods.patch(
-                client, "_request", MethodAdapter(_read_call, _read_result, _OllamaAssembler)
-            )
+            self._methods.patch(client, "_request", adapter)
+            self._patcher.patch(client, "_request_raw", _note_response)
 
     def uninstall(self) -> None:
         """Put the methods back."""
         self._methods.stop()
+        self._patcher.restore()
 
 
 ENTRY = Entry(name="ollama", target="ollama._client", make=Ollama)
+
+
+def _note_response(original: Any) -> Any:
+    """The open call gets the HTTP response, for the case that the library cannot parse it."""
+
+    def note(response: Any) -> Any:
+        call = open_call.get()
+        if call is not None and call.subject is None:
+            call.subject = response
+        return response
+
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def async_method(*args: Any, **kwargs: Any) -> Any:
+            return note(await original(*args, **kwargs))
+
+        return async_method
+
+    @functools.wraps(original)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return note(original(*args, **kwargs))
+
+    return method
+
+
+def _unparsed_body(call: ModelCall, error: BaseException) -> bytes | None:
+    body = getattr(call.subject, "content", None)
+    return body if isinstance(body, bytes) else None
 
 
 def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs | None:
@@ -64,6 +101,7 @@ def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mode
 
 
 def _read_result(result: Any) -> Answer:
+    require_object(result)
     vectors = get_field(result, "embeddings")
     if vectors is not None:
         outputs = {"embeddings": len(vectors), "dimensions": len(vectors[0]) if vectors else 0}

@@ -18,6 +18,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     pick,
     plain,
     reader,
+    require_object,
     tool_call,
     without_none,
 )
@@ -64,6 +65,7 @@ def message_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 def message_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole message."""
+    require_object(result)
     get = reader(result)
     metadata = _usage(_counts(get("usage")))
     metadata["response_id"] = get("id")

@@ -18,6 +18,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     pick,
     plain,
     reader,
+    require_object,
     tool_call,
 )
 
@@ -67,6 +68,7 @@ _PADDING = frozenset({"obfuscation"})
 
 def chat_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole chat completion."""
+    require_object(result)
     get = reader(result)
     messages, finish_reasons = [], []
     errors = [get("error")]
@@ -153,6 +155,8 @@ def _tool_call(call: Any) -> dict[str, Any]:
 
 
 def _outputs(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    if not messages:
+        return {"role": "assistant", "content": None}
     return messages[0] if len(messages) == 1 else {"choices": messages}
 
 
@@ -310,8 +314,7 @@ class ChatAssembler:
         if not all(reasons) or not reasons:
             metadata["stream_end"] = "cut"
         messages = [choice.message() for choice in choices]
-        outputs = _outputs(messages or [{"role": "assistant", "content": None}])
-        return Answer({**outputs, **self._fields}, metadata)
+        return Answer({**_outputs(messages), **self._fields}, metadata)
 
 
 class _Choice:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.instrumentation.core.model_calls import ModelCall
+from sessiontrace.instrumentation.core.model_methods import read_answer
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 from sessiontrace.instrumentation.core.stream_observer import (
     StreamAssembler,
@@ -65,7 +66,7 @@ class SdkHttpResponse:
         elif "status_code" in attributes and hasattr(result, "headers"):
             self._end_with_http(call, result)
         else:
-            outputs, metadata = self.endpoint.answer(result)
+            outputs, metadata = read_answer(self.endpoint.answer, result)
             metadata.update(self.metadata(get_field(result, "_request_id")))
             call.end(outputs=outputs, metadata=metadata)
 
@@ -167,10 +168,10 @@ class _BodyAssembler:
         body = b"".join(self._pieces)
         endpoint = self._response.endpoint
         if endpoint.plain_text and not self._media_type.startswith(_PARSED):
-            return endpoint.answer(body.decode())
+            return read_answer(endpoint.answer, body.decode())
         assembler = self._response.assembler()
         if assembler is None or body.lstrip()[:1] == b"{":
-            return endpoint.answer(orjson.loads(body))
+            return read_answer(endpoint.answer, orjson.loads(body))
         for line in body.splitlines():
             if line.startswith(b"data:") and line[5:].strip() != b"[DONE]":
                 assembler.add(orjson.loads(line[5:]))

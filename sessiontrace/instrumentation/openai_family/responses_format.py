@@ -17,6 +17,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     pick,
     plain,
     reader,
+    require_object,
     tool_call,
     without_none,
 )
@@ -60,6 +61,7 @@ def response_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 def response_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole response, and the error of one that failed."""
+    require_object(result)
     return _answer(result, get_field(result, "output") or ())
 
 

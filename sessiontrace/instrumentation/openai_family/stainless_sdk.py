@@ -73,7 +73,7 @@ class StainlessSdk:
             is_async=is_async,
             begin=self._begin,
             finish=self._finish,
-            describe_error=_describe_error,
+            fail=_fail,
             other=self._observe_fetches(original, is_async=is_async) if self.fetches else None,
         )
 
@@ -232,8 +232,9 @@ def _fail_unparsed(call: ModelCall | None, error: Exception, response: Any) -> N
     call.fail(error, outputs=outputs, metadata=metadata)
 
 
-def _describe_error(error: BaseException) -> dict[str, Any]:
+def _fail(call: ModelCall, error: BaseException) -> None:
     try:
-        return describe(error)
+        metadata = describe(error)
     except Exception:
-        return {}
+        metadata = {}
+    call.fail(error, metadata=metadata)
