@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.answers import (
+    anthropic,
+    cohere,
+    converse,
+    gemini,
+    groq,
+    invoke_model,
+    mistral,
+    ollama,
+    openai_chat,
+    openai_responses,
+)
+from support.answers.case import KINDS, Part, Wire, is_prefix
 
+from sessiontrace.instrumentation.cloud_formats.converse import ConverseAssembler, converse_answer
+from sessiontrace.instrumentation.cloud_formats.gemini import GeminiAssembler
+from sessiontrace.instrumentation.cloud_formats.invoke_model import InvokeAssembler, invoke_answer
+from sessiontrace.instrumentation.libraries.cohere import CohereAssembler, cohere_answer
+from sessiontrace.instrumentation.libraries.ollama import OllamaAssembler, ollama_answer
 from sessiontrace.instrumentation.openai_family.anthropic_messages import (
     MessageAssembler,
     message_answer,
@@ -224,23 +247,6 @@ def assembled(assembler: Callable[[], Any], chunks: list[Any]) -> Any:
     return stream.answer()
 
 
-def is_prefix(cut: Any, whole: Any) -> bool:
-    """Whether all that a cut answer says is said by the whole one."""
-    if cut is None or cut == whole:
-        return True
-    if isinstance(cut, str) and isinstance(whole, str):
-        return whole.startswith(cut)
-    if isinstance(cut, str):  # a tool's input, broken off before it can be decoded
-        return cut.startswith("{")
-    if isinstance(cut, dict):
-        return all(is_prefix(value, whole.get(name)) for name, value in cut.items())
-    if isinstance(cut, list) and isinstance(whole, list):
-        return all(is_prefix(*pair) for pair in zip(cut, whole, strict=False)) and (
-            len(cut) <= len(whole)
-        )
-    return cut in ({}, [], "")
-
-
 @pytest.mark.parametrize(("assembler", "chunks", "read", "whole"), FORMATS)
 def test_a_streamed_answer_is_the_whole_one(
     assembler: Any, chunks: list[Any], read: Any, whole: Any
@@ -310,3 +316,113 @@ def test_content_in_blocks_is_taken_apart() -> None:
     assert blocks.outputs["content"] == "so"
     assert blocks.outputs["reasoning"] == "hm"
     assert blocks.outputs["blocks"] == [{"type": "reference", "reference_ids": [1]}]
+
+
+def gemini_answer(whole: Any) -> Any:
+    """A whole answer, which is a stream of one chunk."""
+    return assembled(lambda: GeminiAssembler(streamed=False), [whole])
+
+
+def bedrock_event(chunk: Any) -> Any:
+    """A chunk as Bedrock wraps it."""
+    return {"chunk": {"bytes": orjson.dumps(chunk)}}
+
+
+def as_it_is(chunk: Any) -> Any:
+    """A chunk that its client does not wrap."""
+    return chunk
+
+
+def bedrock_answer(whole: Any) -> Any:
+    """A whole body whose counts are its own."""
+    return invoke_answer(whole, {})
+
+
+# The wire, what composes an answer of it, the assembler, the reader, and a chunk's wrapping.
+APIS: list[Any] = [
+    pytest.param(wire, compose, assembler, read, wrapped, id=name)
+    for name, wire, compose, assembler, read, wrapped in (
+        ("chat", openai_chat.WIRE, openai_chat.composed, ChatAssembler, chat_answer, as_it_is),
+        ("groq", groq.WIRE, openai_chat.composed, ChatAssembler, chat_answer, as_it_is),
+        ("mistral", mistral.WIRE, openai_chat.composed, ChatAssembler, chat_answer, as_it_is),
+        (
+            "responses",
+            openai_responses.WIRE,
+            openai_responses.composed,
+            ResponseAssembler,
+            response_answer,
+            as_it_is,
+        ),
+        (
+            "anthropic",
+            anthropic.WIRE,
+            anthropic.composed,
+            MessageAssembler,
+            message_answer,
+            as_it_is,
+        ),
+        ("gemini", gemini.WIRE, gemini.composed, GeminiAssembler, gemini_answer, as_it_is),
+        (
+            "converse",
+            converse.WIRE,
+            converse.composed,
+            ConverseAssembler,
+            converse_answer,
+            as_it_is,
+        ),
+        *(
+            (
+                f"invoke model, {maker.__name__.rpartition('.')[2]}",
+                invoke_model.WIRE,
+                maker.composed,  # type: ignore[attr-defined]
+                InvokeAssembler,
+                bedrock_answer,
+                bedrock_event,
+            )
+            for maker in (anthropic, openai_chat, converse)
+        ),
+        ("cohere", cohere.WIRE, cohere.composed, CohereAssembler, cohere_answer, as_it_is),
+        ("ollama", ollama.WIRE, ollama.composed, OllamaAssembler, ollama_answer, as_it_is),
+    )
+]
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> list[Part]:
+    """Any answer; each of its words is in it once."""
+    sizes = draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+    parts, number = [], 0
+    for size in sizes:
+        words = " ".join(f"w{place:02}" for place in range(number, number + size))
+        parts.append(Part(draw(st.sampled_from(KINDS)), words, f"f{number}"))
+        number += size
+    return parts
+
+
+WORD = re.compile(r"w\d\d")
+
+
+@pytest.mark.parametrize(("wire", "compose", "assembler", "read", "wrapped"), APIS)
+@given(data=st.data())
+def test_any_answer_streamed_whole_or_cut_at_any_chunk(
+    wire: Wire, compose: Any, assembler: Any, read: Any, wrapped: Any, data: st.DataObject
+) -> None:
+    """The stream has the record of the whole answer, and each cut of it all that had come."""
+    whole = compose(data.draw(answers()))
+    chunks = wire.chunks(whole, data.draw(st.integers(1, 12)))
+    stream = assembler()
+    cuts, arrived = [stream.answer()], set()
+    for chunk in chunks:
+        stream.add(wrapped(chunk))
+        cuts.append(stream.answer())
+        arrived |= set(WORD.findall(str(chunk)))
+        assert arrived <= set(WORD.findall(str(cuts[-1].outputs)))
+
+    outputs, metadata = read(whole)
+    assert cuts[-1].outputs == outputs
+    assert cuts[-1].metadata == {**cuts[-1].metadata, **metadata}
+    for cut, further in itertools.pairwise(cuts):
+        assert is_prefix(cut.outputs, further.outputs)
+    ends = ["stream_end" in cut.metadata for cut in cuts]
+    assert ends == sorted(ends, reverse=True)
+    assert (ends[0], ends[-1]) == (True, False)

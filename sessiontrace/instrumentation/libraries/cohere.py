@@ -36,7 +36,7 @@ class Cohere:
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap the methods of both clients."""
         self._methods.start(calls)
-        adapter = MethodAdapter(_read_call, _read_result, _CohereAssembler)
+        adapter = MethodAdapter(_read_call, cohere_answer, CohereAssembler)
         for client in (module.V2Client, module.AsyncV2Client):
             self._methods.patch(client, "chat", adapter)
             self._methods.patch(client, "chat_stream", adapter)
@@ -66,7 +66,7 @@ _MESSAGE_FIELDS = frozenset({"role", "content", "tool_calls", "tool_plan"})
 _RESULT_FIELDS = frozenset({"id", "message", "usage", "finish_reason", "error", "response_type"})
 
 
-def _read_result(result: Any) -> Answer:
+def cohere_answer(result: Any) -> Answer:
     require_object(result)
     message = get_field(result, "message")
     calls = [_call(call) for call in get_field(message, "tool_calls") or ()]
@@ -176,7 +176,7 @@ def _billed(result: Any) -> dict[str, Any]:
     )
 
 
-class _CohereAssembler:
+class CohereAssembler:
     """A message from the events of its stream."""
 
     __slots__ = ("_blocks", "_calls", "_citations", "_end", "_id", "_logprobs", "_plan")

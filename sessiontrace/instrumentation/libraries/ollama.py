@@ -40,7 +40,7 @@ class Ollama:
         """Wrap the request method of both clients, and the one that gets the HTTP response."""
         self._methods.start(calls)
         adapter = MethodAdapter(
-            _read_call, _read_result, _OllamaAssembler, unparsed_body=_unparsed_body
+            _read_call, ollama_answer, OllamaAssembler, unparsed_body=_unparsed_body
         )
         for client in (module.Client, module.AsyncClient):
             self._methods.patch(client, "_request", adapter)
@@ -100,13 +100,13 @@ def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mode
     return None
 
 
-def _read_result(result: Any) -> Answer:
+def ollama_answer(result: Any) -> Answer:
     require_object(result)
     vectors = get_field(result, "embeddings")
     if vectors is not None:
         outputs = {"embeddings": len(vectors), "dimensions": len(vectors[0]) if vectors else 0}
         return Answer(outputs, _metadata(result))
-    assembler = _OllamaAssembler()
+    assembler = OllamaAssembler()
     assembler.add(result)
     outputs, metadata = assembler.answer()
     metadata.pop("stream_end", None)
@@ -135,7 +135,7 @@ _CHUNK_FIELDS = frozenset(
 )
 
 
-class _OllamaAssembler:
+class OllamaAssembler:
     """A message from its pieces; a whole message is a single piece."""
 
     __slots__ = ("_calls", "_error", "_fields", "_last", "_texts", "_thoughts")

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces
 
-__all__ = ["CASES", "WIRE", "chunks"]
+__all__ = ["CASES", "WIRE", "chunks", "composed"]
 
 USAGE = {
     "input_tokens": 2,
@@ -287,6 +287,19 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
         if stream:
             with result:
                 yield from result
+
+
+def composed(parts: list[Part]) -> Any:
+    """The whole answer that says these parts."""
+    blocks = []
+    for number, part in enumerate(parts):
+        if part.kind == "text":
+            blocks.append(text(part.text))
+        elif part.kind == "reasoning":
+            blocks.append({"type": "thinking", "thinking": part.text, "signature": f"s{number}"})
+        else:
+            blocks.append(use(f"t{number}", part.name, {"q": part.text}))
+    return reply(*blocks)
 
 
 WIRE = Wire("anthropic", "anthropic", CASES, chunks, framed, ask)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["Case", "Wire", "is_prefix", "pieces"]
+__all__ = ["KINDS", "Case", "Part", "Wire", "is_prefix", "pieces"]
+
+KINDS = ("text", "reasoning", "call")
+
+
+class Part(NamedTuple):
+    """A part of an answer, by any provider. ``name``: of the function that is called."""
+
+    kind: str
+    text: str
+    name: str = ""
 
 
 class Case(NamedTuple):

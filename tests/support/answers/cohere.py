@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces
 
-__all__ = ["WIRE"]
+__all__ = ["WIRE", "composed"]
 
 USAGE = {
     "billed_units": {"input_tokens": 4, "output_tokens": 4},
@@ -164,6 +164,21 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
             yield from client.chat_stream(**asked)
         else:
             client.chat(**asked)
+
+
+def composed(parts: list[Part]) -> Any:
+    """The whole answer that says these parts."""
+    calls = [
+        call(f"t{number}", part.name, json.dumps({"q": part.text}))
+        for number, part in enumerate(parts)
+        if part.kind == "call"
+    ]
+    blocks = [
+        text(part.text) if part.kind == "text" else {"type": "thinking", "thinking": part.text}
+        for part in parts
+        if part.kind != "call"
+    ]
+    return reply(*blocks, message={"tool_calls": calls} if calls else {})
 
 
 WIRE = Wire("cohere", "cohere", CASES, chunks, framed, ask)

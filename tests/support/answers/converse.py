@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from support.answers.case import Case, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces
 from support.stubs.other_apis import aws_frame
 
-__all__ = ["USAGE", "WIRE", "called", "chunks", "client_of", "said"]
+__all__ = ["USAGE", "WIRE", "called", "chunks", "client_of", "composed", "said"]
 
 USAGE = {
     "inputTokens": 2,
@@ -204,6 +204,20 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
             yield from events
     else:
         client.converse(modelId="ok", messages=messages)
+
+
+def composed(parts: list[Part]) -> Any:
+    """The whole answer that says these parts."""
+    blocks: list[Any] = []
+    for number, part in enumerate(parts):
+        if part.kind == "text":
+            blocks.append({"text": part.text})
+        elif part.kind == "reasoning":
+            thought = {"text": part.text, "signature": f"s{number}"}
+            blocks.append({"reasoningContent": {"reasoningText": thought}})
+        else:
+            blocks.append(use(f"t{number}", part.name, {"q": part.text}))
+    return reply(*blocks)
 
 
 WIRE = Wire("boto3", "bedrock", CASES, chunks, framed, ask)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces
 
-__all__ = ["WIRE"]
+__all__ = ["WIRE", "composed"]
 
 USAGE = {
     "promptTokenCount": 8,
@@ -249,6 +249,18 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
             client.models.generate_content(model="ok", contents="Hello?")
     finally:
         client.close()
+
+
+def composed(parts: list[Part]) -> Any:
+    """The whole answer that says these parts."""
+    contents = []
+    for part in parts:
+        if part.kind == "call":
+            contents.append({"functionCall": {"name": part.name, "args": {"q": part.text}}})
+        else:
+            thought = {"thought": True} if part.kind == "reasoning" else {}
+            contents.append(text(part.text, **thought))
+    return answer(*contents)
 
 
 WIRE = Wire("google.genai", "google-genai", CASES, chunks, framed, ask)

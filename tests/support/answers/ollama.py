@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Wire, pieces
+from support.answers.case import KINDS, Case, Part, Wire, pieces
 
-__all__ = ["WIRE"]
+__all__ = ["WIRE", "composed"]
 
 ENVELOPE = {"model": "m-1", "created_at": "2026-01-01T00:00:00Z"}
 STOPPED = {
@@ -108,6 +108,15 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
             yield from result
     finally:
         client.close()
+
+
+def composed(parts: list[Part]) -> Any:
+    """The whole answer that says these parts."""
+    texts = {kind: "".join(part.text for part in parts if part.kind == kind) for kind in KINDS}
+    calls = [call(part.name, {"q": part.text}) for part in parts if part.kind == "call"]
+    optional = {"thinking": texts["reasoning"], "tool_calls": calls}
+    fields = {name: value for name, value in optional.items() if value}
+    return reply(said(content=texts["text"], **fields))
 
 
 WIRE = Wire("ollama", "ollama", CASES, chunks, framed, ask)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Wire, pieces
+from support.answers.case import KINDS, Case, Part, Wire, pieces
 
-__all__ = ["WIRE", "chunks", "framed"]
+__all__ = ["WIRE", "chunks", "composed", "framed"]
 
 
 def reply(message: Any, *, finish_reason: str = "stop", **fields: Any) -> dict[str, Any]:
@@ -300,6 +300,19 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
         if stream:
             with result:
                 yield from result
+
+
+def composed(parts: list[Part]) -> Any:
+    """The whole answer that says these parts."""
+    texts = {kind: "".join(part.text for part in parts if part.kind == kind) for kind in KINDS}
+    calls = [
+        call(f"t{number}", part.name, json.dumps({"q": part.text}))
+        for number, part in enumerate(parts)
+        if part.kind == "call"
+    ]
+    optional = {"reasoning": texts["reasoning"], "tool_calls": calls}
+    fields = {name: value for name, value in optional.items() if value}
+    return reply(said(content=texts["text"] or None, **fields))
 
 
 WIRE = Wire("openai", "openai", CASES, chunks, framed, ask)

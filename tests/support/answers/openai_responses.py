@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces
 
-__all__ = ["WIRE"]
+__all__ = ["WIRE", "composed"]
 
 USAGE = {
     "input_tokens": 9,
@@ -374,6 +374,20 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
         if stream:
             with result:
                 yield from result
+
+
+def composed(parts: list[Part]) -> Any:
+    """The whole answer that says these parts."""
+    items = []
+    for number, part in enumerate(parts):
+        if part.kind == "text":
+            items.append(message(text(part.text), id=f"m{number}"))
+        elif part.kind == "reasoning":
+            summary = [{"type": "summary_text", "text": part.text}]
+            items.append({"type": "reasoning", "id": f"r{number}", "summary": summary})
+        else:
+            items.append(call(f"t{number}", part.name, json.dumps({"q": part.text})))
+    return reply(*items)
 
 
 WIRE = Wire("openai", "openai", CASES, chunks, framed, ask)
