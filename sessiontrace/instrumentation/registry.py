@@ -45,7 +45,7 @@ PACKAGES = (libraries, compatible, sockets, web)
 
 _ENTRY = re.compile(
     rb'^ENTRY = Entry\(\s*name="([^"]+)",\s*target="([^"]+)",\s*make=\w+'
-    rb"(,\s*by_default=False)?(?:,\s*serves=\(([^)]*)\))?,?\s*\)$",
+    rb"(,\s*by_default=False)?(?:,\s*serves=\(([^)]*)\))?(?:,\s*also=\(([^)]*)\))?,?\s*\)$",
     re.MULTILINE,
 )
 
@@ -86,7 +86,8 @@ def instruments(tracer: TracerProtocol) -> Instruments:
 
 def targets() -> list[str]:
     """The modules that instrumentors wait for, plug-ins included."""
-    return [entry.target for entry in (*built_in(), *_plug_ins())]
+    entries = (*built_in(), *_plug_ins())
+    return [target for entry in entries for target in (entry.target, *entry.also)]
 
 
 class Instruments:
@@ -125,7 +126,8 @@ class Instruments:
                 else:
                     self._blocked.discard(entry.name)
                     self._entries[entry.name] = entry
-                    self._hooks.add(entry.target, self._hook(entry))
+                    for target in (entry.target, *entry.also):
+                        self._hooks.add(target, self._hook(entry))
             return self._report(names)
 
     def remove(self) -> None:
@@ -242,18 +244,23 @@ def _declared(module: pkgutil.ModuleInfo) -> Iterator[Entry]:
     if spec.origin.endswith(".py"):
         match = _ENTRY.search(spec.loader.get_data(spec.origin))
         if match is not None:
-            name, target, not_by_default, serves = match.groups()
+            name, target, not_by_default, serves, also = match.groups()
             yield Entry(
                 name.decode(),
                 target.decode(),
                 _maker(module.name),
                 by_default=not not_by_default,
-                serves=tuple(re.findall(r'"([^"]+)"', (serves or b"").decode())),
+                serves=_names(serves),
+                also=_names(also),
             )
     else:  # compiled, without its source
         entry = getattr(importlib.import_module(module.name), "ENTRY", None)
         if entry is not None:
             yield entry
+
+
+def _names(text: bytes | None) -> tuple[str, ...]:
+    return tuple(re.findall(r'"([^"]+)"', (text or b"").decode()))
 
 
 def _maker(module: str) -> Callable[[], Instrumentor]:

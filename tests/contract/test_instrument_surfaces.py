@@ -209,3 +209,28 @@ def test_structured_output_that_does_not_parse_keeps_the_answer() -> None:
     assert tracing.model["error"]
     assert tracing.model["outputs"]["content"] == '{"name": '
     assert tracing.model["metadata"]["total_tokens"] == 3
+
+
+def test_gemini_makes_images() -> None:
+    """Each image is in the outputs; the prompt is an input."""
+    genai = pytest.importorskip("google.genai", reason="the contract group is not installed")
+    image = {"mimeType": "image/png", "bytesBase64Encoded": "iVBORw0KGgo="}
+
+    def predict(body: dict[str, Any]) -> dict[str, Any]:
+        return {"predictions": [image]}
+
+    routes = {"/v1beta1/publishers/google/models/ok:predict": predict}
+    with serving(routes) as provider, instrumented("google-genai", waiting=True) as tracing:
+        options = {"base_url": provider.url, "api_version": "v1beta1"}
+        client = genai.Client(vertexai=True, api_key="k", http_options=options)
+        with tracing.session():
+            client.models.generate_images(
+                model="ok", prompt="A cat", config={"number_of_images": 1}
+            )
+        client.close()
+
+    assert tracing.model["event_name"] == "images ok"
+    assert tracing.model["inputs"] == {"prompt": "A cat"}
+    assert tracing.model["outputs"]["images"][0]["mimeType"] == "image/png"
+    assert tracing.model["config"]["hyperparameters"]["sampleCount"] == 1
+    assert tracing.model["config"]["provider"] == "gcp.vertex_ai"

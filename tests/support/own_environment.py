@@ -13,7 +13,7 @@ __all__ = ["OWN_ENVIRONMENT", "SEPARATE", "import_or_skip"]
 OWN_ENVIRONMENT = "has an environment of its own"
 """The reason of a skip that CI expects: ``tests/instrument_versions.sh`` runs the test."""
 
-SEPARATE = {"soundfile", "together", "xai_sdk"}
+SEPARATE = {"grpc", "soundfile", "together", "xai_sdk"}
 """Their dependencies conflict with the contract group's; litellm's proxy needs ``soundfile``."""
 
 

@@ -38,7 +38,8 @@ class Entry(NamedTuple):
     ``name``: as ``instrument()`` takes it and the report shows it. ``target``: the module to wait
     for. ``make``: creates the instrumentor, when the target has been imported. ``by_default``:
     whether ``instrument()`` without names includes the library. ``serves``: the libraries that
-    speak through this one, which is instrumented with any of them.
+    speak through this one, which is instrumented with any of them. ``also``: further modules to
+    wait for; ``install`` is called with each.
     """
 
     name: str
@@ -46,3 +47,4 @@ class Entry(NamedTuple):
     make: Callable[[], Instrumentor]
     by_default: bool = True
     serves: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()

@@ -270,6 +270,8 @@ def _observer(call: ModelCall, adapter: MethodAdapter) -> StreamObserver:
 
 def _describe_error(error: BaseException) -> dict[str, Any]:
     status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    if not isinstance(status, int):
+        status = getattr(getattr(error, "response", None), "status_code", None)
     return {"http_status": status} if isinstance(status, int) else {}
 
 

@@ -1,4 +1,4 @@
-"""google-genai: generateContent and embedContent, whole and streamed, at its API client.
+"""google-genai: content, embeddings and images, whole and streamed, at its API client.
 
 Runs in the thread or task of the call. Invariant: the client's generators stay generators.
 """
@@ -62,7 +62,18 @@ def _read_call(client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mo
     if verb in ("embedContent", "batchEmbedContents"):
         content_input = body.get("content") or body.get("requests")
         return ModelCallArgs("embeddings", model, {"input": content_input}, config)
-    return None
+    return _read_prediction(model, body, config) if verb == "predict" else None
+
+
+def _read_prediction(model: str, body: Any, config: dict[str, Any]) -> ModelCallArgs:
+    """A call of ``predict``: it makes images of prompts, and vectors of contents."""
+    instances = body.get("instances") or []
+    if any("prompt" in instance or "image" in instance for instance in instances):
+        inputs = dict(instances[0]) if len(instances) == 1 else {"instances": instances}
+        extra_config = without_none({"hyperparameters": body.get("parameters")})
+        return ModelCallArgs("images", model, inputs, {**config, **extra_config})
+    contents = [instance.get("content") for instance in instances]
+    return ModelCallArgs("embeddings", model, {"input": contents}, config)
 
 
 def _read_result(result: Any) -> Answer:
@@ -74,6 +85,8 @@ def _read_result(result: Any) -> Answer:
 
 
 def _read_body(body: Any) -> Answer:
+    if "predictions" in body:
+        return _read_predictions(body["predictions"] or [])
     assembler = GeminiAssembler(streamed=False)
     assembler.add(body)
     return assembler.answer()
@@ -81,6 +94,18 @@ def _read_body(body: Any) -> Answer:
 
 def _decoded(body: Any) -> Any:
     return orjson.loads(body) if body else {}
+
+
+def _read_predictions(predictions: list[Any]) -> Answer:
+    """Images, which the encoder reduces to digest and size; of vectors the number and length."""
+    vectors = [prediction.get("embeddings") for prediction in predictions]
+    if not vectors or vectors[0] is None:
+        return Answer({"images": predictions}, {})
+    counts = [(vector.get("statistics") or {}).get("token_count") for vector in vectors]
+    present = [int(count) for count in counts if count is not None]
+    tokens = sum(present) if len(present) == len(counts) else None
+    outputs = {"embeddings": len(vectors), "dimensions": len(vectors[0].get("values") or ())}
+    return Answer(outputs, without_none({"prompt_tokens": tokens, "total_tokens": tokens}))
 
 
 class _ChunkAssembler(GeminiAssembler):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +22,6 @@ from sessiontrace.instrumentation.sockets.openai_realtime import OpenAiRealtime
 from sessiontrace.instrumentation.sockets.openai_responses import OpenAiResponses
 from sessiontrace.instrumentation.sockets.socket_calls import SocketCalls
 
-_CONNECTIONS = ("websockets.asyncio.client", "websockets.sync.client")
 _KEY = "_sessiontrace_socket"
 
 
@@ -35,32 +33,14 @@ class WebSockets:
         self._calls: CallRecorder | None = None
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Wrap what every connection makes first: the protocol, without I/O, of its side.
-
-        The classes of connections are in two modules that import this one, and a program imports
-        one of them, maybe later.
-        """
+        """Wrap the creation of connections."""
         self._calls = calls
-        self._patcher.patch(module.ClientProtocol, "__init__", self._wrap_protocol)
+        self._patcher.patch(module.ClientConnection, "__init__", self._wrap_connection)
 
     def uninstall(self) -> None:
         """Put the methods back; open connections are no longer observed."""
         self._calls = None
         self._patcher.restore()
-
-    def _wrap_protocol(self, original: Any) -> Any:
-        @functools.wraps(original)
-        def initialize(protocol: Any, *args: Any, **kwargs: Any) -> None:
-            self._wrap_connections()
-            original(protocol, *args, **kwargs)
-
-        return initialize
-
-    @never_raises(None)
-    def _wrap_connections(self) -> None:
-        for name in _CONNECTIONS if self._calls is not None else ():
-            if (module := sys.modules.get(name)) is not None:
-                self._patcher.patch(module.ClientConnection, "__init__", self._wrap_connection)
 
     def _wrap_connection(self, original: Any) -> Any:
         @functools.wraps(original)
@@ -84,9 +64,10 @@ class WebSockets:
 
 ENTRY = Entry(
     name="websockets",
-    target="websockets.client",
+    target="websockets.asyncio.client",
     make=WebSockets,
     serves=("openai", "google-genai", "openai-agents"),
+    also=("websockets.sync.client",),
 )
 
 
