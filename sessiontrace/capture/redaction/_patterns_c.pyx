@@ -296,9 +296,14 @@ cdef bint _is_name(const letter *text, Py_ssize_t end) noexcept nogil:
     return _has_word(text, 0, end)
 
 
+cdef inline bint _joins(letter sign) noexcept nogil:
+    """Whether a sign joins the groups of a card number, beside spaces and hyphens."""
+    return sign == b"." or sign == b"/" or sign == b"_" or sign == 0xA0 or 0x2009 <= sign <= 0x202F
+
+
 cdef bint _scan(const letter *text, Py_ssize_t end) noexcept nogil:
     cdef Py_ssize_t i = 0, scheme = -1 - LOGIN_MAX
-    cdef int digits
+    cdef int digits, group
     cdef letter here
     if end <= _name_max and _is_name(text, end):
         return True
@@ -314,17 +319,19 @@ cdef bint _scan(const letter *text, Py_ssize_t end) noexcept nogil:
         if b"0" <= here <= b"9":
             if _at_digit(text, end, i):
                 return True
-            digits = 0  # of a card number: the first is 2 to 6, single spaces or hyphens between
+            digits = group = 0  # of a card number: the first is 2 to 6, single joints between
             while True:
                 if digits or b"2" <= text[i] <= b"6":
                     digits += 1
                     if digits == CARD_DIGITS:
                         return True
                 i += 1
-                if i + 1 < end and (text[i] == b" " or text[i] == b"-") and (
-                    _kind(text, i + 1) & DIGIT
+                group += 1
+                if i + 1 < end and _kind(text, i + 1) & DIGIT and (
+                    text[i] == b" " or text[i] == b"-" or (group >= 4 and _joins(text[i]))
                 ):
                     i += 1
+                    group = 0
                 if i >= end or not _kind(text, i) & DIGIT:
                     break
             if i + 1 < end and text[i] == b"Q" and text[i + 1] == b"~":  # Azure

@@ -7,6 +7,8 @@ and of every text that is the name of a secret.
 
 from __future__ import annotations
 
+import re
+
 from sessiontrace.capture.redaction.key_names import MAY_NAME_SECRET
 from sessiontrace.capture.redaction.tokens import SHORTEST_SECRET, TOKEN
 from sessiontrace.model.lazy_pattern import lazy_pattern
@@ -42,7 +44,12 @@ _REACH = 100  # how far before a sign a name may begin
 _SIGNS_MAX = 8  # looked before one by one; more make a search through the whole text cheaper
 _SIGNS = (":", "=", '",', "',", ">", " '", '" v', "' v")
 _LOGIN_OPTION = lazy_pattern(r"\s(?:-[uU]|--user|--proxy-user)")
-_CARDLIKE = lazy_pattern(rb"[2-6](?:[ -]?[0-9]){13}")
+_CARDLIKE = lazy_pattern(
+    rb"[2-6](?:[ -]?[0-9]){13}"
+    rb"|[2-6][0-9]{3}(?:[./_]|\xc2\xa0|\xe2\x80.)[0-9]{4,6}(?:[./_]|\xc2\xa0|\xe2\x80.)[0-9]{4}",
+    re.DOTALL,
+)
+_CARD_JOINTS = b" -./_\xc2\xa0\xe2\x80\x89\xaf\x90\x91\x92\x93"
 
 
 def may_contain_secret(text: str) -> bool:
@@ -102,7 +109,7 @@ def _has_sign_and_word(text: str, raw: bytes, significant: bytes) -> bool:
 def _is_cardlike(raw: bytes, digits: bytes) -> bool:
     return (
         len(digits.translate(None, _NO_DIGITS)) >= _CARD_DIGITS
-        and _CARD_ZEROS in raw.translate(_ZEROS, b" -")
+        and _CARD_ZEROS in raw.translate(_ZEROS, _CARD_JOINTS)
         and _CARDLIKE.search(raw) is not None
     )
 

@@ -42,7 +42,7 @@ def mask_assignments(text: str, mask: str) -> str:
     done = at = 0
     while (match := _NAME.search(text, at)) is not None:
         at = max(match.end("name"), match.start() + 1)
-        secrecy = secrecy_of(match["name"])
+        secrecy = _secrecy(text, match)
         if secrecy is Secrecy.NONE or not _is_assignment(text, match):
             continue
         start, end = _value_of(text, match, secrecy)
@@ -50,6 +50,21 @@ def mask_assignments(text: str, mask: str) -> str:
             pieces += (text[done:start], mask)
             done = at = end
     return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def _secrecy(text: str, match: re.Match[str]) -> Secrecy:
+    """That of the name, or of two words of prose: ``API key: ...``, if the value fits."""
+    name, start = match["name"], match.start()
+    secrecy = secrecy_of(name)
+    if (
+        secrecy is Secrecy.NONE
+        and name.lower() in {"key", "keys"}
+        and text[start - 1 : start] == " "
+    ):
+        before = text[max(0, start - 16) : start - 1].rpartition(" ")[2]
+        if secrecy_of(f"{before}_{name}") is not Secrecy.NONE:
+            return Secrecy.PERHAPS
+    return secrecy
 
 
 def _is_assignment(text: str, match: re.Match[str]) -> bool:
@@ -106,9 +121,16 @@ def _closes(text: str, start: int, quote: str) -> bool:
     line = text[max(0, start - 200) : start].rpartition("\n")[2]
     count = 0
     for at, character in enumerate(line):
-        if character == quote and not (quote == "'" and line[at - 1 : at].isalnum() and at):
+        if character == quote and not _is_apostrophe(line, at, is_open=count % 2 == 1):
             count += 1
     return count % 2 == 1
+
+
+def _is_apostrophe(line: str, at: int, *, is_open: bool) -> bool:
+    """Whether a quote is in or behind a word, and closes nothing."""
+    if line[at] != "'" or not line[max(0, at - 1) : at].isalnum():
+        return False
+    return not is_open or line[at + 1 : at + 2].isalnum()
 
 
 def _quoted_value(text: str, quote: re.Match[str]) -> tuple[int, int]:

@@ -85,6 +85,8 @@ def _any_value(place: Place, pattern: re.Pattern[str]) -> str:
     match = pattern.match(place.text, place.at)
     if match is None or is_reference(match[0].strip()) or _CALL.match(match[0]):
         return ""
+    if match[0].startswith(("${", "{{", "$(")):  # a template with spaces in it
+        return ""
     return "" if match[0].strip().lower() in _CONSTANTS else match[0]
 
 

@@ -101,7 +101,7 @@ _PLURALS = ("passwords", "secrets", "tokens", "keys", "credentials", "creds", "c
 
 MAY_NAME_SECRET = lazy_pattern(
     "pass|pwd|secret|key|cred|auth|cookie|csrf|xsrf|card|cvv|cvc|ssn|social|jwt|otp|token|wort"
-    "|pincode",
+    "|pincode|bearer",
     re.IGNORECASE | re.ASCII,
 )
 """A part of each of the above, so that ids and ordinary keys cost one search."""

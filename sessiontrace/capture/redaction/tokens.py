@@ -70,12 +70,14 @@ TOKENS = (
     *_of("dop_v1_ doo_v1_ dor_v1_", HEX, 60),
     *_of("hvs. hvb. dp.pt. dp.st.", JOINT, 20),
     *_of("dapi", HEX, 32),
+    *_of("AGE-SECRET-KEY-1", "[A-Z0-9]", 50),
     *_of("sbp_ pscale_tkn_ pscale_pw_ HRKU- vcp_ nfp_", JOINT, 20),
     # Code and packages.
     *_of("ghp_ gho_ ghu_ ghs_ ghr_", ALNUM, 20),
     *_of("github_pat_", "[A-Za-z0-9_]", 20),
     *_of("glpat- glrt- gldt- glptt- glcbt- glsoat- glft- glagent- gloas-", JOINT, 16),
     *_of("npm_", ALNUM, 30),
+    *_of("secret_", ALNUM, 40),  # Notion's older ones
     *_of("pypi- dckr_pat_ rubygems_ ATATT3 figd_ lin_api_ ntn_", JOINT, 20),
     # Payment, mail, chat.
     *_of("sk_live_ sk_test_ rk_live_ rk_test_ whsec_", ALNUM, 10),
