@@ -25,6 +25,7 @@ __all__ = ["Options", "Redaction", "default_spool", "resolve"]
 
 _MEBI = 1 << 20
 _REPR_MOST = 200
+_LONGEST_NAME = 1_000  # characters of a service or an environment
 
 
 class Redaction(NamedTuple):
@@ -229,7 +230,8 @@ def _options(arguments: Mapping[str, Any], env: Env, faults: list[str]) -> Optio
             return default
 
     spool = value("spool", _parse_spool, True)
-    service = value("service", _parse_text, None) or env.get("OTEL_SERVICE_NAME") or _program()
+    service = value("service", _parse_text, None)
+    service = service or _readable(env.get("OTEL_SERVICE_NAME", "")) or _program()
     off = env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     return Options(
         service=service,
@@ -257,13 +259,18 @@ def _short(raw: Any) -> str:
 
 def _program() -> str:
     name = os.path.basename(sys.argv[0]) if sys.argv else ""
-    return os.path.splitext(name)[0] or "python"
+    return _readable(os.path.splitext(name)[0]) or "python"
 
 
 def _parse_text(raw: Any, name: str) -> str:
     if not isinstance(raw, str):
         raise TypeError("must be text")
-    return raw
+    return _readable(raw)
+
+
+def _readable(text: str) -> str:
+    """A name that JSON can hold: file names and variables may have bytes that are not UTF-8."""
+    return text[:_LONGEST_NAME].encode(errors="replace").decode()
 
 
 def _parse_bool(raw: Any, name: str) -> bool:

@@ -21,15 +21,19 @@ LATEST = "last"
 
 
 def find_session(store: Store, session_id: str) -> StoredSession:
-    """The session of this id, or the only one whose id has this prefix, or the latest."""
-    stored = store.session(session_id.lower())
+    """The session of this id, or the only one whose id has this prefix, or the latest.
+
+    UUIDs are stored in lower case; a caller's own id may have capital letters.
+    """
+    stored = store.session(session_id) or store.session(session_id.lower())
     if stored is not None:
         return stored
     if session_id == LATEST:
         latest = store.sessions(SessionQuery(limit=1)).sessions
         ids = [summary.session_id for summary in latest]
     else:
-        ids = list(store.ids_with_prefix(session_id)) if session_id else []
+        prefixes = dict.fromkeys((session_id, session_id.lower())) if session_id else {}
+        ids = [match for prefix in prefixes for match in store.ids_with_prefix(prefix)]
     if not ids:
         raise click.ClickException(
             f"no session starts with {printable(session_id, 60)!r}; "

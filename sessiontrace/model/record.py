@@ -38,6 +38,7 @@ from sessiontrace.model.fields import EVENT_FIELDS, PAYLOADS
 __all__ = [
     "END",
     "EVENT",
+    "KINDS",
     "OPEN",
     "START",
     "UPDATE",
@@ -56,6 +57,9 @@ OPEN = b"open"
 EVENT = b"event"
 END = b"end"
 UPDATE = b"update"
+
+KINDS = frozenset({START, OPEN, EVENT, END, UPDATE})
+"""All kinds that this version knows."""
 
 
 class Record(NamedTuple):

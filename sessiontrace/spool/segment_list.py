@@ -32,6 +32,7 @@ __all__ = [
 
 _MEMORY_MAX = 64 << 20
 _HEADER_ROOM = 512
+_LONGEST_SERVICE = 1_000  # characters: recovery reads a header of 256 KiB at most
 
 
 # What the spool is doing: the table in `spool.spool` explains each state. Numbers, since an append
@@ -96,7 +97,7 @@ class SegmentList:
         self.on_roll = on_roll
         self._segments: list[Segment] = []
         self._consumers = tuple(consumers)
-        self._service = service
+        self._service = service[:_LONGEST_SERVICE].encode(errors="replace").decode()
         self._pid = getpid()
         self._allocator = allocator
         self._files = files
@@ -242,7 +243,7 @@ class SegmentList:
     def _make(self, room: int) -> Segment:
         """A segment made by the appender itself: the first one, or when no spare was ready."""
         size = self.next_size() if self._allocator.failing and self.opened else SMALLEST
-        while size < room + _HEADER_ROOM + 256 * len(self._consumers) + len(self._service):
+        while size < room + _HEADER_ROOM + 256 * len(self._consumers) + 6 * len(self._service):
             size *= 2
         if self.opened and not self._allocator.failing:
             self._counters.note("segment_without_spare")

@@ -117,6 +117,8 @@ def decode(record: Record | DecodedRecord) -> DecodedRecord | str:
     for name in ("event_id", "session_id"):
         if not isinstance(event.get(name), str) or not event[name]:
             return f"no {name}"
+        if len(event[name]) > models.ID_MAX:
+            return f"{name} of more than {models.ID_MAX} characters"
     if record.kind == UPDATE:
         return DecodedRecord(record.kind, event, text)
     if record.kind not in _RANKS:

@@ -17,6 +17,7 @@ __all__ = [
     "CANCELLED",
     "DEFAULT_PROJECT",
     "ENDED",
+    "ID_MAX",
     "OPEN",
     "Changes",
     "Cursor",
@@ -35,6 +36,9 @@ OPEN = "open"
 ENDED = "ended"
 ABANDONED = "abandoned"
 CANCELLED = "cancelled"
+
+ID_MAX = 512
+"""The most characters of an event's or session's id: a longer one fits into no URL."""
 
 DEFAULT_PROJECT = "default"
 """The project of requests that name none."""

@@ -71,6 +71,7 @@ def by_origin(spans: Iterable[tuple[Origin, bytes]]) -> dict[Origin, list[bytes]
 def parse_resource_attributes(text: str) -> tuple[dict[str, str], list[str]]:
     """``OTEL_RESOURCE_ATTRIBUTES``, percent-decoded, and what is wrong with it."""
     attributes, faults = {}, []
+    text = text.encode(errors="replace").decode()  # a variable may have bytes that are not UTF-8
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
         if equals and name.strip():

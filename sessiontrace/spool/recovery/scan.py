@@ -15,6 +15,7 @@ import orjson
 
 from sessiontrace.model.record import (
     END,
+    KINDS,
     OPEN,
     START,
     Record,
@@ -95,6 +96,14 @@ class SpoolScan:
                 ends -= resume.offset
             scan.pending[name] = sum(counts[name].values()) + ends
         return scan
+
+    def has_unknown_kinds(self) -> bool:
+        """Whether a newer version wrote records of kinds that this one cannot send."""
+        return any(
+            counter.kind not in KINDS
+            for segment in self.segments
+            for counter in segment.counters.values()
+        )
 
     def ends_for(self, name: str) -> list[Record]:
         """The ends of sessions that the dead process left open, as this destination gets them."""

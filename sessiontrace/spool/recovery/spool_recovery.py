@@ -152,10 +152,7 @@ class SpoolRecovery:
         files, spool_id = self._files, directory.name
         header, understood = read_headers(files, directory, spool_id)
         if not understood:
-            log_once(
-                f"spool:{spool_id}", "spool %s is of a newer version; left as it is", directory
-            )
-            self._nothing_for_us.add(spool_id)
+            self._leave(directory)
             return None
         if header is None:
             self._remove_if_empty(directory, lock)
@@ -171,6 +168,9 @@ class SpoolRecovery:
         consumers = (*header.consumers, *late.values())
         trim_tails(files, directory)
         scan = SpoolScan.examine(files, directory, spool_id, consumers)
+        if scan.has_unknown_kinds():  # no exporter would send them, and they would count as sent
+            self._leave(directory)
+            return None
         recovered = RecoveredSpool(directory, lock, scan, consumers, ours, self._counters, files)
         owed = [name for name, consumer in ours.items() if scan.pending[consumer.name]]
         if owed and self._must_wait(spool_id, owed):
@@ -184,6 +184,13 @@ class SpoolRecovery:
             reader.read(1, 1)  # reads to the end, where it finds nothing
         recovered.release()
         return None
+
+    def _leave(self, directory: Path) -> None:
+        """A newer version wrote the spool, and reads it."""
+        log_once(
+            f"spool:{directory.name}", "spool %s is of a newer version; left as it is", directory
+        )
+        self._nothing_for_us.add(directory.name)
 
     def _remove_if_empty(self, directory: Path, lock: directories.Lock) -> None:
         """A spool without a readable header: removed if no line in it is whole, else left."""

@@ -247,9 +247,8 @@ def find_steps(
 
 def ids_with_prefix(connection: Connection, project: str, prefix: str, limit: int) -> Sequence[str]:
     """Session ids by their prefix, latest first."""
-    lowered = prefix.lower()
     values = {
-        "project": project, "from": lowered, "to": lowered + "\U0010ffff",
+        "project": project, "from": prefix, "to": prefix + "\U0010ffff",
         "never": NEVER, "limit": max(1, min(limit, _MOST)),
     }  # fmt: skip
     return [row[0] for row in connection.query(Query(_MATCHING, values))]

@@ -210,10 +210,9 @@ def changes(connection: sqlite3.Connection, after: int | None, since: int) -> Ch
 
 def ids_with_prefix(connection: sqlite3.Connection, prefix: str, limit: int) -> Sequence[str]:
     """Session ids by their prefix, latest first."""
-    lowered = prefix.lower()
     rows = connection.execute(
         "SELECT session_id FROM sessions WHERE session_id >= ? AND session_id < ? "
         "AND start_time IS NOT NULL ORDER BY session_id DESC LIMIT ?",
-        (lowered, lowered + "\U0010ffff", max(1, min(limit, _MOST))),
+        (prefix, prefix + "\U0010ffff", max(1, min(limit, _MOST))),
     ).fetchall()
     return [row[0] for row in rows]

@@ -17,6 +17,7 @@ from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.record_builder import number
 from sessiontrace.store.folding import DecodedRecord
+from sessiontrace.store.models import ID_MAX
 
 __all__ = [
     "event_filter",
@@ -31,8 +32,10 @@ __all__ = [
 
 Body = dict[str, Any]
 
+LONG_ID = f"identified by more than {ID_MAX} characters"
+
 ORGANISATION = {"org_id": "local", "workspace_id": "local", "project_id": "local"}
-_TYPES = frozenset({"model", "tool", "chain", "session"})
+_TYPES = ("model", "tool", "chain", "session")  # compared, as what a client sends may not hash
 _TEXTS = frozenset({"event_id", "session_id", "parent_id", "event_name", "source"})
 _BUCKETS = frozenset(BUCKETS)
 _STEPS = frozenset({"model", "tool", "chain"})
@@ -81,6 +84,8 @@ def event_record(body: Any, *, session_id: str | None = None, strict: bool = Tru
     """
     if not isinstance(body, dict):
         raise RequestRejected(400, "an event must be an object")
+    if has_long_id(body):
+        raise RequestRejected(400, f"an event is {LONG_ID}")
     if session_id is None and _is_whole(body):
         return DecodedRecord(EVENT, body, record_builder.encode_checked(body).decode())
     if strict and body.get("event_type") not in _TYPES:
@@ -102,6 +107,14 @@ def event_record(body: Any, *, session_id: str | None = None, strict: bool = Tru
     fields.setdefault("event_name", "unknown")
     fields.setdefault("source", "unknown")
     return record_builder.build_decoded(EVENT, fields)
+
+
+def has_long_id(event: Any) -> bool:
+    """Whether an event, or its session, could not be asked for: its id does not fit into a URL."""
+    if not isinstance(event, dict):
+        return False
+    ids = (event.get("event_id"), event.get("session_id"))
+    return any(isinstance(value, str) and len(value) > ID_MAX for value in ids)
 
 
 _WHOLE = {

@@ -37,7 +37,7 @@ from sessiontrace.server.security.request_context import MAY_READ
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.folding import DecodedRecord
-from sessiontrace.store.models import EventQuery
+from sessiontrace.store.models import ID_MAX, EventQuery
 from sessiontrace.store.protocol import Store
 
 __all__ = ["error_response", "routes"]
@@ -301,7 +301,7 @@ def _query(body: dict[str, Any], since: str, until: str, most: int, usual: int) 
 def _records(
     entries: Sequence[Any], session_id: str | None, strict: bool
 ) -> tuple[list[DecodedRecord], RequestRejected | None]:
-    """The records of a batch, and the refusal for its events that are too deep.
+    """The records of a batch, and the refusal for its events that could not be read back.
 
     The refusal is for the response, after the other events are stored: a client that drops a
     refused batch loses only the events at fault. Any other fault refuses the batch here.
@@ -309,8 +309,9 @@ def _records(
     records: list[DecodedRecord] = []
     refusal: RequestRejected | None = None
     for at, entry in enumerate(entries):
-        if is_too_deep(entry):
-            refusal = refusal or RequestRejected(400, f"event {at} is {TOO_DEEP}")
+        fault = TOO_DEEP if is_too_deep(entry) else mapping.LONG_ID
+        if fault is TOO_DEEP or mapping.has_long_id(entry):
+            refusal = refusal or RequestRejected(400, f"event {at} is {fault}")
         else:
             records.append(mapping.event_record(entry, session_id=session_id, strict=strict))
     return records, refusal
@@ -332,6 +333,6 @@ def _listed(body: Any, name: str) -> list[Any]:
 def _first_session(entries: Sequence[Any]) -> str | None:
     for entry in entries:
         session_id = entry.get("session_id") if isinstance(entry, dict) else None
-        if isinstance(session_id, str) and session_id:
+        if isinstance(session_id, str) and 0 < len(session_id) <= ID_MAX:
             return session_id
     return None

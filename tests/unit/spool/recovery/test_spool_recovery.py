@@ -646,3 +646,25 @@ def test_A28_a_dead_destination_does_not_keep_others_waiting(tmp_path: Path) -> 
     assert sum("b" in one.readers for one in spools) == 3
     assert taker.waiting == 5
     taker.release()
+
+
+def test_D21_records_of_an_unknown_kind_are_left_to_the_version_that_wrote_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A newer version wrote them in the same format. No exporter of this one would send them, and
+    they would count as delivered; so their spool stays, whole, and a line says so.
+    """
+    log.reset()
+    spool = make(tmp_path)
+    fill(spool, 2)
+    assert spool.append(head(b"note", b"*"), body(3))
+    spool.maintain()
+    directory = die(spool)
+    before = snapshot(directory)
+    taker = recovery(tmp_path)
+    assert taker.scan() == []
+    assert taker.scan() == []
+    assert {**before, **snapshot(directory)} == before | {
+        name: raw.rstrip(b"\0") for name, raw in before.items() if name.endswith(".seg")
+    }
+    assert "newer version" in caplog.text
