@@ -33,7 +33,7 @@ def test_D19_a_program_whose_name_is_not_utf8_is_recorded(tmp_path: Path) -> Non
     """Its name is the service's, which the head of each segment holds; bytes that are not UTF-8
     would make it unreadable. The same holds for names in the environment.
     """
-    script = os.fsencode(tmp_path) + b"/caf\xe9.py"
+    script = os.fsencode(tmp_path) + b"/z\xfcrich.py"
     with open(script, "w") as file:
         file.write(PROGRAM)
     odd = environment(tmp_path, SESSIONTRACE_ENVIRONMENT=os.fsdecode(b"b\xfccher"))
@@ -42,7 +42,7 @@ def test_D19_a_program_whose_name_is_not_utf8_is_recorded(tmp_path: Path) -> Non
             [sys.executable.encode(), script, os.fsencode(tmp_path / "spool")], env=env, check=True
         )
     services = {spool.service for spool in inspect(tmp_path / "spool")}
-    assert services == {"caf?", "b?cher"}
+    assert services == {"z?rich", "b?cher"}
     assert all(spool.lags[0].pending == 2 for spool in inspect(tmp_path / "spool"))
 
 
