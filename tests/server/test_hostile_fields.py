@@ -222,3 +222,11 @@ def test_D20_a_session_of_any_id_is_found_by_the_command_line(
             assert main([*words, session_id, "--db", str(tmp_path / "store.db")]) == 0
             match = next(full for full in ids if full.lower().startswith(session_id.lower()))
             assert json.dumps(match, ensure_ascii=False).encode() in capfdbinary.readouterr().out
+
+
+@pytest.mark.parametrize("value", ["5", '"x"', "true", "{}", "[5]", "[null]", "[[]]"])
+@pytest.mark.parametrize("body", ['{"logs":%s}', '{"logs":[{"project":"p","children":%s}]}'])
+def test_D20_logs_that_are_no_list_are_refused(server: Served, body: str, value: str) -> None:
+    """The nested logs of old Humanloop clients, with anything in the place of a list of objects."""
+    status, _, reply = server.request("/v4/traces", "POST", (body % value).encode(), **JSON)
+    assert status == 422, reply

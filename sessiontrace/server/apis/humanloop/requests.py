@@ -19,6 +19,7 @@ __all__ = [
     "check_log",
     "data_id",
     "extra_of",
+    "list_of",
     "object_of",
     "paging",
     "parent_id_of",
@@ -35,6 +36,16 @@ def object_of(body: Any) -> Body:
     if not isinstance(body, dict):
         raise RequestRejected(422, "body: value is not a valid dict")
     return body
+
+
+def list_of(body: Body, name: str) -> list[Any]:
+    """The list in a field, empty for a missing one; ``RequestRejected`` for anything else."""
+    value = body.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise RequestRejected(422, f"body.{name}: value is not a valid list")
+    return value
 
 
 def check_log(log: Body) -> None:

@@ -27,6 +27,7 @@ from sessiontrace.server.apis.humanloop.requests import (
     check_log,
     data_id,
     extra_of,
+    list_of,
     object_of,
     paging,
     parent_id_of,
@@ -144,19 +145,21 @@ class _Api:
         body = object_of(await read_json(request))
         session_id = mapping.prefixed("sesh_", str(uuid.uuid4()))
         entries: list[Body] = []
-        waiting: list[tuple[Body, str | None]] = [(entry, None) for entry in body.get("logs") or []]
+        waiting: list[tuple[Body, str | None]] = [(entry, None) for entry in list_of(body, "logs")]
         while waiting:
             entry, parent = waiting.pop(0)
             entry = dict(object_of(entry))
-            children = entry.pop("children", None) or []
-            entry.setdefault("reference_id", str(uuid.uuid4()))
-            entry.setdefault("session_reference_id", session_id)
+            children = list_of(entry, "children")
+            entry.pop("children", None)
+            entry["reference_id"] = entry.get("reference_id") or str(uuid.uuid4())
+            entry["session_reference_id"] = entry.get("session_reference_id") or session_id
             if parent is not None:
                 entry["parent_reference_id"] = parent
             entries.append(entry)
             waiting += [(child, entry["reference_id"]) for child in children]
         answers = await self._log(entries)
-        return json_response({"session_id": answers[0]["session_id"] if answers else session_id})
+        first = answers[0] if answers else {}
+        return json_response({"session_id": first.get("session_id", session_id)})
 
     async def _log(self, entries: Sequence[Body]) -> list[Body]:
         for entry in entries:
