@@ -28,12 +28,16 @@ def check_of(life: str, number: int) -> int:
 
 
 class Oracle:
-    """``delivered`` counts each event by ``life/number``; ``url`` is the proxy's address."""
+    """``delivered`` counts each event by ``life/number``; ``url`` is the proxy's address.
+
+    ``keys`` are accepted, and no other.
+    """
 
     def __init__(self, seed: int) -> None:
         self.delivered: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.trouble = False
+        self.keys: set[str] = set()
         logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # of broken connections
         self._dice = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -64,6 +68,9 @@ class Oracle:
 
     async def _take(self, request: web.Request) -> web.Response:
         raw = await request.read()
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.keys:
+            self.seen["401"] += 1
+            return web.Response(status=401)
         if self.trouble:
             if len(raw) > 40_000 and self._dice.random() < 0.7:
                 self.seen["413"] += 1
@@ -75,12 +82,15 @@ class Oracle:
             status = 200
         body: Any = orjson.loads(raw or b"{}")
         for event in body.get("events", ()) if isinstance(body, dict) else ():
-            self._note(event["inputs"])
+            self._note(event)
         if request.method == "PUT" and body.get("metadata", {}).get("abandoned"):
             self.seen["abandoned session"] += 1
         return web.json_response({"success": status == 200}, status=status)
 
-    def _note(self, inputs: dict[str, Any]) -> None:
+    def _note(self, event: dict[str, Any]) -> None:
+        inputs = event["inputs"]
+        if inputs["session"] not in ("", event["session_id"]):
+            self.seen["event in the session of another"] += 1
         key = f"{inputs['life']}/{inputs['number']}"
         if inputs["check"] != check_of(inputs["life"], inputs["number"]):
             self.seen["damaged event"] += 1
