@@ -35,10 +35,11 @@ _TROUBLE_S, _CALM_S = 10.0, 3.0
 _END_S = 90.0
 
 
-def promised(folder: Path) -> tuple[set[str], set[str]]:
+def promised(folder: Path, spool_mark: int) -> tuple[set[str], set[str]]:
     """What was begun and what was promised to the backend, by ``life/number``.
 
-    ``small`` may lose what its quota evicts, and ``store`` records elsewhere.
+    ``small`` may lose what its quota evicts, ``moved`` what was removed with its spool, and
+    ``store`` records elsewhere.
     """
     begun: set[str] = set()
     owed: set[str] = set()
@@ -46,7 +47,8 @@ def promised(folder: Path) -> tuple[set[str], set[str]]:
         for line in path.read_text().splitlines():
             what, _, number = line.partition(" ")
             begun.add(f"{path.stem}/{number}")
-            if what == "d" and not path.stem.startswith(("small", "store")):
+            removed = path.stem == "moved" and int(number) <= spool_mark
+            if what == "d" and not removed and not path.stem.startswith(("small", "store")):
                 owed.add(f"{path.stem}/{number}")
     return begun, owed
 
@@ -84,22 +86,25 @@ def end(oracle: Oracle, programs: Programs, samples: Samples, folder: Path) -> l
     """The phase without faults; what is wrong after it."""
     oracle.trouble = False
     programs.stop_all(programs.running)
+    time.sleep(1)
+    programs.note_removal()
     last = programs.start("last", rate="50")
     faults = samples.faults(_END_S)
     programs.stop_all(programs.lasting)
-    programs.send_from_old_keys()
+    programs.send_what_waits()
     deadline = time.monotonic() + _END_S
     while time.monotonic() < deadline:
-        begun, owed = promised(folder)
+        begun, owed = promised(folder, programs.spool_mark)
         mine = {key for key in owed if key.startswith("last/")}
         if owed - mine <= oracle.delivered.keys() and mine & oracle.delivered.keys():
             break
         time.sleep(0.5)
     last.send_signal(signal.SIGTERM)
     last.wait(30)
-    begun, owed = promised(folder)
+    begun, owed = promised(folder, programs.spool_mark)
     if lost := owed - oracle.delivered.keys():
-        faults.append(f"{len(lost)} events lost, such as {sorted(lost)[:5]}")
+        ways = {life: programs.ways.get(life) for life in {key.split("/")[0] for key in lost}}
+        faults.append(f"{len(lost)} events lost, such as {sorted(lost)[:5]}, of {ways}")
     if invented := oracle.delivered.keys() - begun:
         faults.append(f"{len(invented)} events invented, such as {sorted(invented)[:5]}")
     for name in ("damaged event", "event in the session of another"):

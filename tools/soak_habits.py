@@ -18,7 +18,7 @@ from typing import Any
 __all__ = ["Alarms", "Pools"]
 
 
-class Timeout(Exception):
+class AlarmError(Exception):
     """What the handler of SIGALRM raises, as timeouts of job queues do."""
 
 
@@ -45,7 +45,7 @@ class Alarms:
                 work()
             finally:
                 self._armed = False
-        except Timeout:
+        except AlarmError:
             raised += 1
         signal.setitimer(signal.ITIMER_REAL, 0)
         self.swallowed += self.raised - raised
@@ -54,11 +54,11 @@ class Alarms:
         if self._armed:
             self._armed = False
             self.raised += 1
-            raise Timeout
+            raise AlarmError
 
     def _note_unraisable(self, fault: Any) -> None:
         """Python itself swallows what is raised within a finalizer."""
-        if isinstance(fault.exc_value, Timeout):
+        if isinstance(fault.exc_value, AlarmError):
             self.raised -= 1
         else:
             sys.__unraisablehook__(fault)

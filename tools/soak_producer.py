@@ -8,11 +8,11 @@ a ``d`` is promised to arrive.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import os
 import resource
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -103,13 +103,19 @@ class Program:
     def run(self) -> None:
         """Record until SIGTERM."""
         self.configure(0)
+        bystander = threading.Thread(target=self._stand_by)
         if "reinit" in self.habits:
-            threading.Thread(target=self._stand_by, daemon=True).start()
+            bystander.start()
+        self._record_sessions()
+        if bystander.ident:
+            bystander.join()  # what is recorded after the shutdown is dropped
+
+    def _record_sessions(self) -> None:
         for turn in itertools.count():
             if "end" in self._signals:
                 return
             if "alarms" in self.habits:
-                self.alarms.run(lambda turn=turn: self.session(turn))
+                self.alarms.run(functools.partial(self.session, turn))
             else:
                 self.session(turn)
 
@@ -135,8 +141,9 @@ class Program:
         while "end" not in self._signals:
             with st.session("bystander") as session:
                 for _ in range(10):
-                    record(self.ledger, session.session_id, 200)
-                    time.sleep(0.2)
+                    if "end" not in self._signals:
+                        record(self.ledger, session.session_id, 200)
+                        time.sleep(0.2)
 
     def books(self) -> dict[str, object]:
         """End, and the counts at the end."""
@@ -168,7 +175,7 @@ def main() -> None:
         "--key", default="", help="default: what the file `key` says, as it changes"
     )
     parser.add_argument("--store", default="", help="record into this local store")
-    parser.add_argument("--habits", default="", help="of alarms, pools, reinit")
+    parser.add_argument("--habits", default="", help="of alarms, pools, reinit; or none")
     parser.add_argument("--starve", action="store_true", help="leave it little room on the disk")
     options = parser.parse_args()
     if options.starve:
@@ -180,4 +187,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -30,6 +30,8 @@ _HERE = Path(__file__).resolve().parent
 _ROTATE_S = 15.0
 _REMOVE_S = 4.0
 _GRACE_S = 3.0  # how long a rotated key is still accepted
+_NOTICE_S = 1.0  # a program notices within half a second that its spool is gone
+_HABITS = ("none", "alarms", "pools", "reinit", "alarms,reinit", "pools,reinit")
 
 Program = subprocess.Popen[bytes]
 
@@ -45,9 +47,13 @@ class Programs:
     running: list[Program] = attrs.field(factory=list)
     lasting: list[Program] = attrs.field(factory=list)
     names: dict[int, str] = attrs.field(factory=dict)
+    ways: dict[str, str] = attrs.field(factory=dict)
     lives: int = 0
     store_mark: int = 0
     """Events of the program with a store of lower numbers may have been removed with it."""
+    spool_mark: int = 0
+    """Events of the program "moved" of lower numbers may have been removed with its spool."""
+    _unnoticed: bool = False
     _rotated: float = attrs.field(factory=time.monotonic)
     _removed: float = attrs.field(factory=time.monotonic)
 
@@ -66,17 +72,20 @@ class Programs:
             env=environment,
         )  # fmt: skip
         self.names[program.pid] = life
+        self.ways[life] = " ".join(words)
         return program
 
     def start_lasting(self) -> Program:
         """The programs that live through everything; returns the one whose memory is watched."""
         self.rotate()
+        self._removed = time.monotonic()
         steady = self.start("steady", rate="150", key=STABLE_KEY)
         self.lasting = [
             steady,
             self.start("small", "small", rate="400", key=STABLE_KEY),
             self.start("moved", "moved", rate="100", key=STABLE_KEY, habits="pools"),
             self.start("store", "own", rate="100", store=str(self.folder / "store.db")),
+            self.start("patient", "alarmed", rate="100", key=STABLE_KEY, habits="alarms"),
         ]
         return steady
 
@@ -92,15 +101,15 @@ class Programs:
             self.rotate()
         if len(self.oracle.keys) > 2 and now - self._rotated > _GRACE_S:
             self.oracle.keys = {STABLE_KEY, self._key()}
+        if now - self._removed > _NOTICE_S:
+            self.note_removal()
         if now - self._removed > _REMOVE_S:
             self._removed = now
             self.dice.choice([self.remove_spool, self.remove_store])()
         self._act_on(self.dice.choice(self.running))
 
     def _start_any(self, starve: bool) -> Program:
-        habits = self.dice.choice(
-            ["", "alarms", "pools", "reinit", "alarms,reinit", "pools,reinit"]
-        )
+        habits = self.dice.choice(_HABITS)
         return self.start(rate="200", habits=habits, **({"starve": ""} if starve else {}))
 
     def _act_on(self, program: Program) -> None:
@@ -141,6 +150,18 @@ class Programs:
             root.rename(self.folder / f"moved-{self.done['spool removed']}")
         else:
             shutil.rmtree(root, ignore_errors=True)
+            self._unnoticed = True
+
+    def note_removal(self) -> None:
+        """What the program has begun by now may be gone with its spool; what follows may not."""
+        if self._unnoticed:
+            self._unnoticed = False
+            self.spool_mark = self._begun("moved")
+
+    def _begun(self, life: str) -> int:
+        """The highest number of an event that a program has begun."""
+        lines = (self.folder / f"{life}.ledger").read_text().splitlines()
+        return max(int(line.split()[1]) for line in lines)
 
     def remove_store(self) -> None:
         """Remove or move the files of the local store while a program writes to it."""
@@ -156,8 +177,7 @@ class Programs:
                 file.rename(attic / file.name)
             else:
                 file.unlink()
-        lines = (self.folder / "store.ledger").read_text().splitlines()
-        self.store_mark = max(int(line.split()[1]) for line in lines)
+        self.store_mark = self._begun("store")
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -174,30 +194,40 @@ class Programs:
                 program.wait()
                 self.done["did not end"] += 1
 
-    def send_from_old_keys(self) -> None:
-        """What waits for keys that were rotated is sent on purpose, with the key in force."""
-        environment = {**os.environ, "PYTHONPATH": str(_HERE.parent), "HH_API_KEY": self._key(),
-                       "HH_API_URL": self.oracle.url, "SESSIONTRACE_DESTINATIONS": "honeyhive"}  # fmt: skip
+    def send_what_waits(self) -> None:
+        """Send on purpose what waits for a rotated key, and what is in a spool that was moved."""
         spool = str(self.folder / "spool")
+        for fingerprint in sorted(self._waiting(spool)):
+            self.done["sent from an old key"] += 1
+            words = ("--adopt-from", fingerprint, "--yes", "--timeout", "60")
+            self._command(self._key(), "flush", spool, *words)
+        for root in self.folder.glob("moved-*"):
+            self.done["sent from a moved spool"] += 1
+            self._command(STABLE_KEY, "flush", str(root), "--timeout", "60")
 
-        def command(*words: str) -> bytes:
-            return subprocess.run(
-                [sys.executable, "-m", "sessiontrace", "spool", *words],
-                env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90,
-            ).stdout  # fmt: skip
-
-        fingerprints = {
+    def _waiting(self, spool: str) -> set[str]:
+        """The fingerprints that records of ended programs wait for."""
+        listing = self._command(self._key(), "status", spool, "--json")
+        return {
             lag["consumer"]["fingerprint"]
-            for status in orjson.loads(
-                command("status", spool, "--json").partition(b"\n]")[0] + b"\n]"
-            )
+            for status in orjson.loads(listing)
             if not status["alive"]
             for lag in status["lags"]
             if lag["pending"]
         }
-        for fingerprint in sorted(fingerprints):
-            self.done["sent from an old key"] += 1
-            command("flush", spool, "--adopt-from", fingerprint, "--yes", "--timeout", "60")
+
+    def _command(self, key: str, *words: str) -> bytes:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(_HERE.parent),
+            "SESSIONTRACE_DESTINATIONS": "honeyhive",
+            "HH_API_KEY": key,
+            "HH_API_URL": self.oracle.url,
+        }
+        command = [sys.executable, "-m", "sessiontrace", "spool", *words]
+        return subprocess.run(
+            command, env=environment, capture_output=True, check=False, timeout=90
+        ).stdout
 
     def kill_all(self) -> None:
         """Leave none behind."""
