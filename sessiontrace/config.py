@@ -125,6 +125,12 @@ class Options:
             '`"trace"`',
         )
     )
+    otel_context: bool = attrs.field(
+        metadata=_row(
+            "`False` keeps our current span from OpenTelemetry's context, and the other way round",
+            "`True`",
+        )
+    )
 
 
 def default_spool(env: Env | None = None) -> Path:
@@ -249,6 +255,7 @@ def _options(arguments: Mapping[str, Any], env: Env, faults: list[str]) -> Optio
         prices=value("prices", parse_prices, Prices()),
         threads=value("threads", _parse_bool, True),
         trust=value("trust", _choice("trace", "none", "all"), "trace"),
+        otel_context=value("otel_context", _parse_bool, True),
     )
 
 

@@ -115,6 +115,7 @@ class Tracer(Tracing):
         prices: bool | Mapping[str, Mapping[str, float]] | str | os.PathLike[str] | None = None,
         threads: bool | None = None,
         trust: str | None = None,
+        otel_context: bool | None = None,
     ) -> None:
         """Configure the tracer. Without it the first session reads the environment.
 
@@ -132,6 +133,8 @@ class Tracer(Tracing):
         million tokens, or the path of a JSON file with them; False computes no cost. ``threads``:
         False leaves threads and executors without the span they were started in. ``trust``: what
         ``asgi`` and ``extract`` take from headers: "trace" (default), "none" or "all".
+        ``otel_context``: False keeps the current span from OpenTelemetry, and OpenTelemetry's from
+        us; else spans of either are parents of the other's.
 
         ``spool``: directory for records not delivered yet, False for memory only. ``durability``:
         "process" (default) survives the death of the process; "sync" also that of the machine, at
@@ -160,6 +163,7 @@ class Tracer(Tracing):
                 "prices": prices,
                 "threads": threads,
                 "trust": trust,
+                "otel_context": otel_context,
             },
         )
 
@@ -205,6 +209,7 @@ class Tracer(Tracing):
 
     def _install(self) -> None:
         """The generation of the configuration in force, and the process as it asks for."""
+        from sessiontrace.instrumentation import otel_context
         from sessiontrace.runtime import process_hooks
 
         assert self._configured is not None
@@ -221,6 +226,10 @@ class Tracer(Tracing):
         if options.on_sigterm == "flush":
             process_hooks.flush_on_sigterm()
         gc_guard.guard(self)
+        if options.otel_context:
+            otel_context.join(self, self._current)
+        else:
+            otel_context.leave(self._current)
         if options.threads:
             executors.carry(self._current)
             if self._wrap_process_call is not None:

@@ -119,10 +119,10 @@ class Session(Span):
             "source": self._own_source,
             "to": self.to,
             "sample": self._sample,
-            "trace_id": None if self._is_own_trace() else self.trace_id,
+            "trace_id": None if self.is_own_trace() else self.trace_id,
         }
 
-    def _is_own_trace(self) -> bool:
+    def is_own_trace(self) -> bool:
         """Whether no other tracer began the trace."""
         return self.trace_id in (None, self.event_id.replace("-", ""))
 
@@ -187,6 +187,8 @@ class Session(Span):
         self.parent = parent
         self.session = self
         self._decide_sampling(recorder, parent)
+        if recorder.place is not None:
+            recorder.place(self, parent)
         self.state = OPEN
         try:
             self._offer(recorder, self.frame_headers.start, self._envelope())

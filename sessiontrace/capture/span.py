@@ -178,6 +178,8 @@ class Span:
         self.session = parent.session
         self.start_ns, self.offset_ns, event_id = stamp()
         self.event_id = event_id
+        if recorder.place is not None:
+            recorder.place(self, parent)
         children = parent.children_ids
         if parent.state == ENDED:  # a task that outlived its parent, whose record is written
             self._skip_ended(parent)

@@ -34,7 +34,8 @@ class TracerState:
     parent: handles that were open at the fork end in the parent only. ``skips``: some session is
     not recorded, so it is worth asking whether this one is. ``tracer``: a weak reference to the
     tracer, which finds the state of another process when a handle was pickled. ``trust``: what is
-    taken from the headers of a request, see `context.w3c`.
+    taken from the headers of a request, see `context.w3c`. ``place(handle, parent)`` notes the
+    span of another tracer that the handle opens in; None where no other tracer shares its context.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class TracerState:
         "inert",
         "new_session",
         "offer",
+        "place",
         "redact",
         "route",
         "sample",
@@ -90,6 +92,7 @@ class TracerState:
         self.route = route
         self.tracer = tracer
         self.trust = trust
+        self.place: Callable[[Handle, Handle | None], None] | None = None
         self.inert = False
         self.skips = False
 

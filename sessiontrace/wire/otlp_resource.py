@@ -34,7 +34,7 @@ NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
 class Origin(NamedTuple):
-    """Where a span was recorded: the service's name, and the environment (``source``)."""
+    """Where a span was recorded: the service's name, and its environment, by default its name."""
 
     service: str
     environment: str | None = None
@@ -55,7 +55,7 @@ def resource_attributes(origin: Origin, extra: Mapping[str, str]) -> dict[str, s
         "telemetry.sdk.language": "python",
         "telemetry.sdk.version": version(),
     }
-    if origin.environment:
+    if origin.environment and origin.environment != origin.service:
         attributes["deployment.environment.name"] = origin.environment
     return {**attributes, **extra, "service.name": origin.service}
 

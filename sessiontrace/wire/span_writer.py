@@ -192,11 +192,12 @@ def _trace_of(event: Event) -> str:
 
 
 def _parent(record: Record, event: Event) -> str | None:
-    """None for sessions and for turns, unless another tracer began the trace."""
+    """Another tracer's span where the step opened in one; else None for sessions and turns."""
+    span_id = payload.bucket(event, "metadata").get(PARENT_SPAN_ID)
+    if isinstance(span_id, str) and _SPAN_ID.fullmatch(span_id):
+        return span_id
     if record.kind == END:
-        span_id = payload.bucket(event, "metadata").get(PARENT_SPAN_ID)
-        is_id = isinstance(span_id, str) and _SPAN_ID.fullmatch(span_id) is not None
-        return span_id if is_id else None
+        return None
     parent = event.get("parent_id")
     return _low64(parent) if isinstance(parent, str) and parent else None
 

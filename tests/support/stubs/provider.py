@@ -24,11 +24,15 @@ Route = Callable[["Provider", dict[str, Any]], "Any"]
 
 
 class Provider:
-    """The server: ``requests`` holds the decoded bodies, ``headers`` goes with every answer."""
+    """The server: ``requests`` holds the decoded bodies, ``received`` their headers in lower case.
+
+    ``headers`` goes with every answer.
+    """
 
     def __init__(self, routes: dict[str, Callable[[dict[str, Any]], Any]]) -> None:
         self.routes = routes
         self.requests: list[dict[str, Any]] = []
+        self.received: list[dict[str, str]] = []
         self.failed_once: set[str] = set()
         self.url = ""
         self.headers: dict[str, str] = {}
@@ -38,6 +42,7 @@ class Provider:
         """One request, by the name of its model."""
         body = await request.json()
         self.requests.append(body)
+        self.received.append({name.lower(): value for name, value in request.headers.items()})
         model = body.get("model") or request.match_info.get("model", "ok")
         if model.startswith("status-") or (model == "flaky" and self._first(request)):
             status = int(model[7:]) if model.startswith("status-") else 500
