@@ -119,10 +119,10 @@ class Session(Span):
             "source": self._own_source,
             "to": self.to,
             "sample": self._sample,
-            "trace_id": None if self.is_own_trace() else self.trace_id,
+            "trace_id": None if self._is_own_trace() else self.trace_id,
         }
 
-    def is_own_trace(self) -> bool:
+    def _is_own_trace(self) -> bool:
         """Whether no other tracer began the trace."""
         return self.trace_id in (None, self.event_id.replace("-", ""))
 

@@ -136,7 +136,7 @@ def _place(handle: Handle, context: Any) -> None:
     if parent is not None and span_id == parent.event_id[-17:].replace("-", ""):
         return  # our own span, handed on by OTel
     if isinstance(handle, Session):
-        if not handle.is_own_trace() and handle.trace_id != trace_id:
+        if handle.trace_id not in (None, handle.event_id.replace("-", ""), trace_id):
             return  # it continues the trace of a request that OTel has not read
         handle.trace_id = trace_id
     handle.merge("metadata", {PARENT_SPAN_ID: span_id})
