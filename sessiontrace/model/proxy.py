@@ -6,6 +6,7 @@ variable sends a request for this machine through a proxy.
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import re
 import sys
@@ -14,12 +15,15 @@ from collections.abc import Mapping
 
 import attrs
 
+from sessiontrace.model.lazy_pattern import lazy_pattern
 from sessiontrace.model.secret import Secret
 
 __all__ = ["Proxy", "is_this_machine", "proxy_of"]
 
 _ARGUMENT = "proxy="
 _TLS_IN_TLS = (3, 11)
+_URL = lazy_pattern(r"https?://([^/]*).*|([^/]+)/\Z")
+"""In place of a host: users write its URL, too."""
 
 
 @attrs.frozen
@@ -36,12 +40,11 @@ class Proxy:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether the host of a URL is localhost, in 127.0.0.0/8 or ::1."""
+    """Whether a URL's host is localhost, in 127.0.0.0/8, ::1, or 0.0.0.0 or ::, which reach it."""
     if host.lower().rstrip(".") == "localhost":
         return True
     address = _address(host)
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped is not None and mapped.is_loopback
+    return address is not None and (address.is_loopback or address.is_unspecified)
 
 
 def proxy_of(url: str, argument: Secret | None, env: Mapping[str, str]) -> Proxy | None:
@@ -114,18 +117,29 @@ def _form(source: str) -> str:
 
 
 def _is_excluded(host: str, port: int, no_proxy: str) -> bool:
-    """Whether one of the hosts, suffixes, addresses and networks of ``no_proxy`` fits."""
-    host, address = host.lower().rstrip("."), _address(host)
-    for entry in re.split(r"[,\s]+", no_proxy.lower()):
-        name, entry_port = _split_port(entry)
+    """Whether an entry of ``no_proxy`` fits: a host, suffix, wildcard, address or network."""
+    host, address = _ascii(host), _address(host)
+    for entry in re.split(r"[,;|\s]+", no_proxy.lower()):
+        name, entry_port = _split_port(_URL.sub(r"\1\2", entry))
         if not name or entry_port not in (None, port):
             continue
-        suffix = name.removeprefix("*").strip(".")
-        if name == "*" or (suffix and (host == suffix or host.endswith(f".{suffix}"))):
+        suffix = _ascii(name.removeprefix("*").strip("."))
+        if suffix and (host == suffix or host.endswith(f".{suffix}")):
+            return True
+        if "*" in name and fnmatch.fnmatchcase(host, name):
             return True
         if address is not None and _is_within(address, name):
             return True
     return False
+
+
+def _ascii(host: str) -> str:
+    """A host as it is sent to a proxy: small letters, international ones encoded."""
+    host = host.lower().rstrip(".")
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return host
 
 
 def _split_port(entry: str) -> tuple[str, int | None]:
@@ -145,6 +159,7 @@ def _is_within(address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
+    return getattr(address, "ipv4_mapped", None) or address

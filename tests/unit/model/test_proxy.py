@@ -62,6 +62,17 @@ def test_a_request_header_cannot_name_the_proxy_of_a_cgi_program() -> None:
         ("10.1.2.3", "https://10.1.2.3:8443", True),
         ("fd00::/8", "https://[fd00::1]:8443", True),
         ("[fd00::1]:8443", "https://[fd00::1]:8443", True),
+        ("[fd00::/8]", "https://[fd00::1]:8443", True),
+        ("10.0.0.0/8", "https://[::ffff:10.1.2.3]", True),
+        ("10.*", "https://10.1.2.3", True),
+        ("10.*", "https://110.1.2.3", False),
+        ("api.*", URL, True),
+        ("*.com:443", URL, True),
+        ("https://api.example.com/v1", URL, True),
+        ("api.example.com/", URL, True),
+        ("localhost|*.example.com;other.org", URL, True),
+        ("b\u00fccher.example", "https://xn--bcher-kva.example", True),
+        ("xn--bcher-kva.example", "https://b\u00fccher.example", True),
         ("", URL, False),
         (" , ", URL, False),
         (".", URL, False),
@@ -76,7 +87,18 @@ def test_no_proxy_takes_hosts_suffixes_ports_and_networks(
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "127.255.0.9", "::1"]
+    "host",
+    [
+        "localhost",
+        "LOCALHOST",
+        "127.0.0.1",
+        "127.0.0.2",
+        "127.255.0.9",
+        "::1",
+        "0.0.0.0",
+        "::",
+        "::ffff:127.0.0.1",
+    ],
 )
 def test_this_machine_is_reached_without_a_proxy_unless_an_argument_names_one(host: str) -> None:
     """The whole of 127.0.0.0/8, ::1 and localhost."""
