@@ -52,7 +52,7 @@ cdef class _Classifier:
         if kind is str:
             return self.passes_text(value)
         if kind is dict:
-            if not self.passes_keys(<dict>value) or not self.enters(len(<dict>value), depth):
+            if not self.enters(len(<dict>value), depth) or not self.passes_keys(<dict>value):
                 return False
             for item in (<dict>value).values():  # raises when another thread changes its size
                 if not self.passes(item, depth - 1):

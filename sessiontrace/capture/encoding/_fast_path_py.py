@@ -68,6 +68,8 @@ def _room_left(  # noqa: C901  the hottest loop, in one frame
     """
     kind = type(value)
     if kind is dict:
+        if room < 8 * len(value):  # before the keys, each of which is looked at
+            return -1
         if not _are_clean(value):
             if not _are_short_texts(value):
                 return -1

@@ -12,6 +12,7 @@ import pytest
 from support.forms import FORMS, form_of
 
 from sessiontrace.capture.encoding.fast_path import CAP, DEPTH, ROOM
+from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS
 from sessiontrace.capture.redaction.redactor import Redactor
 
 PLAIN, NEEDS_REDACTION, NOT_PLAIN = 0, 1, -1
@@ -106,3 +107,14 @@ def test_only_a_plain_dict_without_secrets_is_encoded_fast(form: Any, answer: in
 def test_a_value_that_orjson_refuses_is_not_encoded_fast(form: Any, value: Any) -> None:
     """Nor one that is not an object, nor one whose JSON is too large."""
     assert form.encode_fast(value, Redactor().clean_texts) is None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_keys_of_a_dict_that_is_too_wide_are_not_looked_at(form: str) -> None:
+    """A table of a million users by name, for one call, would take seconds, and push out the keys
+    that every call has.
+    """
+    classify = form_of("capture.encoding.fast_path", form).classify
+    table = {f"user of a wide table {number}": number for number in range(ROOM // 8 + 1)}
+    assert classify(table, ROOM, DEPTH, Redactor().clean_texts) == NOT_PLAIN
+    assert CLEAN_KEYS.isdisjoint(table)
