@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import pytest
@@ -45,6 +46,8 @@ SDKS = [
 def arguments(sdk: Sdk, url: str) -> dict[str, Any]:
     """How to make a client of ``sdk`` for the stub at ``url``."""
     options: dict[str, Any] = {"base_url": url, "api_key": "k"}
+    if sdk.name == "together" and int(version("together").partition(".")[0]) < 3:
+        options["base_url"] = f"{url}/v1"
     if sdk.name == "cerebras":
         options["warm_tcp_connection"] = False
     return options
@@ -161,7 +164,7 @@ def test_together_embeddings_ranks_images_and_streamed_speech() -> None:
         "/v1/audio/speech": lambda body: iter([sound, sound, "data: [DONE]\n\n"]),
     }
     with serving(routes) as provider, instrumented("together") as tracing:
-        with together.Together(base_url=provider.url, api_key="k") as client:
+        with together.Together(**arguments(SDKS[-1], provider.url)) as client:
             client.embeddings.create(model="ok", input="a")
             client.rerank.create(model="ok", query="q", documents=["a", "b"])
             client.images.generate(model="ok", prompt="A cat")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -178,6 +179,7 @@ def test_anthropic_results_that_are_broken_off(fetched_before: None) -> None:
             results = client.messages.batches.results("batch_1")
             assert next(results).custom_id == "a"
             del results
+            gc.collect()
         client.close()
 
     message, chain = tracing.events
@@ -224,3 +226,19 @@ def test_the_tool_runner_of_anthropic() -> None:
     assert call["outputs"]["tool_calls"][0]["function"]["name"] == "weather"
     assert "21 in Oslo" in json.dumps(answer["inputs"]["chat_history"])
     assert answer["outputs"]["content"] == "Hi"
+
+
+def test_a_client_of_a_cloud_names_its_provider() -> None:
+    """By its class, also where a program derives its own from it."""
+    openai = pytest.importorskip("openai", reason="the contract group is not installed")
+
+    class Own(openai.AzureOpenAI):  # type: ignore[misc, name-defined]
+        pass
+
+    client = Own(api_key="k", api_version="v", azure_endpoint="http://127.0.0.1:9", max_retries=0)
+    with instrumented("openai", waiting=True) as tracing, tracing.session():
+        with pytest.raises(openai.APIConnectionError):
+            client.embeddings.create(model="m", input="a")
+    client.close()
+
+    assert tracing.model["config"]["provider"] == "azure.ai.openai"

@@ -234,3 +234,51 @@ def test_gemini_makes_images() -> None:
     assert tracing.model["outputs"]["images"][0]["mimeType"] == "image/png"
     assert tracing.model["config"]["hyperparameters"]["sampleCount"] == 1
     assert tracing.model["config"]["provider"] == "gcp.vertex_ai"
+
+
+@pytest.mark.asyncio
+async def test_cohere_and_ollama_async_and_streamed() -> None:
+    """Vectors and ranks of the async clients; texts that ollama generates, whole and streamed."""
+    cohere = pytest.importorskip("cohere", reason="the contract group is not installed")
+    ollama = pytest.importorskip("ollama", reason="the contract group is not installed")
+    httpx = pytest.importorskip("httpx", reason="the contract group is not installed")
+
+    def generate(body: dict[str, Any]) -> Any:
+        end = {"model": "ok", "done": True, "done_reason": "stop"}
+        end |= {"prompt_eval_count": 12, "eval_count": 7}
+        if not body.get("stream"):
+            return {**end, "response": "Hello"}
+        pieces = [{"model": "ok", "response": "Hel", "done": False}, {**end, "response": "lo"}]
+        return iter([json.dumps(piece) + "\n" for piece in pieces])
+
+    routes = {
+        "/v2/embed": lambda body: {"id": "e1", "embeddings": {"float": [[0.1, 0.2]]}},
+        "/v2/rerank": lambda body: {
+            "id": "r1",
+            "results": [{"index": 1, "relevance_score": 0.9}],
+        },
+        "/api/generate": generate,
+        "/api/embed": lambda body: (
+            {"model": "ok", "embeddings": [[0.1, 0.2]]} | {"prompt_eval_count": 2}
+        ),
+    }
+    with serving(routes) as provider, instrumented("cohere", "ollama", waiting=True) as tracing:
+        with tracing.session():
+            async with httpx.AsyncClient() as http:
+                later = cohere.AsyncClientV2(api_key="k", base_url=provider.url, httpx_client=http)
+                await later.embed(model="ok", texts=["a"], input_type="search_query")
+                await later.rerank(model="ok", query="q", documents=["a", "b"])
+            client = ollama.AsyncClient(host=provider.url)
+            await client.generate(model="ok", prompt="q")
+            async for _ in await client.generate(model="ok", prompt="q", stream=True):
+                pass
+            await client.embed(model="ok", input="a")
+
+    embed, rerank, whole, streamed, vectors = tracing.events
+    assert embed["outputs"] == vectors["outputs"] == {"embeddings": 1, "dimensions": 2}
+    assert rerank["outputs"]["results"] == [{"index": 1, "relevance_score": 0.9}]
+    for event in (whole, streamed):
+        assert event["inputs"] == {"prompt": "q"}
+        assert event["outputs"]["content"] == "Hello"
+        assert event["metadata"]["total_tokens"] == 19
+    assert vectors["metadata"]["prompt_tokens"] == 2

@@ -31,14 +31,18 @@ class Together(StainlessSdk):
 
     provider = "together"
     endpoints: ClassVar[dict[str, Endpoint]] = {
-        "/v1/chat/completions": CHAT_COMPLETIONS,
-        "/v1/completions": COMPLETIONS,
-        "/v1/embeddings": EMBEDDINGS,
-        "/v1/rerank": RERANK,
-        "/v1/images/generations": IMAGES,
-        "/v1/audio/speech": SPEECH,
-        "/v1/audio/transcriptions": TRANSCRIPTION,
-        "/v1/audio/translations": TRANSLATION,
+        base + path: endpoint
+        for base in ("/v1", "")  # before version 3 it was part of the base URL
+        for path, endpoint in {
+            "/chat/completions": CHAT_COMPLETIONS,
+            "/completions": COMPLETIONS,
+            "/embeddings": EMBEDDINGS,
+            "/rerank": RERANK,
+            "/images/generations": IMAGES,
+            "/audio/speech": SPEECH,
+            "/audio/transcriptions": TRANSCRIPTION,
+            "/audio/translations": TRANSLATION,
+        }.items()
     }
     fetches: ClassVar[tuple[Fetch, ...]] = (BATCH_FILE,)
 

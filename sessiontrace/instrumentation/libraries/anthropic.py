@@ -26,9 +26,9 @@ class Anthropic(StainlessSdk):
     fetches: ClassVar[tuple[Fetch, ...]] = (BATCH_STREAM,)
     client_providers: ClassVar[dict[str, str]] = {
         "AnthropicBedrock": "aws.bedrock",
-        "AsyncAnthropicBedrock": "aws.bedrock",
+        "AnthropicBedrockMantle": "aws.bedrock",
+        "AnthropicFoundry": "azure.ai.inference",
         "AnthropicVertex": "gcp.vertex_ai",
-        "AsyncAnthropicVertex": "gcp.vertex_ai",
     }
 
 

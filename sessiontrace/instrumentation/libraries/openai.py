@@ -52,7 +52,7 @@ class OpenAI(StainlessSdk):
     fetches: ClassVar[tuple[Fetch, ...]] = (BACKGROUND_RESPONSE, BATCH_FILE)
     client_providers: ClassVar[dict[str, str]] = {
         "AzureOpenAI": "azure.ai.openai",
-        "AsyncAzureOpenAI": "azure.ai.openai",
+        "BedrockOpenAI": "aws.bedrock",
     }
 
 

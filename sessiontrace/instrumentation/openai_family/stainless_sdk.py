@@ -33,7 +33,8 @@ class StainlessSdk:
 
     ``provider``: who answers, where neither the client's class nor its host says otherwise.
     ``endpoints``: how to read a request, by the path it is sent to; other paths are left alone.
-    ``client_providers``: the provider by the name of a client class that talks to another one.
+    ``client_providers``: the provider by the name of a client class that talks to another one, and
+    so of its async form and of subclasses.
     ``fetches``: how the SDK fetches answers after the call.
     """
 
@@ -162,9 +163,11 @@ class StainlessSdk:
         client_class, url, provider = self._last_provider
         # Compared by identity, because to read the host of a URL takes microseconds.
         if type(client) is not client_class or client._base_url is not url:
-            provider = self.client_providers.get(type(client).__name__) or HOSTS.get(
-                client._base_url.host, self.provider
+            names = [base.__name__.removeprefix("Async") for base in type(client).__mro__]
+            others = (
+                self.client_providers[name] for name in names if name in self.client_providers
             )
+            provider = next(others, None) or HOSTS.get(client._base_url.host, self.provider)
             self._last_provider = (type(client), client._base_url, provider)
         return provider
 

@@ -54,7 +54,8 @@ class WebSockets:
     def _watch(self, connection: Any) -> None:
         if self._calls is None:
             return
-        uri = connection.protocol.uri
+        protocol = connection.protocol
+        uri = protocol.uri if hasattr(protocol, "uri") else protocol.wsuri  # before version 15
         api = _api_of(uri.path)
         if api is not None:
             connection.__dict__[_KEY] = api(self._calls, uri.host, uri.query)
