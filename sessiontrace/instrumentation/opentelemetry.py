@@ -2,8 +2,21 @@
 
 Its methods run where spans start and end, in user code. The module needs no OTel package itself and
 never touches the global provider. ``sessiontrace.otel`` is its public face.
-``wire.span_reader`` reads the spans, as it does for the server. Invariant: a call that one of our
-instrumentors records as well stays one event.
+``wire.span_reader`` reads the spans, as it does for the server. Invariant: what one of our
+instrumentors, or another span, reports as well stays one event:
+
+    a span                                    becomes
+    ----------------------------------------  ----------------------------------------------------
+    of a framework that an instrumentor       nothing; its children go below the event that is
+    reports (``reporters``)                   current
+    of a model, inside a model event          nothing; it adds what the event lacks
+    of a model, around a model event          the event; the calls inside add what it lacks
+    of a framework's model, beside which an   a step: the SDK's call is the model event
+    SDK's call is an event meanwhile
+    that says at its end that it was a        nothing, or a step, where a model event opened
+    model                                     beside it meanwhile; else the event
+    of another processor, with the same id    nothing
+    of anything else with a kind              an event
 """
 
 from __future__ import annotations
@@ -14,8 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.instrumentation.core.contribution import add_missing
 from sessiontrace.instrumentation.core.model_calls import open_model
 from sessiontrace.instrumentation.core.placement import deeper, foreign_spans
+from sessiontrace.instrumentation.core.reporters import framework_of, is_reported
+from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
@@ -25,20 +41,35 @@ if TYPE_CHECKING:
 __all__ = ["SpanProcessor"]
 
 _OPEN_MAX = 10_000
+_ATTEMPT = "pydantic_ai.model_request.attempt"
+_SAYS_LATE = "openinference."
+"""The scopes whose spans may say at their end only what they are."""
 
 
 class _OpenSpan:
     """One OTel span that has not ended.
 
     ``event``: the event of the span where it is ``own``, else the event that its children go under.
+    ``covered``: another event is about the same thing.
     """
 
-    __slots__ = ("event", "own", "parent")
+    __slots__ = ("covered", "event", "own", "parent", "parent_id", "places")
 
-    def __init__(self, event: Handle | None, parent: Handle | None, own: bool) -> None:
+    def __init__(
+        self,
+        span: Any,
+        event: Handle | None,
+        parent: Handle | None,
+        *,
+        own: bool,
+        covered: bool = False,
+    ) -> None:
         self.event = event
         self.parent = parent
         self.own = own
+        self.covered = covered
+        self.parent_id: int | None = None if span.parent is None else span.parent.span_id
+        self.places: set[int] = set()
 
 
 class SpanProcessor:
@@ -51,6 +82,8 @@ class SpanProcessor:
     def __init__(self, tracer: TracerProtocol) -> None:
         self._tracer = tracer
         self._open: dict[int, _OpenSpan] = {}
+        self._undecided: dict[int, list[_OpenSpan]] = {}  # those of no kind yet, by their places
+        self._events: set[str] = set()  # the ids of the events that are open here
         foreign_spans.append(self)
 
     # -- the interface of OpenTelemetry -----------------------------------------------------
@@ -87,14 +120,33 @@ class SpanProcessor:
 
     def current(self, recorder: TracerState) -> Handle | None:
         """The event of the OTel span that is current here, or of the next one above."""
-        trace = sys.modules.get("opentelemetry.trace")
-        if trace is None or not self._open:
-            return None
-        open_span = self._open.get(trace.get_current_span().get_span_context().span_id)
-        return None if open_span is None else open_span.event
+        return self.event_of(_current_span_id()) if self._open else None
 
     def __contains__(self, span_id: object) -> bool:
         return span_id in self._open
+
+    def event_of(self, span_id: int) -> Handle | None:
+        """The event that the children of an open span go below."""
+        open_span = self._open.get(span_id)
+        return None if open_span is None else open_span.event
+
+    def model_opened(self, event: Handle) -> None:
+        """A model event has opened: a span around it that says later what it is, is that call."""
+        for open_span in self._undecided.get(id(event.parent), ()):
+            open_span.covered = open_span.event is not event
+
+    def _wait(self, open_span: _OpenSpan, *places: Handle | None) -> None:
+        """Look out for model events that open below these places until the span has ended."""
+        open_span.places = {id(place) for place in places}
+        for key in open_span.places:
+            self._undecided.setdefault(key, []).append(open_span)
+
+    def _decided(self, open_span: _OpenSpan) -> None:
+        for key in open_span.places:
+            undecided = self._undecided[key]
+            undecided.remove(open_span)
+            if not undecided:
+                del self._undecided[key]
 
     def _recorder(self) -> TracerState | None:
         tracer = self._tracer
@@ -107,38 +159,107 @@ class SpanProcessor:
         key = span.context.span_id
         if any(key in other for other in foreign_spans if other is not self):
             return  # it is an event already, by another processor
-        above = self._open.get(span.parent.span_id) if span.parent is not None else None
-        parent = deeper(recorder.current.get(), above.event if above is not None else None)
-        kind = _event_type(span)
-        if kind is None or (kind == "model" and open_model(recorder) is not None):
-            self._open[key] = _OpenSpan(parent, parent, own=False)
+        here = self._here(recorder, span)
+        parent = deeper(here, None if span.parent is None else _event_of(span.parent.span_id))
+        kind, scope = _event_type(span), _scope(span)
+        outer = open_model(recorder, parent) if kind == "model" else None
+        reported = is_reported(scope)
+        if reported or (outer is not None and _ATTEMPT not in span.attributes):
+            self._open[key] = _OpenSpan(span, outer or parent, parent, own=False, covered=True)
             return
-        event = Span(recorder, span.name, kind)
+        late = kind is None and scope.startswith(_SAYS_LATE)
+        if kind is None and not late:
+            open_span = self._open[key] = _OpenSpan(span, parent, parent, own=False)
+            self._wait(open_span, parent)
+            return
+        event = Span(recorder, span.name, kind or "chain")
         event.open(parent)
-        if kind != "model":  # else the program's work between a stream's chunks would go below it
+        open_span = self._open[key] = _OpenSpan(span, event, parent, own=True)
+        self._events.add(event.event_id)
+        if late:
+            self._wait(open_span, event, here, parent)
+        elif kind != "model":  # else the program's work between a stream's chunks would go below it
             recorder.current.set(event)
-        self._open[key] = _OpenSpan(event, parent, own=True)
+        elif framework_of(scope) is not None:
+            self._wait(open_span, parent)
+        else:
+            for tracing in foreign_spans:
+                tracing.model_opened(event)
+
+    def _here(self, recorder: TracerState, span: Any) -> Handle | None:
+        """The current event, but for those of spans that this one is not inside of.
+
+        A span that was started without becoming current leaves its event current all the same.
+        """
+        around = set()
+        for span_id in (_current_span_id(), span.parent and span.parent.span_id):
+            while (open_span := self._open.get(span_id or 0)) is not None:
+                around.add(id(open_span.event))
+                span_id = open_span.parent_id
+        here = recorder.current.get()
+        while here is not None and here.event_id in self._events and id(here) not in around:
+            here = here.parent
+        return here
 
     def _ended(self, span: Any) -> None:
         open_span = self._open.pop(span.context.span_id, None)
         if open_span is None:
             return
+        self._decided(open_span)
         event = open_span.event
-        if not open_span.own:
-            kind = _event_type(span)  # attributes that came after the start count too
-            if kind is None or kind == "model":  # our instrumentor records the model call
-                return
+        kind = _event_type(span)  # attributes that came after the start count too
+        if open_span.own and event is not None:
+            self._events.discard(event.event_id)
+            fields = read_span(_received(span))
+            if fields.type == "model" and (open_span.covered or _is_step(span, fields)):
+                fields = _as_step(span, fields)
+        else:
+            if kind == "model" and event is not None and event.type == "model":
+                _complete(event, read_span(_received(span)))
             recorder = self._recorder()
-            if recorder is None:
+            if kind is None or open_span.covered or recorder is None:
                 return
             event = Span(recorder, span.name, kind)
             event.open(open_span.parent)
             if span.end_time and span.start_time:
                 event.start_ns -= span.end_time - span.start_time
-        if event is None:
-            return
-        _fill(event, read_span(_received(span)))
+            fields = read_span(_received(span))
+        _fill(event, fields)
         event.end()
+
+
+def _event_of(span_id: int) -> Handle | None:
+    """The event of a span that is open, by whichever processor has it."""
+    for tracing in foreign_spans:
+        if (event := tracing.event_of(span_id)) is not None:
+            return event
+    return None
+
+
+def _current_span_id() -> int:
+    trace = sys.modules.get("opentelemetry.trace")
+    return 0 if trace is None else int(trace.get_current_span().get_span_context().span_id)
+
+
+def _is_step(span: Any, fields: SpanFields) -> bool:
+    """Whether a framework's span of a model's method is about no call: no answer and no tokens."""
+    return (
+        fields.error is None
+        and "role" not in (fields.outputs or {})
+        and "choices" not in (fields.outputs or {})
+        and not any(name in fields.metadata for name in TOKEN_COUNTS)
+        and framework_of(_scope(span)) is not None
+    )
+
+
+def _as_step(span: Any, fields: SpanFields) -> SpanFields:
+    """A model's span as the step around the model event."""
+    metadata = {name: fields.metadata[name] for name in fields.metadata if name not in TOKEN_COUNTS}
+    return fields._replace(type="chain", name=span.name, metadata=metadata)
+
+
+def _scope(span: Any) -> str:
+    return getattr(getattr(span, "instrumentation_scope", None), "name", None) or ""
 
 
 def _event_type(span: Any) -> str | None:
@@ -161,6 +282,18 @@ def _fill(event: Handle, fields: SpanFields) -> None:
     )
     if fields.error is not None:
         event.set_error(fields.error)
+
+
+def _complete(event: Handle, fields: SpanFields) -> None:
+    """Add what a span inside a model event knows beyond it; its tokens are the event's."""
+    if event.lacks("inputs"):
+        event.set(inputs=fields.inputs or None)
+    if fields.outputs is not None and event.lacks("outputs"):
+        event.set(outputs=fields.outputs)
+    metadata = {name: value for name, value in fields.metadata.items() if name != "error"}
+    counted = event.field_group("metadata") or {}
+    counts = {} if any(name in counted for name in TOKEN_COUNTS) else summed({}, metadata)
+    add_missing(event, fields.config, metadata, counts, fields.metrics or None)
 
 
 def _received(span: Any) -> ReceivedSpan:

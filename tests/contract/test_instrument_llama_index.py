@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,13 @@ def provider() -> Iterator[Provider]:
 def tracing(request: pytest.FixtureRequest) -> Iterator[ModelTracer]:
     with instrumented("llama-index", *(["openai"] if request.param else [])) as tracer:
         yield tracer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    """LlamaIndex leaves connections to the collector, whose warnings belong to this module."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.asyncio

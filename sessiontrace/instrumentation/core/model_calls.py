@@ -46,7 +46,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, final
 from sessiontrace.capture.handle import ENDED, OPEN, SUPPRESSED, Handle
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core.contribution import add_missing, without_logprobs
-from sessiontrace.instrumentation.core.placement import innermost
+from sessiontrace.instrumentation.core.placement import foreign_spans, innermost
 from sessiontrace.instrumentation.core.token_counts import summed
 from sessiontrace.instrumentation.core.tool_calls import ToolCalls
 from sessiontrace.model.ids import now_by
@@ -164,6 +164,8 @@ class CallRecorder:
         # Opened below the current span but not made current itself: a streamed answer outlives the
         # call, and its span may end in another task or thread.
         span.open(parent)
+        for tracing in foreign_spans:
+            tracing.model_opened(span)
         return ModelCall(span, None, tools, logprobs=self.logprobs)
 
     def open(

@@ -23,6 +23,14 @@ class ForeignSpans(Protocol):
         """The event that a call made here belongs below; None where that system has no span."""
         ...
 
+    def event_of(self, span_id: int) -> Handle | None:
+        """The event that the children of an open span go below."""
+        ...
+
+    def model_opened(self, event: Handle) -> None:
+        """A model event has opened here, which a span of that system may be about, too."""
+        ...
+
     def __contains__(self, span_id: object) -> bool:
         """Whether this span of OpenTelemetry is open there."""
         ...

@@ -17,6 +17,7 @@ from typing import Any
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, open_call, restore
+from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.langchain_runs.callbacks import RunCallbacks
 
 _GRAPH_MODULES = ("langgraph._internal._runnable", "langgraph.utils.runnable")
@@ -52,9 +53,11 @@ class LangChain:
         context.register_configure_hook(variable, inheritable=True)
         self._hooks = context._configure_hooks
         self._entry = self._hooks[before]
+        reporters["langchain"] = lambda: True
 
     def uninstall(self) -> None:
         """Runs that start from now on do not get the handler."""
+        reporters.pop("langchain", None)
         if self._hooks is not None and self._entry in self._hooks:
             self._hooks.remove(self._entry)
         self._hooks = None

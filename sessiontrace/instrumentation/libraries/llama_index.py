@@ -15,6 +15,7 @@ from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.never_raises import never_raises
+from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.core.stream_observer import StreamObserver
 from sessiontrace.instrumentation.llama_index_runs.messages import LastResponse
 from sessiontrace.instrumentation.llama_index_runs.steps import Steps
@@ -64,12 +65,14 @@ class LlamaIndex:
         self._handlers = [spans(), events()]
         self._dispatcher.add_span_handler(self._handlers[0])
         self._dispatcher.add_event_handler(self._handlers[1])
+        reporters["llama_index"] = lambda: self._handlers[0] in self._dispatcher.span_handlers
         self._wrap_streams(instrumentation.DispatcherSpanMixin, steps)
 
     def uninstall(self) -> None:
         """Remove the handlers."""
         if self._dispatcher is None:
             return
+        reporters.pop("llama_index", None)
         for name in ("span_handlers", "event_handlers"):
             handlers = getattr(self._dispatcher, name)
             handlers[:] = [

@@ -24,6 +24,7 @@ from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.placement import innermost
+from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 
 __all__ = ["ENTRY", "config_of", "event_of", "record_result"]
@@ -41,11 +42,13 @@ class Mcp:
         self._calls = calls
         owner = next(kind for kind in module.ClientSession.__mro__ if "send_request" in vars(kind))
         self._patcher.patch(owner, "send_request", self._wrap)
+        reporters["mcp"] = lambda: True
 
     def uninstall(self) -> None:
         """Put the method back; a wrapper that another tracer has wrapped passes calls through."""
         self._calls = None
         self._patcher.restore()
+        reporters.pop("mcp", None)
 
     def _wrap(self, original: Any) -> Any:
         @functools.wraps(original)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.openai_agents_runs.processor import Processor
 
 
@@ -27,11 +28,13 @@ class OpenAIAgents:
             self._processor = Processor(calls)
             self._provider = module.get_trace_provider
             module.add_trace_processor(self._processor)
+            reporters["openai_agents"] = self._reports
 
     def uninstall(self) -> None:
         """Remove the processor; where that is not possible, it records nothing more."""
         if self._processor is None:
             return
+        reporters.pop("openai_agents", None)
         self._processor.calls = None
         try:
             processors = self._provider()._multi_processor
@@ -43,6 +46,13 @@ class OpenAIAgents:
         except Exception:  # the SDK has no way to remove a processor, and these are its internals
             pass
         self._processor = None
+
+    def _reports(self) -> bool:
+        """Whether the processor is still there: others may have been set in place of all."""
+        try:
+            return self._processor in self._provider()._multi_processor._processors
+        except Exception:  # these are the SDK's internals
+            return True
 
 
 ENTRY = Entry(name="openai-agents", target="agents.tracing", make=OpenAIAgents)
