@@ -20,7 +20,7 @@ from support.answers import (
     openai_chat,
     openai_responses,
 )
-from support.answers.case import Case, Wire, is_prefix
+from support.answers.case import Case, Wire, close_clients, is_prefix
 from support.instrumented import instrumented
 from support.stubs.provider import Provider, serving
 
@@ -65,9 +65,7 @@ def provider() -> Iterator[Provider]:
     """A server whose next reply a test chooses."""
     with serving(Script()) as server:
         yield server
-        if converse.client_of.cache_info().currsize:
-            converse.client_of(server.url).close()
-            converse.client_of.cache_clear()
+        close_clients()
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Part, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces, shared
 
 __all__ = ["CASES", "WIRE", "chunks", "composed"]
 
@@ -277,16 +278,16 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
     """With the anthropic SDK."""
     import anthropic
 
-    with anthropic.Anthropic(base_url=url, api_key="k", max_retries=0) as client:
-        result: Any = client.messages.create(
-            model="ok",
-            max_tokens=9,
-            messages=[{"role": "user", "content": "Hello?"}],
-            stream=stream,
-        )
-        if stream:
-            with result:
-                yield from result
+    make = functools.partial(anthropic.Anthropic, base_url=url, api_key="k", max_retries=0)
+    result: Any = shared("anthropic", url, make).messages.create(
+        model="ok",
+        max_tokens=9,
+        messages=[{"role": "user", "content": "Hello?"}],
+        stream=stream,
+    )
+    if stream:
+        with result:
+            yield from result
 
 
 def composed(parts: list[Part]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["KINDS", "Case", "Part", "Wire", "is_prefix", "pieces"]
+__all__ = ["KINDS", "Case", "Part", "Wire", "close_clients", "is_prefix", "pieces", "shared"]
 
 KINDS = ("text", "reasoning", "call")
 
@@ -71,3 +71,20 @@ def is_prefix(cut: Any, whole: Any) -> bool:
             len(cut) <= len(whole)
         )
     return cut in ({}, [], "")
+
+
+_clients: dict[tuple[str, str], Any] = {}
+
+
+def shared(library: str, url: str, make: Callable[[], Any]) -> Any:
+    """The client of a library for this address; to make one takes tens of milliseconds."""
+    if (library, url) not in _clients:
+        _clients[library, url] = make()
+    return _clients[library, url]
+
+
+def close_clients() -> None:
+    """Close all shared clients."""
+    while _clients:
+        _, client = _clients.popitem()
+        client.close()

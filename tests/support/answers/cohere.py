@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Part, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces, shared
 
 __all__ = ["WIRE", "composed"]
 
@@ -157,13 +157,13 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
     import cohere
     import httpx
 
-    with httpx.Client() as http:
-        client = cohere.ClientV2(api_key="k", base_url=url, httpx_client=http)
-        asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
-        if stream:
-            yield from client.chat_stream(**asked)
-        else:
-            client.chat(**asked)
+    http = shared("httpx", url, httpx.Client)
+    client = cohere.ClientV2(api_key="k", base_url=url, httpx_client=http)
+    asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
+    if stream:
+        yield from client.chat_stream(**asked)
+    else:
+        client.chat(**asked)
 
 
 def composed(parts: list[Part]) -> Any:

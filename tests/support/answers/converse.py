@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from support.answers.case import Case, Part, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces, shared
 from support.stubs.other_apis import aws_frame
 
 __all__ = ["USAGE", "WIRE", "called", "chunks", "client_of", "composed", "said"]
@@ -187,12 +187,12 @@ KEYS: dict[str, Any] = {
 }
 
 
-@functools.cache
 def client_of(url: str) -> Any:
-    """A client, which takes a tenth of a second to make."""
+    """A client of Bedrock's."""
     import boto3
 
-    return boto3.client("bedrock-runtime", endpoint_url=url, **KEYS)
+    make = functools.partial(boto3.client, "bedrock-runtime", endpoint_url=url, **KEYS)
+    return shared("boto3", url, make)
 
 
 def ask(url: str, stream: bool) -> Iterator[Any]:

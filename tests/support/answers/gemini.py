@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import Case, Part, Wire, pieces
+from support.answers.case import Case, Part, Wire, pieces, shared
 
 __all__ = ["WIRE", "composed"]
 
@@ -241,14 +242,12 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
     """With google-genai."""
     from google import genai
 
-    client = genai.Client(api_key="k", http_options={"base_url": url})
-    try:
-        if stream:
-            yield from client.models.generate_content_stream(model="ok", contents="Hello?")
-        else:
-            client.models.generate_content(model="ok", contents="Hello?")
-    finally:
-        client.close()
+    make = functools.partial(genai.Client, api_key="k", http_options={"base_url": url})
+    models = shared("google-genai", url, make).models
+    if stream:
+        yield from models.generate_content_stream(model="ok", contents="Hello?")
+    else:
+        models.generate_content(model="ok", contents="Hello?")
 
 
 def composed(parts: list[Part]) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 from support.answers import openai_chat
-from support.answers.case import Case, Wire
+from support.answers.case import Case, Wire, shared
 
 __all__ = ["WIRE"]
 
@@ -51,12 +52,13 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
     """With the groq SDK."""
     import groq
 
-    with groq.Groq(base_url=url, api_key="k", max_retries=0) as client:
-        asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
-        result: Any = client.chat.completions.create(**asked, stream=stream)
-        if stream:
-            with result:
-                yield from result
+    make = functools.partial(groq.Groq, base_url=url, api_key="k", max_retries=0)
+    client = shared("groq", url, make)
+    asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
+    result: Any = client.chat.completions.create(**asked, stream=stream)
+    if stream:
+        with result:
+            yield from result
 
 
 WIRE = Wire("groq", "groq", CASES, chunks, openai_chat.framed, ask)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from support.answers import openai_chat
-from support.answers.case import Case, Wire
+from support.answers.case import Case, Wire, shared
 from support.answers.openai_chat import STOPPED, reply, said
 
 __all__ = ["WIRE"]
@@ -70,15 +70,17 @@ def chunks(whole: Any, size: int = 3) -> list[Any]:
 
 def ask(url: str, stream: bool) -> Iterator[Any]:
     """With the mistralai SDK."""
+    import httpx2
     from mistralai.client import Mistral
 
-    with Mistral(api_key="k", server_url=url) as client:
-        asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
-        if stream:
-            with client.chat.stream(**asked) as events:
-                yield from events
-        else:
-            client.chat.complete(**asked)
+    http = shared("httpx2", url, httpx2.Client)
+    client = Mistral(api_key="k", server_url=url, client=http)
+    asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
+    if stream:
+        with client.chat.stream(**asked) as events:
+            yield from events
+    else:
+        client.chat.complete(**asked)
 
 
 WIRE = Wire("mistralai.client", "mistralai", CASES, chunks, openai_chat.framed, ask)

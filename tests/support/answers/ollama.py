@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import KINDS, Case, Part, Wire, pieces
+from support.answers.case import KINDS, Case, Part, Wire, pieces, shared
 
 __all__ = ["WIRE", "composed"]
 
@@ -100,14 +101,11 @@ def ask(url: str, stream: bool) -> Iterator[Any]:
     """With the ollama SDK."""
     import ollama
 
-    client = ollama.Client(host=url)
-    try:
-        asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
-        result = client.chat(**asked, stream=stream)
-        if stream:
-            yield from result
-    finally:
-        client.close()
+    client = shared("ollama", url, functools.partial(ollama.Client, host=url))
+    asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
+    result = client.chat(**asked, stream=stream)
+    if stream:
+        yield from result
 
 
 def composed(parts: list[Part]) -> Any:

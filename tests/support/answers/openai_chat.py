@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from support.answers.case import KINDS, Case, Part, Wire, pieces
+from support.answers.case import KINDS, Case, Part, Wire, pieces, shared
 
-__all__ = ["WIRE", "chunks", "composed", "framed"]
+__all__ = ["WIRE", "chunks", "composed", "framed", "openai_client"]
 
 
 def reply(message: Any, *, finish_reason: str = "stop", **fields: Any) -> dict[str, Any]:
@@ -292,14 +293,20 @@ def framed(stream: list[Any]) -> list[bytes]:
 
 def ask(url: str, stream: bool) -> Iterator[Any]:
     """With the openai SDK."""
+    client = openai_client(url)
+    asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
+    result: Any = client.chat.completions.create(**asked, stream=stream)
+    if stream:
+        with result:
+            yield from result
+
+
+def openai_client(url: str) -> Any:
+    """A client of the openai SDK."""
     import openai
 
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
-        asked: Any = {"model": "ok", "messages": [{"role": "user", "content": "Hello?"}]}
-        result: Any = client.chat.completions.create(**asked, stream=stream)
-        if stream:
-            with result:
-                yield from result
+    make = functools.partial(openai.OpenAI, base_url=f"{url}/v1", api_key="k", max_retries=0)
+    return shared("openai", url, make)
 
 
 def composed(parts: list[Part]) -> Any:

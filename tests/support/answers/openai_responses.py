@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from support.answers.case import Case, Part, Wire, pieces
+from support.answers.openai_chat import openai_client
 
 __all__ = ["WIRE", "composed"]
 
@@ -367,13 +368,11 @@ def framed(stream: list[Any]) -> list[bytes]:
 
 def ask(url: str, stream: bool) -> Iterator[Any]:
     """With the openai SDK."""
-    import openai
-
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0) as client:
-        result: Any = client.responses.create(model="ok", input="Hello?", stream=stream)
-        if stream:
-            with result:
-                yield from result
+    client = openai_client(url)
+    result: Any = client.responses.create(model="ok", input="Hello?", stream=stream)
+    if stream:
+        with result:
+            yield from result
 
 
 def composed(parts: list[Part]) -> Any:
