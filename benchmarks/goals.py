@@ -113,6 +113,25 @@ def memory_bound(found: Found) -> str:
     )
 
 
+def instrument_bound(found: Found) -> str:
+    calls = [row(found, "instrument", "goals", goal=f"{name}, call") for name in LIBRARIES]
+    said = ", ".join(f"{call['us']:.0f} us ({call['share']:.2f} of it)" for call in calls)
+    return f"openai and anthropic: {said}"
+
+
+def worst(kind: str, key: str) -> Callable[[Found], float]:
+    """The worst figure of both libraries, sync and async."""
+
+    def figure(found: Found) -> float:
+        names = [f"{name}, {how}{kind}" for name in LIBRARIES for how in ("", "async ")]
+        return max(float(row(found, "instrument", "goals", goal=name)[key]) for name in names)
+
+    return figure
+
+
+LIBRARIES = ("openai", "anthropic")
+
+
 @attrs.frozen
 class Goal:
     """A figure, its limit, and what there is to say when it is known.
@@ -185,6 +204,12 @@ GOALS = (
             ("decorated async, fresh", "decorated async call, fresh texts"),
         )
     ),
+    Goal("what instrumentation adds to a call", 60.0,
+         worst("call", "us"), instrument_bound, us, rounds=("instrument", "calls")),
+    Goal("... of OpenInference's", 1 / 4,
+         worst("call", "share"), instrument_bound, one_part, rounds=("instrument", "calls")),
+    Goal("... to a streamed chunk", 2.0,
+         worst("stream, a chunk", "us"), instrument_bound, us, rounds=("instrument", "calls")),
     Goal("disabled decorator", 0.3,
          lambda found: row(found, "capture", "capture", case="disabled")["us"],
          lambda found: "over the bare call", us),

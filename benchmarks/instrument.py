@@ -1,7 +1,9 @@
-"""What auto-instrumentation adds to a call: the same calls with it and without, interleaved.
+"""What auto-instrumentation adds to a call: the same calls with it and without, in turns.
 
-The client talks to a transport in the same process, so that the network is not measured. With
-openinference-instrumentation-openai installed it runs as well, in a process of its own like ours.
+The clients talk to a transport in the same process, so that the network is not measured. Where
+OpenInference's instrumentors are installed they take their turns between, in the same process:
+`uv pip install openinference-instrumentation-openai openinference-instrumentation-anthropic
+opentelemetry-sdk` into an environment that has sessiontrace.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from harness import Bench, Column, Table
 from plot import Bar, Bars
 
 CHUNKS = 200
+LIBRARIES = ("openai", "anthropic")
+CALL_US, CHUNK_US, SHARE = 60.0, 2.0, 1 / 4  # the goals
+
+Switch = tuple[Callable[[], None], Callable[[], None]]
 
 
-def client_of(kind: str) -> Any:
-    """An openai client whose answers come from memory."""
-    import httpx2
-    import openai
-
+def openai_replies() -> tuple[Any, bytes]:
+    """An answer of OpenAI's, whole and as a stream."""
     usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
     common = {"id": "c", "created": 1, "model": "m"}
     message = {"role": "assistant", "content": "A short answer, as they are."}
@@ -41,55 +44,99 @@ def client_of(kind: str) -> Any:
         choice = {"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}
         chunk = {**common, "object": "chat.completion.chunk", "choices": [choice]}
         lines.append(f"data: {json.dumps(chunk)}\n\n")
-    stream = ("".join(lines) + "data: [DONE]\n\n").encode()
+    return whole, ("".join(lines) + "data: [DONE]\n\n").encode()
+
+
+def anthropic_replies() -> tuple[Any, bytes]:
+    """An answer of Anthropic's, whole and as a stream."""
+    whole = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [{"type": "text", "text": "A short answer, as they are."}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 9, "output_tokens": 5},
+    }
+    block = {"type": "text", "text": ""}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+    ]
+    for number in range(CHUNKS):
+        delta = {"type": "text_delta", "text": f"word{number} "}
+        events.append({"type": "content_block_delta", "index": 0, "delta": delta})
+    events += [
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": 5},
+        },
+        {"type": "message_stop"},
+    ]
+    lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events]
+    return whole, "".join(lines).encode()
+
+
+def clients_of(library: str) -> tuple[Any, Any]:
+    """A client and an async client of a library, whose answers come from memory."""
+    import httpx2
+
+    whole, stream = openai_replies() if library == "openai" else anthropic_replies()
 
     def answer(request: Any) -> Any:
-        if request.url.path.endswith("/moderations"):
-            return httpx2.Response(200, json={"id": "m", "model": "m", "results": []})
+        if request.url.path.endswith("/models"):
+            return httpx2.Response(200, json={"object": "list", "data": []})
         if b'"stream":true' in request.content:
             return httpx2.Response(
                 200, content=stream, headers={"content-type": "text/event-stream"}
             )
         return httpx2.Response(200, json=whole)
 
-    if kind == "async":
-        http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-        return openai.AsyncOpenAI(api_key="k", base_url="http://stub/v1", http_client=http)
-    return openai.OpenAI(
-        api_key="k",
-        base_url="http://stub/v1",
-        http_client=httpx2.Client(transport=httpx2.MockTransport(answer)),
+    transport = httpx2.MockTransport(answer)
+    where = {"api_key": "k", "base_url": "http://stub/v1"}
+    http, later = httpx2.Client(transport=transport), httpx2.AsyncClient(transport=transport)
+    if library == "openai":
+        import openai
+
+        return openai.OpenAI(**where, http_client=http), openai.AsyncOpenAI(
+            **where, http_client=later
+        )
+    import anthropic
+
+    return anthropic.Anthropic(**where, http_client=http), anthropic.AsyncAnthropic(
+        **where, http_client=later
     )
 
 
-MESSAGES = [
-    {"role": "system", "content": "You are a helpful assistant. " * 10},
-    {"role": "user", "content": "What is the capital of Norway? " * 10},
-]
+MESSAGES = [{"role": "user", "content": "What is the capital of Norway? " * 20}]
 
 
-def jobs() -> dict[str, Callable[[], Any]]:
+def jobs(library: str) -> dict[str, Callable[[], Any]]:
     """What is measured; each makes one call."""
-    client = client_of("sync")
-    later = client_of("async")
+    client, later = clients_of(library)
     loop = asyncio.new_event_loop()
-    create = client.chat.completions.create
+    request: dict[str, Any] = {"model": "m", "messages": MESSAGES, "max_tokens": 9}
+    is_openai = library == "openai"
+    place = client.chat.completions if is_openai else client.messages
+    place_later = later.chat.completions if is_openai else later.messages
 
+    # `create` is looked up at each call, because some tracers exchange it.
     async def ask() -> None:
-        await later.chat.completions.create(model="m", messages=MESSAGES)
+        await place_later.create(**request)
 
     async def read() -> None:
-        async for _ in await later.chat.completions.create(
-            model="m", messages=MESSAGES, stream=True
-        ):
+        async for _ in await place_later.create(**request, stream=True):
             pass
 
     return {
-        "call": lambda: create(model="m", messages=MESSAGES, temperature=0.5),
+        "call": lambda: place.create(**request),
         "async call": lambda: loop.run_until_complete(ask()),
-        "stream": lambda: [chunk for chunk in create(model="m", messages=MESSAGES, stream=True)],  # noqa: C416
+        "stream": lambda: [chunk for chunk in place.create(**request, stream=True)],  # noqa: C416
         "async stream": lambda: loop.run_until_complete(read()),
-        "ignored route": lambda: client.moderations.create(input="x"),
+        "ignored route": lambda: client.models.list(),
     }
 
 
@@ -118,7 +165,7 @@ class Nowhere:
         return self.recorder
 
 
-def ours() -> tuple[Callable[[], None], Callable[[], None]]:
+def ours(library: str) -> Switch:
     """On and off, inside one session."""
     from sessiontrace.capture.session import Session
     from sessiontrace.instrumentation.registry import Instruments
@@ -126,85 +173,136 @@ def ours() -> tuple[Callable[[], None], Callable[[], None]]:
     nowhere = Nowhere()
     instruments = Instruments(nowhere)
     Session(nowhere, "benchmark").__enter__()
-    return (lambda: void(instruments.add(("openai",), ()))), instruments.remove
+    return (lambda: void(instruments.add((library,), ()))), instruments.remove
 
 
-def theirs() -> tuple[Callable[[], None], Callable[[], None]]:
+def theirs(library: str) -> Switch:
     """OpenInference on and off, with spans that go nowhere but are made."""
-    from openinference.instrumentation.openai import OpenAIInstrumentor
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+    if library == "openai":
+        from openinference.instrumentation.openai import OpenAIInstrumentor as Instrumentor
+    else:
+        from openinference.instrumentation.anthropic import AnthropicInstrumentor as Instrumentor
     provider = TracerProvider()
     memory = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(memory))
+    instrumentor = Instrumentor()
 
     def on() -> None:
         memory.clear()
-        OpenAIInstrumentor().instrument(tracer_provider=provider)
+        instrumentor.instrument(tracer_provider=provider)
 
-    return on, OpenAIInstrumentor().uninstrument
+    return on, instrumentor.uninstrument
 
 
-def void(_: object) -> None:
+def void(_: object = None) -> None:
     """Drop a result."""
 
 
-def measure(who: str, calls: int) -> dict[str, dict[str, float]]:
-    """In a process of its own: blocks of calls with and without, in turns; p10 and p50."""
-    on, off = {"sessiontrace": ours, "OpenInference": theirs}[who]()
-    found: dict[str, dict[str, float]] = {}
-    for name, job in jobs().items():
+def is_installed(module: str) -> bool:
+    """Whether a module, of a namespace or not, can be imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def measure(library: str, calls: int) -> dict[str, dict[str, float]]:
+    """In a process of its own: blocks of calls of each tracer and of none, in turns; p10, p50."""
+    tracers: dict[str, Switch] = {"bare": (void, void), "sessiontrace": ours(library)}
+    if is_installed(f"openinference.instrumentation.{library}"):
+        tracers["OpenInference"] = theirs(library)
+    figures: dict[str, dict[str, float]] = {}
+    for name, job in jobs(library).items():
         per_block = 5 if "stream" in name else 50
-        times: dict[bool, list[float]] = {True: [], False: []}
-        for block in range(max(4, calls // per_block // (10 if "stream" in name else 1))):
-            active = bool(block % 2)
-            if active:
+        times: dict[str, list[float]] = {who: [] for who in tracers}
+        for _ in range(max(3, calls // per_block // (10 if "stream" in name else 1) // 2)):
+            for who, (on, off) in tracers.items():
                 on()
-            job()
-            for _ in range(per_block):
-                start = time.thread_time_ns()  # of this thread: the machine has other work too
                 job()
-                times[active].append((time.thread_time_ns() - start) / 1000)
-            if active:
+                for _ in range(per_block):
+                    start = time.thread_time_ns()  # of this thread: the machine has other work too
+                    job()
+                    times[who].append((time.thread_time_ns() - start) / 1000)
                 off()
-        found[name] = {
-            f"{what} {label}": quantile
-            for what, active in (("bare", False), ("traced", True))
+        figures[name] = {
+            f"{who} {label}": quantile
+            for who in tracers
             for label, quantile in zip(
-                ("p10", "p50"), statistics.quantiles(times[active], n=10)[0:5:4], strict=True
+                ("p10", "p50"), statistics.quantiles(times[who], n=10)[0:5:4], strict=True
             )
         }
-    return found
+    return figures
 
 
-def row_of(who: str, call: str, taken: dict[str, float]) -> dict[str, Any]:
-    """What one call of one tracer takes, and what of it is the tracing."""
-    low = taken["traced p10"] - taken["bare p10"]
-    row = {
-        "who": who,
-        "call": call,
-        "bare_us": taken["bare p10"],
-        "traced_us": taken["traced p10"],
-        "added_us": low,
-        "added_p50_us": taken["traced p50"] - taken["bare p50"],
-    }
-    return row | ({"chunk_us": low / CHUNKS} if "stream" in call else {})
+def rows_of(library: str, call: str, figures: dict[str, float]) -> list[dict[str, Any]]:
+    """What one call of each tracer takes, and what of it is the tracing."""
+    rows = []
+    for who in ("sessiontrace", "OpenInference"):
+        if f"{who} p10" in figures:
+            low = figures[f"{who} p10"] - figures["bare p10"]
+            row = {
+                "who": who,
+                "library": library,
+                "call": call,
+                "bare_us": figures["bare p10"],
+                "traced_us": figures[f"{who} p10"],
+                "added_us": low,
+                "added_p50_us": figures[f"{who} p50"] - figures["bare p50"],
+            }
+            rows.append(row)
+    return rows
+
+
+def add_chunks(rows: list[dict[str, Any]]) -> None:
+    """What a chunk adds: what a stream adds beyond a call that is not streamed."""
+    added = {(row["who"], row["library"], row["call"]): row["added_us"] for row in rows}
+    for row in rows:
+        if "stream" in row["call"]:
+            call = row["call"].replace("stream", "call")
+            beyond = row["added_us"] - added[row["who"], row["library"], call]
+            row["chunk_us"] = beyond / CHUNKS
+
+
+def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The goals for each library, and what was measured of them."""
+    table = []
+    for row in rows:
+        if row["who"] != "sessiontrace" or row["call"] == "ignored route":
+            continue
+        figure, limit = ("added_us", CALL_US) if "call" in row["call"] else ("chunk_us", CHUNK_US)
+        goal = {
+            "goal": f"{row['library']}, {row['call']}" + (", a chunk" if limit == CHUNK_US else ""),
+            "limit_us": limit,
+            "us": row[figure],
+            "met": "yes" if row[figure] <= limit else "NO",
+        }
+        others = [
+            other
+            for other in rows
+            if (other["library"], other["call"]) == (row["library"], row["call"])
+            and other["who"] == "OpenInference"
+        ]
+        if others:
+            share = row["added_us"] / others[0]["added_us"]
+            goal |= {"share": share, "share_met": "yes" if share <= SHARE else "NO"}
+        table.append(goal)
+    return table
 
 
 def main() -> None:
-    """Measure each tracer in a process of its own."""
+    """Measure each library in a process of its own."""
     if subprocess_run.answer(measure):
         return
     bench = Bench(__doc__)
     bench.option("--calls", full=2000, quick=100, help="calls of a sort")
     options = bench.start()
-    tracers = ["sessiontrace"]
-    if importlib.util.find_spec("openinference") is not None:
-        tracers.append("OpenInference")
     columns = (
         Column("who", "traced by"),
+        Column("library", "library"),
         Column("call", "call"),
         Column("bare_us", "bare us"),
         Column("traced_us", "traced us"),
@@ -212,22 +310,35 @@ def main() -> None:
         Column("added_p50_us", "p50"),
         Column("chunk_us", "a chunk", ".2f"),
     )
-    if importlib.util.find_spec("openai") is None:
-        bench.finish(Table("calls", columns, [], "openai is not installed: make contract"),
-                     plot=Bars("What instrumentation adds to a call", []))  # fmt: skip
-        return
-    rows = []
-    with bench.progress(len(tracers)) as step:
-        for who in tracers:
-            found = subprocess_run.ask(who=who, calls=options.calls)
-            rows += [row_of(who, call, taken) for call, taken in found.items()]
-            step(who)
+    rows: list[dict[str, Any]] = []
+    libraries = [library for library in LIBRARIES if is_installed(library)]
+    with bench.progress(len(libraries)) as step:
+        for library in libraries:
+            figures = subprocess_run.ask(library=library, calls=options.calls)
+            for call, taken in figures.items():
+                rows += rows_of(library, call, taken)
+            step(library)
+    add_chunks(rows)
     bars = [
-        Bar(f"{row['who']}, {row['call']}", max(row["added_us"], 0.0), row["who"] == tracers[0])
+        Bar(
+            f"{row['who']}, {row['library']}, {row['call']}",
+            max(row["added_us"], 0.0),
+            row["who"] == "sessiontrace",
+        )
         for row in rows
     ]
+    note = "" if libraries else "openai and anthropic are not installed: make contract"
+    judged = (
+        Column("goal", "goal"),
+        Column("limit_us", "at most us"),
+        Column("us", "us", ".2f"),
+        Column("met", "met"),
+        Column("share", "of OpenInference's", ".2f"),
+        Column("share_met", f"at most {SHARE}"),
+    )
     bench.finish(
-        Table("calls", columns, rows),
+        Table("calls", columns, rows, note),
+        Table("goals", judged, goals(rows)),
         plot=Bars("What instrumentation adds to a call", bars, "us"),
     )
 

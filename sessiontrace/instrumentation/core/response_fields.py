@@ -7,13 +7,14 @@ field is None.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 import orjson
 
 __all__ = [
+    "all_fields",
     "get_field",
     "merge_delta",
     "merge_snapshot",
@@ -61,36 +62,67 @@ def reader(value: Any) -> Callable[[str], Any]:
     return {**attributes, **extra}.get if extra else attributes.get
 
 
+_NOT_OBJECTS = frozenset({str, bytes, list, int, float, bool, type(None)})
+
+
 def require_object(answer: Any) -> None:
     """Raise TypeError for an answer that is not an object, such as the page of a proxy."""
-    if answer is None or isinstance(answer, (str, bytes, list, int, float)):
+    if type(answer) in _NOT_OBJECTS:
         raise TypeError(f"an answer must be an object, got {type(answer).__name__}")
 
 
-def other_fields(value: Any, names: AbstractSet[str]) -> dict[str, Any]:
-    """The fields of an answer beside those of ``names`` that say something, as they were sent."""
-    return {name: plain(field) for name, field in set_fields(value).items() if name not in names}
-
-
-def set_fields(value: Any) -> dict[str, Any]:
-    """The fields that a model or dict has a value for; a model's own values, not copies."""
+def all_fields(value: Any) -> dict[str, Any]:
+    """The fields of a model or dict, also those that its library does not know; not a copy."""
     if type(value) is dict:
-        fields = value
-    else:
-        try:
-            fields, extra = value.__dict__, value.__pydantic_extra__
-        except AttributeError:
-            fields, extra = getattr(value, "__dict__", {}), None
-        if extra:
-            fields = {**fields, **extra}
-    return {
-        name: field
-        for name, field in fields.items()
-        if field is not None
-        and field != []
-        and name[:1] != "_"
-        and type(field).__name__ not in _OMITTED
-    }
+        return value
+    try:
+        fields, extra = value.__dict__, value.__pydantic_extra__
+    except AttributeError:
+        return getattr(value, "__dict__", {})
+    return {**fields, **extra} if extra else fields
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+def other_fields(value: Any, names: frozenset[str]) -> dict[str, Any]:
+    """The fields of an answer beside those of ``names`` that say something, as they were sent."""
+    fields = set_fields(value, names)
+    return {name: plain(field) for name, field in fields.items()} if fields else fields
+
+
+def set_fields(value: Any, names: frozenset[str] = _NONE) -> dict[str, Any]:
+    """The fields beside those of ``names`` that a model or dict has a value for, not copied."""
+    candidates: Iterable[str] | None = None
+    try:
+        if not value.__pydantic_extra__:  # it has the fields of its class: look them through once
+            candidates = _fields_beside.get((type(value), names))
+    except AttributeError:
+        pass
+    if candidates is None:
+        candidates = _candidates(value, names)
+    others: dict[str, Any] = {}
+    if candidates:
+        fields = all_fields(value)
+        for name in candidates:
+            field = fields.get(name)
+            if field is not None and field != [] and type(field).__name__ not in _OMITTED:
+                others[name] = field
+    return others
+
+
+_fields_beside: dict[tuple[type, frozenset[str]], list[str]] = {}
+
+
+def _candidates(value: Any, names: frozenset[str]) -> list[str]:
+    """The names of fields beside ``names`` that a value may have a value for."""
+    declared = getattr(type(value), "__pydantic_fields__", None)
+    if declared is None or value.__pydantic_extra__:
+        return [name for name in all_fields(value) if name not in names and name[:1] != "_"]
+    beside = [name for name in declared if name not in names]
+    if len(_fields_beside) < 1_000:
+        _fields_beside[type(value), names] = beside
+    return beside
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes})

@@ -11,6 +11,7 @@ from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
+    all_fields,
     get_field,
     merge_delta,
     merge_snapshot,
@@ -75,13 +76,15 @@ def chat_answer(result: Any) -> Answer:
     for choice in get("choices") or ():
         get_choice = reader(choice)
         message = _message(get_choice("message"))
-        message.update(other_fields(choice, _CHOICE_FIELDS))
+        if others := other_fields(choice, _CHOICE_FIELDS):
+            message.update(others)
         messages.append(message)
         finish_reasons.append(get_choice("finish_reason"))
         errors.append(get_choice("error"))
     outputs = {**_outputs(messages), **other_fields(result, _RESULT_FIELDS)}
     metadata = _metadata(get, finish_reasons)
-    metadata.update(failure_of(errors))
+    if any(errors):
+        metadata.update(failure_of(errors))
     return Answer(outputs, metadata)
 
 
@@ -96,19 +99,21 @@ def failure_of(errors: Iterable[Any]) -> dict[str, Any]:
 
 def _message(message: Any) -> dict[str, Any]:
     get = reader(message)
-    calls = [_tool_call(call) for call in get("tool_calls") or ()]
+    calls = [_tool_call(call) for call in requests] if (requests := get("tool_calls")) else []
     if not calls and (legacy := get("function_call")) is not None:
         calls = [tool_call(None, get_field(legacy, "name"), get_field(legacy, "arguments"))]
     reasoning = get("reasoning") or get("reasoning_content")
     fields = message_fields(get("content"), calls, reasoning, get("refusal"))
-    return {"role": get("role") or "assistant", **fields, **other_fields(message, _MESSAGE_FIELDS)}
+    outputs = {"role": get("role") or "assistant", **fields}
+    outputs.update(other_fields(message, _MESSAGE_FIELDS))
+    return outputs
 
 
-def message_fields(content: Any, calls: list[Any], reasoning: Any, refusal: Any) -> dict[str, Any]:
+def message_fields(content: Any, calls: Any, reasoning: Any, refusal: Any) -> dict[str, Any]:
     """The fields of a message in their order; a content of blocks is taken apart."""
     fields: dict[str, Any] = {"content": content or None}
-    blocks: dict[str, list[Any]] = {}
-    if isinstance(content, (list, tuple)):
+    blocks: dict[str, list[Any]] | None = None
+    if content is not None and type(content) is not str:
         blocks = _sorted_blocks(content)
         fields["content"] = "".join(blocks.pop("text")) or None
         reasoning = "".join([*([reasoning] if reasoning else ()), *blocks.pop("reasoning")])
@@ -118,7 +123,8 @@ def message_fields(content: Any, calls: list[Any], reasoning: Any, refusal: Any)
         fields["refusal"] = refusal
     if reasoning:
         fields["reasoning"] = reasoning
-    fields.update({name: values for name, values in blocks.items() if values})
+    if blocks is not None:
+        fields.update({name: values for name, values in blocks.items() if values})
     return fields
 
 
@@ -205,14 +211,10 @@ def usage_of(usage: Any) -> dict[str, Any]:
                 count = get_field(details, theirs)
                 if count or (count is not None and name not in _RARE):
                     metadata[name] = count
-    for name, theirs in _ELSEWHERE:
-        if name not in metadata and (count := get(theirs)) is not None:
-            metadata[name] = count
+    if not _OTHER_NAMES.isdisjoint(fields := all_fields(usage)):
+        _add_elsewhere(fields, metadata)
     if reasoning := metadata.get("reasoning_tokens"):
         _include(reasoning, metadata)
-    if (cost := get("cost")) is not None:  # OpenRouter and Perplexity, in US dollars
-        cost = cost if isinstance(cost, (int, float)) else get_field(cost, "total_cost")
-        metadata.update({} if cost is None else {"cost": cost})
     return metadata
 
 
@@ -222,6 +224,17 @@ _ELSEWHERE = (
     ("cache_read_tokens", "cached_tokens"),
     ("reasoning_tokens", "reasoning_tokens"),
 )
+_OTHER_NAMES = frozenset({"cost", *(theirs for _, theirs in _ELSEWHERE)})
+
+
+def _add_elsewhere(fields: Mapping[str, Any], metadata: dict[str, Any]) -> None:
+    """Add what providers say beside OpenAI's counts; OpenRouter and Perplexity say the cost."""
+    for name, theirs in _ELSEWHERE:
+        if name not in metadata and (count := fields.get(theirs)) is not None:
+            metadata[name] = count
+    if (cost := fields.get("cost")) is not None:  # in US dollars
+        cost = cost if isinstance(cost, (int, float)) else get_field(cost, "total_cost")
+        metadata.update({} if cost is None else {"cost": cost})
 
 
 def _include(reasoning: int, metadata: dict[str, Any]) -> None:
