@@ -16,7 +16,8 @@ sending   batch finished        sending the next batch, else idle
 sending   ``Retry``             retrying: wait by the backoff, at least as long as the backend asks
 sending   ``Blocked``           blocked: wait until the next probe
 sending   one request, refused  blocked: its batch is held until the next probe, until records
-                                follow it, or until another source's batch is accepted
+                                follow it, or until another source's batch is accepted; where one
+                                is held already, as after ``Blocked``
 retrying  wait is over          retrying: one request goes ahead alone; the others follow its
 blocked   wait is over          blocked: one request goes ahead alone. A batch that was refused
                                 whole goes with the records that follow it, and after the batches
@@ -210,7 +211,7 @@ class Lane:
     async def _set_back(self, delivery: BatchDelivery, stop: DeliveryStop) -> bool:
         """Wait before the next try, or hold the batch meanwhile; False when the lane stops."""
         seconds = self._note_stop(stop)
-        if delivery.refusals == 1 and delivery.untouched:
+        if delivery.refusals == 1 and delivery.untouched and not self._sources.holding:
             self._delivery = None
             self._sources.hold(delivery, self._clock.now() + seconds)
             return True

@@ -179,6 +179,21 @@ async def test_C32_a_bad_record_of_an_ended_program_waits_for_our_own(poison: se
     assert (run.stats.acked, run.stats.adopted_rejected) == (1, len(poison))
 
 
+async def test_C32_many_ended_programs_with_a_record_each_do_not_flood_a_broken_backend() -> None:
+    """The second batch that is refused whole blocks the lane, so that a probe is one batch."""
+    run = Run(lambda request: Reply(400))
+    ended = [MemorySource([event(number)], adopted=True) for number in range(50)]
+    for source in ended:
+        run.lane.add(source)
+    await run.until(lambda: run.clock.time > 1000 + 3600, seconds=4000)
+    assert len(run.sent) < 40
+    assert run.stats.adopted_rejected == 0
+    run.wire.respond = lambda request: Reply(200)
+    await run.until(lambda: all(source.finished() for source in ended), seconds=400)
+    await run.end()
+    assert (run.stats.adopted_acked, run.stats.adopted_rejected) == (50, 0)
+
+
 async def test_C32_a_backend_that_breaks_later_loses_no_lone_record(tmp_path: Path) -> None:
     """What it accepted before proves nothing for a record that came after."""
     run = Run(lambda request: Reply(200), [event(0)], dead_letters=tmp_path)
