@@ -194,6 +194,58 @@ async def test_C32_many_ended_programs_with_a_record_each_do_not_flood_a_broken_
     assert (run.stats.adopted_acked, run.stats.adopted_rejected) == (50, 0)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["good", "bad"]), st.integers(0, 2)),
+            st.tuples(st.sampled_from(["break", "mend", "wait", "flush"]), st.just(0)),
+        ),
+        max_size=25,
+    )
+)
+@pytest.mark.asyncio
+async def test_C32_no_history_gives_up_a_good_record_or_keeps_a_bad_one(
+    history: list[tuple[str, int]],
+) -> None:
+    """Good and bad records come one by one from three programs, while the backend breaks and is
+    mended. Once it works and accepts a last good record, the good have all arrived, in the order of
+    their program, and exactly the bad have been given up.
+    """
+    bad: set[int] = set()
+    broken = False
+    run = Run(lambda request: Reply(422 if broken or bad.intersection(numbers(request)) else 200))
+    ended = [MemorySource(adopted=True) for _ in range(2)]
+    sources = [run.source, *ended]
+    number = 0
+
+    def append(index: int, event_is_bad: bool) -> None:
+        nonlocal number
+        number += 1
+        sources[index].records.append(event(number))
+        if event_is_bad:
+            bad.add(number)
+        if index and not any(source is sources[index] for source in run.lane.adopted):
+            run.lane.add(sources[index])
+
+    for action, index in [*history, ("mend", 0), ("good", 0)]:
+        if action in ("good", "bad"):
+            append(index, action == "bad")
+        elif action in ("break", "mend"):
+            broken = action == "break"
+        elif action == "flush":
+            ticket = run.flush()
+            await run.until(lambda ticket=ticket: ticket.done)
+        since = run.clock.time
+        pause = 90 if action == "wait" else 0.2
+        await run.until(lambda since=since, pause=pause: run.clock.time >= since + pause)
+    await run.until(lambda: not any(source.pending() for source in sources), seconds=3 * 3600)
+    await run.end()
+    total = run.stats
+    assert total.rejected + total.adopted_rejected == len(bad)
+    assert total.acked + total.adopted_acked == number - len(bad)
+
+
 async def test_C32_a_backend_that_breaks_later_loses_no_lone_record(tmp_path: Path) -> None:
     """What it accepted before proves nothing for a record that came after."""
     run = Run(lambda request: Reply(200), [event(0)], dead_letters=tmp_path)
