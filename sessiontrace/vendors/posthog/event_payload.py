@@ -43,6 +43,10 @@ _MODEL = {  # metadata, metrics or hyperparameters -> property
     "cache_write_5m_tokens": "$ai_cache_creation_5m_input_tokens",
     "cache_write_1h_tokens": "$ai_cache_creation_1h_input_tokens",
     "web_search_requests": "$ai_web_search_count",
+    "prompt_audio_tokens": "$ai_audio_input_tokens",
+    "prompt_image_tokens": "$ai_image_input_tokens",
+    "completion_audio_tokens": "$ai_audio_output_tokens",
+    "completion_image_tokens": "$ai_image_output_tokens",
     "http_status": "$ai_http_status",
     "prompt_cost": "$ai_input_cost_usd",
     "completion_cost": "$ai_output_cost_usd",
@@ -75,6 +79,7 @@ _SPAN_TYPES = {  # of PostHog's own SDK; `metadata.span_kind` -> `$ai_span_type`
     "tool": "tool",
     "custom": "custom",
 }
+_OPERATIONS = {"invoke_agent": "agent", "create_agent": "agent", "retrieval": "retriever"}
 
 
 def events_of(record: Record, names: SessionCache) -> Iterator[Event]:
@@ -197,7 +202,9 @@ def _add_texts(properties: Event, event: Event) -> None:
 def _span_type(event: Event, kind: str) -> str:
     """PostHog's type for a span that is no model call: what the library says, else our type."""
     span_kind = payload.bucket(event, "metadata").get("span_kind")
-    return _SPAN_TYPES.get(span_kind.lower(), kind) if isinstance(span_kind, str) else kind
+    if isinstance(span_kind, str) and span_kind.lower() in _SPAN_TYPES:
+        return _SPAN_TYPES[span_kind.lower()]
+    return _OPERATIONS.get(model_call.operation(event) or "", kind)
 
 
 def _add_numbers(properties: Event, numbers: Event) -> None:

@@ -70,6 +70,63 @@ def test_a_tool_is_a_span_and_an_embedding_an_embedding() -> None:
     assert "$ai_output_choices" not in embedded["properties"]
 
 
+def test_an_event_says_who_made_it_and_what_it_used() -> None:
+    """PostHog has properties for these, and its views and cost rules read them."""
+    story = Story()
+    start = story.start()
+    metadata = {
+        "framework": "langchain", "server_address": "api.openai.com", "agent_name": "planner",
+        "prompt_name": "greeting", "prompt_version": 7, "prompt_tokens": 11, "total_tokens": 16,
+        "cache_write_5m_tokens": 3, "error": {"type": "openai.RateLimitError", "message": "slow"},
+    }  # fmt: skip
+    (generation,) = events(record(EVENT, story.model(start, metadata=metadata, error="slow")))
+    expected = {
+        "$ai_lib": "sessiontrace", "$ai_framework": "langchain",
+        "$ai_base_url": "api.openai.com", "$ai_agent_name": "planner",
+        "$ai_prompt_name": "greeting", "$ai_prompt_version": "7",
+        "$ai_error_type": "openai.RateLimitError", "$ai_cache_reporting_exclusive": False,
+        "$ai_cache_creation_5m_input_tokens": 3,
+        "$ai_usage": {"prompt_tokens": 11, "total_tokens": 16, "cache_write_5m_tokens": 3},
+    }  # fmt: skip
+    assert generation["properties"].items() >= expected.items()
+    assert generation["properties"]["$ai_lib_version"]
+    (trace,) = events(record(END, story.end(start)))
+    assert trace["properties"]["$ai_trace_name"] == trace["properties"]["$ai_span_name"]
+
+
+def test_a_call_without_counts_says_nothing_of_them() -> None:
+    """Neither zeros nor a flag about nothing."""
+    story = Story()
+    (generation,) = events(record(EVENT, story.model(story.start(), metadata={"framework": True})))
+    names = generation["properties"].keys()
+    assert names.isdisjoint({"$ai_usage", "$ai_cache_reporting_exclusive", "$ai_framework"})
+    assert not [name for name in names if "cost" in name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "metadata", "span_type"),
+    [
+        ("chain", {}, "chain"),
+        ("tool", {}, "tool"),
+        ("chain", {"span_kind": "agent"}, "agent"),
+        ("chain", {"span_kind": "GUARDRAIL"}, "guardrail"),
+        ("chain", {"span_kind": "handoff"}, "handoff"),
+        ("tool", {"span_kind": "function"}, "tool"),
+        ("tool", {"span_kind": "mcp_tools"}, "mcp_tools"),
+        ("chain", {"agent_name": "planner"}, "agent"),
+        ("chain", {"span_kind": "turn"}, "chain"),
+        ("chain", {"span_kind": {"odd": 1}}, "chain"),
+    ],
+)
+def test_a_span_has_the_type_that_posthogs_own_sdk_would_give_it(
+    kind: str, metadata: dict[str, Any], span_type: str
+) -> None:
+    """Where a library says more than "chain"; our own type for everything else."""
+    story = Story()
+    (span,) = events(record(EVENT, story.event(story.start(), kind, metadata=metadata)))
+    assert span["properties"]["$ai_span_type"] == span_type
+
+
 def test_a_conversation_belongs_to_its_user() -> None:
     """The turn says who it is, and the events of the turn go to the same person."""
     story = Story()
