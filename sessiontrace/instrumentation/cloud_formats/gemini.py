@@ -223,7 +223,21 @@ def _counts(usage: dict[str, Any]) -> dict[str, Any]:
         "total_tokens": usage.get("totalTokenCount"),
         "cache_read_tokens": usage.get("cachedContentTokenCount"),
         "reasoning_tokens": thoughts,
+        "prompt_audio_tokens": _of_modality(usage, "prompt", "AUDIO"),
+        "prompt_image_tokens": _of_modality(usage, "prompt", "IMAGE"),
+        "completion_audio_tokens": _of_modality(usage, "candidates", "AUDIO"),
+        "completion_image_tokens": _of_modality(usage, "candidates", "IMAGE"),
     }
+
+
+def _of_modality(usage: dict[str, Any], side: str, modality: str) -> int | None:
+    """The tokens of sound or images, which have a price of their own; None without any."""
+    counts = [
+        entry.get("tokenCount") or 0
+        for entry in usage.get(f"{side}TokensDetails") or ()
+        if isinstance(entry, dict) and entry.get("modality") == modality
+    ]
+    return sum(counts) or None
 
 
 def _sum(*counts: int | None) -> int | None:

@@ -191,7 +191,7 @@ class RunCallbacks:
             name,
             inputs=inputs,
             config=without_none(config),
-            metadata=self._config_of(extra),
+            metadata={"framework": "langchain", **(self._config_of(extra) or {})},
             parent=parent,
         )
         if call is None:

@@ -179,7 +179,10 @@ def _usage(usage: Any, response: Mapping[str, Any]) -> dict[str, Any]:
             "total_tokens": get_field(usage, "total_tokens"),
             "cache_read_tokens": get_field(read, "cache_read"),
             "cache_write_tokens": _cache_writes(read),
+            "cache_write_1h_tokens": get_field(read, "ephemeral_1h_input_tokens"),
             "reasoning_tokens": get_field(written, "reasoning"),
+            "prompt_audio_tokens": get_field(read, "audio") or None,
+            "completion_audio_tokens": get_field(written, "audio") or None,
         }
     )
 

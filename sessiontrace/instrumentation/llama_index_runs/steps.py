@@ -35,6 +35,8 @@ from sessiontrace.instrumentation.llama_index_runs.messages import (
 
 __all__ = ["Steps"]
 
+_FRAMEWORK = {"framework": "llama-index"}
+
 _OPEN_MAX = 10_000
 _HYPERPARAMETERS = frozenset({"temperature", "max_tokens", "top_p", "seed", "stop"})
 _LLM_METHODS = frozenset(
@@ -110,7 +112,9 @@ class Steps:
         if messages := arguments.get("messages"):
             inputs = {"chat_history": [message(entry) for entry in messages]}
         config = without_none({"type": kind, "provider": _provider(method[0])})
-        call = self._calls.model(kind, inputs=inputs, config=config, parent=parent)
+        call = self._calls.model(
+            kind, inputs=inputs, config=config, metadata=_FRAMEWORK, parent=parent
+        )
         if call is not None:
             call.begin()
             self._steps[id_] = _Step(call.span, None, call, method)

@@ -35,6 +35,8 @@ from sessiontrace.instrumentation.openai_agents_runs.span_data import (
 
 __all__ = ["Processor"]
 
+_FRAMEWORK = {"framework": "openai-agents"}
+
 _MODELS = frozenset({"generation", "response"})
 _OPEN_MAX = 10_000
 
@@ -106,7 +108,9 @@ class Processor:
         name = get_field(data, "name") or data.type
         step = _Step(above, parent)
         if data.type in _MODELS:
-            step.call = calls.model("chat", config={"type": "chat"}, parent=parent)
+            step.call = calls.model(
+                "chat", config={"type": "chat"}, metadata=_FRAMEWORK, parent=parent
+            )
             if step.call is not None:
                 step.call.begin()
                 step.handle = step.call.span

@@ -185,15 +185,15 @@ _DETAILS = (
         (
             ("cache_read_tokens", "cached_tokens"),
             ("cache_write_tokens", "cache_write_tokens"),
-            ("audio_prompt_tokens", "audio_tokens"),
+            ("prompt_audio_tokens", "audio_tokens"),
         ),
     ),
     (
         "completion_tokens_details",
-        (("reasoning_tokens", "reasoning_tokens"), ("audio_completion_tokens", "audio_tokens")),
+        (("reasoning_tokens", "reasoning_tokens"), ("completion_audio_tokens", "audio_tokens")),
     ),
 )
-_RARE = frozenset({"audio_prompt_tokens", "audio_completion_tokens"})  # left out where they are 0
+_RARE = frozenset({"prompt_audio_tokens", "completion_audio_tokens"})  # left out where they are 0
 
 
 def usage_of(usage: Any) -> dict[str, Any]:

@@ -29,14 +29,15 @@ _PARSED = ("application/json", "text/event-stream")
 class SdkHttpResponse:
     """The ``subject`` of a call, recognised by the SDK's request ``options``.
 
-    ``status`` and ``retries`` are filled in when the SDK has its response.
+    ``host``: who is asked. ``status`` and ``retries`` are filled in when the SDK has its response.
     """
 
-    __slots__ = ("endpoint", "options", "retries", "status")
+    __slots__ = ("endpoint", "host", "options", "retries", "status")
 
-    def __init__(self, endpoint: Endpoint, options: Any) -> None:
+    def __init__(self, endpoint: Endpoint, options: Any, host: str = "") -> None:
         self.endpoint = endpoint
         self.options = options
+        self.host = host
         self.status: int | None = None
         self.retries = 0
 
@@ -50,6 +51,8 @@ class SdkHttpResponse:
         metadata: dict[str, Any] = {}
         if self.status is not None:
             metadata["http_status"] = self.status
+        if self.host:
+            metadata["server_address"] = self.host
         if request_id is not None:
             metadata["request_id"] = request_id
         if self.retries:

@@ -104,13 +104,16 @@ def usage_of_response(usage: Any) -> dict[str, Any]:
         return {}
     get = reader(usage)
     inputs = reader(get("input_tokens_details"))
+    outputs = reader(get("output_tokens_details"))
     return {
         "prompt_tokens": get("input_tokens"),
         "completion_tokens": get("output_tokens"),
         "total_tokens": get("total_tokens"),
         "cache_read_tokens": inputs("cached_tokens"),
         "cache_write_tokens": inputs("cache_write_tokens"),
-        "reasoning_tokens": get_field(get("output_tokens_details"), "reasoning_tokens"),
+        "reasoning_tokens": outputs("reasoning_tokens"),
+        "prompt_image_tokens": inputs("image_tokens") or None,
+        "completion_image_tokens": outputs("image_tokens") or None,
     }
 
 

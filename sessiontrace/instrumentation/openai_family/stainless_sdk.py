@@ -47,8 +47,8 @@ class StainlessSdk:
         self._patcher = MethodPatcher()
         self._calls: CallRecorder | None = None
         self._streams: tuple[type, ...] = ()
-        # The provider of the last client, by its class and its URL object.
-        self._last_provider: tuple[Any, Any, str] = (None, None, self.provider)
+        # Provider and host of the last client, by its class and its URL object.
+        self._last_place: tuple[Any, Any, tuple[str, str]] = (None, None, (self.provider, ""))
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap ``request`` of both base clients, and of subclasses that define their own."""
@@ -125,7 +125,7 @@ class StainlessSdk:
             name = f"{endpoint.operation} {config['model']}"
             call = calls.model(name, inputs=inputs, config=config, recorder=recorder)
             if call is not None:
-                call.subject = SdkHttpResponse(endpoint, options)
+                call.subject = SdkHttpResponse(endpoint, options, self._place_of(args[0])[1])
             return call
         except Exception:
             return None
@@ -160,16 +160,21 @@ class StainlessSdk:
 
     def _provider_of(self, client: Any) -> str:
         """Who answers ``client``, as OpenTelemetry's conventions name it."""
-        client_class, url, provider = self._last_provider
+        return self._place_of(client)[0]
+
+    def _place_of(self, client: Any) -> tuple[str, str]:
+        """The provider that answers ``client``, and its host."""
+        client_class, url, place = self._last_place
         # Compared by identity, because to read the host of a URL takes microseconds.
         if type(client) is not client_class or client._base_url is not url:
             names = [base.__name__.removeprefix("Async") for base in type(client).__mro__]
             others = (
                 self.client_providers[name] for name in names if name in self.client_providers
             )
-            provider = next(others, None) or HOSTS.get(client._base_url.host, self.provider)
-            self._last_provider = (type(client), client._base_url, provider)
-        return provider
+            host = client._base_url.host
+            place = (next(others, None) or HOSTS.get(host, self.provider), host)
+            self._last_place = (type(client), client._base_url, place)
+        return place
 
     def _finish(self, call: ModelCall, result: Any) -> Any:
         try:
