@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from sessiontrace.model.record import EVENT, Record, Records
+from sessiontrace.model.record import EVENT, UPDATE, Record, Records
 from sessiontrace.runtime.throttle import Throttle
 
 __all__ = ["Price", "add_costs"]
+
+_PRICED = frozenset({EVENT, UPDATE})
 
 Price = Callable[[Record], Record]
 """Returns a record with the cost of its call, or the same object."""
@@ -24,7 +26,7 @@ def add_costs(records: Records, price: Price | None) -> Iterator[None]:
         return
     throttle = Throttle()
     for index, kind in enumerate(records.kinds):
-        if kind == EVENT:
+        if kind in _PRICED:
             throttle()
             record = records[index]
             if (priced := price(record)) is not record:

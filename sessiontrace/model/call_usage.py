@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["CallUsage", "call_cost", "call_tokens", "call_usage", "has_cost"]
+__all__ = ["CallUsage", "call_cost", "call_tokens", "call_usage", "has_cost", "is_cached"]
 
 _MOST = 1 << 32  # of tokens or money in one step: sums of them stay far within 64 bits
 _WHOLE = ("cost", "total_cost")
@@ -22,7 +22,8 @@ _PLACES = ("metadata", "metrics")
 class CallUsage(NamedTuple):
     """Counts of one call, 0 where unknown.
 
-    ``prompt`` includes ``cache_read`` and ``cache_write``, and that one ``cache_write_1h``.
+    ``prompt`` includes ``cache_read`` and ``cache_write``, and that one ``cache_write_1h``; both
+    sides include their sound and images.
     ``exclusive``: the record's own ``prompt_tokens`` left the cache out.
     """
 
@@ -32,8 +33,10 @@ class CallUsage(NamedTuple):
     cache_read: int = 0
     cache_write: int = 0
     cache_write_1h: int = 0
-    audio_prompt: int = 0
-    audio_completion: int = 0
+    prompt_audio: int = 0
+    prompt_images: int = 0
+    completion_audio: int = 0
+    completion_images: int = 0
     web_searches: int = 0
     exclusive: bool = False
 
@@ -62,8 +65,10 @@ def call_usage(event: dict[str, Any]) -> CallUsage:
         cache_read=read,
         cache_write=written,
         cache_write_1h=min(written_1h, written),
-        audio_prompt=_count(event, "audio_prompt_tokens"),
-        audio_completion=_count(event, "audio_completion_tokens"),
+        prompt_audio=_count(event, "prompt_audio_tokens"),
+        prompt_images=_count(event, "prompt_image_tokens"),
+        completion_audio=_count(event, "completion_audio_tokens"),
+        completion_images=_count(event, "completion_image_tokens"),
         web_searches=_count(event, "web_search_requests"),
         exclusive=exclusive,
     )
@@ -90,6 +95,12 @@ def has_cost(event: dict[str, Any]) -> bool:
         if isinstance(values, dict) and any(values.get(name) is not None for name in _COSTS):
             return True
     return False
+
+
+def is_cached(event: dict[str, Any]) -> bool:
+    """Whether the answer came from a cache of the program's own, which costs nothing."""
+    metadata = event.get("metadata")
+    return isinstance(metadata, dict) and metadata.get("cached") is True
 
 
 def _count(event: dict[str, Any], *names: str) -> int:

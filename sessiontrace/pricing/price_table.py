@@ -22,7 +22,7 @@ from sessiontrace.runtime.process_hooks import importing
 __all__ = ["BATCH", "Cost", "PricedCall", "table_cost", "table_version"]
 
 # The table's providers, where they do not answer to the name that libraries record.
-_PROVIDERS = {
+_PROVIDERS: dict[str, tuple[str, ...]] = {
     "azure.ai.openai": ("azure", "openai"),
     "azure.ai.inference": ("azure",),
     "azure_openai": ("azure", "openai"),
@@ -35,6 +35,9 @@ _PROVIDERS = {
     "fireworks_ai": ("fireworks",),
     "mistralai": ("mistral",),
     "bedrock_converse": ("aws",),
+    # The table takes these for OpenAI itself; they are whatever speaks its protocol.
+    "openai_like": (),
+    "custom_openai": (),
 }
 _PREFIXES = ("openrouter/", "models/", "publishers/google/models/", "publishers/anthropic/models/")
 BATCH = "batch"
@@ -148,8 +151,10 @@ def _counts(usage: CallUsage) -> dict[str, int]:
         "cache_read_tokens": usage.cache_read,
         "cache_write_tokens": usage.cache_write,
         "cache_write_1h_tokens": usage.cache_write_1h,
-        "input_audio_tokens": usage.audio_prompt,
-        "output_audio_tokens": usage.audio_completion,
+        "input_audio_tokens": usage.prompt_audio,
+        "input_image_tokens": usage.prompt_images,
+        "output_audio_tokens": usage.completion_audio,
+        "output_image_tokens": usage.completion_images,
         "web_searches": usage.web_searches,
     }
     return {name: count for name, count in counts.items() if count}

@@ -13,16 +13,17 @@ from typing import Any
 import orjson
 
 from sessiontrace.model import payload
-from sessiontrace.model.call_usage import CallUsage, call_usage, has_cost
+from sessiontrace.model.call_usage import CallUsage, call_usage, has_cost, is_cached
 from sessiontrace.model.fields import PAYLOADS
-from sessiontrace.model.record import EVENT, Record, decode_keeping_payloads
+from sessiontrace.model.record import EVENT, UPDATE, Record, decode_keeping_payloads
 from sessiontrace.pricing.price_table import BATCH, Cost, PricedCall, table_cost, table_version
 from sessiontrace.pricing.prices import ModelPrices, Prices
 
-__all__ = ["CUSTOM", "TABLE", "Pricer"]
+__all__ = ["CUSTOM", "REPORTED", "TABLE", "Pricer"]
 
 TABLE = "genai-prices"
 CUSTOM = "custom"
+REPORTED = "reported"
 
 _MODEL = b'"model"'
 _MILLION = 1_000_000
@@ -35,7 +36,8 @@ class Pricer:
     """Adds the cost to records of model calls that report none.
 
     The metadata gets ``cost``, ``prompt_cost`` and ``completion_cost`` in US dollars,
-    ``cost_source`` ("custom" or "genai-prices") and, of the package, ``cost_version``.
+    ``cost_source`` ("custom" or "genai-prices") and, of the package, ``cost_version``. A cost that
+    is reported later has the source "reported".
     """
 
     def __init__(self, prices: Prices) -> None:
@@ -46,6 +48,8 @@ class Pricer:
     def record(self, record: Record) -> Record:
         """The record with its cost; the same object where there is none to add."""
         kind, route, body = record
+        if kind == UPDATE:
+            return self._update(record)
         if kind != EVENT or not self._enabled or body.find(_MODEL, 0, _HEAD) < 0:
             return record
         try:
@@ -65,6 +69,8 @@ class Pricer:
         """The metadata of a decoded model call with its cost; None where there is none to add."""
         if not self._enabled or event.get("event_type") != "model" or has_cost(event):
             return None
+        if is_cached(event):
+            return None
         usage = _usage(event)
         if usage is None:
             return None
@@ -82,6 +88,21 @@ class Pricer:
             return None
         amounts = {"cost": cost.total, "prompt_cost": cost.prompt}
         return {**metadata, **amounts, "completion_cost": cost.completion, **stamp}
+
+    def _update(self, record: Record) -> Record:
+        """A late change that reports a cost: it replaces a computed one, and says so."""
+        kind, route, body = record
+        if not self._enabled or body.find(b"cost") < 0:
+            return record
+        try:
+            event = orjson.loads(body)
+            metadata = payload.bucket(event, "metadata")
+            if "cost_source" in metadata or not has_cost({"metadata": metadata}):
+                return record
+            event["metadata"] = {**metadata, "cost_source": REPORTED, "cost_version": None}
+            return Record(kind, route, payload.compact_json(event))
+        except Exception:  # a body of another program's making
+            return record
 
     def _find(self, names: tuple[str, ...]) -> ModelPrices | None:
         """The program's own prices for a model with one of these names."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import attrs
 import orjson
 
+from sessiontrace.model.call_usage import is_cached
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
@@ -255,7 +256,8 @@ class EventState:
             self.tokens = summary_fields.tokens(event)
             cost_nano = summary_fields.cost_nano(event)
             self.cost_nano = cost_nano or 0
-            self.unpriced = int(cost_nano is None and self.tokens > 0)
+            unpriced = cost_nano is None and self.tokens > 0 and not is_cached(event)
+            self.unpriced = int(unpriced)
 
 
 @attrs.define

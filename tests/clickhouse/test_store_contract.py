@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from support.records import (
@@ -48,6 +49,28 @@ def test_a_session_is_summed_up_while_it_is_written(store: Store):
     assert (one.name, one.source, one.status, one.duration) == ("chat", "tests", "ended", 500.0)
     assert (one.events, one.errors, one.models, one.tokens) == (3, 1, 2, 17)
     assert one.cost == pytest.approx(0.3, abs=1e-12)
+
+
+def test_calls_without_a_price_are_counted_until_a_cost_arrives(store: Store):
+    """Unknown is not 0: a reported 0, a cost in parts, a cached answer and a tool are no gap."""
+    sid = new_id()
+    unknown = event(sid, T0 + 10, event_type="model", metadata={"total_tokens": 12})
+    others: list[dict[str, Any]] = [
+        {"metadata": {"total_tokens": 3, "cost": 0}},
+        {"metadata": {"total_tokens": 3, "prompt_cost": 0.25, "completion_cost": 0.5}},
+        {"metadata": {"total_tokens": 3, "cached": True}},
+        {"metadata": {"cached": True}},
+    ]
+    store.write([unknown, *(event(sid, T0, event_type="model", **other) for other in others)])
+    store.write([event(sid, metadata={"total_tokens": 9}), session_end(sid, took=500)])
+    (one,) = store.sessions(SessionQuery()).sessions
+    assert (one.unpriced, one.cost) == (1, 0.75)
+    stored = store.session(sid)
+    assert stored is not None
+    assert [step.event_id for step in stored.events if step.unpriced] == [id_of(unknown)]
+    store.write([update(id_of(unknown), sid, metadata={"cost": 0.5})])
+    (one,) = store.sessions(SessionQuery()).sessions
+    assert (one.unpriced, one.cost) == (0, 1.25)
 
 
 def test_the_end_has_the_last_word_on_the_user(store: Store):

@@ -110,6 +110,24 @@ def test_an_unknown_price_is_unpriced_on_every_road(
         assert (summary["cost"], summary["unpriced"], step["unpriced"]) == (0, unpriced, unpriced)
 
 
+@pytest.mark.parametrize("kind", ["agent", "guardrail", "handoff", "function", "mcp_tools"])
+def test_a_step_comes_back_from_posthog_as_it_was(
+    kind: str, served: Served, tmp_path: Path
+) -> None:
+    """Its type, its metadata and nothing more: no property that only PostHog needs."""
+    metadata = {"span_kind": kind, "agent_name": "planner", "note": {"deep": [1, None]}}
+    tracer = st.Tracer(road("posthog", served), spool=tmp_path / "spool")
+    of_tools = kind in ("function", "mcp_tools")
+    with tracer.session("there and back") as session:
+        with tracer.span("step", type="tool" if of_tools else "chain", metadata=metadata):
+            pass
+    assert tracer.flush(20).complete
+    tracer.shutdown(5)
+    _, step = arrived(served, session.session_id)
+    assert step["type"] == ("tool" if of_tools else "chain")
+    assert step["record"]["metadata"] == metadata
+
+
 # -- what PostHog's own clients count, back into our definition ---------------------------------
 
 
@@ -132,7 +150,7 @@ def test_an_unknown_price_is_unpriced_on_every_road(
         ),
     ],
 )  # fmt: skip
-def test_posthogs_counts_come_back_with_the_cache(
+def test_D23_posthogs_counts_come_back_with_the_cache(
     properties: dict[str, Any], prompt: int, served: Served
 ) -> None:
     """PostHog leaves the cache out for Anthropic's models, unless the event says otherwise."""

@@ -53,7 +53,7 @@ _SHOWN = frozenset(
      "duration", "user_properties", "feedback", "metrics"}
 )  # fmt: skip
 _SHOWN_WITHIN = frozenset(
-    {"abandoned", "cancelled", "total_tokens", "prompt_tokens", "input_tokens",
+    {"abandoned", "cached", "cancelled", "total_tokens", "prompt_tokens", "input_tokens",
      "completion_tokens", "output_tokens", "cost", "total_cost", "prompt_cost",
      "completion_cost", "output_cost", "cache_read_tokens", "cache_write_tokens"}
 )  # fmt: skip

@@ -128,18 +128,18 @@ def test_a_model_is_known_by_all_its_names(
         {"model": ["gpt-4o"], "provider": {"name": "openai"}},
     ],
 )
-def test_a_guess_is_no_price(config: dict[str, Any]) -> None:
+def test_D22_a_guess_is_no_price(config: dict[str, Any]) -> None:
     """A local model of a known name costs nothing to anyone else; a model of sound has no price for
     tokens. All of them are unpriced, which is not 0.
     """
     assert "cost" not in cost_of(config)
 
 
-def test_counts_that_contradict_each_other_have_no_price() -> None:
+def test_D22_counts_that_contradict_each_other_have_no_price() -> None:
     """Sound costs more than text; more sound than prompt is an error of the record."""
     config = {"model": "gpt-audio", "provider": "openai"}
-    assert cost_of(config, audio_prompt_tokens=600)["cost"] > 5 * cost_of(config)["cost"]
-    assert "cost" not in cost_of(config, audio_prompt_tokens=5000)
+    assert cost_of(config, prompt_audio_tokens=600)["cost"] > 5 * cost_of(config)["cost"]
+    assert "cost" not in cost_of(config, prompt_audio_tokens=5000)
 
 
 def test_the_service_tier_of_the_call_has_its_own_price() -> None:
@@ -203,7 +203,9 @@ assert table_version() is None
 
 
 @pytest.mark.parametrize("fault", ["", "raise RuntimeError('half an upgrade')"])
-def test_a_package_that_cannot_be_loaded_leaves_calls_unpriced(tmp_path: Path, fault: str) -> None:
+def test_D22_a_package_that_cannot_be_loaded_leaves_calls_unpriced(
+    tmp_path: Path, fault: str
+) -> None:
     """Another package of that name, or a broken one: it costs the costs, and is said."""
     package = tmp_path / "genai_prices.py"
     package.write_text(fault)

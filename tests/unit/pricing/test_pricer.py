@@ -128,7 +128,7 @@ def test_a_reported_cost_is_never_overwritten(reported: dict[str, Any], place: s
         call("openai/shared", metadata={"completion_tokens": 1}),  # no price for its output
         call(None),
         call("plain", metadata={"prompt_tokens": 0}),
-        call("plain", metadata={"prompt_tokens": 0, "cached": True}),
+        call("plain", metadata={"cached": True}),
         call("plain", metadata={"prompt_tokens": None, "total_tokens": 8}),
         event(SID, event_type="tool", config={"model": "plain"}, metadata={"prompt_tokens": 5}),
         event(SID, event_type="chain", config={"model": "plain"}, metadata={"prompt_tokens": 5}),
@@ -181,3 +181,16 @@ def test_a_priced_record_is_the_same_record_but_for_its_metadata() -> None:
     assert added == {"cost", "prompt_cost", "completion_cost", "cost_source"}
     assert {**after, "metadata": {}} == {**before, "metadata": {}}
     assert pricer.record(once) is once
+
+
+def test_a_cost_that_is_reported_later_replaces_the_computed_one_and_says_so() -> None:
+    """A bill that comes after the call: the stamp of the computed cost must not stay on it."""
+    pricer = Pricer(parse_prices(OWN, "prices"))
+    late = record(UPDATE, event_id=SID, session_id=SID, metadata={"cost": 0.5})
+    changed = pricer.record(late)
+    metadata = orjson.loads(changed.body)["metadata"]
+    assert metadata == {"cost": 0.5, "cost_source": "reported", "cost_version": None}
+    assert pricer.record(changed) is changed
+    for other in ({"metadata": {"note": "cost"}}, {"metrics": {"cost_score": 1}}, {"metadata": 5}):
+        unchanged = record(UPDATE, event_id=SID, session_id=SID, **other)
+        assert pricer.record(unchanged) is unchanged

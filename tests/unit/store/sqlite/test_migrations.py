@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from support.records import T0, event, id_of, session_end
+from support.records import T0, event, id_of, session_end, update
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.store.models import SessionQuery
@@ -103,4 +103,40 @@ def test_a_file_of_version_three_is_brought_up_to_date(tmp_path: Path, early: bo
         assert found(store, text) == {sid}
     assert documents(store) == 3
     assert store.sessions(SessionQuery()).sessions[0].events == 3
+    store.close()
+
+
+def test_calls_of_version_four_without_a_cost_are_unpriced(tmp_path: Path):
+    """Their rows are not rewritten: what they lack follows from their other columns, also when a
+    cost arrives later.
+    """
+    path = tmp_path / "store.db"
+    files.create(path)
+    connection = schema.connect(path, busy_s=1)
+    schema.migrate(connection, path, schema.MIGRATIONS[:4])
+    connection.execute(
+        "INSERT INTO sessions (id, session_id, start_time, status, events, errors, models, tokens,"
+        " cost_nano, failed, folded, state) VALUES (7, ?, ?, 'ended', 3, 0, 2, 24, 1000, 0, '', ?)",
+        (sid := new_id(), T0, "[0, {}, null, null, null, null, null, 0]"),
+    )
+    calls = [
+        event(sid, event_type="model", metadata={"total_tokens": 12}),
+        event(sid, event_type="model", metadata={"total_tokens": 12, "cost": 1e-6}),
+        event(sid, metadata={"total_tokens": 12}),
+    ]
+    for one, kind, cost in zip(calls, ("model", "model", "tool"), (0, 1000, 0), strict=True):
+        connection.execute(
+            "INSERT INTO events (event_id, session_id, type, name, start_time, status, turn,"
+            " tokens, cost_nano, rank, body) VALUES (?, ?, ?, 'look', ?, 'ended', 0, 12, ?, 3, ?)",
+            (id_of(one), sid, kind, T0, cost, one.body.decode()),
+        )
+    connection.close()
+    store = SqliteStore(path)
+    stored = store.session(sid)
+    assert stored is not None
+    assert stored.summary.unpriced == 1
+    assert [step.event_id for step in stored.events if step.unpriced] == [id_of(calls[0])]
+    store.write([update(id_of(calls[0]), sid, metadata={"cost": 1e-6})])
+    (one,) = store.sessions(SessionQuery()).sessions
+    assert (one.unpriced, one.cost) == (0, 2e-6)
     store.close()

@@ -99,7 +99,7 @@ function facts(session, summary, record) {
 }
 
 function sourceOfCost(metadata) {
-  if (typeof metadata.cost_source !== "string") return null;
+  if (!["custom", "genai-prices"].includes(metadata.cost_source)) return null;
   return `computed: ${[metadata.cost_source, metadata.cost_version].filter(Boolean).join(" ")}`;
 }
 
