@@ -1,8 +1,11 @@
 """The tests with the oldest versions that ``pyproject.toml`` allows, on the oldest Python.
 
-Makes ``.venv/floors`` with uv: the direct dependencies and those of the extra ``cli`` in their
-lowest versions, and the newest test tools that fit beside them. The program ends with the status of
-the tests, or with a message where uv or the Python is missing.
+Makes ``.venv/floors`` with uv: the direct dependencies and those of the extras in their lowest
+versions, and the newest test tools that fit beside them. The program ends with the status of the
+tests, or with a message where uv or the Python is missing.
+
+ClickHouse's client is there, and what the store calls of it is tested. The tests of the store in an
+engine need ``chdb``, of 0.9 GB, and run in the main environment, with the client's newest version.
 
     python tools/floors.py [PYTEST_ARGUMENTS]...
 """
@@ -39,12 +42,12 @@ def make(python: str) -> str:
         subprocess.run([command, "venv", "--quiet", "--python", python, str(PLACE)], check=True)
     subprocess.run(
         [command, "pip", "compile", "--quiet", "--python", own, "--resolution", "lowest-direct",
-         "--extra", "cli", "--output-file", str(floors), "pyproject.toml"],
+         "--extra", "cli", "--extra", "clickhouse", "--output-file", str(floors), "pyproject.toml"],
         cwd=REPO, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     subprocess.run(
         [command, "pip", "install", "--quiet", "--python", own, "--constraint", str(floors),
-         "--editable", ".[cli]", "--group", "dev"],
+         "--editable", ".[cli,clickhouse]", "--group", "dev"],
         cwd=REPO, check=True,
     )  # fmt: skip
     return own
