@@ -112,7 +112,12 @@ class Pipeline:
         self.sender = Sender(
             lanes=[self._lane(destination) for destination in destinations],
             counters=self.counters,
-            dead_letters=None if options.spool is None else DeadLetters(options.spool / "dead"),
+            dead_letters=None
+            if options.spool is None
+            else DeadLetters(
+                options.spool / "dead",
+                fingerprints={consumer.name: consumer.fingerprint for consumer in consumers},
+            ),
             signal=self.spool.new_records,
             worker=self.worker,
         )

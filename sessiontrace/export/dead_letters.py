@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -23,29 +24,38 @@ from sessiontrace.spool.spool_directory import check_root
 __all__ = ["DeadLetters"]
 
 _MAX_BYTES = 16 << 20
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT
 
 
 class DeadLetters:
     """The directory ``root``, made with the first dead letter, readable by its owner only.
 
-    A directory that other users own or can write gets none.
-
-    A file that has reached 16 MiB becomes ``<destination>.old.jsonl`` and replaces an older one.
+    A directory that other users own or can write gets none. A file that has reached 16 MiB becomes
+    ``<destination>.old.jsonl`` and replaces an older one. ``fingerprints``: of the destinations, by
+    name; each letter holds that of the destination which refused it.
     """
 
-    def __init__(self, root: Path, *, max_bytes: int = _MAX_BYTES) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        fingerprints: Mapping[str, str] | None = None,
+        max_bytes: int = _MAX_BYTES,
+    ) -> None:
         self.root = root
+        self._fingerprints = fingerprints or {}
         self._max_bytes = max_bytes
 
     def put(self, destination: str, record: Record, reason: str) -> bool:
         """Keep a record with what it was refused for; False when that did not work."""
-        head = {
+        head: dict[str, str | int] = {
             "at": time.time_ns() // 1_000_000,
             "destination": destination,
             "reason": reason[:500],
             "kind": record.kind.decode("ascii", "replace"),
         }
+        if fingerprint := self._fingerprints.get(destination):
+            head["fingerprint"] = fingerprint
         line = b'%b,"record":%b}\n' % (orjson.dumps(head)[:-1], record.body)
         try:
             self._append(destination, line)
@@ -61,6 +71,8 @@ class DeadLetters:
         flags = _FLAGS | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
         file = os.open(path, flags, 0o600)
         try:
+            if _breaks_off(file):  # the disk was full: its half line must not spoil this one
+                line = b"\n" + line
             # One write: lines of several processes do not mix.
             if os.write(file, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -69,3 +81,9 @@ class DeadLetters:
             os.close(file)
         if full:
             os.replace(path, self.root / f"{destination}.old.jsonl")
+
+
+def _breaks_off(file: int) -> bool:
+    """Whether the last line of a file has no end."""
+    size = os.fstat(file).st_size
+    return size > 0 and os.pread(file, 1, size - 1) != b"\n"

@@ -33,6 +33,8 @@ from sessiontrace.runtime.counters import Counters
 from sessiontrace.spool import spool_directory
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.status import inspect
+from sessiontrace.store.models import SessionQuery
+from sessiontrace.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture(autouse=True)
@@ -301,3 +303,50 @@ def test_A30_a_program_whose_spool_is_removed_leaves_all_it_recorded(
     assert not status.alive
     (lag,) = status.lags
     assert lag.pending == 104
+
+
+STORE_PROGRAM = """
+import shutil, sys
+from pathlib import Path
+import sessiontrace as st
+
+path, damage = Path(sys.argv[1]), sys.argv[2]
+st.init(st.Local(path=path), spool=path.parent.with_name("spool"))
+
+def sessions(first, last):
+    for number in range(first, last):
+        with st.session(f"session {number}"):
+            with st.span("step"):
+                pass
+    assert st.flush(10).complete
+
+sessions(0, 3)
+files = [path, Path(f"{path}-wal"), Path(f"{path}-shm")]
+if damage == "parent":
+    shutil.rmtree(path.parent)
+elif damage == "moved":
+    path.parent.rename(path.parent.with_name("elsewhere"))
+elif damage == "replaced":
+    for file in files:
+        file.unlink()
+    path.touch()
+else:
+    for file in files if damage == "all" else files[1:]:
+        file.unlink()
+sessions(3, 6)
+"""
+
+
+@pytest.mark.parametrize("damage", ["all", "log", "parent", "moved", "replaced"])
+def test_A30_a_store_that_loses_its_name_is_made_again(tmp_path: Path, damage: str) -> None:
+    """A real program records to the local store. What it reports as delivered after the damage is in
+    the file that has the store's name; where the log alone goes, so is what came before.
+    """
+    path = tmp_path / "home" / "store.db"
+    done = run(STORE_PROGRAM, tmp_path, str(path), damage)
+    assert "removed or replaced while in use" in done.stderr
+    store = SqliteStore(path, read_only=True)
+    names = {session.name for session in store.sessions(SessionQuery()).sessions}
+    store.close()
+    first = 0 if damage == "log" else 3
+    assert names == {f"session {number}" for number in range(first, 6)}

@@ -18,6 +18,8 @@ from support.subprocesses import REPO, environment
 from support.tracers import arrived, hive, names, settled, steps, tracing
 
 from sessiontrace.cli.commands import spool
+from sessiontrace.export.dead_letters import DeadLetters
+from sessiontrace.model.record import EVENT, Record
 from sessiontrace.spool.status import inspect
 
 
@@ -237,3 +239,59 @@ def test_A32_a_directory_of_another_user_is_said(
         assert "belongs to another user" in outcome.output
     monkeypatch.undo()
     assert len(inspect(root)) == 1
+
+
+def test_A34_dead_letters_go_to_the_key_that_refused_them(backend: Backend, tmp_path: Path) -> None:
+    """The key was rotated since: `retry` keeps them and says so, until the user wants them sent."""
+    root = tmp_path / "spool"
+    backend.responder = lambda request: answer(400 if b'"bad' in request.body else 200)
+    with tracing(root, hive(backend, key="old")) as tracer:
+        with tracer.session("s"), tracer.span("bad"):
+            pass
+        with tracer.session("s"), tracer.span("good"):
+            pass
+        settled(tracer)
+    backend.responder = lambda request: answer()
+    letters = root / "dead" / "honeyhive.jsonl"
+    before = letters.read_bytes()
+    done = command(tmp_path, backend, "retry", "honeyhive", str(root), expect=1)
+    assert "1 dead letter stayed" in done.stderr
+    assert "--any-key" in done.stderr
+    assert letters.read_bytes() == before
+    done = command(tmp_path, backend, "retry", "honeyhive", str(root), "--any-key")
+    assert "1 dead letter sent again: 1 delivered" in done.stdout
+    assert not letters.exists()
+
+
+def test_A29_what_retry_cannot_send_stays(backend: Backend, tmp_path: Path) -> None:
+    """A half line of a full disk stays beside its neighbours, which are sent, and so does a file
+    that a killed `retry` had claimed.
+    """
+    root = tmp_path / "spool"
+    refused(backend, root)
+    backend.responder = lambda request: answer()
+    letters = root / "dead" / "honeyhive.jsonl"
+    whole = letters.read_bytes()
+    letters.rename(letters.with_name("honeyhive.jsonl.999999999"))
+    letters.write_bytes(whole[: len(whole) // 2])
+    letters.chmod(0o600)
+    assert DeadLetters(letters.parent).put("honeyhive", Record(EVENT, b"*", b'{"x":1}'), "no")
+    assert letters.read_bytes().count(b"\n") == 2
+    letters.write_bytes(letters.read_bytes().splitlines(keepends=True)[0])
+    done = command(tmp_path, backend, "retry", "honeyhive", str(root), expect=1)
+    assert "1 dead letter sent again: 1 delivered" in done.stdout
+    assert letters.read_bytes().rstrip(b"\n") == whole[: len(whole) // 2]
+    assert list(letters.parent.iterdir()) == [letters]
+
+
+def test_A29_retry_without_a_disk_keeps_the_letters(backend: Backend, tmp_path: Path) -> None:
+    """The spool's directory is one that programs refuse: what is taken from the file would die with
+    the command.
+    """
+    root = tmp_path / "spool"
+    refused(backend, root)
+    before = (root / "dead" / "honeyhive.jsonl").read_bytes()
+    backend.responder = lambda request: answer(503)
+    root.chmod(0o777)
+    command(tmp_path, backend, "retry", "honeyhive", str(root), "--timeout", "0.2", expect=1)
+    assert (root / "dead" / "honeyhive.jsonl").read_bytes() == before

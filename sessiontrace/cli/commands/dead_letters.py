@@ -1,7 +1,8 @@
 """``sessiontrace spool dead``, ``retry`` and ``drop``: refused records, and giving records up.
 
-Invariant: a dead letter leaves its file only once it is in a spool again; nothing is removed
-unless the user names it or confirms it.
+Invariants: a dead letter leaves its file only once it is in a spool on the disk again, and goes to
+the key and address that refused it unless the user says otherwise; nothing is removed unless the
+user names it or confirms it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -19,10 +20,15 @@ from sessiontrace.cli.render.format import amount, printable, when
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import SECONDS, directory_argument, pipeline_over, root_of
 from sessiontrace.model.json_depth import encode
+from sessiontrace.model.record import KINDS, OPEN
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.frame import NAME, head
+from sessiontrace.spool.segment import MEMORY
 from sessiontrace.spool.status import inspect
+
+if TYPE_CHECKING:
+    from sessiontrace.pipeline import Pipeline
 
 __all__ = ["dead", "drop", "retry"]
 
@@ -76,11 +82,13 @@ def dead(directory: Path | None, as_json: bool) -> None:
     show_default=True,
     help="How long to wait for delivery.",
 )
-def retry(destination: str, directory: Path | None, timeout: float) -> None:
+@click.option("--any-key", is_flag=True, help="Send what another key or address refused, too.")
+def retry(destination: str, directory: Path | None, timeout: float, any_key: bool) -> None:
     """Send the dead letters of DESTINATION again.
 
-    The environment configures the destination and its key, as for a program. DIR: the directory of
-    the spools, by default SESSIONTRACE_SPOOL, else in the user's state directory.
+    The environment configures the destination and its key, as for a program. The exit status is 1
+    when letters stay, because another key or address refused them or no spool can be written. DIR:
+    the directory of the spools, by default SESSIONTRACE_SPOOL, else in the user's state directory.
     """
     root = root_of(directory)
     pipeline, destinations = pipeline_over(root)
@@ -90,14 +98,18 @@ def retry(destination: str, directory: Path | None, timeout: float) -> None:
             f"destination {printable(destination)} is not configured in this environment; "
             f"configured: {', '.join(map(printable, names))}"
         )
-    sent = 0
+    fingerprints = {target.name: target.fingerprint() for target in destinations}
+    fingerprint = None if any_key else fingerprints[destination]
+    sent = stayed = 0
     stems = {destination, f"{destination}.old"}
-    for path in [path for path in _files(root) if path.name.split(".jsonl")[0] in stems]:
-        claimed = path.with_name(f"{path.name}.{os.getpid()}")
+    for path in [path for path in _files(root) if _stem(path) in stems]:
+        claimed = path.with_name(f"{_stem(path)}.jsonl.{os.getpid()}")
         path.rename(claimed)  # the destination may refuse a record again: into a new file
-        for kind, body in _bodies(claimed):
-            sent += pipeline.offer(head(kind, destination.encode()), body)
-        claimed.unlink()
+        lines = claimed.read_bytes().splitlines(keepends=True)
+        left = [line for line in lines if not _sent(pipeline, destination, line, fingerprint)]
+        sent += len(lines) - len(left)
+        stayed += len(left)
+        _put_back(claimed, left)
     report = pipeline.flush(timeout)
     pipeline.close(_CLOSE_S)
     delivery = report.stats.destinations[destination]
@@ -105,6 +117,11 @@ def retry(destination: str, directory: Path | None, timeout: float) -> None:
         f"{amount(sent, 'dead letter')} sent again: {delivery.acked:,} delivered, "
         f"{delivery.rejected:,} refused, {delivery.pending:,} left for the next program"
     )
+    if stayed:
+        raise click.ClickException(
+            f"{amount(stayed, 'dead letter')} stayed: another key or address refused them "
+            "(--any-key sends them here), they cannot be read, or no spool can be written"
+        )
 
 
 @click.command("drop")
@@ -158,10 +175,31 @@ def _files(root: Path) -> list[Path]:
     """The files of dead letters, older ones first."""
     paths = [
         path
-        for path in (root / "dead").glob("*.jsonl")
-        if path.is_file() and not path.is_symlink() and NAME.match(path.name.split(".jsonl")[0])
+        for path in (root / "dead").glob("*.jsonl*")
+        if path.is_file() and not path.is_symlink() and NAME.match(_stem(path)) and _is_free(path)
     ]
-    return sorted(paths, key=lambda path: (not path.name.endswith(".old.jsonl"), path.name))
+    return sorted(paths, key=lambda path: (not _stem(path).endswith(".old"), path.name))
+
+
+def _stem(path: Path) -> str:
+    """A destination's name, with ``.old`` behind it in the older of its two files."""
+    return path.name.split(".jsonl")[0]
+
+
+def _is_free(path: Path) -> bool:
+    """Whether no running ``retry`` has claimed the file; one that was killed left it."""
+    suffix = path.name.partition(".jsonl")[2]
+    if not suffix:
+        return True
+    if not suffix[1:].isdigit():
+        return False
+    try:
+        os.kill(int(suffix[1:]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _letters(path: Path) -> Iterator[dict[str, Any]]:
@@ -175,15 +213,39 @@ def _letters(path: Path) -> Iterator[dict[str, Any]]:
                 click.echo(f"a line of {printable(path.name)} cannot be read", err=True)
 
 
-def _bodies(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and body of each letter, the body byte for byte as the spool held it."""
-    with path.open("rb") as lines:
-        for line in lines:
-            envelope, mark, tail = line.rstrip(b"\n").partition(_RECORD)
-            try:
-                kind = orjson.loads(envelope + b"}")["kind"].encode()
-                orjson.loads(tail[:-1])
-            except (orjson.JSONDecodeError, KeyError):
-                continue
-            if mark and kind in (b"start", b"event", b"end", b"update"):
-                yield kind, tail[:-1]
+def _sent(pipeline: Pipeline, destination: str, line: bytes, fingerprint: str | None) -> bool:
+    """Take a letter into a spool on the disk again; False where it has to stay in its file."""
+    letter = _parsed(line, fingerprint)
+    if letter is None:
+        return False
+    kind, body = letter
+    return pipeline.offer(head(kind, destination.encode()), body) and pipeline.spool.mode != MEMORY
+
+
+def _parsed(line: bytes, fingerprint: str | None) -> tuple[bytes, bytes] | None:
+    """Kind and body of a letter, the body byte for byte as the spool held it.
+
+    None for a line that is not a letter, or that the destination of another fingerprint refused.
+    """
+    envelope, mark, tail = line.rstrip(b"\n").partition(_RECORD)
+    try:
+        fields = orjson.loads(envelope + b"}")
+        kind = fields["kind"].encode()
+        orjson.loads(tail[:-1])
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return None
+    if not mark or kind == OPEN or kind not in KINDS:
+        return None
+    if fingerprint is not None and fields.get("fingerprint", fingerprint) != fingerprint:
+        return None
+    return kind, tail[:-1]
+
+
+def _put_back(claimed: Path, left: list[bytes]) -> None:
+    """Keep these lines in the file of their destination."""
+    if left:
+        path = claimed.with_name(f"{_stem(claimed)}.jsonl")
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(path, flags, 0o600), "ab") as file:
+            file.writelines(left)
+    claimed.unlink()
