@@ -339,8 +339,8 @@ sessions(3, 6)
 
 @pytest.mark.parametrize("damage", ["all", "log", "parent", "moved", "replaced"])
 def test_A30_a_store_that_loses_its_name_is_made_again(tmp_path: Path, damage: str) -> None:
-    """A real program records to the local store. What it reports as delivered after the damage is in
-    the file that has the store's name; where the log alone goes, so is what came before.
+    """A real program records to the local store. What it reports as delivered after the damage is
+    in the file that has the store's name; where the log alone goes, so is what came before.
     """
     path = tmp_path / "home" / "store.db"
     done = run(STORE_PROGRAM, tmp_path, str(path), damage)
