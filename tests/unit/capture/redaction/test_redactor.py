@@ -246,9 +246,9 @@ def test_long_hostile_texts_cost_no_quadratic_time() -> None:
                  "password" * 15_000 + "=", "authorization:" * 9_000, "token:" * 20_000,
                  'token="' * 17_000, "token=\\'" * 15_000, "<token>" * 17_000, "a:b@" * 30_000,
                  "." * 120_000 + "@"):  # fmt: skip
-        started = time.perf_counter()
+        started = time.thread_time()  # of the processor: others use it too
         redacted({"text": text}, emails=True)
-        assert time.perf_counter() - started < 3.0, text[:20]
+        assert time.thread_time() - started < 3.0, text[:20]
 
 
 @pytest.mark.parametrize("key", ["content", "role"])
