@@ -18,12 +18,21 @@ from sessiontrace.tracer import Tracer as Tracer
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Braintrust": "sessiontrace.vendors.otlp_backends.braintrust",
     "ConfigError": "sessiontrace.model.errors",
+    "Datadog": "sessiontrace.vendors.otlp_backends.datadog",
     "HoneyHive": "sessiontrace.vendors.honeyhive.destination",
+    "Honeycomb": "sessiontrace.vendors.otlp_backends.honeycomb",
     "Humanloop": "sessiontrace.vendors.humanloop.destination",
     "InstrumentReport": "sessiontrace.instrumentation.registry",
+    "LangSmith": "sessiontrace.vendors.otlp_backends.langsmith",
+    "Langfuse": "sessiontrace.vendors.otlp_backends.langfuse",
     "Local": "sessiontrace.vendors.local.destination",
+    "Logfire": "sessiontrace.vendors.otlp_backends.logfire",
+    "MLflow": "sessiontrace.vendors.otlp_backends.mlflow",
     "OTLP": "sessiontrace.vendors.otlp.destination",
+    "Opik": "sessiontrace.vendors.otlp_backends.opik",
+    "Phoenix": "sessiontrace.vendors.otlp_backends.phoenix",
     "PostHog": "sessiontrace.vendors.posthog.destination",
     "Report": "sessiontrace.report",
     "Sample": "sessiontrace.model.sampling",
@@ -46,6 +55,15 @@ if TYPE_CHECKING:  # what a type checker cannot read from the table
     from sessiontrace.vendors.humanloop.destination import Humanloop as Humanloop
     from sessiontrace.vendors.local.destination import Local as Local
     from sessiontrace.vendors.otlp.destination import OTLP as OTLP
+    from sessiontrace.vendors.otlp_backends.braintrust import Braintrust as Braintrust
+    from sessiontrace.vendors.otlp_backends.datadog import Datadog as Datadog
+    from sessiontrace.vendors.otlp_backends.honeycomb import Honeycomb as Honeycomb
+    from sessiontrace.vendors.otlp_backends.langfuse import Langfuse as Langfuse
+    from sessiontrace.vendors.otlp_backends.langsmith import LangSmith as LangSmith
+    from sessiontrace.vendors.otlp_backends.logfire import Logfire as Logfire
+    from sessiontrace.vendors.otlp_backends.mlflow import MLflow as MLflow
+    from sessiontrace.vendors.otlp_backends.opik import Opik as Opik
+    from sessiontrace.vendors.otlp_backends.phoenix import Phoenix as Phoenix
     from sessiontrace.vendors.posthog.destination import PostHog as PostHog
 else:
     __all__ = [*api.__all__, *_PLACES]

@@ -13,7 +13,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -128,31 +128,41 @@ class NetworkDestination(Destination):
 
 @attrs.frozen(kw_only=True)
 class HttpDestination(NetworkDestination):
-    """A destination behind a URL with an API key. A subclass names the variables of both."""
+    """A destination behind a URL with an API key. A subclass names the variables of both.
+
+    ``KEY_ARGUMENT``: the argument that gives the key. ``KEY_REQUIRED``: False where a backend may
+    have no keys.
+    """
 
     KEY_VARIABLE: ClassVar[str]
     URL_VARIABLE: ClassVar[str]
     DEFAULT_URL: ClassVar[str] = ""
+    KEY_ARGUMENT: ClassVar[str] = "api_key"
+    KEY_REQUIRED: ClassVar[bool] = True
 
     api_key: Secret | None = attrs.field(default=None, converter=secret)
     base_url: str = ""
 
     def complete(self, env: Env) -> HttpDestination:
         url = self.base_url or env.get(self.URL_VARIABLE) or self.DEFAULT_URL
-        return attrs.evolve(
-            self,
-            api_key=self.api_key or secret(env.get(self.KEY_VARIABLE)),
-            base_url=url.rstrip("/"),
-            network=self.network_to(url, env),
-        )
+        changes: dict[str, Any] = {
+            self.KEY_ARGUMENT: self.api_key or secret(env.get(self.KEY_VARIABLE)),
+            "base_url": url.rstrip("/"),
+            "network": self.network_to(url, env),
+        }
+        return attrs.evolve(self, **changes)
 
     def faults(self) -> list[str]:
+        keyless = self.api_key is None and not self.KEY_REQUIRED
+        insecure = self.allow_insecure or self.insecure or keyless
         return [
             *super().faults(),
-            *key_faults(self.name, "api_key", self.api_key, self.KEY_VARIABLE),
-            *url_faults(
-                self.name, self.base_url, self.URL_VARIABLE, self.allow_insecure or self.insecure
+            *(
+                ()
+                if keyless
+                else key_faults(self.name, self.KEY_ARGUMENT, self.api_key, self.KEY_VARIABLE)
             ),
+            *url_faults(self.name, self.base_url, self.URL_VARIABLE, insecure),
             *self.network_faults(),
         ]
 

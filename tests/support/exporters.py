@@ -335,7 +335,15 @@ CASES: Mapping[str, tuple[VendorCase, ...]] = {
 }
 """The cases of each vendor by its name in the registry."""
 
-WITHOUT_CASE = {"local": "its requests carry no body; tests/unit/vendors/local covers it"}
+_AS_OTLP = "OTLP's exporter; tests/unit/vendors/otlp_backends covers address, headers and names"
+_OTLP_BACKENDS = (
+    "langfuse", "phoenix", "langsmith", "braintrust", "opik", "logfire", "mlflow", "datadog",
+    "honeycomb",
+)  # fmt: skip
+WITHOUT_CASE = {
+    "local": "its requests carry no body; tests/unit/vendors/local covers it",
+    **dict.fromkeys(_OTLP_BACKENDS, _AS_OTLP),
+}
 
 VENDORS = tuple(case for cases in CASES.values() for case in cases)
 

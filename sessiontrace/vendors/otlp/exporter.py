@@ -35,7 +35,8 @@ Invariant: what a backend rejected as a part of a 2xx is never sent again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import orjson
 
@@ -64,7 +65,8 @@ class OTLPExporter:
     """Exporter for one OTLP/HTTP endpoint. ``path`` is what follows its transport's base URL.
 
     ``protobuf``: send protobuf instead of JSON. ``resource``: attributes of the program that every
-    resource gets. ``limits``: of a span's attributes. Remembers service and user of the last 10 000
+    resource gets. ``limits``: of a span's attributes. ``translate`` adds attributes
+    that the backend reads under names of its own. Remembers service and user of the last 10 000
     sessions.
     """
 
@@ -77,11 +79,13 @@ class OTLPExporter:
         protobuf: bool = False,
         resource: Mapping[str, str] = NO_ATTRIBUTES,
         limits: AttributeLimits = DEFAULT_LIMITS,
+        translate: Callable[[dict[str, Any]], None] = lambda attributes: None,
     ) -> None:
         self.path = path
         self.protobuf = protobuf
         self._resource = resource
         self._attribute_limits = limits
+        self._translate = translate
         self._names = SessionCache()
         self._encode_span = protobuf_span if protobuf else json_span
         self._items, self._separator = (protobuf_items, b"") if protobuf else (json_items, b",")
@@ -108,6 +112,7 @@ class OTLPExporter:
         for index, record in enumerate(batch.records):
             span = span_of(record, self._names, self._attribute_limits)
             if span is not None:
+                self._translate(span.attributes)
                 origins[index] = span.origin
                 yield index, self._encode_span(span)
 

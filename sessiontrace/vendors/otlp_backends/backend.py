@@ -1,0 +1,94 @@
+"""What the destinations of OTLP backends share: address, key, project, and the exporter.
+
+Values and pure functions; no thread owns them. Invariant: a backend is used only where the program
+names it: its key in the environment, which other products of the vendor may have put there, selects
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+import attrs
+
+from sessiontrace.export.protocol import Request, Transport
+from sessiontrace.model.destination import Env, HttpDestination
+from sessiontrace.model.ids import new_id
+from sessiontrace.vendors.probe import HttpProbe
+from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
+
+__all__ = ["OTLPBackend", "vendor_for"]
+
+B = TypeVar("B", bound="OTLPBackend")
+
+
+@attrs.frozen(kw_only=True)
+class OTLPBackend(HttpDestination):
+    """A backend with a key and address of its own that takes OTLP over HTTP, in protobuf.
+
+    ``project``: where the traces go there. ``gzip``: compress requests to a third of the bytes, for
+    some 15 us of CPU an event.
+    """
+
+    PATH: ClassVar[str] = "/v1/traces"
+    PROJECT_VARIABLE: ClassVar[str] = ""
+
+    project: str = ""
+    gzip: bool = False
+
+    def complete(self, env: Env) -> OTLPBackend:
+        complete = attrs.evolve(self, project=self.project or env.get(self.PROJECT_VARIABLE, ""))
+        return HttpDestination.complete(complete, env)  # type: ignore[return-value]
+
+    def identity(self) -> tuple[str, str]:
+        key, url = super().identity()
+        return key, f"{url} {self.project}" if self.project else url
+
+    def request_headers(self) -> dict[str, str]:
+        """The headers of each request."""
+        return {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key.reveal()}"}
+
+    def resource(self) -> dict[str, str]:
+        """Attributes that the backend reads from the resource."""
+        return {}
+
+    def translate(self, attributes: dict[str, Any]) -> None:
+        """Add what the backend reads under names of its own."""
+
+
+def vendor_for(destination: type[B]) -> Vendor[B]:
+    """The vendor of a class of destinations."""
+    return Vendor(destination=destination, connect=_connect, probe=_probe)
+
+
+def _connect(destination: OTLPBackend, services: PipelineServices) -> VendorParts:
+    from sessiontrace.vendors.otlp.exporter import OTLPExporter
+
+    exporter = OTLPExporter(
+        destination.PATH,
+        protobuf=True,
+        resource={"service.instance.id": new_id(), **destination.resource()},
+        translate=destination.translate,
+    )
+
+    def transport() -> Transport:
+        from sessiontrace.vendors.shared.body_transforms import transforming_transport
+
+        headers = {**destination.request_headers(), "Content-Type": exporter.content_type}
+        return transforming_transport(
+            destination.base_url,
+            headers=headers,
+            gzip=destination.gzip,
+            network=destination.network,
+        )
+
+    return VendorParts(exporter, transport)
+
+
+def _probe(destination: OTLPBackend) -> HttpProbe:
+    return HttpProbe(
+        url=destination.base_url,
+        request=Request("POST", destination.PATH, b"", ()),
+        url_variable=destination.URL_VARIABLE,
+        key_variable=destination.KEY_VARIABLE,
+    )

@@ -1,0 +1,35 @@
+"""The destination ``MLflow``; a value."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from sessiontrace.vendors.otlp_backends.backend import OTLPBackend, vendor_for
+
+__all__ = ["VENDOR", "MLflow"]
+
+
+@attrs.frozen(kw_only=True)
+class MLflow(OTLPBackend):
+    """An MLflow tracking server.
+
+    ``base_url``: default ``MLFLOW_TRACKING_URI``, else ``http://localhost:5000``. ``api_key``:
+    default ``MLFLOW_TRACKING_TOKEN``; most servers need none. ``project``: an experiment's id;
+    default ``MLFLOW_EXPERIMENT_ID``, else "0", MLflow's default experiment. Source: MLflow's
+    documentation and mlflow 3.17.
+    """
+
+    kind: ClassVar[str] = "mlflow"
+    KEY_VARIABLE: ClassVar[str] = "MLFLOW_TRACKING_TOKEN"
+    KEY_REQUIRED: ClassVar[bool] = False
+    URL_VARIABLE: ClassVar[str] = "MLFLOW_TRACKING_URI"
+    DEFAULT_URL: ClassVar[str] = "http://localhost:5000"
+    PROJECT_VARIABLE: ClassVar[str] = "MLFLOW_EXPERIMENT_ID"
+
+    def request_headers(self) -> dict[str, str]:
+        return {**super().request_headers(), "x-mlflow-experiment-id": self.project or "0"}
+
+
+VENDOR = vendor_for(MLflow)

@@ -1,0 +1,42 @@
+"""The destination ``Phoenix``; a value."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+
+from sessiontrace.vendors.otlp_backends.backend import OTLPBackend, vendor_for
+
+__all__ = ["VENDOR", "Phoenix"]
+
+_REASONING = "gen_ai.usage.reasoning.output_tokens"
+
+
+@attrs.frozen(kw_only=True)
+class Phoenix(OTLPBackend):
+    """Arize Phoenix, on this machine or elsewhere.
+
+    ``base_url``: default ``PHOENIX_COLLECTOR_ENDPOINT``, else ``http://localhost:6006``.
+    ``api_key``: default ``PHOENIX_API_KEY``; a Phoenix without authentication needs none.
+    ``project``: default ``PHOENIX_PROJECT_NAME``, else Phoenix's own default. Source: Phoenix's
+    documentation and arize-phoenix 20.26.
+    """
+
+    kind: ClassVar[str] = "phoenix"
+    KEY_VARIABLE: ClassVar[str] = "PHOENIX_API_KEY"
+    KEY_REQUIRED: ClassVar[bool] = False
+    URL_VARIABLE: ClassVar[str] = "PHOENIX_COLLECTOR_ENDPOINT"
+    DEFAULT_URL: ClassVar[str] = "http://localhost:6006"
+    PROJECT_VARIABLE: ClassVar[str] = "PHOENIX_PROJECT_NAME"
+
+    def resource(self) -> dict[str, str]:
+        return {"openinference.project.name": self.project} if self.project else {}
+
+    def translate(self, attributes: dict[str, Any]) -> None:
+        if _REASONING in attributes:  # Phoenix reads OpenInference's name only
+            tokens = attributes[_REASONING]
+            attributes["llm.token_count.completion_details.reasoning"] = tokens
+
+
+VENDOR = vendor_for(Phoenix)
