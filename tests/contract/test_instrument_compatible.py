@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import pytest
 from support.instrumented import instrumented
+from support.mocked_sdk import client_of
 from support.own_environment import import_or_skip
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import serving
@@ -177,3 +179,16 @@ def test_together_embeddings_ranks_images_and_streamed_speech() -> None:
     assert rank["metadata"]["total_tokens"] == 3
     assert image["outputs"]["images"][0]["url"] == "https://i/1.png"
     assert speech["outputs"]["audio"]["bytes"] == 8
+
+
+def test_groq_results_of_a_batch() -> None:
+    """The same file of results as OpenAI's: an event for each answer."""
+    answer = {"object": "chat.completion", "id": "c", "model": "m", "choices": []}
+    line = {"custom_id": "a", "response": {"status_code": 200, "body": answer}, "error": None}
+    client = client_of("Groq", "groq", lambda request: {"content": json.dumps(line).encode()})
+    with instrumented("groq") as tracing, tracing.session():
+        assert b"custom_id" in client.files.content("file_of_groq").read()
+    client.close()
+
+    assert tracing.model["metadata"]["custom_id"] == "a"
+    assert tracing.model["config"]["provider"] == "groq"

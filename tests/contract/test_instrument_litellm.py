@@ -175,3 +175,26 @@ def test_names_that_a_program_imported_before(monkeypatch: pytest.MonkeyPatch) -
 
     assert tracing.model["outputs"]["content"] == TEXT
     assert program.completion is original is litellm.completion  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+async def test_an_answer_from_the_cache_of_litellm_counts_no_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The event has the answer, and says that no model was paid for it."""
+    import_or_skip("soundfile")  # litellm's cache imports its proxy
+    with traced(monkeypatch) as (litellm, tracing, provider):
+        monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
+        how = {**options(provider), "caching": True}
+        usage = {"stream": True, "stream_options": {"include_usage": True}}
+        litellm.completion(messages=MESSAGES, **how)
+        list(litellm.completion(messages=MESSAGES, **how, **usage))
+        litellm.completion(messages=MESSAGES, **how)
+        list(litellm.completion(messages=MESSAGES, **how, **usage))
+        await litellm.acompletion(messages=MESSAGES, **how)
+
+    assert [event["outputs"]["content"] for event in tracing.events] == [TEXT] * 5
+    assert tracing.events[0]["metadata"]["total_tokens"] == 19
+    for event in tracing.events[2:]:
+        assert event["metadata"]["cached"] is True
+        assert not [name for name in event["metadata"] if name.endswith("_tokens")]

@@ -21,7 +21,7 @@ from sessiontrace.instrumentation.core.model_methods import (
     ModelMethods,
 )
 from sessiontrace.instrumentation.core.response_fields import get_field, other_fields
-from sessiontrace.instrumentation.core.stream_observer import StreamObserver
+from sessiontrace.instrumentation.core.stream_observer import StreamAssembler, StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object
 from sessiontrace.instrumentation.openai_family.anthropic_messages import MessageAssembler
 from sessiontrace.instrumentation.openai_family.endpoints import (
@@ -119,7 +119,10 @@ def _adapter(name: str, function: Function) -> MethodAdapter:
         )
 
     def read_result(result: Any) -> Answer:
-        return endpoint.answer(result)
+        answer = endpoint.answer(result)
+        if _is_cached(result):
+            return Answer(answer.outputs, _uncounted(answer.metadata))
+        return answer
 
     return MethodAdapter(read_call, read_result, assembler, _observe)
 
@@ -146,9 +149,41 @@ _HYPERPARAMETERS = frozenset(
 )
 
 
+def _is_cached(result: Any) -> bool:
+    """Whether litellm's own cache has answered: nothing was used, so nothing is counted."""
+    hidden = getattr(result, "_hidden_params", None)
+    return isinstance(hidden, Mapping) and bool(hidden.get("cache_hit"))
+
+
+def _uncounted(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of a cached answer."""
+    counts = {name: value for name, value in metadata.items() if not name.endswith("_tokens")}
+    return {**counts, "cached": True}
+
+
+class _Uncounted:
+    """The assembler of a cached answer."""
+
+    __slots__ = ("_assembler",)
+
+    def __init__(self, assembler: StreamAssembler) -> None:
+        self._assembler = assembler
+
+    def add(self, chunk: Any) -> None:
+        """Keep one chunk."""
+        self._assembler.add(chunk)
+
+    def answer(self) -> Answer:
+        """The answer as far as it has come."""
+        outputs, metadata = self._assembler.answer()
+        return Answer(outputs, _uncounted(metadata))
+
+
 def _observe(result: Any, observer: StreamObserver) -> bool:
     if not {"__next__", "__anext__"}.intersection(dir(type(result))):
         return False
+    if observer.assembler is not None and _is_cached(result):
+        observer.assembler = _Uncounted(observer.assembler)
     watch_object(result, observer)
     return True
 
