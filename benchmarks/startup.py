@@ -4,6 +4,9 @@ import     milliseconds of `import sessiontrace` and of `import asyncio`, in tur
            fresh interpreter: by the clock, and of its own processor
 installed  distributions that pip brings with it, itself included, and MiB of their files
 memory     MiB resident in a process that imported it, traced one event, and holds the rest idle
+init       microseconds of `st.init` with the configuration that is in use, where each of 40 requests
+           in 4 threads calls it first: by the clock (median) and of the processor (mean); and how
+           many of the requests' sessions were complete in the store, and how many abandoned
 exit       seconds from the end of main to the end of the process, with 1000 events pending and a
            backend that refuses connections, takes them and hangs, answers 500, or is well; and
            how many of the events never arrive once it is well again and the program runs anew
@@ -21,6 +24,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +41,7 @@ import sessiontrace
 
 PENDING = 1_000
 PATIENCE_S = 60
+REQUESTS, THREADS = 40, 4
 
 _IMPORT = """
 import sys, time
@@ -122,7 +127,47 @@ def recover(url: str, root: str, count: int) -> dict[str, float]:
     return {}
 
 
-WORK: dict[str, Callable[..., Any]] = {"leave": leave, "resident": resident, "recover": recover}
+def initialise(url: str, root: str) -> dict[str, float]:
+    """In a process of its own: requests that call ``init``, each in front of its session."""
+    import sessiontrace as st
+    from sessiontrace.store.models import SessionQuery
+    from sessiontrace.store.sqlite.store import SqliteStore
+
+    store, clocks, cpus = Path(root) / "store.db", list[float](), list[float]()
+
+    def serve() -> None:
+        for _ in range(REQUESTS // THREADS):
+            begun, cpu = time.perf_counter(), time.thread_time()
+            st.init(st.Local(path=store), spool=Path(root) / "spool")
+            cpus.append(time.thread_time() - cpu)
+            clocks.append(time.perf_counter() - begun)
+            with st.session("request"):
+                for _ in range(3):
+                    with st.span("step"):
+                        pass
+
+    st.init(st.Local(path=store), spool=Path(root) / "spool")
+    with ThreadPoolExecutor(THREADS) as pool:
+        for future in [pool.submit(serve) for _ in range(THREADS)]:
+            future.result()
+    st.shutdown(timeout=PATIENCE_S)
+    reader = SqliteStore(store)
+    sessions = reader.sessions(SessionQuery(limit=2 * REQUESTS)).sessions
+    reader.close()
+    return {
+        "us": statistics.median(clocks) * 1e6,
+        "cpu_us": statistics.mean(cpus) * 1e6,
+        "complete": sum(session.status == "ended" for session in sessions),
+        "abandoned": sum(session.status == "abandoned" for session in sessions),
+    }
+
+
+WORK: dict[str, Callable[..., Any]] = {
+    "leave": leave,
+    "resident": resident,
+    "recover": recover,
+    "initialise": initialise,
+}
 
 
 def work(what: str, **asked: Any) -> Any:
@@ -182,10 +227,14 @@ def main() -> None:
                 step(f"exit, backend {mode}")
     with Sink() as sink, tempfile.TemporaryDirectory() as root:
         memory = subprocess_run.ask(what="resident", url=sink.url, root=root)
-    report(bench, imports, exits, memory)
+    inits = []
+    for _ in range(options.exits):
+        with tempfile.TemporaryDirectory() as root:
+            inits.append(subprocess_run.ask(what="initialise", url="", root=root))
+    report(bench, imports, exits, memory, inits)
 
 
-def report(bench: Bench, imports: Any, exits: Any, memory: dict[str, float]) -> None:
+def report(bench: Bench, imports: Any, exits: Any, memory: Any, inits: Any) -> None:
     """Medians as tables."""
     middle = {
         module: [statistics.median(one) for one in zip(*taken, strict=True)]
@@ -225,6 +274,11 @@ def report(bench: Bench, imports: Any, exits: Any, memory: dict[str, float]) -> 
             Column("own_mib", "of them ours"), Column("bare_rss", "MiB bare Python"),
             Column("rss", "MiB after one event"),
         ), [kept]),
+        Table("init", (
+            Column("us", "us by the clock"), Column("cpu_us", "CPU us"),
+            Column("complete", "sessions complete", ".0f"),
+            Column("abandoned", "abandoned", ".0f"),
+        ), [{key: statistics.median(init[key] for init in inits) for key in inits[0]}]),
         Table("exit", (
             Column("backend", "backend"), Column("exit_s", "s at exit", ".2f"),
             Column("missing", "missing later", ".0f"),
