@@ -4,9 +4,9 @@ import     milliseconds of `import sessiontrace` and of `import asyncio`, in tur
            fresh interpreter: by the clock, and of its own processor
 installed  distributions that pip brings with it, itself included, and MiB of their files
 memory     MiB resident in a process that imported it, traced one event, and holds the rest idle
-init       microseconds of `st.init` with the configuration that is in use, where each of 40 requests
-           in 4 threads calls it first: by the clock (median) and of the processor (mean); and how
-           many of the requests' sessions were complete in the store, and how many abandoned
+init       microseconds of `st.init` with the configuration that is in use: each of 40 requests
+           in 4 threads calls it first. By the clock (median) and of the processor (mean); and how
+           many of their sessions were complete in the store, and how many abandoned
 exit       seconds from the end of main to the end of the process, with 1000 events pending and a
            backend that refuses connections, takes them and hangs, answers 500, or is well; and
            how many of the events never arrive once it is well again and the program runs anew
