@@ -24,8 +24,11 @@ __all__ = ["Start", "follow", "watched_async_generator", "watched_generator"]
 Start = Callable[[tuple[Any, ...], dict[str, Any]], "tuple[StreamSpan | None, Any]"]
 """Begins one call at its first step: its stream (None: not recorded), and the inner generator."""
 
-_SETTLED = frozenset({type(None), bool, int, float, str, bytes, dict, list, tuple})
+_SETTLED = frozenset({type(None), bool, int, float, str, bytes, dict, list})
 """Types of results that are complete and do not stream."""
+
+_BESIDE_A_BODY = frozenset({int, str, dict, list, tuple})
+"""Types of a status and of headers in the tuple that a view of Flask returns."""
 
 _GENERATOR = """
 def make(_st_start, _st_drive):
@@ -238,6 +241,8 @@ def follow(span: Handle, result: Any, capture: bool, reduce: Reduce | None) -> A
 def _pending_result(
     span: Handle, result: Any, kind: type, capture: bool, reduce: Reduce | None
 ) -> Any | None:
+    if kind is tuple:
+        return _pending_tuple(span, result, capture, reduce)
     if kind is types.CoroutineType:
         span.step_out()
         return _awaited(span, result, capture)
@@ -271,6 +276,21 @@ def _watched(
     for name in ("__name__", "__qualname__"):
         setattr(watched, name, getattr(inner, name, name))
     return watched
+
+
+def _pending_tuple(
+    span: Handle, result: tuple[Any, ...], capture: bool, reduce: Reduce | None
+) -> Any | None:
+    """A body or response with its status and headers, as views of Flask and Quart return."""
+    if not 2 <= len(result) <= 3 or type(result[0]) in _SETTLED or type(result[0]) is tuple:
+        return None
+    if not _BESIDE_A_BODY.issuperset(map(type, result[1:])):
+        return None
+    kind = type(result[0])
+    if kind is types.CoroutineType:
+        return None
+    body = _pending_result(span, result[0], kind, capture, reduce)
+    return None if body is None else (body, *result[1:])
 
 
 async def _awaited(span: Handle, inner: Any, capture: bool) -> Any:
