@@ -20,7 +20,7 @@ from sessiontrace.instrumentation.core.response_fields import (
 
 _TOOL_USE_FIELDS = frozenset({"toolUseId", "name", "input"})
 _ANSWER_FIELDS = frozenset(
-    {"output", "usage", "stopReason", "ResponseMetadata", "metrics", "invocationMetrics"}
+    {"output", "usage", "stopReason", "ResponseMetadata", "metrics", "serviceTier"}
 )
 _PARAMETERS = {"maxTokens": "max_tokens", "topP": "top_p", "stopSequences": "stop"}
 
@@ -89,7 +89,11 @@ def _add_reasoning(reasoning: Any, thoughts: list[str], signatures: list[Any]) -
 def converse_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole answer."""
     message = (result.get("output") or {}).get("message") or {}
-    metadata = {**converse_usage(result.get("usage")), "finish_reason": result.get("stopReason")}
+    metadata = {
+        **converse_usage(result.get("usage")),
+        "finish_reason": result.get("stopReason"),
+        "service_tier": get_field(result.get("serviceTier"), "type"),
+    }
     outputs = {"role": "assistant", **_content_fields(message.get("content") or ())}
     return Answer({**outputs, **other_fields(result, _ANSWER_FIELDS)}, without_none(metadata))
 
@@ -140,6 +144,7 @@ class ConverseAssembler:
                 self._fields.update(other_fields(payload, _ANSWER_FIELDS))
             elif kind == "metadata":
                 self._metadata.update(converse_usage(payload.get("usage")))
+                self._metadata["service_tier"] = get_field(payload.get("serviceTier"), "type")
                 self._fields.update(other_fields(payload, _ANSWER_FIELDS))
             elif kind.endswith("Exception"):
                 message = get_field(payload, "message")

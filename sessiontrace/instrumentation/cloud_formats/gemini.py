@@ -106,6 +106,7 @@ class GeminiAssembler:
                 "finish_reason": reasons[0] if len(set(reasons)) == 1 else reasons,
                 "response_id": self._id,
                 "response_model": self._model,
+                "service_tier": _tier(self._usage),
             }
         )
         if (vectors := self._vectors) is not None:
@@ -238,6 +239,15 @@ def _of_modality(usage: dict[str, Any], side: str, modality: str) -> int | None:
         if isinstance(entry, dict) and entry.get("modality") == modality
     ]
     return sum(counts) or None
+
+
+_TRAFFIC = {"ON_DEMAND_FLEX": "flex", "ON_DEMAND_PRIORITY": "priority"}
+
+
+def _tier(usage: dict[str, Any]) -> str | None:
+    """The service tier, by Gemini's name for it or by Vertex's."""
+    tier = usage.get("serviceTier") or _TRAFFIC.get(usage.get("trafficType") or "")
+    return str(tier).lower() if tier else None
 
 
 def _sum(*counts: int | None) -> int | None:

@@ -6,6 +6,7 @@ field is None.
 
 from __future__ import annotations
 
+import base64
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -160,11 +161,11 @@ def merge_delta(fields: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Add a delta to what has arrived: texts join, lists grow, and elements meet by index."""
     for name, value in delta.items():
         before = fields.get(name)
-        if name not in _REPEATED and (
-            (isinstance(value, str) and isinstance(before, str))
-            or (isinstance(value, bytes) and isinstance(before, bytes))
-        ):
-            fields[name] = before + value  # type: ignore[operator]
+        if isinstance(value, str) and isinstance(before, str) and name not in _REPEATED:
+            padded = name == "data" and before.endswith("=")
+            fields[name] = _joined_base64(before, value) if padded else before + value
+        elif isinstance(value, bytes) and isinstance(before, bytes) and name not in _REPEATED:
+            fields[name] = before + value
         elif isinstance(value, list):
             merged = fields[name] = list(before) if isinstance(before, list) else []
             for element in value:
@@ -174,6 +175,14 @@ def merge_delta(fields: dict[str, Any], delta: Mapping[str, Any]) -> None:
             merge_delta(own, other_fields(value, frozenset()))
         elif value is not None:
             fields[name] = value
+
+
+def _joined_base64(before: str, value: str) -> str:
+    """Sound whose pieces were encoded each for itself, as if it had been encoded whole."""
+    try:
+        return base64.b64encode(base64.b64decode(before) + base64.b64decode(value)).decode()
+    except ValueError:
+        return before + value
 
 
 def merge_snapshot(fields: dict[str, Any], snapshot: Mapping[str, Any]) -> None:

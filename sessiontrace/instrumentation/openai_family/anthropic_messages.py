@@ -88,11 +88,31 @@ def _counts(usage: Any) -> dict[str, Any]:
             counts[lifetime] = get_field(created, f"ephemeral_{lifetime}_input_tokens")
     if (tools := get("server_tool_use")) is not None:
         counts["web_searches"] = get_field(tools, "web_search_requests")
+    counts["tier"] = "fast" if get("speed") == "fast" else get("service_tier")
+    if (iterations := get("iterations")) is not None:
+        counts["iterations"] = iterations
     return counts
+
+
+def _with_compactions(counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts and those of compactions, which the message's own usage leaves out.
+
+    Each is a request of the server's own to the same model:
+    platform.claude.com/docs/en/build-with-claude/compaction.
+    """
+    sums = dict(counts)
+    for iteration in counts["iterations"]:
+        if get_field(iteration, "type") == "compaction":
+            for name in _USAGE:
+                if count := get_field(iteration, name):
+                    sums[name] = (sums[name] or 0) + count
+    return sums
 
 
 def _usage(counts: Mapping[str, Any]) -> dict[str, Any]:
     """Token counts; ``prompt_tokens`` includes the cache, which Anthropic counts separately."""
+    if "iterations" in counts:
+        counts = _with_compactions(counts)
     read, written = counts["cache_read_input_tokens"], counts["cache_creation_input_tokens"]
     prompt, completion = counts["input_tokens"], counts["output_tokens"]
     if prompt is not None:
@@ -108,6 +128,7 @@ def _usage(counts: Mapping[str, Any]) -> dict[str, Any]:
         "cache_write_5m_tokens": counts.get("5m"),
         "cache_write_1h_tokens": counts.get("1h"),
         "web_search_requests": counts.get("web_searches"),
+        "service_tier": counts.get("tier"),
     }
 
 

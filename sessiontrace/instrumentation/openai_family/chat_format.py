@@ -173,6 +173,8 @@ def _metadata(get: Callable[[str], Any], finish_reasons: list[Any]) -> dict[str,
         metadata["response_id"] = response_id
     if model := get("model"):
         metadata["response_model"] = model
+    if tier := get("service_tier") or get_field(get("usage"), "service_tier"):
+        metadata["service_tier"] = tier
     if reasons := [reason for reason in finish_reasons if reason]:
         metadata["finish_reason"] = reasons[0] if len(set(reasons)) == 1 else reasons
     return metadata
@@ -252,7 +254,7 @@ def _include(reasoning: int, metadata: dict[str, Any]) -> None:
 class ChatAssembler:
     """A chat completion from its chunks."""
 
-    __slots__ = ("_choices", "_errors", "_fields", "_id", "_last", "_model", "_usage")
+    __slots__ = ("_choices", "_errors", "_fields", "_id", "_last", "_model", "_tier", "_usage")
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
@@ -261,6 +263,7 @@ class ChatAssembler:
         self._id: Any = None
         self._model: Any = None
         self._usage: Any = None
+        self._tier: Any = None
         self._last: Any = None
 
     def add(self, chunk: Any) -> None:
@@ -297,6 +300,7 @@ class ChatAssembler:
         get = reader(chunk)
         self._id = get("id") or self._id
         self._model = get("model") or self._model
+        self._tier = get("service_tier") or self._tier
         usage = get("usage")
         if (groq := get("x_groq")) is not None:
             usage = get_field(groq, "usage") if usage is None else usage
@@ -319,10 +323,11 @@ class ChatAssembler:
         identity = {
             "id": self._id or get_field(self._last, "id"),
             "model": self._model or get_field(self._last, "model"),
+            "service_tier": self._tier,
+            "usage": self._usage,
         }
         reasons = [choice.finish_reason for choice in choices]
         metadata = _metadata(identity.get, reasons)
-        metadata.update(usage_of(self._usage))
         metadata.update(failure_of(self._errors))
         if not all(reasons) or not reasons:
             metadata["stream_end"] = "cut"

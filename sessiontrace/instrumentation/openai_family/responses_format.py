@@ -82,6 +82,7 @@ def _answer(result: Any, items: Any) -> Answer:
     metadata = usage_of_response(get("usage"))
     metadata["response_id"] = get("id")
     metadata["response_model"] = get("model")
+    metadata["service_tier"] = get("service_tier")
     metadata["finish_reason"] = get_field(get("incomplete_details"), "reason") or _text_or_none(
         get("status")
     )

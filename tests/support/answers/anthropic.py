@@ -189,6 +189,32 @@ CASES = {
         said(content="Hi"),
         {**COUNTS, "finish_reason": "stop_sequence", "stop_sequence": "END"},
     ),
+    "a compaction, which the message's own counts leave out": Case(
+        reply(
+            text("Hi"),
+            usage={
+                **USAGE,
+                "iterations": [
+                    {"type": "message", **USAGE},
+                    {
+                        "type": "compaction",
+                        "input_tokens": 100,
+                        "cache_read_input_tokens": 20,
+                        "cache_creation_input_tokens": 0,
+                        "output_tokens": 30,
+                    },
+                ],
+            },
+        ),
+        said(content="Hi"),
+        {
+            "prompt_tokens": 129,
+            "completion_tokens": 34,
+            "total_tokens": 163,
+            "cache_read_tokens": 25,
+            "cache_write_tokens": 2,
+        },
+    ),
     "thinking tokens and lifetimes of the cache": Case(
         reply(
             text("Hi"),
@@ -200,11 +226,13 @@ CASES = {
                     "ephemeral_1h_input_tokens": 1,
                 },
                 "server_tool_use": {"web_search_requests": 2},
+                "service_tier": "priority",
             },
         ),
         said(content="Hi"),
         {
             **ENDED,
+            "service_tier": "priority",
             "reasoning_tokens": 3,
             "cache_write_5m_tokens": 1,
             "cache_write_1h_tokens": 1,

@@ -117,6 +117,11 @@ CASES = {
         ),
         ENDED,
     ),
+    "the service tier": Case(
+        reply({"text": "Hi"}, serviceTier={"type": "flex"}),
+        said(content="Hi"),
+        {**ENDED, "service_tier": "flex"},
+    ),
     "fields of the model": Case(
         reply({"text": "Hi"}, additionalModelResponseFields={"stop_sequence": "END"}),
         said(content="Hi", additionalModelResponseFields={"stop_sequence": "END"}),
@@ -138,7 +143,8 @@ def chunks(whole: Any, size: int = 3) -> list[Any]:
     if "additionalModelResponseFields" in whole:
         stop["additionalModelResponseFields"] = whole["additionalModelResponseFields"]
     events.append({"messageStop": stop})
-    return [*events, {"metadata": {"usage": whole["usage"], "metrics": whole["metrics"]}}]
+    last = {name: whole[name] for name in ("usage", "metrics", "serviceTier") if name in whole}
+    return [*events, {"metadata": last}]
 
 
 def _block_events(block: Any, size: int) -> Iterator[tuple[str, dict[str, Any]]]:

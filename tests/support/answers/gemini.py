@@ -195,6 +195,11 @@ CASES = {
         said(content="Hi", avgLogprobs=-0.1),
         STOPPED,
     ),
+    "Vertex's tier": Case(
+        {**answer(text("Hi")), "usageMetadata": {**USAGE, "trafficType": "ON_DEMAND_FLEX"}},
+        said(content="Hi"),
+        {**STOPPED, "service_tier": "flex"},
+    ),
     "unknown fields": Case(
         reply(candidate(text("Hi"), mood=1), later={"x": 1}),
         said(content="Hi", mood=1, later={"x": 1}),

@@ -115,6 +115,15 @@ CASES = {
         said(audio={"id": "a1", "data": "UklGRg==", "transcript": "Hi you", "expires_at": 2}),
         STOPPED,
     ),
+    "audio in pieces that were encoded one by one": Case(
+        None,
+        said(audio={"id": "a1", "data": "UklGRg==", "transcript": "Hi"}),
+        {},
+        [
+            {**ENVELOPE, "choices": [{"index": 0, "delta": {"audio": {"id": "a1", **audio}}}]}
+            for audio in ({"data": "Ug=="}, {"data": "SUY="}, {"data": "Rg==", "transcript": "Hi"})
+        ],
+    ),
     "images": Case(
         reply(said(content="Here", images=[{"type": "image_url", "image_url": {"url": "u"}}])),
         said(content="Here", images=[{"type": "image_url", "image_url": {"url": "u"}}]),
@@ -150,6 +159,11 @@ CASES = {
         },
         said(content="Hi"),
         STOPPED,
+    ),
+    "the service tier": Case(
+        reply(said(content="Hi"), service_tier="flex"),
+        said(content="Hi"),
+        {**STOPPED, "service_tier": "flex"},
     ),
     "unknown fields": Case(
         reply(said(content="Hi", mood={"joy": 1}), citations=["https://c"], later="x"),

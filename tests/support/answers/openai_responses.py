@@ -233,6 +233,11 @@ CASES = {
         ),
         COMPLETED,
     ),
+    "the service tier": Case(
+        reply(message(text("Hi")), service_tier="priority"),
+        said(content="Hi"),
+        {**COMPLETED, "service_tier": "priority"},
+    ),
     "unknown fields": Case(
         reply(message(text("Hi")), mood={"joy": 1}), said(content="Hi", mood={"joy": 1}), COMPLETED
     ),
