@@ -27,6 +27,7 @@ from sessiontrace.spool.segment import Segment
 __all__ = ["EvictableSpool", "Quota"]
 
 _MEASURE_S = 5.0
+_AHEAD_S = 60.0
 
 
 class EvictableSpool(Protocol):
@@ -73,6 +74,7 @@ class Quota:
         self._recovered = recovered
         self._others: list[_Other] = []
         self._measured_at = -_MEASURE_S
+        self._made_at = time.time()
         self._unlogged = 0  # records evicted since the last line
 
     def enforce(self, own: Sequence[Segment]) -> list[Segment]:
@@ -125,10 +127,15 @@ class Quota:
         return victims
 
     def _written(self, path: Path | None) -> float:
+        """When a segment was written; one from the future is as old as this quota.
+
+        Its clock was ahead: as the newest of all it would stay, and what comes now would go.
+        """
         try:
-            return 0.0 if path is None else self._files.lstat(path).st_mtime
+            written = 0.0 if path is None else self._files.lstat(path).st_mtime
         except OSError:
             return 0.0
+        return written if written <= time.time() + _AHEAD_S else self._made_at
 
     # -- other processes --------------------------------------------------------------------
 

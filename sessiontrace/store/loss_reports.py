@@ -20,7 +20,7 @@ __all__ = ["KIND", "Loss", "forgotten", "recent", "report", "stale"]
 KIND = "sessiontrace.losses"
 
 _RECENT_MS = 86_400_000
-_STALE_MS = 30 * 86_400_000
+_STALE_DAYS = 30  # of use of the store
 _SHOWN = 20
 
 
@@ -61,7 +61,7 @@ def recent(store: Store, now: int | None = None) -> list[Loss]:
 
 def stale(store: Store) -> list[Document]:
     """The documents that delete old reports, some at a time."""
-    before = now_ns() // 1_000_000 - _STALE_MS
+    before = store.cutoff(_STALE_DAYS)
     oldest, _ = store.documents(KIND, 0, _SHOWN, oldest_first=True)
     return [forgotten(document.id) for document in oldest if _loss(document).at < before]
 

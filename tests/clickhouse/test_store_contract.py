@@ -403,3 +403,19 @@ def test_A33_a_wrong_clock_of_the_writer_deletes_nothing(
     store.write([session_end(late)])
     assert retention.trim(store, Retention()) == 0
     assert {one.session_id for one in store.sessions(SessionQuery()).sessions} == {sid, late}
+
+
+def test_A33_a_document_of_a_clock_that_was_ahead_can_be_changed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API key was stored while the clock was wrong. It can be revoked when that is right."""
+    real = time.time_ns
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time_ns", lambda: real() + 400 * 86_400 * 10**9)
+        store.write([], [Document("key", "a", 1, {"n": 1})])
+    store.write([], [Document("key", "a", 2, {"n": 2})])
+    assert store.document("key", "a") == {"n": 2}
+    store.write([], [Document("key", "a", 3, None)])
+    assert store.document("key", "a") is None
+    store.write([], [Document("key", "a", 4, {"n": 4})])
+    assert store.document("key", "a") == {"n": 4}

@@ -7,14 +7,14 @@ read returns the last body and the time of the first version.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.models import Document
 
-__all__ = ["document", "documents", "since"]
+__all__ = ["StoredVersion", "document", "documents", "versions"]
 
 _MOST = 10_000
 _LIVE = "FROM notes FINAL WHERE project = {project:String} AND kind = {kind:String} AND gone = 0"
@@ -47,19 +47,29 @@ def documents(
     return [Document(kind, name, at, _decoded(body)) for name, at, body in rows], int(count[0][0])
 
 
-def since(
+class StoredVersion(NamedTuple):
+    """The last version of a document: its number, and the time of the first; None when deleted."""
+
+    number: int
+    at: int | None
+
+
+def versions(
     connection: Connection, project: str, documents: Sequence[Document]
-) -> dict[tuple[str, str], int]:
-    """The times of the stored ones of these documents, by kind and id."""
+) -> dict[tuple[str, str], StoredVersion]:
+    """The versions of the stored ones of these documents, deleted ones too, by kind and id."""
     text = (
-        "SELECT kind, id, at FROM notes FINAL WHERE project = {project:String} AND gone = 0 "
+        "SELECT kind, id, at, gone, version FROM notes FINAL WHERE project = {project:String} "
         "AND kind IN {kinds:Array(String)} AND id IN {ids:Array(String)}"
     )
     values = {
         "project": project, "kinds": sorted({document.kind for document in documents}),
         "ids": sorted({document.id for document in documents}),
     }  # fmt: skip
-    return {(kind, name): at for kind, name, at in connection.query(Query(text, values))}
+    return {
+        (kind, name): StoredVersion(int(version), None if gone else at)
+        for kind, name, at, gone, version in connection.query(Query(text, values))
+    }
 
 
 def _decoded(body: str) -> dict[str, Any]:

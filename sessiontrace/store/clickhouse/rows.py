@@ -16,6 +16,7 @@ import orjson
 
 from sessiontrace.model.record import EVENT, UPDATE
 from sessiontrace.store import summary_fields
+from sessiontrace.store.clickhouse.documents import StoredVersion
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
 from sessiontrace.store.models import Document
 from sessiontrace.store.search_text import text_of
@@ -42,6 +43,7 @@ _PATCH_COLUMNS = (
     "body", "text",
 )  # fmt: skip
 _NOTE_COLUMNS = ("project", "kind", "id", "at", "body", "gone", "version")
+_NO_VERSION = StoredVersion(0, None)
 
 _DAY_MS = 86_400_000
 _RECENT_DAYS = 35
@@ -164,22 +166,27 @@ def _matters(event: Mapping[str, Any]) -> bool:
 
 
 def documents(
-    project: str, documents: Sequence[Document], since: Mapping[tuple[str, str], int]
+    project: str,
+    documents: Sequence[Document],
+    stored: Mapping[tuple[str, str], StoredVersion],
 ) -> Columns:
-    """The columns of documents; ``since`` holds the times of those that are stored already."""
-    version = time.time_ns()
-    return _columns(
-        _NOTE_COLUMNS,
-        [
+    """The columns of documents; ``stored`` are the versions of those that are stored already.
+
+    A new version is above the stored one, even where a clock that was ahead has numbered that.
+    """
+    now = time.time_ns()
+    rows: list[tuple[Any, ...]] = []
+    for position, document in enumerate(documents):
+        last = stored.get((document.kind, document.id), _NO_VERSION)
+        rows.append(
             (
                 project, document.kind, document.id,
-                since.get((document.kind, document.id), document.at),
+                document.at if last.at is None else last.at,
                 "" if document.body is None else orjson.dumps(document.body).decode(),
-                int(document.body is None), version + at,
+                int(document.body is None), max(now, last.number + 1) + position,
             )
-            for at, document in enumerate(documents)
-        ],
-    )  # fmt: skip
+        )  # fmt: skip
+    return _columns(_NOTE_COLUMNS, rows)
 
 
 class _Days:

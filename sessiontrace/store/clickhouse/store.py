@@ -94,8 +94,8 @@ class ClickHouseStore:
         if updates:
             tables["patches"] = rows.patches(self.project, updates)
         if documents:
-            times = stored_documents.since(self._connection, self.project, documents)
-            tables["notes"] = rows.documents(self.project, documents, times)
+            stored = stored_documents.versions(self._connection, self.project, documents)
+            tables["notes"] = rows.documents(self.project, documents, stored)
         if tables:
             self._connection.insert(tables)
 

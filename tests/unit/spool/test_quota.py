@@ -289,3 +289,19 @@ def test_segments_are_no_larger_than_the_quota_can_bear(tmp_path: Path) -> None:
         spool.maintain()
     assert largest(spool) == 1 << 20
     spool.close()
+
+
+def test_A33_what_a_clock_that_was_ahead_dated_goes_first(tmp_path: Path) -> None:
+    """A run was killed while the clock was a year ahead. As the newest of all its records would
+    stay for a year, and each record of today would give way to them.
+    """
+    orphan = left_behind(tmp_path, 60, A, pad=10_000)
+    for path in orphan.iterdir():
+        os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 365 * 86_400 * 10**9))
+    counters = Counters()
+    spool = make(tmp_path, A, quota=QUOTA, counters=counters)
+    fill(spool, 60, pad=10_000)
+    spool.maintain()
+    assert spool.reader("a").evicted == 0
+    assert counters.noted["evicted_orphaned"] > 0
+    spool.close()
