@@ -195,14 +195,14 @@ class Programs:
                 self.done["did not end"] += 1
 
     def send_what_waits(self) -> None:
-        """Send on purpose what waits for a rotated key, and what is in a spool that was moved."""
+        """Send what waits for a rotated key, and what is in spools that no program uses now."""
         spool = str(self.folder / "spool")
         for fingerprint in sorted(self._waiting(spool)):
             self.done["sent from an old key"] += 1
             words = ("--adopt-from", fingerprint, "--yes", "--timeout", "60")
             self._command(self._key(), "flush", spool, *words)
-        for root in self.folder.glob("moved-*"):
-            self.done["sent from a moved spool"] += 1
+        for root in (self.folder / "alarmed", *self.folder.glob("moved*")):
+            self.done["sent from a spool of its own"] += 1
             self._command(STABLE_KEY, "flush", str(root), "--timeout", "60")
 
     def _waiting(self, spool: str) -> set[str]:

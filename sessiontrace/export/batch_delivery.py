@@ -125,6 +125,8 @@ class BatchDelivery:
     request since the last ``prepare``. ``smallest_refused``: bytes of the smallest body that was
     refused for its size and carried several records. ``refusals``: how many requests and records
     were refused, where the batch is blocked for that; else 0. ``vouched``: see the module.
+    ``joined``: the first records were refused in another batch; the search looks at all quarters
+    before smaller parts, because the good ones may be behind many bad ones.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class BatchDelivery:
         records: Records,
         ends: Sequence[Position],
         *,
+        joined: bool = False,
         vouched: bool = False,
     ) -> None:
         self.source = source
@@ -142,6 +145,7 @@ class BatchDelivery:
         self.progressed = False
         self.smallest_refused: int | None = None
         self.refusals = 0
+        self._joined = joined
         self._vouched = vouched
         self._encoder = BatchEncoder(exporter, records, source.replay)
         self._ends = ends
@@ -191,7 +195,7 @@ class BatchDelivery:
             yield from self._plan()
         elif self.state is DeliveryState.BLOCKED and self.untouched:
             self._reopen()
-        if self.stage.accepted:
+        if self.stage.accepted or self._vouched:
             self._budget = BISECT_BUDGET
         self.progressed = False
         self.refusals = 0
@@ -334,10 +338,12 @@ class BatchDelivery:
         if len(halves) <= self._budget:
             self._budget -= len(halves)
             stage.bisecting = True
-            self._replace(request, halves)
+            large = 4 * len(request.records) > len(self.records)
+            self._replace(request, halves, last=self._joined and large and not stage.accepted)
             return None
         stage.pending.appendleft(request)
-        if not stage.accepted:  # perhaps none of the refused records is at fault
+        if not stage.accepted and not self._vouched:  # perhaps no refused record is at fault
+            self.refusals = len(stage.refused) + len(stage.pending)
             stage.pending.extend(stage.refused_requests())
             stage.refused.clear()
         return Blocked(f"too many records are refused ({reason})")
@@ -360,10 +366,13 @@ class BatchDelivery:
         self._shortened.update(request.records)
         return self._encoder.shortened(request)
 
-    def _replace(self, request: Request, parts: Sequence[Request]) -> None:
+    def _replace(self, request: Request, parts: Sequence[Request], last: bool = False) -> None:
         for index in request.records:
             self._unsettled[index] -= 1
         for part in parts:
             for index in part.records:
                 self._unsettled[index] += 1
-        self.stage.pending.extendleft(reversed(parts))
+        if last:
+            self.stage.pending.extend(parts)
+        else:
+            self.stage.pending.extendleft(reversed(parts))

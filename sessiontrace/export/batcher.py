@@ -31,7 +31,7 @@ class Batcher:
     """One source's records on their way into the next batch.
 
     ``max_bytes`` may be lowered by the lane when the backend turns out to take less. ``size`` and
-    the limits leave out records that came back.
+    the limits leave out the ``returned`` first records, which came back.
     """
 
     source: Source
@@ -42,7 +42,7 @@ class Batcher:
     size: int = 0
     retry_at: float = 0.0
     vouched: bool = False
-    _returned: int = 0  # of the records, the first ones, which were refused
+    returned: int = 0
     _since: float = 0.0
     _last_cut: float = float("-inf")
 
@@ -54,11 +54,11 @@ class Batcher:
     @property
     def alone(self) -> bool:
         """Whether all that is gathered came back."""
-        return 0 < self._returned == len(self.records)
+        return 0 < self.returned == len(self.records)
 
     @property
     def _room(self) -> int:
-        return self.limits.max_records + self._returned - len(self.records)
+        return self.limits.max_records + self.returned - len(self.records)
 
     def read(self, now: float) -> bool:
         """Read one slice; False when the batch is full or the source has nothing more now."""
@@ -67,7 +67,7 @@ class Batcher:
         chunk = self.source.read(min(self._room, _READ_RECORDS), self.max_bytes - self.size)
         if chunk is None:
             return False
-        if len(self.records) == self._returned:
+        if len(self.records) == self.returned:
             self._since = now
         before = len(self.records)
         self.records.extend(chunk.records)
@@ -90,13 +90,13 @@ class Batcher:
         """Everything gathered; the next batch starts empty."""
         batch = self.records, self.ends
         self.records, self.ends, self.size = Records(), Positions(), 0
-        self._returned, self.vouched = 0, False
+        self.returned, self.vouched = 0, False
         self._last_cut = now
         return batch
 
     def put_back(self, records: Records, ends: Sequence[Position], retry_at: float) -> None:
         """Take back the records of a batch that was refused whole, before what is gathered."""
-        self._returned, self.retry_at = len(records), retry_at
+        self.returned, self.retry_at = len(records), retry_at
         records.extend(self.records)
         positions = Positions()
         positions.extend(ends)

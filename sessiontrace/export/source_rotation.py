@@ -87,8 +87,11 @@ class SourceRotation:
 
     def _cut(self, batcher: Batcher) -> BatchDelivery:
         vouched = batcher.alone and batcher.vouched
+        joined = batcher.returned > 0
         records, ends = batcher.cut(self._now())
-        return BatchDelivery(self._exporter, batcher.source, records, ends, vouched=vouched)
+        return BatchDelivery(
+            self._exporter, batcher.source, records, ends, joined=joined, vouched=vouched
+        )
 
     def seconds_until_due(self) -> float | None:
         """Seconds until something that is gathered should be sent; None without any."""
@@ -120,7 +123,8 @@ class SourceRotation:
             batcher.read(self._now())
         if not any(batcher.records for batcher in self._batchers):
             return False
-        self.hold(delivery, self._now())
+        # What was read just now comes of age first.
+        self.hold(delivery, self._now() + self._exporter.limits.max_age_s)
         return True
 
     def vouch(self) -> None:

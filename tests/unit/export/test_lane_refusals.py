@@ -163,7 +163,20 @@ async def test_C32_two_lone_bad_records_do_not_block_the_good_ones_behind_them()
     assert (run.stats.acked, run.stats.rejected) == (17, 2)
 
 
-@pytest.mark.parametrize("poison", [{1}, {1, 2}])
+async def test_C32_a_batch_of_bad_records_does_not_block_the_good_ones_behind_it() -> None:
+    """More bad records in a row than one search may cost, and all in one batch."""
+    bad = set(range(60))
+    run = Run(refusing(bad), [event(number) for number in bad])
+    await run.until(lambda: run.stats.state == "blocked")
+    sent = len(run.sent)
+    assert sent <= 1 + 32
+    run.source.records += [event(number) for number in range(100, 160)]
+    await run.until(lambda: run.done, seconds=24 * 3600)
+    await run.end()
+    assert (run.stats.acked, run.stats.rejected) == (60, 60)
+
+
+@pytest.mark.parametrize("poison", [{1}, {1, 2}, set(range(10, 70))])
 async def test_C32_a_bad_record_of_an_ended_program_waits_for_our_own(poison: set[int]) -> None:
     """An ended program left nothing else, so nothing of its own can join its bad record. What this
     program delivers shows that the backend works.
@@ -174,7 +187,8 @@ async def test_C32_a_bad_record_of_an_ended_program_waits_for_our_own(poison: se
     await run.until(lambda: run.stats.state == "blocked")
     assert run.stats.adopted_rejected == 0
     run.source.records.append(event(3))
-    await run.until(left.finished, seconds=200)
+    await run.until(lambda: run.stats.acked, seconds=100)
+    await run.until(left.finished, seconds=4 * 3600)
     await run.end()
     assert (run.stats.acked, run.stats.adopted_rejected) == (1, len(poison))
 
