@@ -19,6 +19,7 @@ from sessiontrace.model.destination import Destination, Env
 from sessiontrace.model.errors import ConfigError, VendorError
 from sessiontrace.model.sampling import Sample
 from sessiontrace.pricing.prices import Prices, parse_prices
+from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.vendors import registry
 
 __all__ = ["Options", "Redaction", "default_spool", "resolve"]
@@ -210,6 +211,7 @@ def _completed(target: object, env: Env, faults: list[str]) -> Destination:
         destination = incomplete.complete(env)
         destination_faults = destination.faults()
     except Exception as error:  # a plug-in's class; the error's text may hold a key
+        raise_if_from_signal(error)
         name = target if isinstance(target, str) else type(target).__name__
         raise VendorError(
             f"destination {name!r} cannot be configured ({type(error).__name__}); check the types "

@@ -16,6 +16,7 @@ import attrs
 
 from sessiontrace.config import Options, resolve
 from sessiontrace.model.destination import Destination, Env
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["ConfigMemo", "Configuration", "same_configuration"]
 
@@ -131,5 +132,6 @@ def _equal(left: object, right: object) -> bool:
     """Equality by the objects' own opinion; an object that fails to compare is another left."""
     try:
         return bool(left == right)
-    except Exception:
+    except Exception as fault:
+        raise_if_from_signal(fault)
         return False

@@ -182,10 +182,17 @@ class Pipeline:
 
         ``end_sessions``: False when their handles go on in another pipeline.
         """
-        begun = time.monotonic()
         if self.closed:
             return Report(self.nothing_pending(), 0.0, self.stats())
         self.closed = True
+        try:
+            return self._close(timeout, end_sessions)
+        except BaseException:  # Ctrl-C, or a signal's: another call goes on
+            self.closed = False
+            raise
+
+    def _close(self, timeout: float, end_sessions: bool) -> Report:
+        begun = time.monotonic()
         if self.spool.mode != "unopened":
             if end_sessions:
                 self._end_open_sessions()

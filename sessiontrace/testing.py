@@ -114,6 +114,10 @@ class Captured:
         self.records.append((header.decode(), orjson.loads(body)))
         return True
 
+    def holds(self, body: bytes) -> bool:
+        """Whether this record was taken: what a signal handler raises may hide the answer."""
+        return any(record == orjson.loads(body) for _, record in self.records)
+
     @property
     def events(self) -> list[dict[str, Any]]:
         """The records of all finished spans, in the order they ended."""
@@ -184,6 +188,7 @@ def capture(
     variable = tracer._current
     recorder = TracerState(
         offer=captured.offer,
+        holds=captured.holds,
         drop=captured.dropped.append,
         current=variable,
         new_session=Session,

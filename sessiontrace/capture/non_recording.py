@@ -23,6 +23,7 @@ from sessiontrace.capture.handle import (
 )
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import new_id
+from sessiontrace.runtime.signals import without_entry_check
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -148,8 +149,12 @@ class NonRecordingScope:
     def __enter__(self) -> Self:
         if self.state == NEW:
             current = self.recorder.current
-            self.open(current.get())
-            current.set(self)
+            try:
+                self.open(current.get())
+                current.set(self)
+            except BaseException:  # a signal's: the block does not begin
+                self.__exit__(None, None, None)
+                raise
         return self
 
     def open_here(self) -> bool:
@@ -162,6 +167,7 @@ class NonRecordingScope:
         self.parent = parent
         self.state = OPEN
 
+    @without_entry_check
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
@@ -170,7 +176,11 @@ class NonRecordingScope:
     ) -> None:
         if self.state == OPEN:
             self.state = ENDED
-            self.step_out()
+            try:
+                self.step_out()
+            except BaseException:  # a signal's: the scope is left all the same
+                self.step_out()
+                raise
 
     def step_out(self) -> None:
         """Restore what was current before."""
@@ -181,6 +191,7 @@ class NonRecordingScope:
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
+    @without_entry_check
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,

@@ -18,6 +18,7 @@ from sessiontrace.capture.non_recording import NOOP, NonRecordingScope, RemoteSp
 from sessiontrace.capture.session import UNOPENED, Session
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["register"]
 
@@ -63,7 +64,8 @@ def _reduce_session(session: Session) -> Reduced:
     inputs, outputs, parts = session.values()
     try:
         encoded = orjson.dumps(parts)  # parts hold fragments of JSON
-    except Exception:
+    except Exception as error:
+        raise_if_from_signal(error)
         encoded = b"null"
     return _new_session, (session.arguments(), inputs, outputs, encoded)
 

@@ -192,9 +192,12 @@ class Session(Span):
         self.state = OPEN
         try:
             self._offer(recorder, self.frame_headers.start, self._envelope())
-        except Exception as error:
-            raise_if_from_signal(error)
-            recorder.drop("encode_error")
+        except BaseException as error:
+            if self._is_ours(error):
+                recorder.drop("encode_error")
+                return
+            self._offer(recorder.unless_taken(), self.frame_headers.start, self._envelope())
+            raise
 
     def _decide_sampling(self, recorder: TracerState, parent: Handle | None) -> None:
         """Where the session goes, and whether it is recorded at all."""

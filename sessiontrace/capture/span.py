@@ -8,20 +8,12 @@ records at most one event, and leaving it raises none of our errors.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from sessiontrace.capture.context.carried_span import let_go
-from sessiontrace.capture.encoding.encoder import encode_and_check, encode_object_and_check
-from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
-from sessiontrace.capture.encoding.fast_path import encode_fast
 from sessiontrace.capture.encoding.record_body import EVENT_MAX, encode_event, redact_and_bound
-from sessiontrace.capture.encoding.safe_text import cut, kind_name, omitted, text_of
-from sessiontrace.capture.encoding.short_repr import short_text
-from sessiontrace.capture.encoding.walker import BoundedWalker
+from sessiontrace.capture.encoding.safe_text import kind_name, text_of
 from sessiontrace.capture.handle import (
     ENDED,
     NEW,
@@ -31,11 +23,12 @@ from sessiontrace.capture.handle import (
     ImplicitSession,
     SessionHandle,
 )
-from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys_clean
+from sessiontrace.capture.interruptible_end import InterruptibleEnd
+from sessiontrace.capture.span_values import NO_INPUTS, UNSET, SpanValues, name_of
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import TRACE_ID, now_by, stamp
 from sessiontrace.runtime.log import log_once
-from sessiontrace.runtime.signals import is_from_signal, raise_if_from_signal
+from sessiontrace.runtime.signals import is_from_signal, without_entry_check
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,30 +38,10 @@ __all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "name_of"]
 
 CHILDREN_MAX = 10_000
 
-UNSET: Any = object()
-"""The default of ``outputs``, where None is a value that a function may return."""
-
-_INTERRUPTIONS_MAX = 20  # of one end, by signals
-_NAME_MAX = 512
-_NAMES_MAX = 1_000  # that are remembered
-_KEYS_MAX = 1_000  # of one dict in `set`
-_RAW_TEXT_MAX = 1_000  # a shorter text goes into the record as it is
-
 _TYPES = ("chain", "model", "tool", "session")
 
-NO_INPUTS = b"{}"
 
-_Fragment = orjson.Fragment
-
-
-def name_of(name: object) -> str:
-    """A name as text of bounded length."""
-    if type(name) is str and len(name) <= _NAME_MAX:
-        return name
-    return cut(name, _NAME_MAX) if type(name) is str else text_of(name, _NAME_MAX)
-
-
-class Span:
+class Span(InterruptibleEnd, SpanValues):
     """One step of a session. Use it with ``with`` or ``async with``; ``set`` may be called inside.
 
     ``event_id``: UUID string, fixed when the span opens (empty before). ``name``: text. ``type``:
@@ -79,10 +52,6 @@ class Span:
     __slots__ = (
         "__weakref__",
         "_implicit",
-        "_inputs",
-        "_needs_redaction",
-        "_outputs",
-        "_parts",
         "children_ids",
         "children_omitted",
         "event_id",
@@ -180,6 +149,7 @@ class Span:
         self.event_id = event_id
         if recorder.place is not None:
             recorder.place(self, parent)
+        self.state = OPEN  # from here on a signal's exception leaves a record
         children = parent.children_ids
         if parent.state == ENDED:  # a task that outlived its parent, whose record is written
             self._skip_ended(parent)
@@ -189,7 +159,6 @@ class Span:
             children.append(event_id)
         else:
             parent.children_omitted += 1
-        self.state = OPEN
 
     def _skip_ended(self, parent: Handle) -> None:
         """Move below the nearest open handle.
@@ -213,6 +182,7 @@ class Span:
         else:
             above.children_omitted += 1
 
+    @without_entry_check
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
@@ -223,15 +193,20 @@ class Span:
             if exc is not None and self.state == OPEN:
                 here = self.recorder.current.get()
                 if here is not self and is_from_signal(exc):
-                    self._end_interrupted(here)
+                    self._end_inside(here)
                 self._record_failure(exc, tb)
             self._end(True)
         except RecursionError:  # the user's stack is full: no room for a record, but for order
             self.state = ENDED
             self.recorder.current.set(self.parent)
+        except BaseException as error:
+            self._end_again(error)
 
     def _restore_context(self, here: Handle | None) -> None:
         """Restore the parent where a handle inside was entered and never left."""
+        if here is self:  # the end was interrupted
+            self.recorder.current.set(_open_ancestor(self.parent))
+            return
         while here is not None:
             here = here.parent
             if here is self:
@@ -241,6 +216,7 @@ class Span:
     async def __aenter__(self) -> Self:
         return self.__enter__()
 
+    @without_entry_check
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -250,25 +226,34 @@ class Span:
         # No await in here: under cancellation it would be interrupted, and the event lost.
         self.__exit__(exc_type, exc, tb)
 
+    @without_entry_check
     def end(self, *, outputs: object = UNSET) -> None:
         """End the span now. Later calls, and leaving the block, do nothing more."""
-        if outputs is not UNSET:
-            self.set(outputs=outputs)
-        self._end(False)
+        try:
+            if outputs is not UNSET:
+                self.set(outputs=outputs)
+        finally:
+            self._end(False)
 
+    @without_entry_check
     def end_with(self, result: object) -> None:
         """``set`` and ``end`` for the result of a traced function, without the calls."""
-        recorder = self.recorder
-        skips = recorder.skips and self.session.skip_reason is not None
-        if self.state == OPEN and recorder.capture and not skips:
-            self._outputs = self._encode(result, "result")
-        self._end(False)
+        try:
+            recorder = self.recorder
+            skips = recorder.skips and self.session.skip_reason is not None
+            if self.state == OPEN and recorder.capture and not skips:
+                self._outputs = self._encode(result, "result")
+        finally:
+            self._end(False)
 
+    @without_entry_check
     def _end(self, leaving: bool) -> None:
         recorder = self.recorder
         if self.state != OPEN:
             if leaving and self.state == ENDED:
                 self._restore_context(recorder.current.get())
+            elif self._implicit is not None and self._implicit.state == OPEN:
+                self._implicit.end()  # the entering was interrupted
             return
         self.state = ENDED  # right after the check: no other thread runs in between
         end = 0
@@ -279,7 +264,7 @@ class Span:
             if self._implicit is not None:
                 self._end_implicit_session(self._implicit)
         except BaseException as error:
-            self._survive(recorder, end, error)
+            self._emit_again(recorder, end, error)
         finally:  # also when Ctrl-C or a signal's exception comes in the middle
             parent = self.parent
             if parent is not None and parent.state == ENDED:
@@ -291,36 +276,6 @@ class Span:
             elif leaving:  # in another task, or out of order
                 self._restore_context(here)
             self._inputs = self._outputs = self._parts = None
-
-    def _survive(self, recorder: TracerState, end: int, error: BaseException) -> None:
-        """Count what failed in our own work; finish what a signal interrupted, then raise it."""
-        if isinstance(error, Exception) and not is_from_signal(error):
-            recorder.drop("encode_error")
-            return
-        for _ in range(_INTERRUPTIONS_MAX):
-            try:
-                if not recorder.inert:
-                    again = recorder.unless_taken()
-                    self._emit(again, end or now_by(self.offset_ns))
-                if self._implicit is not None and self._implicit.state == OPEN:
-                    self._end_implicit_session(self._implicit)
-                break
-            except BaseException as other:
-                if isinstance(other, Exception) and not is_from_signal(other):
-                    recorder.drop("encode_error")
-                    break
-                error = other
-        raise error
-
-    def _end_interrupted(self, here: Handle | None) -> None:
-        """End the handles inside whose own leaving a signal's exception prevented."""
-        inside = []
-        while here is not None and here is not self:
-            inside.append(here)
-            here = here.parent
-        if here is self:
-            for handle in inside:
-                handle.end()
 
     def step_out(self) -> None:
         """Stay open without being current: what the caller does now is not inside."""
@@ -344,170 +299,6 @@ class Span:
             failure = {**error, "metadata": details} if details else error
         session.take_over(self._inputs, self._outputs, failure, self._needs_redaction)
         session.end()
-
-    # -- its values -------------------------------------------------------------------------
-
-    def set(
-        self,
-        *,
-        inputs: object = None,
-        outputs: object = UNSET,
-        config: Mapping[str, object] | None = None,
-        metadata: Mapping[str, object] | None = None,
-        metrics: Mapping[str, object] | None = None,
-        feedback: Mapping[str, object] | None = None,
-        user_properties: Mapping[str, object] | None = None,
-    ) -> Self:
-        """Add to the span: dicts merge key by key, ``inputs`` and ``outputs`` replace.
-
-        Values are encoded here and now, so later changes to them do not show. Returns the span.
-        After the span has ended nothing changes any more.
-        """
-        if self.state == ENDED:
-            return self
-        recorder = self.recorder
-        if recorder.skips and self.state == OPEN and self.session.skip_reason is not None:
-            return self
-        if outputs is not UNSET and recorder.capture:
-            self._outputs = self._encode(outputs, "result")
-        if inputs is not None and recorder.capture:
-            self._inputs = self._encode(inputs, "input")
-        if config is not None:
-            self.merge("config", config)
-        if metadata is not None:
-            self.merge("metadata", metadata)
-        if metrics is not None:
-            self.merge("metrics", metrics)
-        if feedback is not None:
-            self.merge("feedback", feedback)
-        if user_properties is not None:
-            self.merge("user_properties", user_properties)
-        return self
-
-    def _encode(self, value: object, key: str) -> bytes:
-        """The bytes of an object; a value of another type becomes ``{key: value}``."""
-        clean_texts = self.recorder.clean_texts
-        if (json := encode_fast(value, clean_texts)) is not None:
-            return json
-        encoded, needs_redaction = encode_object_and_check(value, key, clean_texts)
-        if needs_redaction:
-            self._needs_redaction = True
-        return encoded
-
-    def _check_name(self, name: object) -> str:
-        """A name that was not checked yet, as text of bounded length."""
-        text = name_of(name)
-        clean_texts = self.recorder.clean_texts
-        if clean_texts.needs_masking((text,)):
-            self._needs_redaction = True
-        elif len(clean_texts.span_names) < _NAMES_MAX:
-            clean_texts.span_names.add(text)
-        return text
-
-    def _check_text(self, text: str) -> None:
-        """Check a text that goes into the record as it is."""
-        if self.recorder.clean_texts.needs_masking((text,)):
-            self._needs_redaction = True
-
-    def set_error(self, error: str) -> None:
-        """Mark the event as failed, with this message."""
-        self._all_parts()["error"] = error
-        self._check_text(error)
-
-    def field_group(self, group: str) -> Mapping[str, Any] | None:
-        """The values of one group ("metadata", ...) so far; None when the group was never set."""
-        return None if self._parts is None else self._parts.get(group)
-
-    def lacks(self, field: str) -> bool:
-        """Whether "inputs" or "outputs" were never set."""
-        if field == "inputs":
-            return self._inputs is None or self._inputs is NO_INPUTS
-        return self._outputs is None
-
-    def _all_parts(self) -> dict[str, Any]:
-        """The groups of fields but inputs and outputs, and the error; to write to."""
-        if self._parts is None:
-            self._parts = {}
-        return self._parts
-
-    def _own_group(self, group: str) -> dict[str, Any]:
-        """One group of fields, to write to."""
-        if self._parts is None:  # as `_all_parts`, without the call
-            self._parts = {}
-        values: dict[str, Any] = self._parts.setdefault(group, {})
-        return values
-
-    def merge_stream(self, parts: Mapping[str, Any], *, replace: bool) -> None:
-        """Add what a stream came to: its outputs, encoded, and its values of other groups.
-
-        ``replace``: the outputs take the place of others; else they only fill an empty place.
-        """
-        for group, values in parts.items():
-            if group != "outputs":
-                self.merge(group, values)
-            elif replace or self._outputs is None:
-                self._outputs = values
-                self._needs_redaction = True
-
-    def merge(self, group: str, values: Mapping[str, object]) -> None:
-        """Add values to one group of fields; those of the same key are replaced."""
-        own = self._own_group(group)
-        try:
-            if type(values) is dict and CLEAN_KEYS.issuperset(values) and self._are_scalars(values):
-                own.update(values)
-            else:
-                self._merge_any(own, _pairs_of(values))
-        except Exception as error:  # not a mapping
-            raise_if_from_signal(error)
-            own["_unencodable"] = short_text(values)
-            self._needs_redaction = True
-
-    def _are_scalars(self, values: dict[Any, object]) -> bool:
-        """Whether all are scalars that go into the record as they are; checks the texts."""
-        clean = self.recorder.clean_texts.hashes
-        for value in values.values():
-            kind = type(value)
-            if kind is str:
-                if len(value) > _RAW_TEXT_MAX:  # type: ignore[arg-type]
-                    return False
-                if hash(value) not in clean:
-                    self._check_text(value)  # type: ignore[arg-type]
-            elif not (kind is int or kind is float or kind is bool or value is None):
-                return False
-        return len(values) <= _KEYS_MAX
-
-    def _merge_any(self, own: dict[str, Any], values: dict[str, object]) -> None:
-        clean_texts = self.recorder.clean_texts
-        pairs = dict.items(values)
-        count = dict.__len__(values)
-        for key, value in pairs if count <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
-            kind = type(value)
-            if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
-                if hash(value) not in clean_texts.hashes:
-                    self._check_text(value)  # type: ignore[arg-type]
-            elif not (kind is int or kind is float or kind is bool or value is None):
-                encoded, needs_redaction = encode_and_check(value, clean_texts)
-                if needs_redaction:
-                    self._needs_redaction = True
-                value = _Fragment(encoded)
-            own[name_of(key)] = value
-        if not CLEAN_KEYS.issuperset(own) and not all_keys_clean(own):
-            self._needs_redaction = True
-        if count > _KEYS_MAX:
-            own["…"] = omitted(count - _KEYS_MAX, "keys")
-
-    def _record_failure(self, error: BaseException, tb: TracebackType | None) -> None:
-        try:
-            if isinstance(error, GeneratorExit):
-                return
-            if is_cancelled(error):
-                self.merge("metadata", {"cancelled": True})
-                return
-            self.set_error(summary(error))
-            self.merge("metadata", {"error": describe(error, tb)})
-        except Exception as error:
-            raise_if_from_signal(error)
-            self._all_parts().setdefault("error", kind_name(type(error)))
 
     # -- the record -------------------------------------------------------------------------
 
@@ -559,16 +350,6 @@ def _open_ancestor(handle: Handle | None) -> Handle | None:
     while handle is not None and handle.state == ENDED:
         handle = handle.parent
     return handle
-
-
-def _pairs_of(values: object) -> dict[str, object]:
-    """A dict, or a dict read from a mapping of another class without running the user's code."""
-    if issubclass(type(values), dict):
-        return values  # type: ignore[return-value]
-    plain = BoundedWalker().plain(values)
-    if type(plain) is not dict:
-        raise TypeError(f"not a mapping of a known class: {kind_name(type(values))}")
-    return plain
 
 
 def _type_of(type_: object) -> str:

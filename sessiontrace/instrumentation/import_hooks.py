@@ -15,6 +15,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from sessiontrace.runtime.signals import raise_if_from_signal
+
 Hook = Callable[[ModuleType], None]
 
 
@@ -101,6 +103,7 @@ class Hooks(MetaPathFinder):
         try:
             hook(module)
         except Exception as error:
+            raise_if_from_signal(error)
             self._failed(name, error)
 
 

@@ -32,6 +32,7 @@ from sessiontrace.instrumentation.core.model_calls import open_model
 from sessiontrace.instrumentation.core.placement import deeper, foreign_spans
 from sessiontrace.instrumentation.core.reporters import framework_of, is_reported
 from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
+from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
@@ -92,15 +93,15 @@ class SpanProcessor:
         """A span has started."""
         try:
             self._started(span)
-        except Exception:  # the program's span goes on without an event
-            pass
+        except Exception as fault:  # the program's span goes on without an event
+            raise_if_from_signal(fault)
 
     def on_end(self, span: Any) -> None:
         """A span has ended, with all its attributes."""
         try:
             self._ended(span)
-        except Exception:  # as above
-            pass
+        except Exception as fault:  # as above
+            raise_if_from_signal(fault)
 
     def on_ending(self, span: Any) -> None:
         """Newer SDKs call this before a span ends."""

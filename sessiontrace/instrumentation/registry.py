@@ -23,6 +23,7 @@ from sessiontrace.instrumentation.core.instrumentor import Entry, Instrumentor
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.import_hooks import Hooks
 from sessiontrace.runtime import log
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol
@@ -139,6 +140,7 @@ class Instruments:
                 try:
                     instrumentor.uninstall()
                 except Exception as error:
+                    raise_if_from_signal(error)
                     self._failed(name, error)
             self._entries.clear()
             self._instrumentors.clear()
@@ -163,6 +165,7 @@ class Instruments:
                     instrumentor = self._instrumentors.setdefault(entry.name, entry.make())
                 instrumentor.install(module, self.calls)
             except Exception as error:
+                raise_if_from_signal(error)
                 self._failed(entry.name, error)
             else:
                 self._installed[entry.name] = instrumentor
@@ -213,7 +216,8 @@ def _is_there(target: str) -> bool:
             if spec is None or spec.loader is not None:
                 return spec is not None
             path = spec.submodule_search_locations
-    except Exception:  # a broken path entry
+    except Exception as fault:  # a broken path entry
+        raise_if_from_signal(fault)
         return False
     return True
 
@@ -288,6 +292,7 @@ def _plug_ins() -> list[Entry]:
                 name = point.value.partition(":")[0].partition(".")[0]
                 _read_plug_ins.append(Entry(name, point.name, _loader(point)))
         except Exception as error:
+            raise_if_from_signal(error)
             log.log_once("instrument:plugins", "plug-ins cannot be read (%s)", type(error).__name__)
     return _read_plug_ins
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import logging
 
+from sessiontrace.runtime.signals import raise_if_from_signal
+
 __all__ = ["log_once", "logger", "reset"]
 
 _WARNING = 30  # as in logging, which takes a tenth of our import and is seldom needed
@@ -40,7 +42,8 @@ def log_once(reason: str, message: str, *args: object, level: int = _WARNING) ->
     _last[reason] = now
     try:
         logger().log(level, message, *args)
-    except Exception:  # a handler of the user's, or a stream closed at exit
+    except Exception as fault:  # a handler of the user's, or a stream closed at exit
+        raise_if_from_signal(fault)
         return False
     return True
 

@@ -7,11 +7,37 @@ has passed through a signal handler's frame leaves every ``except`` of ours agai
 
 from __future__ import annotations
 
+import opcode
+import sys
+from collections.abc import Callable
 from types import FrameType
+from typing import Any, TypeVar
 
-__all__ = ["is_from_signal", "raise_if_from_signal"]
+__all__ = ["is_from_signal", "raise_if_from_signal", "without_entry_check"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _DEPTH_MAX = 1_000
+_RESUME = opcode.opmap.get("RESUME") if sys.version_info < (3, 15) else None
+_AFTER_YIELD_FROM = 2
+
+
+def without_entry_check(function: F) -> F:
+    """``function``, which no signal interrupts before its first line; as a decorator.
+
+    For a function that begins with ``try``, or with what must not be left undone. From 3.11 on the
+    interpreter checks for signals where a function begins, before its ``try`` catches anything
+    (instruction RESUME); it does not where a generator goes on after ``yield from``, so the
+    instruction says that. 3.10 has no such check before a ``try``.
+    """
+    code = function.__code__
+    instructions = bytearray(code.co_code)
+    for at in range(0, len(instructions), 2):
+        if instructions[at] == _RESUME:
+            instructions[at + 1] |= _AFTER_YIELD_FROM
+            function.__code__ = code.replace(co_code=bytes(instructions))
+            break
+    return function
 
 
 def is_from_signal(error: BaseException) -> bool:

@@ -28,6 +28,7 @@ class Captured:
         self.current: ContextVar[Handle | None] = ContextVar("captured", default=None)
         self.recorder: TracerState = TracerState(
             offer=self._offer,
+            holds=self.captured.holds,
             drop=self.drops.append,
             current=self.current,
             new_session=Session,
@@ -38,8 +39,9 @@ class Captured:
         )
 
     def _offer(self, header: bytes, body: bytes) -> bool:
+        accepted = self.captured.offer(header, body)
         self.bodies.append(body)
-        return self.captured.offer(header, body)
+        return accepted
 
     def begin(self) -> TracerState | None:
         return self.recorder

@@ -26,9 +26,13 @@ def traced_block(new_handle: Callable[[], SessionHandle], fn: F) -> F:
     def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[StreamSpan | None, Any]:
         handle = new_handle()
         inner = fn(*args, **kwargs)
-        if not handle.open_here():
-            return None, inner
-        return StreamSpan(handle, capture=False), inner
+        try:
+            if not handle.open_here():
+                return None, inner
+            return StreamSpan(handle, capture=False), inner
+        except BaseException as error:  # a signal's
+            handle.__exit__(None, error, error.__traceback__)
+            raise
 
     async def inside_async(*args: Any, **kwargs: Any) -> Any:
         with new_handle():
@@ -38,14 +42,14 @@ def traced_block(new_handle: Callable[[], SessionHandle], fn: F) -> F:
         handle = new_handle().__enter__()
         try:
             result = fn(*args, **kwargs)
+            pending = follow(handle, result, False, None) if handle.state == OPEN else None
+            if pending is not None:
+                return pending
+            handle.end()
+            return result
         except BaseException as error:
             handle.__exit__(None, error, error.__traceback__)
             raise
-        pending = follow(handle, result, False, None) if handle.state == OPEN else None
-        if pending is not None:
-            return pending
-        handle.end()
-        return result
 
     if kind in WATCHED_GENERATORS:
         return cast("F", copy_identity(fn, WATCHED_GENERATORS[kind](fn, start)))

@@ -272,7 +272,6 @@ def _make_start(
         inner = fn(*args, **kwargs)
         if tracer.off or (span := begin(args, kwargs)) is None:
             return None, inner
-        span.open(span.recorder.current.get())
-        return StreamSpan(span, capture=outputs, reduce=reduce), inner
+        return StreamSpan.opened(span, capture=outputs, reduce=reduce), inner
 
     return start

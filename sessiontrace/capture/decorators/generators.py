@@ -17,7 +17,7 @@ from sessiontrace.capture.decorators.response_body import streamed_body
 from sessiontrace.capture.decorators.signature import ANY, build, signature_of
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
-from sessiontrace.runtime.signals import raise_if_from_signal
+from sessiontrace.runtime.signals import raise_if_from_signal, without_entry_check
 
 __all__ = ["Start", "follow", "watched_async_generator", "watched_generator"]
 
@@ -45,24 +45,27 @@ def make(_st_start, _st_steps):
         COLLECT
         _st = _st_steps(_st_start, _st_args, _st_kwargs)
         _st_enter, _st_leave = _st.enter, _st.leave
-        while True:
-            try:
-                _st_item = await _st_enter()
-            except BaseException as _st_error:
-                if _st.failed(_st_error):
-                    return
-                raise
-            _st_leave(_st_item)
-            try:
-                _st_sent = yield _st_item
-            except GeneratorExit:
-                await _st.close()
-                raise
-            except BaseException as _st_error:
-                _st.throw(_st_error)
-            else:
-                if _st_sent is not None:
-                    _st.send(_st_sent)
+        try:
+            while True:
+                try:
+                    _st_item = await _st_enter()
+                    _st_leave(_st_item)
+                except BaseException as _st_error:
+                    if _st.failed(_st_error):
+                        return
+                    raise
+                try:
+                    _st_sent = yield _st_item
+                    if _st_sent is not None:
+                        _st.send(_st_sent)
+                except GeneratorExit:
+                    await _st.close()
+                    raise
+                except BaseException as _st_error:
+                    _st.throw(_st_error)
+        except BaseException as _st_error:
+            _st.stop(_st_error)
+            raise
     return traced
 """
 
@@ -110,26 +113,45 @@ def _drive(start: Start, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Gener
         stream.end()
         return stop.value
     except BaseException as error:
-        stream.end("closed" if isinstance(error, GeneratorExit) else "", error)
+        stream.end("closed" if error.__class__ is GeneratorExit else "", error)
         raise
 
 
 class AsyncGeneratorDriver:
     """One call of a traced async generator function, step by step: ``enter``, ``leave``."""
 
-    __slots__ = ("_arguments", "_call", "_get", "_inner", "_next", "_outer", "_put", "_stream")
+    __slots__ = (
+        "_arguments",
+        "_begin",
+        "_call",
+        "_get",
+        "_inner",
+        "_next",
+        "_outer",
+        "_put",
+        "_stream",
+        "_throw",
+    )
 
     def __init__(self, start: Start, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._begin = start, args, kwargs
+        self._stream: Any = None  # until the first step
+
+    def _start(self) -> None:
+        start, args, kwargs = self._begin
         stream, self._inner = start(args, kwargs)
-        self._stream: Any = NullStreamSpan() if stream is None else stream
-        current = self._stream.span.recorder.current
-        self._get, self._put = current.get, current.set
-        self._outer: Any = None
+        self._stream = NullStreamSpan() if stream is None else stream
+        span = self._stream.span
+        self._outer: Any = span.parent  # until the first step
+        self._get, self._put = span.recorder.current.get, span.recorder.current.set
         self._next = self._call = self._inner.__anext__
+        self._throw = getattr(self._inner, "athrow", None) or _raise
         self._arguments: tuple[Any, ...] = ()
 
     def enter(self) -> Any:
         """Step inside; what to await for the next item."""
+        if self._stream is None:
+            self._start()
         self._outer = self._get()
         self._put(self._stream.inner)
         return self._call(*self._arguments)
@@ -142,38 +164,53 @@ class AsyncGeneratorDriver:
         self._call, self._arguments = self._next, ()
         stream.chunk(item)
 
+    @without_entry_check
     def failed(self, error: BaseException) -> bool:
         """Step outside for good; whether that is the end of the items."""
-        stream = self._stream
-        stream.inner = self._get()
-        self._put(self._outer)
-        if isinstance(error, StopAsyncIteration):
-            stream.end()
-            return True
-        stream.end("closed" if isinstance(error, GeneratorExit) else "", error)
-        return False
+        stream, exhausted = self._stream, False
+        if stream is None:
+            return False
+        try:
+            exhausted = isinstance(error, StopAsyncIteration)
+            stream.inner = self._get()
+            self._put(self._outer)
+        finally:
+            if exhausted:
+                stream.end()
+            else:
+                stream.end("closed" if error.__class__ is GeneratorExit else "", error)
+        return exhausted
+
+    @without_entry_check
+    def stop(self, error: BaseException) -> None:
+        """Between two steps, a signal handler raised this error."""
+        if self._stream is not None:
+            self._stream.end("", error)
 
     def send(self, value: Any) -> None:
         """The next step gives this value to the user's code."""
         self._call, self._arguments = self._inner.asend, (value,)
 
+    @without_entry_check
     def throw(self, error: BaseException) -> None:
         """The next step raises this error in the user's code."""
-        self._call, self._arguments = _thrower(self._inner), (error,)
+        self._call, self._arguments = self._throw, (error,)
 
+    @without_entry_check
     async def close(self) -> None:
         """Close the user's generator, from inside."""
         stream = self._stream
-        current = stream.span.recorder.current  # looked up again: see `gc_guard`
-        outer = current.get()
-        current.set(stream.inner)
         try:
-            await _closing(self._inner)
+            current = stream.span.recorder.current  # looked up again: see `gc_guard`
+            outer = current.get()
+            current.set(stream.inner)
+            try:
+                await _closing(self._inner)
+            finally:
+                current.set(outer)
         except BaseException as error:
             stream.end("", error)
             raise
-        finally:
-            current.set(outer)
         stream.end("closed")
 
 
@@ -183,6 +220,7 @@ class NullStreamSpan:
     def __init__(self) -> None:
         self.span = self.recorder = self.current = self
         self.inner: Any = None
+        self.parent: Any = None
 
     def get(self) -> None:
         return None
@@ -211,10 +249,6 @@ async def _closing(inner: AsyncIterator[Any]) -> None:
     aclose = getattr(inner, "aclose", None)
     if aclose is not None:
         await aclose()
-
-
-def _thrower(inner: AsyncIterator[Any]) -> Callable[[BaseException], Any]:
-    return getattr(inner, "athrow", None) or _raise
 
 
 async def _raise(error: BaseException) -> Any:
@@ -293,20 +327,21 @@ def _pending_tuple(
     return None if body is None else (body, *result[1:])
 
 
+@without_entry_check
 async def _awaited(span: Handle, inner: Any, capture: bool) -> Any:
-    current = span.recorder.current
-    outer = current.get()
-    if span.state == OPEN:
-        current.set(span)
+    outer = span.parent
     try:
+        current = span.recorder.current
+        outer = current.get()
+        if span.state == OPEN:
+            current.set(span)
         result = await inner
-    except BaseException as error:
-        span.__exit__(type(error), error, error.__traceback__)
-        raise
-    else:
         if capture:
             span.set(outputs=result)
         span.end()
         return result
+    except BaseException as error:
+        span.__exit__(type(error), error, error.__traceback__)
+        raise
     finally:
         span.recorder.current.set(outer)  # looked up again: see `gc_guard`

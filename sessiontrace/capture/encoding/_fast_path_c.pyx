@@ -21,6 +21,7 @@ from sessiontrace.capture.encoding._fast_path_py import CAP, DEPTH, ROOM
 from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
 from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, KEY_MAX, all_keys_clean
 from sessiontrace.capture.redaction._patterns_py import NAME_MIN
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
@@ -133,6 +134,7 @@ def encode_fast(value, clean_texts):
         if classify(value, _room, _depth, clean_texts) != 0:
             return None
         encoded = _dumps(value)
-    except Exception:
+    except Exception as error:  # orjson refuses it, or another thread changed it
+        raise_if_from_signal(error)
         return None
     return encoded if PyBytes_GET_SIZE(encoded) <= _cap else None

@@ -30,6 +30,7 @@ from sessiontrace.capture.encoding.static_access import (
     module_of,
     slot_of,
 )
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["message_of"]
 
@@ -51,6 +52,7 @@ def message_of(error: BaseException, longest: int, levels: int = _LEVELS) -> str
             return text_of(error, longest)
         return sanitize_text(cut(_written(args, levels), longest))
     except Exception as failure:
+        raise_if_from_signal(failure)
         return unprintable(error, failure)
 
 

@@ -16,7 +16,7 @@ from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.streams.chunk_accumulator import ChunkAccumulator
 from sessiontrace.capture.updates import update_ended
 from sessiontrace.model.ids import now_by
-from sessiontrace.runtime.signals import raise_if_from_signal
+from sessiontrace.runtime.signals import raise_if_from_signal, without_entry_check
 
 __all__ = ["Reduce", "StreamSpan"]
 
@@ -45,6 +45,18 @@ class StreamSpan:
         "inner",
         "span",
     )
+
+    @classmethod
+    def opened(
+        cls, span: Handle, *, capture: bool = True, reduce: Reduce | None = None
+    ) -> StreamSpan:
+        """The stream of a handle that opens with it, below what is current."""
+        try:
+            span.open(span.recorder.current.get())
+            return cls(span, capture=capture, reduce=reduce)
+        except BaseException as error:  # a signal's
+            span.__exit__(None, error, error.__traceback__)
+            raise
 
     def __init__(
         self,
@@ -82,19 +94,31 @@ class StreamSpan:
         elif self._chunks is not None and self.count <= _REDUCE_MAX:
             self._chunks.append(item)
 
+    @without_entry_check
     def end(self, how: str = "", error: BaseException | None = None) -> None:
         """The stream is over: exhausted (``how`` empty), "closed" or "dropped", or failed."""
         if self._ended:
             return
         self._ended = True
         span = self.span
+        try:
+            self._add_parts(how)
+        except BaseException:  # a signal's: only a `reduce` of the user's is not called again
+            if self._reduce is None:
+                self._add_parts(how)
+            raise
+        finally:
+            if self._own and span.state == OPEN:
+                span.__exit__(None, error, None if error is None else error.__traceback__)
+            self._sum = self._chunks = None
+
+    def _add_parts(self, how: str) -> None:
+        """Give the span what the stream came to, also where the span has ended before it."""
+        span = self.span
         if span.state == OPEN:
             span.merge_stream(self._parts(how), replace=self._own)
-            if self._own:
-                span.__exit__(None, error, None if error is None else error.__traceback__)
         elif not self._own and self.count:
             update_ended(span, self._parts(how))
-        self._sum = self._chunks = None
 
     def _parts(self, how: str) -> dict[str, Any]:
         parts: dict[str, Any] = {"metadata": {"stream_end": how}} if how else {}

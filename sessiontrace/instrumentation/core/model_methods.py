@@ -129,7 +129,8 @@ class ModelMethods:
             }
             name = f"{call.operation} {call.model}"
             return calls.model(name, inputs=call.inputs, config=without_none(config))
-        except Exception:
+        except Exception as fault:
+            raise_if_from_signal(fault)
             return None
 
 
@@ -230,6 +231,7 @@ def _finish(adapter: MethodAdapter, call: ModelCall, result: Any) -> Any:
         call.end(outputs=outputs, metadata=metadata)
     except Exception as fault:
         call.end(metadata={"unread": type(fault).__name__})
+        raise_if_from_signal(fault)
     return result
 
 

@@ -41,6 +41,7 @@ from types import AsyncGeneratorType
 from typing import Any
 
 from sessiontrace.instrumentation.core.stream_observer import AsyncChunks, Chunks, StreamObserver
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["watch_object", "watch_response", "watch_stream"]
 
@@ -206,5 +207,5 @@ def _on_close(response: Any, base: type) -> None:
         response.__class__ = base
         if observer is not None and not observer.busy:
             observer.end("closed")
-    except Exception:  # the caller must close the response in any case
-        pass
+    except Exception as fault:  # the caller must close the response in any case
+        raise_if_from_signal(fault)

@@ -36,6 +36,7 @@ from sessiontrace.instrumentation.langchain_runs.messages import (
     message,
     with_messages,
 )
+from sessiontrace.runtime.signals import is_from_signal, raise_if_from_signal
 
 __all__ = ["RunCallbacks"]
 
@@ -224,6 +225,9 @@ class RunCallbacks:
             outputs, metadata = llm_answer(response)
         except Exception as fault:  # an unknown form; a call left open would take in later ones
             outputs, metadata = UNSET, {"unread": type(fault).__name__}
+            if is_from_signal(fault):
+                model.call.end(metadata=metadata)
+                raise
         model.call.end(outputs=outputs, metadata=metadata, metrics=model.metrics())
         _end_conversation(model.conversation, outputs)
 
@@ -412,8 +416,8 @@ def _partial_answer(response: Any) -> tuple[Any, dict[str, Any]]:
     try:
         if response is not None and response.generations and response.generations[0]:
             return llm_answer(response)
-    except Exception:  # no answer, then
-        pass
+    except Exception as fault:  # no answer, then
+        raise_if_from_signal(fault)
     return UNSET, {}
 
 

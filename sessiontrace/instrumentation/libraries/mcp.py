@@ -26,6 +26,7 @@ from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.placement import innermost
 from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["ENTRY", "config_of", "event_of", "record_result"]
 
@@ -140,7 +141,8 @@ def record_result(span: Span, result: Any) -> None:
             span.set(outputs={"contents": contents})
         else:
             _record_tool_result(span, result)
-    except Exception:
+    except Exception as fault:
+        raise_if_from_signal(fault)
         span.set(metadata={"unread": True})
 
 

@@ -13,6 +13,7 @@ from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.openai_agents_runs.processor import Processor
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 
 class OpenAIAgents:
@@ -43,15 +44,18 @@ class OpenAIAgents:
                 for processor in processors._processors
                 if processor is not self._processor
             )
-        except Exception:  # the SDK has no way to remove a processor, and these are its internals
-            pass
+        except (
+            Exception
+        ) as fault:  # the SDK has no way to remove a processor, and these are its internals
+            raise_if_from_signal(fault)
         self._processor = None
 
     def _reports(self) -> bool:
         """Whether the processor is still there: others may have been set in place of all."""
         try:
             return self._processor in self._provider()._multi_processor._processors
-        except Exception:  # these are the SDK's internals
+        except Exception as fault:  # these are the SDK's internals
+            raise_if_from_signal(fault)
             return True
 
 

@@ -29,6 +29,7 @@ from sessiontrace.instrumentation.openai_family.endpoints import (
     RESPONSES,
     Endpoint,
 )
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["BACKGROUND_RESPONSE", "BATCH_FILE", "BATCH_STREAM", "Fetch", "fetch_of"]
 
@@ -99,7 +100,10 @@ def _record_file(calls: CallRecorder, provider: str, identifier: str, result: An
     response = getattr(result, "response", None) or getattr(result, "http_response", None)
     try:
         content: bytes = response.content  # type: ignore[union-attr]
-    except Exception:  # not read yet: httpx.ResponseNotRead, which this module cannot import
+    except (
+        Exception
+    ) as fault:  # not read yet: httpx.ResponseNotRead, which this module cannot import
+        raise_if_from_signal(fault)
         return
     lines = (line for line in content.splitlines() if line.strip())
     first = next(lines, b"")

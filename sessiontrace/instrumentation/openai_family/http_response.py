@@ -21,6 +21,7 @@ from sessiontrace.instrumentation.core.stream_observer import (
 )
 from sessiontrace.instrumentation.core.stream_proxy import watch_response, watch_stream
 from sessiontrace.instrumentation.openai_family.endpoints import Endpoint
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 _KEY = "_sessiontrace_observer"
 _PARSED = ("application/json", "text/event-stream")
@@ -202,7 +203,8 @@ def _content(response: Any) -> bytes | None:
     """The body, if the user or the SDK has read it."""
     try:
         content: bytes = response.content
-    except Exception:  # httpx.ResponseNotRead, which this module cannot import
+    except Exception as fault:  # httpx.ResponseNotRead, which this module cannot import
+        raise_if_from_signal(fault)
         return None
     return content
 
@@ -267,8 +269,9 @@ async def _open_async(raw: Any, result_to_come: Any, observer: _RawResponseObser
 def _opened(raw: Any, result: Any, observer: _RawResponseObserver) -> Any:
     try:
         observer.opened(raw, result)
-    except Exception:
+    except Exception as fault:
         observer.end("closed")
+        raise_if_from_signal(fault)
     return result
 
 

@@ -24,6 +24,7 @@ from sessiontrace.instrumentation.openai_family.endpoints import HOSTS, Endpoint
 from sessiontrace.instrumentation.openai_family.fetched_results import Fetch, fetch_of
 from sessiontrace.instrumentation.openai_family.http_response import SdkHttpResponse, describe
 from sessiontrace.instrumentation.openai_family.media_endpoints import describe_files
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["StainlessSdk"]
 
@@ -127,7 +128,8 @@ class StainlessSdk:
             if call is not None:
                 call.subject = SdkHttpResponse(endpoint, options, self._place_of(args[0])[1])
             return call
-        except Exception:
+        except Exception as fault:
+            raise_if_from_signal(fault)
             return None
 
     def _endpoint_of(self, path: str) -> Endpoint | None:
@@ -182,6 +184,7 @@ class StainlessSdk:
             response.close(call, result, self._streams)
         except Exception as fault:  # an answer in a form that the endpoint does not know
             call.end(metadata={"unread": type(fault).__name__})
+            raise_if_from_signal(fault)
         return result
 
 
@@ -235,7 +238,8 @@ def _fail_unparsed(call: ModelCall | None, error: Exception, response: Any) -> N
     try:
         outputs, metadata = subject.endpoint.answer(orjson.loads(response.content))
         metadata = {**subject.metadata(None), **metadata}
-    except Exception:  # no answer in it: the error alone, later
+    except Exception as fault:  # no answer in it: the error alone, later
+        raise_if_from_signal(fault)
         return
     call.fail(error, outputs=outputs, metadata=metadata)
 
@@ -243,6 +247,7 @@ def _fail_unparsed(call: ModelCall | None, error: Exception, response: Any) -> N
 def _fail(call: ModelCall, error: BaseException) -> None:
     try:
         metadata = describe(error)
-    except Exception:
+    except Exception as fault:
+        raise_if_from_signal(fault)
         metadata = {}
     call.fail(error, metadata=metadata)

@@ -16,6 +16,7 @@ from sessiontrace.capture.non_recording import RemoteSpan
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.model.ids import now_by
+from sessiontrace.runtime.signals import raise_if_from_signal
 
 if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol
@@ -104,7 +105,8 @@ class Asgi:
                 recorder, name, session_id=session_id, inputs=inputs, metadata=metadata
             )
             return nullcontext(), session
-        except Exception:
+        except Exception as fault:
+            raise_if_from_signal(fault)
             return None
 
 
@@ -139,7 +141,8 @@ class _ReplyRecorder:
         handle = self._handle
         try:
             route = _route_of(scope, self._app)
-        except Exception:  # routes of another framework
+        except Exception as fault:  # routes of another framework
+            raise_if_from_signal(fault)
             route = None
         if route is not None:
             handle.name = f"{scope.get('method', 'WEBSOCKET')} {route}"

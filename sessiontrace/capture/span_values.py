@@ -1,0 +1,236 @@
+"""The values of a span: inputs, outputs and groups of fields, encoded when they are set.
+
+Runs in the user's thread. A span keeps encoded snapshots only, so later changes to a value do not
+show. Invariant: setting a value raises none of our errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from sessiontrace.capture.encoding.encoder import encode_and_check, encode_object_and_check
+from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
+from sessiontrace.capture.encoding.fast_path import encode_fast
+from sessiontrace.capture.encoding.safe_text import cut, kind_name, omitted, text_of
+from sessiontrace.capture.encoding.short_repr import short_text
+from sessiontrace.capture.encoding.walker import BoundedWalker
+from sessiontrace.capture.handle import ENDED, OPEN, SessionHandle
+from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys_clean
+from sessiontrace.capture.tracer_state import TracerState
+from sessiontrace.runtime.signals import raise_if_from_signal
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["NO_INPUTS", "UNSET", "SpanValues", "name_of"]
+
+UNSET: Any = object()
+"""The default of ``outputs``, where None is a value that a function may return."""
+
+NO_INPUTS = b"{}"
+
+_NAME_MAX = 512
+_NAMES_MAX = 1_000  # that are remembered
+_KEYS_MAX = 1_000  # of one dict in `set`
+_RAW_TEXT_MAX = 1_000  # a shorter text goes into the record as it is
+
+_Fragment = orjson.Fragment
+
+
+def name_of(name: object) -> str:
+    """A name as text of bounded length."""
+    if type(name) is str and len(name) <= _NAME_MAX:
+        return name
+    return cut(name, _NAME_MAX) if type(name) is str else text_of(name, _NAME_MAX)
+
+
+class SpanValues:
+    """What a handle records besides its times and its place."""
+
+    __slots__ = ("_inputs", "_needs_redaction", "_outputs", "_parts")
+
+    recorder: TracerState
+    session: SessionHandle
+    state: int
+
+    _inputs: bytes | None
+    _outputs: bytes | None
+    _parts: dict[str, Any] | None
+    _needs_redaction: bool
+
+    def set(
+        self,
+        *,
+        inputs: object = None,
+        outputs: object = UNSET,
+        config: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        metrics: Mapping[str, object] | None = None,
+        feedback: Mapping[str, object] | None = None,
+        user_properties: Mapping[str, object] | None = None,
+    ) -> Self:
+        """Add to the span: dicts merge key by key, ``inputs`` and ``outputs`` replace.
+
+        Values are encoded here and now, so later changes to them do not show. Returns the span.
+        After the span has ended nothing changes any more.
+        """
+        if self.state == ENDED:
+            return self
+        recorder = self.recorder
+        if recorder.skips and self.state == OPEN and self.session.skip_reason is not None:
+            return self
+        if outputs is not UNSET and recorder.capture:
+            self._outputs = self._encode(outputs, "result")
+        if inputs is not None and recorder.capture:
+            self._inputs = self._encode(inputs, "input")
+        if config is not None:
+            self.merge("config", config)
+        if metadata is not None:
+            self.merge("metadata", metadata)
+        if metrics is not None:
+            self.merge("metrics", metrics)
+        if feedback is not None:
+            self.merge("feedback", feedback)
+        if user_properties is not None:
+            self.merge("user_properties", user_properties)
+        return self
+
+    def _encode(self, value: object, key: str) -> bytes:
+        """The bytes of an object; a value of another type becomes ``{key: value}``."""
+        clean_texts = self.recorder.clean_texts
+        if (json := encode_fast(value, clean_texts)) is not None:
+            return json
+        encoded, needs_redaction = encode_object_and_check(value, key, clean_texts)
+        if needs_redaction:
+            self._needs_redaction = True
+        return encoded
+
+    def _check_name(self, name: object) -> str:
+        """A name that was not checked yet, as text of bounded length."""
+        text = name_of(name)
+        clean_texts = self.recorder.clean_texts
+        if clean_texts.needs_masking((text,)):
+            self._needs_redaction = True
+        elif len(clean_texts.span_names) < _NAMES_MAX:
+            clean_texts.span_names.add(text)
+        return text
+
+    def _check_text(self, text: str) -> None:
+        """Check a text that goes into the record as it is."""
+        if self.recorder.clean_texts.needs_masking((text,)):
+            self._needs_redaction = True
+
+    def set_error(self, error: str) -> None:
+        """Mark the event as failed, with this message."""
+        self._all_parts()["error"] = error
+        self._check_text(error)
+
+    def field_group(self, group: str) -> Mapping[str, Any] | None:
+        """The values of one group ("metadata", ...) so far; None when the group was never set."""
+        return None if self._parts is None else self._parts.get(group)
+
+    def lacks(self, field: str) -> bool:
+        """Whether "inputs" or "outputs" were never set."""
+        if field == "inputs":
+            return self._inputs is None or self._inputs is NO_INPUTS
+        return self._outputs is None
+
+    def _all_parts(self) -> dict[str, Any]:
+        """The groups of fields but inputs and outputs, and the error; to write to."""
+        if self._parts is None:
+            self._parts = {}
+        return self._parts
+
+    def _own_group(self, group: str) -> dict[str, Any]:
+        """One group of fields, to write to."""
+        if self._parts is None:  # as `_all_parts`, without the call
+            self._parts = {}
+        values: dict[str, Any] = self._parts.setdefault(group, {})
+        return values
+
+    def merge_stream(self, parts: Mapping[str, Any], *, replace: bool) -> None:
+        """Add what a stream came to: its outputs, encoded, and its values of other groups.
+
+        ``replace``: the outputs take the place of others; else they only fill an empty place.
+        """
+        for group, values in parts.items():
+            if group != "outputs":
+                self.merge(group, values)
+            elif replace or self._outputs is None:
+                self._outputs = values
+                self._needs_redaction = True
+
+    def merge(self, group: str, values: Mapping[str, object]) -> None:
+        """Add values to one group of fields; those of the same key are replaced."""
+        own = self._own_group(group)
+        try:
+            if type(values) is dict and CLEAN_KEYS.issuperset(values) and self._are_scalars(values):
+                own.update(values)
+            else:
+                self._merge_any(own, _pairs_of(values))
+        except Exception as error:  # not a mapping
+            raise_if_from_signal(error)
+            own["_unencodable"] = short_text(values)
+            self._needs_redaction = True
+
+    def _are_scalars(self, values: dict[Any, object]) -> bool:
+        """Whether all are scalars that go into the record as they are; checks the texts."""
+        clean = self.recorder.clean_texts.hashes
+        for value in values.values():
+            kind = type(value)
+            if kind is str:
+                if len(value) > _RAW_TEXT_MAX:  # type: ignore[arg-type]
+                    return False
+                if hash(value) not in clean:
+                    self._check_text(value)  # type: ignore[arg-type]
+            elif not (kind is int or kind is float or kind is bool or value is None):
+                return False
+        return len(values) <= _KEYS_MAX
+
+    def _merge_any(self, own: dict[str, Any], values: dict[str, object]) -> None:
+        clean_texts = self.recorder.clean_texts
+        pairs = dict.items(values)
+        count = dict.__len__(values)
+        for key, value in pairs if count <= _KEYS_MAX else islice(pairs, _KEYS_MAX):
+            kind = type(value)
+            if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
+                if hash(value) not in clean_texts.hashes:
+                    self._check_text(value)  # type: ignore[arg-type]
+            elif not (kind is int or kind is float or kind is bool or value is None):
+                encoded, needs_redaction = encode_and_check(value, clean_texts)
+                if needs_redaction:
+                    self._needs_redaction = True
+                value = _Fragment(encoded)
+            own[name_of(key)] = value
+        if not CLEAN_KEYS.issuperset(own) and not all_keys_clean(own):
+            self._needs_redaction = True
+        if count > _KEYS_MAX:
+            own["…"] = omitted(count - _KEYS_MAX, "keys")
+
+    def _record_failure(self, error: BaseException, tb: TracebackType | None) -> None:
+        try:
+            if isinstance(error, GeneratorExit):
+                return
+            if is_cancelled(error):
+                self.merge("metadata", {"cancelled": True})
+                return
+            self.set_error(summary(error))
+            self.merge("metadata", {"error": describe(error, tb)})
+        except Exception as error:
+            raise_if_from_signal(error)
+            self._all_parts().setdefault("error", kind_name(type(error)))
+
+
+def _pairs_of(values: object) -> dict[str, object]:
+    """A dict, or a dict read from a mapping of another class without running the user's code."""
+    if issubclass(type(values), dict):
+        return values  # type: ignore[return-value]
+    plain = BoundedWalker().plain(values)
+    if type(plain) is not dict:
+        raise TypeError(f"not a mapping of a known class: {kind_name(type(values))}")
+    return plain
