@@ -74,7 +74,7 @@ def observe(connection: sqlite3.Connection) -> UseClock:
     with rows.transaction(connection):
         documents.write(connection, [Document(_KIND, _ID, now, attrs.asdict(clock))])
         if not set(before.pauses) <= set(clock.pauses):  # the clock was ahead, and came back
-            connection.execute("UPDATE sessions SET written = ?1 WHERE written > ?1", (now,))
+            connection.execute("UPDATE sessions SET written = ? WHERE written > ?", (now, now))
     if clock.pauses and clock.pauses[-1][1] == now and now - clock.pauses[-1][0] > 2 * _DAY_MS:
         logger().info(
             "the store was not in use for %.1f days, or the clock was set; they count as one day",
