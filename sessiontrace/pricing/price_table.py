@@ -120,17 +120,18 @@ def _providers(call: PricedCall) -> tuple[str | None, ...]:
 
 
 def _cost(provider: str | None, name: str, call: PricedCall) -> Cost | None:
-    package = _loaded()
     for prefix in (*_PREFIXES, *(() if call.provider is None else (f"{call.provider}/",))):
         name = name.removeprefix(prefix)
-    table = package.data_snapshot.get_snapshot()
-    table_provider, model = table.find_provider_model(name, None, provider, None)
+    entry = _entry(provider, name)
+    if entry is None:
+        return None
+    table_provider, model = entry
     context = _context(call.tier)
     variants = model.price_variants or ()
     if context and not any(variant.when.items() <= context.items() for variant in variants):
         return None  # a batch, or another tier, at a price that the table does not have
     price = model.calc_price(
-        package.Usage(**_counts(call.usage)),
+        _loaded().Usage(**_counts(call.usage)),
         table_provider,
         genai_request_timestamp=datetime.fromtimestamp(call.second, timezone.utc),
         price_context=context,
@@ -142,6 +143,17 @@ def _cost(provider: str | None, name: str, call: PricedCall) -> Cost | None:
     if usage.completion and not price.output_price and prices.output_mtok is None:
         return None
     return Cost(float(price.total_price), float(price.input_price), float(price.output_price))
+
+
+@functools.lru_cache(maxsize=1024)  # the package remembers the models that it knows only
+def _entry(provider: str | None, name: str) -> tuple[Any, Any] | None:
+    """The table's provider and model of this name; None where it has none."""
+    table = _loaded().data_snapshot.get_snapshot()
+    try:
+        provider_and_model: tuple[Any, Any] = table.find_provider_model(name, None, provider, None)
+    except LookupError:
+        return None
+    return provider_and_model
 
 
 def _counts(usage: CallUsage) -> dict[str, int]:
