@@ -294,3 +294,26 @@ def test_the_client_certificate_is_used_and_shown(
     assert status == 0
     assert str(authority.cert) in found["otlp"]["client certificate"]["text"]
     assert found["otlp"]["certificate"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("off", "switched off: only reported costs are recorded"),
+        ('{"mine": {"input": 1}}', "1 own"),
+        ("", "genai-prices"),
+    ],
+)
+def test_doctor_says_where_costs_come_from(
+    variable: str,
+    text: str,
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A session full of unpriced calls is explained by one line."""
+    monkeypatch.setenv("SESSIONTRACE_PRICES", variable)
+    monkeypatch.setenv("SESSIONTRACE_DESTINATIONS", "local")
+    _, found, _ = doctor(capsys)
+    assert text in found["capture"]["prices"]["text"]
+    assert found["capture"]["prices"]["state"] == "ok"

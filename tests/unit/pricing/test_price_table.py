@@ -206,7 +206,7 @@ assert table_version() is None
 def test_D22_a_package_that_cannot_be_loaded_leaves_calls_unpriced(
     tmp_path: Path, fault: str
 ) -> None:
-    """Another package of that name, or a broken one: it costs the costs, and is said."""
+    """Another package of that name, or a broken one: costs are missing, and a log line says so."""
     package = tmp_path / "genai_prices.py"
     package.write_text(fault)
     path = f"{tmp_path}{os.pathsep}{environment(tmp_path)['PYTHONPATH']}"

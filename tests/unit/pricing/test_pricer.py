@@ -148,7 +148,7 @@ def test_what_has_no_certain_price_stays_as_it_is(original: Record) -> None:
 
 
 def test_prices_false_computes_nothing() -> None:
-    """Who computes costs elsewhere gets none of ours."""
+    """A program that computes costs elsewhere gets none from here."""
     original = call("plain")
     assert Pricer(Prices(enabled=False)).record(original) is original
 

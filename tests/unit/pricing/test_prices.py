@@ -47,7 +47,7 @@ def test_what_cannot_be_a_price_is_refused_at_init_with_what_to_do(raw: Any, adv
 
 
 def test_every_fault_is_named_and_a_long_list_stays_readable() -> None:
-    """Someone who wrote a table by hand mends it in one go, and the message fits a terminal."""
+    """A table that was written by hand is corrected in one go, and the message fits a terminal."""
     raw = {f"model-{number}": {"input": -1.0} for number in range(900)}
     with pytest.raises(ConfigError) as refusal:
         resolve((), {"prices": raw}, {})
