@@ -18,8 +18,15 @@ from sessiontrace.instrumentation.cloud_formats.converse import converse_answer
 from sessiontrace.instrumentation.cloud_formats.gemini import GeminiAssembler
 from sessiontrace.instrumentation.core.token_counts import reported_usage
 from sessiontrace.instrumentation.openai_family.anthropic_messages import message_answer
-from sessiontrace.instrumentation.openai_family.chat_format import usage_of
-from sessiontrace.instrumentation.openai_family.responses_format import usage_of_response
+from sessiontrace.instrumentation.openai_family.chat_format import (
+    ChatAssembler,
+    chat_answer,
+    usage_of,
+)
+from sessiontrace.instrumentation.openai_family.responses_format import (
+    response_answer,
+    usage_of_response,
+)
 from sessiontrace.model.record import END, EVENT, START
 from sessiontrace.pricing.pricer import Pricer
 from sessiontrace.pricing.prices import parse_prices
@@ -276,3 +283,16 @@ def attributes_of(span: dict[str, Any]) -> dict[str, Any]:
         ((kind, value),) = attribute["value"].items()
         values[attribute["key"]] = int(value) if kind == "intValue" else value
     return values
+
+
+def test_the_tier_that_answered_is_recorded_streamed_and_whole() -> None:
+    """A flexible request may be answered, and billed, by the usual tier."""
+    message = {"role": "assistant", "content": "!"}
+    reply = {"model": "m", "service_tier": "default", "choices": [{"index": 0, "message": message}]}
+    assembler = ChatAssembler()
+    for delta in (message, {}):
+        choice = {"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}
+        assembler.add({"model": "m", "service_tier": "default", "choices": [choice]})
+    whole = {"status": "completed", "output": [], "service_tier": "default"}
+    for answer in (chat_answer(reply), assembler.answer(), response_answer(whole)):
+        assert answer.metadata["service_tier"] == "default"

@@ -68,6 +68,7 @@ _TEXTS = {  # metadata -> property of every event
     "agent_name": "$ai_agent_name",
     "prompt_name": "$ai_prompt_name",
     "prompt_version": "$ai_prompt_version",
+    "service_tier": "$ai_service_tier",
 }
 _SPAN_TYPES = {  # of PostHog's own SDK; `metadata.span_kind` -> `$ai_span_type`
     "agent": "agent",
