@@ -43,7 +43,7 @@ _PREFIXES = ("openrouter/", "models/", "publishers/google/models/", "publishers/
 BATCH = "batch"
 """The tier of calls whose results were fetched as a batch."""
 
-_TIERS = {"flex": "flex", "priority": "priority", "fast": "fast"}
+_TIERS = frozenset({"flex", "priority"})
 
 
 class PricedCall(NamedTuple):
@@ -175,4 +175,6 @@ def _counts(usage: CallUsage) -> dict[str, int]:
 def _context(tier: str | None) -> dict[str, str] | None:
     if tier == BATCH:
         return {"processing": "batch"}
-    return {"service_tier": _TIERS[tier]} if tier in _TIERS else None
+    if tier == "fast":
+        return {"service_tier": "fast", "speed": "fast"}  # OpenAI's name, and Anthropic's
+    return {"service_tier": tier} if tier in _TIERS else None

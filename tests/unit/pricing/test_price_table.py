@@ -152,6 +152,8 @@ def test_the_service_tier_of_the_call_has_its_own_price() -> None:
     assert cost_of(flex, at=at)["cost"] == pytest.approx(usual / 2)
     assert cost_of(auto, at=at)["cost"] == usual
     assert cost_of(flex, at=at, service_tier="default")["cost"] == usual
+    opus = {"model": "claude-opus-5", "provider": "anthropic"}
+    assert cost_of(opus, at=at, service_tier="fast")["cost"] > cost_of(opus, at=at)["cost"]
     assert cost_of({**config, "batch": True}, at=at)["cost"] == pytest.approx(usual / 2)
     no_tiers = {"model": "mistral-large-latest", "provider": "mistral", "batch": True}
     assert "cost" not in cost_of(no_tiers, at=at), "half as much, or not: the table does not say"
