@@ -13,8 +13,11 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from support.spools import (
     FailingFiles,
     die,
@@ -44,7 +47,7 @@ def _nothing_logged_yet() -> None:
 
 def copied(directory: Path) -> None:
     """A backup was put back: the same names, other files, and an end that is older."""
-    aside = directory.with_name("aside")
+    aside = directory.with_name(f"aside-{time.monotonic_ns()}")
     directory.rename(aside)
     shutil.copytree(aside, directory)
     for path in directory.glob("*.seg"):
@@ -52,7 +55,7 @@ def copied(directory: Path) -> None:
 
 
 def renamed(directory: Path) -> None:
-    directory.rename(directory.with_name("elsewhere"))
+    directory.rename(directory.with_name(f"elsewhere-{time.monotonic_ns()}"))
 
 
 def without_root(directory: Path) -> None:
@@ -350,3 +353,48 @@ def test_A30_a_store_that_loses_its_name_is_made_again(tmp_path: Path, damage: s
     store.close()
     first = 0 if damage == "log" else 3
     assert names == {f"session {number}" for number in range(first, 6)}
+
+
+HAPPENINGS = some.one_of(
+    some.sampled_from(DAMAGES), some.sampled_from(["append", "append many", "maintain", "read"])
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(some.lists(HAPPENINGS, min_size=1, max_size=12), some.sampled_from(["map", "write"]))
+def test_A30_no_history_of_lost_names_loses_a_record_uncounted(
+    tmp_path_factory: pytest.TempPathFactory, happenings: list[Any], io: str
+) -> None:
+    """Names are lost again and again while records come and go. Each record is handed out once or
+    counted as lost, and what a killed process had not delivered is there for the next.
+    """
+    root = tmp_path_factory.mktemp("names") / "spool"
+    spool = make(root, io=io)
+    reader = spool.reader("a")
+    appended = 0
+    delivered: list[int] = []
+    for happening in [*happenings, "append", "maintain"]:
+        if happening in {"append", "append many"}:
+            count = 3 if happening == "append" else 40
+            fill(spool, count, start=appended, pad=10 if count == 3 else 10_000)
+            appended += count
+        elif happening == "maintain":
+            spool.maintain()
+        elif happening == "read":
+            if (chunk := reader.read(10, 1 << 20)) is not None:
+                delivered += numbers(list(chunk.records))
+                reader.acknowledge(chunk.ends[-1])
+        elif spool.directory is not None and (spool.directory / "lock").exists():
+            try:
+                happening(spool.directory)
+            except FileNotFoundError:  # that segment is delivered
+                continue
+    spool.maintain()
+    lost, settled = reader.evicted, set(delivered)
+    delivered += numbers(drain(reader, settle=False))
+    assert len(delivered) == len(set(delivered))
+    assert len(delivered) + reader.evicted == appended
+    die(spool)
+    with recovered(root) as left:
+        assert set(numbers(drain(left.readers["a"]))) >= set(delivered) - settled
+    assert lost == reader.evicted
