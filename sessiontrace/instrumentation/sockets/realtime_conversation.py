@@ -55,6 +55,7 @@ class Conversation:
             self._add(item)
         elif kind == "conversation.item.deleted":
             self._items.pop(identifier, None)
+            self._sounds.pop(identifier, None)
         elif kind == "input_audio_buffer.committed":
             if not self._committed:  # the server noticed the end of the user's turn
                 self._commit()
