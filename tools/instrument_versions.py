@@ -66,7 +66,7 @@ LIBRARIES = (
     Library("google-genai", "3.0.0", ("clients.py google", "surfaces.py gemini"), ("openai",)),
     Library("mistralai", "3.0.0", ("mistral.py", "clients.py mistral")),
     Library("cohere", "7.0.9", ("clients.py cohere", "surfaces.py cohere")),
-    Library("ollama", "0.6.1", ("clients.py ollama",)),
+    Library("ollama", "0.5.4", ("clients.py ollama",)),
     Library("boto3", "1.40.76", ("clients.py bedrock", "surfaces.py bedrock")),
     Library("huggingface-hub", "1.25.1", ("huggingface.py",), ("numpy",)),
     Library("xai-sdk", "1.14.0", ("xai.py",)),

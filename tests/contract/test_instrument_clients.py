@@ -140,8 +140,9 @@ async def test_ollama() -> None:
         next(broken)
         broken.close()
         client.chat(model="ok", messages=ASKED, stream=True)
-        client.close()
-        await later.close()
+        if hasattr(client, "close"):  # not in the oldest version
+            client.close()
+            await later.close()
 
     same(events, 4, "ollama")
     ends = [event["metadata"]["stream_end"] for event in tracing.events[4:]]

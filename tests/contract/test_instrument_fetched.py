@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import warnings
 from typing import Any
 
 import pytest
@@ -63,7 +64,10 @@ def openai_answer(request: Any) -> dict[str, Any]:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_openai_results_of_a_batch(is_async: bool, fetched_before: None) -> None:
+@pytest.mark.parametrize("is_text", [False, True])
+async def test_openai_results_of_a_batch(
+    is_async: bool, is_text: bool, fetched_before: None
+) -> None:
     """Each result is one event, once; other files and the batch itself make none."""
     with instrumented("openai", waiting=True) as tracing:
         client = client_of("AsyncOpenAI" if is_async else "OpenAI", "openai", openai_answer)
@@ -80,6 +84,10 @@ async def test_openai_results_of_a_batch(is_async: bool, fetched_before: None) -
                 completion_window="24h",
             )
             await call(client.batches.retrieve, "batch_1")
+            if is_text:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    assert await call(client.files.retrieve_content, "out") == RESULTS.decode()
             for file in ("in", "other", "out", "out"):
                 content = await call(client.files.content, file)
             assert content.content == RESULTS

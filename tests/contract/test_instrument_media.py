@@ -6,6 +6,7 @@ import base64
 import hashlib
 import importlib.metadata
 import json
+import struct
 from typing import Any
 
 import pytest
@@ -201,3 +202,24 @@ def test_openai_beta_responses_compaction_and_decisions() -> None:
 def openai_is_old() -> bool:
     """Whether this openai has none of those surfaces."""
     return int(importlib.metadata.version("openai").partition(".")[0]) < 3
+
+
+def test_vectors_in_base64_are_counted_and_paths_are_not_recorded() -> None:
+    """The length of a vector is known in either encoding; a file has its name only."""
+    vector = base64.b64encode(struct.pack("3f", 1, 2, 3)).decode()
+    data = [{"object": "embedding", "index": 0, "embedding": vector}]
+    body = {"object": "list", "model": "m", "data": data, "text": "Hello"}
+    body |= {"usage": {"prompt_tokens": 1, "total_tokens": 1}}
+    with instrumented("openai", waiting=True) as tracing:
+        client = openai_client(lambda request: {"json": body})
+        with tracing.session(), open(__file__, "rb") as file:
+            client.embeddings.create(model="m", input="a")
+            client.embeddings.with_raw_response.create(model="m", input="a")
+            client.audio.transcriptions.create(model="m", file=file)
+        client.close()
+
+    parsed, raw, transcription = tracing.events
+    assert parsed["outputs"] == raw["outputs"] == {"embeddings": 1, "dimensions": 3}
+    assert transcription["inputs"]["files"] == [
+        {"field": "file", "name": "test_instrument_media.py"}
+    ]

@@ -70,6 +70,8 @@ def _embedding_answer(result: Any) -> Answer:
     vectors = get_field(result, "data") or []
     first = get_field(vectors[0], "embedding") if vectors else None
     size = len(first) if isinstance(first, list) else None
+    if isinstance(first, str):  # base64 of floats of four bytes
+        size = (len(first) * 3 // 4 - first[-2:].count("=")) // 4
     outputs = without_none({"embeddings": len(vectors), "dimensions": size})
     return Answer(outputs, chat_answer(result).metadata)
 
@@ -96,12 +98,20 @@ RERANK = Endpoint("rerank", media_request, ranks_answer, None)
 DECISIONS = Endpoint("decisions", media_request, decisions_answer, None)
 
 HOSTS = {
+    "api.anthropic.com": "anthropic",
+    "api.cerebras.ai": "cerebras",
+    "api.cohere.ai": "cohere",
+    "api.cohere.com": "cohere",
     "api.deepseek.com": "deepseek",
+    "api.fireworks.ai": "fireworks",
     "api.groq.com": "groq",
     "api.mistral.ai": "mistral_ai",
     "api.perplexity.ai": "perplexity",
+    "api.together.ai": "together",
     "api.together.xyz": "together",
     "api.x.ai": "x_ai",
+    "generativelanguage.googleapis.com": "gcp.gemini",
     "openrouter.ai": "openrouter",
+    "router.huggingface.co": "huggingface",
 }
 """The providers that programs reach with another provider's SDK, by host."""

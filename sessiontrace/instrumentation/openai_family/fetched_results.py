@@ -97,13 +97,8 @@ def _record_background(calls: CallRecorder, provider: str, identifier: str, resu
 
 def _record_file(calls: CallRecorder, provider: str, identifier: str, result: Any) -> None:
     """The results in a file, if it is one of a batch's results."""
-    response = getattr(result, "response", None) or getattr(result, "http_response", None)
-    try:
-        content: bytes = response.content  # type: ignore[union-attr]
-    except (
-        Exception
-    ) as fault:  # not read yet: httpx.ResponseNotRead, which this module cannot import
-        raise_if_from_signal(fault)
+    content = _content_of(result)
+    if content is None:
         return
     lines = (line for line in content.splitlines() if line.strip())
     first = next(lines, b"")
@@ -115,6 +110,19 @@ def _record_file(calls: CallRecorder, provider: str, identifier: str, result: An
         for line in lines:
             observer.line(line)
         observer.end("exhausted")
+
+
+def _content_of(result: Any) -> bytes | None:
+    """The content of a file, in each form that a user can ask for; None where it is not read."""
+    if isinstance(result, str):
+        return result.encode()
+    response = getattr(result, "response", None) or getattr(result, "http_response", None)
+    try:
+        content: bytes = response.content  # type: ignore[union-attr]
+    except Exception as fault:  # httpx.ResponseNotRead, which this module cannot import
+        raise_if_from_signal(fault)
+        return None
+    return content
 
 
 def _is_result(line: bytes) -> bool:

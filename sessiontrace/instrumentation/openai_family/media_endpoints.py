@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +45,7 @@ def describe_files(files: Any) -> list[dict[str, Any]]:
     for field, file in pairs:
         parts = file if isinstance(file, tuple) else (getattr(file, "name", None), file)
         name, content = parts[0], parts[1]
-        fields = {"field": field, "name": str(name) if name else None}
+        fields = {"field": field, "name": os.path.basename(str(name)) if name else None}
         if isinstance(content, bytes):
             fields.update(of_bytes(memoryview(content)))
         if len(parts) > 2 and parts[2]:
