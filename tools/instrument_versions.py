@@ -65,7 +65,7 @@ LIBRARIES = (
     Library("fireworks-ai", "1.2.30", ("compatible.py fireworks",)),
     Library("google-genai", "3.0.0", ("clients.py google", "surfaces.py gemini"), ("openai",)),
     Library("mistralai", "3.0.0", ("mistral.py", "clients.py mistral")),
-    Library("cohere", "7.0.9", ("clients.py cohere", "surfaces.py cohere")),
+    Library("cohere", "7.0.9", ("clients.py cohere", "surfaces.py cohere", "cohere_v1.py")),
     Library("ollama", "0.5.4", ("clients.py ollama",)),
     Library("boto3", "1.40.76", ("clients.py bedrock", "surfaces.py bedrock")),
     Library("huggingface-hub", "1.25.1", ("huggingface.py",), ("numpy",)),

@@ -1,4 +1,4 @@
-"""cohere: chat, whole and streamed, embed and rerank of its second API.
+"""cohere: chat, whole and streamed, embed and rerank of both its APIs.
 
 Runs in the thread or task of the call. Invariant: a stream stays a generator, as the SDK makes it.
 """
@@ -8,6 +8,11 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from sessiontrace.instrumentation.cloud_formats.cohere_v1 import (
+    ChatV1Assembler,
+    chat_v1_answer,
+    chat_v1_request,
+)
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
 from sessiontrace.instrumentation.core.model_methods import (
@@ -19,6 +24,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     get_field,
     merge_delta,
     other_fields,
+    pick,
     plain,
     require_object,
     tool_call,
@@ -28,27 +34,47 @@ from sessiontrace.instrumentation.openai_family.chat_format import chat_request
 
 
 class Cohere:
-    """The instrumentor of cohere's ``V2Client`` and ``AsyncV2Client``."""
+    """The instrumentor of cohere's clients, of its second API and of its first."""
 
     def __init__(self) -> None:
         self._methods = ModelMethods("cohere")
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Wrap the methods of both clients."""
+        """Wrap the methods of both clients, sync and async, of the API in ``module``."""
         self._methods.start(calls)
-        adapter = MethodAdapter(_read_call, cohere_answer, CohereAssembler)
-        for client in (module.V2Client, module.AsyncV2Client):
-            self._methods.patch(client, "chat", adapter)
-            self._methods.patch(client, "chat_stream", adapter)
-            self._methods.patch(client, "embed", MethodAdapter(_read_embed, _read_vectors))
+        if hasattr(module, "V2Client"):
+            chat = MethodAdapter(_read_call, cohere_answer, CohereAssembler)
+            clients = [(module.V2Client,) * 2, (module.AsyncV2Client,) * 2]
+        else:  # the first API; ``embed`` sends batches from threads of its own
+            chat = MethodAdapter(_read_chat_v1, chat_v1_answer, ChatV1Assembler)
+            clients = [
+                (module.BaseCohere, module.Client),
+                (module.AsyncBaseCohere, module.AsyncClient),
+            ]
+        for client, embedder in clients:
+            self._methods.patch(client, "chat", chat)
+            self._methods.patch(client, "chat_stream", chat)
             self._methods.patch(client, "rerank", MethodAdapter(_read_rerank, _read_ranks))
+            self._methods.patch(embedder, "embed", MethodAdapter(_read_embed, _read_vectors))
 
     def uninstall(self) -> None:
         """Put the methods back."""
         self._methods.stop()
 
 
-ENTRY = Entry(name="cohere", target="cohere.v2.client", make=Cohere)
+ENTRY = Entry(
+    name="cohere",
+    target="cohere.v2.client",
+    make=Cohere,
+    also=("cohere.client",),
+)
+
+
+def _read_chat_v1(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
+    inputs, hyperparameters = chat_v1_request(kwargs)
+    config: dict[str, Any] = {"hyperparameters": hyperparameters} if hyperparameters else {}
+    config.update(pick(kwargs, {"tools"}))
+    return ModelCallArgs("chat", pick(kwargs, {"model"}).get("model"), inputs, config)
 
 
 def _read_call(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCallArgs:
@@ -140,8 +166,9 @@ def _read_embed(this: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mod
 
 def _read_vectors(result: Any) -> Answer:
     """The number of vectors and their length, of the first kind that was chosen."""
-    kinds = other_fields(get_field(result, "embeddings"), frozenset())
-    vectors: Any = next(iter(kinds.values()), [])
+    vectors: Any = get_field(result, "embeddings")
+    if not isinstance(vectors, list):  # by kind
+        vectors = next(iter(other_fields(vectors, frozenset()).values()), [])
     size = len(vectors[0]) if vectors and isinstance(vectors[0], list) else None
     fields = without_none({"embeddings": len(vectors), "dimensions": size})
     return Answer(fields, _billed(result))
