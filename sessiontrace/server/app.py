@@ -159,6 +159,7 @@ async def serve(
         logger=_silent_http_logger(),
         keepalive_timeout=_KEEPALIVE_S,
         shutdown_timeout=_STOP_S,
+        auto_decompress=False,  # `BodyDecoder` does it, for senders that the guard admits
     )
     await runner.setup()
     try:

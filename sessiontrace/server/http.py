@@ -19,7 +19,8 @@ from aiohttp import web
 
 from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.model.json_depth import DEPTH_MAX, TOO_DEEP, encode, is_too_deep
-from sessiontrace.server.security.body_budget import BodyBudget, BudgetExceededError
+from sessiontrace.server.security.body_budget import BodyBudget, BudgetExceededError, unpacked
+from sessiontrace.server.security.body_decoder import EncodingNotSupportedError
 
 __all__ = [
     "BODY_MAX",
@@ -118,8 +119,15 @@ def with_vendor_errors(handler: Handler, error_response: ErrorResponse) -> Handl
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The body; aiohttp has unpacked it and counted the unpacked bytes against the limit."""
-    return await _read_in_time(request.read())
+    """The body, unpacked, of at most ``BODY_MAX`` bytes."""
+    return await _read_in_time(_joined(request))
+
+
+async def _joined(request: web.Request) -> bytes:
+    body = bytearray()
+    async for part in unpacked(request, BODY_MAX):
+        body += part
+    return bytes(body)
 
 
 async def read_unchecked_body(request: web.Request, budget: BodyBudget, most: int) -> bytes:
@@ -142,6 +150,10 @@ async def _read_in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
         raise RequestRejected(408, f"the body took longer than {_BODY_S:.0f} s") from error
     except web.HTTPRequestEntityTooLarge:
         raise
+    except EncodingNotSupportedError as error:
+        raise RequestRejected(
+            415, f"Content-Encoding {str(error)[:40]!r} is not supported; send gzip"
+        ) from error
     except Exception as error:  # aiohttp and each decompressor raise errors of their own
         raise RequestRejected(
             400, "the body cannot be read; check that it matches its Content-Encoding"

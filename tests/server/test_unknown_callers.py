@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import json
 import socket
 import time
@@ -112,6 +113,44 @@ def test_a_body_beyond_the_budget_is_told_to_come_again(locked: Served):
     finally:
         for client in clients:
             client.close()
+
+
+def test_E22_a_refused_body_is_not_unpacked(locked: Served):
+    """30 kB of gzip hold 30 MiB: unpacking what was refused kept the loop busy, and a stranger with
+    a slow line could shut out all others.
+    """
+    body = gzip.compress(b" " * (30 << 20), 9)
+    packed = {"Content_Encoding": "gzip", **JSON}
+    process = psutil.Process(locked.process.pid)
+    before = sum(process.cpu_times()[:2])
+    for _ in range(40):
+        assert locked.request("/v1/traces", "POST", body, **packed)[0] == 401
+    assert sum(process.cpu_times()[:2]) - before < 1.0  # it was 2.4
+
+
+@pytest.mark.parametrize("path", ["/batch/", "/i/v1/analytics/events"])
+def test_E22_a_strangers_body_is_not_decoded(locked: Served, path: str):
+    """Seven million numbers in 14 kB: the key is looked for in the text first. With a key among
+    them, the body is read.
+    """
+    process = psutil.Process(locked.process.pid)
+    before = process.memory_info().rss
+    for key in ("", "a-token-that-is-not-the-servers"):
+        text = b'{"api_key":"%b","batch":[' % key.encode() + b"1," * (7 << 20) + b"1]}"
+        body = gzip.compress(text, 9)
+        assert locked.request(path, "POST", body, Content_Encoding="gzip", **JSON)[0] == 401
+    assert process.memory_info().rss - before < 60 * MIB
+    event = b'{"event": "a", "distinct_id": "b", "properties": {"x": [{"token": "not-the-key"}], '
+    event = gzip.compress(b'[%b"token" : "%b"}}]' % (event, TOKEN.encode()))
+    assert locked.request(path, "POST", event, Content_Encoding="gzip", **JSON)[0] == 200
+
+
+def test_a_body_of_an_unknown_encoding_is_refused_by_name(locked: Served):
+    """The sender is told what the server takes."""
+    bearer = {"Authorization": f"Bearer {TOKEN}", **JSON}
+    status, _, body = locked.request("/v1/traces", "POST", b"x", Content_Encoding="br", **bearer)
+    assert status == 415
+    assert b"send gzip" in body
 
 
 ROUTES = ["/api/login", "/batch/", "/capture", "/track", "/engage", "/e", "/i/v0/e",

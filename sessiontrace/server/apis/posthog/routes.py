@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -41,6 +43,9 @@ __all__ = ["routes"]
 
 _INGEST = ("/batch", "/capture", "/track", "/engage", "/e", "/i/v0/e", "/i/v0/ai/batch")
 _TRAVEL_MS = 1000
+_KEY = re.compile(rb'"(?:api_key|token)"\s*:\s*"([\x21\x23-\x5b\x5d-\x7e]{8,4096})"')
+_KEYS_MAX = 10_000  # logprobs have a "token" each
+_INVALID_KEY = "API key is not valid: this server requires its token"
 _OK = {"result": "ok"}
 _AI_EVENTS = frozenset(
     {"$ai_generation", "$ai_trace", "$ai_span", "$ai_embedding", "$ai_metric", "$ai_feedback",
@@ -112,9 +117,13 @@ class _Api:
             body = await read_body(request)
         else:
             body = await read_unchecked_body(request, self._budget, BODY_MAX)
-        payload = _payload(request, body)
+        text = _text(request, body)
+        # Decoding a stranger's 16 MiB would keep the loop busy for a second.
+        if not admitted and not any(map(self._auth.is_valid, _keys_within(text))):
+            raise RequestRejected(401, _INVALID_KEY)
+        payload = _payload(text)
         if not admitted and not any(self._auth.is_valid(key) for key in _keys(payload)):
-            raise RequestRejected(401, "API key is not valid: this server requires its token")
+            raise RequestRejected(401, _INVALID_KEY)
         return _events(payload)
 
     async def _keep(self, events: list[Any], sent_at: float | None) -> list[int]:
@@ -156,7 +165,8 @@ def _ingestion_error(status: int, reason: str) -> web.Response:
     return web.Response(status=status, text=reason, headers={"Cache-Control": "no-store"})
 
 
-def _payload(request: web.Request, body: bytes) -> Any:
+def _text(request: web.Request, body: bytes) -> bytes:
+    """The JSON of a body, which may be packed and in a form."""
     body = gunzip(body)
     if not body:
         raise RequestRejected(400, "request missing data payload")
@@ -165,8 +175,18 @@ def _payload(request: web.Request, body: bytes) -> Any:
             body = gunzip(base64.b64decode(body.removeprefix(b"data="), validate=True))
         except binascii.Error as error:
             raise RequestRejected(400, "failed to decode request: invalid base64") from error
+    return body
+
+
+def _keys_within(text: bytes) -> list[str]:
+    """What a JSON text may hold as keys, wherever they are."""
+    keys = (match[1].decode("ascii") for match in _KEY.finditer(text))
+    return list(dict.fromkeys(islice(keys, _KEYS_MAX)))
+
+
+def _payload(text: bytes) -> Any:
     try:
-        return decode_json(body)
+        return decode_json(text)
     except RequestRejected as error:
         raise RequestRejected(error.status, f"failed to parse request: {error.reason}") from error
 
