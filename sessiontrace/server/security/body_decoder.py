@@ -71,7 +71,7 @@ def _decompressors(encoding: str) -> Callable[[], Any] | None:
     if encoding == "zstd":
         from aiohttp import compression_utils  # it finds the module of this Python
 
-        if getattr(compression_utils, "HAS_ZSTD", False):
-            decompressor: Callable[[], Any] = compression_utils.ZstdDecompressor
-            return decompressor
+        decompressor: Any = getattr(compression_utils, "ZstdDecompressor", None)
+        if decompressor is not None:
+            return lambda: decompressor()
     raise EncodingNotSupportedError(encoding)
