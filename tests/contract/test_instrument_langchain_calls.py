@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from support.instrumented import ModelTracer, instrumented
+from support.instrumented import ModelTracer, collected, instrumented  # noqa: F401
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import Provider, serving
 

@@ -12,14 +12,13 @@ The spans reach us through ``st.otel.SpanProcessor``.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from typing import Any
 
 import pytest
-from support.instrumented import ModelTracer
+from support.instrumented import ModelTracer, collected  # noqa: F401
 from support.stubs.openai_api import ROUTES
 from support.stubs.provider import Provider, serving
 
@@ -60,13 +59,6 @@ def provider() -> Iterator[Provider]:
     """One for each test: langchain-openai keeps an async client for each address for ever."""
     with serving({**ROUTES, "/v1/chat/completions": answers}) as running:
         yield running
-
-
-@pytest.fixture(scope="module", autouse=True)
-def collected() -> Iterator[None]:
-    """The frameworks leave connections to the collector, whose warnings belong to this module."""
-    yield
-    gc.collect()
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.instrumented import ModelTracer, instrumented
+from support.instrumented import ModelTracer, collected, instrumented  # noqa: F401
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import Provider, serving
 
@@ -56,13 +55,6 @@ def provider() -> Iterator[Provider]:
 def tracing(request: pytest.FixtureRequest) -> Iterator[ModelTracer]:
     with instrumented("llama-index", *(["openai"] if request.param else [])) as tracer:
         yield tracer
-
-
-@pytest.fixture(scope="module", autouse=True)
-def collected() -> Iterator[None]:
-    """LlamaIndex leaves connections to the collector, whose warnings belong to this module."""
-    yield
-    gc.collect()
 
 
 @pytest.mark.asyncio

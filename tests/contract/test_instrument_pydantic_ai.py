@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.instrumented import ModelTracer, instrumented
+from support.instrumented import ModelTracer, collected, instrumented  # noqa: F401
 from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import Provider, serving
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from support.recording_tracer import Captured
 
 from sessiontrace.instrumentation.registry import Instruments
 
-__all__ = ["ModelTracer", "instrumented"]
+__all__ = ["ModelTracer", "collected", "instrumented"]
 
 
 class ModelTracer(Captured):
@@ -49,6 +51,13 @@ class ModelTracer(Captured):
             return name if above is None else f"{path(above)}/{name}"
 
         return sorted(path(event) for event in events.values())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    """For modules that import it: what frameworks leave open is collected, and warned of, there."""
+    yield
+    gc.collect()
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The instrumentors of frameworks, which call the SDKs below them, one module each."""
