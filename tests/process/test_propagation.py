@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+import pytest
 from support.subprocesses import run, start
 
 SERVER = """
@@ -99,3 +101,35 @@ def test_a_process_pool_carries_the_span(tmp_path: Path) -> None:
     assert traced == [7, session_id]
     assert mapped == [event_id] * 2
     assert alone == ""
+
+
+BORN_LATER = """
+import json
+import sessiontrace as st
+
+def lookup(user):
+    with st.span("lookup for " + user) as span:
+        return span.session_id
+
+if __name__ == "__main__":
+    st.init("local", spool=False)
+    seen = {}
+    with st.session("ada") as ada:
+        import multiprocessing
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            seen["ada"] = ada.session_id
+            with st.session("bob") as bob:
+                seen["in bob"] = pool.apply(lookup, ("bob",))
+            pool.close()
+            pool.join()
+    print(json.dumps(seen))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_E15_a_pool_of_processes_that_is_imported_later_works_for_none(tmp_path: Path) -> None:
+    """multiprocessing is imported within Ada's session, where its workers are forked: what a
+    worker does for Bob is not in Ada's session.
+    """
+    seen = json.loads(run(BORN_LATER, tmp_path).stdout)
+    assert seen["in bob"] != seen["ada"]

@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.recording_tracer import Captured
@@ -20,7 +22,19 @@ from support.recording_tracer import Captured
 from sessiontrace.capture.context import executors
 
 USERS = ("ada", "bob", "eve")
-WAYS = ("call", "thread", "timer", "executor", "thread pool", "queue", "loop thread", "task")
+WAYS = (
+    "call",
+    "thread",
+    "timer",
+    "executor",
+    "thread pool",
+    "queue",
+    "simple queue",
+    "loop thread",
+    "task",
+    "worker thread",
+    "generator",
+)
 ACTIONS = ("open", "work", "work", "close")
 
 
@@ -93,9 +107,26 @@ class Program:
         pool = self._service("thread pool", lambda: self._exit.enter_context(ThreadPool(1)))
         pool.apply_async(work)
 
+    def _by_worker_thread(self, work: Callable[[], None]) -> None:
+        anyio.run(anyio.to_thread.run_sync, work)
+
+    def _by_generator(self, work: Callable[[], None]) -> None:
+        @self.captured.trace
+        def steps() -> Iterator[None]:
+            yield
+            work()
+
+        list(steps())
+
+    def _by_simple_queue(self, work: Callable[[], None]) -> None:
+        self._put("simple queue", queue.SimpleQueue, work)
+
     def _by_queue(self, work: Callable[[], None]) -> None:
-        def new() -> queue.Queue[Callable[[], None] | None]:
-            todo: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._put("queue", queue.Queue, work)
+
+    def _put(self, way: str, kind: Callable[[], Any], work: Callable[[], None]) -> None:
+        def new() -> Any:
+            todo = kind()
 
             def worker() -> None:
                 while (job := todo.get()) is not None:
@@ -105,7 +136,7 @@ class Program:
             self._exit.callback(todo.put, None)
             return todo
 
-        self._service("queue", new).put(work)
+        self._service(way, new).put(work)
 
     def _by_loop_thread(self, work: Callable[[], None]) -> None:
         def new() -> asyncio.AbstractEventLoop:

@@ -29,12 +29,16 @@ _patching = threading.Lock()
 _OURS = "sessiontrace-"  # our own threads carry nothing
 
 
-def _unlock() -> None:
+def _after_fork() -> None:
+    """In a child: the lock of another thread would stay locked; a worker works for many."""
     global _patching
     _patching = threading.Lock()
+    if shared_work.is_worker_process(sys._getframe()):
+        for variable in _variables:
+            variable.set(None)
 
 
-fork_hooks.EXECUTORS.register(in_child=_unlock)  # else a lock of another thread stays locked
+fork_hooks.EXECUTORS.register(in_child=_after_fork)
 
 
 def carry(variable: ContextVar[Any]) -> None:
@@ -79,11 +83,12 @@ def carry_into_processes(wrap: Callable[[Callable[..., Any]], Callable[..., Any]
     vars(concurrent.futures)["__getattr__"] = patch_on_import
 
 
-def _patch(owner: type, name: str, make: Callable[[Callable[..., Any]], Any]) -> None:
+def _patch(owner: Any, name: str, make: Callable[[Callable[..., Any]], Any]) -> None:
     with _patching:
         original = getattr(owner, name)
         if not hasattr(original, "__sessiontrace__"):
-            patched: Any = functools.wraps(original)(make(original))
+            updated = () if isinstance(original, type) else ("__dict__",)
+            patched: Any = functools.wraps(original, updated=updated)(make(original))
             patched.__sessiontrace__ = True
             with contextlib.suppress(AttributeError, TypeError):  # a class in C, such as gevent's
                 setattr(owner, name, patched)

@@ -1,9 +1,10 @@
 """Threads that do the work of many: the pools, schedulers and queues of other libraries.
 
-Their threads start with no span, and what is submitted carries its own. The thread behind a
-``queue.Queue`` cannot be told from one with a task of its own, so it leaves its span when it takes
-an item that another session put. Runs in the threads that start, submit, put and get. Invariant: no
-module is imported for this; what a program imports later is patched when it starts a thread.
+Their threads and forked workers start with no span, and what is submitted to a thread carries its
+own. The thread behind a queue of ``queue`` looks like one with a task of its own, so it leaves its
+span when it takes an item that another session put. Runs in the threads that start, submit, put and
+get. Invariant: no module is imported for this; what a program imports later is patched when it
+starts a thread.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from sessiontrace.capture.context.carried_span import Carried, base, leave
 
-__all__ = ["is_of_a_pool", "patch_loaded"]
+__all__ = ["is_of_a_pool", "is_worker_process", "patch_loaded"]
 
 Patch = Callable[[Any, str, Callable[[Callable[..., Any]], Any]], None]
 Now = Callable[[], Carried]
@@ -44,6 +45,9 @@ _POOLS = (
 _WRAPPERS = ("multiprocessing.dummy", "sentry_sdk.integrations.threading", "threading")
 """Modules that start a thread on behalf of their caller."""
 
+_PROCESS_POOLS = ("billiard.pool", "concurrent.futures.process", "multiprocessing.pool")
+"""Modules that fork workers; a process that a program forks itself has the span it began in."""
+
 _SENDERS = "_sessiontrace_senders"  # in the ``__dict__`` of a queue
 
 
@@ -53,6 +57,15 @@ def is_of_a_pool(frame: FrameType | None) -> bool:
         module = frame.f_globals.get("__name__", "")
         if module not in _WRAPPERS:
             return isinstance(module, str) and module.startswith(_POOLS)
+        frame = frame.f_back
+    return False
+
+
+def is_worker_process(frame: FrameType | None) -> bool:
+    """Whether ``frame``, after a fork, is inside the making of a pool's worker process."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") in _PROCESS_POOLS:
+            return True
         frame = frame.f_back
     return False
 
@@ -77,10 +90,11 @@ def patch_loaded(patch: Patch, now: Now, call: Callable[..., Any]) -> None:
     scheduler = getattr(modules.get("sched"), "scheduler", None)
     if scheduler is not None and not hasattr(scheduler.enterabs, "__sessiontrace__"):
         patch(scheduler, "enterabs", functools.partial(_scheduling, now, call))
-    queue = getattr(modules.get("queue"), "Queue", None)
-    if queue is not None and not hasattr(queue.get, "__sessiontrace__"):
-        patch(queue, "put", functools.partial(_putting, now))
-        patch(queue, "get", _getting)
+    queues: Any = modules.get("queue")
+    if queues is not None and not hasattr(queues.Queue.get, "__sessiontrace__"):
+        patch(queues.Queue, "put", functools.partial(_putting, now))
+        patch(queues.Queue, "get", _getting)
+        patch(queues, "SimpleQueue", functools.partial(_noting, now))
 
 
 def _submitting(
@@ -145,6 +159,18 @@ def _getting(original: Callable[..., Any]) -> Callable[..., Any]:
         return item
 
     return get
+
+
+def _noting(now: Now, original: type[Any]) -> type[Any]:
+    """For ``SimpleQueue``, whose methods are in C: a class that notes the sessions of senders."""
+
+    class SimpleQueue(original):  # type: ignore[misc]
+        put = _putting(now, original.put)
+        get = _getting(original.get)
+        put_nowait = _putting(now, original.put_nowait)
+        get_nowait = _getting(original.get_nowait)
+
+    return SimpleQueue
 
 
 def _sessions(carried: Carried) -> tuple[str, ...]:

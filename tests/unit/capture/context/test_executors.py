@@ -200,9 +200,12 @@ def test_E15_a_pool_of_multiprocessing_born_in_a_session_serves_others(
     assert captured.event("for nobody")["session_id"] not in {ada.session_id, bob}
 
 
-def test_E15_a_worker_behind_a_queue_leaves_the_session_that_started_it(captured: Captured) -> None:
+@pytest.mark.parametrize("kind", ["Queue", "LifoQueue", "PriorityQueue", "SimpleQueue"])
+def test_E15_a_worker_behind_a_queue_leaves_the_session_that_started_it(
+    captured: Captured, kind: str
+) -> None:
     """While the items are Ada's it works for Ada; with the first of Bob's it works for none."""
-    todo: queue.Queue[Callable[[], None] | None] = queue.Queue()
+    todo = getattr(queue, kind)()
     waiting = threading.Semaphore(0)
 
     def worker() -> None:
