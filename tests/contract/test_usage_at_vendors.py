@@ -18,11 +18,8 @@ from sessiontrace.instrumentation.cloud_formats.converse import converse_answer
 from sessiontrace.instrumentation.cloud_formats.gemini import GeminiAssembler
 from sessiontrace.instrumentation.core.token_counts import reported_usage
 from sessiontrace.instrumentation.openai_family.anthropic_messages import message_answer
-from sessiontrace.instrumentation.openai_family.chat_format import (
-    ChatAssembler,
-    chat_answer,
-    usage_of,
-)
+from sessiontrace.instrumentation.openai_family.chat_format import ChatAssembler, chat_answer
+from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
 from sessiontrace.instrumentation.openai_family.responses_format import (
     response_answer,
     usage_of_response,

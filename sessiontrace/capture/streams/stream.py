@@ -6,13 +6,13 @@ They run wherever the consumer reads. Invariant: the stream stays usable as what
 
 from __future__ import annotations
 
-import copy
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.span import Span
+from sessiontrace.capture.streams.forwarding import ForwardingIterator
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
 from sessiontrace.capture.tracer_state import TracerState
 
@@ -44,38 +44,19 @@ def watch(
     return Stream(iterable, stream_span, own)
 
 
-def _unwatched(iterable: Any) -> Any:
-    """What becomes of a watched stream in another process."""
-    return iterable
-
-
-class _Watched:
+class _Watched(ForwardingIterator):
     """What both kinds of stream have in common."""
 
-    __slots__ = ("__weakref__", "_inner", "_inside", "_iterator", "_stream_span")
+    __slots__ = ("_inside", "_iterator", "_stream_span")
 
-    def __init__(self, inner: Any, stream_span: StreamSpan, own: bool) -> None:
-        self._inner = inner
+    def __init__(self, wrapped: Any, stream_span: StreamSpan, own: bool) -> None:
+        super().__init__(wrapped)
         self._stream_span = stream_span
         self._inside = (
             stream_span if own else None
         )  # what runs in the iterator is inside its own span
         self._iterator: Any = None
         weakref.finalize(self, stream_span.end, "dropped")
-
-    def __getattr__(self, name: str) -> Any:
-        if name in _Watched.__slots__:  # a copy in the making has none of ours yet
-            raise AttributeError(name)
-        return getattr(self._inner, name)
-
-    def __copy__(self) -> Any:  # as without us, and not watched: the span reads one stream
-        return copy.copy(self._inner)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return copy.deepcopy(self._inner, memo)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _unwatched, (self._inner,)
 
     def _enter(self) -> Any:
         if self._inside is None:
@@ -104,7 +85,7 @@ class Stream(_Watched, Generic[T]):
         outer = self._enter()
         try:
             if self._iterator is None:
-                self._iterator = iter(self._inner)
+                self._iterator = iter(self.__wrapped__)
             item: T = next(self._iterator)
         except StopIteration:
             self._stream_span.end()
@@ -118,20 +99,20 @@ class Stream(_Watched, Generic[T]):
         return item
 
     def __enter__(self) -> Self:
-        enter = getattr(self._inner, "__enter__", None)
+        enter = getattr(self.__wrapped__, "__enter__", None)
         if enter is not None:
             enter()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, tb: object) -> Any:
         self._stream_span.end("closed", error)
-        leave = getattr(self._inner, "__exit__", None)
+        leave = getattr(self.__wrapped__, "__exit__", None)
         return None if leave is None else leave(kind, error, tb)
 
     def close(self) -> Any:
         """Stop reading; closes the stream if it can be closed."""
         self._stream_span.end("closed")
-        for iterator in (self._iterator, self._inner):
+        for iterator in (self._iterator, self.__wrapped__):
             if hasattr(iterator, "close"):
                 return iterator.close()
         return None
@@ -149,7 +130,7 @@ class AsyncStream(_Watched, Generic[T]):
         outer = self._enter()
         try:
             if self._iterator is None:
-                self._iterator = self._inner.__aiter__()
+                self._iterator = self.__wrapped__.__aiter__()
             item: T = await self._iterator.__anext__()
         except StopAsyncIteration:
             self._stream_span.end()
@@ -163,20 +144,20 @@ class AsyncStream(_Watched, Generic[T]):
         return item
 
     async def __aenter__(self) -> Self:
-        enter = getattr(self._inner, "__aenter__", None)
+        enter = getattr(self.__wrapped__, "__aenter__", None)
         if enter is not None:
             await enter()
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, tb: object) -> Any:
         self._stream_span.end("closed", error)
-        leave = getattr(self._inner, "__aexit__", None)
+        leave = getattr(self.__wrapped__, "__aexit__", None)
         return None if leave is None else await leave(kind, error, tb)
 
     async def aclose(self) -> None:
         """Stop reading; closes the stream if it can be closed."""
         self._stream_span.end("closed")
-        for iterator in (self._iterator, self._inner):
+        for iterator in (self._iterator, self.__wrapped__):
             for name in ("aclose", "close"):
                 if hasattr(iterator, name):
                     await getattr(iterator, name)()

@@ -28,10 +28,9 @@ from sessiontrace.instrumentation.openai_family.anthropic_messages import (
 )
 from sessiontrace.instrumentation.openai_family.chat_format import (
     ChatAssembler,
-    TextAssembler,
     chat_answer,
-    text_answer,
 )
+from sessiontrace.instrumentation.openai_family.text_completions import TextAssembler, text_answer
 
 _METRICS = "amazon-bedrock-invocationMetrics"
 _HEADERS = {

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from sessiontrace.capture.span import UNSET
+from sessiontrace.capture.streams.forwarding import ForwardingIterator
 from sessiontrace.instrumentation.core.model_calls import Answer, ModelCall
 from sessiontrace.model.ids import now_by
 from sessiontrace.runtime.signals import raise_if_from_signal
@@ -146,31 +147,18 @@ def _end_open() -> None:
         observer.end("dropped")
 
 
-def _unobserved(inner: Any) -> Any:
-    """What a copy of an observed iterator is."""
-    return inner
-
-
-class _ObservedIterator:
+class _ObservedIterator(ForwardingIterator):
     """An iterator in the place of a stream's own one.
 
     A class, not a generator: a generator around an (async) generator races with the closing of the
     inner one when a half-read stream is dropped.
     """
 
-    __slots__ = ("__weakref__", "_observer", "inner")
+    __slots__ = ("_observer",)
 
-    def __init__(self, inner: Any, observer: StreamObserver) -> None:
-        self.inner = inner
+    def __init__(self, wrapped: Any, observer: StreamObserver) -> None:
+        super().__init__(wrapped)
         self._observer = observer
-
-    def __getattr__(self, name: str) -> Any:  # close, send, gi_frame: whatever ``inner`` has
-        if name in _ObservedIterator.__slots__:  # a copy in the making has none of ours yet
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
-    def __reduce__(self) -> tuple[Any, ...]:  # a copy is not observed: the call reads one stream
-        return _unobserved, (self.inner,)
 
 
 class Chunks(_ObservedIterator):
@@ -185,7 +173,7 @@ class Chunks(_ObservedIterator):
         observer = self._observer
         observer.busy = True
         try:
-            chunk = self.inner.__next__()
+            chunk = self.__wrapped__.__next__()
         except StopIteration:
             observer.end("exhausted")
             raise
@@ -210,7 +198,7 @@ class AsyncChunks(_ObservedIterator):
         observer = self._observer
         observer.busy = True
         try:
-            chunk = await self.inner.__anext__()
+            chunk = await self.__wrapped__.__anext__()
         except StopAsyncIteration:
             observer.end("exhausted")
             raise

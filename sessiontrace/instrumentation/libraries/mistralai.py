@@ -26,8 +26,8 @@ from sessiontrace.instrumentation.openai_family.chat_format import (
     ChatAssembler,
     chat_answer,
     chat_request,
-    usage_of,
 )
+from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
 from sessiontrace.instrumentation.openai_family.endpoints import EMBEDDINGS
 from sessiontrace.instrumentation.openai_family.media_endpoints import (
     SoundAssembler,

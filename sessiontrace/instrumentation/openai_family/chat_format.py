@@ -11,7 +11,6 @@ from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
-    all_fields,
     get_field,
     merge_delta,
     merge_snapshot,
@@ -22,6 +21,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     require_object,
     tool_call,
 )
+from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
 
 _HYPERPARAMETERS = frozenset(
     {
@@ -178,77 +178,6 @@ def _metadata(get: Callable[[str], Any], finish_reasons: list[Any]) -> dict[str,
     if reasons := [reason for reason in finish_reasons if reason]:
         metadata["finish_reason"] = reasons[0] if len(set(reasons)) == 1 else reasons
     return metadata
-
-
-_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_DETAILS = (
-    (
-        "prompt_tokens_details",
-        (
-            ("cache_read_tokens", "cached_tokens"),
-            ("cache_write_tokens", "cache_write_tokens"),
-            ("prompt_audio_tokens", "audio_tokens"),
-        ),
-    ),
-    (
-        "completion_tokens_details",
-        (("reasoning_tokens", "reasoning_tokens"), ("completion_audio_tokens", "audio_tokens")),
-    ),
-)
-_RARE = frozenset({"prompt_audio_tokens", "completion_audio_tokens"})  # left out where they are 0
-
-
-def usage_of(usage: Any) -> dict[str, Any]:
-    """Token counts; ``prompt_tokens`` includes tokens read from and written to the cache.
-
-    ``completion_tokens`` includes reasoning.
-    """
-    if usage is None:
-        return {}
-    get = reader(usage)
-    metadata = {name: count for name in _COUNTS if (count := get(name)) is not None}
-    for place, names in _DETAILS:
-        if (details := get(place)) is not None:
-            for name, theirs in names:
-                count = get_field(details, theirs)
-                if count or (count is not None and name not in _RARE):
-                    metadata[name] = count
-    if not _OTHER_NAMES.isdisjoint(fields := all_fields(usage)):
-        _add_elsewhere(fields, metadata)
-    if reasoning := metadata.get("reasoning_tokens"):
-        _include(reasoning, metadata)
-    return metadata
-
-
-# Outside of the details, by the names of DeepSeek, Moonshot and Perplexity.
-_ELSEWHERE = (
-    ("cache_read_tokens", "prompt_cache_hit_tokens"),
-    ("cache_read_tokens", "cached_tokens"),
-    ("reasoning_tokens", "reasoning_tokens"),
-)
-_OTHER_NAMES = frozenset({"cost", *(theirs for _, theirs in _ELSEWHERE)})
-
-
-def _add_elsewhere(fields: Mapping[str, Any], metadata: dict[str, Any]) -> None:
-    """Add what providers say beside OpenAI's counts; OpenRouter and Perplexity say the cost."""
-    for name, theirs in _ELSEWHERE:
-        if name not in metadata and (count := fields.get(theirs)) is not None:
-            metadata[name] = count
-    if (cost := fields.get("cost")) is not None:  # in US dollars
-        cost = cost if isinstance(cost, (int, float)) else get_field(cost, "total_cost")
-        metadata.update({} if cost is None else {"cost": cost})
-
-
-def _include(reasoning: int, metadata: dict[str, Any]) -> None:
-    """Count reasoning in the completion where the provider counts it beside, as xAI does.
-
-    Then only the three together are the total: docs.x.ai/docs/guides/reasoning.
-    """
-    prompt, completion = metadata.get("prompt_tokens"), metadata.get("completion_tokens")
-    if prompt is None or completion is None:
-        return
-    if prompt + completion + reasoning == metadata.get("total_tokens"):
-        metadata["completion_tokens"] = completion + reasoning
 
 
 class ChatAssembler:
@@ -435,35 +364,3 @@ def _joined(pieces: list[Any]) -> Any:
     for piece in pieces:
         blocks.extend([piece] if isinstance(piece, str) else piece)
     return blocks
-
-
-def text_answer(result: Any) -> Answer:
-    """Outputs and metadata of a whole text completion (the legacy API)."""
-    return chat_answer(_as_chat(result, "message"))
-
-
-class TextAssembler(ChatAssembler):
-    """A text completion from its chunks."""
-
-    __slots__ = ()
-
-    def add(self, chunk: Any) -> None:
-        """Keep one chunk, as if its text were the content of a delta."""
-        self._add(_as_chat(chunk, "delta"))
-
-
-def _as_chat(result: Any, name: str) -> dict[str, Any]:
-    """A text completion or its chunk in the form of a chat completion: ``name`` has the text.
-
-    Cerebras says at the top of a chunk why it ended.
-    """
-    reason = get_field(result, "finish_reason")
-    choices = [
-        {
-            "finish_reason": reason,
-            name: {"content": get_field(choice, "text")},
-            **other_fields(choice, frozenset({"text"})),
-        }
-        for choice in get_field(result, "choices") or ()
-    ]
-    return {**other_fields(result, frozenset({"finish_reason"})), "choices": choices}

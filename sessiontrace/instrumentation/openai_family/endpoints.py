@@ -19,10 +19,8 @@ from sessiontrace.instrumentation.openai_family.anthropic_messages import (
 )
 from sessiontrace.instrumentation.openai_family.chat_format import (
     ChatAssembler,
-    TextAssembler,
     chat_answer,
     chat_request,
-    text_answer,
 )
 from sessiontrace.instrumentation.openai_family.media_endpoints import (
     ImagesAssembler,
@@ -41,6 +39,7 @@ from sessiontrace.instrumentation.openai_family.responses_format import (
     response_answer,
     response_request,
 )
+from sessiontrace.instrumentation.openai_family.text_completions import TextAssembler, text_answer
 
 
 class Endpoint(NamedTuple):

@@ -17,7 +17,7 @@ import orjson
 from sessiontrace.capture.encoding.media import of_bytes
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import get_field, other_fields, without_none
-from sessiontrace.instrumentation.openai_family.chat_format import usage_of
+from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
 from sessiontrace.instrumentation.openai_family.responses_format import usage_of_response
 
 _INPUTS = frozenset({"prompt", "input", "instructions", "query", "documents", "questions"})

@@ -15,7 +15,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     other_fields,
     tool_call,
 )
-from sessiontrace.instrumentation.openai_family.chat_format import usage_of
+from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
 
 
 def conversation_answer(result: Any) -> Answer:
