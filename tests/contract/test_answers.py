@@ -191,7 +191,7 @@ PAGE = "<html>Please sign in</html>"
 
 
 @pytest.mark.parametrize("wire", UNPARSABLE)
-def test_an_answer_that_is_no_answer_is_kept(wire: Wire, provider: Provider) -> None:
+def test_a_page_in_place_of_an_answer_is_kept(wire: Wire, provider: Provider) -> None:
     """Such as the page of a proxy with status 200, whatever the library makes of it."""
     with asked(wire, provider, iter([PAGE.encode()])) as tracing:
         with suppress(Exception):

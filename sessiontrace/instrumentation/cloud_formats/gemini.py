@@ -11,6 +11,7 @@ from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
+    merge_delta,
     merge_snapshot,
     other_fields,
     tool_call,
@@ -147,6 +148,8 @@ class _Candidate:
         if _continues(last, part):
             text = {"text": last["text"] + part["text"]}
             self._parts[-1] = {**last, **part, **text}
+        elif (sound := _joined_sound(last, part)) is not None:
+            self._parts[-1] = sound
         elif last.get("functionCall", {}).get("willContinue") and "functionCall" in part:
             self._parts[-1] = {**last, "functionCall": _joined(last["functionCall"], part)}
         elif "partialArgs" in part.get("functionCall", ()):
@@ -171,6 +174,16 @@ def _continues(last: dict[str, Any], part: dict[str, Any]) -> bool:
         and part.keys() <= _TEXT_FIELDS
         and last.keys() <= _TEXT_FIELDS
     )
+
+
+def _joined_sound(last: dict[str, Any], part: dict[str, Any]) -> dict[str, Any] | None:
+    """Two pieces of one sound; images that follow each other are several."""
+    before, piece = last.get("inlineData") or {}, part.get("inlineData") or {}
+    kind = str(before.get("mimeType") or "")
+    if not kind.startswith("audio/") or piece.get("mimeType") != kind:
+        return None
+    merge_delta(sound := {"data": before.get("data")}, {"data": piece.get("data")})
+    return {**last, **part, "inlineData": {**before, **piece, **sound}}
 
 
 # Vertex streams the arguments of a function call by their JSON paths:

@@ -57,7 +57,9 @@ _RESULT_FIELDS = frozenset(
     {"id", "choices", "created", "model", "object", "usage", "x_groq", "obfuscation", "error"}
     | {"service_tier", "system_fingerprint"}
 )
-_CHOICE_FIELDS = frozenset({"index", "message", "delta", "finish_reason", "text", "error"})
+_CHOICE_FIELDS = frozenset(
+    {"index", "message", "delta", "finish_reason", "text", "error", "usage"}  # usage: Moonshot's
+)
 # ``parsed`` is the SDK's own reading of the content; ``prefix`` is in every message of Mistral's.
 _MESSAGE_FIELDS = frozenset(
     {"role", "content", "tool_calls", "function_call", "refusal", "reasoning", "reasoning_content"}
@@ -243,6 +245,7 @@ class ChatAssembler:
                 assembled = self._choices[index] = _Choice()
             assembled.add(choice)
             self._errors.append(get_field(choice, "error"))
+            self._usage = get_field(choice, "usage") or self._usage
         self._errors.append(get("error"))
         merge_snapshot(self._fields, other_fields(chunk, _RESULT_FIELDS))
 

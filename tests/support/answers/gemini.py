@@ -132,6 +132,15 @@ CASES = {
         STOPPED,
     ),
     "an image": Case(answer(text("Here: "), IMAGE), said(content="Here: ", parts=[IMAGE]), STOPPED),
+    "sound in pieces": Case(
+        answer({"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "UklGRg=="}}),
+        said(parts=[{"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "UklGRg=="}}]),
+        STOPPED,
+        [
+            answer({"inlineData": {"mimeType": "audio/L16;rate=24000", "data": data}})
+            for data in ("Ug==", "SUY=", "Rg==")
+        ],
+    ),
     "grounding, citations and ratings": Case(
         answer(
             text("News"),

@@ -222,6 +222,18 @@ CASES = {
         said(content="Hi"),
         {**STOPPED, "cache_read_tokens": 5},
     ),
+    "Moonshot's counts in a choice": Case(
+        None,
+        said(content="Hi"),
+        {**COUNTS, "finish_reason": "stop"},
+        [
+            {**ENVELOPE, "choices": [{"index": 0, "delta": {"content": "Hi"}}]},
+            {
+                **ENVELOPE,
+                "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": COUNTS}],
+            },
+        ],
+    ),
     "xAI counts reasoning beside the completion": Case(
         reply(
             said(content="Hi"),
