@@ -379,14 +379,17 @@ class Tracer(Tracing):
             for name, delivery in report.stats.destinations.items()
             if delivery.pending
         }
+        place = "were in memory only and are lost"
+        if report.stats.spool:
+            place = f"stay in {report.stats.spool} for a run with the same key and address"
         for name, delivery in undelivered.items():
             log.log_once(
                 f"exit:{name}",
-                "%d records are not delivered to %s yet (%s); they stay in %s for the next run",
+                "%d records are not delivered to %s yet (%s); they %s",
                 delivery.pending,
                 name,
                 delivery.last_error or "no time was left",
-                report.stats.spool or "memory and are lost, there is no spool directory",
+                place,
             )
 
     def after_fork(self) -> None:

@@ -146,4 +146,5 @@ def test_A32_a_root_of_another_user_is_not_used_and_said(tmp_path: Path) -> None
     done = run(PRIVATE, tmp_path, str(root), "077")
     assert "belongs to another user" in done.stderr
     assert "SESSIONTRACE_SPOOL" in done.stderr
+    assert "they were in memory only and are lost" in done.stderr
     assert list(root.iterdir()) == []
