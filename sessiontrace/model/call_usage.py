@@ -15,7 +15,7 @@ __all__ = ["CallUsage", "call_cost", "call_tokens", "call_usage", "has_cost", "i
 _MOST = 1 << 32  # of tokens or money in one step: sums of them stay far within 64 bits
 _WHOLE = ("cost", "total_cost")
 _PARTS = (("prompt_cost",), ("completion_cost", "output_cost"))
-_COSTS = (*_WHOLE, *(name for names in _PARTS for name in names))
+_COSTS = frozenset((*_WHOLE, *(name for names in _PARTS for name in names)))
 _PLACES = ("metadata", "metrics")
 
 
@@ -81,6 +81,8 @@ def call_tokens(event: dict[str, Any]) -> int:
 
 def call_cost(event: dict[str, Any]) -> float | None:
     """The cost of a call: its total, else the sum of its parts; None where neither is known."""
+    if not has_cost(event):
+        return None
     whole = _number(event, _WHOLE)
     if whole is not None:
         return whole
@@ -92,7 +94,9 @@ def has_cost(event: dict[str, Any]) -> bool:
     """Whether the record has a cost of any form, also one that is not a number."""
     for place in _PLACES:
         values = event.get(place)
-        if isinstance(values, dict) and any(values.get(name) is not None for name in _COSTS):
+        if not isinstance(values, dict) or _COSTS.isdisjoint(values):
+            continue
+        if any(values.get(name) is not None for name in _COSTS):
             return True
     return False
 
