@@ -13,6 +13,7 @@ import time
 from typing import Protocol
 
 from sessiontrace.runtime import process_hooks
+from sessiontrace.runtime.thread_start import start_thread
 
 __all__ = ["Retired", "close_all", "retire", "retry", "revive"]
 
@@ -78,13 +79,14 @@ class _Retirement:
             if not self._waiting or (self._thread is not None and self._thread.is_alive()):
                 return
             thread = threading.Thread(target=self._run, name="sessiontrace-retired", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                return
             self._thread = thread
+            if not start_thread(thread):
+                self._thread = None
 
     def _run(self) -> None:
+        with self._lock:
+            if self._thread is not threading.current_thread():
+                return  # another one was started after a signal interrupted our start
         while True:
             time.sleep(_ROUND_S)
             for generation, timeout in self._due():

@@ -22,6 +22,8 @@ from sessiontrace.export.stats import DeliveryCounters, DeliveryStats, LaneSpec
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.process_hooks import importing
+from sessiontrace.runtime.signals import raise_if_from_signal
+from sessiontrace.runtime.thread_start import start_thread
 from sessiontrace.runtime.wake import WakeSignal
 from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.spool.recovery.recovered_spool import RecoveredSpool
@@ -115,12 +117,13 @@ class Sender:
             try:
                 # Imported here: later, when the interpreter exits, its import fails.
                 import concurrent.futures.thread  # noqa: F401
-
-                thread.start()
-            except RuntimeError:  # the interpreter exits and takes no new threads
+            except RuntimeError as error:  # the interpreter exits
+                raise_if_from_signal(error)
                 return False
             self._thread = thread
-            return True
+            if not start_thread(thread):
+                self._thread = None
+            return self._thread is not None
 
     def wake(self) -> None:
         """Look for records again; cheap, and safe in a signal handler."""
@@ -186,6 +189,9 @@ class Sender:
     # -- the thread -------------------------------------------------------------------------
 
     def _work(self) -> None:
+        with self._lock:
+            if self._thread is not threading.current_thread():
+                return  # another one was started after a signal interrupted our start
         backoff = _restart_backoff()
         try:
             while True:

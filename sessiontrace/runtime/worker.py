@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.thread_start import start_thread
 from sessiontrace.runtime.throttle import Throttle
 
 __all__ = ["BackgroundWorker"]
@@ -49,12 +50,10 @@ class BackgroundWorker:
             if self._thread is not None and self._thread.is_alive():
                 return True
             thread = threading.Thread(target=self._run, name="sessiontrace-keeper", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                return False
             self._thread = thread
-            return True
+            if not start_thread(thread):
+                self._thread = None
+            return self._thread is not None
 
     def wake(self) -> None:
         """Have ``tick`` run now. From any thread, a signal handler too; never blocks."""
@@ -87,6 +86,9 @@ class BackgroundWorker:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
+        with self._starting:
+            if self._thread is not threading.current_thread():
+                return  # another one was started after a signal interrupted our start
         due = time.monotonic()
         while True:
             try:

@@ -273,16 +273,19 @@ class Spool:
     def _notify(self) -> None:
         """Wake the sender; the record is taken even when that fails."""
         on_open, self._on_open = self._on_open, None
+        awake = False
         try:
             self.new_records.notify()
-            if on_open is not None and on_open() is False:
-                self._on_open = on_open  # no thread could be started: the next record tries again
-                self.new_records.armed = True
+            awake = on_open is None or on_open() is not False
         except Exception as error:
             raise_if_from_signal(error)
             log_once(
                 "spool:announce", "an event is spooled, but waking the sender failed: %r", error
             )
+        finally:
+            if not awake:  # no thread could be started, or a signal came: the next record tries
+                self._on_open = on_open
+                self.new_records.armed = True
 
     def holds(self, body: bytes) -> bool:
         """Whether this record is among the last: a signal may have hidden the answer."""

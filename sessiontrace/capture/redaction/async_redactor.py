@@ -19,6 +19,7 @@ import orjson
 
 from sessiontrace.capture.redaction.redactor import accepted_fields
 from sessiontrace.model.fields import EVENT_FIELDS, REDACTED
+from sessiontrace.runtime.thread_start import start_thread
 
 __all__ = ["AsyncRedactionQueue", "AsyncRedactor"]
 
@@ -125,15 +126,16 @@ class AsyncRedactionQueue:
                 return True
             self._on_start()
             thread = threading.Thread(target=self._run, name="sessiontrace-redactor", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the next record, flush and exit try again
-                return False
             self._thread = thread
-            return True
+            if not start_thread(thread):  # the next record, flush and exit try again
+                self._thread = None
+            return self._thread is not None
 
     def _run(self) -> None:
         """The thread: redact what comes, and end when nothing has come for a while."""
+        with self._starting:
+            if self._thread is not threading.current_thread():
+                return  # another one was started after a signal interrupted our start
         while True:
             self._redact_waiting()
             came = self._wake.wait(_IDLE_S)  # not in an executor: at exit there is none
