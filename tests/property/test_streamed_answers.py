@@ -302,6 +302,13 @@ def test_streamed_legacy_function_calls_and_unnumbered_calls() -> None:
     )
     assert [call["function"]["name"] for call in nameless.outputs["tool_calls"]] == ["f", "g"]
 
+    twice = assembled(
+        ChatAssembler,
+        [chat_chunk(chat_call(None, "f", text)) for text in ('{"x":1', "}", '{"x":2}')],
+    )
+    arguments = [call["function"]["arguments"] for call in twice.outputs["tool_calls"]]
+    assert arguments == ['{"x":1}', '{"x":2}']
+
 
 def test_content_in_blocks_is_taken_apart() -> None:
     """Some providers stream lists of blocks between texts; blocks of other types are kept."""

@@ -15,6 +15,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     merge_delta,
     merge_snapshot,
     other_fields,
+    parse_json,
     pick,
     plain,
     reader,
@@ -306,7 +307,10 @@ class _Choice:
             merge_snapshot(self.fields, others)
 
     def _add_call(self, call: Any, index: int) -> None:
-        """Some providers number every call 0: another id or name under an index is a new call."""
+        """Some providers number every call 0: another id or name under an index is a new call.
+
+        So is the same name again, without an id, after arguments that are complete.
+        """
         function = get_field(call, "function") or get_field(call, "custom")
         call_id, name = _id_of(call), get_field(function, "name")
         assembled = next((own for own in reversed(self.calls) if own.index == index), None)
@@ -346,7 +350,9 @@ class _StreamedCall:
     def is_other(self, call_id: Any, name: Any) -> bool:
         if call_id and self.id:
             return bool(call_id != self.id)
-        return bool(name and self.name and name != self.name)
+        if not name or not self.name:
+            return False
+        return bool(name != self.name) or not isinstance(parse_json(self.arguments), str)
 
     def tool_call(self) -> dict[str, Any]:
         arguments = self.arguments if self.decoded is None else self.decoded
