@@ -73,6 +73,19 @@ LIBRARIES = (
     Library("websockets", "13.1", ("sockets.py",), ("openai", "google-genai")),
     Library("litellm", "1.96.2", ("litellm.py", "clients.py litellm")),
     Library("litellm[proxy]", NEWEST, ("litellm.py",)),
+    Library(
+        "langchain-core",
+        "1.5.0",
+        ("langchain.py", "langchain_calls.py", "langchain_runs.py"),
+        ("langchain-openai", "langgraph", "openai"),
+    ),
+    Library("llama-index-core", "0.14.0", ("llama_index.py",), ("openai",)),
+    Library("pydantic-ai-slim[openai]", "2.50.0", ("pydantic_ai.py",), ("opentelemetry-sdk",)),
+    Library("openai-agents", "0.20.0", ("agents.py",)),
+    Library("mcp", "2.0.0", ("mcp.py",)),
+    Library("haystack-ai", "3.0.0", ("haystack.py",)),
+    Library("dspy", "3.3.0", ("dspy.py",)),
+    Library("smolagents[openai]", "1.24.0", ("smolagents.py",)),
 )
 
 

@@ -134,7 +134,7 @@ async def test_an_agent_is_a_tree(
 ) -> None:
     """Its steps, two model calls and the tool with its arguments; nothing twice."""
 
-    def weather(city: str) -> str:
+    async def weather(city: str) -> str:
         """Report the weather."""
         with tracing.span("look up"):
             return f"rain in {city}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -150,7 +151,8 @@ async def test_a_fallback(tracing: ModelTracer, model: Any) -> None:
         await Agent(FallbackModel(model("status-500"), model()), name="helper").run("Hello?")
 
     answered = tracing.event("chat m")
-    assert tracing.failed == ["chat status-500"]
+    has_attempts = importlib.util.find_spec("pydantic_ai._model_request_attempts") is not None
+    assert tracing.failed == (["chat status-500"] if has_attempts else [])
     assert answered["outputs"]["content"] == TEXT
     assert tracing.tokens == 19
     assert answered["metadata"].get("http_status", 200) == 200
