@@ -126,6 +126,51 @@ def test_a_changed_letter_is_not_delivered(backend: Backend, tmp_path: Path) -> 
     assert "step 2999" in names(backend)
 
 
+REFUSED = """
+init()
+def wait(done):
+    deadline = time.monotonic() + 3
+    while not done(st.stats().destinations["honeyhive"]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+with st.session("s"):
+    wait(lambda lane: lane.acked)
+    for number in range(6):
+        with st.span(f"step {number}"):
+            pass
+        wait(lambda lane: lane.rejected > number or lane.state == "blocked")
+"""
+
+LATER = """
+init()
+steps("later", 1)
+st.flush(15)
+deadline = time.monotonic() + 10
+while time.monotonic() < deadline and not os.path.exists(SPOOL + ".done"):
+    time.sleep(0.02)
+"""
+
+
+def test_a_backend_that_refuses_single_records_gets_them_later(
+    backend: Backend, tmp_path: Path
+) -> None:
+    """A program records one step now and then, and the backend says 422 to each of them. The next
+    run finds the backend repaired: everything is delivered.
+    """
+    spool = tmp_path / "spool"
+    backend.responder = lambda request: answer(422 if b'"step ' in request.body else 200)
+    run(IMPORTS + REFUSED, tmp_path, backend.url, str(spool))
+    backend.requests.clear()
+
+    def take(request: object) -> object:
+        if {f"step {number}" for number in range(6)} <= names(backend):
+            Path(f"{spool}.done").touch()
+        return answer()
+
+    backend.responder = take  # type: ignore[assignment]
+    run(IMPORTS + LATER, tmp_path, backend.url, str(spool))
+    assert {f"step {number}" for number in range(6)} <= names(backend)
+
+
 BROKEN = """
 init()
 steps("step", 3)
