@@ -1,4 +1,4 @@
-"""A clock is ahead by more than the time that sessions are kept, once: nothing is deleted for it."""
+"""A clock was ahead by more than the time that sessions are kept: nothing is deleted for it."""
 
 from __future__ import annotations
 
