@@ -194,3 +194,10 @@ def test_a_cost_that_is_reported_later_replaces_the_computed_one_and_says_so() -
     for other in ({"metadata": {"note": "cost"}}, {"metrics": {"cost_score": 1}}, {"metadata": 5}):
         unchanged = record(UPDATE, event_id=SID, session_id=SID, **other)
         assert pricer.record(unchanged) is unchanged
+
+
+def test_a_record_without_counts_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most records of model calls in a benchmark, and of programs that count nothing."""
+    monkeypatch.setattr("sessiontrace.pricing.pricer.decode_keeping_payloads", pytest.fail)
+    bare = event(SID, event_type="model", config={"model": "plain"})
+    assert Pricer(parse_prices(OWN, "prices")).record(bare) is bare
