@@ -36,6 +36,10 @@ def quiet(x, inner=plain):
     inner(x)
     return x + 1
 
+@tracing.tool
+@functools.lru_cache(maxsize=8)
+def cached(x): return x + 1
+
 class Callable:
     def __call__(self, x): return x + 1
 
@@ -47,7 +51,7 @@ functions = {
     "plain": plain, "coroutine": coroutine, "generator": generator,
     "async generator": async_generator, "session": in_session, "suppressed": quiet,
     "partial": tracing.tool(functools.partial(plain, 1)), "object": tracing.tool(Callable()),
-    "class": Methods(), "lambda": tracing.tool(lambda x: x + 1),
+    "class": Methods(), "cached": cached, "lambda": tracing.tool(lambda x: x + 1),
 }
 """
 
@@ -108,7 +112,7 @@ def test_E13_functions_of_a_script_run_in_a_worker(
         SESSIONTRACE_STORE=str(tmp_path / "store.db"),
     ).stdout
     seen = json.loads(out)
-    assert len(seen) == 10
+    assert len(seen) == 11
     for name, (result, sessions, events) in seen.items():
         assert result == RESULTS.get(name, 2), name
         if tracer == "own" or name == "suppressed":
