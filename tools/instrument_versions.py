@@ -86,6 +86,7 @@ LIBRARIES = (
     Library("haystack-ai", "3.0.0", ("haystack.py",)),
     Library("dspy", "3.3.0", ("dspy.py",)),
     Library("smolagents[openai]", "1.24.0", ("smolagents.py",)),
+    Library("celery", "5.4.0", ("celery.py",)),
 )
 
 
@@ -193,9 +194,14 @@ writes this table.
 
 
 def write(results: list[Result]) -> None:
-    """Replace the rows of what has run; the others stay."""
+    """Replace the rows of what has run; the others stay, but those of versions left since."""
     lines = TABLE.read_text().splitlines() if TABLE.exists() else []
-    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| library")]
+    current = tuple(
+        f"| {library.name} | {version} |"
+        for library in LIBRARIES
+        for version in (library.oldest, *library.between)
+    )
+    rows = [line for line in lines if "| newest |" in line or line.startswith(current)]
     for result in results:
         start, newest = f"| {result.library} | {result.version} |", f"| {result.library} |"
         rows = [row for row in rows if not row.startswith(start)]
