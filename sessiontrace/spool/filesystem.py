@@ -71,9 +71,12 @@ class Files:
         try:
             status = self.fstat(fd)
             self.truncate(fd, size)
+            if os.utime in os.supports_fd:  # at once: a kill in between would leave a wrong time
+                os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
         finally:
             self.close(fd)
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        if os.utime not in os.supports_fd:
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def rename(self, old: Path, new: Path) -> None:
         os.rename(old, new)
