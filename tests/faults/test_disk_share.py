@@ -22,8 +22,8 @@ from sessiontrace.spool.frame import Consumer
 from sessiontrace.spool.status import inspect
 
 QUOTA = 1 << 20
-# Written, not mapped: a kill between the cut of a tail and the restoring of its file's time would make
-# that segment newer than it is.
+# Written, not mapped: a kill between the cut of a tail and the restoring of its file's time would
+# make that segment newer than it is.
 LIMITED = {"SESSIONTRACE_SPOOL_QUOTA": str(QUOTA), "SESSIONTRACE_SPOOL_IO": "write"}
 DEAD = "http://127.0.0.1:9"
 
