@@ -341,6 +341,53 @@ def test_a_request_of_django_is_named_and_its_body_is_not_read(django: Any) -> N
     assert recorded(gettext_lazy("Hello")) == "Hello"
 
 
+# -- peewee and mongoengine ----------------------------------------------------------------------
+
+
+def test_a_model_of_peewee_is_recorded_as_far_as_it_is_loaded() -> None:
+    """A foreign key is its id, and a query is named: to read either would send a statement."""
+    peewee = pytest.importorskip("peewee")
+    database = peewee.SqliteDatabase(":memory:")
+
+    class Author(peewee.Model):  # type: ignore[misc, name-defined]
+        name = peewee.CharField()
+
+    class Page(peewee.Model):  # type: ignore[misc, name-defined]
+        title = peewee.TextField()
+        author = peewee.ForeignKeyField(Author, backref="pages")
+
+    statements: list[str] = []
+    with database.bind_ctx([Author, Page]):
+        database.create_tables([Author, Page])
+        Page.create(title="t", author=Author.create(name="Ada"))
+        page = Page.get()
+        execute = database.execute_sql
+        database.execute_sql = lambda *args: statements.append(args[0]) or execute(*args)
+        assert recorded(page) == {"id": 1, "title": "t", "author": 1}
+        assert recorded([page, {"pages": Page.select()}])[1]["pages"].endswith(" object>")
+        assert recorded(Author(name="Bob").pages).endswith(" object>")
+    database.close()
+    assert statements == []
+
+
+def test_a_document_of_mongoengine_is_recorded_as_far_as_it_is_loaded() -> None:
+    """Neither a query set nor a reference is asked for: there is no connection at all."""
+    mongoengine = pytest.importorskip("mongoengine")
+
+    class Author(mongoengine.Document):  # type: ignore[misc, name-defined]
+        name = mongoengine.StringField()
+
+    class Page(mongoengine.Document):  # type: ignore[misc, name-defined]
+        title = mongoengine.StringField()
+        tags = mongoengine.ListField(mongoengine.StringField())
+        author = mongoengine.LazyReferenceField(Author)
+
+    page = Page(title="t", tags=["a", "b"])
+    answer = recorded(page)
+    assert (answer["title"], answer["tags"], answer["author"]) == ("t", ["a", "b"], None)
+    assert "Field object" in recorded(Page.title)
+
+
 # -- proxies and mocks ---------------------------------------------------------------------------
 
 

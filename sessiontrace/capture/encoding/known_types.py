@@ -83,6 +83,15 @@ def _attributes(value: Any, base: type) -> Any:
     return instance_dict(value, type(value))
 
 
+def _columns(value: Any, base: type) -> Any:
+    """The values that a model of peewee or mongoengine has loaded, by field."""
+    kind = type(value)
+    for values in (instance_dict(value, kind).get("__data__"), slot_of(value, kind, "_data")):
+        if issubclass(type(values), dict):
+            return values
+    return MISSING
+
+
 def _source_text(value: Any, base: type) -> Any:
     """The text that Django would translate; to translate it would read a catalogue from disk."""
     attributes = instance_dict(value, type(value))
@@ -194,9 +203,11 @@ _WITH_SUBCLASSES: dict[tuple[str, str], Convert] = {
     ("sqlalchemy.engine._py_row", "BaseRow"): _row,
     ("django.utils.functional", "Promise"): _source_text,
     ("bson.objectid", "ObjectId"): _text,
+    ("peewee", "Model"): _columns,
+    ("mongoengine.base.document", "BaseDocument"): _columns,
 }
 
-_OF_DYNAMIC_CLASSES = (_row, _source_text)
+_OF_DYNAMIC_CLASSES = (_row, _source_text, _columns)
 """What reads the state of an instance, whatever attributes its class computes."""
 
 _EXACT: dict[tuple[str, str], Convert] = {
