@@ -179,6 +179,21 @@ class MessageAssembler:
 
     def add(self, event: Any) -> None:
         """Keep what the event adds to a block, to the message or to its usage."""
+        # Most events are a piece of text. Those take a shortcut through the attributes of the SDK's
+        # models; every other form raises here, or fails the test.
+        try:
+            fields = event.__dict__
+            delta = fields["delta"]
+            text = delta.__dict__["text"]
+            if (
+                text.__class__ is str
+                and fields["type"] == "content_block_delta"
+                and not delta.__pydantic_extra__
+            ):
+                self._blocks[fields["index"]].pieces.append(text)
+                return
+        except (AttributeError, KeyError):
+            pass
         get = reader(event)
         kind = get("type")
         if kind == "content_block_delta":
@@ -220,14 +235,17 @@ class MessageAssembler:
         return Answer(outputs, without_none(metadata))
 
 
+_DELTA_FIELDS = frozenset({"type", "text", "partial_json", "thinking"})
+
+
 class _Block:
     """One block of a streamed message: its start, the pieces of its text, and other deltas."""
 
-    __slots__ = ("_others", "_pieces", "_start")
+    __slots__ = ("_others", "_start", "pieces")
 
     def __init__(self, start: Any) -> None:
         self._start = start
-        self._pieces: list[str] = []
+        self.pieces: list[str] = []
         self._others: dict[str, Any] = {}
 
     def add(self, delta: Any) -> None:
@@ -238,15 +256,14 @@ class _Block:
         if piece is None:
             piece = get("thinking")
         if piece is not None:
-            self._pieces.append(piece)
-            return
-        fields = other_fields(delta, frozenset({"type"}))
+            self.pieces.append(piece)
+        fields = other_fields(delta, _DELTA_FIELDS)
         if (citation := fields.pop("citation", None)) is not None:
             fields["citations"] = [citation]
         merge_delta(self._others, fields)
 
     def block(self) -> Any:
-        pieces = "".join(self._pieces)
+        pieces = "".join(self.pieces)
         if not pieces and not self._others and self._start is not None:
             return self._start
         fields = {} if self._start is None else other_fields(self._start, frozenset())

@@ -165,6 +165,22 @@ CASES = {
         said(content="Hi", blocks=[text("Hi", mood="glad")]),
         ENDED,
     ),
+    "a delta with a new field": Case(
+        None,
+        said(content="Hi", blocks=[text("Hi", mood="glad")]),
+        ENDED,
+        [
+            {"type": "message_start", "message": reply(stop_reason=None)},
+            {"type": "content_block_start", "index": 0, "content_block": text("")},
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": "Hi", "mood": "glad"},
+            },
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": USAGE},
+            {"type": "message_stop"},
+        ],
+    ),
     "unknown fields": Case(
         reply(text("Hi"), container={"id": "c1", "expires_at": "2027-01-01T00:00:00Z"}, mood=1),
         said(
