@@ -107,9 +107,12 @@ def end(oracle: Oracle, programs: Programs, samples: Samples, folder: Path) -> l
         faults.append(f"{len(lost)} events lost, such as {sorted(lost)[:5]}, of {ways}")
     if invented := oracle.delivered.keys() - begun:
         faults.append(f"{len(invented)} events invented, such as {sorted(invented)[:5]}")
-    for name in ("damaged event", "event in the session of another"):
-        if count := oracle.seen[name]:
-            faults.append(f"{count} times {name}")
+    if damaged := oracle.seen["damaged event"]:
+        faults.append(f"{damaged} events damaged")
+    faults += [
+        f"{count} events of {life} ({programs.ways.get(life)}) are in the session of another"
+        for life, count in oracle.strays.items()
+    ]
     if not any(key.startswith("last/") for key in oracle.delivered):
         faults.append("a fresh event did not arrive")
     for name in ("did not end", "failed"):

@@ -38,6 +38,7 @@ class Oracle:
         self.seen: Counter[str] = Counter()
         self.trouble = False
         self.keys: set[str] = set()
+        self.strays: Counter[str] = Counter()  # events in another's session, by life
         logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # of broken connections
         self._dice = random.Random(seed)
         self._loop = asyncio.new_event_loop()
@@ -91,6 +92,7 @@ class Oracle:
         inputs = event["inputs"]
         if inputs["session"] not in ("", event["session_id"]):
             self.seen["event in the session of another"] += 1
+            self.strays[inputs["life"]] += 1
         key = f"{inputs['life']}/{inputs['number']}"
         if inputs["check"] != check_of(inputs["life"], inputs["number"]):
             self.seen["damaged event"] += 1
