@@ -82,6 +82,7 @@ class Tracer(Tracing):
         self.exit_timeout = 2.0
         self._memo: ConfigMemo | None = None
         self._configured: Configuration | None = None
+        self._installed = False
         self._generation: Generation | None = None
         self._former: list[Generation] = []  # replaced, oldest first
         self._past: Stats | None = None  # the counts of those that are gone
@@ -183,12 +184,16 @@ class Tracer(Tracing):
             if self._is_in_force(configuration):
                 return
             self._configured = configuration
+            self._installed = False  # until all is done: a signal may interrupt it
             self._install()
+            self._installed = True
 
     def _is_in_force(self, configuration: Configuration) -> bool:
         from sessiontrace.config_memo import same_configuration
 
         if self._configured is None or not same_configuration(self._configured, configuration):
+            return False
+        if not self._installed:
             return False
         return self.off or (self._generation is not None and not self._generation.is_shut)
 

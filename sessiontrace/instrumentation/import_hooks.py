@@ -55,7 +55,7 @@ class Hooks(MetaPathFinder):
         with self._lock:
             self._hooks.clear()
             self._partial.clear()
-            if self in sys.meta_path:
+            if self in (sys.meta_path or ()):  # None when the interpreter ends
                 sys.meta_path.remove(self)
 
     def fire_completed(self) -> None:

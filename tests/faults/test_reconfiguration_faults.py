@@ -82,6 +82,35 @@ def test_B22_init_again_ends_no_open_handle(
     assert names(other) == {"elsewhere"}
 
 
+def test_B22_an_init_that_a_signal_interrupted_is_done_by_the_next_one(
+    backend: Backend, other: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timeout comes in the middle of ``init``, after the configuration was taken and before the
+    recorder was replaced. The request is tried again, and its records go where it says.
+    """
+
+    class SoftTimeLimitError(Exception):
+        """As a job queue's."""
+
+    replace = getattr(st.Tracer, "_replace_generation")  # noqa: B009
+
+    def replace_and_raise(*arguments: Any) -> None:
+        replace(*arguments)
+        monkeypatch.undo()
+        raise SoftTimeLimitError
+
+    with tracing(tmp_path / "spool", hive(backend)) as tracer:
+        steps(tracer, 1)
+        monkeypatch.setattr(st.Tracer, "_replace_generation", replace_and_raise)
+        options = {"spool": tmp_path / "spool"}
+        with pytest.raises(SoftTimeLimitError):
+            tracer.configure((hive(other),), options)
+        tracer.configure((hive(other),), options)
+        steps(tracer, 1, start=1)
+        eventually(lambda: names(other) == {"step 1"})
+    assert names(backend) == {"step 0"}
+
+
 def test_B22_a_span_that_outlives_a_replaced_pipeline_still_arrives(
     backend: Backend, other: Backend, tmp_path: Path
 ) -> None:
