@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from sessiontrace.model.record import Record
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.throttle import throttled
 from sessiontrace.spool import frame
 from sessiontrace.spool.cursor import write_cursor
 from sessiontrace.spool.filesystem import Files
@@ -138,7 +139,7 @@ class SpoolMaintenance:
         """
         segments = self._segments
         vanished = self._allocator.vanished()
-        nameless = [segment for segment in segments if not segment.in_place()]
+        nameless = [segment for segment in throttled(segments) if not segment.in_place()]
         spare = segments.spare
         if spare is not None and not spare.in_place():
             segments.drop_spare()

@@ -20,6 +20,8 @@ from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.models import ID_MAX
 
 __all__ = [
+    "LONG_ID",
+    "LongIdError",
     "event_filter",
     "event_record",
     "event_response",
@@ -45,6 +47,10 @@ _IGNORED = frozenset({"project", "project_id", "tenant", "org_id", "workspace_id
 _KNOWN = frozenset(
     {*_TEXTS, *_TIMES, *BUCKETS, *_IGNORED, "event_type", "error", "children_ids", "session_name"}
 )
+
+
+class LongIdError(RequestRejected):
+    """An event of a batch that is refused alone, as one that is too deep."""
 
 
 def parse_session(session: Any) -> tuple[str, Body]:
@@ -84,8 +90,8 @@ def event_record(body: Any, *, session_id: str | None = None, strict: bool = Tru
     """
     if not isinstance(body, dict):
         raise RequestRejected(400, "an event must be an object")
-    if has_long_id(body):
-        raise RequestRejected(400, f"an event is {LONG_ID}")
+    if _has_long_id(body):
+        raise LongIdError(400, f"an event is {LONG_ID}")
     if session_id is None and _is_whole(body):
         return DecodedRecord(EVENT, body, record_builder.encode_checked(body).decode())
     if strict and body.get("event_type") not in _TYPES:
@@ -109,12 +115,12 @@ def event_record(body: Any, *, session_id: str | None = None, strict: bool = Tru
     return record_builder.build_decoded(EVENT, fields)
 
 
-def has_long_id(event: Any) -> bool:
+def _has_long_id(event: Body) -> bool:
     """Whether an event, or its session, could not be asked for: its id does not fit into a URL."""
-    if not isinstance(event, dict):
-        return False
-    ids = (event.get("event_id"), event.get("session_id"))
-    return any(isinstance(value, str) and len(value) > ID_MAX for value in ids)
+    event_id, session_id = event.get("event_id"), event.get("session_id")
+    if isinstance(event_id, str) and len(event_id) > ID_MAX:
+        return True
+    return isinstance(session_id, str) and len(session_id) > ID_MAX
 
 
 _WHOLE = {

@@ -309,11 +309,13 @@ def _records(
     records: list[DecodedRecord] = []
     refusal: RequestRejected | None = None
     for at, entry in enumerate(entries):
-        fault = TOO_DEEP if is_too_deep(entry) else mapping.LONG_ID
-        if fault is TOO_DEEP or mapping.has_long_id(entry):
-            refusal = refusal or RequestRejected(400, f"event {at} is {fault}")
-        else:
+        if is_too_deep(entry):
+            refusal = refusal or RequestRejected(400, f"event {at} is {TOO_DEEP}")
+            continue
+        try:
             records.append(mapping.event_record(entry, session_id=session_id, strict=strict))
+        except mapping.LongIdError:
+            refusal = refusal or RequestRejected(400, f"event {at} is {mapping.LONG_ID}")
     return records, refusal
 
 
