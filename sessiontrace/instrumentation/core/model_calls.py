@@ -219,6 +219,7 @@ class ModelCall:
     must follow the block; the first of them counts. ``subject``: an object by which a layer
     recognises its own call, until the call has ended. ``started``: nanoseconds, by the span's
     clock. ``inner_counts``: the tokens that layers further in reported to this contribution.
+    ``inner_outputs``: the answer that a layer further in reported, until this layer ends.
     ``logprobs``: keep the field of this name in the outputs.
     """
 
@@ -231,6 +232,7 @@ class ModelCall:
         "_tools",
         "ended",
         "inner_counts",
+        "inner_outputs",
         "span",
         "started",
         "subject",
@@ -255,7 +257,8 @@ class ModelCall:
         self._outer: ModelCall | None = None  # the call that this one was begun in
         self.inner_counts: dict[str, float] = {}
         layer = None if config is None else open_call.get()
-        self._enclosing = None if layer is None or not layer.is_contribution else layer
+        self._enclosing = None if layer is None or layer.span is not span else layer
+        self.inner_outputs: object = UNSET
 
     def __enter__(self) -> ModelCall:
         self._token = open_call.set(self)
@@ -321,10 +324,9 @@ class ModelCall:
         self.subject = None
         self.leave()
         if self._config is not None:
-            if outputs is not UNSET and self.span.lacks("outputs"):
-                self.span.set(outputs=outputs)
-            self._contribute(self._config, metadata or {}, metrics)
+            self._contribute(self._config, metadata or {}, metrics, outputs)
             return
+        outputs = self._with_inner(outputs)
         if not self._logprobs:
             outputs = without_logprobs(outputs)
         if self._tools is not None:
@@ -350,26 +352,37 @@ class ModelCall:
             return
         self.ended = True
         self.subject = None
+        outputs = self._with_inner(outputs)
         if not self._logprobs:
             outputs = without_logprobs(outputs)
         self.span.set(outputs=outputs, metadata=metadata, metrics=metrics)
         self.span.__exit__(type(error), error, error.__traceback__)
+
+    def _with_inner(self, outputs: object) -> object:
+        """The outputs of this layer, or where it has none, those of the layer further in."""
+        inner, self.inner_outputs = self.inner_outputs, UNSET
+        return inner if outputs is UNSET else outputs
 
     def _contribute(
         self,
         config: Mapping[str, object],
         metadata: Mapping[str, object],
         metrics: Mapping[str, object] | None,
+        outputs: object,
     ) -> None:
         span = self.span
         if span.state != OPEN:
             return
         counts = summed({}, metadata) or self.inner_counts
+        outputs = self._with_inner(outputs)
         enclosing = self._enclosing
-        if enclosing is not None and not enclosing.ended and enclosing.span is span:
-            # Another layer is in between: what that one counts includes this call.
-            enclosing.inner_counts = summed(enclosing.inner_counts, counts)
-            counts = {}
+        if enclosing is not None and not enclosing.ended:
+            enclosing.inner_outputs = enclosing.inner_outputs if outputs is UNSET else outputs
+            if enclosing.is_contribution:  # what that layer counts includes this call
+                enclosing.inner_counts = summed(enclosing.inner_counts, counts)
+                counts = {}
+        elif outputs is not UNSET and span.lacks("outputs"):
+            span.set(outputs=without_logprobs(outputs))
         add_missing(span, config, metadata, counts, metrics)
 
 

@@ -13,21 +13,23 @@ from sessiontrace.instrumentation.core.response_fields import get_field, without
 
 __all__ = ["TOKEN_COUNTS", "reported_usage", "summed"]
 
-TOKEN_COUNTS = (
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "prompt_audio_tokens",
-    "prompt_image_tokens",
-    "completion_audio_tokens",
-    "completion_image_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "web_search_requests",
-    "cost",
+TOKEN_COUNTS = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+        "prompt_audio_tokens",
+        "prompt_image_tokens",
+        "completion_audio_tokens",
+        "completion_image_tokens",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "web_search_requests",
+        "cost",
+    }
 )
 
 _PROMPT = (
@@ -57,9 +59,9 @@ _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
 def summed(existing: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, float]:
     """The counts and the cost of ``values``, added to the ``existing`` ones."""
     sums = {}
-    for name in TOKEN_COUNTS:
-        before, count = existing.get(name), values.get(name)
-        if isinstance(count, (int, float)):
+    for name, count in values.items():
+        if name in TOKEN_COUNTS and isinstance(count, (int, float)):
+            before = existing.get(name)
             sums[name] = before + count if isinstance(before, (int, float)) else count
     return sums
 
