@@ -6,6 +6,7 @@ after it can be said from the ledgers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -173,10 +174,11 @@ class Programs:
         attic.mkdir()
         move = self.dice.random() < 0.5
         for file in files:
-            if move:
-                file.rename(attic / file.name)
-            else:
-                file.unlink()
+            with contextlib.suppress(FileNotFoundError):  # SQLite may have removed it just now
+                if move:
+                    file.rename(attic / file.name)
+                else:
+                    file.unlink()
         self.store_mark = self._begun("store")
 
     # -- the end -----------------------------------------------------------------------------

@@ -46,8 +46,9 @@ class SourceRotation:
 
     @property
     def adopted(self) -> Sequence[Source]:
-        """The sources of recovered spools still under way."""
-        return [batcher.source for batcher in self._batchers if batcher is not self._own]
+        """The sources of recovered spools still under way; callable from any thread."""
+        batchers = self._batchers.copy()  # in one step: the sender's thread takes turns meanwhile
+        return [batcher.source for batcher in batchers if batcher is not self._own]
 
     @property
     def holding(self) -> bool:

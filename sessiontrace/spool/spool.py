@@ -290,7 +290,7 @@ class Spool:
     def holds(self, body: bytes) -> bool:
         """Whether this record is among the last: a signal may have hidden the answer."""
         with self.segments.lock:
-            if any(waiting == body for _, waiting in self._deferred):
+            if any(waiting == body for _, waiting in self._deferred.copy()):
                 return True
             latest = [(segment, segment.committed) for segment in list(self.segments)[-2:]]
             return any(
