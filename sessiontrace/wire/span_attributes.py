@@ -61,6 +61,7 @@ CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
 """Entries of a record that the span has as its ids."""
 
 _COST = ("metadata", "cost")
+_WRITTEN: frozenset[tuple[str, ...]] = frozenset({("metadata", "error"), *CONTEXT})
 _AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
 
 
@@ -79,11 +80,10 @@ def event_name(event: Event) -> str:
     return payload.text(event.get("event_name") or "unknown")
 
 
-def name_of(event: Event) -> str:
+def name_of(event: Event, operation: Value | None) -> str:
     """The span's name, by the conventions: its operation and what that is about."""
     name = event_name(event)
-    operation = model_call.operation(event)
-    if operation is None or name.startswith(operation):
+    if not isinstance(operation, str) or name.startswith(operation):
         return name
     about: Any = name
     if event.get("event_type") == "model":
@@ -125,7 +125,7 @@ def attributes_of(
         attributes["sessiontrace.source"] = event["source"]
     if user is not None:
         attributes["user.id"] = user
-    written: set[tuple[str, ...]] = {("metadata", "error"), *CONTEXT}
+    written: set[tuple[str, ...]] = set(_WRITTEN)
     _add_kind(attributes, event, written)
     model = event.get("event_type") == "model"
     for field, value in semconv.fields_of(event):
@@ -166,11 +166,12 @@ def _add_kind(attributes: dict[str, Value], event: Event, written: set[tuple[str
         written.add(("metadata", "operation"))
     if (kind := openinference_kind(event, operation)) is not None:
         attributes["openinference.span.kind"] = kind
-    if (name := event_name(event)) != name_of(event) and event.get("event_type") != "tool":
+    is_named = operation is not None and event.get("event_type") != "tool"
+    if is_named and (name := event_name(event)) != name_of(event, operation):
         attributes["sessiontrace.event.name"] = name
-    if (answers := output_type(event)) is not None:
+    if "config" in event and (answers := output_type(event)) is not None:
         attributes["gen_ai.output.type"] = answers
-    tags = payload.bucket(event, "metadata").get("tags")
+    tags = payload.bucket(event, "metadata").get("tags") if "metadata" in event else None
     if isinstance(tags, list) and tags and all(isinstance(tag, str) for tag in tags):
         attributes["tag.tags"] = tags
         written.add(("metadata", "tags"))

@@ -112,7 +112,7 @@ def span_of(
         trace_id=_trace_of(event),
         span_id=_low64(event["event_id"]),
         parent_id=_parent(record, event),
-        name=name_of(event),
+        name=name_of(event, attributes.get("gen_ai.operation.name")),
         kind=CLIENT if event.get("event_type") == "model" else INTERNAL,
         start_ns=start,
         end_ns=end,
