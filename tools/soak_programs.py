@@ -92,6 +92,7 @@ class Programs:
 
     def act(self) -> None:
         """Do something to one of them or to their files, and keep three running."""
+        self.done["failed"] += sum((program.poll() or 0) > 0 for program in self.running)
         self.running = [program for program in self.running if program.poll() is None]
         while len(self.running) < 3:
             starve = self.dice.random() < 0.2
