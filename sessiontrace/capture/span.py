@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.context.carried_span import let_go
+from sessiontrace.capture.encoding.encoder import encode_object_and_check
+from sessiontrace.capture.encoding.fast_path import encode_fast
 from sessiontrace.capture.encoding.record_body import EVENT_MAX, encode_event, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import kind_name, text_of
 from sessiontrace.capture.handle import (
@@ -276,6 +278,53 @@ class Span(InterruptibleEnd, SpanValues):
             elif leaving:  # in another task, or out of order
                 self._restore_context(here)
             self._inputs = self._outputs = self._parts = None
+
+    def set(
+        self,
+        *,
+        inputs: object = None,
+        outputs: object = UNSET,
+        config: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        metrics: Mapping[str, object] | None = None,
+        feedback: Mapping[str, object] | None = None,
+        user_properties: Mapping[str, object] | None = None,
+    ) -> Self:
+        """Add to the span: dicts merge key by key, ``inputs`` and ``outputs`` replace.
+
+        Values are encoded here and now, so later changes to them do not show. Returns the span.
+        After the span has ended nothing changes any more.
+        """
+        if self.state == ENDED:
+            return self
+        recorder = self.recorder
+        if recorder.skips and self.state == OPEN and self.session.skip_reason is not None:
+            return self
+        if outputs is not UNSET and recorder.capture:
+            self._outputs = self._encode(outputs, "result")
+        if inputs is not None and recorder.capture:
+            self._inputs = self._encode(inputs, "input")
+        if config is not None:
+            self.merge("config", config)
+        if metadata is not None:
+            self.merge("metadata", metadata)
+        if metrics is not None:
+            self.merge("metrics", metrics)
+        if feedback is not None:
+            self.merge("feedback", feedback)
+        if user_properties is not None:
+            self.merge("user_properties", user_properties)
+        return self
+
+    def _encode(self, value: object, key: str) -> bytes:
+        """The bytes of an object; a value of another type becomes ``{key: value}``."""
+        clean_texts = self.recorder.clean_texts
+        if (json := encode_fast(value, clean_texts)) is not None:
+            return json
+        encoded, needs_redaction = encode_object_and_check(value, key, clean_texts)
+        if needs_redaction:
+            self._needs_redaction = True
+        return encoded
 
     def step_out(self) -> None:
         """Stay open without being current: what the caller does now is not inside."""

@@ -9,23 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from sessiontrace.capture.encoding.encoder import encode_and_check, encode_object_and_check
+from sessiontrace.capture.encoding.encoder import encode_and_check
 from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
-from sessiontrace.capture.encoding.fast_path import encode_fast
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, omitted, text_of
 from sessiontrace.capture.encoding.short_repr import short_text
 from sessiontrace.capture.encoding.walker import BoundedWalker
-from sessiontrace.capture.handle import ENDED, OPEN, SessionHandle
+from sessiontrace.capture.handle import SessionHandle
 from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys_clean
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.runtime.signals import raise_if_from_signal
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["NO_INPUTS", "UNSET", "SpanValues", "name_of"]
 
@@ -62,53 +58,6 @@ class SpanValues:
     _outputs: bytes | None
     _parts: dict[str, Any] | None
     _needs_redaction: bool
-
-    def set(
-        self,
-        *,
-        inputs: object = None,
-        outputs: object = UNSET,
-        config: Mapping[str, object] | None = None,
-        metadata: Mapping[str, object] | None = None,
-        metrics: Mapping[str, object] | None = None,
-        feedback: Mapping[str, object] | None = None,
-        user_properties: Mapping[str, object] | None = None,
-    ) -> Self:
-        """Add to the span: dicts merge key by key, ``inputs`` and ``outputs`` replace.
-
-        Values are encoded here and now, so later changes to them do not show. Returns the span.
-        After the span has ended nothing changes any more.
-        """
-        if self.state == ENDED:
-            return self
-        recorder = self.recorder
-        if recorder.skips and self.state == OPEN and self.session.skip_reason is not None:
-            return self
-        if outputs is not UNSET and recorder.capture:
-            self._outputs = self._encode(outputs, "result")
-        if inputs is not None and recorder.capture:
-            self._inputs = self._encode(inputs, "input")
-        if config is not None:
-            self.merge("config", config)
-        if metadata is not None:
-            self.merge("metadata", metadata)
-        if metrics is not None:
-            self.merge("metrics", metrics)
-        if feedback is not None:
-            self.merge("feedback", feedback)
-        if user_properties is not None:
-            self.merge("user_properties", user_properties)
-        return self
-
-    def _encode(self, value: object, key: str) -> bytes:
-        """The bytes of an object; a value of another type becomes ``{key: value}``."""
-        clean_texts = self.recorder.clean_texts
-        if (json := encode_fast(value, clean_texts)) is not None:
-            return json
-        encoded, needs_redaction = encode_object_and_check(value, key, clean_texts)
-        if needs_redaction:
-            self._needs_redaction = True
-        return encoded
 
     def _check_name(self, name: object) -> str:
         """A name that was not checked yet, as text of bounded length."""
