@@ -150,7 +150,7 @@ class Pipeline:
             reader,
             hold=parts.hold,
             sample=self.options.sample,
-            price=self._pricer.record,
+            pricing=self._pricer,
         )
 
     def _loss_report(self) -> Document | None:

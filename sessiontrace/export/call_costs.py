@@ -7,28 +7,41 @@ priced it stays with its batcher, so that nothing is lost when the lane is cance
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 from sessiontrace.model.record import EVENT, UPDATE, Record, Records
 from sessiontrace.runtime.throttle import Throttle
 
-__all__ = ["Price", "add_costs"]
+__all__ = ["Pricing", "add_costs"]
 
 _PRICED = frozenset({EVENT, UPDATE})
-
-Price = Callable[[Record], Record]
-"""Returns a record with the cost of its call, or the same object."""
+_LOOKS = 64  # at records without a cost, between two looks at the clock
 
 
-def add_costs(records: Records, price: Price | None) -> Iterator[None]:
+class Pricing(Protocol):
+    """What knows the costs of calls."""
+
+    def concerns(self, kind: bytes, body: bytes) -> bool:
+        """Whether a record may have a cost to add; a quick look at its bytes."""
+        ...
+
+    def record(self, record: Record) -> Record:
+        """The record with the cost of its call, or the same object."""
+        ...
+
+
+def add_costs(records: Records, pricing: Pricing | None) -> Iterator[None]:
     """Replace the records that have a cost to add, in place; yields after each of them."""
-    if price is None:
+    if pricing is None:
         return
     throttle = Throttle()
     for index, kind in enumerate(records.kinds):
-        if kind in _PRICED:
+        if index % _LOOKS == 0:
+            throttle()
+        if kind in _PRICED and pricing.concerns(kind, records.bodies[index]):
             throttle()
             record = records[index]
-            if (priced := price(record)) is not record:
+            if (priced := pricing.record(record)) is not record:
                 records[index] = priced
                 yield

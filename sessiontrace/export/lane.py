@@ -107,7 +107,9 @@ class Lane:
         own: Source = spec.reader
         if spec.sample is not None and spec.sample.decides_at_end:
             own = TailSampler(own, spec.sample, counters.count_sampled, now=clock.now)
-        self._sources = SourceRotation(self._wrap_source(own), spec.exporter, clock.now, spec.price)
+        self._sources = SourceRotation(
+            self._wrap_source(own), spec.exporter, clock.now, spec.pricing
+        )
         self._delivery: BatchDelivery | None = None
         self._tickets: list[FlushTicket] = []
         self._stopping = False

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from sessiontrace.export.batch_delivery import BatchDelivery
 from sessiontrace.export.batcher import Batcher
-from sessiontrace.export.call_costs import Price, add_costs
+from sessiontrace.export.call_costs import Pricing, add_costs
 from sessiontrace.export.protocol import Exporter
 from sessiontrace.export.reordering import OutOfOrderSource
 from sessiontrace.spool.source import Source
@@ -25,15 +25,19 @@ _SMALLEST_BATCH = 64 << 10
 class SourceRotation:
     """This process's own source, and those of recovered spools until they are finished.
 
-    ``quiet_since``: when the last record was read. ``now`` is the lane's clock. ``price`` adds the
-    cost of calls.
+    ``quiet_since``: when the last record was read. ``now`` is the lane's clock. ``pricing`` adds
+    the cost of calls.
     """
 
     def __init__(
-        self, own: Source, exporter: Exporter, now: Callable[[], float], price: Price | None = None
+        self,
+        own: Source,
+        exporter: Exporter,
+        now: Callable[[], float],
+        pricing: Pricing | None = None,
     ) -> None:
         self.quiet_since = now()
-        self._price = price
+        self._pricing = pricing
         self._exporter = exporter
         self._now = now
         self._own = Batcher(own, exporter.limits, exporter.limits.max_bytes)
@@ -75,7 +79,7 @@ class SourceRotation:
                 self.quiet_since = self._now()
                 await asyncio.sleep(0)
             if batcher.records and self._due(batcher, hurry):
-                for _ in add_costs(batcher.records, self._price):
+                for _ in add_costs(batcher.records, self._pricing):
                     await asyncio.sleep(0)
                 return self._cut(batcher)
             if batcher is not self._own and not batcher.records and batcher.source.finished():

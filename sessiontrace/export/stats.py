@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from sessiontrace.export.call_costs import Price
+from sessiontrace.export.call_costs import Pricing
 from sessiontrace.export.protocol import Exporter, Transport
 from sessiontrace.model.sampling import Sample
 from sessiontrace.spool.source import Source
@@ -25,7 +25,7 @@ class LaneSpec:
 
     ``transport`` is called in the sender's loop, again after each restart of that loop. ``hold``:
     the backend wants a session's records together, and not before its end. ``sample``: which
-    sessions of our own are sent at all, where that is decided at their end. ``price``: adds to a
+    sessions of our own are sent at all, where that is decided at their end. ``pricing``: adds to a
     record what the call cost; called once a record, in the sender's thread.
     """
 
@@ -35,7 +35,7 @@ class LaneSpec:
     reader: Source
     hold: bool = False
     sample: Sample | None = None
-    price: Price | None = None
+    pricing: Pricing | None = None
 
 
 @attrs.frozen

@@ -46,15 +46,21 @@ class Pricer:
         self._own = dict(prices.own)
         self._patterns = [(name, own) for name, own in prices.own if not _PATTERN.isdisjoint(name)]
 
+    def concerns(self, kind: bytes, body: bytes) -> bool:
+        """Whether a record may have a cost to add; decoding it takes much longer than this."""
+        if not self._enabled:
+            return False
+        if kind == UPDATE:
+            return body.find(b"cost") >= 0
+        return kind == EVENT and body.find(_MODEL, 0, _HEAD) >= 0 and body.find(_TOKENS) >= 0
+
     def record(self, record: Record) -> Record:
         """The record with its cost; the same object where there is none to add."""
         kind, route, body = record
+        if not self.concerns(kind, body):
+            return record
         if kind == UPDATE:
             return self._update(record)
-        if kind != EVENT or not self._enabled or body.find(_MODEL, 0, _HEAD) < 0:
-            return record
-        if body.find(_TOKENS) < 0:  # without counts there is no cost: decoding takes longer
-            return record
         try:
             event = decode_keeping_payloads(body)
             metadata = self.metadata(event)
@@ -95,8 +101,6 @@ class Pricer:
     def _update(self, record: Record) -> Record:
         """A late change that reports a cost: it replaces a computed one, and says so."""
         kind, route, body = record
-        if not self._enabled or body.find(b"cost") < 0:
-            return record
         try:
             event = orjson.loads(body)
             metadata = payload.bucket(event, "metadata")

@@ -12,17 +12,21 @@ SID = new_id()
 
 
 def test_events_and_updates_are_offered_and_replaced_in_place() -> None:
-    """Starts and ends have no price; a record that stays as it is costs no turn of the loop."""
-    call, tool = event(SID), event(SID)
+    """Starts and ends have no price, nor what the prices do not concern; no turn without a cost."""
+    call, tool, free = event(SID), event(SID), event(SID)
     late = record(UPDATE, event_id=SID, session_id=SID)
-    records = Records.of([call, session_end(SID), tool, late])
+    records = Records.of([call, session_end(SID), tool, late, free])
     offered = []
 
-    def price(one: Record) -> Record:
-        offered.append(one)
-        return Record(one.kind, one.route, b"priced") if one == call else one
+    class Prices:
+        def concerns(self, kind: bytes, body: bytes) -> bool:
+            return body != free.body
 
-    assert len(list(add_costs(records, price))) == 1
+        def record(self, record: Record) -> Record:
+            offered.append(record)
+            return Record(record.kind, record.route, b"priced") if record == call else record
+
+    assert len(list(add_costs(records, Prices()))) == 1
     assert offered == [call, tool, late]
     assert list(records.bodies) == [b"priced", *(one.body for one in list(records)[1:])]
     assert list(add_costs(records, None)) == []
