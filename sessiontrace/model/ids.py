@@ -167,7 +167,9 @@ def _draw() -> str:
         drawn = os.urandom(6 * _SMALL_BATCH)
     else:
         if ms - _seeded_ms > _FRESH_MS:
-            _random.seed(os.urandom(32))
+            _random.seed(
+                int.from_bytes(os.urandom(32), "big")
+            )  # of bytes, it would import a module
             _seeded_ms = ms
         drawn = _random.getrandbits(48 * _BATCH).to_bytes(6 * _BATCH, "big")
     _drawn_ms = ms
