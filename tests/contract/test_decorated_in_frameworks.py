@@ -137,7 +137,7 @@ def test_commands_take_their_options(traces: Captured) -> None:
 
 @pytest.fixture
 @st.tool
-def resource() -> Iterator[str]:
+def resource(traces: Captured) -> Iterator[str]:
     with contextlib.suppress(RuntimeError):
         yield "resource"
 

@@ -121,7 +121,11 @@ async def test_langgraph(
 
     states = sdk, framework, framework_spans, sdk_spans
     with reporting("langchain", spans_of, *states) as tracing, tracing.session():
-        model = chat_models.ChatOpenAI(model="m", base_url=f"{provider.url}/v1", api_key="k")
+        # A client of its own: LangChain's would keep connections of the loops of earlier tests.
+        own = openai.DefaultAsyncHttpxClient()
+        model = chat_models.ChatOpenAI(
+            model="m", base_url=f"{provider.url}/v1", api_key="k", http_async_client=own
+        )
         agent = prebuilt.create_react_agent(model, [weather])
         await agent.ainvoke({"messages": [("user", "Weather in Oslo?")]})
         await model.root_async_client.close()
