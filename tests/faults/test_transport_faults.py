@@ -159,10 +159,9 @@ def test_C29_without_its_client_certificate_the_lane_waits_and_says_why(
             with tracer.session("a session"):
                 pass
             tracer.flush(1)
-            eventually(lambda: tracer.stats().destinations["x"].last_error)
-            books = tracer.stats().destinations["x"]
-            assert "client_cert=" in books.last_error
-            assert books.pending == 2
+            # A reset may overtake the alert; the next attempt reads it.
+            eventually(lambda: "client_cert=" in tracer.stats().destinations["x"].last_error)
+            assert tracer.stats().destinations["x"].pending == 2
             listener.shutdown(socket.SHUT_RDWR)
 
 
