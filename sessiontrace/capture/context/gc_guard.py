@@ -85,13 +85,13 @@ def _remove(callback: _Callback) -> None:
 def _callback(recorder: Any) -> _Callback:
     """What the collector calls; only one collection runs at a time, and none within it."""
     variable = recorder.current
-    stand_in = _ReadOnly(variable)
+    by_phase = {"start": _ReadOnly(variable), "stop": variable}
 
     @without_entry_check
     def swap(phase: str, info: dict[str, int]) -> None:
         try:
-            recorder.current = stand_in if phase == "start" else variable
-        finally:  # 3.10 checks for signals where a function does not begin with `try`
+            recorder.current = by_phase[phase]
+        finally:  # 3.10 checks for signals at jumps, and where a function does not begin with `try`
             pass
 
     return swap
