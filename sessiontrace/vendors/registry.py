@@ -25,12 +25,19 @@ __all__ = ["GROUP", "check", "connect", "find", "names", "names_from_keys", "ven
 GROUP = "sessiontrace.vendors"
 """The entry point group: ``name = "package.module:VENDOR"``."""
 
+_OTLP_BACKENDS = (
+    "langfuse", "phoenix", "langsmith", "braintrust", "opik", "logfire", "mlflow", "datadog",
+    "honeycomb",
+)  # fmt: skip
+"""Backends that take OTLP. No variable selects one: other products share their keys."""
+
 _BUILT_IN: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "honeyhive": (("HH_API_KEY",),),
     "humanloop": (("HUMANLOOP_API_KEY", "HUMANLOOP_BASE_URL"),),
     "posthog": (("POSTHOG_API_KEY",),),
     "otlp": (("OTEL_EXPORTER_OTLP_ENDPOINT",), ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",)),
     "local": (),
+    **dict.fromkeys(_OTLP_BACKENDS, ()),
 }
 """The built-in vendors, and the variables that select each where no destination is named.
 
@@ -40,19 +47,12 @@ The variables are here, not in the vendors' packages, so that selecting imports 
 plug-in is used only where it is named: installing a package sends no data anywhere.
 """
 
-_OTLP_BACKENDS = (
-    "langfuse", "phoenix", "langsmith", "braintrust", "opik", "logfire", "mlflow", "datadog",
-    "honeycomb",
-)  # fmt: skip
-"""Backends that take OTLP. No variable selects one: other products share their keys."""
-
 _DEFAULT = "local"
 
 
 def names() -> tuple[str, ...]:
     """All names that ``find`` knows, the built-in ones first."""
-    built_in = (*_BUILT_IN, *_OTLP_BACKENDS)
-    return (*built_in, *sorted({entry.name for entry in _entry_points()}.difference(built_in)))
+    return (*_BUILT_IN, *sorted({entry.name for entry in _entry_points()} - _BUILT_IN.keys()))
 
 
 def names_from_keys(env: Env) -> tuple[str, ...]:
@@ -71,8 +71,8 @@ def names_from_keys(env: Env) -> tuple[str, ...]:
 
 def find(name: str) -> Vendor[Any]:
     """The vendor of that name; ``VendorError`` when there is none or its plug-in fails."""
-    if name in _BUILT_IN or name in _OTLP_BACKENDS:
-        package = GROUP if name in _BUILT_IN else f"{GROUP}.otlp_backends"
+    if name in _BUILT_IN:
+        package = f"{GROUP}.otlp_backends" if name in _OTLP_BACKENDS else GROUP
         vendor: Vendor[Any] = importlib.import_module(f"{package}.{name}").VENDOR
         return vendor
     entries = {entry.value: entry for entry in _entry_points() if entry.name == name}
@@ -98,7 +98,7 @@ def check(destination: Destination) -> None:
     ``connect`` does no I/O, so trying it here turns its faults into faults of the configuration.
     """
     vendor = vendor_of(destination)
-    if destination.kind in _BUILT_IN or destination.kind in _OTLP_BACKENDS:
+    if destination.kind in _BUILT_IN:
         return
     try:
         destination.fingerprint()

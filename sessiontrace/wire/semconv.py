@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["COPIES", "OPERATIONS", "TABLE", "VERSION", "Field", "fields_of"]
+__all__ = [
+    "AGENT_OPERATIONS",
+    "COPIES",
+    "OPERATIONS",
+    "TABLE",
+    "VERSION",
+    "Field",
+    "fields_of",
+]
 
 VERSION = "semantic-conventions-genai 2026-11"
 """The conventions that this table follows; they are still in development."""
@@ -35,6 +43,9 @@ OPERATIONS = {
     "plan": "chain",
 }
 """The values of ``gen_ai.operation.name``, each with the type of event that it is."""
+
+AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
+"""The operations of agents."""
 
 COPIES = {"gen_ai.usage.cache_write.input_tokens": "gen_ai.usage.cache_creation.input_tokens"}
 """Attributes that are also written under their older name, the only one that Phoenix reads."""

@@ -62,7 +62,6 @@ CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
 
 _COST = ("metadata", "cost")
 _WRITTEN: frozenset[tuple[str, ...]] = frozenset({("metadata", "error"), *CONTEXT})
-_AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
 
 
 class AttributeLimits(NamedTuple):
@@ -88,7 +87,7 @@ def name_of(event: Event, operation: Value | None) -> str:
     about: Any = name
     if event.get("event_type") == "model":
         about = payload.bucket(event, "config").get("model")
-    elif operation in _AGENT_OPERATIONS:
+    elif operation in semconv.AGENT_OPERATIONS:
         about = payload.bucket(event, "metadata").get("agent_name") or name
     return f"{operation} {about}" if isinstance(about, str) and about else name
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model import payload
-from sessiontrace.wire import chat_payload, model_call
+from sessiontrace.wire import chat_payload, model_call, semconv
 
 __all__ = ["Value", "add_content", "flat_tools", "openinference_kind", "output_type"]
 
@@ -42,7 +42,6 @@ _COPY_MAX = 16 << 10
 """Bytes of a tool's arguments or result that are written under OpenInference's name too."""
 
 _INSTRUCTIONS = ("system", "instructions", "system_instruction")
-_AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
 
 
 def add_content(attributes: dict[str, Value], event: Event, name: str) -> None:
@@ -80,7 +79,7 @@ def openinference_kind(event: Event, operation: str | None) -> str | None:
         return None
     if kind == "tool":
         return "RETRIEVER" if operation == "retrieval" else "TOOL"
-    return "AGENT" if operation in _AGENT_OPERATIONS else "CHAIN"
+    return "AGENT" if operation in semconv.AGENT_OPERATIONS else "CHAIN"
 
 
 def _add_chat(

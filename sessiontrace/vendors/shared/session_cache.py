@@ -29,6 +29,9 @@ class SessionFacts(NamedTuple):
     last_ms: int | None = None
 
 
+_UNKNOWN = SessionFacts()
+
+
 class SessionCache:
     """User, service, own id and time of sessions, learned from their starts and ends.
 
@@ -46,7 +49,7 @@ class SessionCache:
         user = self._user(event)
         metadata = bucket(event, "metadata")
         service, source = metadata.get("service"), event.get("source")
-        before = self._sessions.get(event["session_id"]) or SessionFacts()
+        before = self._facts(event)
         facts = SessionFacts(
             user or before.user,
             service if isinstance(service, str) else before.service,
@@ -60,23 +63,19 @@ class SessionCache:
         """The user's id: the event's own, else its session's."""
         if "user_properties" in event and (own := self._user(event)) is not None:
             return own
-        facts = self._sessions.get(event["session_id"])
-        return None if facts is None else facts.user
+        return self._facts(event).user
 
     def service(self, event: dict[str, Any]) -> str | None:
         """The name of the service that recorded the session."""
-        facts = self._sessions.get(event["session_id"])
-        return None if facts is None else facts.service
+        return self._facts(event).service
 
     def source(self, event: dict[str, Any]) -> str | None:
         """The environment that recorded the session."""
-        facts = self._sessions.get(event["session_id"])
-        return None if facts is None else facts.source
+        return self._facts(event).source
 
     def conversation(self, event: dict[str, Any]) -> str | None:
         """The application's own id of the session; None where it gave none."""
-        facts = self._sessions.get(event["session_id"])
-        return None if facts is None else facts.conversation
+        return self._facts(event).conversation
 
     def began(self, event: dict[str, Any]) -> int | None:
         """When it began, in Unix ms: by its times, its id, or the last time of its session.
@@ -88,8 +87,11 @@ class SessionCache:
                 return moment
         began = v7_ms(event["event_id"])
         if began is None:
-            began = (self._sessions.get(event["session_id"]) or SessionFacts()).last_ms
+            began = self._facts(event).last_ms
         return v7_ms(event["session_id"]) if began is None else began
+
+    def _facts(self, event: dict[str, Any]) -> SessionFacts:
+        return self._sessions.get(event["session_id"]) or _UNKNOWN
 
     def _user(self, event: dict[str, Any]) -> str | None:
         properties = bucket(event, "user_properties")
