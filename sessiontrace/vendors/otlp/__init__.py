@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sessiontrace.export.protocol import Request, Transport
+from sessiontrace.export.protocol import Request
 from sessiontrace.model.ids import new_id
+from sessiontrace.vendors.otlp.connection import connection
 from sessiontrace.vendors.otlp.destination import OTLP
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
@@ -19,20 +20,15 @@ def _connect(destination: OTLP, services: PipelineServices) -> VendorParts:
         "", protobuf=bool(destination.protobuf), resource=resource, limits=destination.limits
     )
 
-    def transport() -> Transport:
-        from sessiontrace.vendors.shared.body_transforms import transforming_transport
-
-        headers = {name: value.reveal() for name, value in destination.headers.items()}
-        headers["Content-Type"] = exporter.content_type
-        return transforming_transport(
-            destination.url,
-            headers=headers,
-            gzip=bool(destination.gzip),
-            network=destination.network,
-            total=destination.timeout,
-        )
-
-    return VendorParts(exporter, transport)
+    headers = {name: value.reveal() for name, value in destination.headers.items()}
+    return connection(
+        exporter,
+        destination.url,
+        headers,
+        gzip=bool(destination.gzip),
+        network=destination.network,
+        timeout=destination.timeout,
+    )
 
 
 def _probe(destination: OTLP) -> HttpProbe:

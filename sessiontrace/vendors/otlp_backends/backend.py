@@ -11,9 +11,10 @@ from typing import Any, ClassVar, TypeVar
 
 import attrs
 
-from sessiontrace.export.protocol import Request, Transport
+from sessiontrace.export.protocol import Request
 from sessiontrace.model.destination import Env, HttpDestination
 from sessiontrace.model.ids import new_id
+from sessiontrace.vendors.otlp.connection import connection
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
 
@@ -71,18 +72,13 @@ def _connect(destination: OTLPBackend, services: PipelineServices) -> VendorPart
         translate=destination.translate,
     )
 
-    def transport() -> Transport:
-        from sessiontrace.vendors.shared.body_transforms import transforming_transport
-
-        headers = {**destination.request_headers(), "Content-Type": exporter.content_type}
-        return transforming_transport(
-            destination.base_url,
-            headers=headers,
-            gzip=destination.gzip,
-            network=destination.network,
-        )
-
-    return VendorParts(exporter, transport)
+    return connection(
+        exporter,
+        destination.base_url,
+        destination.request_headers(),
+        gzip=destination.gzip,
+        network=destination.network,
+    )
 
 
 def _probe(destination: OTLPBackend) -> HttpProbe:
