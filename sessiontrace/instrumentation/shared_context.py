@@ -1,9 +1,9 @@
 """OTel's runtime context with our spans in it; see ``otel_context``, which puts it in place.
 
-Runs in user code, where OTel asks for its current context, and where a span of ours opens. Nothing
-is attached when a span of ours is entered, so no token can be lost: when OTel asks, the span of
-ours that was entered after OTel's last one is added to the answer. Which one is inner is known
-because each context that is attached carries the id of the span of ours that was current then.
+Runs in user code, where OTel asks for its current context, and where one of our spans opens.
+Nothing is attached when one of our spans is entered, so no token can be lost: when OTel asks, our
+span that was entered after OTel's last one is added to the answer. Which one is inner is known
+because each context that is attached carries the id of the span that was ours and current then.
 Invariant: with no span of ours open OTel gets its own context; its sampling stays its own.
 """
 
@@ -30,7 +30,7 @@ _SPAN_OF_OURS = "sessiontrace-current"  # in OTel's context: the id of our span 
 
 
 class SharedContext:
-    """Stands in for OTel's ``runtime`` context. ``variables`` hold our current spans."""
+    """Replaces OTel's ``runtime`` context. ``variables`` hold our current spans."""
 
     def __init__(self, runtime: Any, variables: Sequence[ContextVar[Handle | None]]) -> None:
         self.runtime = runtime
@@ -40,7 +40,7 @@ class SharedContext:
         return getattr(self.runtime, name)
 
     def attach(self, context: Any) -> Any:
-        """Attach a context, with the id of the span of ours that is current."""
+        """Attach a context, with the id of our current span."""
         span = self._span()
         if span is not None and context.get(_SPAN_OF_OURS) != span.event_id:
             context = type(context)({**context, _SPAN_OF_OURS: span.event_id})
@@ -63,7 +63,7 @@ class SharedContext:
             return context
 
     def _span(self) -> Handle | None:
-        """The innermost open handle of ours that is recorded; a model call, while it is made."""
+        """Our innermost open handle that is recorded; a model call, while it is made."""
         for variable in self._variables:
             handle = variable.get()
             while handle is not None and handle.state in (NEW, ENDED):
@@ -130,7 +130,7 @@ def _place(handle: Handle, context: Any) -> None:
 
     span = trace.get_current_span(context).get_span_context()
     if not span.is_valid or any(span.span_id in processor for processor in foreign_spans):
-        return  # a processor of ours makes an event of it, which is the parent already
+        return  # one of our processors makes an event of it, which is the parent already
     trace_id, span_id = f"{span.trace_id:032x}", f"{span.span_id:016x}"
     parent = handle.parent
     if parent is not None and span_id == parent.event_id[-17:].replace("-", ""):

@@ -53,7 +53,7 @@ def is_from_signal(error: BaseException) -> bool:
 
 
 def raise_if_from_signal(error: BaseException) -> None:
-    """First line of an ``except Exception`` around work of ours or of the user's objects."""
+    """First line of an ``except Exception`` around our work or that of the user's objects."""
     if is_from_signal(error):
         raise error
 

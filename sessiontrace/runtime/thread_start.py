@@ -1,4 +1,4 @@
-"""Starting a thread of ours from the user's thread, in which a signal handler may raise.
+"""Starting one of our threads from the user's thread, in which a signal handler may raise.
 
 Any thread may call this. Invariant: what a signal handler raises comes out as it is, whether the
 thread runs already or not. The caller notes the thread before it starts it, and the thread ends at
