@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.instrumented import ModelTracer, collected, instrumented  # noqa: F401
-from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.openai_api import TEXT, TOOL_FIRST
 from support.stubs.provider import Provider, serving
 
 pytest.importorskip("haystack", reason="the contract group is not installed")
@@ -31,15 +31,9 @@ pytestmark = [
 ]
 
 
-def answers(body: dict[str, Any]) -> Any:
-    """Asks for the tool first, and answers once it was given the tool's result."""
-    asked = not body.get("tools") or any(entry["role"] == "tool" for entry in body["messages"])
-    return ROUTES["/v1/chat/completions"]({**body, "model": "ok" if asked else "tools"})
-
-
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    with serving({**ROUTES, "/v1/chat/completions": answers}) as running:
+    with serving(TOOL_FIRST) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.instrumented import ModelTracer, collected, instrumented  # noqa: F401
-from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.openai_api import TEXT, TOOL_FIRST
 from support.stubs.provider import Provider, serving
 
 pytest.importorskip("langchain_core", reason="the contract group is not installed")
@@ -35,17 +35,10 @@ CHAIN = "RunnableSequence"
 ONE = [CHAIN, f"{CHAIN}/ChatPromptTemplate", f"{CHAIN}/chat m"]
 
 
-def answers(body: dict[str, Any]) -> Any:
-    """Asks for the tool first, and answers once it was given the tool's result."""
-    asked = not body.get("tools") or any(entry["role"] == "tool" for entry in body["messages"])
-    model = body["model"] if body["model"] != "m" else "ok" if asked else "tools"
-    return ROUTES["/v1/chat/completions"]({**body, "model": model})
-
-
 @pytest.fixture
 def provider() -> Iterator[Provider]:
     """One for each test: langchain-openai keeps an async client for each address for ever."""
-    with serving({**ROUTES, "/v1/chat/completions": answers}) as running:
+    with serving(TOOL_FIRST) as running:
         yield running
 
 

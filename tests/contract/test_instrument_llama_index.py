@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from support.instrumented import ModelTracer, collected, instrumented  # noqa: F401
-from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.openai_api import TEXT, TOOL_FIRST
 from support.stubs.provider import Provider, serving
 
 pytest.importorskip("llama_index.core", reason="the contract group is not installed")
@@ -38,16 +37,9 @@ QUESTION = [ChatMessage(role="user", content="Hello?")]
 AGENT = "FunctionAgent.run"
 
 
-def answers(body: dict[str, Any]) -> Any:
-    """Asks for the tool first, and answers once it was given the tool's result."""
-    asked = not body.get("tools") or any(entry["role"] == "tool" for entry in body["messages"])
-    model = body["model"] if body["model"] != "m" else "ok" if asked else "tools"
-    return ROUTES["/v1/chat/completions"]({**body, "model": model})
-
-
 @pytest.fixture
 def provider() -> Iterator[Provider]:
-    with serving({**ROUTES, "/v1/chat/completions": answers}) as running:
+    with serving(TOOL_FIRST) as running:
         yield running
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["ROUTES", "TEXT"]
+__all__ = ["ROUTES", "TEXT", "TOOL_FIRST"]
 
 TEXT = "Hello from the stub"
 
@@ -210,3 +210,18 @@ ROUTES = {
     "/openai/v1/chat/completions": chat,
     "/openai/deployments/ok/chat/completions": chat,
 }
+
+
+def tool_first(body: dict[str, Any]) -> Any:
+    """Asks for the tool first, and answers once it was given the tool's result.
+
+    The models "m" and "ok" do so; any other model does what its name says, see ``provider``.
+    """
+    answered = any(entry["role"] == "tool" for entry in body["messages"])
+    if body["model"] not in ("m", "ok"):
+        return chat(body)
+    return chat({**body, "model": "ok" if answered or not body.get("tools") else "tools"})
+
+
+TOOL_FIRST = {**ROUTES, "/v1/chat/completions": tool_first}
+"""``ROUTES``, with ``tool_first`` for chats."""
