@@ -246,9 +246,7 @@ class BatchDelivery:
     def acknowledge(self) -> Acknowledged | None:
         """Move over the settled prefix; None when it did not move."""
         unsettled, begin = self._unsettled, self._acknowledged
-        end = begin
-        while end < len(unsettled) and not unsettled[end]:
-            end += 1
+        end = next((at for at in range(begin, len(unsettled)) if unsettled[at]), len(unsettled))
         if end == len(unsettled):
             self.state = DeliveryState.FINISHED
         if end == begin:

@@ -7,23 +7,24 @@ priced it stays with its batcher, so that nothing is lost when the lane is cance
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from sessiontrace.model.record import EVENT, UPDATE, Record, Records
+from sessiontrace.model.record import Record, Records
 from sessiontrace.runtime.throttle import Throttle
 
 __all__ = ["Pricing", "add_costs"]
 
-_PRICED = frozenset({EVENT, UPDATE})
 _LOOKS = 64  # at records without a cost, between two looks at the clock
 
 
 class Pricing(Protocol):
     """What knows the costs of calls."""
 
-    def concerns(self, kind: bytes, body: bytes) -> bool:
-        """Whether a record may have a cost to add; a quick look at its bytes."""
+    def candidates(
+        self, kinds: Sequence[bytes], bodies: Sequence[bytes], start: int, stop: int
+    ) -> Iterator[int]:
+        """The records from ``start`` to ``stop`` that may have a cost to add, by a quick look."""
         ...
 
     def record(self, record: Record) -> Record:
@@ -36,10 +37,10 @@ def add_costs(records: Records, pricing: Pricing | None) -> Iterator[None]:
     if pricing is None:
         return
     throttle = Throttle()
-    for index, kind in enumerate(records.kinds):
-        if index % _LOOKS == 0:
-            throttle()
-        if kind in _PRICED and pricing.concerns(kind, records.bodies[index]):
+    for start in range(0, len(records), _LOOKS):
+        throttle()
+        stop = min(start + _LOOKS, len(records))
+        for index in pricing.candidates(records.kinds, records.bodies, start, stop):
             throttle()
             record = records[index]
             if (priced := pricing.record(record)) is not record:

@@ -7,6 +7,7 @@ cost, and nothing raises.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -29,6 +30,7 @@ _MODEL = b'"model"'
 _TOKENS = b'_tokens"'  # every count that a cost needs has a name that ends so
 _MILLION = 1_000_000
 _PATTERN = frozenset("*?[")
+_IDS = len('{"event_id":"","session_id":""') + 2 * 36  # bytes with which every record opens
 _HEAD = 1024  # bytes of a record within which its type is written
 _INPUT_ONLY = frozenset({"embedding", "embeddings", "rerank"})
 
@@ -46,18 +48,24 @@ class Pricer:
         self._own = dict(prices.own)
         self._patterns = [(name, own) for name, own in prices.own if not _PATTERN.isdisjoint(name)]
 
-    def concerns(self, kind: bytes, body: bytes) -> bool:
-        """Whether a record may have a cost to add; decoding it takes much longer than this."""
-        if not self._enabled:
-            return False
-        if kind == UPDATE:
-            return body.find(b"cost") >= 0
-        return kind == EVENT and body.find(_MODEL, 0, _HEAD) >= 0 and body.find(_TOKENS) >= 0
+    def candidates(
+        self, kinds: Sequence[bytes], bodies: Sequence[bytes], start: int, stop: int
+    ) -> Iterator[int]:
+        """Which of these records may have a cost to add, without decoding them."""
+        if self._enabled:
+            for index in range(start, stop):
+                kind = kinds[index]
+                if kind == EVENT:
+                    body = bodies[index]
+                    if _may_have_tokens(body) and body.find(_MODEL, _IDS, _HEAD) >= 0:
+                        yield index
+                elif kind == UPDATE and bodies[index].find(b"cost") >= 0:
+                    yield index
 
     def record(self, record: Record) -> Record:
         """The record with its cost; the same object where there is none to add."""
         kind, route, body = record
-        if not self.concerns(kind, body):
+        if not any(True for _ in self.candidates((kind,), (body,), 0, 1)):
             return record
         if kind == UPDATE:
             return self._update(record)
@@ -125,6 +133,19 @@ class Pricer:
 def _marked(encoded: bytes) -> bytes:
     """A payload as records have it: objects are between two tabs."""
     return b"\t%b\t" % encoded if encoded.startswith(b"{") else encoded
+
+
+def _may_have_tokens(body: bytes) -> bool:
+    """Whether a record's own fields, which are before its payloads, count tokens.
+
+    Payloads lie between tabs. In records of another program's making fields may be behind them.
+    """
+    payload = body.find(b"\t")
+    if payload < 0:
+        return body.find(_TOKENS, _IDS) >= 0
+    if body.find(_TOKENS, _IDS, payload) >= 0:
+        return True
+    return not body.endswith(b"\t}") and body.find(_TOKENS, body.rfind(b"\t")) >= 0
 
 
 def _usage(event: dict[str, Any]) -> CallUsage | None:

@@ -1,9 +1,9 @@
 """The frame: one record as a checked line of bytes, and the header that opens a segment.
 
-Pure functions over bytes, called from every thread. ``write_frame`` has two forms: ``_frame_c``,
-compiled when the package is installed and a C compiler is there, and ``_frame_py``, which is the
-specification; both write the same bytes. Invariant: what ``decode`` returns was framed
-for this very segment of this very spool, whole; anything else gives None.
+Pure functions over bytes, called from every thread. ``write_frame`` and ``split_frames`` have two
+forms: ``_frame_c``, compiled when the package is installed and a C compiler is there, and
+``_frame_py``, which is the specification; both do the same. Invariant: what ``decode`` returns was
+framed for this very segment of this very spool, whole; anything else gives None.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from sessiontrace.model.record import Record
 from sessiontrace.spool._frame_py import MAX_BODY
 
 try:
-    from sessiontrace.spool._frame_c import write_frame
+    from sessiontrace.spool._frame_c import split_frames, write_frame
 except ImportError:
-    from sessiontrace.spool._frame_py import write_frame
+    from sessiontrace.spool._frame_py import split_frames, write_frame
 
     COMPILED = False
-    """Whether the compiled form of ``write_frame`` is in use."""
+    """Whether the compiled forms are in use."""
 else:
     COMPILED = True
 
@@ -46,6 +46,7 @@ __all__ = [
     "head",
     "routed",
     "seed",
+    "split_frames",
     "write_frame",
 ]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Protocol
-from zlib import crc32
 
 from sessiontrace.model.record import OPEN, Records
 from sessiontrace.spool import frame
@@ -28,8 +27,6 @@ Parsed = tuple[Records, Positions, int, int]
 
 _WINDOW = 1 << 16
 """Bytes parsed at a time: they fit the processor's cache, and keep the interpreter under 0.1 ms."""
-
-_CHECKSUM = 9  # with the space after it
 
 
 class SegmentSource(Protocol):
@@ -205,32 +202,17 @@ class Reader:
     def _parse_all(self, segment: Segment, start: int, raw: bytes, max_records: int) -> Parsed:
         """Frames of our own, every one for us: the fast way.
 
-        ``find`` looks at 16 bytes and more at once, ``split`` at one. Each checksum is verified:
-        another program may have changed the file since.
+        Each checksum is verified: another program may have changed the file since.
         """
-        find = raw.find
-        view = memoryview(raw)
-        seed = segment.seed
-        heads: list[bytes] = []
-        bodies: list[bytes] = []
-        offsets: list[int] = []
-        at = 0
-        while len(bodies) < max_records and (end := find(b"\n", at)) >= 0:
-            line_start = at
-            checked = at + _CHECKSUM
-            at = end + 1
-            if b"%08x " % crc32(view[checked:end], seed) != raw[line_start:checked]:
-                self._note_damage(segment, start + line_start, raw[line_start:end])
-                continue
-            head_end = find(b" ", find(b" ", checked) + 1)
-            heads.append(raw[checked:head_end])
-            bodies.append(raw[head_end + 1 : end])
-            offsets.append(start + at)
+        heads, bodies, ends, unsound, size = frame.split_frames(raw, segment.seed, max_records)
+        for line_start, line_end in unsound:
+            self._note_damage(segment, start + line_start, raw[line_start:line_end])
         split_heads = {head: head.split() for head in set(heads)}  # few: kinds, and sets of names
         kinds = [split_heads[head][0] for head in heads]
         routes = [split_heads[head][1] for head in heads]
-        ends = Positions([segment.number] * len(offsets), offsets)
-        return Records(kinds, routes, bodies), ends, 0, start + at
+        offsets = [start + end for end in ends]
+        positions = Positions([segment.number] * len(offsets), offsets)
+        return Records(kinds, routes, bodies), positions, 0, start + size
 
     def _parse_some(self, segment: Segment, start: int, raw: bytes, max_records: int) -> Parsed:
         """Frames of our own that are not all for us, or begin with repeated starts."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import mmap
 import threading
+import zlib
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from sessiontrace.capture.encoding import _fast_path_py, _record_body_py
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
 from sessiontrace.capture.redaction.masker import Masker
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.spool import _frame_py
+from sessiontrace.spool import _frame_py, frame
 from sessiontrace.spool.frame import MAX_BODY
 
 _fast_path_c: Any
@@ -206,3 +207,26 @@ def test_a_frame_beyond_the_memory_is_refused() -> None:
         assert small[:] == bytes(64)
     with pytest.raises(ValueError, match="closed"):
         _frame_c.write_frame(small, 0, 64, 0, b" event * ", b"{}")
+
+
+sound = st.tuples(
+    st.sampled_from([b" event * ", b" start a,b ", b"  * "]), st.binary(max_size=40)
+).map(lambda parts: frame.encode(7, parts[0], parts[1].replace(b"\n", b"")))
+damaged = st.tuples(sound, st.integers(0, 40), st.integers(0, 255)).map(
+    lambda parts: parts[0][: parts[1]] + bytes([parts[2]]) + parts[0][parts[1] + 1 :]
+)
+spaceless = st.binary(max_size=30).map(
+    lambda raw: b"%08x %b\n" % (zlib.crc32(raw.replace(b"\n", b""), 7), raw.replace(b"\n", b""))
+)
+
+
+@given(
+    lines=st.lists(sound | damaged | spaceless | st.binary(max_size=30), max_size=6),
+    max_frames=st.integers(0, 7),
+)
+@example([b"\n", b" \n", b"01234567 a b\n", b"01234567"], 9)
+@settings(max_examples=400)
+def test_lines_are_split_into_the_same_frames(lines: list[bytes], max_frames: int) -> None:
+    """Sound ones, such with a byte changed, without spaces, and anything, also without an end."""
+    arguments = (b"".join(lines), 7, max_frames)
+    assert _frame_c.split_frames(*arguments) == _frame_py.split_frames(*arguments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from support.records import event, record, session_end
 
 from sessiontrace.export.call_costs import add_costs
@@ -11,16 +13,18 @@ from sessiontrace.model.record import UPDATE, Record, Records
 SID = new_id()
 
 
-def test_events_and_updates_are_offered_and_replaced_in_place() -> None:
-    """Starts and ends have no price, nor what the prices do not concern; no turn without a cost."""
+def test_candidates_are_offered_and_replaced_in_place() -> None:
+    """Only what the prices name as candidates; no turn of the loop without a cost."""
     call, tool, free = event(SID), event(SID), event(SID)
     late = record(UPDATE, event_id=SID, session_id=SID)
     records = Records.of([call, session_end(SID), tool, late, free])
     offered = []
 
     class Prices:
-        def concerns(self, kind: bytes, body: bytes) -> bool:
-            return body != free.body
+        def candidates(
+            self, kinds: Sequence[bytes], bodies: Sequence[bytes], start: int, stop: int
+        ) -> Iterator[int]:
+            return iter([index for index in (0, 2, 3) if start <= index < stop])
 
         def record(self, record: Record) -> Record:
             offered.append(record)

@@ -201,3 +201,21 @@ def test_a_record_without_counts_is_not_decoded(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("sessiontrace.pricing.pricer.decode_keeping_payloads", pytest.fail)
     bare = event(SID, event_type="model", config={"model": "plain"})
     assert Pricer(parse_prices(OWN, "prices")).record(bare) is bare
+
+
+def test_a_look_at_its_bytes_decides_which_record_may_have_a_cost() -> None:
+    """Counts in the record's own fields, wherever they are; those in a payload do not matter."""
+    own = b'{"event_id":"%b","session_id":"%b","event_type":"model"' % (SID.encode(), SID.encode())
+    bodies = [
+        own + b',"metadata":{"prompt_tokens":1},"inputs":\t{"q":"a"}\t}',
+        own + b',"inputs":\t{"prompt_tokens":1}\t,"outputs":\t{"total_tokens":2}\t}',
+        own + b',"inputs":\t{"q":"a"}\t,"metadata":{"prompt_tokens":1}}',
+        own + b',"metadata":{"prompt_tokens":1}}',
+        own.replace(b"model", b"tool") + b',"metadata":{"prompt_tokens":1},"inputs":\t{"q":"a"}\t}',
+        own + b"}",
+    ]
+    pricer = Pricer(parse_prices(OWN, "prices"))
+    candidates = pricer.candidates([EVENT] * len(bodies), bodies, 0, len(bodies))
+    assert list(candidates) == [0, 2, 3]
+    assert list(pricer.candidates([END, UPDATE], [bodies[0], b'{"cost":1}'], 0, 2)) == [1]
+    assert list(Pricer(Prices(enabled=False)).candidates([EVENT], bodies, 0, 1)) == []
