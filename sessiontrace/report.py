@@ -84,6 +84,7 @@ class Report:
                 f"  {name}: {delivery.acked} delivered, {delivery.pending} pending, "
                 f"{delivery.rejected} rejected, {delivery.evicted} evicted"
                 + (f", {delivery.sampled} sampled out" if delivery.sampled else "")
+                + (f", {delivery.omitted} scores as attributes only" if delivery.omitted else "")
                 + (f" ({delivery.state}: {delivery.last_error})" if delivery.last_error else "")
             )
         return "\n".join(lines)

@@ -135,6 +135,7 @@ KEY = "golden" + "-key"
 def places(url: str) -> dict[str, Destination]:
     """A destination of every kind and form at this address."""
     keyed: dict[str, Any] = {"api_key": KEY, "base_url": url}
+    otlp: dict[str, Any] = {"endpoint": url, "evaluations": False}  # they have tests of their own
     headers = {"x-team": "tea", "authorization": "Basic eDp5"}
     return {
         "honeyhive": HoneyHive(**keyed),
@@ -142,9 +143,9 @@ def places(url: str) -> dict[str, Destination]:
         "humanloop-v5": Humanloop(**keyed, project="tea", version=5),
         "posthog": PostHog(**keyed),
         "posthog gzip": PostHog(**keyed, gzip=True),
-        "otlp": OTLP(endpoint=url, headers=headers, protobuf=False),
-        "otlp gzip": OTLP(endpoint=url, gzip=True, protobuf=False),
-        "otlp-protobuf": OTLP(endpoint=url, headers=headers, protobuf=True),
+        "otlp": OTLP(**otlp, headers=headers, protobuf=False),
+        "otlp gzip": OTLP(**otlp, gzip=True, protobuf=False),
+        "otlp-protobuf": OTLP(**otlp, headers=headers, protobuf=True),
     }
 
 

@@ -16,6 +16,7 @@ SENDING    ``Delivered``        SENDING: the request's records are settled, or l
 SENDING    ``Invalid``          SENDING: the request is halved; one record alone is refused
 SENDING    ``TooLarge``         SENDING: the request is halved; one record alone is cut, or refused
 SENDING    ``Rejected``         SENDING: the request's records are listed as rejected
+SENDING    ``Settled``          SENDING: the request's records are settled; nothing is accepted
 SENDING    ``Retry``            RETRYING: the request is pending again
 SENDING    ``Blocked``          BLOCKED: the request is pending again
 SENDING    every record         BLOCKED: nothing accepted in the batch, or in a stage of several
@@ -54,6 +55,7 @@ from sessiontrace.export.protocol import (
     Rejected,
     Request,
     Retry,
+    Settled,
     TooLarge,
 )
 from sessiontrace.model.record import OPEN, Record, Records
@@ -213,8 +215,8 @@ class BatchDelivery:
         if isinstance(outcome, TooLarge):
             self._shrink(request, outcome.reason)
             return None
-        if isinstance(outcome, Rejected):
-            self._settle(request, outcome.reasons)
+        if isinstance(outcome, (Rejected, Settled)):
+            self._settle(request, outcome.reasons if isinstance(outcome, Rejected) else {})
             return None
         self.stage.pending.appendleft(request)
         return self._stop(outcome)

@@ -49,6 +49,7 @@ from sessiontrace.export.protocol import (
     Outcome,
     Request,
     Retry,
+    Settled,
     Transport,
     UntrustedError,
 )
@@ -300,6 +301,9 @@ class Lane:
             self.counters.retries += 1
         elif isinstance(outcome, Delivered):
             self.counters.bytes += request.content.size
+        elif isinstance(outcome, Settled) and outcome.omitted:
+            self.counters.omitted += outcome.omitted
+            log.log_once(f"{self.name}:omitted", "%s: %s", self.name, outcome.reason)
         return stop
 
     async def _attempt(self, delivery: BatchDelivery, request: Request) -> Outcome:

@@ -28,6 +28,7 @@ __all__ = [
     "Reply",
     "Request",
     "Retry",
+    "Settled",
     "TooLarge",
     "Transport",
     "UntrustedError",
@@ -131,7 +132,19 @@ class Rejected:
     reasons: Mapping[int, str]
 
 
-Outcome = Delivered | Rejected | Retry | TooLarge | Invalid | Blocked
+@attrs.frozen
+class Settled:
+    """The end of a request about what the records' other requests carry already.
+
+    It says nothing of the backend, and rejects no record. ``omitted``: how many parts the backend
+    has no place for; ``reason``: why, and what to do.
+    """
+
+    omitted: int = 0
+    reason: str = ""
+
+
+Outcome = Delivered | Rejected | Settled | Retry | TooLarge | Invalid | Blocked
 
 
 @attrs.frozen

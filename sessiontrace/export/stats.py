@@ -45,9 +45,10 @@ class DeliveryStats:
     ``acked`` (taken by the backend), ``rejected`` (refused for good, now dead letters), ``evicted``
     (lost to the quota, or damaged in the spool), ``sampled`` (not sent, as ``sample=`` asked for)
     and ``pending`` count records of this process; the ``adopted_`` ones count records that other
-    processes left behind. ``bytes``: bodies taken; ``requests``: attempts of any outcome;
-    ``retries``: attempts that will be repeated. ``state``: "idle", "sending", "retrying" or
-    "blocked"; ``last_error``: why, empty after a success. It never holds a key.
+    processes left behind. ``omitted``: scores that the backend took as attributes of spans only,
+    because it has no place for log events. ``bytes``: bodies taken; ``requests``: attempts of any
+    outcome; ``retries``: attempts that will be repeated. ``state``: "idle", "sending", "retrying"
+    or "blocked"; ``last_error``: why, empty after a success. It never holds a key.
     """
 
     acked: int = 0
@@ -58,6 +59,7 @@ class DeliveryStats:
     adopted_acked: int = 0
     adopted_rejected: int = 0
     adopted_pending: int = 0
+    omitted: int = 0
     bytes: int = 0
     requests: int = 0
     retries: int = 0
@@ -74,6 +76,7 @@ class DeliveryCounters:
     sampled: int = 0
     adopted_acked: int = 0
     adopted_rejected: int = 0
+    omitted: int = 0
     bytes: int = 0
     requests: int = 0
     retries: int = 0

@@ -19,7 +19,11 @@ __all__ = [
     "SCORES",
     "STEP_ATTRIBUTES",
     "Field",
+    "is_measure",
 ]
+
+_MEASURES = frozenset({"chunks", "cost", "duration", "latency", "total_cost"})
+_MEASURE_ENDS = ("_ms", "_s", "_seconds", "_tokens", "_count", "_cost", "_bytes")
 
 ID, TEXT, TIME, NUMBER, IDS = "id", "text", "time", "number", "ids"
 PAYLOAD, BUCKET = "payload", "bucket"
@@ -91,3 +95,8 @@ HTML_SECTIONS = tuple(
     field.name for field in sorted(FIELDS, key=lambda field: field.html) if field.html
 )
 """The fields that an exported page shows, in its order."""
+
+
+def is_measure(name: str) -> bool:
+    """Whether an entry of ``metrics`` measures time, size or cost, and so is not a score."""
+    return name in _MEASURES or name.endswith(_MEASURE_ENDS)

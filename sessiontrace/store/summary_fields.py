@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sessiontrace.model.call_usage import call_cost, call_tokens
-from sessiontrace.model.fields import SCORES
+from sessiontrace.model.fields import SCORES, is_measure
 from sessiontrace.store import models
 
 __all__ = [
@@ -31,8 +31,6 @@ _MOST = 1 << 32  # of a score in one step: sums of them stay far within 64 bits
 _ERROR_CHARS = 300
 _SCORES = 20
 _NAME_CHARS = 100
-_MEASURES = frozenset({"chunks", "cost", "duration", "latency", "total_cost"})
-_MEASURE_ENDS = ("_ms", "_s", "_seconds", "_tokens", "_count", "_cost", "_bytes")
 _RATINGS = {"good": _NANO, "bad": 0}
 _USER_KEYS = ("user_id", "user", "id", "distinct_id", "email", "name")
 
@@ -96,7 +94,7 @@ def scores_nano(event: dict[str, Any]) -> dict[str, int]:
         if not isinstance(values, dict):
             continue
         for name, value in values.items():
-            if place == "metrics" and (name in _MEASURES or name.endswith(_MEASURE_ENDS)):
+            if place == "metrics" and is_measure(name):
                 continue
             if isinstance(value, (int, float)) and -_MOST < value < _MOST:
                 scores[name[:_NAME_CHARS]] = round(value * _NANO)

@@ -23,9 +23,10 @@ from sessiontrace.wire.otlp_resource import (
 from sessiontrace.wire.span_attributes import STEADY, Value
 from sessiontrace.wire.span_writer import ERROR, Span
 
-__all__ = ["json_items", "json_span"]
+__all__ = ["json_items", "json_pairs", "json_span"]
 
-_HEAD = b'{"resource":{"attributes":[%b]},"scopeSpans":[{"scope":%b,"schemaUrl":%b,"spans":['
+_HEAD = b'{"resource":{"attributes":[%b]},"%b":[{"scope":%b,"schemaUrl":%b,"%b":['
+_NAMES = ("resourceSpans", "scopeSpans", "spans")
 _EXCEPTION = b',"events":[{"timeUnixNano":"%d","name":"exception","attributes":[%b]}]'
 
 
@@ -39,38 +40,43 @@ def json_span(span: Span) -> bytes:
     if span.parent_id is not None:
         parts.append(f',"parentSpanId":"{span.parent_id}"'.encode())
     if span.exception is not None:
-        parts.append(_EXCEPTION % (span.end_ns, _pairs(span.exception)))
+        parts.append(_EXCEPTION % (span.end_ns, json_pairs(span.exception)))
     if span.error is not None:
         parts.append(b',"status":%b' % orjson.dumps({"code": ERROR, "message": span.error}))
     if span.dropped:
         parts.append(b',"droppedAttributesCount":%d' % span.dropped)
-    parts += (b',"attributes":[', _pairs(span.attributes), b"]}")
+    parts += (b',"attributes":[', json_pairs(span.attributes), b"]}")
     return b"".join(parts)
 
 
 def json_items(
-    spans: Iterable[tuple[Origin, bytes]], resource: Mapping[str, str] = NO_ATTRIBUTES
+    spans: Iterable[tuple[Origin, bytes]],
+    resource: Mapping[str, str] = NO_ATTRIBUTES,
+    names: tuple[str, str, str] = _NAMES,
 ) -> list[bytes]:
     """Encoded spans, each with its origin, as the items of one request.
 
     Commas between them make the body, which is not built in one piece (``RequestBody``).
+    ``names``: what the request calls its three levels.
     """
     items: list[bytes] = []
+    outer, middle, inner = (name.encode() for name in names)
     scope = orjson.dumps({"name": SCOPE, "version": version()})
     for origin, group in by_origin(spans).items():
         attributes = resource_attributes(origin, resource)
         pairs = b",".join([_pair(name, value) for name, value in attributes.items()])
-        head = _HEAD % (pairs, scope, orjson.dumps(SCHEMA_URL))
+        head = _HEAD % (pairs, middle, scope, orjson.dumps(SCHEMA_URL), inner)
         first = len(items)
         items += group
         items[first] = head + items[first]
         items[-1] += b"]}]}"
-    items[0] = b'{"resourceSpans":[' + items[0]
+    items[0] = b'{"%b":[%b' % (outer, items[0])
     items[-1] += b"]}"
     return items
 
 
-def _pairs(attributes: dict[str, Value]) -> bytes:
+def json_pairs(attributes: dict[str, Value]) -> bytes:
+    """Attributes as the members of a list of ``KeyValue``."""
     return b",".join(
         [
             _steady(key, value) if key in STEADY and type(value) is str else _pair(key, value)

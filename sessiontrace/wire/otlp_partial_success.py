@@ -1,4 +1,4 @@
-"""The ``ExportTraceServiceResponse`` in protobuf: how many spans of a request a backend rejected.
+"""The response to an OTLP request in protobuf: how many spans or log records were rejected.
 
 Pure functions, no thread owns them. The server writes it, the exporter reads it; no response says
 which spans were rejected. Invariant: reading never raises.
@@ -27,7 +27,7 @@ def write_partial_success(rejected: int, message: str) -> bytes:
 
 
 def read_partial_success(body: bytes) -> tuple[int, str]:
-    """The number of rejected spans and the reason; (0, "") where the body is garbled."""
+    """The number of rejected items and the reason; (0, "") where the body is garbled."""
     reader = MessageReader(_FIELDS_MAX)
     rejected, message = 0, ""
     try:

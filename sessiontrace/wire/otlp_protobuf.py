@@ -25,7 +25,7 @@ from sessiontrace.wire.protobuf import SMALL, field, varint
 from sessiontrace.wire.span_attributes import STEADY, Value
 from sessiontrace.wire.span_writer import ERROR, Span
 
-__all__ = ["protobuf_items", "protobuf_span"]
+__all__ = ["protobuf_items", "protobuf_pairs", "protobuf_span"]
 
 _TIMES = struct.Struct("<BQBQ")
 _AT = struct.Struct("<BQ")
@@ -44,13 +44,13 @@ def protobuf_span(span: Span) -> bytes:
         field(b"\x2a", span.name.encode()),
         b"\x30" + SMALL[span.kind],
         _TIMES.pack(0x39, span.start_ns, 0x41, span.end_ns),
-        _attributes(b"\x4a", span.attributes),
+        protobuf_pairs(b"\x4a", span.attributes),
     ]
     if span.dropped:
         parts.append(b"\x50" + varint(span.dropped))
     if span.exception is not None:
         event = _AT.pack(0x09, span.end_ns) + b"\x12\x09exception"
-        parts.append(field(b"\x5a", event + _attributes(b"\x1a", span.exception)))
+        parts.append(field(b"\x5a", event + protobuf_pairs(b"\x1a", span.exception)))
     if span.error is not None:
         parts.append(field(b"\x7a", field(b"\x12", span.error.encode()) + b"\x18" + SMALL[ERROR]))
     return b"".join(parts)
@@ -73,14 +73,14 @@ def protobuf_items(
         scoped.append(schema)
         inner = sum(map(len, scoped))
         attributes: dict[str, Value] = dict(resource_attributes(origin, resource))
-        described = field(b"\x0a", _attributes(b"\x0a", attributes))
+        described = field(b"\x0a", protobuf_pairs(b"\x0a", attributes))
         size = varint(inner)
         outer = len(described) + 1 + len(size) + inner
         parts += (b"\x0a", varint(outer), described, b"\x12", size, *scoped)
     return parts
 
 
-def _attributes(tag: bytes, attributes: dict[str, Value]) -> bytes:
+def protobuf_pairs(tag: bytes, attributes: dict[str, Value]) -> bytes:
     """``KeyValue`` messages under ``tag``."""
     parts = []
     for key, value in attributes.items():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sessiontrace.export.protocol import Request
 from sessiontrace.model.ids import new_id
-from sessiontrace.vendors.otlp.connection import connection
+from sessiontrace.model.secret import Secret
+from sessiontrace.vendors.otlp.connection import Address, connection
 from sessiontrace.vendors.otlp.destination import OTLP
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
@@ -17,18 +20,26 @@ def _connect(destination: OTLP, services: PipelineServices) -> VendorParts:
 
     resource = {"service.instance.id": new_id(), **destination.resource}
     exporter = OTLPExporter(
-        "", protobuf=bool(destination.protobuf), resource=resource, limits=destination.limits
+        "",
+        protobuf=bool(destination.protobuf),
+        resource=resource,
+        limits=destination.limits,
+        evaluations=bool(destination.evaluations),
     )
-
-    headers = {name: value.reveal() for name, value in destination.headers.items()}
+    spans = Address(destination.url, _plain(destination.headers), destination.network)
+    headers = _plain(destination.logs_headers or destination.headers)
+    logs = Address(destination.logs_url, headers, destination.logs_network)
     return connection(
         exporter,
-        destination.url,
-        headers,
+        spans,
+        logs if destination.evaluations else None,
         gzip=bool(destination.gzip),
-        network=destination.network,
         timeout=destination.timeout,
     )
+
+
+def _plain(headers: Mapping[str, Secret]) -> dict[str, str]:
+    return {name: value.reveal() for name, value in headers.items()}
 
 
 def _probe(destination: OTLP) -> HttpProbe:

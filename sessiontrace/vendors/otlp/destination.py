@@ -10,6 +10,7 @@ from typing import ClassVar
 import attrs
 
 from sessiontrace.model.destination import Env, NetworkDestination, url_faults
+from sessiontrace.model.network import Network
 from sessiontrace.model.secret import Secret
 from sessiontrace.vendors.otlp import variables
 from sessiontrace.wire.otlp_resource import parse_resource_attributes
@@ -39,6 +40,9 @@ class OTLP(NetworkDestination):
     by ``OTEL_EXPORTER_OTLP_PROTOCOL``, else True; False is JSON. ``gzip``: compress requests to a
     third of the bytes, for some 15 us of CPU an event; default by
     ``OTEL_EXPORTER_OTLP_COMPRESSION``, else off.
+    ``evaluations``: send scores as ``gen_ai.evaluation.result`` events too, to ``/v1/logs`` beside
+    the endpoint for spans, or to ``OTEL_EXPORTER_OTLP_LOGS_ENDPOINT``; default True unless
+    ``OTEL_LOGS_EXPORTER`` is "none".
     ``timeout``: seconds for a request; default by ``OTEL_EXPORTER_OTLP_TIMEOUT``, else 10.
     ``ca_file``, ``client_cert``, ``client_key``: default by ``OTEL_EXPORTER_OTLP_CERTIFICATE``,
     ``..._CLIENT_CERTIFICATE`` and ``..._CLIENT_KEY``; ``insecure``: by ``..._INSECURE``. The
@@ -62,6 +66,10 @@ class OTLP(NetworkDestination):
     protobuf: bool | None = None
     gzip: bool | None = None
     timeout: float | None = None
+    evaluations: bool | None = None
+    logs_url: str = attrs.field(default="", init=False)
+    logs_headers: Mapping[str, Secret] = attrs.field(factory=dict, init=False, repr=False)
+    logs_network: Network | None = attrs.field(default=None, init=False, repr=False, eq=False)
     url: str = attrs.field(default="", init=False)
     limits: AttributeLimits = attrs.field(default=DEFAULT_LIMITS, init=False, repr=False)
     resource: Mapping[str, str] = attrs.field(factory=dict, init=False, repr=False)
@@ -73,8 +81,11 @@ class OTLP(NetworkDestination):
         url = exact or (base if base.endswith(_PATH) else base + _PATH)
         protocol, protocol_faults = variables.protocol(env)
         timeout, timeout_faults = variables.timeout(env)
+        logs_url = variables.logs_url({} if self.endpoint else env, url)
+        evaluations = variables.sends_logs(env) if self.evaluations is None else self.evaluations
         complete = attrs.evolve(
             self,
+            evaluations=evaluations and bool(logs_url),
             headers=self.headers or variables.headers(env),
             protobuf=protocol != "http/json" if self.protobuf is None else self.protobuf,
             gzip=variables.value(env, "COMPRESSION") == "gzip" if self.gzip is None else self.gzip,
@@ -93,6 +104,11 @@ class OTLP(NetworkDestination):
             *(timeout_faults if self.timeout is None else ()),
         ]
         object.__setattr__(complete, "url", url)
+        object.__setattr__(complete, "logs_url", logs_url)
+        object.__setattr__(complete, "logs_network", self.network_to(logs_url, env))
+        if not self.headers:
+            logs_headers = _secrets(variables.logs_headers(env))
+            object.__setattr__(complete, "logs_headers", logs_headers)
         object.__setattr__(complete, "resource", resource)
         object.__setattr__(complete, "limits", limits)
         object.__setattr__(complete, "variable_faults", tuple(faults))
@@ -109,6 +125,7 @@ class OTLP(NetworkDestination):
                 "endpoint",
                 "the headers",
             ),
+            *(self._logs_faults() if self.evaluations else ()),
             *(f"{self.name}: {fault}" for fault in self.variable_faults),
             *self.network_faults(),
         ]
@@ -119,7 +136,7 @@ class OTLP(NetworkDestination):
             )
         if self.timeout is not None and not 0 < self.timeout < float("inf"):
             faults.append(f"{self.name}: timeout must be a number of seconds above 0")
-        for name, value in self.headers.items():
+        for name, value in (*self.headers.items(), *self.logs_headers.items()):
             if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not all(
                 " " <= char <= "~" for char in value.reveal()
             ):
@@ -128,6 +145,19 @@ class OTLP(NetworkDestination):
                     "headers= or OTEL_EXPORTER_OTLP_HEADERS"
                 )
         return faults
+
+    def _logs_faults(self) -> list[str]:
+        if self.logs_url == variables.logs_url({}, self.url):  # as the endpoint for spans is
+            return []
+        headers = self.logs_headers or self.headers
+        return url_faults(
+            self.name,
+            self.logs_url,
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+            self.allow_insecure or self.insecure or not headers,
+            "endpoint",
+            "the headers",
+        )
 
     def identity(self) -> tuple[str, str]:
         headers = sorted((name.lower(), value.reveal()) for name, value in self.headers.items())

@@ -24,7 +24,8 @@ inputs, outputs             ``gen_ai.input.messages``, ``gen_ai.output.messages`
                             ``gen_ai.tool.call.arguments`` and ``.result`` of a tool; else
                             ``input.value``, ``output.value``; all of them JSON texts
 error, metadata.error       status ERROR with its message, ``error.type``, an exception event
-metrics, feedback           ``sessiontrace.metrics.*``, ``sessiontrace.feedback.*``
+metrics, feedback           ``sessiontrace.metrics.*``, ``sessiontrace.feedback.*``; scores also
+                            as the log event ``gen_ai.evaluation.result`` about the span
 user_properties             ``user.id``; the rest ``sessiontrace.user_properties.*``
 service, source             the resource's ``service.name``, ``deployment.environment.name``
 children_ids                nothing: OTLP's children name their parents
@@ -43,10 +44,13 @@ import orjson
 from sessiontrace.export.protocol import Batch, Delivered, Limits, Outcome, Reply, Request
 from sessiontrace.export.request_body import RequestBody
 from sessiontrace.model.record import Record
+from sessiontrace.vendors.otlp.evaluations import LOGS_PATH, EvaluationRequests
 from sessiontrace.vendors.shared import responses
 from sessiontrace.vendors.shared.request_groups import chunks
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.vendors.shared.truncate import truncate_record
+from sessiontrace.wire.logs.evaluations import evaluations_of, may_have_scores
+from sessiontrace.wire.logs.log_record import LogRecord
 from sessiontrace.wire.otlp_json import json_items, json_span
 from sessiontrace.wire.otlp_partial_success import read_partial_success
 from sessiontrace.wire.otlp_protobuf import protobuf_items, protobuf_span
@@ -64,7 +68,8 @@ _SMALL = 64 << 10
 class OTLPExporter:
     """Exporter for one OTLP/HTTP endpoint. ``path`` is what follows its transport's base URL.
 
-    ``protobuf``: send protobuf instead of JSON. ``resource``: attributes of the program that every
+    ``protobuf``: send protobuf instead of JSON. ``evaluations``: send scores as log events too, to
+    ``/v1/logs``, behind the spans. ``resource``: attributes of the program that every
     resource gets. ``limits``: of a span's attributes. ``translate`` adds attributes
     that the backend reads under names of its own. Remembers service and user of the last 10 000
     sessions.
@@ -80,6 +85,7 @@ class OTLPExporter:
         resource: Mapping[str, str] = NO_ATTRIBUTES,
         limits: AttributeLimits = DEFAULT_LIMITS,
         translate: Callable[[dict[str, Any]], None] = lambda attributes: None,
+        evaluations: bool = False,
     ) -> None:
         self.path = path
         self.protobuf = protobuf
@@ -87,6 +93,7 @@ class OTLPExporter:
         self._attribute_limits = limits
         self._translate = translate
         self._names = SessionCache()
+        self._evaluations = EvaluationRequests(resource, protobuf=protobuf) if evaluations else None
         self._encode_span = protobuf_span if protobuf else json_span
         self._items, self._separator = (protobuf_items, b"") if protobuf else (json_items, b",")
 
@@ -96,22 +103,31 @@ class OTLPExporter:
         return "application/x-protobuf" if self.protobuf else "application/json"
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
-        """One stage: spans know their parents by id, so their order is free."""
-        yield self._requests(batch)
+        """The spans, which know their parents by id, so their order is free; then the scores."""
+        scores: list[tuple[int, LogRecord]] = []
+        yield self._requests(batch, scores)
+        if scores and self._evaluations is not None:
+            yield self._evaluations.requests(scores)
 
-    def _requests(self, batch: Batch) -> Iterator[Request]:
+    def _requests(self, batch: Batch, scores: list[tuple[int, LogRecord]]) -> Iterator[Request]:
         origins: dict[int, Origin] = {}
-        for group in chunks(self._encoded(batch, origins), _REQUEST_SPANS, _REQUEST_MAX):
+        encoded = self._encoded(batch, origins, scores)
+        for group in chunks(encoded, _REQUEST_SPANS, _REQUEST_MAX):
             items = self._items(
                 ((origins[index], encoded) for index, encoded in group), self._resource
             )
             body = RequestBody(items, self._separator)
             yield Request("POST", self.path, body, tuple(index for index, _ in group))
 
-    def _encoded(self, batch: Batch, origins: dict[int, Origin]) -> Iterator[tuple[int, bytes]]:
+    def _encoded(
+        self, batch: Batch, origins: dict[int, Origin], scores: list[tuple[int, LogRecord]]
+    ) -> Iterator[tuple[int, bytes]]:
         for index, record in enumerate(batch.records):
             span = span_of(record, self._names, self._attribute_limits)
             if span is not None:
+                if self._evaluations is not None and may_have_scores(record.body):
+                    logs = evaluations_of(record, span, self._attribute_limits.characters)
+                    scores += [(index, log) for log in logs]
                 self._translate(span.attributes)
                 origins[index] = span.origin
                 yield index, self._encode_span(span)
@@ -122,6 +138,8 @@ class OTLPExporter:
         A partial success says how many spans were rejected, not which: the request's last ones
         are counted for them.
         """
+        if self._evaluations is not None and request.path == LOGS_PATH:
+            return self._evaluations.interpret(request, reply)
         outcome = responses.interpret(request, reply)
         if isinstance(outcome, Delivered):
             rejected, words = self._partial(reply.body)

@@ -13,7 +13,20 @@ from collections.abc import Mapping
 from sessiontrace.model.destination import Env
 from sessiontrace.wire.span_attributes import AttributeLimits
 
-__all__ = ["attribute_limits", "headers", "names", "protocol", "sample_rate", "timeout", "value"]
+__all__ = [
+    "attribute_limits",
+    "headers",
+    "logs_headers",
+    "logs_url",
+    "names",
+    "protocol",
+    "sample_rate",
+    "sends_logs",
+    "timeout",
+    "value",
+]
+
+_TRACES, _LOGS = "/v1/traces", "/v1/logs"
 
 _PROTOCOLS = ("", "http/json", "http/protobuf")
 _SAMPLERS: Mapping[str, float | None] = {"": None, "always_on": 1.0, "always_off": 0.0}
@@ -65,11 +78,32 @@ def timeout(env: Env) -> tuple[float | None, list[str]]:
 
 def headers(env: Env) -> dict[str, str]:
     """``name=value,name=value`` with percent-escapes."""
+    return _pairs(value(env, "HEADERS"))
+
+
+def sends_logs(env: Env) -> bool:
+    """Whether log events are sent, by ``OTEL_LOGS_EXPORTER``."""
+    return env.get("OTEL_LOGS_EXPORTER", "").strip().lower() != "none"
+
+
+def logs_url(env: Env, traces_url: str) -> str:
+    """Where log events go: the variable's endpoint, else beside the spans; empty: nowhere."""
+    exact = env.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "").strip()
+    base = traces_url.removesuffix(_TRACES)
+    return exact or ("" if base == traces_url else base + _LOGS)
+
+
+def logs_headers(env: Env) -> dict[str, str]:
+    """The headers for log events alone; empty: those of the spans."""
+    return _pairs(env.get("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "").strip())
+
+
+def _pairs(text: str) -> dict[str, str]:
     parsed = {}
-    for part in value(env, "HEADERS").split(","):
-        name, equals, text = part.partition("=")
+    for part in text.split(","):
+        name, equals, content = part.partition("=")
         if equals and name.strip():
-            parsed[urllib.parse.unquote(name.strip())] = urllib.parse.unquote(text.strip())
+            parsed[urllib.parse.unquote(name.strip())] = urllib.parse.unquote(content.strip())
     return parsed
 
 

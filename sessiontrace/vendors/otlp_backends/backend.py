@@ -14,7 +14,7 @@ import attrs
 from sessiontrace.export.protocol import Request
 from sessiontrace.model.destination import Env, HttpDestination
 from sessiontrace.model.ids import new_id
-from sessiontrace.vendors.otlp.connection import connection
+from sessiontrace.vendors.otlp.connection import Address, connection
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
 
@@ -33,6 +33,8 @@ class OTLPBackend(HttpDestination):
 
     PATH: ClassVar[str] = "/v1/traces"
     PROJECT_VARIABLE: ClassVar[str] = ""
+    LOGS_PATH: ClassVar[str] = ""
+    """Where the backend takes log events, such as scores; empty: nowhere."""
 
     project: str = ""
     gzip: bool = False
@@ -70,14 +72,15 @@ def _connect(destination: OTLPBackend, services: PipelineServices) -> VendorPart
         protobuf=True,
         resource={"service.instance.id": new_id(), **destination.resource()},
         translate=destination.translate,
+        evaluations=bool(destination.LOGS_PATH),
     )
-
+    headers, network = destination.request_headers(), destination.network
+    logs = Address(destination.base_url + destination.LOGS_PATH, headers, network)
     return connection(
         exporter,
-        destination.base_url,
-        destination.request_headers(),
+        Address(destination.base_url, headers, network),
+        logs if destination.LOGS_PATH else None,
         gzip=destination.gzip,
-        network=destination.network,
     )
 
 

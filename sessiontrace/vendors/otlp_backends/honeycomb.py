@@ -25,6 +25,7 @@ class Honeycomb(OTLPBackend):
     URL_VARIABLE: ClassVar[str] = "HONEYCOMB_API_ENDPOINT"
     DEFAULT_URL: ClassVar[str] = "https://api.honeycomb.io"
     PROJECT_VARIABLE: ClassVar[str] = "HONEYCOMB_DATASET"
+    LOGS_PATH: ClassVar[str] = "/v1/logs"
 
     def request_headers(self) -> dict[str, str]:
         assert self.api_key is not None  # it is complete

@@ -28,6 +28,7 @@ class Logfire(OTLPBackend):
     KEY_ARGUMENT: ClassVar[str] = "token"
     URL_VARIABLE: ClassVar[str] = "LOGFIRE_BASE_URL"
     DEFAULT_URL: ClassVar[str] = "https://logfire-us.pydantic.dev"
+    LOGS_PATH: ClassVar[str] = "/v1/logs"
 
     api_key: Secret | None = attrs.field(default=None, converter=secret, alias="token")
 

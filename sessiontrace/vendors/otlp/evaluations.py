@@ -1,0 +1,99 @@
+"""The requests that carry scores to ``/v1/logs``, and what the replies to them mean.
+
+No I/O, no clock; an exporter has one where its destination takes log events. The spans carry the
+same scores as attributes, and went first. Invariant: whatever the backend answers here, its spans
+do not wait: a score that it does not take as an event is counted as omitted, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import orjson
+
+from sessiontrace.export.protocol import Delivered, Outcome, Reply, Request, Retry, Settled
+from sessiontrace.export.request_body import RequestBody
+from sessiontrace.vendors.shared import responses
+from sessiontrace.vendors.shared.request_groups import chunks
+from sessiontrace.wire.logs.log_record import LogRecord, json_log, json_log_items, protobuf_log
+from sessiontrace.wire.otlp_partial_success import read_partial_success
+from sessiontrace.wire.otlp_protobuf import protobuf_items
+
+__all__ = ["LOGS_PATH", "EvaluationRequests"]
+
+LOGS_PATH = "/v1/logs"
+"""The path of these requests, for exporters and transports; the transport knows the address."""
+
+_REQUEST_LOGS = 1024
+_REQUEST_MAX = 1_000_000
+_TRIES = 5  # that fail in a row, before spans go on without their scores' events
+_NO_PLACE = frozenset({404, 405, 415, 501})
+_ADVICE = "spans have them as attributes; evaluations=False or OTEL_LOGS_EXPORTER=none sends none"
+
+
+class EvaluationRequests:
+    """The requests of one exporter. ``protobuf``: in protobuf instead of JSON.
+
+    Remembers that the backend has no such endpoint: it is asked once in a process.
+    """
+
+    def __init__(self, resource: Mapping[str, str], *, protobuf: bool) -> None:
+        self._resource = resource
+        self._protobuf = protobuf
+        self._refusal = ""
+        self._failures = 0
+
+    def requests(self, logs: Sequence[tuple[int, LogRecord]]) -> Iterator[Request]:
+        """Requests for these events, each with the index of its record; ``note``: their number."""
+        if self._refusal:
+            yield self._request(responses.NONE, RequestBody(()), [index for index, _ in logs])
+            return
+        encode = protobuf_log if self._protobuf else json_log
+        encoded = [(place, encode(log)) for place, (_, log) in enumerate(logs)]
+        for group in chunks(encoded, _REQUEST_LOGS, _REQUEST_MAX):
+            indices = [logs[place][0] for place, _ in group]
+            items = [(logs[place][1].origin, content) for place, content in group]
+            if self._protobuf:
+                body = RequestBody(protobuf_items(items, self._resource))
+            else:
+                body = RequestBody(json_log_items(items, self._resource), b",")
+            yield self._request("POST", body, indices)
+
+    def _request(self, method: str, body: RequestBody, indices: list[int]) -> Request:
+        records = tuple(dict.fromkeys(indices))
+        return Request(method, LOGS_PATH, body, records, (str(len(indices)),))
+
+    def interpret(self, request: Request, reply: Reply) -> Outcome:
+        """What a reply means; ``Retry`` at most a few times in a row, and never a rejection."""
+        if request.method == responses.NONE:
+            return self._omitted(request, self._refusal)
+        outcome = responses.interpret(request, reply)
+        if isinstance(outcome, Delivered):
+            self._failures = 0
+            rejected, words = self._partial(reply.body)
+            return self._omitted(request, words, rejected) if rejected > 0 else Settled()
+        if isinstance(outcome, Retry):
+            self._failures += 1
+            if self._failures < _TRIES:
+                return outcome
+        reason = getattr(outcome, "reason", "")
+        if reply.status in _NO_PLACE:
+            self._refusal = reason
+        return self._omitted(request, reason)
+
+    def _omitted(self, request: Request, reason: str, count: int | None = None) -> Settled:
+        (number,) = request.note
+        count = int(number) if count is None else min(count, int(number))
+        where = f"{LOGS_PATH} does not take scores ({reason or 'no reason'})"
+        return Settled(count, f"{where}; {_ADVICE}")
+
+    def _partial(self, body: bytes) -> tuple[int, str]:
+        if self._protobuf and not body.startswith(b"{"):
+            rejected, words = read_partial_success(body)
+            return rejected, responses.printable(words)
+        try:
+            partial = orjson.loads(body).get("partialSuccess") or {}
+            words = responses.printable(str(partial.get("errorMessage", "")))
+            return int(partial.get("rejectedLogRecords", 0)), words
+        except (ValueError, TypeError, AttributeError):
+            return 0, ""
