@@ -28,6 +28,7 @@ from sessiontrace.server.apis.honeyhive import routes as honeyhive_routes
 from sessiontrace.server.apis.humanloop import routes as humanloop_routes
 from sessiontrace.server.apis.humanloop import routes_v5 as humanloop_routes_v5
 from sessiontrace.server.apis.otlp import routes as otlp_routes
+from sessiontrace.server.apis.otlp.intake import Intake
 from sessiontrace.server.apis.page import losses, sessions
 from sessiontrace.server.apis.posthog import routes as posthog_routes
 from sessiontrace.server.change_stream import ChangeStream
@@ -42,6 +43,7 @@ from sessiontrace.server.http import (
     store_error_response,
     with_vendor_errors,
 )
+from sessiontrace.server.intake_counts import IntakeCounts
 from sessiontrace.server.security import request_guard
 from sessiontrace.server.security.api_key_auth import ApiKeyAuth
 from sessiontrace.server.security.body_budget import BodyBudget
@@ -98,14 +100,16 @@ def make_app(
     writer = StoreWriter(stores, retention, prices or Prices())
     changes = ChangeStream(readers, auth)
     budget = BodyBudget()
-    app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name)))
+    counts = IntakeCounts()
+    intake = Intake(writer, counts)
+    app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name), counts))
     app.add_routes(losses.routes(readers, writer))
     app.add_routes(changes.routes())
     app.add_routes(honeyhive_routes.routes(readers, writer))
     app.add_routes(humanloop_routes.routes(readers, writer))
-    app.add_routes(humanloop_routes_v5.routes(readers, writer))
+    app.add_routes(humanloop_routes_v5.routes(readers, writer, intake))
     app.add_routes(posthog_routes.routes(readers, writer, auth, budget))
-    app.add_routes(otlp_routes.routes(writer))
+    app.add_routes(otlp_routes.routes(intake))
     app.add_routes([web.post(request_guard.LOGIN, _login(auth, budget))])
     app.add_routes(_page_routes())
 
@@ -247,13 +251,25 @@ async def _errors_as_responses(request: web.Request, handler: Handler) -> web.St
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_response(error.status, error.reason)
+        return error_response(error.status, _explained(request, error))
     except StoreError as error:
         return store_error_response(error, error_response)
     except Exception:
         number = secrets.token_hex(4)
         logger().exception("request %s to %s failed", number, request.rel_url.path)
         return error_response(500, f"internal error; see request {number} in the server's log")
+
+
+def _explained(request: web.Request, error: web.HTTPException) -> str:
+    if error.status == 404:
+        return (
+            f"{request.path} is not a path of this server; OTLP is taken at /v1/traces, /v1/logs "
+            "and /v1/metrics"
+        )
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        methods = " or ".join(sorted(error.allowed_methods))
+        return f"{request.path} takes {methods}, not {request.method}"
+    return error.reason
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

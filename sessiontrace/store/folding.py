@@ -19,6 +19,7 @@ from sessiontrace.model.fields import SCORES
 from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.store import models, summary_fields
+from sessiontrace.store.gathered import resolve
 
 __all__ = [
     "DecodedRecord",
@@ -30,6 +31,7 @@ __all__ = [
     "apply_patch",
     "decode",
     "fold",
+    "patched",
 ]
 
 _RANKS = {START: 1, OPEN: 1, END: 3, EVENT: 3}
@@ -141,6 +143,11 @@ def apply_patch(event: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def patched(event: dict[str, Any], patch: str | None) -> dict[str, Any]:
+    """``event`` with the JSON of its late updates on top, and what they gathered in its fields."""
+    return resolve(apply_patch(event, orjson.loads(patch))) if patch else event
+
+
 def _merged(patch: str | None, event: dict[str, Any]) -> str:
     changes = {name: event[name] for name in event if name not in ("event_id", "session_id")}
     below = orjson.loads(patch) if patch else {}
@@ -217,10 +224,7 @@ class EventState:
             f'"{name}"' in text for text in (self.body, self.patch or "") for name in SCORES
         ):
             return {}
-        event = orjson.loads(self.body)
-        return summary_fields.scores_nano(
-            apply_patch(event, orjson.loads(self.patch)) if self.patch else event
-        )
+        return summary_fields.scores_nano(patched(orjson.loads(self.body), self.patch))
 
     def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of this event in."""
@@ -241,8 +245,7 @@ class EventState:
         """Set the columns that summarise the event from its fields."""
         if self.turn:
             event = turn_event(event)
-        if self.patch:
-            event = apply_patch(event, orjson.loads(self.patch))
+        event = patched(event, self.patch)
         start = summary_fields.time(event, "start_time") or 0
         self.parent_id = summary_fields.text(event.get("parent_id"))
         self.type = summary_fields.text(event.get("event_type")) or "chain"
@@ -304,9 +307,7 @@ class SessionState:
                 return
             self.rank, self.body = rank, body
         self.touched = True
-        event = orjson.loads(self.body) if self.body else {}
-        if self.patch:
-            event = apply_patch(event, orjson.loads(self.patch))
+        event = patched(orjson.loads(self.body) if self.body else {}, self.patch)
         start, end = (
             summary_fields.time(event, "start_time"),
             summary_fields.time(event, "end_time"),

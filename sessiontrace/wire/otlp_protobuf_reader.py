@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sessiontrace.wire.protobuf import BYTES, EIGHT, VARINT, GarbledError, MessageReader, signed
@@ -19,7 +21,7 @@ from sessiontrace.wire.received_span import (
     UnreadableRequestError,
 )
 
-__all__ = ["from_protobuf"]
+__all__ = ["RequestReader", "from_protobuf", "last", "text", "unreadable"]
 
 _FAILED = 2
 
@@ -30,85 +32,70 @@ def from_protobuf(body: bytes) -> tuple[list[ReceivedSpan], int]:
     Raises ``UnreadableRequestError`` for any other message, ``TooManyFieldsError`` for a message of
     more fields than one request may have.
     """
-    request = _RequestReader()
+    reader = RequestReader()
+    spans: list[ReceivedSpan] = []
+    invalid = 0
+    with unreadable("an ExportTraceServiceRequest"):
+        for resource, scope, message in reader.items(body):
+            if (span := _span(reader, message, resource, scope)) is None:
+                invalid += 1
+            else:
+                spans.append(span)
+    return spans, invalid
+
+
+@contextmanager
+def unreadable(kind: str) -> Iterator[None]:
+    """Raise ``UnreadableRequestError`` where the block finds that the body is not a message."""
     try:
-        return request.spans(body)
+        yield
     except (GarbledError, struct.error) as error:
-        raise UnreadableRequestError("the body is not an ExportTraceServiceRequest") from error
+        raise UnreadableRequestError(f"the body is not {kind}") from error
 
 
-class _RequestReader:
-    """Reads one request, within one limit of fields."""
+class RequestReader:
+    """Reads one request of any signal, within one limit of fields."""
 
     def __init__(self) -> None:
-        self._fields = MessageReader().fields
+        self.fields = MessageReader().fields
 
-    def spans(self, body: bytes) -> tuple[list[ReceivedSpan], int]:
-        spans: list[ReceivedSpan] = []
-        invalid = 0
-        for group in self._fields(body)[1, BYTES]:
-            fields = self._fields(group)
+    def items(self, body: bytes) -> Iterator[tuple[Attributes, str, bytes]]:
+        """Each span, log record or metric, with its resource and the name of its scope.
+
+        The requests of all three signals have the same two levels above them.
+        """
+        for group in self.fields(body)[1, BYTES]:
+            fields = self.fields(group)
             # Protobuf merges a message that comes twice; joined, both are one message's fields.
-            resource = self._pairs(self._fields(b"".join(fields[1, BYTES]))[1, BYTES], DEPTH)
+            resource = self.attributes(self.fields(b"".join(fields[1, BYTES]))[1, BYTES])
             for scoped in fields[2, BYTES]:
-                inner = self._fields(scoped)
-                scope = _text(self._fields(b"".join(inner[1, BYTES]))[1, BYTES])
+                inner = self.fields(scoped)
+                scope = text(self.fields(b"".join(inner[1, BYTES]))[1, BYTES])
                 for message in inner[2, BYTES]:
-                    span = self._span(message, resource, scope)
-                    if span is None:
-                        invalid += 1
-                    else:
-                        spans.append(span)
-        return spans, invalid
+                    yield resource, scope, message
 
-    def _span(self, message: bytes, resource: Attributes, scope: str) -> ReceivedSpan | None:
-        fields = self._fields(message)
-        trace_id, span_id, parent = (_last(fields[number, BYTES], b"") for number in (1, 2, 4))
-        if len(trace_id) != 16 or len(span_id) != 8 or not any(trace_id) or not any(span_id):
-            return None
-        start, end = (_last(fields[number, EIGHT], bytes(8)) for number in (7, 8))
-        start_ns = int.from_bytes(start, "little")
-        status = self._fields(b"".join(fields[15, BYTES]))
-        return ReceivedSpan(
-            trace_id=trace_id.hex(),
-            span_id=span_id.hex(),
-            parent_id=parent.hex() if len(parent) == 8 and any(parent) else None,
-            name=_text(fields[5, BYTES]) or "unknown",
-            start_ns=start_ns,
-            end_ns=max(start_ns, int.from_bytes(end, "little")),
-            attributes=self._pairs(fields[9, BYTES], DEPTH),
-            resource=resource,
-            scope=scope,
-            failed=_last(status[3, VARINT], 0) == _FAILED,
-            message=_text(status[2, BYTES]),
-            events=[self._event(event) for event in fields[11, BYTES]],
-        )
-
-    def _event(self, message: bytes) -> tuple[str, Attributes]:
-        fields = self._fields(message)
-        return _text(fields[2, BYTES]), self._pairs(fields[3, BYTES], DEPTH)
-
-    def _pairs(self, messages: list[bytes], depth: int) -> Attributes:
+    def attributes(self, messages: list[bytes], depth: int = DEPTH) -> Attributes:
+        """The object of a list of ``KeyValue``, its values at most ``depth`` levels deep."""
         attributes: Attributes = {}
         for message in messages:
-            fields = self._fields(message)
-            attributes[_text(fields[1, BYTES])] = self._value(b"".join(fields[2, BYTES]), depth)
+            fields = self.fields(message)
+            attributes[text(fields[1, BYTES])] = self.value(b"".join(fields[2, BYTES]), depth)
         return attributes
 
-    def _value(self, message: bytes, depth: int) -> Any:
+    def value(self, message: bytes, depth: int = DEPTH) -> Any:
         """The value of an ``AnyValue``; bytes in base64, as in JSON."""
         if depth == 0:
             return None
-        for (number, kind), values in self._fields(message).items():
+        for (number, kind), values in self.fields(message).items():
             value = values[-1]
             if kind == BYTES:
                 if number == 1:
                     return value.decode(errors="replace")
                 if number == 5:
-                    items = self._fields(value)[1, BYTES]
-                    return [self._value(item, depth - 1) for item in items]
+                    items = self.fields(value)[1, BYTES]
+                    return [self.value(item, depth - 1) for item in items]
                 if number == 6:
-                    return self._pairs(self._fields(value)[1, BYTES], depth - 1)
+                    return self.attributes(self.fields(value)[1, BYTES], depth - 1)
                 if number == 7:
                     return base64.b64encode(value).decode()
             elif kind == VARINT and number == 2:
@@ -120,9 +107,43 @@ class _RequestReader:
         return None
 
 
-def _last(values: list[Any], otherwise: Any) -> Any:
+def _span(
+    reader: RequestReader, message: bytes, resource: Attributes, scope: str
+) -> ReceivedSpan | None:
+    """The span; None without ids."""
+    fields = reader.fields(message)
+    trace_id, span_id, parent = (last(fields[number, BYTES], b"") for number in (1, 2, 4))
+    if len(trace_id) != 16 or len(span_id) != 8 or not any(trace_id) or not any(span_id):
+        return None
+    start, end = (last(fields[number, EIGHT], bytes(8)) for number in (7, 8))
+    start_ns = int.from_bytes(start, "little")
+    status = reader.fields(b"".join(fields[15, BYTES]))
+    return ReceivedSpan(
+        trace_id=trace_id.hex(),
+        span_id=span_id.hex(),
+        parent_id=parent.hex() if len(parent) == 8 and any(parent) else None,
+        name=text(fields[5, BYTES]) or "unknown",
+        start_ns=start_ns,
+        end_ns=max(start_ns, int.from_bytes(end, "little")),
+        attributes=reader.attributes(fields[9, BYTES]),
+        resource=resource,
+        scope=scope,
+        failed=last(status[3, VARINT], 0) == _FAILED,
+        message=text(status[2, BYTES]),
+        events=[_event(reader, event) for event in fields[11, BYTES]],
+    )
+
+
+def _event(reader: RequestReader, message: bytes) -> tuple[str, Attributes]:
+    fields = reader.fields(message)
+    return text(fields[2, BYTES]), reader.attributes(fields[3, BYTES])
+
+
+def last(values: list[Any], otherwise: Any) -> Any:
+    """A field's value: of several, the last one counts."""
     return values[-1] if values else otherwise
 
 
-def _text(values: list[bytes]) -> str:
+def text(values: list[bytes]) -> str:
+    """A field's text; bytes that are not UTF-8 become replacement characters."""
     return values[-1].decode(errors="replace") if values else ""

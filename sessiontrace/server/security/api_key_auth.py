@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping
 
+from sessiontrace.server.otlp_paths import OTLP_PATHS
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, active, hashed, pass_of
@@ -25,8 +26,7 @@ _MIN_INTERVAL_S = 0.5
 _SAFE = frozenset({"GET", "HEAD"})
 # Routes by which clients send, and whose responses show only what the request said.
 _SENDING = re.compile(
-    r"POST (/v1/traces|/opentelemetry/v1/traces"
-    r"|/v1/sessions|/v1/sessions/[^/]+/events/batch|/v1/events|/v1/events/batch"
+    r"POST (/v1/sessions|/v1/sessions/[^/]+/events/batch|/v1/events|/v1/events/batch"
     r"|/session/start|/session/[^/]+/traces|/events|/events/batch|/events/model(/batch)?"
     r"|/v4/(sessions|logs|feedback|traces)"
     r"|/v5/(flows|prompts|tools|agents|evaluators)/log|/v5/import/otel/v1/traces"
@@ -39,6 +39,8 @@ def required_permission(method: str, path: str) -> str:
     """The permission that this request requires of a key: ``INGEST``, ``READ`` or ``BOTH``."""
     if method in _SAFE or path in ("/v1/events/search", "/v1/events/export"):
         return READ
+    if method == "POST" and path in OTLP_PATHS:
+        return INGEST
     return INGEST if _SENDING.fullmatch(f"{method} {path}") else BOTH
 
 

@@ -17,6 +17,7 @@ from sessiontrace.store.clickhouse.rows import TURN_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patched_event, patches, summaries
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.folding import apply_patch
+from sessiontrace.store.gathered import resolve
 from sessiontrace.store.models import EventSummary, SessionSummary, StoredSession
 
 __all__ = [
@@ -185,7 +186,7 @@ def _overlaid(record: dict[str, Any], changes: Sequence[Patch]) -> dict[str, Any
                 if name not in ("event_id", "session_id")
             },
         )
-    return record
+    return resolve(record)
 
 
 def whole(role: int, body: str, changes: Sequence[Patch]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sessiontrace.model.record import EVENT, UPDATE
 from sessiontrace.store import summary_fields
 from sessiontrace.store.clickhouse.documents import StoredVersion
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
+from sessiontrace.store.gathered import resolve
 from sessiontrace.store.models import Document
 from sessiontrace.store.search_text import text_of
 
@@ -138,7 +139,7 @@ def patches(project: str, decoded: Sequence[DecodedRecord]) -> Columns:
 
 
 def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[Any, ...]:
-    event = record.event
+    event = resolve(record.event)
     user = summary_fields.user(event) if record.of_session else None
     words = (
         summary_fields.text(event.get("event_name")),

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.record import turn_event
-from sessiontrace.store.folding import apply_patch
+from sessiontrace.store.folding import patched
 from sessiontrace.store.models import (
     Changes,
     EventSummary,
@@ -160,7 +160,7 @@ def _own_record(connection: sqlite3.Connection, summary: SessionSummary) -> dict
     }
     if body:
         record |= orjson.loads(body)
-    return apply_patch(record, orjson.loads(patch)) if patch else record
+    return patched(record, patch)
 
 
 def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
@@ -173,7 +173,7 @@ def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | 
     record: dict[str, Any] = orjson.loads(row[0])
     if row[2]:
         record = turn_event(record)
-    return apply_patch(record, orjson.loads(row[1])) if row[1] else record
+    return patched(record, row[1])
 
 
 def sessions_known(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozenset[str]:

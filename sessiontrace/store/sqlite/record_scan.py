@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.record import turn_event
-from sessiontrace.store.folding import apply_patch
+from sessiontrace.store.folding import patched
 from sessiontrace.store.models import EventPage, EventQuery
 from sessiontrace.store.sqlite.queries import session_record
 
@@ -82,7 +82,7 @@ def _records(connection: sqlite3.Connection, query: EventQuery) -> Iterator[dict
         record = orjson.loads(body)
         if turn:
             record = turn_event(record)
-        yield apply_patch(record, orjson.loads(patch)) if patch else record
+        yield patched(record, patch)
     while head is not None:
         yield _session(connection, head[1])
         head = heads.fetchone()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from sessiontrace.store.folding import apply_patch
+from sessiontrace.store.folding import patched
 from sessiontrace.store.search_text import text_of, words_of
 
 __all__ = ["HITS", "expression", "index", "unindexed"]
@@ -115,10 +115,7 @@ def _add(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
 
 
 def _text(name: str | None, body: str | None, patch: str | None) -> str:
-    record = orjson.loads(body) if body else {}
-    if patch:
-        record = apply_patch(record, orjson.loads(patch))
-    return text_of(name, record)
+    return text_of(name, patched(orjson.loads(body) if body else {}, patch))
 
 
 def _sweep(connection: sqlite3.Connection) -> None:

@@ -22,12 +22,12 @@ from sessiontrace.model.record import END, EVENT, START
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping
 from sessiontrace.server.apis.humanloop.responses import error_response
-from sessiontrace.server.apis.otlp import routes as otlp_routes
+from sessiontrace.server.apis.otlp.intake import Intake
 from sessiontrace.server.http import (
     RequestRejected,
     json_response,
+    read_body,
     read_json,
-    read_json_batch,
     with_vendor_errors,
 )
 from sessiontrace.server.store_readers import StoreReaders
@@ -51,9 +51,9 @@ _LOG_ID = "humanloop.log-id"
 _SIZE_MOST = 100
 
 
-def routes(readers: StoreReaders, writer: StoreWriter) -> list[web.RouteDef]:
+def routes(readers: StoreReaders, writer: StoreWriter, intake: Intake) -> list[web.RouteDef]:
     """The routes of the API over one store."""
-    api = _Api(readers, writer)
+    api = _Api(readers, writer, intake)
     kinds = "|".join(_KINDS)
     table = [
         ("POST", f"/v5/{{kind:{kinds}}}/log", api.log),
@@ -71,9 +71,10 @@ def routes(readers: StoreReaders, writer: StoreWriter) -> list[web.RouteDef]:
 
 
 class _Api:
-    def __init__(self, readers: StoreReaders, writer: StoreWriter) -> None:
+    def __init__(self, readers: StoreReaders, writer: StoreWriter, intake: Intake) -> None:
         self._readers = readers
         self._writer = writer
+        self._intake = intake
 
     async def log(self, request: web.Request) -> web.Response:
         route = request.match_info["kind"]
@@ -184,10 +185,9 @@ class _Api:
 
     async def import_spans(self, request: web.Request) -> web.Response:
         """The spans of the client's decorators; they come without a content type."""
-        spans, _ = otlp_routes.spans_of_json(await read_json_batch(request))
-        event_ids, _ = await otlp_routes.write_spans(self._writer, spans)
+        outcome = await self._intake.traces(await read_body(request), binary=False)
         return json_response(
-            {"records": [mapping.prefixed("log_", event_id) for event_id in event_ids]}
+            {"records": [mapping.prefixed("log_", event_id) for event_id in outcome.event_ids]}
         )
 
 

@@ -16,6 +16,12 @@ import attrs
 from sessiontrace.model.ids import TRACE_ID, is_uuid
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
+from sessiontrace.server.apis.otlp.span_ids import (
+    derived_id,
+    own_event_id,
+    rated_event_id,
+    trace_session,
+)
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.span_reader import bucket_path, first_text, read_span, session_reference
@@ -75,36 +81,22 @@ def _session_of(span: ReceivedSpan) -> tuple[str, str | None]:
     reference = session_reference(span.attributes, span.resource)
     if reference is not None:
         return record_builder.session_id_for(reference)[0], reference
-    return str(uuid.UUID(span.trace_id)), None
-
-
-def _derived(trace_id: str, span_id: str) -> str:
-    """A UUID (version 4 in form) of a span's ids; two of their bits are lost."""
-    high = int(trace_id[:16], 16) & ~0xF000 | 0x4000
-    low = int(span_id, 16) & ((1 << 62) - 1) | 1 << 63
-    return str(uuid.UUID(int=high << 64 | low))
+    return trace_session(span.trace_id), None
 
 
 def _own_id(span: ReceivedSpan) -> str:
-    for name in ("honeyhive_event_id", "sessiontrace.event.id"):
-        event_id = span.attributes.get(name)
-        # Our exporter's id counts only beside the parent's: else a child could not name its parent.
-        trusted = name.startswith("honeyhive") or "sessiontrace.parent.id" in span.attributes
-        if trusted and isinstance(event_id, str) and is_uuid(event_id):
-            return event_id.lower()
-    return _derived(span.trace_id, span.span_id)
+    return own_event_id(span.attributes) or derived_id(span.trace_id, span.span_id)
 
 
 def _parent_of(span: ReceivedSpan, session_id: str, ids: dict[tuple[str, str], str]) -> str:
-    parent = span.attributes.get("sessiontrace.parent.id")
-    if isinstance(parent, str) and is_uuid(parent):
-        return parent.lower()
+    if (parent := rated_event_id(span.attributes)) is not None:
+        return parent
     if span.parent_id is None:
         return session_id
     if uuid.UUID(session_id).hex == span.trace_id and span.parent_id == span.trace_id[16:]:
         return session_id  # our own exporter's span of the session itself
     own = ids.get((span.trace_id, span.parent_id))
-    return own or _derived(span.trace_id, span.parent_id)
+    return own or derived_id(span.trace_id, span.parent_id)
 
 
 # -- fields ---------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ GET /api/histogram       the same filters -> {start, width, sessions, failed, du
 GET /api/sessions/{id}   {session, record, events, omitted}
 GET /api/sessions/{id}/steps?q=   {steps}: ids of the steps that contain the text
 GET /api/events/{id}     the whole record of one step
-GET /api/about           {version, store, unindexed}
+GET /api/about           {version, store, unindexed, otlp}: otlp counts what came by OTLP
 POST /api/score          {event_id, name, value}: feedback given by hand
 """
 
@@ -31,6 +31,7 @@ from sessiontrace.server.http import (
     read_json,
     with_vendor_errors,
 )
+from sessiontrace.server.intake_counts import IntakeCounts
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.histogram import DURATIONS_MS
@@ -52,9 +53,11 @@ class About:
     store: str
 
 
-def routes(readers: StoreReaders, writer: StoreWriter, about: About) -> list[web.RouteDef]:
+def routes(
+    readers: StoreReaders, writer: StoreWriter, about: About, counts: IntakeCounts
+) -> list[web.RouteDef]:
     """The routes of the API over one store."""
-    api = _Api(readers, writer, about)
+    api = _Api(readers, writer, about, counts)
     gets = {
         "/api/sessions": api.sessions,
         "/api/sessions/{id}": api.session,
@@ -73,10 +76,13 @@ def routes(readers: StoreReaders, writer: StoreWriter, about: About) -> list[web
 
 
 class _Api:
-    def __init__(self, readers: StoreReaders, writer: StoreWriter, about: About) -> None:
+    def __init__(
+        self, readers: StoreReaders, writer: StoreWriter, about: About, counts: IntakeCounts
+    ) -> None:
         self._readers = readers
         self._writer = writer
         self._about = about
+        self._counts = counts
 
     async def sessions(self, request: web.Request) -> web.Response:
         query = _session_query(request.query)
@@ -103,7 +109,8 @@ class _Api:
 
     async def about(self, request: web.Request) -> web.Response:
         unindexed = await self._readers.query(lambda store: store.unindexed())
-        return json_response({**attrs.asdict(self._about), "unindexed": unindexed})
+        about = {**attrs.asdict(self._about), "unindexed": unindexed}
+        return json_response({**about, "otlp": self._counts.as_json()})
 
     async def score(self, request: web.Request) -> web.Response:
         event_id, name, value = _score(await read_json(request))

@@ -1,0 +1,137 @@
+"""The three signals of OTLP over the store, whichever protocol and encoding they came in.
+
+Runs on the server's loop; reading a large protobuf body runs on a thread, since other requests are
+answered meanwhile. Invariant: the answer says that something is stored once it is on the disk, and
+each span, log record and data point that is not stored is counted under a reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+
+from sessiontrace.model.json_depth import TOO_DEEP
+from sessiontrace.server import record_builder
+from sessiontrace.server.apis.otlp import mapping
+from sessiontrace.server.apis.otlp.json_body import decode_request
+from sessiontrace.server.apis.otlp.log_records import convert_logs
+from sessiontrace.server.http import RequestRejected
+from sessiontrace.server.intake_counts import IntakeCounts
+from sessiontrace.server.store_writer import Change, StoreWriter
+from sessiontrace.store.protocol import Store
+from sessiontrace.wire.otlp_json_reader import from_json
+from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
+from sessiontrace.wire.otlp_signals.log_reader import logs_from_json, logs_from_protobuf
+from sessiontrace.wire.otlp_signals.metric_points import points_from_json, points_from_protobuf
+from sessiontrace.wire.protobuf import TooManyFieldsError
+from sessiontrace.wire.received_span import ReceivedSpan, UnreadableRequestError
+
+__all__ = ["Intake", "Outcome"]
+
+T = TypeVar("T")
+
+_LARGE = 128 << 10
+_NOT_KEPT = "metric data points: sessions have no metrics of their own"
+
+
+@attrs.frozen
+class Outcome:
+    """What became of one request. ``field``: the name of the count of rejected items in JSON.
+
+    ``event_ids``: of the events that the request described.
+    """
+
+    field: str
+    rejected: Counter[str]
+    event_ids: list[str] = attrs.field(factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many items were rejected."""
+        return sum(self.rejected.values())
+
+    @property
+    def reason(self) -> str:
+        """Why, for the sender."""
+        return ", ".join(f"{count} {reason}" for reason, count in self.rejected.items())
+
+
+class Intake:
+    """Takes the requests of one server. ``counts``: of what it took."""
+
+    def __init__(self, writer: StoreWriter, counts: IntakeCounts) -> None:
+        self._writer = writer
+        self._counts = counts
+
+    async def traces(self, body: bytes, binary: bool) -> Outcome:
+        """Store the spans of an ``ExportTraceServiceRequest``."""
+        spans, invalid = await _read(body, binary, from_protobuf, from_json)
+        outcome = await self.write_spans(spans)
+        if invalid:
+            outcome.rejected["spans without ids"] += invalid
+        return self._counted("spans", len(spans) + invalid, outcome)
+
+    async def write_spans(self, spans: list[ReceivedSpan]) -> Outcome:
+        """Write spans, and their sessions where the store has none yet."""
+        converted = mapping.convert(spans)
+
+        def plan(store: Store) -> tuple[Change, None]:
+            return Change(
+                [*record_builder.new_sessions(store, converted.sessions), *converted.records]
+            ), None
+
+        if converted.records:
+            await self._writer.transact(frozenset(converted.sessions), plan)
+        rejected = Counter({f"spans {TOO_DEEP}": converted.rejected} if converted.rejected else {})
+        event_ids = [record.body[13:49].decode() for record in converted.records]
+        return Outcome("rejectedSpans", rejected, event_ids)
+
+    async def logs(self, body: bytes, binary: bool) -> Outcome:
+        """Store the log records of an ``ExportLogsServiceRequest``."""
+        logs, invalid = await _read(body, binary, logs_from_protobuf, logs_from_json)
+        converted = convert_logs(logs)
+        if invalid:
+            converted.rejected["log records that are not objects"] += invalid
+        if converted.records:
+            await self._writer.write(converted.records)
+        outcome = Outcome("rejectedLogRecords", converted.rejected)
+        return self._counted("log_records", len(logs) + invalid, outcome)
+
+    async def metrics(self, body: bytes, binary: bool) -> Outcome:
+        """Count the data points of an ``ExportMetricsServiceRequest``, which no session shows.
+
+        The sender can do nothing about it, so the answer does not call them rejected.
+        """
+        count = await _read(body, binary, points_from_protobuf, points_from_json)
+        self._counts.not_stored[_NOT_KEPT] += count
+        return Outcome("rejectedDataPoints", Counter())
+
+    def _counted(self, signal: str, received: int, outcome: Outcome) -> Outcome:
+        self._counts.stored[signal] += received - outcome.count
+        self._counts.not_stored.update(outcome.rejected)
+        return outcome
+
+
+async def _read(
+    body: bytes,
+    binary: bool,
+    protobuf_reader: Callable[[bytes], T],
+    json_reader: Callable[[Any], T],
+) -> T:
+    """What a body holds, or ``RequestRejected``."""
+    try:
+        if not binary:
+            return json_reader(decode_request(body))
+        if len(body) > _LARGE:
+            return await asyncio.to_thread(protobuf_reader, body)
+        return protobuf_reader(body)
+    except TooManyFieldsError as error:
+        raise RequestRejected(
+            413, "the request has more fields than the server reads at once; split it"
+        ) from error
+    except UnreadableRequestError as error:
+        raise RequestRejected(400, str(error)) from error

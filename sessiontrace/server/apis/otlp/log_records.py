@@ -1,0 +1,277 @@
+"""OTLP log records as the store's records: scores, messages of chats, notes, and events.
+
+Pure functions, no thread owns them. Source of the names: OTel's GenAI conventions, ``events.yaml``.
+Invariant: a log record received twice changes nothing, and the order of log records is that of
+their times, in whatever order and requests they arrive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+import orjson
+
+from sessiontrace.model.record import EVENT, Record
+from sessiontrace.server import record_builder
+from sessiontrace.server.apis.otlp.span_ids import derived_id, rated_event_id, trace_session
+from sessiontrace.server.http import RequestRejected
+from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key
+from sessiontrace.wire.message_reader import input_messages, output_messages
+from sessiontrace.wire.otlp_signals.received_log import ReceivedLog
+from sessiontrace.wire.received_span import ReceivedSpan
+from sessiontrace.wire.span_reader import bucket_path, first_text, read_span, session_reference
+from sessiontrace.wire.value_tree import json_value, put
+
+__all__ = ["ConvertedLogs", "convert_logs"]
+
+Fields = dict[str, Any]
+
+_EVALUATION = "gen_ai.evaluation.result"
+_DETAILS = "gen_ai.client.inference.operation.details"
+_ROLES = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+}
+_CHOICE = "gen_ai.choice"
+_NOTES_MAX = 500  # of one event or session, in one request
+
+NO_PLACE = "log records without a session or a trace"
+TOO_DEEP = "log records nested too deeply"
+TOO_MANY = f"log records beyond {_NOTES_MAX} of one span in one request"
+
+
+@attrs.frozen
+class ConvertedLogs:
+    """Records to write, and how many log records have none, by reason."""
+
+    records: list[Record]
+    rejected: Counter[str]
+
+
+@attrs.frozen
+class _Place:
+    """Where a log record belongs: an event of a session, or the session itself."""
+
+    event_id: str
+    session_id: str
+
+
+def convert_logs(
+    logs: Iterable[ReceivedLog], session_of: Callable[[ReceivedLog], str | None] | None = None
+) -> ConvertedLogs:
+    """The records of the log records of one request.
+
+    ``session_of``: the session of a log record; None for one that has none.
+    """
+    session_of = session_of or own_session
+    parts: dict[_Place, Fields] = {}
+    records: list[Record] = []
+    rejected: Counter[str] = Counter()
+    for log in logs:
+        session_id = session_of(log)
+        if session_id is None:
+            rejected[NO_PLACE] += 1
+            continue
+        try:
+            records += _records(log, session_id, parts, rejected)
+        except RequestRejected:
+            rejected[TOO_DEEP] += 1
+    for place, gathered in parts.items():
+        try:
+            change = {GATHERED: gathered}
+            records.append(record_builder.patch(place.event_id, place.session_id, change))
+        except RequestRejected:
+            rejected[TOO_DEEP] += len(gathered)
+    return ConvertedLogs(records, rejected)
+
+
+def own_session(log: ReceivedLog) -> str | None:
+    """The session that the log record names, else that of its trace."""
+    reference = session_reference(log.attributes, log.resource)
+    if reference is not None:
+        return record_builder.session_id_for(reference)[0]
+    return None if log.trace_id is None else trace_session(log.trace_id)
+
+
+def _records(
+    log: ReceivedLog, session_id: str, parts: dict[_Place, Fields], rejected: Counter[str]
+) -> list[Record]:
+    """The records of one log record; what belongs to an event that it does not make, in parts."""
+    place = _Place(_event_of(log) or session_id, session_id)
+    if log.name == _EVALUATION:
+        return [record_builder.patch(place.event_id, session_id, _score(log))]
+    if place.event_id != session_id and (messages := _messages(log)):
+        parts.setdefault(place, {}).update(messages)
+        return []
+    if place.event_id == session_id and log.name:
+        return [_event(log, session_id)]
+    notes = parts.setdefault(place, {})
+    if len(notes) >= _NOTES_MAX:
+        rejected[TOO_MANY] += 1
+        return []
+    note = _note(log)
+    notes[part_key(LOG, 0, log.time_ns, _digest(note))] = note
+    return []
+
+
+def _event_of(log: ReceivedLog) -> str | None:
+    """The event that a log record is about; None where it is about its session."""
+    if (event_id := rated_event_id(log.attributes)) is not None:
+        return event_id
+    if log.trace_id is None or log.span_id is None:
+        return None
+    return derived_id(log.trace_id, log.span_id)
+
+
+# -- evaluations ----------------------------------------------------------------------------
+
+
+def _score(log: ReceivedLog) -> Fields:
+    """An evaluation's result: its value among the metrics, else its label in the feedback."""
+    changes: Fields = {}
+    for key, value in log.attributes.items():
+        if (path := bucket_path(key)) is not None:  # our own exporter says which field it is
+            put(changes, path, json_value(value))
+    attributes = log.attributes
+    name = first_text(attributes, "gen_ai.evaluation.name") or "score"
+    value = attributes.get("gen_ai.evaluation.score.value")
+    label = attributes.get("gen_ai.evaluation.score.label")
+    details = {
+        "label": label,
+        "explanation": attributes.get("gen_ai.evaluation.explanation"),
+        "error": attributes.get("error.type"),
+    }
+    if not any(name in changes.get(bucket, ()) for bucket in ("metrics", "feedback")):
+        if isinstance(value, (int, float)):
+            put(changes, ("metrics", name), value)
+        elif label is not None:
+            put(changes, ("feedback", name), details.pop("label"))
+    if details := {key: text for key, text in details.items() if text is not None}:
+        put(changes, ("metadata", f"evaluation.{name}"), details)
+    return changes
+
+
+# -- messages of a chat ---------------------------------------------------------------------
+
+
+def _messages(log: ReceivedLog) -> Fields:
+    """The messages that an event of the GenAI conventions holds, as parts of its span."""
+    if log.name == _DETAILS:
+        inputs, outputs = input_messages(log.attributes), output_messages(log.attributes)
+    elif log.name in _ROLES:
+        inputs, outputs = [_message(log.body, _ROLES[log.name])], []
+    elif log.name == _CHOICE:
+        inputs, outputs = [], [_choice(log.body)]
+    else:
+        return {}
+    parts: Fields = {}
+    for field, messages in ((MESSAGE, inputs), (CHOICE, outputs)):
+        for index, message in enumerate(messages):
+            tie = f"{index:06d} {_digest(message)}"
+            parts[part_key(field, 0, log.time_ns, tie)] = message
+    return parts
+
+
+def _message(body: Any, role: str) -> Fields:
+    message = body if isinstance(body, dict) else {"content": body}
+    message = {"role": role, "content": None, **message}
+    if role == "tool" and "id" in message:
+        message["tool_call_id"] = message.pop("id")
+    return message
+
+
+def _choice(body: Any) -> Fields:
+    choice = body if isinstance(body, dict) else {"message": {"content": body}}
+    message = choice.get("message")
+    others = {name: value for name, value in choice.items() if name not in ("message", "index")}
+    return _message({**others, **(message if isinstance(message, dict) else {})}, "assistant")
+
+
+# -- notes and events -----------------------------------------------------------------------
+
+
+def _note(log: ReceivedLog) -> Fields:
+    note: Fields = {
+        "time": record_builder.iso(_ms(log)) if log.time_ns else None,
+        "name": log.name,
+        "severity": log.severity,
+        "body": log.body,
+        "scope": log.scope,
+        "attributes": {key: value for key, value in log.attributes.items() if key != "event.name"},
+    }
+    return {name: value for name, value in note.items() if value not in (None, "", {})}
+
+
+def _event(log: ReceivedLog, session_id: str) -> Record:
+    """The event that a log record without a span is, such as a coding agent's call of a model."""
+    at = _ms(log) or record_builder.now_ms()
+    duration = _duration_ms(log.attributes)
+    digest = _digest([session_id, log.time_ns, log.name, log.body, log.attributes], 32)
+    span = ReceivedSpan(
+        trace_id=digest[:32],
+        span_id=digest[32:48],
+        parent_id=None,
+        name=log.name,
+        start_ns=0,
+        end_ns=0,
+        attributes={key: value for key, value in log.attributes.items() if key != "event.name"},
+        resource=log.resource,
+        scope=log.scope,
+        failed=False,
+        message="",
+        events=[],
+    )
+    read = read_span(span)
+    del read.metadata["otel"]
+    if log.body not in (None, "", log.name):
+        read.metadata["body"] = log.body
+    if log.severity:
+        read.metadata["severity"] = log.severity
+    return record_builder.build_record(
+        EVENT,
+        {
+            "event_id": derived_id(span.trace_id, span.span_id),
+            "session_id": session_id,
+            "parent_id": session_id,
+            "event_type": "chain" if read.type == "session" else read.type,
+            "event_name": read.name,
+            "source": first_text(log.resource, "service.name"),
+            **record_builder.whole_times(at - duration, at, duration, at),
+            "inputs": read.inputs,
+            "outputs": read.outputs,
+            "config": read.config or None,
+            "metadata": read.metadata,
+            "metrics": read.metrics or None,
+            "feedback": read.feedback or None,
+            "user_properties": read.user_properties or None,
+            "error": read.error or first_text(log.attributes, "error", "error.message"),
+        },
+    )
+
+
+def _ms(log: ReceivedLog) -> int:
+    return min(log.time_ns // 1_000_000, _LATEST_MS)
+
+
+_LATEST_MS = 253_402_300_799_000  # the end of the year 9999, the last that ISO 8601 can write
+
+
+def _duration_ms(attributes: Mapping[str, Any]) -> float:
+    """How long what the log record describes took; numbers may be texts, as in Claude Code's."""
+    value = attributes.get("duration_ms")
+    try:
+        duration = float(value) if isinstance(value, (str, int, float)) else 0.0
+    except ValueError:
+        return 0.0
+    return duration if 0 <= duration < _LATEST_MS else 0.0
+
+
+def _digest(value: Any, size: int = 8) -> str:
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=size).hexdigest()

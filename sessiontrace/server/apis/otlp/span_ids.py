@@ -1,0 +1,44 @@
+"""The ids of events and sessions that follow from the ids of spans.
+
+Pure functions, no thread owns them. Invariant: an id follows from the span's ids, or is the
+sender's own, so that a span received twice is one event, and children find a parent received after
+them.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from sessiontrace.model.ids import is_uuid
+from sessiontrace.wire.received_span import Attributes
+
+__all__ = ["derived_id", "own_event_id", "rated_event_id", "trace_session"]
+
+
+def trace_session(trace_id: str) -> str:
+    """The session that a trace is, where none of its spans names another."""
+    return str(uuid.UUID(trace_id))
+
+
+def derived_id(trace_id: str, span_id: str) -> str:
+    """A UUID (version 4 in form) of a span's ids; two of their bits are lost."""
+    high = int(trace_id[:16], 16) & ~0xF000 | 0x4000
+    low = int(span_id, 16) & ((1 << 62) - 1) | 1 << 63
+    return str(uuid.UUID(int=high << 64 | low))
+
+
+def own_event_id(attributes: Attributes) -> str | None:
+    """The event id that HoneyHive's or our own exporter gave a span."""
+    for name in ("honeyhive_event_id", "sessiontrace.event.id"):
+        event_id = attributes.get(name)
+        # Our exporter's id counts only beside the parent's: else a child could not name its parent.
+        trusted = name.startswith("honeyhive") or "sessiontrace.parent.id" in attributes
+        if trusted and isinstance(event_id, str) and is_uuid(event_id):
+            return event_id.lower()
+    return None
+
+
+def rated_event_id(attributes: Attributes) -> str | None:
+    """The event that a score of our own exporter rates."""
+    event_id = attributes.get("sessiontrace.parent.id")
+    return event_id.lower() if isinstance(event_id, str) and is_uuid(event_id) else None

@@ -1,0 +1,108 @@
+"""Fields of an event or session that arrive part by part, and in any order.
+
+A late update brings parts in its object ``gathered``: each under a key that says which field the
+part belongs to and where among the field's other parts it goes. Keys differ, so that the updates of
+an object merge by key into the same parts whatever their order; a value of None takes a part back.
+``resolve`` reads the fields from the parts. Pure functions, no thread owns them. Invariant: a field
+that the record itself has stays as it is, and no result has the object ``gathered``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = [
+    "CHOICE",
+    "ERROR",
+    "GATHERED",
+    "LOG",
+    "MESSAGE",
+    "NAME",
+    "SESSION",
+    "SOURCE",
+    "USER",
+    "first_part",
+    "part_key",
+    "resolve",
+]
+
+GATHERED = "gathered"
+
+NAME, SOURCE, USER, ERROR = "name", "source", "user", "error"
+"""Fields of a session of which the first part counts."""
+SESSION = "session"
+"""Of a trace: the session that it belongs to; the first part counts."""
+MESSAGE, CHOICE, LOG = "message", "choice", "log"
+"""Messages of a chat, a model's answers, and log records: all parts, in their order."""
+
+Record = dict[str, Any]
+
+
+def part_key(field: str, rank: int, at_ns: int, tie: str) -> str:
+    """The key of a part: the lowest rank goes first, then the earliest, then the lowest tie."""
+    return f"{field} {rank} {at_ns:020d} {tie}"
+
+
+def first_part(parts: Mapping[str, Any], field: str) -> tuple[str, Any] | None:
+    """Key and value of the first part of a field; None without any."""
+    prefix = field + " "
+    keys = [key for key, value in parts.items() if key.startswith(prefix) and value is not None]
+    return (key, parts[key]) if (key := min(keys, default=None)) is not None else None
+
+
+def resolve(record: Record) -> Record:
+    """The record with its gathered parts in their fields."""
+    parts = record.get(GATHERED)
+    if parts is None:
+        return record
+    whole = {name: value for name, value in record.items() if name != GATHERED}
+    by_field: dict[str, list[Any]] = {}
+    if isinstance(parts, dict):
+        for key in sorted(parts):
+            if parts[key] is not None:
+                by_field.setdefault(key.partition(" ")[0], []).append(parts[key])
+    for field, setter in _SETTERS.items():
+        if values := by_field.get(field):
+            setter(whole, values)
+    return whole
+
+
+def _first(name: str) -> Callable[[Record, list[Any]], None]:
+    def set_first(record: Record, values: list[Any]) -> None:
+        if not record.get(name):
+            record[name] = values[0]
+
+    return set_first
+
+
+def _set_user(record: Record, values: list[Any]) -> None:
+    if not record.get("user_properties"):
+        record["user_properties"] = {"user_id": values[0]}
+
+
+def _set_messages(record: Record, values: list[Any]) -> None:
+    inputs = record.get("inputs")
+    if not inputs:
+        record["inputs"] = {"chat_history": values}
+
+
+def _set_choices(record: Record, values: list[Any]) -> None:
+    if not record.get("outputs"):
+        record["outputs"] = values[0] if len(values) == 1 else {"choices": values}
+
+
+def _add_logs(record: Record, values: list[Any]) -> None:
+    metadata = record.get("metadata")
+    record["metadata"] = {**(metadata if isinstance(metadata, dict) else {}), "logs": values}
+
+
+_SETTERS: Mapping[str, Callable[[Record, list[Any]], None]] = {
+    NAME: _first("event_name"),
+    SOURCE: _first("source"),
+    ERROR: _first("error"),
+    USER: _set_user,
+    MESSAGE: _set_messages,
+    CHOICE: _set_choices,
+    LOG: _add_logs,
+}

@@ -1,0 +1,1 @@
+"""The signals of OTLP beside traces: log records and metrics, in both encodings."""
