@@ -249,13 +249,17 @@ class Session(Span):
         recorder.offer(head, redact_and_bound(encoded, recorder.redact, self._needs_redaction))
 
     def _envelope(self) -> dict[str, Any]:
-        return {
+        start, nanos = divmod(self.start_ns, 1_000_000)
+        envelope = {
             "event_id": self.event_id,
             "session_id": self.session_id,
             "event_type": "session",
             "source": self.source,
-            "start_time": self.start_ns // 1_000_000,
+            "start_time": start,
         }
+        if nanos:
+            envelope["start_nanos"] = nanos
+        return envelope
 
 
 UNOPENED = TracerState(

@@ -25,15 +25,16 @@ __all__ = [
 _MEASURES = frozenset({"chunks", "cost", "duration", "latency", "total_cost"})
 _MEASURE_ENDS = ("_ms", "_s", "_seconds", "_tokens", "_count", "_cost", "_bytes")
 
-ID, TEXT, TIME, NUMBER, IDS = "id", "text", "time", "number", "ids"
+ID, TEXT, TIME, NANOS, NUMBER, IDS = "id", "text", "time", "nanos", "number", "ids"
 PAYLOAD, BUCKET = "payload", "bucket"
 
 
 class Field(NamedTuple):
     """One row.
 
-    ``kind``: ID (a UUID string), TEXT, TIME (integer Unix ms), NUMBER (a float, in ms), IDS (a list
-    of UUID strings), or an object: BUCKET, whose entries become attributes at vendors, or PAYLOAD,
+    ``kind``: ID (a UUID string), TEXT, TIME (integer Unix ms), NANOS (integer ns that a time has
+    beyond its ms, absent where there are none), NUMBER (a float, in ms), IDS (a list of UUID
+    strings), or an object: BUCKET, whose entries become attributes at vendors, or PAYLOAD,
     which travels encoded. Objects are truncated where a record is too large. ``redacted``: the user
     writes its content, so redactors read it. ``score``: its entries rate the step. ``of_user``: it
     describes the session's user, not the step. ``html``: its place on an exported page, from 1.
@@ -55,6 +56,7 @@ FIELDS = (
     Field("event_name", TEXT, redacted=True),
     Field("source", TEXT),
     Field("start_time", TIME),
+    Field("start_nanos", NANOS),
     Field("end_time", TIME),
     Field("duration", NUMBER),
     Field("inputs", PAYLOAD, redacted=True, html=1),

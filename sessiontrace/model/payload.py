@@ -31,6 +31,7 @@ __all__ = [
     "fields",
     "is_lower_uuid",
     "json_text",
+    "lasted_ms",
     "merged",
     "milliseconds",
     "number",
@@ -118,11 +119,17 @@ def milliseconds(event: dict[str, Any], name: str) -> int | None:
 
 def seconds(event: dict[str, Any]) -> float | None:
     """The duration in seconds, else the difference of the times; None without either."""
+    duration = lasted_ms(event)
+    return None if duration is None else duration / 1000
+
+
+def lasted_ms(event: dict[str, Any]) -> float | None:
+    """The duration in ms, else the difference of the times; None without either."""
     duration = number(event.get("duration"))
     if duration is not None and duration >= 0:
-        return duration / 1000
+        return duration
     start, end = milliseconds(event, "start_time"), milliseconds(event, "end_time")
-    return None if start is None or end is None else max(0, end - start) / 1000
+    return None if start is None or end is None else max(0, end - start)
 
 
 def rfc3339(ms: int) -> str:

@@ -36,10 +36,12 @@ __all__ = [
     "patch",
     "session",
     "session_id_for",
+    "times_of_ns",
     "whole_times",
 ]
 
 _LATEST_MS = 1 << 53
+_MS_NS = 1_000_000
 _FRACTION = re.compile(r"(?<=\.)(\d+)")
 
 
@@ -135,6 +137,20 @@ def whole_times(
     end = min(max(end, start), _LATEST_MS - 1)
     duration = end - start if duration is None else max(duration, 0.0)
     return {"start_time": int(start), "end_time": int(end), "duration": float(duration)}
+
+
+def times_of_ns(start_ns: int, end_ns: int) -> dict[str, Any]:
+    """The times of a record, from Unix ns, exactly."""
+    latest = _LATEST_MS * _MS_NS - 1
+    start_ns = min(max(start_ns, 0), latest)
+    end_ns = min(max(end_ns, start_ns), latest)
+    start, nanos = divmod(start_ns, _MS_NS)
+    return {
+        "start_time": start,
+        "start_nanos": nanos or None,
+        "end_time": end_ns // _MS_NS,
+        "duration": (end_ns - start_ns) / _MS_NS,
+    }
 
 
 def moment(value: Any) -> float | None:

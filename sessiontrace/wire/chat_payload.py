@@ -28,7 +28,7 @@ __all__ = [
 
 Plain = list[tuple[bytes, bytes]]
 
-_OPENINGS = (b'{"messages":[', b'{"chat_history":[')
+_OPENINGS = {b'{"messages":[': "messages", b'{"chat_history":[': "chat_history"}
 _ROLE, _CONTENT = b'{"role":"', b'","content":"'
 _LONE = re.compile(rb'\{"(result|text|content)":"')
 _COMMA, _BRACE, _BACKSLASH = b",}\\"
@@ -39,11 +39,15 @@ class Chat:
     """Messages, encoded: ``raw`` is their array.
 
     ``plain``: role (without quotes) and text (with quotes) of each message, where no message has
-    anything else. ``other_inputs``: the inputs besides the chat. ``finish_reasons``: of each choice
-    that names its own.
+    anything else. ``name``: the entry of the inputs that has the chat, or of outputs with choices
+    what these are, "choices" or "messages". ``whole``: the outputs, where they are decoded.
+    ``entries``: the messages as they were, of a chat that is not plain. ``other_inputs``: the
+    inputs besides the chat. ``finish_reasons``: of each choice that names its own.
     """
 
-    __slots__ = ("_decoded", "finish_reasons", "other_inputs", "plain", "raw")
+    __slots__ = (
+        "_decoded", "entries", "finish_reasons", "name", "other_inputs", "plain", "raw", "whole"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -51,8 +55,12 @@ class Chat:
         plain: Plain | None = None,
         decoded: list[dict[str, Any]] | None = None,
         other_inputs: dict[str, Any] | None = None,
+        name: str = "",
     ) -> None:
         self.raw = raw
+        self.name = name
+        self.entries: list[Any] = []
+        self.whole: Any = None
         self.plain = plain
         self.other_inputs = other_inputs
         self.finish_reasons: list[str | None] = []
@@ -70,22 +78,22 @@ def input_chat(inputs: bytes | None) -> Chat | None:
     """The chat in a model call's inputs; None when they hold no chat."""
     if inputs is None:
         return None
-    for opening in _OPENINGS:
+    for opening, name in _OPENINGS.items():
         if inputs.startswith(opening):
             start = len(opening)
             plain, end = _plain(inputs, start)
             if plain and inputs[end:] == b"]}":
-                return Chat(inputs[start - 1 : -1], plain)
+                return Chat(inputs[start - 1 : -1], plain, name=name)
     if b'"chat_history":' not in inputs and b'"messages":' not in inputs:
         return None
     decoded = orjson.loads(inputs)
-    messages = model_call.messages({"inputs": decoded})
+    name, messages = model_call.named_messages({"inputs": decoded})
     if messages is None:
         return None
-    other_inputs = {
-        name: decoded[name] for name in decoded if name not in ("chat_history", "messages")
-    }
-    return Chat(orjson.dumps(messages), None, messages, other_inputs)
+    other_inputs = {other: decoded[other] for other in decoded if other != name}
+    chat = Chat(orjson.dumps(messages), None, messages, other_inputs, name)
+    chat.entries = decoded[name]
+    return chat
 
 
 def output_chat(outputs: bytes | None) -> Chat | None:
@@ -103,6 +111,10 @@ def output_chat(outputs: bytes | None) -> Chat | None:
     if messages is None:
         return None
     chat = Chat(orjson.dumps(messages), None, messages)
+    chat.whole, chat.entries = event["outputs"], messages
+    if chat.whole is not messages[0]:
+        wrapped = chat.whole["choices"][0] is not messages[0]
+        chat.name = "choices" if wrapped else "messages"
     chat.finish_reasons = model_call.reasons_of_choices(event)
     return chat
 

@@ -19,6 +19,7 @@ __all__ = [
     "finish_reasons",
     "messages",
     "messages_of",
+    "named_messages",
     "operation",
     "part",
     "parts",
@@ -51,16 +52,21 @@ def _is_agent(metadata: dict[str, Any]) -> bool:
 
 def messages(event: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The chat a model was given, ``[{role, content, ...}]``; None where inputs are not a chat."""
+    return named_messages(event)[1]
+
+
+def named_messages(event: dict[str, Any]) -> tuple[str, list[dict[str, Any]] | None]:
+    """The entry of the inputs that has the chat, and the chat as ``messages`` gives it."""
     inputs = event.get("inputs")
     if not isinstance(inputs, dict):
-        return None
+        return "", None
     for name in ("chat_history", "messages"):
         entries = inputs.get(name)
         if isinstance(entries, list) and entries:
             chat = [_message(entry) for entry in entries]
             if all(chat):
-                return [entry for entry in chat if entry]
-    return None
+                return name, [entry for entry in chat if entry]
+    return "", None
 
 
 def _message(value: Any) -> dict[str, Any] | None:

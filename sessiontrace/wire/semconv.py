@@ -13,10 +13,12 @@ __all__ = [
     "AGENT_OPERATIONS",
     "COPIES",
     "OPERATIONS",
+    "SHARED",
     "TABLE",
     "VERSION",
     "Field",
     "fields_of",
+    "milliseconds",
 ]
 
 VERSION = "semantic-conventions-genai 2026-11"
@@ -198,6 +200,21 @@ TABLE: tuple[Field, ...] = (
     ),
 )
 """Single fields. Messages, inputs, outputs, ids and types of events follow rules of their own."""
+
+
+SHARED: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""The path of each field whose attribute an earlier field has too, with the path of that one."""
+
+_firsts: dict[str, tuple[str, ...]] = {}
+for _field in TABLE:
+    for _name in _field.otel[:1]:
+        if _firsts.setdefault(_name, _field.path) != _field.path:
+            SHARED[_field.path] = _firsts[_name]
+
+
+def milliseconds(seconds: float) -> float:
+    """Seconds as milliseconds, exact to a nanosecond."""
+    return round(seconds * 1000, 6)
 
 
 _BY_PART: dict[str, dict[str, Field]] = {}

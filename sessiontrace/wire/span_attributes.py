@@ -6,6 +6,7 @@ its limits allow; ``sessiontrace.attributes_cut`` counts those left out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
@@ -13,12 +14,15 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES
-from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
+from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID, session_uuid
 from sessiontrace.wire import model_call, semconv
+from sessiontrace.wire.roundtrip import changes as roundtrip
+from sessiontrace.wire.roundtrip.changes import Changes
+from sessiontrace.wire.roundtrip.tool_definitions import flat_tools, form_of, restored
 from sessiontrace.wire.span_content import (
+    CHAT,
     Value,
     add_content,
-    flat_tools,
     openinference_kind,
     output_type,
 )
@@ -36,6 +40,22 @@ __all__ = [
 ]
 
 Event = dict[str, Any]
+
+CHILDREN = "sessiontrace.children_ids"
+"""The attribute with the ids of the events below, in a JSON list."""
+
+SESSION = "sessiontrace.session.id"
+"""The attribute with the session's UUID, where that does not follow from ``session.id``."""
+
+TEXTS = "sessiontrace.texts"
+"""The attribute with the names of attributes whose texts look like JSON, but are texts."""
+
+TOOLS = "sessiontrace.tools"
+"""The attribute with the form that tool definitions had, where they were not flat."""
+
+TURN = "sessiontrace.turn"
+"""The attribute, true, of a span that is a turn of a conversation."""
+
 STEADY = frozenset(
     {
         "error.type",
@@ -49,19 +69,23 @@ STEADY = frozenset(
         "output.mime_type",
         "service.name",
         "session.id",
+        CHAT,
         "sessiontrace.event.type",
         "sessiontrace.parent.id",
         "sessiontrace.source",
+        TOOLS,
         "user.id",
     }
 )
 """Attributes whose values many spans share: the encoders cache their encoded form."""
 
+_OPENINGS = ("{", "[")  # of texts that a reader decodes
+
 CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
 """Entries of a record that the span has as its ids."""
 
 _COST = ("metadata", "cost")
-_WRITTEN: frozenset[tuple[str, ...]] = frozenset({("metadata", "error"), *CONTEXT})
+_USER = ("user_properties", "user_id")  # its attribute may be the session's
 
 
 class AttributeLimits(NamedTuple):
@@ -99,7 +123,16 @@ def session_attributes(session_id: str, conversation: str | None) -> dict[str, V
     """
     if conversation is None:
         return {"session.id": session_id}
-    return {"session.id": conversation, "gen_ai.conversation.id": conversation}
+    attributes: dict[str, Value] = {
+        "session.id": conversation,
+        "gen_ai.conversation.id": conversation,
+    }
+    if _session_uuid(conversation) != session_id:  # a name that the user gave in the metadata
+        attributes[SESSION] = session_id
+    return attributes
+
+
+_session_uuid = functools.lru_cache(maxsize=1024)(session_uuid)
 
 
 def attributes_of(
@@ -107,12 +140,15 @@ def attributes_of(
     user: str | None,
     conversation: str | None,
     limits: AttributeLimits = DEFAULT_LIMITS,
+    changes: Changes | None = None,
 ) -> dict[str, Value]:
     """All attributes of a span; ``event`` has its ``inputs`` and ``outputs`` encoded.
 
     ``user``: the id of the event's user, if any. ``conversation``: the application's own id of the
-    event's session, if it gave one. ``limits``: how many attributes, and how long.
+    event's session, if it gave one. ``limits``: how many attributes, and how long. ``changes``:
+    what the span does not say otherwise (``roundtrip``).
     """
+    changes = [] if changes is None else changes
     attributes: dict[str, Value] = {
         **session_attributes(event["session_id"], conversation),
         "sessiontrace.event.id": event["event_id"],
@@ -122,25 +158,85 @@ def attributes_of(
         attributes["sessiontrace.parent.id"] = parent
     if isinstance(event.get("source"), str):
         attributes["sessiontrace.source"] = event["source"]
+    if "children_ids" in event:
+        attributes[CHILDREN] = orjson.dumps(event["children_ids"])
     if user is not None:
         attributes["user.id"] = user
-    written: set[tuple[str, ...]] = set(_WRITTEN)
+    written: set[tuple[str, ...]] = set(CONTEXT)
+    if "error" in payload.bucket(event, "metadata"):
+        written.add(("metadata", "error"))
     _add_kind(attributes, event, written)
+    _add_table(attributes, event, written, changes)
+    add_content(attributes, event, event_name(event), changes)
+    for part in ATTRIBUTES:
+        if part in event:
+            flatten(attributes, part, event, changes, written)
+    if not event.get("event_name") or "inputs" not in event:
+        changes += _unnamed(event)
+    if changes:
+        attributes[roundtrip.ATTRIBUTE] = orjson.dumps(changes)
+    return _limited(attributes, limits)
+
+
+def _unnamed(event: Event) -> Changes:
+    """Changes for a record without the name or the inputs that a reader expects of it."""
+    changes: Changes = []
+    if not event.get("event_name"):
+        name = event.get("event_name")
+        changes.append([["event_name"]] if name is None else [["event_name"], name])
+    if "inputs" not in event:
+        changes.append([["inputs"]])
+    return changes
+
+
+def _add_table(
+    attributes: dict[str, Value], event: Event, written: set[tuple[str, ...]], changes: Changes
+) -> None:
+    """Set the attributes that the conventions have for single fields.
+
+    A field whose attribute does not say its type, or also another field's value, is not among the
+    ``written``: ``flatten`` sets it too.
+    """
     model = event.get("event_type") == "model"
     for field, value in semconv.fields_of(event):
         if field.path == _COST and not model:  # a sum of its calls, which backends add up, too
             continue
-        if field.otel and (plain := _plain(value, field.kind)) is not None:
-            attributes.setdefault(field.otel[0], plain)
+        if not field.otel or field.otel[0] in attributes:
+            continue
+        if (plain := _plain(value, field.kind)) is None:
+            continue
+        attributes[field.otel[0]] = plain
+        if field.kind == "tools":
+            _add_tool_form(attributes, value, changes)
+            written.add(field.path)
+        elif (first := semconv.SHARED.get(field.path)) is not None:
+            if first[-1] not in event["config"]["hyperparameters"]:
+                changes.append([list(first)])
+        elif _is_exact(field, value, plain):
             written.add(field.path)
     for name, copy in semconv.COPIES.items():
         if name in attributes:
             attributes[copy] = attributes[name]
-    add_content(attributes, event, event_name(event))
-    for part in ATTRIBUTES:
-        if part in event:
-            flatten(attributes, part, event, written)
-    return _limited(attributes, limits)
+
+
+def _add_tool_form(attributes: dict[str, Value], tools: Any, changes: Changes) -> None:
+    form = form_of(tools)
+    if form is not None:
+        attributes[TOOLS] = form
+    roundtrip.differences(("config", "tools"), restored(flat_tools(tools), form), tools, changes)
+
+
+def _is_exact(field: semconv.Field, value: Any, plain: Value) -> bool:
+    """Whether a reader has the value from its attribute, with its type."""
+    if field.path == _USER:
+        return False
+    kind = field.kind
+    if kind == "texts":
+        lone = field.path[-1] == "finish_reason" and len(plain) == 1  # type: ignore[arg-type]
+        return type(value) is str if lone else value == plain
+    if kind == "ms":
+        return type(value) is float and semconv.milliseconds(value / 1000) == value
+    return type(value) is type(plain)
 
 
 def _limited(attributes: dict[str, Value], limits: AttributeLimits) -> dict[str, Value]:
@@ -162,7 +258,6 @@ def _add_kind(attributes: dict[str, Value], event: Event, written: set[tuple[str
     operation = model_call.operation(event)
     if operation is not None:
         attributes["gen_ai.operation.name"] = operation
-        written.add(("metadata", "operation"))
     if (kind := openinference_kind(event, operation)) is not None:
         attributes["openinference.span.kind"] = kind
     is_named = operation is not None and event.get("event_type") != "tool"
@@ -180,22 +275,36 @@ def flatten(
     attributes: dict[str, Value],
     part: str,
     event: Event,
+    changes: Changes,
     written: AbstractSet[tuple[str, ...]] = frozenset(),
 ) -> None:
     """Set an object's other entries as ``sessiontrace.<part>.<key>``, objects as JSON.
 
-    ``written``: paths that an attribute of the conventions holds already.
+    ``written``: paths that an attribute of the conventions holds already. ``changes``: gets what
+    attributes cannot hold.
     """
-    for key, value in payload.bucket(event, part).items():
+    values = payload.bucket(event, part)
+    if not values and event.get(part) is not None:
+        changes.append([[part], event[part]])
+    for key, value in values.items():
         if (part, key) in written:
             continue
-        if key == "hyperparameters" and part == "config" and isinstance(value, dict):
+        if key == "hyperparameters" and part == "config" and isinstance(value, dict) and value:
             value = {k: v for k, v in value.items() if (part, key, k) not in written}
             if not value:
                 continue
         plain = _plain(value, "any")
-        if plain is not None:
-            attributes[f"sessiontrace.{part}.{key}"] = plain
+        if plain is None:
+            changes.append([[part, key], None])
+            continue
+        name = f"sessiontrace.{part}.{key}"
+        attributes[name] = plain
+        if type(plain) is str:
+            if type(value) is int:  # of more than 64 bits
+                changes.append([[part, key], value])
+            elif plain[:1] in _OPENINGS and plain:
+                texts = attributes.setdefault(TEXTS, [])
+                texts.append(name)  # type: ignore[union-attr]
 
 
 def _plain(value: Any, kind: str) -> Value | None:
@@ -208,7 +317,7 @@ def _plain(value: Any, kind: str) -> Value | None:
     if kind == "json":
         return orjson.dumps(value)
     if kind == "tools":
-        return orjson.dumps(flat_tools(value))
+        return orjson.dumps(flat_tools(value)) if isinstance(value, list) else None
     if kind in ("int", "float", "ms"):
         number = payload.number(value)
         if number is None:

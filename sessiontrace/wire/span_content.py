@@ -14,8 +14,15 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.wire import chat_payload, model_call, semconv
+from sessiontrace.wire.roundtrip.changes import Changes, differences
+from sessiontrace.wire.roundtrip.chat_entries import (
+    Layout,
+    entry_of,
+    message_of,
+    outputs_of,
+)
 
-__all__ = ["Value", "add_content", "flat_tools", "openinference_kind", "output_type"]
+__all__ = ["CHAT", "Value", "add_content", "openinference_kind", "output_type"]
 
 Event = dict[str, Any]
 Value = str | bytes | bool | int | float | list[str]
@@ -38,29 +45,41 @@ _REASONS = {
 }
 """Providers' reasons in the words of the conventions; any other reason stays as it is."""
 
+CHAT = "sessiontrace.chat"
+"""The attribute that says how a chat was written, where it was not in the usual form.
+
+A JSON object: ``inputs``: the entry that had the chat, "chat_history" where it is absent.
+``outputs``: "choices" where the messages were in choices, "messages" where they were a list of
+choices themselves. ``input``, ``output``: the layouts of messages, by their position.
+"""
+
 _COPY_MAX = 16 << 10
 """Bytes of a tool's arguments or result that are written under OpenInference's name too."""
 
 _INSTRUCTIONS = ("system", "instructions", "system_instruction")
 
 
-def add_content(attributes: dict[str, Value], event: Event, name: str) -> None:
-    """Set inputs and outputs, as encoded, under the names for the type of event."""
-    inputs, outputs = payload.payload_of(event, "inputs"), payload.payload_of(event, "outputs")
+def add_content(attributes: dict[str, Value], event: Event, name: str, changes: Changes) -> None:
+    """Set inputs and outputs, as encoded, under the names for the type of event.
+
+    ``changes``: gets what the attributes do not say, see ``roundtrip``.
+    """
+    inputs: bytes | None = event.get("inputs")
+    outputs: bytes | None = event.get("outputs")
     kind = event.get("event_type")
     if kind == "model":
-        inputs, outputs = _add_chat(attributes, event, inputs, outputs)
+        inputs, outputs = _add_chat(attributes, event, inputs, outputs, changes)
     elif kind == "tool":
         attributes["gen_ai.tool.name"] = name
         retrieval = attributes.get("gen_ai.operation.name") == "retrieval"
-        if inputs is not None:
-            attributes["gen_ai.tool.call.arguments"] = inputs
-            if retrieval and (query := chat_payload.lone_value(inputs)) is not None:
+        if (arguments := payload.payload_of(event, "inputs")) is not None:
+            attributes["gen_ai.tool.call.arguments"] = arguments
+            if retrieval and (query := chat_payload.lone_value(arguments)) is not None:
                 attributes["gen_ai.retrieval.query.text"] = query
-        if (result := event.get("outputs")) is not None:
-            attributes["gen_ai.tool.call.result"] = outputs = result
+        if outputs is not None:
+            attributes["gen_ai.tool.call.result"] = outputs
         inputs, outputs = _small(inputs), _small(outputs)  # these are there already
-    if inputs is not None:
+    if inputs is not None and inputs != b"{}":
         attributes["input.value"] = inputs
         attributes["input.mime_type"] = "application/json"
     if outputs is not None:
@@ -83,39 +102,77 @@ def openinference_kind(event: Event, operation: str | None) -> str | None:
 
 
 def _add_chat(
-    attributes: dict[str, Value], event: Event, inputs: bytes | None, outputs: bytes | None
+    attributes: dict[str, Value],
+    event: Event,
+    inputs: bytes | None,
+    outputs: bytes | None,
+    changes: Changes,
 ) -> tuple[bytes | None, bytes | None]:
     """Set a model's messages; returns what of its inputs and outputs is not in them."""
+    form: dict[str, Any] = {}
     if (chat := chat_payload.input_chat(inputs)) is not None:
-        attributes["gen_ai.input.messages"] = _messages(chat)
+        attributes["gen_ai.input.messages"] = _messages(chat, form, changes)
         inputs = orjson.dumps(chat.other_inputs) if chat.other_inputs else None
         if (system := _instructions(chat.other_inputs or {})) is not None:
             attributes["gen_ai.system_instructions"] = system
     if (answers := chat_payload.output_chat(outputs)) is not None:
-        attributes["gen_ai.output.messages"] = _answers(answers, event)
+        attributes["gen_ai.output.messages"] = _answers(answers, event, form, changes)
         outputs = None
+    if form:
+        attributes[CHAT] = orjson.dumps(form).decode()
     return inputs, outputs
 
 
-def _messages(chat: chat_payload.Chat) -> bytes:
+def _messages(chat: chat_payload.Chat, form: dict[str, Any], changes: Changes) -> bytes:
+    if chat.name != "chat_history":
+        form["inputs"] = chat.name
     if chat.plain:
         messages = [_MESSAGES.get(role, _MESSAGE) % (role, text) for role, text in chat.plain]
         return b"[%b]" % b",".join(messages)
-    return orjson.dumps([model_call.parts(message) for message in chat.messages])
+    wholes, entries = _by_conventions(chat, "input", form)
+    differences(("inputs", chat.name), entries, chat.entries, changes)
+    return orjson.dumps(wholes)
 
 
-def _answers(chat: chat_payload.Chat, event: Event) -> bytes:
+def _by_conventions(
+    chat: chat_payload.Chat, side: str, form: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The messages of a chat, and the entries that a reader has from them."""
+    wholes: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
+    layouts: dict[str, Layout] = {}
+    for position, (entry, message) in enumerate(zip(chat.entries, chat.messages, strict=True)):
+        whole, layout = message_of(entry, message)
+        if layout is not None:
+            layouts[str(position)] = layout
+        wholes.append(whole)
+        if "finish_reason" in whole:  # is of the answer, not of its message
+            whole = {name: value for name, value in whole.items() if name != "finish_reason"}
+        entries.append(entry_of(whole, layout))
+    if layouts:
+        form[side] = layouts
+    return wholes, entries
+
+
+def _answers(
+    chat: chat_payload.Chat, event: Event, form: dict[str, Any], changes: Changes
+) -> bytes:
     """Messages with the reason why each ended: Phoenix leaves out a message without one."""
     reasons = model_call.finish_reasons(event) or chat.finish_reasons
     default = "error" if event.get("error") is not None else "stop"
     if chat.plain and len(chat.plain) == 1:
         role, text = chat.plain[0]
         return _ANSWER % (role, text, orjson.dumps(_reason(reasons, 0) or default))
-    messages = [model_call.parts(message) for message in chat.messages]
-    for position, message in enumerate(messages):
-        calls = any(part.get("type") == "tool_call" for part in message["parts"] if part)
+    wholes, entries = _by_conventions(chat, "output", form)
+    if chat.name:
+        form["outputs"] = chat.name
+    differences(("outputs",), outputs_of(entries, chat.name), chat.whole, changes)
+    messages = []
+    for position, whole in enumerate(wholes):
+        calls = any(part.get("type") == "tool_call" for part in whole["parts"] if part)
+        own = whole.get("finish_reason")
         reason = _reason(reasons, position) or ("tool_call" if calls else default)
-        message.setdefault("finish_reason", reason)
+        messages.append({**whole, "finish_reason": own if isinstance(own, str) else reason})
     return orjson.dumps(messages)
 
 
@@ -133,33 +190,6 @@ def _instructions(inputs: dict[str, Any]) -> bytes | None:
         if isinstance(value, list) and value:
             return orjson.dumps([model_call.part(item) for item in value])
     return None
-
-
-def flat_tools(tools: Any) -> Any:
-    """Tool definitions as the conventions have them, ``{type, name, description, parameters}``."""
-    if not isinstance(tools, list):
-        return tools
-    flat: list[Any] = []
-    for tool in tools:
-        declarations = tool.get("function_declarations") if isinstance(tool, dict) else None
-        flat += map(_flat_tool, declarations if isinstance(declarations, list) else [tool])
-    return flat
-
-
-def _flat_tool(tool: Any) -> Any:
-    if not isinstance(tool, dict):
-        return tool
-    function = tool.get("function")
-    if isinstance(function, dict):  # OpenAI's chat
-        return {"type": tool.get("type", "function"), **function}
-    if "name" not in tool:
-        return tool
-    definition = {"type": "function", **tool}
-    if definition["type"] == "custom":  # Anthropic's word for a function
-        definition["type"] = "function"
-    if "input_schema" in definition:
-        definition["parameters"] = definition.pop("input_schema")
-    return definition
 
 
 def output_type(event: Event) -> str | None:

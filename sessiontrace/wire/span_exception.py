@@ -7,12 +7,13 @@ what Python prints. Invariant: ``stack_of`` gives back the stack that ``exceptio
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from sessiontrace.model import payload
 from sessiontrace.wire.span_content import Value
 
-__all__ = ["exception_of", "stack_of"]
+__all__ = ["details_of", "exception_of", "stack_of"]
 
 _FRAME = re.compile(r"(.*):(\d+) in (.*)")
 _PRINTED = re.compile(r'  File "(.*)", line (\d+), in (.*)')
@@ -24,7 +25,7 @@ def exception_of(event: dict[str, Any]) -> dict[str, Value] | None:
     """The attributes of the exception event of an error; None without an error."""
     details = payload.bucket(event, "metadata").get("error")
     error = event.get("error")
-    if not isinstance(details, dict):
+    if not isinstance(details, dict):  # then it is among the other metadata
         return None if error is None else {"exception.message": payload.text(error)}
     names = {"type": "exception.type", "message": "exception.message"}
     attributes: dict[str, Value] = {
@@ -33,6 +34,16 @@ def exception_of(event: dict[str, Any]) -> dict[str, Value] | None:
     if details.get("stack"):
         attributes["exception.stacktrace"] = _traceback(details)
     return attributes or None
+
+
+def details_of(exception: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A record's ``metadata.error``, as far as an exception event of ours says it."""
+    kind, stack = exception.get("exception.type"), exception.get("exception.stacktrace")
+    if kind is None and stack is None:
+        return None
+    message = exception.get("exception.message")
+    details = {"type": kind, "message": message, "stack": stack and stack_of(str(stack))}
+    return {name: value for name, value in details.items() if value is not None}
 
 
 def stack_of(traceback: str) -> str:

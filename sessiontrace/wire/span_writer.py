@@ -14,13 +14,16 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from sessiontrace.model import payload
-from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
+from sessiontrace.model.fields import ATTRIBUTES, PAYLOADS
 from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
-from sessiontrace.model.record import END, EVENT, UPDATE, Record
+from sessiontrace.model.record import END, EVENT, UPDATE, Record, is_turn
 from sessiontrace.wire.otlp_resource import Origin
+from sessiontrace.wire.roundtrip import changes as roundtrip
+from sessiontrace.wire.roundtrip.changes import Changes, differences
 from sessiontrace.wire.span_attributes import (
     CONTEXT,
     DEFAULT_LIMITS,
+    TURN,
     AttributeLimits,
     Value,
     attributes_of,
@@ -28,7 +31,7 @@ from sessiontrace.wire.span_attributes import (
     name_of,
     session_attributes,
 )
-from sessiontrace.wire.span_exception import exception_of
+from sessiontrace.wire.span_exception import details_of, exception_of
 
 __all__ = [
     "CLIENT",
@@ -44,6 +47,7 @@ INTERNAL, CLIENT = 1, 3
 ERROR = 2
 _MS_NS = 1_000_000
 _LATEST_NS = (1 << 63) - 1  # in the year 2262; OTLP's times have 64 bits
+_LATE = frozenset({"event_name", "source", "error", "children_ids", "end_time", "duration"})
 _HEX = re.compile(r"[0-9a-f]{32}")
 _SPAN_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -101,9 +105,14 @@ def span_of(
         sessions.learn(event)
         if record.kind != END:
             return None
-    attributes = attributes_of(event, sessions.user(event), sessions.conversation(event), limits)
-    error = event.get("error")
-    exception = exception_of(event)
+    error, exception = event.get("error"), exception_of(event)
+    changes: Changes = []
+    if error is not None or exception is not None:
+        _add_error_changes(event, exception, changes)
+    user, conversation = sessions.user(event), sessions.conversation(event)
+    attributes = attributes_of(event, user, conversation, limits, changes)
+    if record.kind == END and is_turn(record.body):
+        attributes[TURN] = True
     if error is not None:
         attributes.setdefault("error.type", (exception or {}).get("exception.type", "_OTHER"))
     start, end = _times(event, sessions)
@@ -123,6 +132,24 @@ def span_of(
     )
 
 
+def _add_error_changes(event: Event, exception: dict[str, Value] | None, changes: Changes) -> None:
+    """Changes for what the status and the exception event do not say of the error."""
+    base: Event = {}
+    value: Event = {}
+    if (error := event.get("error")) is not None:
+        base["error"], value["error"] = payload.text(error), error
+    differences((), base, value, changes)
+    details = payload.bucket(event, "metadata").get("error")
+    recovered = details_of(exception or {})
+    if details is not None or recovered is not None:
+        base, value = {}, {}
+        if recovered is not None:
+            base["error"] = recovered
+        if details is not None:
+            value["error"] = details
+        differences(("metadata",), base, value, changes)
+
+
 def _dropped(attributes: dict[str, Value]) -> int:
     count = attributes.get("sessiontrace.attributes_cut", 0)
     return count if isinstance(count, int) else 0
@@ -135,11 +162,16 @@ def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
         **session_attributes(event["session_id"], conversation),
         "sessiontrace.parent.id": event["event_id"],
     }
+    changes: Changes = []
     for part in PAYLOADS:
-        if (encoded := payload.payload_of(event, part)) is not None:
-            flatten(attributes, part, {part: orjson.loads(encoded)})
-    for part in STEP_ATTRIBUTES:
-        flatten(attributes, part, event, CONTEXT)
+        if (encoded := event.get(part)) is not None:
+            flatten(attributes, part, {part: orjson.loads(encoded)}, changes)
+    for part in ATTRIBUTES:
+        if part in event:
+            flatten(attributes, part, event, changes, CONTEXT)
+    changes += ([[name], event[name]] for name in event if name in _LATE)
+    if changes:
+        attributes[roundtrip.ATTRIBUTE] = orjson.dumps(changes)
     at, _ = _times(event, sessions)
     return Span(
         origin=_origin(event, sessions),
@@ -203,7 +235,10 @@ def _parent(record: Record, event: Event) -> str | None:
 
 
 def _times(event: Event, sessions: SessionLookup) -> tuple[int, int]:
-    start = min((sessions.began(event) or 0) * _MS_NS, _LATEST_NS)
-    took = min(payload.seconds(event) or 0.0, _LATEST_NS / 1e9)
-    # Records have their start in whole ms but their duration exactly, so the end is exact to it.
-    return start, min(start + round(took * 1e9), _LATEST_NS)
+    start = (sessions.began(event) or 0) * _MS_NS
+    nanos = event.get("start_nanos")
+    if type(nanos) is int and 0 <= nanos < _MS_NS:
+        start += nanos
+    start = min(start, _LATEST_NS)
+    took = min(payload.lasted_ms(event) or 0.0, _LATEST_NS / _MS_NS)
+    return start, min(start + round(took * _MS_NS), _LATEST_NS)

@@ -24,7 +24,7 @@ cdef object _dumps = orjson.dumps
 
 cdef enum:
     TEXT_MAX = 512          # characters of each text among the record's own fields
-    FIRST_MAX = 4096        # of all of those fields: six texts, three numbers, and their names
+    FIRST_MAX = 4096        # of all of those fields: six texts, four numbers, and their names
     CHILD_MAX = 36
 
 # orjson writes a shorter duration with an exponent, a longer one with the rounded digits of a float.
@@ -129,6 +129,8 @@ cdef bytes _encode_simple(
     to = _put_text(_put_word(to, b'","event_type":"'), event_type)
     to = _put_text(_put_word(to, b'","source":"'), source)
     to = _put_number(_put_word(to, b'","start_time":'), start // 1_000_000)
+    if start % 1_000_000:
+        to = _put_number(_put_word(to, b',"start_nanos":'), start % 1_000_000)
     to = _put_number(_put_word(to, b',"end_time":'), end // 1_000_000)
     to = _put_milliseconds(_put_word(to, b',"duration":'), end - start)
     to = _put_text(_put_word(to, b',"event_name":"'), name)

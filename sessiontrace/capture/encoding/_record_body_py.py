@@ -39,10 +39,13 @@ def encode_event(
         "event_type": event_type,
         "source": source,
         "start_time": start // 1_000_000,
+        "start_nanos": start % 1_000_000,
         "end_time": end // 1_000_000,
         "duration": (end - start) / 1_000_000,
         "event_name": name,
     }
+    if not body["start_nanos"]:
+        del body["start_nanos"]
     if parts is not None:
         body.update(parts)
     if children is not None:

@@ -10,7 +10,7 @@ record                      HoneyHive
 start, open                 ``POST /v1/sessions`` with the 13 fields of StartSessionRequest
 end of a session            within that POST where its start is in the same batch; else
                             ``PUT /v1/events/{session_id}``
-event                       in ``POST /v1/events/batch``, its own bytes
+event                       in ``POST /v1/events/batch``, its own bytes without ``start_nanos``
 end of a turn               a chain event in that batch; end_time and metadata of its session by PUT
 update                      ``PUT /v1/events/{event_id}``: feedback, metrics, metadata, config and
                             user_properties merge, outputs replace
@@ -143,7 +143,7 @@ class _Plan:
         for index, (kind, _, body) in enumerate(batch.records):
             if kind == EVENT:
                 self._events.append(index)
-                self._bodies.append(body)
+                self._bodies.append(bodies.event_bytes(body))
             elif kind == UPDATE:
                 self._changes.append(index)
             else:

@@ -13,9 +13,10 @@ from typing import Any
 
 import attrs
 
-from sessiontrace.model.ids import TRACE_ID, is_uuid
+from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
+from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.span_ids import (
     derived_id,
     own_event_id,
@@ -24,14 +25,12 @@ from sessiontrace.server.apis.otlp.span_ids import (
 )
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.wire.received_span import ReceivedSpan
-from sessiontrace.wire.span_reader import bucket_path, first_text, read_span, session_reference
-from sessiontrace.wire.value_tree import json_value, put
+from sessiontrace.wire.span_attributes import SESSION
+from sessiontrace.wire.span_reader import first_text, read_span, session_reference
 
 __all__ = ["Converted", "convert"]
 
 Fields = dict[str, Any]
-
-_OURS = "sessiontrace"
 
 
 @attrs.frozen
@@ -57,8 +56,14 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     for span in spans:
         session_id, reference = _session_of(span)
         try:
-            if (score := _score(span, session_id, ids)) is not None:
-                records.append(score)
+            if own_spans.is_update(span):
+                records.append(own_spans.update(span, session_id))
+                continue
+            if own_spans.is_ours(span):
+                record, start = own_spans.record(span, session_id)
+                records.append(record)
+                if start is not None:
+                    sessions.setdefault(session_id, start)
                 continue
             record, fields = _record(span, session_id, ids)
         except RequestRejected:
@@ -78,6 +83,9 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
 
 def _session_of(span: ReceivedSpan) -> tuple[str, str | None]:
     """The session's id, and the sender's name for it; None where the trace is the session."""
+    own = span.attributes.get(SESSION)
+    if isinstance(own, str) and is_uuid(own):
+        return own.lower(), own
     reference = session_reference(span.attributes, span.resource)
     if reference is not None:
         return record_builder.session_id_for(reference)[0], reference
@@ -107,11 +115,9 @@ def _record(
 ) -> tuple[Record, Fields]:
     read = read_span(span)
     kind = read.type
-    if span.trace_id == session_id.replace("-", ""):
-        if kind == "chain" and span.trace_id[16:] == span.span_id:
-            kind = "session"
-    elif span.scope == _OURS:
-        read.metadata[TRACE_ID] = span.trace_id
+    is_trace = span.trace_id == session_id.replace("-", "")
+    if is_trace and kind == "chain" and span.trace_id[16:] == span.span_id:
+        kind = "session"
     duration = record_builder.number(span.attributes.get("honeyhive_duration_ms"))
     fields: Fields = {
         "event_id": session_id if kind == "session" else ids[span.trace_id, span.span_id],
@@ -120,12 +126,8 @@ def _record(
         "event_name": read.name,
         "source": first_text(span.attributes, "sessiontrace.source", "honeyhive.source")
         or first_text(span.resource, "service.name"),
-        **record_builder.whole_times(
-            span.start_ns / 1e6,
-            span.end_ns / 1e6,
-            (span.end_ns - span.start_ns) / 1e6 if duration is None else duration,
-            0,
-        ),
+        **record_builder.times_of_ns(span.start_ns, span.end_ns),
+        **({} if duration is None else {"duration": float(max(duration, 0.0))}),
         "inputs": read.inputs,
         "outputs": read.outputs,
         "config": read.config or None,
@@ -138,18 +140,6 @@ def _record(
     if kind != "session":
         fields["parent_id"] = _parent_of(span, session_id, ids)
     return record_builder.build_record(END if kind == "session" else EVENT, fields), fields
-
-
-def _score(span: ReceivedSpan, session_id: str, ids: dict[tuple[str, str], str]) -> Record | None:
-    """The late score that our own exporter writes as a span of no length; None for other spans."""
-    ours = span.scope == _OURS and "sessiontrace.event.type" not in span.attributes
-    if not ours or span.start_ns != span.end_ns or span.parent_id is None:
-        return None
-    changes: Fields = {}
-    for key, value in span.attributes.items():
-        if (path := bucket_path(key)) is not None:
-            put(changes, path, json_value(value))
-    return record_builder.patch(_parent_of(span, session_id, ids), session_id, changes)
 
 
 # -- sessions -------------------------------------------------------------------------------
