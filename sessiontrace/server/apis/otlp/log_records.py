@@ -17,6 +17,7 @@ import orjson
 
 from sessiontrace.model.record import EVENT, Record
 from sessiontrace.server import record_builder
+from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.span_ids import derived_id, rated_event_id, trace_session
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key
@@ -105,6 +106,8 @@ def _records(
     """The records of one log record; what belongs to an event that it does not make, in parts."""
     place = _Place(_event_of(log) or session_id, session_id)
     if log.name == _EVALUATION:
+        if own_spans.is_own_score(log):
+            return []
         return [record_builder.patch(place.event_id, session_id, _score(log))]
     if place.event_id != session_id and (messages := _messages(log)):
         parts.setdefault(place, {}).update(messages)

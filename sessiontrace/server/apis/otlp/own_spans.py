@@ -12,11 +12,13 @@ from typing import Any
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, START, Record
 from sessiontrace.server import record_builder
+from sessiontrace.server.apis.otlp.span_ids import rated_event_id
+from sessiontrace.wire.otlp_signals.received_log import ReceivedLog
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.roundtrip import reader
 from sessiontrace.wire.span_attributes import TURN
 
-__all__ = ["is_ours", "is_update", "record", "update"]
+__all__ = ["is_ours", "is_own_score", "is_update", "record", "update"]
 
 _OURS = "sessiontrace"
 
@@ -26,18 +28,23 @@ def is_ours(span: ReceivedSpan) -> bool:
     return reader.is_ours(span) and is_uuid(span.attributes["sessiontrace.event.id"])
 
 
+def is_own_score(log: ReceivedLog) -> bool:
+    """Whether the log event is a copy of a score that a span of our own exporter has."""
+    return log.scope == _OURS and "sessiontrace.event.id" in log.attributes
+
+
 def is_update(span: ReceivedSpan) -> bool:
     """Whether the span is a late change, such as a score."""
     if span.scope != _OURS or "sessiontrace.event.type" in span.attributes:
         return False
     no_length = span.start_ns == span.end_ns and span.parent_id is not None
-    return no_length and _parent_of(span) is not None
+    return no_length and rated_event_id(span.attributes) is not None
 
 
 def update(span: ReceivedSpan, session_id: str) -> Record:
     """The record of a late change."""
     fields = reader.update_of(span)
-    target = _parent_of(span)
+    target = rated_event_id(span.attributes)
     assert target is not None  # it is an update
     reader.add_context(fields, span, _trace_of(session_id), span.parent_id)
     return record_builder.patch(target, session_id, fields)
@@ -46,7 +53,7 @@ def update(span: ReceivedSpan, session_id: str) -> Record:
 def record(span: ReceivedSpan, session_id: str) -> tuple[Record, Record | None]:
     """The record, and for an event the start of its session, where the store has none yet."""
     attributes, fields = span.attributes, reader.fields_of(span)
-    event_id, parent = attributes["sessiontrace.event.id"].lower(), _parent_of(span)
+    event_id, parent = attributes["sessiontrace.event.id"].lower(), rated_event_id(span.attributes)
     is_session = fields["event_type"] == "session"
     is_turn = attributes.get(TURN) is True
     whole = is_session or is_turn
@@ -79,11 +86,6 @@ def _start_of(span: ReceivedSpan, session_id: str, fields: dict[str, Any]) -> Re
             "inputs": {},
         },
     )
-
-
-def _parent_of(span: ReceivedSpan) -> str | None:
-    parent = span.attributes.get("sessiontrace.parent.id")
-    return parent.lower() if isinstance(parent, str) and is_uuid(parent) else None
 
 
 def _trace_of(session_id: str) -> str:
