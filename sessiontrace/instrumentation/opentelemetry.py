@@ -33,6 +33,7 @@ from sessiontrace.instrumentation.core.placement import deeper, foreign_spans
 from sessiontrace.instrumentation.core.reporters import framework_of, is_reported
 from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
 from sessiontrace.runtime.signals import raise_if_from_signal
+from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
@@ -298,9 +299,9 @@ def _complete(event: Handle, fields: SpanFields) -> None:
 
 
 def _received(span: Any) -> ReceivedSpan:
-    """The SDK's span as an OTLP exporter would send it."""
+    """The SDK's span as an OTLP exporter would send it, in conventional names."""
     status = span.status
-    return ReceivedSpan(
+    received = ReceivedSpan(
         trace_id=f"{span.context.trace_id:032x}",
         span_id=f"{span.context.span_id:016x}",
         parent_id=None if span.parent is None else f"{span.parent.span_id:016x}",
@@ -309,11 +310,12 @@ def _received(span: Any) -> ReceivedSpan:
         end_ns=span.end_time or 0,
         attributes=_attributes(span.attributes),
         resource={},
-        scope="",
+        scope=_scope(span),
         failed=getattr(status.status_code, "name", "") == "ERROR",
         message=status.description or "",
         events=[(event.name, _attributes(event.attributes)) for event in span.events or ()],
     )
+    return conventional(received)
 
 
 def _attributes(attributes: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from sessiontrace.wire.dialects.chat_shapes import messages_of, text_of
 from sessiontrace.wire.received_span import DEPTH, Attributes
 from sessiontrace.wire.value_tree import as_lists, json_value, put
 
@@ -51,15 +52,27 @@ def _messages(attributes: Attributes, role: str, whole: str, *prefixes: str) -> 
     messages = json_value(attributes.get(whole))
     if isinstance(messages, list):
         return [
-            _from_parts(part, role)
+            plain
             for message in messages
             if isinstance(message, dict)
-            for part in _tools_apart(message)
+            for plain in _of_any_shape(message, role)
         ]
     for prefix in prefixes:
         if fields := indexed(attributes, prefix):
             return [_from_fields(message, role) for message in fields]
     return []
+
+
+def _of_any_shape(message: Message, role: str) -> list[Message]:
+    """A message of the conventions, or of the shapes that producers write in their place."""
+    parts = message.get("parts")
+    if isinstance(parts, list) and (not parts or any(map(_is_conventional, parts))):
+        return [_from_parts(part, role) for part in _tools_apart(message)]
+    return messages_of(message, role)
+
+
+def _is_conventional(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("type"), str)
 
 
 def indexed(attributes: Attributes, prefix: str) -> list[dict[str, Any]]:
@@ -124,7 +137,9 @@ def _set_content(message: Message, parts: list[Any]) -> None:
         message["content"] = str(part.get("content", ""))
     elif part is not None and kind == "tool_call_response":
         message["tool_call_id"] = part.get("id")
-        message["content"] = part.get("response", part.get("result"))
+        response = part.get("response", part.get("result"))
+        text = text_of(response) if isinstance(response, list) else None  # of Bedrock's parts
+        message["content"] = response if text is None else text
     elif all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
         texts = [str(part.get("content", "")) for part in parts]
         message["content"] = "".join(texts) if texts else None
@@ -145,13 +160,22 @@ def _from_fields(fields: Message, role: str) -> Message:
     message = inner if isinstance(inner, dict) else fields
     plain: Message = {"role": role, "content": None, **message}
     if contents := plain.pop("contents", None):
-        parts = [_unwrapped(part, "message_content") for part in _items(contents)]
+        parts = [_content(_unwrapped(part, "message_content")) for part in _items(contents)]
         texts = [part.get("text") for part in parts if part.get("type", "text") == "text"]
         whole = len(texts) == len(parts) and all(isinstance(text, str) for text in texts)
         plain["content"] = "".join(map(str, texts)) if whole else parts
     if calls := [_unwrapped(call, "tool_call") for call in _items(plain.pop("tool_calls", None))]:
         plain["tool_calls"] = [_called(call) for call in calls]
     return plain
+
+
+def _content(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of a message; OpenInference has an image's address two levels down."""
+    image = part.get("image")
+    if isinstance(image, dict):
+        place = _unwrapped(image, "image")
+        return {"type": "image_url", "image_url": place}
+    return part
 
 
 def _called(call: dict[str, Any]) -> dict[str, Any]:

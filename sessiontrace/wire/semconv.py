@@ -118,6 +118,10 @@ TABLE: tuple[Field, ...] = (
         (),
         ("llm.invocation_parameters", "embedding.invocation_parameters"),
     ),
+    Field(("config", "template"), "text", (), ("llm.prompt_template.template",)),
+    Field(("config", "prompt_version"), "text", (), ("llm.prompt_template.version",)),
+    Field(("config", "prompt_name"), "text", (), ("llm.prompt_template.name",)),
+    Field(("config", "prompt_variables"), "json", (), ("llm.prompt_template.variables",)),
     Field(("config", "tools"), "tools", ("gen_ai.tool.definitions",)),
     Field(
         ("metadata", "prompt_tokens"),

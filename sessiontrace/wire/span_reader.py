@@ -1,9 +1,10 @@
 """OpenTelemetry spans of any library, read as the fields of an event.
 
 Pure functions, no thread owns them; the span processor in a program and the server's OTLP intake
-both read with them. Attributes are read in this order of trust: HoneyHive's and our own exporters',
-OTel's GenAI conventions, OpenInference, Traceloop; ``semconv.TABLE`` has the names of single
-fields. Invariant: no attribute raises, and an attribute that no convention names stays in the
+both read with them, once ``dialects.translation`` has put a producer's own names into those of the
+conventions. Attributes are read in this order of trust: HoneyHive's and our own exporters', OTel's
+GenAI conventions, OpenInference, Traceloop; ``semconv.TABLE`` has the names of single fields.
+Invariant: no attribute raises, and an attribute or event that no convention names stays in the
 metadata under its own name.
 """
 
@@ -20,9 +21,9 @@ from sessiontrace.wire.message_reader import (
     input_messages,
     output_messages,
 )
-from sessiontrace.wire.pydantic_ai_spans import conventional
 from sessiontrace.wire.received_span import DEPTH, Attributes, ReceivedSpan
 from sessiontrace.wire.semconv import OPERATIONS, TABLE, Field
+from sessiontrace.wire.session_facts import SESSION_KEYS
 from sessiontrace.wire.span_exception import stack_of
 from sessiontrace.wire.value_tree import as_lists, json_value, merge, put, whole_json
 
@@ -32,7 +33,6 @@ __all__ = [
     "event_type",
     "first_text",
     "read_span",
-    "session_reference",
 ]
 
 _PLAIN_OPERATIONS = frozenset(
@@ -58,22 +58,15 @@ _MODEL_SIGNS = ("llm.request.type", "gen_ai.system", "gen_ai.request.model", "ll
 _OWN_TYPES = ("sessiontrace.event.type", "honeyhive_event_type")
 _TYPES = frozenset({"model", "tool", "chain", "session"})
 
-_SESSION_KEYS = (
-    "honeyhive.session_id",
-    "traceloop.association.properties.session_id",
-    "session.id",
-    "gen_ai.conversation.id",
-    "langfuse.session.id",
-)
+_TOOL_NAMES = ("gen_ai.tool.name", "tool.name", "traceloop.entity.name")
 _NAMES = (
-    "gen_ai.tool.name",
+    "traceloop.entity.name",  # also of a step of an agent, whose name is beside
     "gen_ai.agent.name",
     "gen_ai.workflow.name",
-    "tool.name",
     "agent.name",
     "graph.node.name",
-    "traceloop.entity.name",
 )
+_ALL_NAMES = frozenset({*_TOOL_NAMES, *_NAMES})
 _TOOL_INPUTS = ("gen_ai.tool.call.arguments", "gen_ai.retrieval.query.text")
 _INPUTS = (*_TOOL_INPUTS, "input.value", "tool.parameters", "traceloop.entity.input")
 _TOOL_OUTPUTS = ("gen_ai.tool.call.result", "gen_ai.retrieval.documents")
@@ -82,7 +75,7 @@ _DOCUMENTS = "retrieval.documents."
 
 _READ = frozenset(
     {
-        *_SESSION_KEYS,
+        *SESSION_KEYS,
         *_OWN_TYPES,
         "honeyhive.session_name",
         "honeyhive.session_auto_create",
@@ -104,6 +97,9 @@ _READ = frozenset(
         "traceloop.span.kind",
         "error.type",
         "tag.tags",
+        "session.name",
+        "session.input",
+        "session.output",
     }
 )
 """Attributes that this module, or the server for ids and sessions, reads by name."""
@@ -152,24 +148,12 @@ def event_type(attributes: Mapping[str, Any]) -> str | None:
     return "model" if any(name in attributes for name in _MODEL_SIGNS) else None
 
 
-def session_reference(*attributes: Attributes) -> str | None:
-    """The id that a span gives its session, the most explicit first; None: it names none.
-
-    ``attributes``: the span's own, then its resource's.
-    """
-    for name in _SESSION_KEYS:
-        for group in attributes:
-            value = group.get(name)
-            if isinstance(value, str):
-                if value:
-                    return value
-                break
-    return None
-
-
 def read_span(span: ReceivedSpan) -> SpanFields:
-    """The fields of the event that a span is; a span about nothing we know is a chain."""
-    attributes = conventional(span.attributes)
+    """The fields of the event that a span is; a span about nothing we know is a chain.
+
+    ``span``: with its attributes in conventional names, see ``dialects.translation``.
+    """
+    attributes = span.attributes
     kind = event_type(attributes) or "chain"
     fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": {}}
     read = _read_table(fields, attributes)
@@ -185,8 +169,7 @@ def read_span(span: ReceivedSpan) -> SpanFields:
         merge(fields, {bucket: inner if isinstance(inner, dict) else {"result": inner}})
     if error := _exception(span):
         put(fields, ("metadata", "error"), error)
-    ids = {"trace_id": span.trace_id, "span_id": span.span_id}
-    put(fields, ("metadata", "otel"), ids if name == span.name else {**ids, "name": span.name})
+    put(fields, ("metadata", "otel"), _otel(span, name))
     return SpanFields(
         kind,
         name,
@@ -199,6 +182,19 @@ def read_span(span: ReceivedSpan) -> SpanFields:
         fields.get("user_properties", {}),
         _error(span),
     )
+
+
+def _otel(span: ReceivedSpan, name: str) -> dict[str, Any]:
+    """What OTel says about the span beside its attributes."""
+    otel: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
+    if name != span.name:
+        otel["name"] = span.name
+    events = [
+        {"name": event, "attributes": attributes}
+        for event, attributes in span.events
+        if event != "exception"
+    ]
+    return {**otel, "events": events} if events else otel
 
 
 def first_text(attributes: Attributes, *names: str) -> str | None:
@@ -221,7 +217,7 @@ def _name(span: ReceivedSpan, kind: str, config: dict[str, Any]) -> str:
     if kind == "model":
         model = config.get("model")
         return f"{_operation(attributes)} {model}" if model else span.name
-    return first_text(attributes, *_NAMES) or span.name
+    return first_text(attributes, *(_TOOL_NAMES if kind == "tool" else _NAMES)) or span.name
 
 
 _CALLS = {"EMBEDDING": "embeddings", "RERANKER": "rerank"}
@@ -264,11 +260,18 @@ def _plain(field: Field, value: Any) -> Any:
     if field.kind in ("json", "tools"):
         return whole_json(value)
     if field.kind == "texts":
+        value = json_value(value)
         texts = value if isinstance(value, list) else [value]
         return texts[0] if field.path[-1] == "finish_reason" and len(texts) == 1 else texts
     if field.kind == "ms" and type(value) in (int, float):
         return value * 1000  # the conventions count seconds
+    if isinstance(value, str) and field.kind in _DECODED:  # of a producer that writes all as texts
+        decoded = whole_json(value.lower() if field.kind == "bool" else value)
+        return decoded if isinstance(decoded, _DECODED[field.kind]) else value
     return value
+
+
+_DECODED: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
 
 
 def _read_metadata(
@@ -284,7 +287,7 @@ def _read_metadata(
     if "total_tokens" not in metadata and all(type(count) is int for count in tokens):
         metadata["total_tokens"] = sum(tokens)
     for key, value in attributes.items():
-        if key in _READ or key in read or (key in _NAMES and value == name):
+        if key in _READ or key in read or (key in _ALL_NAMES and value == name):
             continue
         if (path := bucket_path(key)) is not None:
             put(tree, path, json_value(value))

@@ -21,7 +21,8 @@ from sessiontrace.server.apis.otlp import mapping
 from sessiontrace.wire.otlp_json_reader import from_json
 from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
 from sessiontrace.wire.protobuf import field, varint
-from sessiontrace.wire.span_reader import event_type, read_span, session_reference
+from sessiontrace.wire.session_facts import session_reference
+from sessiontrace.wire.span_reader import event_type, read_span
 
 TRACE, SPAN = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"
 START, END = 1_790_000_000_000_000_000, 1_790_000_000_250_000_000
@@ -181,6 +182,8 @@ def read(
     )
     assert first == second == third
     otel = first["metadata"].pop("otel")
+    others = [event for event in events if not event[0].startswith(("gen_ai.", "exception"))]
+    assert otel.pop("events", []) == [{"name": key, "attributes": value} for key, value in others]
     assert otel == (OTEL if first["event_name"] == name else {**OTEL, "name": name})
     return {field: value for field, value in first.items() if value != {}}
 
@@ -391,16 +394,19 @@ def test_several_answers_are_choices_with_a_reason_each() -> None:
     }
 
 
-def test_message_events_change_nothing() -> None:
-    """Conventions of 2024 sent messages as span events, which neither way reads."""
+def test_messages_in_events_are_the_chat() -> None:
+    """Conventions of 2024 sent messages as span events; any other event stays, whole."""
     events = (
         ("gen_ai.user.message", {"content": "Hello?"}),
         ("gen_ai.choice", {"index": 0, "message": '{"content": "Hi"}'}),
+        ("retried", {"after": 2}),
     )
     event = read({"gen_ai.system": "openai", "gen_ai.request.model": "gpt-5"}, events=events)
     assert event == {
         "event_type": "model",
         "event_name": "chat gpt-5",
+        "inputs": {"chat_history": [{"role": "user", "content": "Hello?"}]},
+        "outputs": {"role": "assistant", "content": "Hi"},
         "config": {"model": "gpt-5", "provider": "openai"},
     }
 
@@ -501,8 +507,9 @@ def test_message_events_change_nothing() -> None:
             {
                 "event_type": "model",
                 "event_name": "embeddings e-3",
+                "inputs": {"input": ["cat"]},
                 "config": {"model": "e-3"},
-                "metadata": {"prompt_tokens": 1, "embedding.embeddings.0.embedding.text": "cat"},
+                "metadata": {"prompt_tokens": 1},
             },
         ),
         (
@@ -567,7 +574,6 @@ def test_message_events_change_nothing() -> None:
                     "plan": "pro",
                     "prompt_tokens": 3,
                     "tags": ["a", "b"],
-                    "langfuse.observation.type": "generation",
                 },
                 "user_properties": {"user_id": "ada"},
             },

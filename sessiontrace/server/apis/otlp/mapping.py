@@ -24,9 +24,10 @@ from sessiontrace.server.apis.otlp.span_ids import (
     trace_session,
 )
 from sessiontrace.server.http import RequestRejected
+from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import ReceivedSpan
-from sessiontrace.wire.span_attributes import SESSION
-from sessiontrace.wire.span_reader import first_text, read_span, session_reference
+from sessiontrace.wire.session_facts import SessionFacts, session_facts
+from sessiontrace.wire.span_reader import first_text, read_span
 
 __all__ = ["Converted", "convert"]
 
@@ -47,14 +48,15 @@ class Converted:
 
 def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     """The records and sessions of the spans of one request."""
-    spans = list(spans)
+    spans = [conventional(span) for span in spans]
     ids = {(span.trace_id, span.span_id): _own_id(span) for span in spans}
     records: list[Record] = []
     sessions: dict[str, Record] = {}
     starts: dict[str, int] = {}
     rejected = 0
     for span in spans:
-        session_id, reference = _session_of(span)
+        facts = session_facts(span.attributes, span.resource)
+        session_id = _session_of(span, facts.reference)
         try:
             if own_spans.is_update(span):
                 records.append(own_spans.update(span, session_id))
@@ -72,24 +74,20 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
         records.append(record)
         starts[session_id] = min(fields["start_time"], starts.get(session_id, 1 << 53))
         if fields["event_type"] != "session":
-            if span.parent_id is None and reference is None:
+            if span.parent_id is None and facts.reference is None:
                 records.append(_root(session_id, fields))
-            sessions[session_id] = _session(session_id, span, reference, starts[session_id])
+            sessions[session_id] = _session(session_id, span, facts, starts[session_id])
     return Converted(records, sessions, rejected)
 
 
 # -- ids ------------------------------------------------------------------------------------
 
 
-def _session_of(span: ReceivedSpan) -> tuple[str, str | None]:
-    """The session's id, and the sender's name for it; None where the trace is the session."""
-    own = span.attributes.get(SESSION)
-    if isinstance(own, str) and is_uuid(own):
-        return own.lower(), own
-    reference = session_reference(span.attributes, span.resource)
+def _session_of(span: ReceivedSpan, reference: str | None) -> str:
+    """The session's id, by the sender's name for it; None: the trace is the session."""
     if reference is not None:
-        return record_builder.session_id_for(reference)[0], reference
-    return trace_session(span.trace_id), None
+        return record_builder.session_id_for(reference)[0]
+    return trace_session(span.trace_id)
 
 
 def _own_id(span: ReceivedSpan) -> str:
@@ -145,21 +143,19 @@ def _record(
 # -- sessions -------------------------------------------------------------------------------
 
 
-def _session(session_id: str, span: ReceivedSpan, reference: str | None, start: int) -> Record:
+def _session(session_id: str, span: ReceivedSpan, facts: SessionFacts, start: int) -> Record:
     """The session, as far as one of its spans describes it."""
-    attributes = span.attributes
+    reference, name, user = facts
     service = first_text(span.resource, "service.name")
     if service is not None and service.startswith("unknown_service"):
         service = None
-    name = first_text(attributes, "honeyhive.session_name")
     if name is None and reference is None and span.parent_id is None:
         name = span.name
-    user = first_text(attributes, "user.id", "enduser.id", "gen_ai.user")
     return record_builder.session(
         session_id,
         start,
-        event_name=name or ("Session" if "honeyhive.session_id" in attributes else service),
-        source=first_text(attributes, "honeyhive.source") or service,
+        event_name=name or ("Session" if "honeyhive.session_id" in span.attributes else service),
+        source=first_text(span.attributes, "honeyhive.source") or service,
         user_properties={"user_id": user} if user else None,
         metadata={"session_id": reference} if reference and not is_uuid(reference) else None,
     )

@@ -1,0 +1,152 @@
+"""What went into a call and came out of it, offered in the names of the conventions.
+
+Pure functions over a draft, no thread owns them. Producers that keep the bodies of requests and
+replies whole use these. Invariant: what a body holds beyond its chat is offered, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of
+from sessiontrace.wire.dialects.draft import Draft
+from sessiontrace.wire.value_tree import whole_json
+
+__all__ = ["arguments_of", "offer_inputs", "offer_outputs", "offer_parameters", "offer_usage"]
+
+_IN_CHAT = frozenset(
+    {"messages", "contents", "chat_history", "prompt", "system", "instructions", "input", "inputs"}
+)
+_COUNTS = {
+    "gen_ai.usage.input_tokens": (
+        "prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "input", "promptTokenCount",
+    ),
+    "gen_ai.usage.output_tokens": (
+        "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "output",
+        "candidatesTokenCount",
+    ),
+    "gen_ai.usage.total_tokens": ("total_tokens", "totalTokens", "total", "totalTokenCount"),
+    "gen_ai.usage.cache_read.input_tokens": (
+        "cache_read_input_tokens", "input_cached_tokens", "input_cache_read", "cache_read",
+        "cached_tokens", "cacheReadInputTokens", "cachedInputTokens", "cachedContentTokenCount",
+        "cacheReadTokens", "input_cache_read_tokens",
+    ),
+    "gen_ai.usage.cache_write.input_tokens": (
+        "cache_creation_input_tokens", "input_cache_creation", "cache_creation", "cache_write",
+        "cache_write_input_tokens", "cacheWriteInputTokens", "cacheWriteTokens",
+        "input_cache_write_tokens",
+    ),
+    "gen_ai.usage.reasoning.output_tokens": (
+        "reasoning_tokens", "output_reasoning_tokens", "output_reasoning", "reasoning",
+        "reasoningTokens", "thoughtsTokenCount",
+    ),
+}  # fmt: skip
+"""Each count's names in the usage objects of the APIs and of their tracers, the best one first."""
+_COUNT_NAMES = {name: count for count, names in _COUNTS.items() for name in names}
+_DETAILS = (
+    "prompt_tokens_details", "input_tokens_details", "input_token_details", "inputTokenDetails",
+    "completion_tokens_details", "output_tokens_details", "output_token_details",
+    "outputTokenDetails",
+)  # fmt: skip
+
+
+def offer_inputs(draft: Draft, value: Any, *, chat_of_step: bool = False) -> None:
+    """Offer what went in: a model's chat and parameters, or the inputs of any other step.
+
+    ``chat_of_step``: a step's inputs, too, are read as a chat where they can be.
+    """
+    value = whole_json(value)
+    if value is None:
+        return
+    chat = chat_of(value) if draft.is_model or chat_of_step else None
+    if chat is None:
+        draft.offer("input.value", arguments_of(value))
+        return
+    draft.offer("gen_ai.input.messages", chat)
+    if isinstance(value, dict):
+        offer_parameters(draft, {k: v for k, v in value.items() if k not in _IN_CHAT})
+
+
+def offer_parameters(draft: Draft, parameters: dict[str, Any]) -> None:
+    """Offer a request's model, tools and parameters."""
+    left = {name: value for name, value in parameters.items() if value is not None}
+    draft.offer("gen_ai.request.model", left.pop("model", None))
+    draft.offer("gen_ai.tool.definitions", left.pop("tools", None) or None)
+    draft.offer("llm.invocation_parameters", left or None)
+
+
+def offer_outputs(draft: Draft, value: Any) -> None:
+    """Offer what came out: a model's answers and counts, or the outputs of any other step."""
+    value = whole_json(value)
+    if value is None:
+        return
+    answers = answers_of(value) if draft.is_model else None
+    if answers is None:
+        draft.offer("output.value", value)
+        return
+    draft.offer("gen_ai.output.messages", answers)
+    if isinstance(value, dict):
+        draft.offer("gen_ai.response.model", value.get("model"))
+        draft.offer("gen_ai.response.id", value.get("id"))
+        for name in ("usage", "usage_metadata", "usageMetadata"):
+            offer_usage(draft, value.get(name))
+
+
+def arguments_of(value: Any) -> Any:
+    """The inputs of a Python function, recorded as ``{args, kwargs}``, by name where they can be.
+
+    Any other value comes back as it is.
+    """
+    if not isinstance(value, dict) or value.keys() != {"args", "kwargs"}:
+        return value
+    positional, named_inputs = value["args"], value["kwargs"]
+    if not positional and isinstance(named_inputs, dict):
+        return named_inputs
+    if isinstance(positional, list) and len(positional) == 1 and not named_inputs:
+        return positional[0] if isinstance(positional[0], dict) else {"input": positional[0]}
+    return value
+
+
+def offer_usage(draft: Draft, value: Any) -> dict[str, Any]:
+    """Offer the counts of a usage object; returns what has no conventional name.
+
+    The conventions count cached tokens in the input and reasoning in the output. Where a total says
+    that a usage object counts them beside, they are added.
+    """
+    usage = whole_json(value)
+    if not isinstance(usage, dict):
+        return {}
+    counts: dict[str, int] = {}
+    left: dict[str, Any] = {}
+    for name, number in _flat(usage).items():
+        count = _COUNT_NAMES.get(name)
+        if count is not None and type(number) in (int, float):
+            counts.setdefault(count, int(number))
+        elif number is not None:
+            left[name] = number
+    for count, number in _inclusive(counts, usage).items():
+        draft.offer(count, number)
+    return left
+
+
+def _flat(usage: dict[str, Any]) -> dict[str, Any]:
+    flat = {name: value for name, value in usage.items() if name not in _DETAILS}
+    for name in _DETAILS:
+        details = usage.get(name)
+        if isinstance(details, dict):
+            flat.update((k, v) for k, v in details.items() if k not in flat)
+    return flat
+
+
+def _inclusive(counts: dict[str, int], usage: dict[str, Any]) -> dict[str, int]:
+    prompt, completion, total, *details = _COUNTS
+    read, write, reasoning = (counts.get(name, 0) for name in details)
+    inside = counts.get(prompt, 0) + counts.get(completion, 0)
+    apart = inside + read + write
+    stated = counts.get(total)
+    of_anthropic = stated is None and "cache_read_input_tokens" in usage and "input_tokens" in usage
+    if stated != inside and (of_anthropic or stated in (apart, apart + reasoning)):
+        counts[prompt] = counts.get(prompt, 0) + read + write
+        if stated == apart + reasoning and reasoning:
+            counts[completion] = counts.get(completion, 0) + reasoning
+    return counts

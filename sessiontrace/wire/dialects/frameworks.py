@@ -1,0 +1,98 @@
+"""Frameworks with spans of their own whose names need a table and little else.
+
+Pure functions over a draft, no thread owns them: Strands, Haystack, Semantic Kernel and Mastra.
+"""
+
+from __future__ import annotations
+
+from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs
+from sessiontrace.wire.dialects.chat_shapes import text_of
+from sessiontrace.wire.dialects.draft import Dialect, Draft
+from sessiontrace.wire.value_tree import json_value, whole_json
+
+__all__ = ["HAYSTACK", "SEMANTIC_KERNEL", "STRANDS"]
+
+
+# -- Strands --------------------------------------------------------------------------------
+
+
+def _translate_strands(draft: Draft) -> None:
+    draft.rename({"tags": "tag.tags", "gen_ai.usage.cache_write_input_tokens":
+                  "gen_ai.usage.cache_write.input_tokens"})  # fmt: skip
+    first = draft.get("gen_ai.server.time_to_first_token")
+    if isinstance(first, (int, float)) and draft.offer(
+        "gen_ai.response.time_to_first_chunk", first / 1000
+    ):
+        draft.take("gen_ai.server.time_to_first_token")
+    for name in ("gen_ai.event.start_time", "gen_ai.event.end_time"):  # the span's own
+        draft.take(name)
+    result = json_value(draft.get("gen_ai.tool.call.result"))
+    if isinstance(result, list) and (text := text_of(result)) is not None:
+        draft.attributes["gen_ai.tool.call.result"] = text
+
+
+STRANDS = Dialect(frozenset({"gen_ai"}), _translate_strands)
+
+
+# -- Haystack -------------------------------------------------------------------------------
+
+
+_HAYSTACK_KINDS = (("Generator", "LLM"), ("Embedder", "EMBEDDING"), ("Retriever", "RETRIEVER"))
+_HAYSTACK_INPUTS = (
+    "haystack.component.input",
+    "haystack.agent.input",
+    "haystack.agent.step.llm.input",
+    "haystack.agent.step.tool.input",
+    "haystack.pipeline.input_data",
+    "haystack.tool.input",
+)
+_HAYSTACK_OUTPUTS = (
+    "haystack.component.output",
+    "haystack.agent.output",
+    "haystack.agent.step.llm.output",
+    "haystack.agent.step.tool.output",
+    "haystack.pipeline.output_data",
+    "haystack.tool.output",
+)
+
+
+def _translate_haystack(draft: Draft) -> None:
+    kind = str(draft.get("haystack.component.type") or "")
+    stated = next((value for part, value in _HAYSTACK_KINDS if part in kind), None)
+    if kind == "Agent" or draft.span.name == "haystack.agent.run":
+        stated = "AGENT"
+    if draft.span.name == "haystack.agent.step.tool" or "haystack.tool.name" in draft.attributes:
+        stated = "TOOL"
+    if draft.span.name == "haystack.agent.step.llm":
+        stated = "LLM"
+    if draft.get("gen_ai.operation.name") is None:
+        draft.offer("openinference.span.kind", stated or "CHAIN")
+    draft.rename(
+        {"haystack.tool.name": "tool.name", "haystack.tool.call.id": "gen_ai.tool.call.id"}
+    )
+    if isinstance(name := draft.get("haystack.component.name"), str) and name:
+        draft.span.name = name
+        draft.take("haystack.component.name")
+    for name in _HAYSTACK_INPUTS:
+        offer_inputs(draft, draft.take(name))
+    for name in _HAYSTACK_OUTPUTS:
+        value = whole_json(draft.take(name))
+        replies = value.get("replies") if isinstance(value, dict) else None
+        offer_outputs(draft, replies if draft.is_model and replies else value)
+
+
+HAYSTACK = Dialect(frozenset({"haystack"}), _translate_haystack)
+
+
+# -- Semantic Kernel ------------------------------------------------------------------------
+
+
+def _translate_semantic_kernel(draft: Draft) -> None:
+    reason = draft.get("gen_ai.response.finish_reason")
+    if isinstance(reason, str):
+        stated = reason.removeprefix("FinishReason.").lower()
+        if draft.offer("gen_ai.response.finish_reasons", [stated]):
+            draft.take("gen_ai.response.finish_reason")
+
+
+SEMANTIC_KERNEL = Dialect(frozenset({"gen_ai"}), _translate_semantic_kernel)

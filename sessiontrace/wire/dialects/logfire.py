@@ -1,0 +1,101 @@
+"""Logfire's spans and those of Pydantic AI, which Logfire's page shows.
+
+Pure functions over a draft, no thread owns them. Logfire names a span by a template and has the
+filled-in message beside; an agent of Pydantic AI has its whole history under a name of its own, and
+the result beside it. Source: ``logfire._internal.constants``, ``pydantic_ai.models.instrumented``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs
+from sessiontrace.wire.dialects.draft import Dialect, Draft
+from sessiontrace.wire.dialects.span_events import translate_records
+from sessiontrace.wire.value_tree import json_value
+
+__all__ = ["LOGFIRE"]
+
+_HISTORY = "pydantic_ai.all_messages"
+_NEW_INDEX = "pydantic_ai.new_message_index"
+_RESULT = "final_result"
+_NOTES = ("logfire.json_schema", "logfire.msg_template", "logfire.span_type")
+_NAMES = {
+    "agent_name": "gen_ai.agent.name",
+    "model_name": "gen_ai.request.model",
+    "tool_arguments": "gen_ai.tool.call.arguments",
+    "tool_response": "gen_ai.tool.call.result",
+    "logfire.tags": "tag.tags",
+    "gen_ai.usage.details.reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "gen_ai.usage.details.cache_read_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "gen_ai.usage.details.cache_write_tokens": "gen_ai.usage.cache_write.input_tokens",
+}
+_SCRUBBED = "[Scrubbed due to "
+_IDS = ("session.id", "user.id", "gen_ai.conversation.id")
+
+
+def _translate(draft: Draft) -> None:
+    for name in _NOTES:
+        draft.take(name)
+    for name in _IDS:  # Logfire takes "session" for a secret; all sessions would have one id
+        if str(draft.get(name) or "").startswith(_SCRUBBED):
+            draft.take(name)
+    message = draft.take("logfire.msg")
+    if isinstance(message, str) and message and draft.get("gen_ai.operation.name") is None:
+        draft.span.name = message
+    draft.rename(_NAMES)
+    _translate_history(draft)
+    for name in ("events", "all_messages_events"):  # Pydantic AI's first format
+        events = json_value(draft.get(name))
+        if isinstance(events, list) and all(isinstance(event, dict) for event in events):
+            draft.take(name)
+            translate_records(draft, [(str(event.get("event.name")), event) for event in events])
+    _translate_bodies(draft)
+
+
+def _translate_history(draft: Draft) -> None:
+    history = json_value(draft.get(_HISTORY))
+    if isinstance(history, list):
+        draft.take(_HISTORY)
+        new = draft.take(_NEW_INDEX)
+        question, answer = _split(history, new if isinstance(new, int) else 0)
+        draft.offer("gen_ai.input.messages", question)
+        if _RESULT not in draft.attributes:
+            draft.offer("gen_ai.output.messages", answer or None)
+    draft.rename({_RESULT: "output.value"})
+
+
+def _split(history: list[Any], new: int) -> tuple[list[Any], list[Any]]:
+    """What the agent was given, and its last answer; ``new``: where this run's messages begin."""
+    end = next(
+        (
+            index
+            for index, entry in enumerate(history)
+            if index >= new and isinstance(entry, dict) and entry.get("role") == "assistant"
+        ),
+        len(history),
+    )
+    last = history[-1] if end < len(history) else None
+    return history[:end], [last] if isinstance(last, dict) else []
+
+
+def _translate_bodies(draft: Draft) -> None:
+    """Offer the bodies of a request and a reply, which Logfire's own integrations record."""
+    request, reply = json_value(draft.get("request_data")), json_value(draft.get("response_data"))
+    if not isinstance(request, dict):
+        return
+    if draft.get("gen_ai.operation.name") is None and not ("messages" in request or reply):
+        return
+    if draft.get("gen_ai.operation.name") is None:
+        draft.offer("gen_ai.operation.name", "chat")
+    offer_inputs(draft, draft.take("request_data"))
+    if isinstance(reply, dict):
+        draft.take("response_data")
+        text = reply.get("combined_chunk_content")
+        offer_outputs(draft, {**reply, "text": text} if isinstance(text, str) else reply)
+
+
+LOGFIRE = Dialect(
+    frozenset({"logfire", "pydantic_ai", "all_messages_events", "model_request_parameters"}),
+    _translate,
+)

@@ -1,0 +1,69 @@
+"""MLflow's tracing, whose attributes begin with ``mlflow.`` and hold JSON.
+
+Pure functions over a draft, no thread owns them. Source: ``mlflow.tracing.constant``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
+from sessiontrace.wire.dialects.draft import Dialect, Draft
+from sessiontrace.wire.value_tree import whole_json
+
+__all__ = ["MLFLOW"]
+
+_KINDS = {
+    "LLM": "LLM",
+    "CHAT_MODEL": "LLM",
+    "EMBEDDING": "EMBEDDING",
+    "RERANKER": "RERANKER",
+    "TOOL": "TOOL",
+    "RETRIEVER": "RETRIEVER",
+    "AGENT": "AGENT",
+    "GUARDRAIL": "GUARDRAIL",
+    "EVALUATOR": "EVALUATOR",
+}
+_NAMES = {
+    "mlflow.llm.model": "gen_ai.request.model",
+    "mlflow.llm.provider": "gen_ai.provider.name",
+    "mlflow.chat.tools": "gen_ai.tool.definitions",
+    "mlflow.trace.session": "session.id",
+    "mlflow.trace.user": "user.id",
+    "mlflow.trace.name": "session.name",
+    "mlflow.traceName": "session.name",
+}
+_COSTS = {
+    "total_cost": "gen_ai.usage.cost",
+    "input_cost": "llm.cost.prompt",
+    "output_cost": "llm.cost.completion",
+}
+
+
+def _translate(draft: Draft) -> None:
+    kind = _decoded(draft, "mlflow.spanType")
+    if isinstance(kind, str) and draft.get("gen_ai.operation.name") is None:
+        draft.offer("openinference.span.kind", _KINDS.get(kind.upper(), "CHAIN"))
+    for name in _NAMES:
+        if name in draft.attributes:
+            draft.attributes[name] = whole_json(draft.attributes[name])
+    draft.rename(_NAMES)
+    if draft.get("openinference.span.kind") == "TOOL":
+        draft.offer("tool.name", whole_json(draft.take("mlflow.spanFunctionName")))
+    offer_usage(draft, draft.take("mlflow.chat.tokenUsage"))
+    costs = _decoded(draft, "mlflow.llm.cost")
+    if isinstance(costs, dict):
+        for name, conventional in _COSTS.items():
+            draft.offer(conventional, costs.get(name))
+    offer_inputs(draft, draft.take("mlflow.spanInputs"))
+    offer_outputs(draft, draft.take("mlflow.spanOutputs"))
+    for name in ("mlflow.spanFunctionName", "mlflow.traceRequestId", "mlflow.message.format"):
+        if (value := _decoded(draft, name)) is not None:
+            draft.attributes[name] = value
+
+
+def _decoded(draft: Draft, name: str) -> Any:
+    return whole_json(draft.take(name))
+
+
+MLFLOW = Dialect(frozenset({"mlflow"}), _translate)

@@ -1,0 +1,103 @@
+"""OpenInference's instrumentors: what their single attributes and the table of fields do not say.
+
+Pure functions over a draft, no thread owns them. Source: OpenInference's semantic conventions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessiontrace.wire.dialects.chat_shapes import chat_of
+from sessiontrace.wire.dialects.draft import Dialect, Draft
+from sessiontrace.wire.value_tree import json_value, whole_json
+
+__all__ = ["OPENINFERENCE"]
+
+_METADATA = {"user_id": "user.id", "session_id": "session.id", "thread_id": "session.id"}
+"""Entries of the metadata that LangChain's users name a session and a user by."""
+
+
+def _translate(draft: Draft) -> None:
+    tools = [_tool(item) for item in draft.take_items("llm.tools.")]
+    draft.offer("gen_ai.tool.definitions", tools or None)
+    for name in ("llm.invocation_parameters", "embedding.invocation_parameters"):
+        _translate_parameters(draft, name)
+    metadata = json_value(draft.get("metadata"))
+    if isinstance(metadata, dict):
+        for name, conventional in _METADATA.items():
+            if isinstance(value := metadata.get(name), str) and value:
+                draft.offer(conventional, value)
+    _translate_embeddings(draft)
+    kind = draft.get("openinference.span.kind")
+    if kind in ("CHAIN", "AGENT"):
+        _complete_chat(draft)
+    elif kind == "TOOL":
+        _translate_tool(draft)
+
+
+def _translate_parameters(draft: Draft, name: str) -> None:
+    """Read the model that was asked for, and the tools, among the parameters of the request."""
+    parameters = json_value(draft.get(name))
+    if not isinstance(parameters, dict):
+        return
+    left = dict(parameters)
+    draft.offer("gen_ai.tool.definitions", left.pop("tools", None) or None)
+    model, answered = left.get("model"), draft.get("llm.model_name")
+    if isinstance(model, str) and draft.offer("gen_ai.request.model", model):
+        del left["model"]
+        if isinstance(answered, str) and draft.offer("gen_ai.response.model", answered):
+            draft.take("llm.model_name")
+    draft.take(name)
+    if left:
+        draft.attributes[name] = left
+
+
+def _tool(item: Any) -> Any:
+    tool = item.get("tool") if isinstance(item, dict) else None
+    schema = tool.get("json_schema") if isinstance(tool, dict) else None
+    return item if schema is None else whole_json(schema)
+
+
+def _translate_embeddings(draft: Draft) -> None:
+    """Offer the texts, and the number of the vectors, which are too large to be looked at."""
+    items = [
+        item.get("embedding", item) if isinstance(item, dict) else {}
+        for item in draft.take_items("embedding.embeddings.")
+    ]
+    texts = [item["text"] for item in items if isinstance(item, dict) and "text" in item]
+    draft.offer("input.value", {"input": texts} if texts else None)
+    if any(isinstance(item, dict) and "vector" in item for item in items):
+        draft.attributes["output.value"] = {"embeddings": len(items)}
+
+
+def _complete_chat(draft: Draft) -> None:
+    """Read a step's chat from its whole input, of which its messages may hold only the roles."""
+    if (chat := chat_of(draft.get("input.value"))) is not None:
+        draft.take_below("llm.input_messages.")
+        draft.offer("gen_ai.input.messages", chat)
+    outputs = _update_of(whole_json(draft.get("output.value")))
+    if isinstance(outputs, dict) and (answers := chat_of(outputs.get("messages"))) is not None:
+        draft.attributes["output.value"] = {**outputs, "messages": answers}
+
+
+def _update_of(value: Any) -> Any:
+    """What a step of LangGraph changes, without the command around it."""
+    command = value[0] if isinstance(value, list) and len(value) == 1 else None
+    if not isinstance(command, dict) or not isinstance(command.get("update"), dict):
+        return value
+    others = [other for name, other in command.items() if name != "update"]
+    return value if any(others) else command["update"]
+
+
+def _translate_tool(draft: Draft) -> None:
+    """Read the text of a message of LangChain's; drop a copy of the input."""
+    if whole_json(draft.get("tool.parameters")) == whole_json(draft.get("input.value")):
+        draft.take("tool.parameters")
+    output = whole_json(draft.get("output.value"))
+    data = output.get("data") if isinstance(output, dict) else None
+    if isinstance(data, dict) and output.get("type") == "tool" and not data.get("artifact"):
+        draft.attributes["output.value"] = data.get("content")
+        draft.offer("gen_ai.tool.call.id", data.get("tool_call_id"))
+
+
+OPENINFERENCE = Dialect(frozenset({"openinference", "llm"}), _translate)

@@ -1,0 +1,77 @@
+"""Every producer's spans in the names of the conventions: the one place that decides precedence.
+
+Pure functions, no thread owns them. What a span says in OTel's GenAI names wins, then its GenAI
+events, then the producers below in their order. Invariant: an attribute that has no conventional
+name keeps its own, and a span that is translated stays as it is when it is translated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sessiontrace.wire.dialects.draft import Dialect, Draft
+from sessiontrace.wire.dialects.frameworks import HAYSTACK, SEMANTIC_KERNEL, STRANDS
+from sessiontrace.wire.dialects.google_adk import GOOGLE_ADK
+from sessiontrace.wire.dialects.langfuse import LANGFUSE
+from sessiontrace.wire.dialects.langsmith import LANGSMITH
+from sessiontrace.wire.dialects.logfire import LOGFIRE
+from sessiontrace.wire.dialects.mlflow import MLFLOW
+from sessiontrace.wire.dialects.openinference import OPENINFERENCE
+from sessiontrace.wire.dialects.span_events import translate_events
+from sessiontrace.wire.dialects.traceloop import LITELLM, TRACELOOP
+from sessiontrace.wire.dialects.vercel_ai import VERCEL_AI
+from sessiontrace.wire.received_span import ReceivedSpan
+
+__all__ = ["conventional"]
+
+_DIALECTS = (
+    LITELLM,
+    TRACELOOP,
+    OPENINFERENCE,
+    LANGFUSE,
+    MLFLOW,
+    LANGSMITH,
+    VERCEL_AI,
+    LOGFIRE,
+    GOOGLE_ADK,
+    HAYSTACK,
+)
+"""The producers, each recognised by the heads of its attributes' names."""
+
+_HEADS = frozenset(head for dialect in _DIALECTS for head in dialect.heads)
+_OURS = "sessiontrace.event.type"
+
+
+def conventional(span: ReceivedSpan) -> ReceivedSpan:
+    """The span with its attributes, and the messages in its events, in conventional names.
+
+    The span is changed in place and returned. A span that our own exporter wrote stays as it is.
+    """
+    attributes = span.attributes
+    if _OURS in attributes:
+        return span
+    heads = {name.partition(".")[0] for name in attributes}
+    dialects = _of_scope(span.scope, attributes)
+    if not _HEADS.isdisjoint(heads):
+        dialects += [dialect for dialect in _DIALECTS if not dialect.heads.isdisjoint(heads)]
+    if not dialects and not _has_messages(span):
+        return span
+    draft = Draft(span)
+    if span.events:
+        translate_events(draft)
+    for dialect in dialects:
+        dialect.translate(draft)
+    span.attributes = draft.attributes
+    return span
+
+
+def _of_scope(scope: str, attributes: Mapping[str, Any]) -> list[Dialect]:
+    """The producers whose attributes' names are the conventions' own, by scope or by a sign."""
+    if scope.startswith("strands.") or "gen_ai.event.start_time" in attributes:
+        return [STRANDS]
+    return [SEMANTIC_KERNEL] if "gen_ai.response.finish_reason" in attributes else []
+
+
+def _has_messages(span: ReceivedSpan) -> bool:
+    return any(name.startswith("gen_ai.") for name, _ in span.events)

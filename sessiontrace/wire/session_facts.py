@@ -1,0 +1,73 @@
+"""What a span says about its session: its id, its name and its user.
+
+Pure functions over the attributes of a span in conventional names, no thread owns them. Invariant:
+the most explicit name of an id wins, whichever order the attributes come in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sessiontrace.model.ids import is_uuid
+from sessiontrace.wire.received_span import Attributes
+from sessiontrace.wire.span_attributes import SESSION
+
+__all__ = ["SESSION_KEYS", "USER_KEYS", "SessionFacts", "session_facts", "session_reference"]
+
+SESSION_KEYS = (
+    "honeyhive.session_id",
+    "traceloop.association.properties.session_id",
+    "session.id",
+    "gen_ai.conversation.id",
+    "langfuse.session.id",
+)
+"""The names of a session's id, the most explicit first."""
+
+USER_KEYS = ("user.id", "enduser.id", "gen_ai.user", "posthog.distinct_id")
+_NAMES = ("honeyhive.session_name", "session.name")
+
+
+class SessionFacts(NamedTuple):
+    """What a span says about its session; None where it does not say it.
+
+    ``reference``: the application's own id. ``name``: what the producer calls the trace.
+    """
+
+    reference: str | None
+    name: str | None
+    user: str | None
+
+
+def session_facts(attributes: Attributes, resource: Attributes) -> SessionFacts:
+    """The facts in a span's attributes, then in its resource's."""
+    return SessionFacts(
+        session_reference(attributes, resource),
+        _text(_NAMES, attributes),
+        _text(USER_KEYS, attributes, resource),
+    )
+
+
+def session_reference(*attributes: Attributes) -> str | None:
+    """The id that a span gives its session, the most explicit first; None: it names none."""
+    for group in attributes:
+        own = group.get(SESSION)
+        if isinstance(own, str) and is_uuid(own):
+            return own
+    for name in SESSION_KEYS:
+        for group in attributes:
+            value = group.get(name)
+            if isinstance(value, str):
+                if value:
+                    return value
+                break
+    return None
+
+
+def _text(names: tuple[str, ...], *groups: Attributes) -> str | None:
+    """The first of these attributes that is a text and not empty."""
+    for group in groups:
+        for name in names:
+            value = group.get(name)
+            if isinstance(value, str) and value:
+                return value
+    return None
