@@ -27,7 +27,9 @@ def weather(city: str) -> str:
 
 
 async def main():
-    agent = Agent(OpenAIChatCompletionClient(model="ok"), "Be brief.", name="forecaster", tools=[weather])
+    agent = Agent(
+        OpenAIChatCompletionClient(model="ok"), "Be brief.", name="forecaster", tools=[weather]
+    )
     await agent.run("What is the weather in Oslo?")
 
 

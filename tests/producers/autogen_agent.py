@@ -16,12 +16,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 # --8<-- [end:setup]
 from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 
 
@@ -31,10 +32,22 @@ async def weather(city: str) -> str:
 
 
 async def main():
-    info = {"vision": False, "function_calling": True, "json_output": False, "family": "unknown", "structured_output": False}
-    client = OpenAIChatCompletionClient(model="ok", model_info=info, base_url=os.environ["OPENAI_BASE_URL"])
-    agent = AssistantAgent("forecaster", client, tools=[weather], system_message="Be brief.", reflect_on_tool_use=True)
-    await RoundRobinGroupChat([agent], termination_condition=MaxMessageTermination(4)).run(task="What is the weather in Oslo?")
+    info = {
+        "vision": False,
+        "function_calling": True,
+        "json_output": False,
+        "family": "unknown",
+        "structured_output": False,
+    }
+    client = OpenAIChatCompletionClient(
+        model="ok", model_info=info, base_url=os.environ["OPENAI_BASE_URL"]
+    )
+    agent = AssistantAgent(
+        "forecaster", client, tools=[weather], system_message="Be brief.", reflect_on_tool_use=True
+    )
+    await RoundRobinGroupChat([agent], termination_condition=MaxMessageTermination(4)).run(
+        task="What is the weather in Oslo?"
+    )
 
 
 asyncio.run(main())

@@ -19,16 +19,31 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 settings.tracing_implementation = "opentelemetry"
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 AIInferenceInstrumentor().instrument()
 # --8<-- [end:setup]
 from azure.ai.inference import ChatCompletionsClient
-from azure.ai.inference.models import AssistantMessage, ChatCompletionsToolDefinition, FunctionDefinition, SystemMessage, ToolMessage, UserMessage
+from azure.ai.inference.models import (
+    AssistantMessage,
+    ChatCompletionsToolDefinition,
+    FunctionDefinition,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
 from azure.core.credentials import AzureKeyCredential
 
 client = ChatCompletionsClient(os.environ["OPENAI_BASE_URL"], AzureKeyCredential("any"))
-tools = [ChatCompletionsToolDefinition(function=FunctionDefinition(name="weather", parameters={"type": "object", "properties": {"city": {"type": "string"}}}))]
+tools = [
+    ChatCompletionsToolDefinition(
+        function=FunctionDefinition(
+            name="weather",
+            parameters={"type": "object", "properties": {"city": {"type": "string"}}},
+        )
+    )
+]
 messages = [SystemMessage("Be brief."), UserMessage("What is the weather in Oslo?")]
 with provider.get_tracer("shop").start_as_current_span("forecast"):
     answer = client.complete(model="ok", messages=messages, tools=tools)

@@ -1,6 +1,7 @@
 # /// script
 # dependencies = [
-#     "crewai", "litellm", "openinference-instrumentation-crewai", "openinference-instrumentation-litellm",
+#     "crewai", "litellm",
+#     "openinference-instrumentation-crewai", "openinference-instrumentation-litellm",
 #     "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http",
 # ]
 # ///
@@ -15,7 +16,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 CrewAIInstrumentor().instrument(tracer_provider=provider)
 # --8<-- [end:setup]
 from crewai import LLM, Agent, Crew, Task
@@ -28,7 +30,15 @@ def weather(city: str) -> str:
     return "rain"
 
 
-forecaster = Agent(role="forecaster", goal="Tell the weather.", backstory="A forecaster.", llm=LLM(model="openai/ok"), tools=[weather])
-task = Task(description="What is the weather in {city}?", expected_output="A sentence.", agent=forecaster)
+forecaster = Agent(
+    role="forecaster",
+    goal="Tell the weather.",
+    backstory="A forecaster.",
+    llm=LLM(model="openai/ok"),
+    tools=[weather],
+)
+task = Task(
+    description="What is the weather in {city}?", expected_output="A sentence.", agent=forecaster
+)
 Crew(name="forecast", agents=[forecaster], tasks=[task]).kickoff({"city": "Oslo"})
 provider.shutdown()

@@ -24,7 +24,9 @@ def weather(city: str) -> str:
 
 
 async def main():
-    forecaster = LlmAgent(name="forecaster", model="gemini-ok", instruction="Be brief.", tools=[weather])
+    forecaster = LlmAgent(
+        name="forecaster", model="gemini-ok", instruction="Be brief.", tools=[weather]
+    )
     runner = InMemoryRunner(agent=forecaster, app_name="shop")
     await runner.session_service.create_session(app_name="shop", user_id="ada", session_id="chat-7")
     question = types.Content(role="user", parts=[types.Part(text="What is the weather in Oslo?")])

@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 tracing.tracer.is_content_tracing_enabled = True
 tracing.enable_tracing(tracing.OpenTelemetryTracer(provider.get_tracer("haystack")))
@@ -32,6 +33,11 @@ def weather(city: str) -> str:
 
 
 pipeline = Pipeline()
-pipeline.add_component("agent", Agent(chat_generator=OpenAIChatGenerator(model="ok"), tools=[weather], system_prompt="Be brief."))
+pipeline.add_component(
+    "agent",
+    Agent(
+        chat_generator=OpenAIChatGenerator(model="ok"), tools=[weather], system_prompt="Be brief."
+    ),
+)
 pipeline.run({"agent": {"messages": [ChatMessage.from_user("What is the weather in Oslo?")]}})
 provider.shutdown()

@@ -17,7 +17,8 @@ from langfuse import get_client, observe, propagate_attributes
 from langfuse.openai import OpenAI
 
 client = OpenAI()
-TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOL = {"name": "weather", "parameters": CITY}
 MESSAGES = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "What is the weather in Oslo?"},
@@ -36,13 +37,22 @@ def run(question):
     answer = client.chat.completions.create(model="ok", messages=messages, tools=tools)
     call = answer.choices[0].message.tool_calls[0]
     result = weather(**json.loads(call.function.arguments))
-    messages += [answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": result}]
-    answer = client.chat.completions.create(model="ok", messages=messages, tools=tools, name="final-answer", temperature=0.5)
+    messages += [
+        answer.choices[0].message,
+        {"role": "tool", "tool_call_id": call.id, "content": result},
+    ]
+    answer = client.chat.completions.create(
+        model="ok", messages=messages, tools=tools, name="final-answer", temperature=0.5
+    )
     return answer.choices[0].message.content
 
 
 with propagate_attributes(
-    session_id="chat-7", user_id="ada", tags=["beta"], metadata={"plan": "pro"}, trace_name="forecast"
+    session_id="chat-7",
+    user_id="ada",
+    tags=["beta"],
+    metadata={"plan": "pro"},
+    trace_name="forecast",
 ):
     run("What is the weather in Oslo?")
 get_client().flush()

@@ -19,7 +19,8 @@ from openai import OpenAI
 
 langsmith = Client()
 client = wrap_openai(OpenAI())
-TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOL = {"name": "weather", "parameters": CITY}
 
 
 @traceable(run_type="tool")
@@ -27,15 +28,26 @@ def weather(city):
     return "rain"
 
 
-@traceable(run_type="chain", name="forecaster", tags=["beta"], metadata={"session_id": "chat-7", "user_id": "ada"}, client=langsmith)
+@traceable(
+    run_type="chain",
+    name="forecaster",
+    tags=["beta"],
+    metadata={"session_id": "chat-7", "user_id": "ada"},
+    client=langsmith,
+)
 def run(question):
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]
     tools = [{"type": "function", "function": TOOL}]
     answer = client.chat.completions.create(model="ok", messages=messages, tools=tools)
     call = answer.choices[0].message.tool_calls[0]
     result = weather(**json.loads(call.function.arguments))
-    messages += [answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": result}]
-    answer = client.chat.completions.create(model="ok", messages=messages, tools=tools, temperature=0.5)
+    messages += [
+        answer.choices[0].message,
+        {"role": "tool", "tool_call_id": call.id, "content": result},
+    ]
+    answer = client.chat.completions.create(
+        model="ok", messages=messages, tools=tools, temperature=0.5
+    )
     return answer.choices[0].message.content
 
 

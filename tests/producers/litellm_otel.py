@@ -14,13 +14,20 @@ litellm.callbacks = ["otel"]
 # --8<-- [end:setup]
 import time
 
-TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOL = {"name": "weather", "parameters": CITY}
 tools = [{"type": "function", "function": TOOL}]
-messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is the weather in Oslo?"}]
+messages = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "What is the weather in Oslo?"},
+]
 more = {"user": "ada", "metadata": {"session_id": "chat-7", "tags": ["beta"]}, "temperature": 0.5}
 answer = litellm.completion(model="openai/ok", messages=messages, tools=tools, **more)
 call = answer.choices[0].message.tool_calls[0]
-messages += [answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+messages += [
+    answer.choices[0].message,
+    {"role": "tool", "tool_call_id": call.id, "content": "rain"},
+]
 litellm.completion(model="openai/ok", messages=messages, tools=tools, **more)
 time.sleep(1)
 from opentelemetry import trace

@@ -15,7 +15,8 @@ mlflow.openai.autolog()
 from openai import OpenAI
 
 client = OpenAI()
-TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOL = {"name": "weather", "parameters": CITY}
 
 
 @mlflow.trace(span_type="TOOL")
@@ -26,18 +27,23 @@ def weather(city):
 @mlflow.trace(span_type="AGENT", name="forecaster")
 def run(question):
     mlflow.update_current_trace(
-        metadata={"mlflow.trace.session": "chat-7", "mlflow.trace.user": "ada"}, tags={"plan": "pro"}
+        metadata={"mlflow.trace.session": "chat-7", "mlflow.trace.user": "ada"},
+        tags={"plan": "pro"},
     )
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]
     tools = [{"type": "function", "function": TOOL}]
     answer = client.chat.completions.create(model="ok", messages=messages, tools=tools)
     call = answer.choices[0].message.tool_calls[0]
     result = weather(**json.loads(call.function.arguments))
-    messages += [answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": result}]
-    answer = client.chat.completions.create(model="ok", messages=messages, tools=tools, temperature=0.5)
+    messages += [
+        answer.choices[0].message,
+        {"role": "tool", "tool_call_id": call.id, "content": result},
+    ]
+    answer = client.chat.completions.create(
+        model="ok", messages=messages, tools=tools, temperature=0.5
+    )
     return answer.choices[0].message.content
 
 
 run("What is the weather in Oslo?")
 mlflow.flush_trace_async_logging() if hasattr(mlflow, "flush_trace_async_logging") else None
-from opentelemetry import trace

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 OpenAIAgentsInstrumentor().instrument(tracer_provider=provider)
 # --8<-- [end:setup]
 from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool

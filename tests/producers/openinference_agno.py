@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 AgnoInstrumentor().instrument(tracer_provider=provider)
 # --8<-- [end:setup]
 from agno.agent import Agent
@@ -27,6 +28,12 @@ def weather(city: str) -> str:
     return "rain"
 
 
-forecaster = Agent(name="forecaster", model=OpenAIChat(id="ok"), tools=[weather], instructions="Be brief.", telemetry=False)
+forecaster = Agent(
+    name="forecaster",
+    model=OpenAIChat(id="ok"),
+    tools=[weather],
+    instructions="Be brief.",
+    telemetry=False,
+)
 forecaster.run("What is the weather in Oslo?", session_id="chat-7", user_id="ada")
 provider.shutdown()

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 LangChainInstrumentor().instrument(tracer_provider=provider)
 # --8<-- [end:setup]
 from langchain.agents import create_agent
@@ -27,7 +28,9 @@ def weather(city: str) -> str:
     return "rain"
 
 
-agent = create_agent(ChatOpenAI(model="ok"), [weather], system_prompt="Be brief.", name="forecaster")
+agent = create_agent(
+    ChatOpenAI(model="ok"), [weather], system_prompt="Be brief.", name="forecaster"
+)
 agent.invoke(
     {"messages": [{"role": "user", "content": "What is the weather in Oslo?"}]},
     {"metadata": {"session_id": "chat-7", "user_id": "ada"}, "tags": ["beta"]},

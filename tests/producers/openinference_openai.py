@@ -6,7 +6,6 @@
 # ///
 """OpenInference's instrumentation of OpenAI's client, with a tool, an image and vectors."""
 
-import json
 import os
 
 # --8<-- [start:setup]
@@ -17,20 +16,34 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 OpenAIInstrumentor().instrument(tracer_provider=provider)
 # --8<-- [end:setup]
 from openai import OpenAI
 
 client = OpenAI()
-TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOL = {"name": "weather", "parameters": CITY}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/sky.png"}}
 tracer = provider.get_tracer("shop")
 with using_attributes(
-    session_id="chat-7", user_id="ada", tags=["beta"], metadata={"plan": "pro"}, prompt_template="{q}", prompt_template_version="v1", prompt_template_variables={"q": "x"}
+    session_id="chat-7",
+    user_id="ada",
+    tags=["beta"],
+    metadata={"plan": "pro"},
+    prompt_template="{q}",
+    prompt_template_version="v1",
+    prompt_template_variables={"q": "x"},
 ):
     with tracer.start_as_current_span(
-        "forecaster", attributes={"openinference.span.kind": "AGENT", "input.value": "What is the weather in Oslo?", "session.id": "chat-7", "user.id": "ada"}
+        "forecaster",
+        attributes={
+            "openinference.span.kind": "AGENT",
+            "input.value": "What is the weather in Oslo?",
+            "session.id": "chat-7",
+            "user.id": "ada",
+        },
     ) as root:
         question = {"role": "user", "content": "What is the weather in Oslo?"}
         messages = [{"role": "system", "content": "Be brief."}, question]
@@ -38,13 +51,26 @@ with using_attributes(
         answer = client.chat.completions.create(model="ok", messages=messages, tools=tools)
         call = answer.choices[0].message.tool_calls[0]
         with tracer.start_as_current_span(
-            "weather", attributes={"openinference.span.kind": "TOOL", "tool.name": "weather", "tool.parameters": call.function.arguments, "input.value": call.function.arguments, "output.value": "rain"}
+            "weather",
+            attributes={
+                "openinference.span.kind": "TOOL",
+                "tool.name": "weather",
+                "tool.parameters": call.function.arguments,
+                "input.value": call.function.arguments,
+                "output.value": "rain",
+            },
         ):
             pass
-        messages += [answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+        messages += [
+            answer.choices[0].message,
+            {"role": "tool", "tool_call_id": call.id, "content": "rain"},
+        ]
         answer = client.chat.completions.create(model="ok", messages=messages, tools=tools)
         root.set_attribute("output.value", answer.choices[0].message.content)
-        client.chat.completions.create(model="ok", messages=[{"role": "user", "content": [{"type": "text", "text": "And this?"}, IMAGE]}])
+        client.chat.completions.create(
+            model="ok",
+            messages=[{"role": "user", "content": [{"type": "text", "text": "And this?"}, IMAGE]}],
+        )
         client.responses.create(model="ok", instructions="Be brief.", input="And in Bergen?")
         client.embeddings.create(model="ok", input=["Oslo", "Bergen"])
 provider.shutdown()

@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 os.environ["SEMANTICKERNEL_EXPERIMENTAL_GENAI_ENABLE_OTEL_DIAGNOSTICS_SENSITIVE"] = "true"
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 # --8<-- [end:setup]
 from openai import AsyncOpenAI
@@ -32,7 +33,9 @@ class Sky:
 
 async def main():
     service = OpenAIChatCompletion(ai_model_id="ok", async_client=AsyncOpenAI())
-    agent = ChatCompletionAgent(service=service, name="forecaster", instructions="Be brief.", plugins=[Sky()])
+    agent = ChatCompletionAgent(
+        service=service, name="forecaster", instructions="Be brief.", plugins=[Sky()]
+    )
     await agent.get_response("What is the weather in Oslo?")
 
 

@@ -12,7 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 provider = TracerProvider()
-provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")))
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(BatchSpanProcessor(exporter))
 SmolagentsInstrumentor().instrument(tracer_provider=provider)
 # --8<-- [end:setup]
 from smolagents import OpenAIServerModel, ToolCallingAgent, tool
@@ -28,5 +29,10 @@ def weather(city: str) -> str:
     return "rain"
 
 
-ToolCallingAgent(tools=[weather], model=OpenAIServerModel("ok", api_base=os.environ["OPENAI_BASE_URL"], api_key="any"), max_steps=2, name="forecaster").run("What is the weather in Oslo?")
+ToolCallingAgent(
+    tools=[weather],
+    model=OpenAIServerModel("ok", api_base=os.environ["OPENAI_BASE_URL"], api_key="any"),
+    max_steps=2,
+    name="forecaster",
+).run("What is the weather in Oslo?")
 provider.shutdown()

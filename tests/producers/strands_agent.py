@@ -23,7 +23,9 @@ def weather(city: str) -> str:
 
 forecaster = Agent(
     name="forecaster",
-    model=OpenAIModel(client_args={"base_url": os.environ["OPENAI_BASE_URL"], "api_key": "any"}, model_id="ok"),
+    model=OpenAIModel(
+        client_args={"base_url": os.environ["OPENAI_BASE_URL"], "api_key": "any"}, model_id="ok"
+    ),
     tools=[weather],
     system_prompt="Be brief.",
     callback_handler=None,

@@ -17,7 +17,8 @@ Traceloop.set_association_properties({"session_id": "chat-7", "user_id": "ada", 
 from traceloop.sdk.decorators import agent, tool
 
 client = OpenAI()
-TOOL = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOL = {"name": "weather", "parameters": CITY}
 
 
 @tool(name="weather")
@@ -32,8 +33,13 @@ def run(question):
     answer = client.chat.completions.create(model="ok", messages=messages, tools=tools)
     call = answer.choices[0].message.tool_calls[0]
     result = weather(**json.loads(call.function.arguments))
-    messages += [answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": result}]
-    answer = client.chat.completions.create(model="ok", messages=messages, tools=tools, temperature=0.5)
+    messages += [
+        answer.choices[0].message,
+        {"role": "tool", "tool_call_id": call.id, "content": result},
+    ]
+    answer = client.chat.completions.create(
+        model="ok", messages=messages, tools=tools, temperature=0.5
+    )
     return answer.choices[0].message.content
 
 

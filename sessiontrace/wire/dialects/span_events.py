@@ -14,7 +14,7 @@ from sessiontrace.wire.dialects.draft import Draft
 from sessiontrace.wire.received_span import Attributes
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["translate_events", "translate_records"]
+__all__ = ["event_messages", "translate_events", "translate_records"]
 
 Message = dict[str, Any]
 
@@ -48,16 +48,12 @@ def translate_records(
     lists: dict[str, list[Any]] = {}
     others: list[tuple[str, Attributes]] = []
     for name, attributes in records:
-        if name in _ROLES:
-            chat += _messages(attributes, _ROLES[name])
-        elif name == _CHOICE:
-            answers += _choices(attributes)
-        elif name == _DETAILS:
+        inputs, outputs = event_messages(name, attributes)
+        chat += inputs
+        answers += outputs
+        if name == _DETAILS:
             _add_details(draft, _body(attributes), lists)
-        elif name in _CONTENTS and (content := attributes.get(_CONTENTS[name])) is not None:
-            target = chat if name.endswith("prompt") else answers
-            target += _messages({"content": content}, "user" if target is chat else "assistant")
-        else:
+        elif not inputs and not outputs:
             others.append((name, attributes))
     for name, messages in lists.items():
         draft.offer(name, messages)
@@ -67,6 +63,20 @@ def translate_records(
         draft.offer("gen_ai.input.messages", chat or None)
         draft.offer("gen_ai.output.messages", answers or None)
     return others
+
+
+def event_messages(name: str, attributes: Attributes) -> tuple[list[Message], list[Message]]:
+    """What an event adds to a model's chat, and to its answers; both empty for other events."""
+    if name in _ROLES:
+        return _messages(attributes, _ROLES[name]), []
+    if name == _CHOICE:
+        return [], _choices(attributes)
+    content = attributes.get(_CONTENTS.get(name, ""))
+    if content is None:
+        return [], []
+    if name.endswith("prompt"):
+        return _messages({"content": content}, "user"), []
+    return [], _messages({"content": content}, "assistant")
 
 
 def _body(attributes: Attributes) -> Attributes:

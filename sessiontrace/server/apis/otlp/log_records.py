@@ -21,10 +21,13 @@ from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.span_ids import derived_id, rated_event_id, trace_session
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key
+from sessiontrace.wire.dialects.span_events import event_messages
+from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.message_reader import input_messages, output_messages
 from sessiontrace.wire.otlp_signals.received_log import ReceivedLog
 from sessiontrace.wire.received_span import ReceivedSpan
-from sessiontrace.wire.span_reader import bucket_path, first_text, read_span, session_reference
+from sessiontrace.wire.session_facts import session_facts
+from sessiontrace.wire.span_reader import bucket_path, first_text, read_span
 from sessiontrace.wire.value_tree import json_value, put
 
 __all__ = ["ConvertedLogs", "convert_logs"]
@@ -33,13 +36,6 @@ Fields = dict[str, Any]
 
 _EVALUATION = "gen_ai.evaluation.result"
 _DETAILS = "gen_ai.client.inference.operation.details"
-_ROLES = {
-    "gen_ai.system.message": "system",
-    "gen_ai.user.message": "user",
-    "gen_ai.assistant.message": "assistant",
-    "gen_ai.tool.message": "tool",
-}
-_CHOICE = "gen_ai.choice"
 _NOTES_MAX = 500  # of one event or session, in one request
 
 NO_PLACE = "log records without a session or a trace"
@@ -94,7 +90,7 @@ def convert_logs(
 
 def own_session(log: ReceivedLog) -> str | None:
     """The session that the log record names, else that of its trace."""
-    reference = session_reference(log.attributes, log.resource)
+    reference = session_facts(log.attributes, log.resource).reference
     if reference is not None:
         return record_builder.session_id_for(reference)[0]
     return None if log.trace_id is None else trace_session(log.trace_id)
@@ -167,33 +163,14 @@ def _messages(log: ReceivedLog) -> Fields:
     """The messages that an event of the GenAI conventions holds, as parts of its span."""
     if log.name == _DETAILS:
         inputs, outputs = input_messages(log.attributes), output_messages(log.attributes)
-    elif log.name in _ROLES:
-        inputs, outputs = [_message(log.body, _ROLES[log.name])], []
-    elif log.name == _CHOICE:
-        inputs, outputs = [], [_choice(log.body)]
     else:
-        return {}
+        inputs, outputs = event_messages(log.name, {**log.attributes, "body": log.body})
     parts: Fields = {}
     for field, messages in ((MESSAGE, inputs), (CHOICE, outputs)):
         for index, message in enumerate(messages):
             tie = f"{index:06d} {_digest(message)}"
             parts[part_key(field, 0, log.time_ns, tie)] = message
     return parts
-
-
-def _message(body: Any, role: str) -> Fields:
-    message = body if isinstance(body, dict) else {"content": body}
-    message = {"role": role, "content": None, **message}
-    if role == "tool" and "id" in message:
-        message["tool_call_id"] = message.pop("id")
-    return message
-
-
-def _choice(body: Any) -> Fields:
-    choice = body if isinstance(body, dict) else {"message": {"content": body}}
-    message = choice.get("message")
-    others = {name: value for name, value in choice.items() if name not in ("message", "index")}
-    return _message({**others, **(message if isinstance(message, dict) else {})}, "assistant")
 
 
 # -- notes and events -----------------------------------------------------------------------
@@ -230,7 +207,7 @@ def _event(log: ReceivedLog, session_id: str) -> Record:
         message="",
         events=[],
     )
-    read = read_span(span)
+    read = read_span(conventional(span))
     del read.metadata["otel"]
     if log.body not in (None, "", log.name):
         read.metadata["body"] = log.body
