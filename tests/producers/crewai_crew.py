@@ -34,7 +34,7 @@ forecaster = Agent(
     role="forecaster",
     goal="Tell the weather.",
     backstory="A forecaster.",
-    llm=LLM(model="openai/ok"),
+    llm=LLM(model="hosted_vllm/ok", base_url=os.environ["OPENAI_BASE_URL"]),
     tools=[weather],
 )
 task = Task(

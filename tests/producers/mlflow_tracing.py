@@ -1,5 +1,7 @@
 # /// script
-# dependencies = ["mlflow-skinny", "openai", "opentelemetry-exporter-otlp-proto-http"]
+# dependencies = [
+#     "mlflow-tracing", "openai", "sqlparse", "pyyaml", "opentelemetry-exporter-otlp-proto-http",
+# ]
 # ///
 """MLflow's tracing of OpenAI's client and of functions, exported by OTLP."""
 
@@ -10,6 +12,7 @@ import os
 import mlflow
 
 os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = os.environ["SESSIONTRACE_URL"] + "/v1/traces"
+os.environ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] = "http/protobuf"
 mlflow.openai.autolog()
 # --8<-- [end:setup]
 from openai import OpenAI
