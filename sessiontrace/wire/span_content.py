@@ -14,6 +14,7 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.wire import chat_payload, model_call, semconv
+from sessiontrace.wire.retrieval.documents import convention_form, documents_of
 from sessiontrace.wire.roundtrip.changes import Changes, differences
 from sessiontrace.wire.roundtrip.chat_entries import (
     Layout,
@@ -78,6 +79,8 @@ def add_content(attributes: dict[str, Value], event: Event, name: str, changes: 
                 attributes["gen_ai.retrieval.query.text"] = query
         if outputs is not None:
             attributes["gen_ai.tool.call.result"] = outputs
+            if retrieval and (documents := _documents(outputs)) is not None:
+                attributes["gen_ai.retrieval.documents"] = documents
         inputs, outputs = _small(inputs), _small(outputs)  # these are there already
     if inputs is not None and inputs != b"{}":
         attributes["input.value"] = inputs
@@ -85,6 +88,11 @@ def add_content(attributes: dict[str, Value], event: Event, name: str, changes: 
     if outputs is not None:
         attributes["output.value"] = outputs
         attributes["output.mime_type"] = "application/json"
+
+
+def _documents(result: bytes) -> bytes | None:
+    documents = documents_of(result) if len(result) <= _COPY_MAX else []
+    return convention_form(documents)
 
 
 def _small(encoded: bytes | None) -> bytes | None:

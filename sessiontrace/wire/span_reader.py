@@ -369,7 +369,7 @@ def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> s
     for name in _INPUTS:
         if name in attributes:
             fields["inputs"] = _object(attributes, name, "input")
-            return {name, *_INPUT_COPIES}
+            return {name, *_INPUT_COPIES, *(_TOOL_INPUTS if _is_ours(attributes) else ())}
     return set()
 
 
@@ -386,7 +386,7 @@ def _read_outputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> 
     for name in _OUTPUTS:
         if name in attributes:
             fields["outputs"] = _object(attributes, name, "result")
-            return {name, *_OUTPUT_COPIES}
+            return {name, *_OUTPUT_COPIES, *(_TOOL_OUTPUTS if _is_ours(attributes) else ())}
     if documents := indexed(attributes, _DOCUMENTS):
         fields["outputs"] = {"documents": [item.get("document", item) for item in documents]}
         return {name for name in attributes if name.startswith(_DOCUMENTS)}

@@ -111,6 +111,7 @@ async def test_a_pipeline(recorded: ModelTracer, provider: Provider, is_async: b
     assert recorded.tokens == 19
     retriever = recorded.event("retriever")
     assert (retriever["event_type"], retriever["inputs"]) == ("tool", {"query": "rain"})
+    assert retriever["metadata"]["operation"] == "retrieval"
     assert retriever["outputs"]["documents"][0]["content"] == "rain in Oslo"
 
 

@@ -244,6 +244,7 @@ async def test_a_query_engine_holds_its_retrieval_and_its_model(
         assert tracing.event(query)["outputs"]["response"] == TEXT
         tool = tracing.event(retriever)
         assert (tool["event_type"], tool["inputs"]) == ("tool", {"query": "Weather?"})
+        assert tool["metadata"]["operation"] == "retrieval"
         assert tool["outputs"]["documents"][0]["content"] == "rain in Oslo"
     vectors = next(event for event in tracing.models if event["config"]["type"] == "embeddings")
     assert vectors["inputs"] == {"input": "Weather?"}

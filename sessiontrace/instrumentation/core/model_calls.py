@@ -40,7 +40,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, final
 
 from sessiontrace.capture.handle import ENDED, OPEN, SUPPRESSED, Handle
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 
 __all__ = [
+    "RETRIEVAL",
     "Answer",
     "CallRecorder",
     "ModelCall",
@@ -67,6 +68,9 @@ __all__ = [
 ]
 
 _ON = frozenset({"1", "true", "yes", "on"})
+
+RETRIEVAL: Mapping[str, object] = MappingProxyType({"operation": "retrieval"})
+"""Metadata of a tool that looks for documents; backends then show a retriever."""
 
 open_call: ContextVar[ModelCall | None] = ContextVar("sessiontrace.call", default=None)
 """The call that this context is inside of: a call that a layer further in makes belongs to it."""

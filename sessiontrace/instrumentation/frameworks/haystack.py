@@ -21,7 +21,7 @@ from typing import Any
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
-from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
+from sessiontrace.instrumentation.core.model_calls import RETRIEVAL, CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
@@ -91,7 +91,8 @@ class _Operation:
         if self._kind in ("chat", "embeddings"):
             self._call = calls.model(self._kind, config={"type": self._kind})
         elif self._kind in ("tool", "retriever"):
-            self._span = calls.tool(_name(name, tags))
+            metadata = RETRIEVAL if self._kind == "retriever" else None
+            self._span = calls.tool(_name(name, tags), metadata=metadata)
         else:
             self._span = calls.chain(_name(name, tags))
         for key in tags.keys() & _INPUTS:

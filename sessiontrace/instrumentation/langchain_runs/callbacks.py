@@ -27,7 +27,7 @@ from typing import Any
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import UNSET
-from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
+from sessiontrace.instrumentation.core.model_calls import RETRIEVAL, CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.placement import deeper, innermost
 from sessiontrace.instrumentation.core.response_fields import get_field, pick, without_none
@@ -264,7 +264,7 @@ class RunCallbacks:
     @never_raises(None)
     def on_retriever_start(self, serialized: Any, query: Any, **extra: Any) -> None:
         """A retriever starts; LangChain makes no context for its work."""
-        self._start("tool", serialized, {"query": query}, extra, current=True)
+        self._start("tool", serialized, {"query": query}, extra, RETRIEVAL, current=True)
 
     @never_raises(None)
     def on_chain_end(self, outputs: Any, *, run_id: Any, **extra: Any) -> None:
@@ -319,6 +319,7 @@ class RunCallbacks:
         serialized: Any,
         inputs: Any,
         extra: dict[str, Any],
+        metadata: Mapping[str, object] | None = None,
         *,
         current: bool = False,
     ) -> None:
@@ -341,7 +342,7 @@ class RunCallbacks:
             parent=parent,
             current=current or not self._enters_context(),
             inputs=fields,
-            metadata=self._config_of(extra),
+            metadata={**(metadata or {}), **(self._config_of(extra) or {})} or None,
         )
         if span is not None:
             self._runs[extra["run_id"]] = _Run(span, extra, conversation, hidden=False)

@@ -16,19 +16,22 @@ __all__ = ["VENDOR"]
 
 
 def _connect(destination: OTLP, services: PipelineServices) -> VendorParts:
+    from sessiontrace.vendors.otlp.evaluations import EvaluationRequests
     from sessiontrace.vendors.otlp.exporter import OTLPExporter
 
     resource = {"service.instance.id": new_id(), **destination.resource}
+    protobuf = bool(destination.protobuf)
+    scores = EvaluationRequests(resource, protobuf=protobuf) if destination.evaluations else None
     exporter = OTLPExporter(
         "",
-        protobuf=bool(destination.protobuf),
+        protobuf=protobuf,
         resource=resource,
         limits=destination.limits,
-        evaluations=bool(destination.evaluations),
+        scores=scores,
     )
     spans = Address(destination.url, _plain(destination.headers), destination.network)
     headers = _plain(destination.logs_headers or destination.headers)
-    logs = Address(destination.logs_url, headers, destination.logs_network)
+    logs = Address(destination.logs_url, headers, destination.logs_network, complete=True)
     return connection(
         exporter,
         spans,

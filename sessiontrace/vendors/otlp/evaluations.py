@@ -18,6 +18,7 @@ from sessiontrace.vendors.shared.request_groups import chunks
 from sessiontrace.wire.logs.log_record import LogRecord, json_log, json_log_items, protobuf_log
 from sessiontrace.wire.otlp_partial_success import read_partial_success
 from sessiontrace.wire.otlp_protobuf import protobuf_items
+from sessiontrace.wire.span_writer import Span
 
 __all__ = ["LOGS_PATH", "EvaluationRequests"]
 
@@ -32,16 +33,28 @@ _ADVICE = "spans have them as attributes; evaluations=False or OTEL_LOGS_EXPORTE
 
 
 class EvaluationRequests:
-    """The requests of one exporter. ``protobuf``: in protobuf instead of JSON.
+    """The requests of one exporter. ``protobuf``: in protobuf instead of JSON. ``path``: where to.
 
     Remembers that the backend has no such endpoint: it is asked once in a process.
     """
 
-    def __init__(self, resource: Mapping[str, str], *, protobuf: bool) -> None:
+    takes_late_scores = False
+
+    def __init__(
+        self, resource: Mapping[str, str], *, protobuf: bool, path: str = LOGS_PATH
+    ) -> None:
+        self._path = path
         self._resource = resource
         self._protobuf = protobuf
         self._refusal = ""
         self._failures = 0
+
+    def learn(self, root: Span) -> None:
+        """Nothing: an event names its span."""
+
+    def late_requests(self, logs: Sequence[tuple[int, LogRecord]]) -> Iterator[Request]:
+        """As for all scores."""
+        return self.requests(logs)
 
     def requests(self, logs: Sequence[tuple[int, LogRecord]]) -> Iterator[Request]:
         """Requests for these events, each with the index of its record; ``note``: their number."""
@@ -61,7 +74,7 @@ class EvaluationRequests:
 
     def _request(self, method: str, body: RequestBody, indices: list[int]) -> Request:
         records = tuple(dict.fromkeys(indices))
-        return Request(method, LOGS_PATH, body, records, (str(len(indices)),))
+        return Request(method, self._path, body, records, (str(len(indices)),))
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
         """What a reply means; ``Retry`` at most a few times in a row, and never a rejection."""
@@ -84,7 +97,7 @@ class EvaluationRequests:
     def _omitted(self, request: Request, reason: str, count: int | None = None) -> Settled:
         (number,) = request.note
         count = int(number) if count is None else min(count, int(number))
-        where = f"{LOGS_PATH} does not take scores ({reason or 'no reason'})"
+        where = f"{self._path} does not take scores ({reason or 'no reason'})"
         return Settled(count, f"{where}; {_ADVICE}")
 
     def _partial(self, body: bytes) -> tuple[int, str]:

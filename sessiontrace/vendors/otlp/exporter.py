@@ -37,26 +37,30 @@ Invariant: what a backend rejected as a part of a 2xx is never sent again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from sessiontrace.export.protocol import Batch, Delivered, Limits, Outcome, Reply, Request
 from sessiontrace.export.request_body import RequestBody
-from sessiontrace.model.record import Record
-from sessiontrace.vendors.otlp.evaluations import LOGS_PATH, EvaluationRequests
+from sessiontrace.model.record import END, UPDATE, Record
+from sessiontrace.vendors.otlp.score_requests import ScoreRequests
 from sessiontrace.vendors.shared import responses
 from sessiontrace.vendors.shared.request_groups import chunks
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.vendors.shared.truncate import truncate_record
-from sessiontrace.wire.logs.evaluations import evaluations_of, may_have_scores
+from sessiontrace.wire.logs.evaluations import (
+    evaluations_of,
+    holds_only_scores,
+    may_have_scores,
+)
 from sessiontrace.wire.logs.log_record import LogRecord
 from sessiontrace.wire.otlp_json import json_items, json_span
 from sessiontrace.wire.otlp_partial_success import read_partial_success
 from sessiontrace.wire.otlp_protobuf import protobuf_items, protobuf_span
 from sessiontrace.wire.otlp_resource import NO_ATTRIBUTES, Origin
 from sessiontrace.wire.span_attributes import DEFAULT_LIMITS, AttributeLimits
-from sessiontrace.wire.span_writer import span_of
+from sessiontrace.wire.span_writer import Span, span_of
 
 __all__ = ["OTLPExporter"]
 
@@ -65,11 +69,18 @@ _REQUEST_SPANS = 128  # some three milliseconds of work between two breaths of t
 _SMALL = 64 << 10
 
 
+class BatchScores(NamedTuple):
+    """The scores of a batch: those that spans carry too, and late ones that no span carries."""
+
+    carried: list[tuple[int, LogRecord]]
+    late: list[tuple[int, LogRecord]]
+
+
 class OTLPExporter:
     """Exporter for one OTLP/HTTP endpoint. ``path`` is what follows its transport's base URL.
 
-    ``protobuf``: send protobuf instead of JSON. ``evaluations``: send scores as log events too, to
-    ``/v1/logs``, behind the spans. ``resource``: attributes of the program that every
+    ``protobuf``: send protobuf instead of JSON. ``scores``: where scores go besides, behind the
+    spans. ``resource``: attributes of the program that every
     resource gets. ``limits``: of a span's attributes. ``translate`` adds attributes
     that the backend reads under names of its own. Remembers service and user of the last 10 000
     sessions.
@@ -85,7 +96,7 @@ class OTLPExporter:
         resource: Mapping[str, str] = NO_ATTRIBUTES,
         limits: AttributeLimits = DEFAULT_LIMITS,
         translate: Callable[[dict[str, Any]], None] = lambda attributes: None,
-        evaluations: bool = False,
+        scores: ScoreRequests | None = None,
     ) -> None:
         self.path = path
         self.protobuf = protobuf
@@ -93,7 +104,7 @@ class OTLPExporter:
         self._attribute_limits = limits
         self._translate = translate
         self._names = SessionCache()
-        self._evaluations = EvaluationRequests(resource, protobuf=protobuf) if evaluations else None
+        self._scores = scores
         self._encode_span = protobuf_span if protobuf else json_span
         self._items, self._separator = (protobuf_items, b"") if protobuf else (json_items, b",")
 
@@ -104,12 +115,14 @@ class OTLPExporter:
 
     def encode(self, batch: Batch) -> Iterator[Iterator[Request]]:
         """The spans, which know their parents by id, so their order is free; then the scores."""
-        scores: list[tuple[int, LogRecord]] = []
+        scores = BatchScores([], [])
         yield self._requests(batch, scores)
-        if scores and self._evaluations is not None:
-            yield self._evaluations.requests(scores)
+        if self._scores is not None and scores.carried:
+            yield self._scores.requests(scores.carried)
+        if self._scores is not None and scores.late:
+            yield self._scores.late_requests(scores.late)
 
-    def _requests(self, batch: Batch, scores: list[tuple[int, LogRecord]]) -> Iterator[Request]:
+    def _requests(self, batch: Batch, scores: BatchScores) -> Iterator[Request]:
         origins: dict[int, Origin] = {}
         encoded = self._encoded(batch, origins, scores)
         for group in chunks(encoded, _REQUEST_SPANS, _REQUEST_MAX):
@@ -120,17 +133,29 @@ class OTLPExporter:
             yield Request("POST", self.path, body, tuple(index for index, _ in group))
 
     def _encoded(
-        self, batch: Batch, origins: dict[int, Origin], scores: list[tuple[int, LogRecord]]
+        self, batch: Batch, origins: dict[int, Origin], scores: BatchScores
     ) -> Iterator[tuple[int, bytes]]:
         for index, record in enumerate(batch.records):
             span = span_of(record, self._names, self._attribute_limits)
-            if span is not None:
-                if self._evaluations is not None and may_have_scores(record.body):
-                    logs = evaluations_of(record, span, self._attribute_limits.characters)
-                    scores += [(index, log) for log in logs]
-                self._translate(span.attributes)
-                origins[index] = span.origin
-                yield index, self._encode_span(span)
+            if span is None or self._takes_scores(index, record, span, scores):
+                continue
+            self._translate(span.attributes)
+            origins[index] = span.origin
+            yield index, self._encode_span(span)
+
+    def _takes_scores(self, index: int, record: Record, span: Span, scores: BatchScores) -> bool:
+        """Collect a record's scores; True where the span has nothing besides."""
+        if self._scores is None:
+            return False
+        if record.kind == END:
+            self._scores.learn(span)
+        if not may_have_scores(record.body):
+            return False
+        logs = evaluations_of(record, span, self._attribute_limits.characters)
+        is_late = record.kind == UPDATE and self._scores.takes_late_scores
+        alone = is_late and bool(logs) and holds_only_scores(record)
+        (scores.late if alone else scores.carried).extend((index, log) for log in logs)
+        return alone
 
     def interpret(self, request: Request, reply: Reply) -> Outcome:
         """By status and, within a 2xx, by ``partialSuccess``.
@@ -138,8 +163,8 @@ class OTLPExporter:
         A partial success says how many spans were rejected, not which: the request's last ones
         are counted for them.
         """
-        if self._evaluations is not None and request.path == LOGS_PATH:
-            return self._evaluations.interpret(request, reply)
+        if self._scores is not None and request.path != self.path:
+            return self._scores.interpret(request, reply)
         outcome = responses.interpret(request, reply)
         if isinstance(outcome, Delivered):
             rejected, words = self._partial(reply.body)

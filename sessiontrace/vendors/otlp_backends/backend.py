@@ -7,7 +7,8 @@ nothing.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import attrs
 
@@ -17,6 +18,9 @@ from sessiontrace.model.ids import new_id
 from sessiontrace.vendors.otlp.connection import Address, connection
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
+
+if TYPE_CHECKING:
+    from sessiontrace.vendors.otlp.score_requests import ScoreRequests
 
 __all__ = ["OTLPBackend", "vendor_for"]
 
@@ -35,6 +39,8 @@ class OTLPBackend(HttpDestination):
     PROJECT_VARIABLE: ClassVar[str] = ""
     LOGS_PATH: ClassVar[str] = ""
     """Where the backend takes log events, such as scores; empty: nowhere."""
+    SCORE_TYPE: ClassVar[str] = ""
+    """The content type of an API of its own for scores."""
 
     project: str = ""
     gzip: bool = False
@@ -55,6 +61,14 @@ class OTLPBackend(HttpDestination):
         """Attributes that the backend reads from the resource."""
         return {}
 
+    def scores(self, resource: Mapping[str, str]) -> ScoreRequests | None:
+        """Where scores go besides their spans; None: nowhere. ``resource``: that of the spans."""
+        if not self.LOGS_PATH:
+            return None
+        from sessiontrace.vendors.otlp.evaluations import EvaluationRequests
+
+        return EvaluationRequests(resource, protobuf=True, path=self.LOGS_PATH)
+
     def translate(self, attributes: dict[str, Any]) -> None:
         """Add what the backend reads under names of its own."""
 
@@ -67,19 +81,21 @@ def vendor_for(destination: type[B]) -> Vendor[B]:
 def _connect(destination: OTLPBackend, services: PipelineServices) -> VendorParts:
     from sessiontrace.vendors.otlp.exporter import OTLPExporter
 
+    resource = {"service.instance.id": new_id(), **destination.resource()}
+    scores = destination.scores(resource)
     exporter = OTLPExporter(
         destination.PATH,
         protobuf=True,
-        resource={"service.instance.id": new_id(), **destination.resource()},
+        resource=resource,
         translate=destination.translate,
-        evaluations=bool(destination.LOGS_PATH),
+        scores=scores,
     )
     headers, network = destination.request_headers(), destination.network
-    logs = Address(destination.base_url + destination.LOGS_PATH, headers, network)
+    api = Address(destination.base_url, headers, network, content_type=destination.SCORE_TYPE)
     return connection(
         exporter,
         Address(destination.base_url, headers, network),
-        logs if destination.LOGS_PATH else None,
+        None if scores is None else api,
         gzip=destination.gzip,
     )
 

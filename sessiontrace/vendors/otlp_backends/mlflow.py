@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
 from sessiontrace.vendors.otlp_backends.backend import OTLPBackend, vendor_for
+
+if TYPE_CHECKING:
+    from sessiontrace.vendors.otlp.score_requests import ScoreRequests
 
 __all__ = ["VENDOR", "MLflow"]
 
@@ -26,10 +30,21 @@ class MLflow(OTLPBackend):
     KEY_REQUIRED: ClassVar[bool] = False
     URL_VARIABLE: ClassVar[str] = "MLFLOW_TRACKING_URI"
     DEFAULT_URL: ClassVar[str] = "http://localhost:5000"
+    SCORE_TYPE: ClassVar[str] = "application/json"
     PROJECT_VARIABLE: ClassVar[str] = "MLFLOW_EXPERIMENT_ID"
 
     def request_headers(self) -> dict[str, str]:
         return {**super().request_headers(), "x-mlflow-experiment-id": self.project or "0"}
+
+    def scores(self, resource: Mapping[str, str]) -> ScoreRequests:
+        from sessiontrace.vendors.otlp_backends.mlflow_scores import MLflowScores
+
+        return MLflowScores()
+
+    def translate(self, attributes: dict[str, Any]) -> None:
+        from sessiontrace.vendors.otlp_backends.mlflow_attributes import translate
+
+        translate(attributes)
 
 
 VENDOR = vendor_for(MLflow)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
 from sessiontrace.vendors.otlp_backends.backend import OTLPBackend, vendor_for
 
-__all__ = ["VENDOR", "Phoenix"]
+if TYPE_CHECKING:
+    from sessiontrace.vendors.otlp.score_requests import ScoreRequests
 
-_REASONING = "gen_ai.usage.reasoning.output_tokens"
+__all__ = ["VENDOR", "Phoenix"]
 
 
 @attrs.frozen(kw_only=True)
@@ -28,15 +30,21 @@ class Phoenix(OTLPBackend):
     KEY_REQUIRED: ClassVar[bool] = False
     URL_VARIABLE: ClassVar[str] = "PHOENIX_COLLECTOR_ENDPOINT"
     DEFAULT_URL: ClassVar[str] = "http://localhost:6006"
+    SCORE_TYPE: ClassVar[str] = "application/json"
     PROJECT_VARIABLE: ClassVar[str] = "PHOENIX_PROJECT_NAME"
 
     def resource(self) -> dict[str, str]:
         return {"openinference.project.name": self.project} if self.project else {}
 
+    def scores(self, resource: Mapping[str, str]) -> ScoreRequests:
+        from sessiontrace.vendors.otlp_backends.phoenix_scores import PhoenixScores
+
+        return PhoenixScores()
+
     def translate(self, attributes: dict[str, Any]) -> None:
-        if _REASONING in attributes:  # Phoenix reads OpenInference's name only
-            tokens = attributes[_REASONING]
-            attributes["llm.token_count.completion_details.reasoning"] = tokens
+        from sessiontrace.vendors.otlp_backends.phoenix_attributes import translate
+
+        translate(attributes)
 
 
 VENDOR = vendor_for(Phoenix)

@@ -13,16 +13,18 @@ from typing import Any
 
 from sessiontrace.model import payload
 from sessiontrace.model.fields import is_measure
+from sessiontrace.model.ids import TRACE_ID
 from sessiontrace.model.record import UPDATE, Record
 from sessiontrace.wire.logs.log_record import LogRecord
 from sessiontrace.wire.span_content import Value
 from sessiontrace.wire.span_writer import Span
 
-__all__ = ["evaluations_of", "may_have_scores"]
+__all__ = ["evaluations_of", "holds_only_scores", "may_have_scores"]
 
 _NAME = "gen_ai.evaluation.result"
 _SIGNS = (b'"metrics":{', b'"feedback":{')
 _COMMENT = "_comment"
+_OF_SCORES = frozenset({"event_id", "session_id", "metrics", "feedback", "metadata"})
 _CONTEXT = ("session.id", "gen_ai.conversation.id", "user.id")
 _CUT = ("gen_ai.evaluation.score.label", "gen_ai.evaluation.explanation")
 
@@ -30,6 +32,17 @@ _CUT = ("gen_ai.evaluation.score.label", "gen_ai.evaluation.explanation")
 def may_have_scores(body: bytes) -> bool:
     """Whether it is worth decoding a record's body for scores."""
     return _SIGNS[0] in body or _SIGNS[1] in body
+
+
+def holds_only_scores(record: Record) -> bool:
+    """Whether an update holds nothing but scores and their comments."""
+    event = payload.fields(record)
+    metadata = payload.bucket(event, "metadata")
+    return (
+        event.keys() <= _OF_SCORES
+        and metadata.keys() <= {TRACE_ID}
+        and not any(is_measure(name) for name in payload.bucket(event, "metrics"))
+    )
 
 
 def evaluations_of(record: Record, span: Span, longest: int | None = None) -> list[LogRecord]:

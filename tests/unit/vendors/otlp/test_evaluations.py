@@ -19,13 +19,14 @@ from sessiontrace.config import resolve
 from sessiontrace.export.protocol import Blocked, Reply, Request, Retry
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.model.record import END, EVENT, START, Record
+from sessiontrace.vendors.otlp.evaluations import EvaluationRequests
 from sessiontrace.vendors.otlp.exporter import OTLPExporter
 
 LOGS = "/v1/logs"
 
 
 def exporter(protobuf: bool = False) -> OTLPExporter:
-    return OTLPExporter(protobuf=protobuf, evaluations=True)
+    return OTLPExporter(protobuf=protobuf, scores=EvaluationRequests({}, protobuf=protobuf))
 
 
 def events(body: bytes) -> list[dict[str, Any]]:

@@ -1,0 +1,98 @@
+"""What Phoenix reads under OpenInference's names only, from a span by the GenAI conventions.
+
+Pure functions, no thread owns them. Source: arize-phoenix 20.26, ``trace/gen_ai/conversion.py``.
+Invariant: a text over 16 KiB is not written twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from sessiontrace.wire.chat_payload import lone_value
+from sessiontrace.wire.retrieval.documents import documents_of
+
+__all__ = ["translate"]
+
+Attributes = dict[str, Any]
+
+_COPY_MAX = 16 << 10
+_METADATA = "sessiontrace.metadata."
+_OWN_METADATA = frozenset({"operation", "service", "session_id"})  # shown as themselves
+
+
+def translate(attributes: Attributes) -> None:
+    """Add them to a span's attributes."""
+    kind = attributes.get("openinference.span.kind")
+    if kind is None:
+        _add_model(attributes)
+    elif kind == "RETRIEVER":
+        _add_documents(attributes)
+    elif kind != "TOOL":
+        for side in ("input", "output"):
+            _unwrap_text(attributes, side)
+    _gather_metadata(attributes)
+
+
+def _add_model(attributes: Attributes) -> None:
+    for side in ("input", "output"):
+        encoded = attributes.get(f"gen_ai.{side}.messages")
+        if encoded is not None and len(encoded) <= _COPY_MAX:
+            text = _only_text(encoded) if side == "output" else None
+            attributes[f"{side}.value"] = encoded if text is None else text
+            attributes[f"{side}.mime_type"] = "application/json" if text is None else "text/plain"
+    if (reasoning := attributes.get("gen_ai.usage.reasoning.output_tokens")) is not None:
+        attributes["llm.token_count.completion_details.reasoning"] = reasoning
+
+
+def _only_text(encoded: bytes | str) -> str | None:
+    """The text of messages that are one message with one text; else None."""
+    messages = orjson.loads(encoded)
+    parts = messages[0].get("parts") if len(messages) == 1 else None
+    if isinstance(parts, list) and len(parts) == 1 and parts[0].get("type") == "text":
+        content = parts[0].get("content")
+        return content if isinstance(content, str) else None
+    return None
+
+
+def _add_documents(attributes: Attributes) -> None:
+    result = attributes.get("gen_ai.tool.call.result")
+    if not isinstance(result, bytes) or len(result) > _COPY_MAX:
+        return
+    for number, document in enumerate(documents_of(result)):
+        prefix = f"retrieval.documents.{number}.document."
+        fields = {
+            "id": document.identifier,
+            "content": document.content,
+            "score": document.score,
+            "metadata": document.metadata and orjson.dumps(document.metadata),
+        }
+        for name, value in fields.items():
+            if value is not None:
+                attributes[prefix + name] = value
+
+
+def _unwrap_text(attributes: Attributes, side: str) -> None:
+    """Show a lone text, such as the question of a turn, as the text that it is."""
+    encoded = attributes.get(f"{side}.value")
+    if not isinstance(encoded, bytes) or len(encoded) > _COPY_MAX:
+        return
+    if (text := lone_value(encoded)) is not None:
+        attributes[f"{side}.value"] = text
+        attributes[f"{side}.mime_type"] = "text/plain"
+
+
+def _gather_metadata(attributes: Attributes) -> None:
+    names = [name for name in attributes if name.startswith(_METADATA)]
+    metadata = {
+        name.removeprefix(_METADATA): _json(attributes.pop(name))
+        for name in names
+        if name.removeprefix(_METADATA) not in _OWN_METADATA
+    }
+    if metadata:
+        attributes["metadata"] = orjson.dumps(metadata)
+
+
+def _json(value: Any) -> Any:
+    return orjson.Fragment(value) if isinstance(value, bytes) else value

@@ -1,0 +1,1 @@
+"""What a retrieval returned: documents, in whatever form a library gives them."""
