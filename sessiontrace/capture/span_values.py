@@ -116,10 +116,15 @@ class SpanValues:
 
     def merge(self, group: str, values: Mapping[str, object]) -> None:
         """Add values to one group of fields; those of the same key are replaced."""
-        own = self._own_group(group)
+        parts = self._parts
+        if parts is None:
+            parts = self._parts = {}
+        own = parts.get(group)
+        if own is None:
+            own = parts[group] = {}
         try:
-            if type(values) is dict and CLEAN_KEYS.issuperset(values) and self._are_scalars(values):
-                own.update(values)
+            if type(values) is dict and len(values) <= _KEYS_MAX and CLEAN_KEYS.issuperset(values):
+                self._merge_clean(own, values)
             else:
                 self._merge_any(own, _pairs_of(values))
         except Exception as error:  # not a mapping
@@ -127,19 +132,20 @@ class SpanValues:
             own["_unencodable"] = short_text(values)
             self._needs_redaction = True
 
-    def _are_scalars(self, values: dict[Any, object]) -> bool:
-        """Whether all are scalars that go into the record as they are; checks the texts."""
-        clean = self.recorder.clean_texts.hashes
-        for value in values.values():
+    def _merge_clean(self, own: dict[str, Any], values: dict[Any, object]) -> None:
+        """Add values under keys that were seen before: nothing but the values is looked at."""
+        clean_texts = self.recorder.clean_texts
+        for key, value in values.items():
             kind = type(value)
-            if kind is str:
-                if len(value) > _RAW_TEXT_MAX:  # type: ignore[arg-type]
-                    return False
-                if hash(value) not in clean:
+            if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
+                if hash(value) not in clean_texts.hashes:
                     self._check_text(value)  # type: ignore[arg-type]
             elif not (kind is int or kind is float or kind is bool or value is None):
-                return False
-        return len(values) <= _KEYS_MAX
+                encoded, needs_redaction = encode_and_check(value, clean_texts)
+                if needs_redaction:
+                    self._needs_redaction = True
+                value = _Fragment(encoded)
+            own[key] = value
 
     def _merge_any(self, own: dict[str, Any], values: dict[str, object]) -> None:
         clean_texts = self.recorder.clean_texts

@@ -67,6 +67,7 @@ __all__ = [
     "restore",
 ]
 
+_LARGE = frozenset({"logprobs", "choices"})  # where outputs may have log probabilities
 _ON = frozenset({"1", "true", "yes", "on"})
 
 RETRIEVAL: Mapping[str, object] = MappingProxyType({"operation": "retrieval"})
@@ -155,8 +156,14 @@ class CallRecorder:
         if recorder is None and (recorder := self.recorder()) is None:
             return None
         if parent is None:
-            parent = innermost(recorder)
-        outer = open_model(recorder, parent)
+            parent = recorder.current.get()
+            if foreign_spans or (parent is not None and parent.state != OPEN):
+                parent = innermost(recorder)
+        layer = open_call.get()
+        if layer is None and (parent is None or parent.type != "model"):
+            outer = None
+        else:
+            outer = open_model(recorder, parent)
         if outer is not None:
             if inputs is not None and outer.lacks("inputs"):
                 outer.set(inputs=inputs)
@@ -326,19 +333,22 @@ class ModelCall:
             return
         self.ended = True
         self.subject = None
-        self.leave()
+        if self._outer is not None or open_call.get() is self:
+            self.leave()
         if self._config is not None:
             self._contribute(self._config, metadata or {}, metrics, outputs)
             return
-        outputs = self._with_inner(outputs)
-        if not self._logprobs:
+        if outputs is UNSET:
+            outputs, self.inner_outputs = self.inner_outputs, UNSET
+        if not self._logprobs and type(outputs) is dict and not _LARGE.isdisjoint(outputs):
             outputs = without_logprobs(outputs)
+        span = self.span
         if self._tools is not None:
-            self._tools.remember_requests(self.span, outputs)
+            self._tools.remember_requests(span, outputs)
         if metadata is not None and "response_error" in metadata:
-            self.span.set_error(str(metadata["response_error"]))
-        self.span.set(outputs=outputs, metadata=metadata, metrics=metrics)
-        self.span.end()
+            span.set_error(str(metadata["response_error"]))
+        span.set(outputs=outputs, metadata=metadata, metrics=metrics)
+        span.end()
 
     def fail(
         self,

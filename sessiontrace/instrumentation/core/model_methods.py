@@ -22,7 +22,6 @@ from sessiontrace.instrumentation.core.model_calls import (
     CallRecorder,
     ModelCall,
     open_call,
-    restore,
 )
 from sessiontrace.instrumentation.core.response_fields import plain, without_none
 from sessiontrace.instrumentation.core.stream_observer import StreamAssembler, StreamObserver
@@ -165,7 +164,10 @@ def wrap_call(
                 fail(call, error)
                 raise
             finally:
-                restore(token)
+                try:
+                    open_call.reset(token)
+                except ValueError:  # the coroutine was closed in another context
+                    pass
             return finish(call, result)
 
         return async_method
@@ -182,7 +184,10 @@ def wrap_call(
             fail(call, error)
             raise
         finally:
-            restore(token)
+            try:
+                open_call.reset(token)
+            except ValueError:
+                pass
         return finish(call, result)
 
     return method

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 __all__ = [
+    "NOT_OBJECTS",
     "all_fields",
     "get_field",
     "merge_delta",
@@ -23,6 +24,7 @@ __all__ = [
     "parse_json",
     "pick",
     "plain",
+    "read",
     "reader",
     "require_object",
     "set_fields",
@@ -63,12 +65,13 @@ def reader(value: Any) -> Callable[[str], Any]:
     return {**attributes, **extra}.get if extra else attributes.get
 
 
-_NOT_OBJECTS = frozenset({str, bytes, list, int, float, bool, type(None)})
+NOT_OBJECTS = frozenset({str, bytes, list, int, float, bool, type(None)})
+"""The types of an answer that ``require_object`` refuses."""
 
 
 def require_object(answer: Any) -> None:
     """Raise TypeError for an answer that is not an object, such as the page of a proxy."""
-    if type(answer) in _NOT_OBJECTS:
+    if type(answer) in NOT_OBJECTS:
         raise TypeError(f"an answer must be an object, got {type(answer).__name__}")
 
 
@@ -90,6 +93,26 @@ def other_fields(value: Any, names: frozenset[str]) -> dict[str, Any]:
     """The fields of an answer beside those of ``names`` that say something, as they were sent."""
     fields = set_fields(value, names)
     return {name: plain(field) for name, field in fields.items()} if fields else fields
+
+
+def read(value: Any, names: frozenset[str]) -> tuple[Callable[[str], Any], dict[str, Any]]:
+    """``reader`` and ``other_fields`` of one value, in one call where its class was seen before."""
+    beside: list[str] | None = None
+    if type(value) is not dict:
+        try:
+            if not value.__pydantic_extra__:  # it has the fields of its class
+                beside = _fields_beside.get((type(value), names))
+        except AttributeError:
+            pass
+    if beside is None:
+        return reader(value), other_fields(value, names)
+    fields = value.__dict__
+    others: dict[str, Any] = {}
+    for name in beside:
+        field = fields.get(name)
+        if field is not None and field != [] and type(field).__name__ not in _OMITTED:
+            others[name] = plain(field)
+    return fields.get, others
 
 
 def set_fields(value: Any, names: frozenset[str] = _NONE) -> dict[str, Any]:
@@ -219,12 +242,17 @@ def _merge_element(merged: list[Any], element: Any) -> None:
     merged.append(own)
 
 
+_JSON_TYPES = frozenset({str, int, float, bool, list, dict})
+
+
 def pick(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
     """The fields ``names`` of a request body, without those that the caller omitted."""
     return {
         name: value
         for name, value in body.items()
-        if name in names and value is not None and type(value).__name__ not in _OMITTED
+        if name in names
+        and value is not None
+        and ((kind := type(value)) in _JSON_TYPES or kind.__name__ not in _OMITTED)
     }
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
+    NOT_OBJECTS,
     get_field,
     merge_delta,
     other_fields,
     parse_json,
     pick,
     plain,
+    read,
     reader,
     require_object,
     tool_call,
@@ -38,6 +40,7 @@ _HYPERPARAMETERS = frozenset(
     }
 )
 
+_SYSTEM = frozenset({"system"})
 _USAGE = (
     "input_tokens",
     "output_tokens",
@@ -57,23 +60,26 @@ _BLOCK_FIELDS = frozenset(
 def message_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs and hyperparameters of a request's body; the system prompt becomes a message."""
     history: Any = body.get("messages", [])
-    system = pick(body, {"system"}).get("system")
-    if system is not None and isinstance(history, (list, tuple)):
-        history = [{"role": "system", "content": system}, *history]
+    if "system" in body and isinstance(history, (list, tuple)):
+        system = pick({"system": body["system"]}, _SYSTEM)
+        if system:
+            history = [{"role": "system", "content": system["system"]}, *history]
     return {"chat_history": history}, pick(body, _HYPERPARAMETERS)
 
 
 def message_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole message."""
-    require_object(result)
-    get = reader(result)
+    if type(result) in NOT_OBJECTS:
+        require_object(result)
+    get, others = read(result, _MESSAGE_FIELDS)
     metadata = _usage(_counts(get("usage")))
     metadata["response_id"] = get("id")
     metadata["response_model"] = get("model")
     metadata["finish_reason"] = get("stop_reason")
     metadata["stop_sequence"] = get("stop_sequence")
     outputs = _outputs(get("role"), get("content") or ())
-    outputs.update(other_fields(result, _MESSAGE_FIELDS))
+    if others:
+        outputs.update(others)
     return Answer(outputs, without_none(metadata))
 
 
@@ -138,12 +144,12 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
     calls: list[dict[str, Any]] = []
     lists: dict[str, list[Any]] = {"reasoning_signatures": [], "citations": [], "blocks": []}
     for block in blocks:
-        get = reader(block)
+        get, others = read(block, _BLOCK_FIELDS)
         kind = get("type")
-        others = other_fields(block, _BLOCK_FIELDS)
         if kind == "text":
             texts.append(get("text") or "")
-            lists["citations"].extend(plain(get("citations")) or ())
+            if citations := get("citations"):
+                lists["citations"].extend(plain(citations))
         elif kind == "thinking":
             thoughts.append(get("thinking") or "")
             if signature := get("signature"):
@@ -155,7 +161,7 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
     outputs: dict[str, Any] = {"role": role or "assistant", "content": "".join(texts) or None}
     if calls:
         outputs["tool_calls"] = calls
-    if reasoning := "\n".join(thoughts):
+    if thoughts and (reasoning := "\n".join(thoughts)):
         outputs["reasoning"] = reasoning
     outputs.update({name: values for name, values in lists.items() if values})
     return outputs

@@ -11,6 +11,7 @@ from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
+    NOT_OBJECTS,
     get_field,
     merge_delta,
     merge_snapshot,
@@ -18,6 +19,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     parse_json,
     pick,
     plain,
+    read,
     reader,
     require_object,
     tool_call,
@@ -72,19 +74,22 @@ _PADDING = frozenset({"obfuscation"})
 
 def chat_answer(result: Any) -> Answer:
     """Outputs and metadata of a whole chat completion."""
-    require_object(result)
-    get = reader(result)
+    if type(result) in NOT_OBJECTS:
+        require_object(result)
+    get, fields = read(result, _RESULT_FIELDS)
     messages, finish_reasons = [], []
     errors = [get("error")]
     for choice in get("choices") or ():
-        get_choice = reader(choice)
+        get_choice, others = read(choice, _CHOICE_FIELDS)
         message = _message(get_choice("message"))
-        if others := other_fields(choice, _CHOICE_FIELDS):
+        if others:
             message.update(others)
         messages.append(message)
         finish_reasons.append(get_choice("finish_reason"))
         errors.append(get_choice("error"))
-    outputs = {**_outputs(messages), **other_fields(result, _RESULT_FIELDS)}
+    outputs = messages[0] if len(messages) == 1 else _outputs(messages)
+    if fields:
+        outputs.update(fields)
     metadata = _metadata(get, finish_reasons)
     if any(errors):
         metadata.update(failure_of(errors))
@@ -101,15 +106,13 @@ def failure_of(errors: Iterable[Any]) -> dict[str, Any]:
 
 
 def _message(message: Any) -> dict[str, Any]:
-    get = reader(message)
-    calls = [_tool_call(call) for call in requests] if (requests := get("tool_calls")) else []
+    get, others = read(message, _MESSAGE_FIELDS)
+    calls = [_tool_call(call) for call in requests] if (requests := get("tool_calls")) else None
     if not calls and (legacy := get("function_call")) is not None:
         calls = [tool_call(None, get_field(legacy, "name"), get_field(legacy, "arguments"))]
     reasoning = get("reasoning") or get("reasoning_content")
     fields = message_fields(get("content"), calls, reasoning, get("refusal"))
-    outputs = {"role": get("role") or "assistant", **fields}
-    outputs.update(other_fields(message, _MESSAGE_FIELDS))
-    return outputs
+    return {"role": get("role") or "assistant", **fields, **others}
 
 
 def message_fields(content: Any, calls: Any, reasoning: Any, refusal: Any) -> dict[str, Any]:
@@ -171,14 +174,18 @@ def _outputs(messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _metadata(get: Callable[[str], Any], finish_reasons: list[Any]) -> dict[str, Any]:
     """Metadata of a result by its reader; the reason of a choice that did not finish is None."""
-    metadata = usage_of(get("usage"))
+    usage = get("usage")
+    metadata = usage_of(usage)
     if response_id := get("id"):
         metadata["response_id"] = response_id
     if model := get("model"):
         metadata["response_model"] = model
-    if tier := get("service_tier") or get_field(get("usage"), "service_tier"):
+    if tier := get("service_tier") or get_field(usage, "service_tier"):
         metadata["service_tier"] = tier
-    if reasons := [reason for reason in finish_reasons if reason]:
+    if len(finish_reasons) == 1:
+        if finish_reasons[0]:
+            metadata["finish_reason"] = finish_reasons[0]
+    elif reasons := [reason for reason in finish_reasons if reason]:
         metadata["finish_reason"] = reasons[0] if len(set(reasons)) == 1 else reasons
     return metadata
 

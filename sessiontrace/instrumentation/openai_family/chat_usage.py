@@ -40,8 +40,9 @@ def usage_of(usage: Any) -> dict[str, Any]:
     metadata = {name: count for name in _COUNTS if (count := get(name)) is not None}
     for place, names in _DETAILS:
         if (details := get(place)) is not None:
+            get_detail = reader(details)
             for name, theirs in names:
-                count = get_field(details, theirs)
+                count = get_detail(theirs)
                 if count or (count is not None and name not in _RARE):
                     metadata[name] = count
     if not _OTHER_NAMES.isdisjoint(fields := all_fields(usage)):

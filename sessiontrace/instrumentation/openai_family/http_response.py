@@ -45,11 +45,15 @@ class SdkHttpResponse:
     def note(self, response: Any, retries: Any) -> None:
         """Take the status of the response that the SDK is about to parse."""
         self.status = getattr(response, "status_code", None)
-        self.retries = retries or 0
+        if retries:
+            self.retries = retries
 
     def metadata(self, request_id: Any) -> dict[str, Any]:
         """The metadata that the HTTP exchange adds to an event."""
-        metadata: dict[str, Any] = {}
+        return self.add_to({}, request_id)
+
+    def add_to(self, metadata: dict[str, Any], request_id: Any) -> dict[str, Any]:
+        """``metadata`` with what the HTTP exchange adds."""
         if self.status is not None:
             metadata["http_status"] = self.status
         if self.host:
@@ -71,7 +75,7 @@ class SdkHttpResponse:
             self._end_with_http(call, result)
         else:
             outputs, metadata = read_answer(self.endpoint.answer, result)
-            metadata.update(self.metadata(get_field(result, "_request_id")))
+            self.add_to(metadata, get_field(result, "_request_id"))
             call.end(outputs=outputs, metadata=metadata)
 
     def assembler(self) -> StreamAssembler | None:

@@ -106,66 +106,38 @@ class StainlessSdk:
         fetched = fetch_of(self.fetches, options.url)
         if fetched is not None:
             fetch, identifier = fetched
-            fetch.record(calls, self._provider_of(args[0]), identifier, result)
+            fetch.record(calls, self._place_of(args[0])[0], identifier, result)
 
     def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelCall | None:
         """The call, opened; None when the request is not to be recorded, or is already."""
         try:
             options = args[2] if len(args) > 2 else kwargs["options"]
-            endpoint = self._endpoint_of(options.url)
+            path = options.url
+            endpoint = self.endpoints.get(path)
+            if endpoint is None:  # the path may carry a query: ``/responses?beta=true``
+                endpoint = self.endpoints.get(path.partition("?")[0])
             if endpoint is None or (calls := self._calls) is None:
                 return None
             recorder = calls.recorder()
             body = options.json_data
-            if recorder is None or not isinstance(body, Mapping):
+            if recorder is None or not (type(body) is dict or isinstance(body, Mapping)):
                 return None
             outer = open_call.get()
             if outer is not None and getattr(outer.subject, "options", None) is options:
                 return None  # a subclass's own ``request`` has opened it
-            inputs, config = self._read_request(args[0], endpoint, options, body)
+            provider, host = self._place_of(args[0])
+            inputs, config = _read_request(provider, endpoint, options, body)
             name = f"{endpoint.operation} {config['model']}"
             call = calls.model(name, inputs=inputs, config=config, recorder=recorder)
             if call is not None:
-                call.subject = SdkHttpResponse(endpoint, options, self._place_of(args[0])[1])
+                call.subject = SdkHttpResponse(endpoint, options, host)
             return call
         except Exception as fault:
             raise_if_from_signal(fault)
             return None
 
-    def _endpoint_of(self, path: str) -> Endpoint | None:
-        """The endpoint of a path, which may carry a query: ``/responses?beta=true``."""
-        endpoint = self.endpoints.get(path)
-        if endpoint is None and "?" in path:
-            endpoint = self.endpoints.get(path.partition("?")[0])
-        return endpoint
-
-    def _read_request(
-        self, client: Any, endpoint: Endpoint, options: Any, body: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Inputs and config of a request."""
-        inputs, hyperparameters = endpoint.request(body)
-        if options.files:
-            inputs["files"] = describe_files(options.files)
-        if options.extra_json:
-            hyperparameters.update(options.extra_json)
-        config: dict[str, Any] = {
-            "type": endpoint.operation,
-            "model": body.get("model"),
-            "provider": self._provider_of(client),
-        }
-        if hyperparameters:
-            config["hyperparameters"] = hyperparameters
-        for name in ("tools", "functions"):
-            if name in body:
-                config.update(pick(body, {name}))
-        return inputs, config
-
-    def _provider_of(self, client: Any) -> str:
-        """Who answers ``client``, as OpenTelemetry's conventions name it."""
-        return self._place_of(client)[0]
-
     def _place_of(self, client: Any) -> tuple[str, str]:
-        """The provider that answers ``client``, and its host."""
+        """The provider that answers ``client``, by OpenTelemetry's name, and its host."""
         client_class, url, place = self._last_place
         # Compared by identity, because to read the host of a URL takes microseconds.
         if type(client) is not client_class or client._base_url is not url:
@@ -188,6 +160,28 @@ class StainlessSdk:
         return result
 
 
+def _read_request(
+    provider: str, endpoint: Endpoint, options: Any, body: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Inputs and config of a request."""
+    inputs, hyperparameters = endpoint.request(body)
+    if options.files:
+        inputs["files"] = describe_files(options.files)
+    if options.extra_json:
+        hyperparameters.update(options.extra_json)
+    config: dict[str, Any] = {
+        "type": endpoint.operation,
+        "model": body.get("model"),
+        "provider": provider,
+    }
+    if hyperparameters:
+        config["hyperparameters"] = hyperparameters
+    for name in ("tools", "functions"):
+        if name in body:
+            config.update(pick(body, {name}))
+    return inputs, config
+
+
 def _subclasses(base: type) -> list[type]:
     children: list[type] = base.__subclasses__()
     return [subclass for child in children for subclass in (child, *_subclasses(child))]
@@ -199,18 +193,14 @@ def _note_response(original: Any) -> Any:
     An answer that the SDK cannot parse, such as structured output that is cut, is recorded.
     """
 
-    def note(kwargs: dict[str, Any]) -> ModelCall | None:
-        call = open_call.get()
-        if call is None or not isinstance(call.subject, SdkHttpResponse):
-            return None
-        call.subject.note(kwargs.get("response"), kwargs.get("retries_taken"))
-        return call
-
     if inspect.iscoroutinefunction(original):
 
         @functools.wraps(original)
         async def async_method(client: Any, *args: Any, **kwargs: Any) -> Any:
-            call = note(kwargs)
+            call = open_call.get()
+            subject = None if call is None else call.subject
+            if type(subject) is SdkHttpResponse:
+                subject.note(kwargs.get("response"), kwargs.get("retries_taken"))
             try:
                 return await original(client, *args, **kwargs)
             except Exception as error:
@@ -221,7 +211,10 @@ def _note_response(original: Any) -> Any:
 
     @functools.wraps(original)
     def _process_response(client: Any, *args: Any, **kwargs: Any) -> Any:
-        call = note(kwargs)
+        call = open_call.get()
+        subject = None if call is None else call.subject
+        if type(subject) is SdkHttpResponse:
+            subject.note(kwargs.get("response"), kwargs.get("retries_taken"))
         try:
             return original(client, *args, **kwargs)
         except Exception as error:
