@@ -62,7 +62,7 @@ def fields(record: Record) -> dict[str, Any]:
         event.setdefault("inputs", b"{}")
         user = event.get("user_properties")
         event = turn_event(event)
-        if user:
+        if user is not None:
             event["user_properties"] = user
     return event
 

@@ -107,7 +107,7 @@ def span_of(
             return None
     error, exception = event.get("error"), exception_of(event)
     changes: Changes = []
-    if error is not None or exception is not None:
+    if error is not None or "error" in payload.bucket(event, "metadata"):
         _add_error_changes(event, exception, changes)
     user, conversation = sessions.user(event), sessions.conversation(event)
     attributes = attributes_of(event, user, conversation, limits, changes)

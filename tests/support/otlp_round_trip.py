@@ -1,0 +1,77 @@
+"""Records to OTLP and back: what ``sessiontrace serve`` makes of what our exporter sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from sessiontrace.export.protocol import Batch
+from sessiontrace.model.record import Record, Records
+from sessiontrace.server.apis.otlp.mapping import Converted, convert
+from sessiontrace.store.folding import EventState, SessionState, decode, fold
+from sessiontrace.vendors.otlp.exporter import OTLPExporter
+from sessiontrace.wire.otlp_json_reader import from_json
+from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
+from sessiontrace.wire.received_span import ReceivedSpan
+
+__all__ = ["bodies", "received", "sent", "stored"]
+
+
+def bodies(records: Sequence[Record], *, protobuf: bool) -> list[bytes]:
+    """The bodies of the requests that carry the records."""
+    exporter = OTLPExporter(protobuf=protobuf)
+    batch = Batch(Records.of(records), replay=False)
+    return [bytes(request.body) for stage in exporter.encode(batch) for request in stage]
+
+
+def received(body: bytes, *, protobuf: bool) -> list[ReceivedSpan]:
+    """The spans of a request, as the server reads them."""
+    spans, invalid = from_protobuf(body) if protobuf else from_json(orjson.loads(body))
+    assert not invalid
+    return spans
+
+
+def sent(records: Sequence[Record], *, protobuf: bool) -> Converted:
+    """The records on the other side; all in one request, as a collector may join them."""
+    spans = [
+        span
+        for body in bodies(records, protobuf=protobuf)
+        for span in received(body, protobuf=protobuf)
+    ]
+    return convert(spans)
+
+
+def stored(records: Sequence[Record]) -> dict[str, Any]:
+    """What a store has of the records: every row's columns, and the records as JSON, keys sorted.
+
+    JSON, so that 1, 1.0 and true are three values.
+    """
+    sessions: dict[str, SessionState] = {}
+    events: dict[str, EventState] = {}
+    for record in records:
+        decoded = decode(record)
+        assert not isinstance(decoded, str), decoded
+        fold(decoded, sessions, events)
+    for session in sessions.values():
+        session.summarize()
+    return {
+        **{f"session {key}": _columns(state) for key, state in sessions.items()},
+        **{f"event {key}": _columns(state) for key, state in events.items()},
+    }
+
+
+def _columns(state: Any) -> dict[str, Any]:
+    columns = {
+        name: getattr(state, name)
+        for name in state.__slots__
+        if not name.startswith("_") and name not in ("body", "patch", "touched")
+    }
+    totals = columns.pop("totals", None)
+    columns["totals"] = repr(totals)
+    for name in ("body", "patch"):
+        text = getattr(state, name)
+        sorted_keys = orjson.OPT_SORT_KEYS
+        columns[name] = text and orjson.dumps(orjson.loads(text), option=sorted_keys).decode()
+    return columns
