@@ -14,6 +14,7 @@ __all__ = [
     "COPIES",
     "OPERATIONS",
     "SHARED",
+    "SHARED_NAMES",
     "TABLE",
     "VERSION",
     "Field",
@@ -209,11 +210,15 @@ TABLE: tuple[Field, ...] = (
 SHARED: dict[tuple[str, ...], tuple[str, ...]] = {}
 """The path of each field whose attribute an earlier field has too, with the path of that one."""
 
+SHARED_NAMES: set[str] = set()
+"""The names of these attributes."""
+
 _firsts: dict[str, tuple[str, ...]] = {}
 for _field in TABLE:
     for _name in _field.otel[:1]:
         if _firsts.setdefault(_name, _field.path) != _field.path:
             SHARED[_field.path] = _firsts[_name]
+            SHARED_NAMES.add(_name)
 
 
 def milliseconds(seconds: float) -> float:

@@ -86,6 +86,9 @@ CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
 
 _COST = ("metadata", "cost")
 _USER = ("user_properties", "user_id")  # its attribute may be the session's
+_EXACT = {"text": str, "int": int, "float": float, "bool": bool}
+_UNLIKE = frozenset({"gen_ai.usage.cost", "user.id", *semconv.SHARED_NAMES})
+"""Attributes that do not always say the value of the field that they are of."""
 
 
 class AttributeLimits(NamedTuple):
@@ -199,13 +202,18 @@ def _add_table(
     """
     model = event.get("event_type") == "model"
     for field, value in semconv.fields_of(event):
-        if field.path == _COST and not model:  # a sum of its calls, which backends add up, too
+        if not field.otel or (name := field.otel[0]) in attributes:
             continue
-        if not field.otel or field.otel[0] in attributes:
+        if type(value) is _EXACT.get(field.kind) and name not in _UNLIKE:
+            attributes[name] = plain = value if type(value) is not int else _int(value)
+            if plain is value:
+                written.add(field.path)
+            continue
+        if field.path == _COST and not model:  # a sum of its calls, which backends add up, too
             continue
         if (plain := _plain(value, field.kind)) is None:
             continue
-        attributes[field.otel[0]] = plain
+        attributes[name] = plain
         if field.kind == "tools":
             _add_tool_form(attributes, value, changes)
             written.add(field.path)
@@ -293,18 +301,18 @@ def flatten(
             value = {k: v for k, v in value.items() if (part, key, k) not in written}
             if not value:
                 continue
-        plain = _plain(value, "any")
-        if plain is None:
-            changes.append([[part, key], None])
-            continue
         name = f"sessiontrace.{part}.{key}"
-        attributes[name] = plain
-        if type(plain) is str:
-            if type(value) is int:  # of more than 64 bits
-                changes.append([[part, key], value])
-            elif plain[:1] in _OPENINGS and plain:
+        if type(value) is str:
+            attributes[name] = value
+            if value.startswith(_OPENINGS):
                 texts = attributes.setdefault(TEXTS, [])
                 texts.append(name)  # type: ignore[union-attr]
+        elif (plain := _plain(value, "any")) is None:
+            changes.append([[part, key], None])
+        else:
+            attributes[name] = plain
+            if type(plain) is str:  # an integer of more than 64 bits
+                changes.append([[part, key], value])
 
 
 def _plain(value: Any, kind: str) -> Value | None:
