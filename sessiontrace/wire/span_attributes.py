@@ -200,7 +200,6 @@ def _add_table(
     A field whose attribute does not say its type, or also another field's value, is not among the
     ``written``: ``flatten`` sets it too.
     """
-    model = event.get("event_type") == "model"
     for field, value in semconv.fields_of(event):
         if not field.otel or (name := field.otel[0]) in attributes:
             continue
@@ -208,23 +207,30 @@ def _add_table(
             attributes[name] = plain = value if type(value) is not int else _int(value)
             if plain is value:
                 written.add(field.path)
-            continue
-        if field.path == _COST and not model:  # a sum of its calls, which backends add up, too
-            continue
-        if (plain := _plain(value, field.kind)) is None:
-            continue
-        attributes[name] = plain
-        if field.kind == "tools":
-            _add_tool_form(attributes, value, changes)
-            written.add(field.path)
-        elif (first := semconv.SHARED.get(field.path)) is not None:
-            if first[-1] not in event["config"]["hyperparameters"]:
-                changes.append([list(first)])
-        elif _is_exact(field, value, plain):
+        elif _add_field(attributes, event, field, value, changes):
             written.add(field.path)
     for name, copy in semconv.COPIES.items():
         if name in attributes:
             attributes[copy] = attributes[name]
+
+
+def _add_field(
+    attributes: dict[str, Value], event: Event, field: semconv.Field, value: Any, changes: Changes
+) -> bool:
+    """Set the attribute of a field in whatever form it has; whether that says all of the value."""
+    if field.path == _COST and event.get("event_type") != "model":
+        return False  # a sum of its calls, which backends add up, too
+    if (plain := _plain(value, field.kind)) is None:
+        return False
+    attributes[field.otel[0]] = plain
+    if field.kind == "tools":
+        _add_tool_form(attributes, value, changes)
+        return True
+    if (first := semconv.SHARED.get(field.path)) is not None:
+        if first[-1] not in event["config"]["hyperparameters"]:
+            changes.append([list(first)])
+        return False
+    return _is_exact(field, value, plain)
 
 
 def _add_tool_form(attributes: dict[str, Value], tools: Any, changes: Changes) -> None:

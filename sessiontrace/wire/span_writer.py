@@ -139,15 +139,11 @@ def _add_error_changes(event: Event, exception: dict[str, Value] | None, changes
     if (error := event.get("error")) is not None:
         base["error"], value["error"] = payload.text(error), error
     differences((), base, value, changes)
-    details = payload.bucket(event, "metadata").get("error")
+    metadata = payload.bucket(event, "metadata")
     recovered = details_of(exception or {})
-    if details is not None or recovered is not None:
-        base, value = {}, {}
-        if recovered is not None:
-            base["error"] = recovered
-        if details is not None:
-            value["error"] = details
-        differences(("metadata",), base, value, changes)
+    base = {} if recovered is None else {"error": recovered}
+    value = {"error": metadata["error"]} if "error" in metadata else {}
+    differences(("metadata",), base, value, changes)
 
 
 def _dropped(attributes: dict[str, Value]) -> int:
