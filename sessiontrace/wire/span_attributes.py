@@ -86,7 +86,7 @@ CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
 
 _COST = ("metadata", "cost")
 _USER = ("user_properties", "user_id")  # its attribute may be the session's
-_EXACT = {"text": str, "int": int, "float": float, "bool": bool}
+_EXACT: dict[str, Any] = {"text": str, "int": int, "float": float, "bool": bool}
 _UNLIKE = frozenset({"gen_ai.usage.cost", "user.id", *semconv.SHARED_NAMES})
 """Attributes that do not always say the value of the field that they are of."""
 
@@ -204,7 +204,8 @@ def _add_table(
         if not field.otel or (name := field.otel[0]) in attributes:
             continue
         if type(value) is _EXACT.get(field.kind) and name not in _UNLIKE:
-            attributes[name] = plain = value if type(value) is not int else _int(value)
+            plain: Value = _int(value) if type(value) is int else value
+            attributes[name] = plain
             if plain is value:
                 written.add(field.path)
         elif _add_field(attributes, event, field, value, changes):

@@ -41,29 +41,12 @@ _FIELDS = {
 _WRITTEN = frozenset(
     {
         *_FIELDS,
-        *semconv.COPIES.values(),
-        "session.id",
-        _USER,
-        "error.type",
-        "tag.tags",
-        "input.value",
-        "input.mime_type",
-        "output.value",
-        "output.mime_type",
-        "openinference.span.kind",
-        "gen_ai.conversation.id",
-        "gen_ai.operation.name",
-        "gen_ai.output.type",
-        "gen_ai.input.messages",
-        "gen_ai.output.messages",
-        "gen_ai.system_instructions",
-        "gen_ai.tool.name",
-        "gen_ai.tool.call.arguments",
-        "gen_ai.tool.call.result",
-        "gen_ai.retrieval.query.text",
+        *("session.id", _USER, "error.type", "tag.tags", "openinference.span.kind"),
+        *("input.value", "input.mime_type", "output.value", "output.mime_type"),
     }
 )
-"""The attributes outside ``sessiontrace.*`` that our exporter writes."""
+_PREFIXES = (_PREFIX, "gen_ai.")
+"""The attributes that our exporter writes, besides those of backends by name."""
 
 
 def is_ours(span: ReceivedSpan) -> bool:
@@ -226,5 +209,5 @@ def _read_buckets(
 
 def _read_others(fields: Fields, attributes: Attributes) -> None:
     for name, value in attributes.items():
-        if name not in _WRITTEN and not name.startswith(_PREFIX):
+        if name not in _WRITTEN and not name.startswith(_PREFIXES):
             _bucket(fields, "metadata").setdefault(name, value)
