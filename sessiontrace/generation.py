@@ -116,6 +116,11 @@ class Generation:
         if owner is not None:
             process_hooks.register(owner)
 
+    def start(self) -> None:
+        """Have hooks and threads before there is a record."""
+        self.register()
+        self.pipeline.start_threads()
+
     def append_after_fork(self, head: bytes, body: bytes) -> bool:
         """A record offered in a child whose fork ran no Python hook."""
         owner = self._owner()

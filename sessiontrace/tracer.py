@@ -35,6 +35,7 @@ __all__ = ["Tracer"]
 
 ProcessCallWrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+_LAST_S = 0.1  # at least, for what is reported while the interpreter exits
 _FORMER_MAX = 8  # replaced generations to take up again when their configuration comes back
 _pickled: weakref.WeakValueDictionary[str, Tracer] = weakref.WeakValueDictionary()
 
@@ -90,6 +91,8 @@ class Tracer(Tracing):
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._token: str | None = None
+        self._holders: weakref.WeakSet[Any] = weakref.WeakSet()  # see `keep_open`
+        self._exit_deadline: float | None = None
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """A pickle only refers to the tracer: no key and no destination travels in it."""
@@ -230,6 +233,8 @@ class Tracer(Tracing):
             return
         if options.on_sigterm == "flush":
             process_hooks.flush_on_sigterm()
+        if self._holders:
+            generation.start()
         gc_guard.guard(self)
         if options.otel_context:
             otel_context.join(self, self._current)
@@ -376,8 +381,28 @@ class Tracer(Tracing):
 
     # -- life cycle -------------------------------------------------------------------------
 
+    def keep_open(self, holder: object) -> None:
+        """Stay open at exit until ``let_close``: ``holder`` reports records after our exit hook.
+
+        OTel's provider, which passes its last spans to an exporter, registered its hook before ours
+        as a rule, so that it runs later. The threads start now: at exit, Python starts none.
+        """
+        self._holders.add(holder)
+        if self._generation is not None:
+            self._generation.start()
+
+    def let_close(self, holder: object) -> None:
+        """End ``keep_open``; at exit, close once nothing keeps the tracer open."""
+        self._holders.discard(holder)
+        if self._exit_deadline is not None and not self._holders:
+            self.at_exit(max(_LAST_S, self._exit_deadline - time.monotonic()))
+
     def at_exit(self, timeout: float) -> None:
-        """Called once when the interpreter exits."""
+        """Called when the interpreter exits, and by what was reported after that."""
+        if self._holders:
+            self._exit_deadline = time.monotonic() + timeout
+            self.flush(timeout / 2)
+            return
         report = self.shutdown(timeout)
         undelivered = {
             name: delivery

@@ -21,7 +21,6 @@ instrumentors, or another span, reports as well stays one event:
 
 from __future__ import annotations
 
-import base64
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +31,8 @@ from sessiontrace.instrumentation.core.model_calls import open_model
 from sessiontrace.instrumentation.core.placement import deeper, foreign_spans
 from sessiontrace.instrumentation.core.reporters import framework_of, is_reported
 from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
+from sessiontrace.instrumentation.otel_sdk.sdk_span import received_span, scope_name
 from sessiontrace.runtime.signals import raise_if_from_signal
-from sessiontrace.wire.dialects.translation import conventional
-from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
 if TYPE_CHECKING:
@@ -163,7 +161,7 @@ class SpanProcessor:
             return  # it is an event already, by another processor
         here = self._here(recorder, span)
         parent = deeper(here, None if span.parent is None else _event_of(span.parent.span_id))
-        kind, scope = _event_type(span), _scope(span)
+        kind, scope = _event_type(span), scope_name(span)
         outer = open_model(recorder, parent) if kind == "model" else None
         reported = is_reported(scope)
         if reported or (outer is not None and _ATTEMPT not in span.attributes):
@@ -212,12 +210,12 @@ class SpanProcessor:
         kind = _event_type(span)  # attributes that came after the start count too
         if open_span.own and event is not None:
             self._events.discard(event.event_id)
-            fields = read_span(_received(span))
+            fields = read_span(received_span(span))
             if fields.type == "model" and (open_span.covered or _is_step(span, fields)):
                 fields = _as_step(span, fields)
         else:
             if kind == "model" and event is not None and event.type == "model":
-                _complete(event, read_span(_received(span)))
+                _complete(event, read_span(received_span(span)))
             recorder = self._recorder()
             if kind is None or open_span.covered or recorder is None:
                 return
@@ -225,7 +223,7 @@ class SpanProcessor:
             event.open(open_span.parent)
             if span.end_time and span.start_time:
                 event.start_ns -= span.end_time - span.start_time
-            fields = read_span(_received(span))
+            fields = read_span(received_span(span))
         _fill(event, fields)
         event.end()
 
@@ -250,7 +248,7 @@ def _is_step(span: Any, fields: SpanFields) -> bool:
         and "role" not in (fields.outputs or {})
         and "choices" not in (fields.outputs or {})
         and not any(name in fields.metadata for name in TOKEN_COUNTS)
-        and framework_of(_scope(span)) is not None
+        and framework_of(scope_name(span)) is not None
     )
 
 
@@ -258,10 +256,6 @@ def _as_step(span: Any, fields: SpanFields) -> SpanFields:
     """A model's span as the step around the model event."""
     metadata = {name: fields.metadata[name] for name in fields.metadata if name not in TOKEN_COUNTS}
     return fields._replace(type="chain", name=span.name, metadata=metadata)
-
-
-def _scope(span: Any) -> str:
-    return getattr(getattr(span, "instrumentation_scope", None), "name", None) or ""
 
 
 def _event_type(span: Any) -> str | None:
@@ -296,39 +290,3 @@ def _complete(event: Handle, fields: SpanFields) -> None:
     counted = event.field_group("metadata") or {}
     counts = {} if any(name in counted for name in TOKEN_COUNTS) else summed({}, metadata)
     add_missing(event, fields.config, metadata, counts, fields.metrics or None)
-
-
-def _received(span: Any) -> ReceivedSpan:
-    """The SDK's span as an OTLP exporter would send it, in conventional names."""
-    status = span.status
-    received = ReceivedSpan(
-        trace_id=f"{span.context.trace_id:032x}",
-        span_id=f"{span.context.span_id:016x}",
-        parent_id=None if span.parent is None else f"{span.parent.span_id:016x}",
-        name=span.name,
-        start_ns=span.start_time or 0,
-        end_ns=span.end_time or 0,
-        attributes=_attributes(span.attributes),
-        resource={},
-        scope=_scope(span),
-        failed=getattr(status.status_code, "name", "") == "ERROR",
-        message=status.description or "",
-        events=[(event.name, _attributes(event.attributes)) for event in span.events or ()],
-    )
-    return conventional(received)
-
-
-def _attributes(attributes: Any) -> dict[str, Any]:
-    return {
-        key: value if value.__class__ in _SCALARS else _plain(value)
-        for key, value in (attributes or {}).items()
-    }
-
-
-_SCALARS = frozenset({str, int, float, bool})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value

@@ -21,6 +21,7 @@ from sessiontrace.runtime import fork_hooks
 __all__ = [
     "PARENT_SPAN_ID",
     "SESSION_NAMESPACE",
+    "SPAN_ID",
     "TRACE_ID",
     "checked_now",
     "is_uuid",
@@ -37,6 +38,9 @@ SESSION_NAMESPACE = uuid.UUID("5b0d4c5e-3f0b-5c86-9a53-2f6f7c1d9e10")
 
 TRACE_ID = "otel.trace_id"
 """The entry of a record's metadata that has its W3C trace, where that is not its session's id."""
+
+SPAN_ID = "otel.span_id"
+"""The entry of an event's metadata that has its W3C span id, where that is not its own id's."""
 
 PARENT_SPAN_ID = "otel.parent_span_id"
 """The entry of the metadata of a session that continues another tracer's trace: its span there."""

@@ -26,6 +26,7 @@ class ReceivedSpan:
     """One span: ids in hex, times in Unix ns; ``message`` is that of its status.
 
     ``failed``: the status is an error. ``events``: name and attributes of each span event.
+    ``links``: ``trace_id``, ``span_id`` and, if any, ``attributes`` of each linked span.
     """
 
     trace_id: str
@@ -40,3 +41,4 @@ class ReceivedSpan:
     failed: bool
     message: str
     events: list[tuple[str, Attributes]]
+    links: list[dict[str, Any]] = attrs.field(factory=list)

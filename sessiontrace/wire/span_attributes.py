@@ -14,7 +14,7 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES
-from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID, session_uuid
+from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID, session_uuid
 from sessiontrace.wire import model_call, semconv
 from sessiontrace.wire.roundtrip import changes as roundtrip
 from sessiontrace.wire.roundtrip.changes import Changes
@@ -81,7 +81,7 @@ STEADY = frozenset(
 
 _OPENINGS = ("{", "[")  # of texts that a reader decodes
 
-CONTEXT = frozenset({("metadata", TRACE_ID), ("metadata", PARENT_SPAN_ID)})
+CONTEXT = frozenset({("metadata", name) for name in (TRACE_ID, SPAN_ID, PARENT_SPAN_ID)})
 """Entries of a record that the span has as its ids."""
 
 _COST = ("metadata", "cost")

@@ -194,7 +194,8 @@ def _otel(span: ReceivedSpan, name: str) -> dict[str, Any]:
         for event, attributes in span.events
         if event != "exception"
     ]
-    return {**otel, "events": events} if events else otel
+    others = {"events": events, "links": span.links}
+    return {**otel, **{part: value for part, value in others.items() if value}}
 
 
 def first_text(attributes: Attributes, *names: str) -> str | None:

@@ -15,7 +15,7 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES, PAYLOADS
-from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
+from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID
 from sessiontrace.model.record import END, EVENT, UPDATE, Record, is_turn
 from sessiontrace.wire.otlp_resource import Origin
 from sessiontrace.wire.roundtrip import changes as roundtrip
@@ -119,7 +119,7 @@ def span_of(
     return Span(
         origin=_origin(event, sessions),
         trace_id=_trace_of(event),
-        span_id=_low64(event["event_id"]),
+        span_id=_named_span(event, SPAN_ID) or _low64(event["event_id"]),
         parent_id=_parent(record, event),
         name=name_of(event, attributes.get("gen_ai.operation.name")),
         kind=CLIENT if event.get("event_type") == "model" else INTERNAL,
@@ -221,13 +221,18 @@ def _trace_of(event: Event) -> str:
 
 def _parent(record: Record, event: Event) -> str | None:
     """Another tracer's span where the step opened in one; else None for sessions and turns."""
-    span_id = payload.bucket(event, "metadata").get(PARENT_SPAN_ID)
-    if isinstance(span_id, str) and _SPAN_ID.fullmatch(span_id):
+    if (span_id := _named_span(event, PARENT_SPAN_ID)) is not None:
         return span_id
     if record.kind == END:
         return None
     parent = event.get("parent_id")
     return _low64(parent) if isinstance(parent, str) and parent else None
+
+
+def _named_span(event: Event, name: str) -> str | None:
+    """The span id that the record's metadata names."""
+    span_id = payload.bucket(event, "metadata").get(name)
+    return span_id if isinstance(span_id, str) and _SPAN_ID.fullmatch(span_id) else None
 
 
 def _times(event: Event, sessions: SessionLookup) -> tuple[int, int]:

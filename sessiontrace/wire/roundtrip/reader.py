@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.fields import ATTRIBUTES, BUCKETS
-from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
+from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID
 from sessiontrace.wire import semconv
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 from sessiontrace.wire.roundtrip import changes as roundtrip
@@ -87,12 +87,17 @@ def update_of(span: ReceivedSpan) -> Fields:
     return fields
 
 
-def add_context(fields: Fields, span: ReceivedSpan, session_trace: str, parent: str | None) -> None:
+def add_context(
+    fields: Fields, span: ReceivedSpan, session_trace: str, span_id: str, parent: str | None
+) -> None:
     """Set the metadata that a span has as its ids.
 
-    ``session_trace``: the trace that the session would be by its own id. ``parent``: the id of the
-    parent's span, where that is a record; else a parent is another tracer's.
+    ``session_trace``: the trace that the session would be by its own id. ``span_id``: the span that
+    the record would be by its own id. ``parent``: the id of the parent's span, where that is a
+    record; else a parent is another tracer's.
     """
+    if span.span_id != span_id:
+        _bucket(fields, "metadata")[SPAN_ID] = span.span_id
     if span.trace_id != session_trace:
         _bucket(fields, "metadata")[TRACE_ID] = span.trace_id
     if span.parent_id is not None and span.parent_id != parent:

@@ -46,7 +46,7 @@ def update(span: ReceivedSpan, session_id: str) -> Record:
     fields = reader.update_of(span)
     target = rated_event_id(span.attributes)
     assert target is not None  # it is an update
-    reader.add_context(fields, span, _trace_of(session_id), span.parent_id)
+    reader.add_context(fields, span, _trace_of(session_id), span.span_id, span.parent_id)
     return record_builder.patch(target, session_id, fields)
 
 
@@ -65,7 +65,8 @@ def record(span: ReceivedSpan, session_id: str) -> tuple[Record, Record | None]:
         **record_builder.times_of_ns(span.start_ns, span.end_ns),
     }
     above = None if whole or parent is None else _span_id_of(parent)
-    reader.add_context(fields, span, _trace_of(session_id), above)
+    own = _span_id_of(event_id)
+    reader.add_context(fields, span, _trace_of(session_id), own, above)
     built = record_builder.build_record(END if whole else EVENT, fields)
     if whole or span.trace_id != _trace_of(session_id):
         return built, None

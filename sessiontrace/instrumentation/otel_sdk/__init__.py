@@ -1,0 +1,1 @@
+"""What OpenTelemetry's SDK passes to its processors and exporters, as spans that ``wire`` reads."""
