@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.wire import model_call
+from sessiontrace.wire.encoded.plain_chat import plain_messages, text_end
 
 __all__ = [
     "Chat",
@@ -29,10 +30,7 @@ __all__ = [
 Plain = list[tuple[bytes, bytes]]
 
 _OPENINGS = {b'{"messages":[': "messages", b'{"chat_history":[': "chat_history"}
-_ROLE, _CONTENT = b'{"role":"', b'","content":"'
 _LONE = re.compile(rb'\{"(result|text|content)":"')
-_COMMA, _BRACE, _BACKSLASH = b",}\\"
-_ESCAPES = 32  # escaped quotes in one text; with more of them, decoding is the faster way
 
 
 class Chat:
@@ -81,7 +79,7 @@ def input_chat(inputs: bytes | None) -> Chat | None:
     for opening, name in _OPENINGS.items():
         if inputs.startswith(opening):
             start = len(opening)
-            plain, end = _plain(inputs, start)
+            plain, end = plain_messages(inputs, start)
             if plain and inputs[end:] == b"]}":
                 return Chat(inputs[start - 1 : -1], plain, name=name)
     if b'"chat_history":' not in inputs and b'"messages":' not in inputs:
@@ -101,7 +99,7 @@ def output_chat(outputs: bytes | None) -> Chat | None:
     if outputs is None:
         return None
     if outputs.startswith(b'{"role":"'):
-        plain, end = _plain(outputs, 0)
+        plain, end = plain_messages(outputs, 0)
         if len(plain) == 1 and end == len(outputs):
             return Chat(b"[%b]" % outputs, plain)
     if b'"role":' not in outputs:
@@ -148,7 +146,7 @@ def lone_text(outputs: bytes) -> tuple[bytes, bytes] | None:
     if (opening := _LONE.match(outputs)) is None:
         return None
     start = opening.end() - 1
-    if _text_end(outputs, start) != len(outputs) - 1:
+    if text_end(outputs, start) != len(outputs) - 1:
         return None
     return opening[1], outputs[start:-1]
 
@@ -168,38 +166,3 @@ def _result(outputs: bytes) -> bytes | None:
 def text_of(encoded: bytes) -> bytes:
     """Encoded JSON as a JSON text: itself if it is a text, else a text that contains it."""
     return encoded if encoded.startswith(b'"') else orjson.dumps(encoded.decode())
-
-
-def _plain(raw: bytes, at: int) -> tuple[Plain, int]:
-    """The messages from ``at`` on, and the position after them; none if one is unusual."""
-    messages: Plain = []
-    while raw.startswith(_ROLE, at):
-        role = at + len(_ROLE)
-        role_end = raw.find(b'"', role)
-        start = role_end + len(_CONTENT)
-        if not raw.startswith(_CONTENT, role_end):
-            return [], at
-        end = raw.find(b'"', start) + 1
-        if raw[end - 2] == _BACKSLASH:
-            end = _text_end(raw, start - 1)
-        if not end or raw[end] != _BRACE:
-            return [], at
-        messages.append((raw[role:role_end], raw[start - 1 : end]))
-        at = end + 1
-        if at == len(raw) or raw[at] != _COMMA:
-            return messages, at
-        at += 1
-    return [], at
-
-
-def _text_end(raw: bytes, start: int) -> int:
-    """The position after the text that opens at ``start``; 0 after too many escaped quotes."""
-    at = start
-    for _ in range(_ESCAPES):
-        at = raw.find(b'"', at + 1)
-        if raw[at - 1] != _BACKSLASH:
-            return at + 1
-        before = raw[start:at]
-        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
-            return at + 1
-    return 0

@@ -8,10 +8,10 @@ both encodings have the same content.
 
 from __future__ import annotations
 
-import functools
 import struct
 from collections.abc import Iterable, Mapping
 
+from sessiontrace.wire.encoded.key_values import key_values
 from sessiontrace.wire.otlp_resource import (
     NO_ATTRIBUTES,
     SCHEMA_URL,
@@ -22,15 +22,13 @@ from sessiontrace.wire.otlp_resource import (
     version,
 )
 from sessiontrace.wire.protobuf import SMALL, field, varint
-from sessiontrace.wire.span_attributes import STEADY, Value
+from sessiontrace.wire.span_attributes import Value
 from sessiontrace.wire.span_writer import ERROR, Span
 
-__all__ = ["protobuf_items", "protobuf_pairs", "protobuf_span"]
+__all__ = ["protobuf_attributes", "protobuf_items", "protobuf_span"]
 
 _TIMES = struct.Struct("<BQBQ")
 _AT = struct.Struct("<BQ")
-_DOUBLE = struct.Struct("<Bd")
-_LARGEST = (1 << 64) - 1
 
 
 def protobuf_span(span: Span) -> bytes:
@@ -44,16 +42,21 @@ def protobuf_span(span: Span) -> bytes:
         field(b"\x2a", span.name.encode()),
         b"\x30" + SMALL[span.kind],
         _TIMES.pack(0x39, span.start_ns, 0x41, span.end_ns),
-        protobuf_pairs(b"\x4a", span.attributes),
+        protobuf_attributes(span.attributes),
     ]
     if span.dropped:
         parts.append(b"\x50" + varint(span.dropped))
     if span.exception is not None:
         event = _AT.pack(0x09, span.end_ns) + b"\x12\x09exception"
-        parts.append(field(b"\x5a", event + protobuf_pairs(b"\x1a", span.exception)))
+        parts.append(field(b"\x5a", event + key_values(b"\x1a", span.exception)))
     if span.error is not None:
         parts.append(field(b"\x7a", field(b"\x12", span.error.encode()) + b"\x18" + SMALL[ERROR]))
     return b"".join(parts)
+
+
+def protobuf_attributes(attributes: dict[str, Value]) -> bytes:
+    """Attributes as they stand in a ``Span`` message."""
+    return key_values(b"\x4a", attributes)
 
 
 def protobuf_items(
@@ -73,56 +76,8 @@ def protobuf_items(
         scoped.append(schema)
         inner = sum(map(len, scoped))
         attributes: dict[str, Value] = dict(resource_attributes(origin, resource))
-        described = field(b"\x0a", protobuf_pairs(b"\x0a", attributes))
+        described = field(b"\x0a", key_values(b"\x0a", attributes))
         size = varint(inner)
         outer = len(described) + 1 + len(size) + inner
         parts += (b"\x0a", varint(outer), described, b"\x12", size, *scoped)
     return parts
-
-
-def protobuf_pairs(tag: bytes, attributes: dict[str, Value]) -> bytes:
-    """``KeyValue`` messages under ``tag``."""
-    parts = []
-    for key, value in attributes.items():
-        if key in STEADY and type(value) is str:
-            parts.append(_steady(tag, key, value))
-        else:
-            parts.append(_pair(tag, key, value))
-    return b"".join(parts)
-
-
-def _pair(tag: bytes, key: str, value: Value) -> bytes:
-    name = _name(key)
-    encoded = _any_value(value)
-    size = varint(len(encoded))
-    return b"%b%b%b\x12%b%b" % (
-        tag,
-        varint(len(name) + 1 + len(size) + len(encoded)),
-        name,
-        size,
-        encoded,
-    )
-
-
-@functools.lru_cache(maxsize=1024)
-def _steady(tag: bytes, key: str, value: str) -> bytes:
-    return _pair(tag, key, value)
-
-
-@functools.lru_cache(maxsize=1024)
-def _name(key: str) -> bytes:
-    return field(b"\x0a", key.encode())
-
-
-def _any_value(value: Value) -> bytes:
-    if isinstance(value, str):
-        return field(b"\x0a", value.encode())
-    if isinstance(value, bytes):
-        return field(b"\x0a", value)
-    if isinstance(value, bool):
-        return b"\x10\x01" if value else b"\x10\x00"
-    if isinstance(value, int):
-        return b"\x18" + varint(value & _LARGEST)
-    if isinstance(value, float):
-        return _DOUBLE.pack(0x21, value)
-    return field(b"\x2a", b"".join([field(b"\x0a", _any_value(item)) for item in value]))

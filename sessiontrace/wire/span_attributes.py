@@ -7,6 +7,7 @@ its limits allow; ``sessiontrace.attributes_cut`` counts those left out.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
@@ -28,18 +29,25 @@ from sessiontrace.wire.span_content import (
 )
 
 __all__ = [
+    "CHILDREN",
     "CONTEXT",
     "DEFAULT_LIMITS",
     "STEADY",
+    "TEXTS",
+    "TURN",
     "AttributeLimits",
     "Value",
     "attributes_of",
+    "event_name",
     "flatten",
+    "is_session_of",
+    "metadata_attributes",
     "name_of",
     "session_attributes",
 ]
 
 Event = dict[str, Any]
+AddContent = Callable[[dict[str, Value], Event, str, "str | None", Changes], None]
 
 CHILDREN = "sessiontrace.children_ids"
 """The attribute with the ids of the events below, in a JSON list."""
@@ -130,9 +138,14 @@ def session_attributes(session_id: str, conversation: str | None) -> dict[str, V
         "session.id": conversation,
         "gen_ai.conversation.id": conversation,
     }
-    if _session_uuid(conversation) != session_id:  # a name that the user gave in the metadata
+    if not is_session_of(session_id, conversation):  # a name that the user gave in the metadata
         attributes[SESSION] = session_id
     return attributes
+
+
+def is_session_of(session_id: str, conversation: str) -> bool:
+    """Whether the session has its id from the application's own."""
+    return _session_uuid(conversation) == session_id
 
 
 _session_uuid = functools.lru_cache(maxsize=1024)(session_uuid)
@@ -144,12 +157,14 @@ def attributes_of(
     conversation: str | None,
     limits: AttributeLimits = DEFAULT_LIMITS,
     changes: Changes | None = None,
+    add_content: AddContent = add_content,
 ) -> dict[str, Value]:
     """All attributes of a span; ``event`` has its ``inputs`` and ``outputs`` encoded.
 
     ``user``: the id of the event's user, if any. ``conversation``: the application's own id of the
     event's session, if it gave one. ``limits``: how many attributes, and how long. ``changes``:
-    what the span does not say otherwise (``roundtrip``).
+    what the span does not say otherwise (``roundtrip``). ``add_content``: sets the attributes of
+    inputs and outputs.
     """
     changes = [] if changes is None else changes
     attributes: dict[str, Value] = {
@@ -168,9 +183,10 @@ def attributes_of(
     written: set[tuple[str, ...]] = set(CONTEXT)
     if "error" in payload.bucket(event, "metadata"):
         written.add(("metadata", "error"))
-    _add_kind(attributes, event, written)
+    operation = model_call.operation(event)
+    _add_kind(attributes, event, operation, written)
     _add_table(attributes, event, written, changes)
-    add_content(attributes, event, event_name(event), changes)
+    add_content(attributes, event, event_name(event), operation, changes)
     for part in ATTRIBUTES:
         if part in event:
             flatten(attributes, part, event, changes, written)
@@ -234,6 +250,23 @@ def _add_field(
     return _is_exact(field, value, plain)
 
 
+def metadata_attributes(
+    metadata: dict[str, Any], event_type: str, changes: Changes
+) -> tuple[dict[str, Value], dict[str, Value], dict[str, Value]]:
+    """What metadata comes to in ``attributes_of``: by the conventions, copies of these, others.
+
+    ``metadata``: without what says which kind of step it is, such as its operation and tags.
+    """
+    fields: dict[str, Value] = {}
+    others: dict[str, Value] = {}
+    written: set[tuple[str, ...]] = set(CONTEXT)
+    event = {"metadata": metadata, "event_type": event_type}
+    _add_table(fields, event, written, changes)
+    flatten(others, "metadata", event, changes, written)
+    copies = {copy: fields.pop(copy) for copy in semconv.COPIES.values() if copy in fields}
+    return fields, copies, others
+
+
 def _add_tool_form(attributes: dict[str, Value], tools: Any, changes: Changes) -> None:
     form = form_of(tools)
     if form is not None:
@@ -268,9 +301,13 @@ def _limited(attributes: dict[str, Value], limits: AttributeLimits) -> dict[str,
     return attributes
 
 
-def _add_kind(attributes: dict[str, Value], event: Event, written: set[tuple[str, ...]]) -> None:
+def _add_kind(
+    attributes: dict[str, Value],
+    event: Event,
+    operation: str | None,
+    written: set[tuple[str, ...]],
+) -> None:
     """Set what kind of step it is, its own name where the span has another, and its tags."""
-    operation = model_call.operation(event)
     if operation is not None:
         attributes["gen_ai.operation.name"] = operation
     if (kind := openinference_kind(event, operation)) is not None:

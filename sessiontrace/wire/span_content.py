@@ -60,10 +60,17 @@ _COPY_MAX = 16 << 10
 _INSTRUCTIONS = ("system", "instructions", "system_instruction")
 
 
-def add_content(attributes: dict[str, Value], event: Event, name: str, changes: Changes) -> None:
+def add_content(
+    attributes: dict[str, Value],
+    event: Event,
+    name: str,
+    operation: str | None,
+    changes: Changes,
+) -> None:
     """Set inputs and outputs, as encoded, under the names for the type of event.
 
-    ``changes``: gets what the attributes do not say, see ``roundtrip``.
+    ``name``: the event's own. ``operation``: its ``gen_ai.operation.name``. ``changes``: gets what
+    the attributes do not say, see ``roundtrip``.
     """
     inputs: bytes | None = event.get("inputs")
     outputs: bytes | None = event.get("outputs")
@@ -72,7 +79,7 @@ def add_content(attributes: dict[str, Value], event: Event, name: str, changes: 
         inputs, outputs = _add_chat(attributes, event, inputs, outputs, changes)
     elif kind == "tool":
         attributes["gen_ai.tool.name"] = name
-        retrieval = attributes.get("gen_ai.operation.name") == "retrieval"
+        retrieval = operation == "retrieval"
         if (arguments := payload.payload_of(event, "inputs")) is not None:
             attributes["gen_ai.tool.call.arguments"] = arguments
             if retrieval and (query := chat_payload.lone_value(arguments)) is not None:

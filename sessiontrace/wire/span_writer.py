@@ -39,7 +39,11 @@ __all__ = [
     "INTERNAL",
     "SessionLookup",
     "Span",
+    "kind_of",
+    "origin_of",
+    "span_name",
     "span_of",
+    "times_ns",
 ]
 
 Event = dict[str, Any]
@@ -117,12 +121,12 @@ def span_of(
         attributes.setdefault("error.type", (exception or {}).get("exception.type", "_OTHER"))
     start, end = _times(event, sessions)
     return Span(
-        origin=_origin(event, sessions),
+        origin=origin_of(event, sessions),
         trace_id=_trace_of(event),
         span_id=_named_span(event, SPAN_ID) or _low64(event["event_id"]),
         parent_id=_parent(record, event),
-        name=name_of(event, attributes.get("gen_ai.operation.name")),
-        kind=CLIENT if event.get("event_type") == "model" else INTERNAL,
+        name=span_name(event, attributes),
+        kind=kind_of(event),
         start_ns=start,
         end_ns=end,
         attributes=attributes,
@@ -144,6 +148,16 @@ def _add_error_changes(event: Event, exception: dict[str, Value] | None, changes
     base = {} if recovered is None else {"error": recovered}
     value = {"error": metadata["error"]} if "error" in metadata else {}
     differences(("metadata",), base, value, changes)
+
+
+def span_name(event: Event, attributes: dict[str, Value]) -> str:
+    """The name of an event's span; ``attributes``: those of the span."""
+    return name_of(event, attributes.get("gen_ai.operation.name"))
+
+
+def kind_of(event: Event) -> int:
+    """The kind of an event's span."""
+    return CLIENT if event.get("event_type") == "model" else INTERNAL
 
 
 def _dropped(attributes: dict[str, Value]) -> int:
@@ -170,7 +184,7 @@ def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
         attributes[roundtrip.ATTRIBUTE] = orjson.dumps(changes)
     at, _ = _times(event, sessions)
     return Span(
-        origin=_origin(event, sessions),
+        origin=origin_of(event, sessions),
         trace_id=_trace_of(event),
         span_id=_low64(payload.stable_uuid(record.body)),
         parent_id=_low64(event["event_id"]),
@@ -182,7 +196,8 @@ def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
     )
 
 
-def _origin(event: Event, sessions: SessionLookup) -> Origin:
+def origin_of(event: Event, sessions: SessionLookup) -> Origin:
+    """Where an event was recorded: by its own source, else its session's."""
     source = event.get("source")
     service = sessions.service(event) or "unknown_service"
     return Origin(service, source if isinstance(source, str) else sessions.source(event))
@@ -240,6 +255,11 @@ def _times(event: Event, sessions: SessionLookup) -> tuple[int, int]:
     nanos = event.get("start_nanos")
     if type(nanos) is int and 0 <= nanos < _MS_NS:
         start += nanos
+    return times_ns(start, payload.lasted_ms(event) or 0.0)
+
+
+def times_ns(start: int, lasted_ms: float) -> tuple[int, int]:
+    """Start and end in Unix ns, as far as OTLP's times go."""
     start = min(start, _LATEST_NS)
-    took = min(payload.lasted_ms(event) or 0.0, _LATEST_NS / _MS_NS)
+    took = min(lasted_ms, _LATEST_NS / _MS_NS)
     return start, min(start + round(took * _MS_NS), _LATEST_NS)

@@ -55,12 +55,14 @@ from sessiontrace.wire.logs.evaluations import (
     may_have_scores,
 )
 from sessiontrace.wire.logs.log_record import LogRecord
-from sessiontrace.wire.otlp_json import json_items, json_span
+from sessiontrace.wire.otlp_json import json_items
 from sessiontrace.wire.otlp_partial_success import read_partial_success
-from sessiontrace.wire.otlp_protobuf import protobuf_items, protobuf_span
+from sessiontrace.wire.otlp_protobuf import protobuf_items
 from sessiontrace.wire.otlp_resource import NO_ATTRIBUTES, Origin
 from sessiontrace.wire.span_attributes import DEFAULT_LIMITS, AttributeLimits
-from sessiontrace.wire.span_writer import Span, span_of
+from sessiontrace.wire.span_templates.encodings import JSON, PROTOBUF
+from sessiontrace.wire.span_templates.span_encoder import SpanEncoder
+from sessiontrace.wire.span_writer import Span
 
 __all__ = ["OTLPExporter"]
 
@@ -95,17 +97,16 @@ class OTLPExporter:
         protobuf: bool = False,
         resource: Mapping[str, str] = NO_ATTRIBUTES,
         limits: AttributeLimits = DEFAULT_LIMITS,
-        translate: Callable[[dict[str, Any]], None] = lambda attributes: None,
+        translate: Callable[[dict[str, Any]], None] | None = None,
         scores: ScoreRequests | None = None,
     ) -> None:
         self.path = path
         self.protobuf = protobuf
         self._resource = resource
         self._attribute_limits = limits
-        self._translate = translate
-        self._names = SessionCache()
         self._scores = scores
-        self._encode_span = protobuf_span if protobuf else json_span
+        encoding = PROTOBUF if protobuf else JSON
+        self._spans = SpanEncoder(encoding, SessionCache(), limits, translate)
         self._items, self._separator = (protobuf_items, b"") if protobuf else (json_items, b",")
 
     @property
@@ -136,12 +137,24 @@ class OTLPExporter:
         self, batch: Batch, origins: dict[int, Origin], scores: BatchScores
     ) -> Iterator[tuple[int, bytes]]:
         for index, record in enumerate(batch.records):
-            span = span_of(record, self._names, self._attribute_limits)
-            if span is None or self._takes_scores(index, record, span, scores):
-                continue
-            self._translate(span.attributes)
-            origins[index] = span.origin
-            yield index, self._encode_span(span)
+            encoded: tuple[Origin, bytes] | None
+            if self._needs_span(record):
+                span = self._spans.span(record)
+                if span is None or self._takes_scores(index, record, span, scores):
+                    continue
+                encoded = self._spans.encode_span(span)
+            else:
+                encoded = self._spans.encode(record)
+            if encoded is not None:
+                origins[index], content = encoded
+                yield index, content
+
+    def _needs_span(self, record: Record) -> bool:
+        """Whether the requests for scores look at the record's span."""
+        if self._scores is None:
+            return False
+        is_root = record.kind == END and self._scores.takes_late_scores
+        return is_root or may_have_scores(record.body)
 
     def _takes_scores(self, index: int, record: Record, span: Span, scores: BatchScores) -> bool:
         """Collect a record's scores; True where the span has nothing besides."""

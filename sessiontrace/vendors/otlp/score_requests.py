@@ -29,7 +29,10 @@ class ScoreRequests(Protocol):
     def takes_late_scores(self) -> bool: ...
 
     def learn(self, root: Span) -> None:
-        """Remember the trace of a session or turn, whose root span this is."""
+        """Remember the trace of a session or turn, whose root span this is.
+
+        Called where late scores go there alone.
+        """
 
     def requests(self, scores: Scores) -> Iterator[Request]:
         """Requests for scores that spans of the batch carry as attributes too."""

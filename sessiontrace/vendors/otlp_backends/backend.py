@@ -83,11 +83,12 @@ def _connect(destination: OTLPBackend, services: PipelineServices) -> VendorPart
 
     resource = {"service.instance.id": new_id(), **destination.resource()}
     scores = destination.scores(resource)
+    translates = type(destination).translate is not OTLPBackend.translate
     exporter = OTLPExporter(
         destination.PATH,
         protobuf=True,
         resource=resource,
-        translate=destination.translate,
+        translate=destination.translate if translates else None,
         scores=scores,
     )
     headers, network = destination.request_headers(), destination.network

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import orjson
 
+from sessiontrace.wire.encoded.key_values import key_values
 from sessiontrace.wire.otlp_json import json_items, json_pairs
-from sessiontrace.wire.otlp_protobuf import protobuf_pairs
 from sessiontrace.wire.otlp_resource import NO_ATTRIBUTES, Origin
 from sessiontrace.wire.protobuf import field
 from sessiontrace.wire.span_content import Value
@@ -56,7 +56,7 @@ def protobuf_log(log: LogRecord) -> bytes:
     return b"".join(
         (
             _TIMES.pack(_TIME, log.at_ns, _OBSERVED, log.at_ns),
-            protobuf_pairs(b"\x32", log.attributes),
+            key_values(b"\x32", log.attributes),
             b"\x4a\x10" + bytes.fromhex(log.trace_id),
             b"\x52\x08" + bytes.fromhex(log.span_id),
             field(b"\x62", log.event_name.encode()),

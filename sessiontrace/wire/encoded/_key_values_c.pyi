@@ -1,0 +1,3 @@
+from typing import Any
+
+def key_values(tag: bytes, attributes: dict[str, Any]) -> bytes: ...

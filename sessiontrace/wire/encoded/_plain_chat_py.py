@@ -1,0 +1,49 @@
+"""The Python form of ``plain_messages``: the specification; see ``plain_chat``."""
+
+from __future__ import annotations
+
+__all__ = ["ESCAPES", "plain_messages", "text_end"]
+
+ESCAPES = 32
+"""Escaped quotes in one text; with more of them, decoding is the faster way."""
+
+_ROLE, _CONTENT = b'{"role":"', b'","content":"'
+_COMMA, _BRACE, _BACKSLASH = b",}\\"
+
+
+def plain_messages(raw: bytes, at: int) -> tuple[list[tuple[bytes, bytes]], int]:
+    """The messages from ``at`` on, and the position after them; none if one is unusual.
+
+    A message is its role, without quotes, and its text, with quotes.
+    """
+    messages: list[tuple[bytes, bytes]] = []
+    while raw.startswith(_ROLE, at):
+        role = at + len(_ROLE)
+        role_end = raw.find(b'"', role)
+        start = role_end + len(_CONTENT)
+        if not raw.startswith(_CONTENT, role_end):
+            return [], at
+        end = raw.find(b'"', start) + 1
+        if raw[end - 2] == _BACKSLASH:
+            end = text_end(raw, start - 1)
+        if not end or raw[end] != _BRACE:
+            return [], at
+        messages.append((raw[role:role_end], raw[start - 1 : end]))
+        at = end + 1
+        if at == len(raw) or raw[at] != _COMMA:
+            return messages, at
+        at += 1
+    return [], at
+
+
+def text_end(raw: bytes, start: int) -> int:
+    """The position after the text that opens at ``start``; 0 after too many escaped quotes."""
+    at = start
+    for _ in range(ESCAPES):
+        at = raw.find(b'"', at + 1)
+        if raw[at - 1] != _BACKSLASH:
+            return at + 1
+        before = raw[start:at]
+        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
+            return at + 1
+    return 0

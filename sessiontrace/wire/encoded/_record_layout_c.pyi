@@ -1,0 +1,3 @@
+from sessiontrace.wire.encoded._record_layout_py import Layout
+
+def layout_of(body: bytes) -> Layout | None: ...

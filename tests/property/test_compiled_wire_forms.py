@@ -1,0 +1,149 @@
+"""The compiled forms of the work on encoded bytes do what their Python forms do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sessiontrace.wire.encoded import _key_values_py, _plain_chat_py, _record_layout_py
+
+_key_values_c: Any
+_plain_chat_c: Any
+_record_layout_c: Any
+_key_values_c, _plain_chat_c, _record_layout_c = (
+    pytest.importorskip(f"sessiontrace.wire.encoded.{module}", reason="not compiled")
+    for module in ("_key_values_c", "_plain_chat_c", "_record_layout_c")
+)
+
+ID = "019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11"
+OTHER = "019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a12"
+
+texts = st.text(max_size=20) | st.sampled_from(
+    ["", '"', "\\", '\\"', "x" * 127, "é" * 64, "x" * 20_000, '","content":"', '"' * 33, "x\\" * 9]
+)
+values = (
+    texts
+    | texts.map(str.encode)
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.lists(texts, max_size=3)
+)
+
+
+@given(attributes=st.dictionaries(texts, values, max_size=4), tag=st.sampled_from([b"\x4a", b""]))
+@settings(max_examples=60)
+def test_attributes_have_the_same_bytes(attributes: dict[str, Any], tag: bytes) -> None:
+    """Texts, encoded texts, numbers, flags and lists, short and long."""
+    assert _key_values_c.key_values(tag, attributes) == _key_values_py.key_values(tag, attributes)
+
+
+def test_an_attribute_that_cannot_be_encoded_raises_in_both_forms() -> None:
+    """A lone surrogate has no UTF-8: the record is rejected with a reason."""
+    for form in (_key_values_c, _key_values_py):
+        with pytest.raises(UnicodeEncodeError):
+            form.key_values(b"\x4a", {"k": "\ud800"})
+
+
+messages = st.lists(
+    st.fixed_dictionaries(
+        {"role": texts}, optional={"content": texts | st.none(), "name": texts, "k": st.none()}
+    ),
+    max_size=4,
+)
+
+
+@given(
+    messages=messages, around=st.sampled_from([(b"", b""), (b"[", b"]"), (b'{"messages":[', b"]}")])
+)
+@settings(max_examples=60)
+def test_the_same_messages_are_plain(
+    messages: list[dict[str, Any]], around: tuple[bytes, bytes]
+) -> None:
+    """Texts with quotes and backslashes in any number, and messages with more than a text."""
+    opening, closing = around
+    raw = opening + b",".join(map(orjson.dumps, messages)) + closing
+    for at in (len(opening), 0):
+        assert _plain_chat_c.plain_messages(raw, at) == _plain_chat_py.plain_messages(raw, at)
+
+
+opaque = st.sampled_from(
+    [
+        b"{}",
+        b'{"k":1}',
+        b'{"k":"}"}',
+        b'{"k":"\\"}","l":[1]}',
+        b'{"k":{"l":1}}',
+        b"[]",
+        b"1",
+        b"{",
+        b"",
+    ]
+)
+ids = st.lists(st.sampled_from([ID, OTHER, "x"]), max_size=3)
+members = st.lists(
+    st.one_of(
+        opaque.map(lambda value: b',"metadata":%b' % value),
+        opaque.map(lambda value: b',"config":%b' % value),
+        ids.map(lambda value: b',"children_ids":%b' % orjson.dumps(value)),
+        texts.map(lambda value: b',"event_name":%b' % orjson.dumps(value)),
+    ),
+    max_size=4,
+).map(b"".join)
+numbers = st.sampled_from(
+    [
+        b"0",
+        b"1790000000000",
+        b"1" * 15,
+        b"1" * 16,
+        b"-1",
+        b"1.5",
+        b"8.25e-05",
+        b"1e",
+        b"1e999",
+        b"null",
+        b"",
+    ]
+)
+payloads = st.lists(
+    st.tuples(st.sampled_from([b',"inputs":', b',"outputs":', b',"x":']), opaque).map(
+        lambda pair: b"%b\t%b\t" % pair
+    ),
+    max_size=3,
+).map(b"".join)
+
+
+@given(
+    parent=st.sampled_from([b"", b',"parent_id":"%b"' % OTHER.encode(), b',"parent_id":"x"']),
+    start=numbers,
+    end=numbers,
+    duration=numbers,
+    members=members,
+    payloads=payloads,
+    closing=st.sampled_from([b"}", b',"k":1}', b""]),
+    cut=st.integers(0, 40) | st.just(0),
+)
+@example(b"", b"1", b"2", b"1.5", b',"event_name":"a"', b',"inputs":\t{}\t', b"}", 0)
+@example(b"", b"1", b"2", b"1e999", b"", b',"inputs":\t{}\t', b"}", 0)
+@settings(max_examples=150)
+def test_a_body_has_the_same_layout(
+    parent: bytes,
+    start: bytes,
+    end: bytes,
+    duration: bytes,
+    members: bytes,
+    payloads: bytes,
+    closing: bytes,
+    cut: int,
+) -> None:
+    """As capture writes it, in another order, broken off, and with odd numbers."""
+    body = (
+        b'{"event_id":"%b","session_id":"%b"%b,"event_type":"model","source":"x","start_time":%b,'
+        b'"end_time":%b,"duration":%b,"event_name":"step"%b%b%b'
+    ) % (ID.encode(), OTHER.encode(), parent, start, end, duration, members, payloads, closing)
+    for text in (body, body[: len(body) - cut], body[cut:]):
+        assert _record_layout_c.layout_of(text) == _record_layout_py.layout_of(text)
