@@ -16,9 +16,15 @@ demo: $(VENV)/.installed  ## run the example agent and print its session
 	@echo
 	@$(BIN)/sessiontrace sessions show last
 
-TESTS ?= tests
+# Two processes run what computes; what counts seconds, kills programs or shares a browser is alone.
+PARALLEL := tests/unit tests/property tests/contract
 test: $(VENV)/.installed-dev  ## all tests, or those that TESTS names
+ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
+else
+	@$(BIN)/python -m pytest -n 2 $(PARALLEL)
+	@$(BIN)/python -m pytest tests $(PARALLEL:%=--ignore %)
+endif
 
 lint: $(VENV)/.installed-dev  ## style and spelling
 	@$(BIN)/ruff check .

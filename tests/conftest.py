@@ -47,6 +47,8 @@ EXPECTED_SKIPS = (
 def _unexpected_skips(config: pytest.Config) -> list[str]:
     """Where tests were skipped for a reason that CI does not expect, as ``path:line: reason``."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # one of several processes of pytest-xdist; the first of them reports
+        return []
     places = (report.longrepr for report in reporter.stats.get("skipped", ()))
     return [
         f"{path}:{line}: {reason}"

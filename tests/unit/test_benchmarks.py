@@ -149,11 +149,11 @@ RUNS = b"".join(
     [
         ("/v1/traces", {"content-type": "application/x-protobuf"}, otlp(3), 3),
         ("/v1/traces", {"content-type": "application/x-protobuf", "content-encoding": "gzip"},
-         gzip.compress(otlp(4)), 4),
+         gzip.compress(otlp(4), mtime=0), 4),
         ("/v1/traces", {"content-type": "application/json"},
          json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{}, {}]}]}]}).encode(), 2),
         ("/v1/events/batch", {}, ONE, 1),
-        ("/batch/", {}, gzip.compress(b'{"batch": [{}, {}, {}]}'), 3),
+        ("/batch/", {}, gzip.compress(b'{"batch": [{}, {}, {}]}', mtime=0), 3),
         ("/v4/logs", {}, b"[{}, {}]", 2),
         ("/runs/multipart", {"content-type": "multipart/form-data; boundary=b"}, RUNS, 2),
         ("/v0.4/traces", {"content-type": "application/msgpack"}, b"\xa8resource\xa1x" * 5, 5),

@@ -54,10 +54,16 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
 
 def test_what_a_handler_raises_comes_out_of_the_start(interrupted: Callable[[str], None]) -> None:
     """CPython raises a KeyError in its place, although the thread runs."""
-    ran = threading.Event()
+    ran, interruption = threading.Event(), threading.Event()
+
+    def run() -> None:
+        ran.set()
+        interruption.wait(5)  # the thread runs when the signal comes
+
     interrupted("a thread")
     with pytest.raises(SoftTimeLimitError):
-        start_thread(threading.Thread(target=ran.set, name="a thread"))
+        start_thread(threading.Thread(target=run, name="a thread"))
+    interruption.set()
     assert ran.wait(5)
 
 

@@ -211,7 +211,9 @@ def test_a_users_function_sees_every_field_after_the_default_masking() -> None:
     assert seen["inputs"] == {}  # of the session, which came last
 
 
-@pytest.mark.parametrize("answer", [None, [1], "text", object()], ids=str)
+@pytest.mark.parametrize(
+    "answer", [None, [1], "text", object()], ids=["none", "list", "text", "object"]
+)
 def test_E06_a_users_function_that_fails_or_answers_nonsense_loses_the_field(answer: Any) -> None:
     """Fail closed: better a hole than a leak."""
 

@@ -214,7 +214,7 @@ def test_anthropic_events_become_the_message(captured: Captured) -> None:
         {"type": "content_block_delta"},
         {"type": 5},
         SimpleNamespace(choices=[SimpleNamespace()]),
-        object(),
+        pytest.param(object(), id="object"),
     ],
     ids=str,
 )
