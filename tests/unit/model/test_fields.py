@@ -16,8 +16,8 @@ def test_fields_are_written_in_the_order_of_the_table() -> None:
     """The order is part of the spool's format: ids first, inputs and outputs before the rest."""
     assert (
         *("event_id", "session_id", "parent_id", "event_type", "event_name", "source"),
-        *("start_time", "end_time", "duration", "inputs", "outputs", "config", "metadata"),
-        *("metrics", "feedback", "user_properties", "error", "children_ids"),
+        *("start_time", "start_nanos", "end_time", "duration", "inputs", "outputs"),
+        *("config", "metadata", "metrics", "feedback", "user_properties", "error", "children_ids"),
     ) == fields.EVENT_FIELDS
 
 
