@@ -96,6 +96,7 @@ class SpanExporter:
                 exported = _exported(span)
                 by_trace.setdefault(exported.span.trace_id, []).append(exported)
             except Exception as fault:
+                raise_if_from_signal(fault)
                 complete = _count(recorder, fault)
         if self._pid != os.getpid():  # a fork may have copied the lock while it was held
             self._lock, self._pid = threading.Lock(), os.getpid()
@@ -114,6 +115,7 @@ class SpanExporter:
             self._traces.put(trace_id, trace)
             return trace.offer(spans)
         except Exception as fault:
+            raise_if_from_signal(fault)
             for _ in spans:
                 _count(recorder, fault)
             return False
@@ -121,7 +123,6 @@ class SpanExporter:
 
 def _count(recorder: TracerState, fault: Exception) -> bool:
     """Count a span that cannot be a record."""
-    raise_if_from_signal(fault)
     recorder.drop("encode_error")
     return False
 
