@@ -167,7 +167,7 @@ def parts(message: dict[str, Any]) -> dict[str, Any]:
 def part(item: Any) -> dict[str, Any]:
     """One part of a message's content, from OpenAI's, Responses' or Anthropic's form."""
     kind = item.get("type") if isinstance(item, dict) else None
-    if kind in ("text", "input_text", "output_text") and "text" in item:
+    if kind in ("text", "input_text", "output_text") and isinstance(item.get("text"), str):
         return {"type": "text", "content": item["text"]}
     if kind == "tool_use":
         call = {"id": item.get("id"), "name": item.get("name"), "arguments": item.get("input")}
@@ -180,6 +180,8 @@ def part(item: Any) -> dict[str, Any]:
         return {"type": "reasoning", "content": item["thinking"], **beside}
     if (address := _image_address(item)) is not None:
         return {"type": "uri", "modality": "image", "uri": address}
+    if (file_id := _file_id(item)) is not None:
+        return {"type": "file", "modality": "document", "file_id": file_id}
     if isinstance(kind, str):
         whole: dict[str, Any] = item
         return whole
@@ -193,6 +195,15 @@ def _image_address(item: Any) -> str | None:
     place = item.get("image_url") or item.get("source")
     address = place.get("url") if isinstance(place, dict) else place
     return address if isinstance(address, str) and address.startswith("http") else None
+
+
+def _file_id(item: Any) -> str | None:
+    """The id of an uploaded file that a message points to; None for any other part."""
+    if not isinstance(item, dict) or item.get("type") not in ("file", "input_file"):
+        return None
+    place = item.get("file")
+    file_id = (place if isinstance(place, dict) else item).get("file_id")
+    return file_id if isinstance(file_id, str) else None
 
 
 def _tool_call(call: Any) -> dict[str, Any]:

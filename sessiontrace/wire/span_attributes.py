@@ -192,9 +192,30 @@ def attributes_of(
             flatten(attributes, part, event, changes, written)
     if not event.get("event_name") or "inputs" not in event:
         changes += _unnamed(event)
+    omitted = 0
+    if len(attributes) >= limits.number:
+        omitted = _move_surplus(attributes, event, changes, limits.number)
     if changes:
         attributes[roundtrip.ATTRIBUTE] = orjson.dumps(changes)
-    return _limited(attributes, limits)
+    return _limited(attributes, limits, omitted)
+
+
+def _move_surplus(attributes: dict[str, Value], event: Event, changes: Changes, number: int) -> int:
+    """Move entries of the record's objects into the changes, where they are too many attributes.
+
+    Returns how many are no attributes now.
+    """
+    surplus = len(attributes) + 2 - number  # the changes and the count are attributes, too
+    moved = 0
+    for name in list(reversed(attributes)):
+        _, part, key = name.split(".", 2) if name.count(".") >= 2 else ("", "", "")
+        if moved == surplus:
+            break
+        if part in ATTRIBUTES and key in payload.bucket(event, part):
+            del attributes[name]
+            changes.append([[part, key], event[part][key]])
+            moved += 1
+    return moved
 
 
 def _unnamed(event: Event) -> Changes:
@@ -287,11 +308,14 @@ def _is_exact(field: semconv.Field, value: Any, plain: Value) -> bool:
     return type(value) is type(plain)
 
 
-def _limited(attributes: dict[str, Value], limits: AttributeLimits) -> dict[str, Value]:
-    if len(attributes) > limits.number:
-        omitted = len(attributes) - limits.number + 1
+def _limited(
+    attributes: dict[str, Value], limits: AttributeLimits, omitted: int = 0
+) -> dict[str, Value]:
+    """The attributes within the limits; ``omitted``: how many are not among them already."""
+    if omitted or len(attributes) > limits.number:
+        cut = max(0, len(attributes) + 1 - limits.number)
         attributes = dict(list(attributes.items())[: limits.number - 1])
-        attributes["sessiontrace.attributes_cut"] = omitted
+        attributes["sessiontrace.attributes_cut"] = omitted + cut
     if limits.characters is not None:
         for name, value in attributes.items():
             if isinstance(value, bytes):

@@ -22,6 +22,7 @@ from sessiontrace.wire.roundtrip.chat_entries import (
     message_of,
     outputs_of,
 )
+from sessiontrace.wire.roundtrip.part_rules import conforming
 
 __all__ = ["CHAT", "Value", "add_content", "openinference_kind", "output_type"]
 
@@ -203,7 +204,7 @@ def _instructions(inputs: dict[str, Any]) -> bytes | None:
         if isinstance(value, str) and value:
             return orjson.dumps([{"type": "text", "content": value}])
         if isinstance(value, list) and value:
-            return orjson.dumps([model_call.part(item) for item in value])
+            return orjson.dumps([conforming(model_call.part(item)) for item in value])
     return None
 
 

@@ -9,7 +9,8 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.otlp_round_trip import sent, stored
+from support.genai_schemas import faults_of
+from support.otlp_round_trip import bodies, received, sent, stored
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.updates import score, update_ended
@@ -253,8 +254,14 @@ def test_serve_stores_the_session_that_the_local_destination_stores(
     values: dict[str, Any],
     scores: list[Any],
 ) -> None:
-    """Whatever a program gives its spans: each field of each record, each column."""
+    """Whatever a program gives its spans: each field of each record, each column.
+
+    On the way, the attributes of the conventions are what the conventions' schemas allow.
+    """
     records = recorded(session, spans, values, scores)
+    for body in bodies(records, protobuf=protobuf):
+        for span in received(body, protobuf=protobuf):
+            assert faults_of(span.attributes) == []
     converted = sent(records, protobuf=protobuf)
     assert converted.rejected == 0
     there = stored([*converted.sessions.values(), *converted.records])

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.wire import model_call
+from sessiontrace.wire.roundtrip.part_rules import conforming, original
 
 __all__ = ["Layout", "entry_of", "message_of", "outputs_of"]
 
@@ -30,6 +31,13 @@ def message_of(entry: Any, message: Message) -> tuple[Message, Layout]:
 
     ``message``: the entry as ``model_call.messages`` has it.
     """
+    whole, layout = _message_of(entry, message)
+    if not isinstance(whole.get("name"), (str, type(None))):
+        whole = {field: value for field, value in whole.items() if field != "name"}
+    return {**whole, "parts": [conforming(part) for part in whole["parts"]]}, layout
+
+
+def _message_of(entry: Any, message: Message) -> tuple[Message, Layout]:
     if isinstance(entry.get("parts"), list):
         parts = entry["parts"]
         if all(isinstance(part, dict) and isinstance(part.get("type"), str) for part in parts):
@@ -50,8 +58,11 @@ def message_of(entry: Any, message: Message) -> tuple[Message, Layout]:
 def entry_of(message: Message, layout: Layout) -> Message:
     """The entry that ``message_of`` made this message of."""
     parts = message.get("parts")
-    if not isinstance(parts, list) or layout == _VERBATIM:
+    if not isinstance(parts, list):
         return message
+    parts = [original(part) for part in parts]
+    if layout == _VERBATIM:
+        return {**message, "parts": parts}
     if layout == _GEMINI:
         return {"role": message.get("role"), "parts": [_ungemini(part) for part in parts]}
     if layout in (_CALL, _ANSWER):
@@ -129,6 +140,8 @@ def _content(part: Any) -> Any:
     if kind == "reasoning" and "content" in part:
         beside = {"signature": part["signature"]} if "signature" in part else {}
         return {"type": "thinking", "thinking": part["content"], **beside}
+    if kind == "file" and part.get("modality") == "document":
+        return {"type": "file", "file": {"file_id": part.get("file_id")}}
     if kind == "uri" and part.get("modality") == "image":
         return {"type": "image_url", "image_url": {"url": part.get("uri")}}
     return part

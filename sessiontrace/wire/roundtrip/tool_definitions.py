@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessiontrace.model import payload
+
 __all__ = ["flat_tools", "form_of", "restored"]
 
 _NESTED, _ANTHROPIC, _DECLARATIONS = "function", "input_schema", "function_declarations"
@@ -20,8 +22,22 @@ def flat_tools(tools: Any) -> Any:
     flat: list[Any] = []
     for tool in tools:
         declarations = tool.get(_DECLARATIONS) if isinstance(tool, dict) else None
-        flat += map(_flat_tool, declarations if isinstance(declarations, list) else [tool])
+        several = declarations if isinstance(declarations, list) else [tool]
+        flat += [_with_names(_flat_tool(entry)) for entry in several]
     return flat
+
+
+def _with_names(definition: Any) -> dict[str, Any]:
+    """A definition with a type and a name, which the conventions require of every tool."""
+    if not isinstance(definition, dict):
+        return {"type": _NESTED, "name": payload.text(definition)}
+    kind, name = definition.get("type"), definition.get("name")
+    if isinstance(kind, str) and isinstance(name, str):
+        return definition
+    if not isinstance(kind, str):  # Gemini's tools have their name as their only entry
+        kind = _NESTED if isinstance(name, str) else next(iter(definition), "unknown")
+    whole = name if isinstance(name, str) else kind if name is None else payload.text(name)
+    return {**definition, "type": kind, "name": whole}
 
 
 def _flat_tool(tool: Any) -> Any:

@@ -228,7 +228,10 @@ def test_a_call_without_a_known_end_still_has_a_finish_reason() -> None:
             {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}},
         ),
         ({"function_declarations": [{"name": "f"}]}, {"type": "function", "name": "f"}),
-        ({"type": "web_search_preview"}, {"type": "web_search_preview"}),
+        (
+            {"type": "web_search_preview"},  # the conventions require a name of every tool
+            {"type": "web_search_preview", "name": "web_search_preview"},
+        ),
     ],
 )
 def test_tool_definitions_are_flat(definition: dict[str, Any], flat: dict[str, Any]) -> None:
