@@ -10,8 +10,9 @@ from sessiontrace import api
 from sessiontrace.capture.tracer_state import TracerProtocol
 from sessiontrace.instrumentation import opentelemetry
 from sessiontrace.instrumentation.otel_sdk import span_exporter
+from sessiontrace.instrumentation.otel_sdk.log_events import LogRecordProcessor
 
-__all__ = ["SpanExporter", "SpanProcessor"]
+__all__ = ["LogRecordProcessor", "SpanExporter", "SpanProcessor"]
 
 
 class SpanProcessor(opentelemetry.SpanProcessor):

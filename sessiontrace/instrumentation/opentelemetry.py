@@ -26,12 +26,15 @@ from typing import TYPE_CHECKING, Any
 
 from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.capture.updates import update_ended
 from sessiontrace.instrumentation.core.contribution import add_missing
 from sessiontrace.instrumentation.core.model_calls import open_model
 from sessiontrace.instrumentation.core.placement import deeper, foreign_spans
 from sessiontrace.instrumentation.core.reporters import framework_of, is_reported
 from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
+from sessiontrace.instrumentation.otel_sdk.log_events import readers, take_events
 from sessiontrace.instrumentation.otel_sdk.sdk_span import received_span, scope_name
+from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["SpanProcessor"]
 
 _OPEN_MAX = 10_000
+_PAST_MAX = 1_000
 _ATTEMPT = "pydantic_ai.model_request.attempt"
 _SAYS_LATE = "openinference."
 """The scopes whose spans may say at their end only what they are."""
@@ -84,7 +88,9 @@ class SpanProcessor:
         self._open: dict[int, _OpenSpan] = {}
         self._undecided: dict[int, list[_OpenSpan]] = {}  # those of no kind yet, by their places
         self._events: set[str] = set()  # the ids of the events that are open here
+        self._past: LruCache[int, Handle] = LruCache(_PAST_MAX)  # events of spans that have ended
         foreign_spans.append(self)
+        readers.add(self)
 
     # -- the interface of OpenTelemetry -----------------------------------------------------
 
@@ -111,6 +117,7 @@ class SpanProcessor:
         """The provider shuts down; spans that are open stay open."""
         if self in foreign_spans:
             foreign_spans.remove(self)
+        readers.discard(self)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here: the event of a span that has ended is in the spool."""
@@ -207,15 +214,16 @@ class SpanProcessor:
             return
         self._decided(open_span)
         event = open_span.event
+        events = take_events(span)
         kind = _event_type(span)  # attributes that came after the start count too
         if open_span.own and event is not None:
             self._events.discard(event.event_id)
-            fields = read_span(received_span(span))
+            fields = read_span(received_span(span, events))
             if fields.type == "model" and (open_span.covered or _is_step(span, fields)):
                 fields = _as_step(span, fields)
         else:
             if kind == "model" and event is not None and event.type == "model":
-                _complete(event, read_span(received_span(span)))
+                _complete(event, read_span(received_span(span, events)))
             recorder = self._recorder()
             if kind is None or open_span.covered or recorder is None:
                 return
@@ -223,9 +231,17 @@ class SpanProcessor:
             event.open(open_span.parent)
             if span.end_time and span.start_time:
                 event.start_ns -= span.end_time - span.start_time
-            fields = read_span(received_span(span))
+            fields = read_span(received_span(span, events))
         _fill(event, fields)
         event.end()
+        self._past.put(span.context.span_id, event)
+
+    def add_scores(self, key: tuple[int, int], scores: dict[str, Any]) -> bool:
+        """Add scores to the event of a span that has ended; whether the event is here."""
+        event = self._past.get(key[1])
+        if event is not None:
+            update_ended(event, dict(scores))
+        return event is not None
 
 
 def _event_of(span_id: int) -> Handle | None:

@@ -15,6 +15,7 @@ import attrs
 
 from sessiontrace.capture.past_step import PastStep, offer_end, offer_event, offer_start
 from sessiontrace.capture.tracer_state import TracerState
+from sessiontrace.capture.updates import offer_update
 from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID, is_uuid, session_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.wire.received_span import ReceivedSpan
@@ -105,6 +106,15 @@ class ExportedTrace:
                 complete &= self._end(exported.span, fields)
         return complete
 
+    def update(self, span_id: str, changes: dict[str, Any]) -> None:
+        """Merge changes into the event of a span that was exported."""
+        if self._is_sampled:
+            recorder = self.recorder
+            event_id = uuid_of(self._trace_id, span_id)
+            metadata = {**changes.get("metadata", {}), TRACE_ID: self._trace_id}
+            parts = {**changes, "metadata": metadata}
+            offer_update(recorder, recorder.frame_headers, event_id, self._session_id, parts)
+
     def _learn(self, exported: ExportedSpan, fields: SpanFields) -> None:
         """Note what a span says about the session: its name, else that of its root; its user."""
         facts = session_facts(exported.span.attributes, exported.span.resource)
@@ -150,12 +160,8 @@ class ExportedTrace:
 
     def _event(self, exported: ExportedSpan, fields: SpanFields) -> PastStep:
         span = exported.span
-        metadata = dict(fields.metadata)
-        otel = metadata.pop("otel")
-        if others := {name: otel[name] for name in ("name", "events", "links") if name in otel}:
-            metadata["otel"] = others
         event_id, parent_id = uuid_of(self._trace_id, span.span_id), self._parent_of(exported)
-        metadata[TRACE_ID] = self._trace_id
+        metadata = {**fields.metadata, TRACE_ID: self._trace_id}
         if _span_id(event_id) != span.span_id:
             metadata[SPAN_ID] = span.span_id
         if span.parent_id is not None and _span_id(parent_id) != span.parent_id:

@@ -13,7 +13,7 @@ from typing import Any
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 
-__all__ = ["attributes_of", "received_span", "scope_name"]
+__all__ = ["attributes_of", "plain_value", "received_span", "scope_name"]
 
 _SCALARS = frozenset({str, int, float, bool})
 
@@ -63,16 +63,17 @@ def scope_name(span: Any) -> str:
 def attributes_of(attributes: Any) -> Attributes:
     """Attributes as plain values; bytes in base64, as in OTLP's JSON."""
     return {
-        key: value if value.__class__ in _SCALARS else _plain(value)
+        key: value if value.__class__ in _SCALARS else plain_value(value)
         for key, value in (attributes or {}).items()
     }
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value of the SDK as JSON can hold it."""
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, dict) or hasattr(value, "items"):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain_value(item) for name, item in value.items()}
     return value

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 from sessiontrace.instrumentation.otel_sdk.exported_trace import ExportedSpan, ExportedTrace
+from sessiontrace.instrumentation.otel_sdk.log_events import readers, take_events
 from sessiontrace.instrumentation.otel_sdk.sdk_span import attributes_of, received_span
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.lru_cache import LruCache
@@ -21,7 +22,10 @@ from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["DeliveringTracer", "SpanExporter"]
 
-_TRACES_MAX = 10_000
+_TRACES_MAX = 4_000
+_PAST_MAX = 1_000
+Key = tuple[str, str]
+
 _OURS = "st"  # our member of the trace state
 
 
@@ -53,9 +57,11 @@ class SpanExporter:
     def __init__(self, tracer: DeliveringTracer) -> None:
         self._tracer = tracer
         self._traces: LruCache[str, ExportedTrace] = LruCache(_TRACES_MAX)
+        self._past: LruCache[Key, ExportedTrace] = LruCache(_PAST_MAX)  # of spans exported last
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._is_shut = False
+        readers.add(self)
         tracer.keep_open(self)
 
     def export(self, spans: Sequence[Any]) -> Any:
@@ -77,6 +83,14 @@ class SpanExporter:
             self._is_shut = True
             self._tracer.flush(self._tracer.exit_timeout)
             self._tracer.let_close(self)
+
+    def add_scores(self, key: tuple[int, int], scores: dict[str, Any]) -> bool:
+        """Add scores to the event of a span that was exported; whether it was."""
+        trace_id, span_id = f"{key[0]:032x}", f"{key[1]:016x}"
+        trace = self._past.get((trace_id, span_id))
+        if trace is not None:
+            trace.update(span_id, scores)
+        return trace is not None
 
     # -- the way of a span ------------------------------------------------------------------
 
@@ -113,6 +127,8 @@ class SpanExporter:
             elif trace.recorder.inert:  # in a forked child
                 trace.recorder = recorder
             self._traces.put(trace_id, trace)
+            for exported in spans:
+                self._past.put((trace_id, exported.span.span_id), trace)
             return trace.offer(spans)
         except Exception as fault:
             raise_if_from_signal(fault)
@@ -133,7 +149,7 @@ def _exported(span: Any) -> ExportedSpan:
     is_valid = isinstance(state, str) and all(map(is_uuid, state.split(";", 1)))
     parent = span.parent
     return ExportedSpan(
-        received_span(span, resource=resource),
+        received_span(span, take_events(span), resource=resource),
         state if is_valid else None,
         parent is None or parent.is_remote,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from sessiontrace.wire.dialects.chat_shapes import messages_of, text_of
 from sessiontrace.wire.dialects.draft import Draft
+from sessiontrace.wire.logs.evaluation_reader import EVALUATION, scores_of
 from sessiontrace.wire.received_span import Attributes
 from sessiontrace.wire.value_tree import json_value, whole_json
 
@@ -53,6 +54,8 @@ def translate_records(
         answers += outputs
         if name == _DETAILS:
             _add_details(draft, _body(attributes), lists)
+        elif name == EVALUATION:
+            _offer_scores(draft, attributes)
         elif not inputs and not outputs:
             others.append((name, attributes))
     for name, messages in lists.items():
@@ -127,6 +130,12 @@ def _add_details(draft: Draft, fields: Attributes, lists: dict[str, list[Any]]) 
             lists.setdefault(name, []).extend(items)
         elif name.startswith("gen_ai."):
             draft.offer(name, value)
+
+
+def _offer_scores(draft: Draft, attributes: Attributes) -> None:
+    for part, entries in scores_of(attributes).items():
+        for name, value in entries.items():
+            draft.offer(f"sessiontrace.{part}.{name}", value)
 
 
 def _offer_tool(draft: Draft, chat: list[Message], answers: list[Message]) -> None:

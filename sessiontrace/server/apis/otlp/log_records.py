@@ -23,18 +23,17 @@ from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key
 from sessiontrace.wire.dialects.span_events import event_messages
 from sessiontrace.wire.dialects.translation import conventional
+from sessiontrace.wire.logs.evaluation_reader import EVALUATION, scores_of
 from sessiontrace.wire.message_reader import input_messages, output_messages
 from sessiontrace.wire.otlp_signals.received_log import ReceivedLog
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.session_facts import session_facts
-from sessiontrace.wire.span_reader import bucket_path, first_text, read_span
-from sessiontrace.wire.value_tree import json_value, put
+from sessiontrace.wire.span_reader import first_text, read_span
 
 __all__ = ["ConvertedLogs", "convert_logs"]
 
 Fields = dict[str, Any]
 
-_EVALUATION = "gen_ai.evaluation.result"
 _DETAILS = "gen_ai.client.inference.operation.details"
 _NOTES_MAX = 500  # of one event or session, in one request
 
@@ -101,10 +100,10 @@ def _records(
 ) -> list[Record]:
     """The records of one log record; what belongs to an event that it does not make, in parts."""
     place = _Place(_event_of(log) or session_id, session_id)
-    if log.name == _EVALUATION:
+    if log.name == EVALUATION:
         if own_spans.is_own_score(log):
             return []
-        return [record_builder.patch(place.event_id, session_id, _score(log))]
+        return [record_builder.patch(place.event_id, session_id, scores_of(log.attributes))]
     if place.event_id != session_id and (messages := _messages(log)):
         parts.setdefault(place, {}).update(messages)
         return []
@@ -126,34 +125,6 @@ def _event_of(log: ReceivedLog) -> str | None:
     if log.trace_id is None or log.span_id is None:
         return None
     return derived_id(log.trace_id, log.span_id)
-
-
-# -- evaluations ----------------------------------------------------------------------------
-
-
-def _score(log: ReceivedLog) -> Fields:
-    """An evaluation's result: its value among the metrics, else its label in the feedback."""
-    changes: Fields = {}
-    for key, value in log.attributes.items():
-        if (path := bucket_path(key)) is not None:  # our own exporter says which field it is
-            put(changes, path, json_value(value))
-    attributes = log.attributes
-    name = first_text(attributes, "gen_ai.evaluation.name") or "score"
-    value = attributes.get("gen_ai.evaluation.score.value")
-    label = attributes.get("gen_ai.evaluation.score.label")
-    details = {
-        "label": label,
-        "explanation": attributes.get("gen_ai.evaluation.explanation"),
-        "error": attributes.get("error.type"),
-    }
-    if not any(name in changes.get(bucket, ()) for bucket in ("metrics", "feedback")):
-        if isinstance(value, (int, float)):
-            put(changes, ("metrics", name), value)
-        elif label is not None:
-            put(changes, ("feedback", name), details.pop("label"))
-    if details := {key: text for key, text in details.items() if text is not None}:
-        put(changes, ("metadata", f"evaluation.{name}"), details)
-    return changes
 
 
 # -- messages of a chat ---------------------------------------------------------------------
