@@ -110,7 +110,21 @@ def _span(span: Any, resource: Attributes, scope: str) -> ReceivedSpan | None:
             for event in first_list(span, "events")
             if isinstance(event, dict)
         ],
+        links=[link for item in first_list(span, "links") if (link := _link(item))],
     )
+
+
+def _link(item: Any) -> dict[str, Any] | None:
+    """A linked span; None for one without ids."""
+    if not isinstance(item, dict):
+        return None
+    trace_id = read_id(_get(item, "traceId", "trace_id"), 16)
+    span_id = read_id(_get(item, "spanId", "span_id"), 8)
+    if trace_id is None or span_id is None:
+        return None
+    attributes = read_attributes(item.get("attributes"))
+    ids = {"trace_id": trace_id, "span_id": span_id}
+    return {**ids, "attributes": attributes} if attributes else ids
 
 
 def _get(item: Mapping[str, Any], name: str, other: str) -> Any:

@@ -131,12 +131,24 @@ def _span(
         failed=last(status[3, VARINT], 0) == _FAILED,
         message=text(status[2, BYTES]),
         events=[_event(reader, event) for event in fields[11, BYTES]],
+        links=[link for item in fields[13, BYTES] if (link := _link(reader, item))],
     )
 
 
 def _event(reader: RequestReader, message: bytes) -> tuple[str, Attributes]:
     fields = reader.fields(message)
     return text(fields[2, BYTES]), reader.attributes(fields[3, BYTES])
+
+
+def _link(reader: RequestReader, message: bytes) -> dict[str, Any] | None:
+    """A linked span; None for one without ids."""
+    fields = reader.fields(message)
+    trace_id, span_id = (last(fields[number, BYTES], b"") for number in (1, 2))
+    if len(trace_id) != 16 or len(span_id) != 8:
+        return None
+    attributes = reader.attributes(fields[4, BYTES])
+    ids = {"trace_id": trace_id.hex(), "span_id": span_id.hex()}
+    return {**ids, "attributes": attributes} if attributes else ids
 
 
 def last(values: list[Any], otherwise: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from support.fake_backend import Backend
 from support.recording_tracer import Captured
-from support.subprocesses import run
+from support.subprocesses import REPO, run
 
 import sessiontrace as st
 from sessiontrace.model.ids import session_uuid
@@ -289,7 +290,7 @@ with tracer.start_as_current_span("parent"):
 """
 
 
-def test_spans_that_wait_at_exit_are_delivered(tmp_path: Path) -> None:
+def test_B30_spans_that_wait_at_exit_are_delivered(tmp_path: Path) -> None:
     """OTel passes them on after our own exit hook has run, in the parent and in a forked child."""
     with Backend() as backend:
         program = textwrap.dedent(PROGRAM.format(url=backend.url))
@@ -316,3 +317,14 @@ def test_the_tracer_closes_once_its_exporter_has(first: str, tmp_path: Path) -> 
     delivery = tracer.stats().destinations["local"]
     assert (delivery.acked, delivery.pending) == (5, 0)
     assert not list((tmp_path / "spool").glob("*/*.seg"))
+
+
+def test_the_examples_of_the_guide_run(tmp_path: Path) -> None:
+    """Top to bottom, as one program; its sessions are in the local store."""
+    page = (REPO / "docs" / "guides" / "opentelemetry.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    assert program.count("import") > 5
+    program += "\nst.flush()\nprint(st.stats().accepted)"
+    done = run(program, tmp_path, SESSIONTRACE_SPOOL=str(tmp_path / "spool"))
+    assert "Traceback" not in done.stderr
+    assert int(done.stdout) == 7

@@ -39,6 +39,7 @@ FIELDS = (
     "user_properties",
     "error",
 )
+LINKED, WHY = "00" * 7 + "01", {"why": "batch"}
 
 Attributes = dict[str, Any]
 Events = tuple[tuple[str, Attributes], ...]
@@ -66,7 +67,12 @@ def by_the_processor(
             description=message or None,
         ),
         events=[SimpleNamespace(name=event, attributes=values) for event, values in events],
-        links=[SimpleNamespace(context=None, attributes={"why": "batch"})],
+        links=[
+            SimpleNamespace(
+                context=SimpleNamespace(trace_id=int(TRACE, 16), span_id=int(LINKED, 16)),
+                attributes=WHY,
+            )
+        ],
     )
     try:
         with tracer.session():
@@ -108,7 +114,7 @@ def request(
         "endTimeUnixNano": str(END),
         "attributes": pairs(attributes),
         "events": [{"name": event, "attributes": pairs(values)} for event, values in events],
-        "links": [{"traceId": TRACE, "spanId": "00" * 7 + "01", "attributes": []}],
+        "links": [{"traceId": TRACE, "spanId": LINKED, "attributes": pairs(WHY)}],
         "status": {"code": 2 if failed else 0, "message": message},
     }
     return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
@@ -125,7 +131,9 @@ def protobuf(message: dict[str, Any]) -> bytes:
         inner = field(b"\x12", event["name"].encode())
         inner += b"".join(key_value(b"\x1a", pair) for pair in event["attributes"])
         body += field(b"\x5a", inner)
-    body += field(b"\x6a", field(b"\x0a", bytes.fromhex(TRACE)))
+    link = field(b"\x0a", bytes.fromhex(TRACE)) + field(b"\x12", bytes.fromhex(LINKED))
+    link += b"".join(key_value(b"\x22", pair) for pair in pairs(WHY))
+    body += field(b"\x6a", link)
     status = field(b"\x12", span["status"]["message"].encode())
     body += field(b"\x7a", status + b"\x18" + varint(span["status"]["code"]))
     return field(b"\x0a", field(b"\x12", field(b"\x12", body)))
@@ -183,6 +191,7 @@ def read(
     assert first == second == third
     otel = first["metadata"].pop("otel")
     others = [event for event in events if not event[0].startswith(("gen_ai.", "exception"))]
+    assert otel.pop("links") == [{"trace_id": TRACE, "span_id": LINKED, "attributes": WHY}]
     assert otel.pop("events", []) == [{"name": key, "attributes": value} for key, value in others]
     assert otel == (OTEL if first["event_name"] == name else {**OTEL, "name": name})
     return {field: value for field, value in first.items() if value != {}}
