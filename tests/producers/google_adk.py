@@ -10,6 +10,8 @@ import os
 from google.adk.telemetry.setup import maybe_set_otel_providers
 
 os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = os.environ["SESSIONTRACE_URL"]
+os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
+os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "span_only"
 maybe_set_otel_providers()
 # --8<-- [end:setup]
 from google.adk.agents import LlmAgent

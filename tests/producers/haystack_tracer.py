@@ -1,5 +1,8 @@
 # /// script
-# dependencies = ["haystack-ai", "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"]
+# dependencies = [
+#     "haystack-ai", "opentelemetry-haystack",
+#     "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http",
+# ]
 # ///
 """Haystack's own tracer over OpenTelemetry: an agent in a pipeline."""
 
@@ -7,6 +10,7 @@ import os
 
 # --8<-- [start:setup]
 from haystack import tracing
+from haystack_integrations.tracing.opentelemetry import OpenTelemetryTracer
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
@@ -17,7 +21,7 @@ exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
 provider.add_span_processor(BatchSpanProcessor(exporter))
 trace.set_tracer_provider(provider)
 tracing.tracer.is_content_tracing_enabled = True
-tracing.enable_tracing(tracing.OpenTelemetryTracer(provider.get_tracer("haystack")))
+tracing.enable_tracing(OpenTelemetryTracer(provider.get_tracer("haystack")))
 # --8<-- [end:setup]
 from haystack import Pipeline
 from haystack.components.agents import Agent

@@ -1,6 +1,7 @@
 # /// script
 # dependencies = [
-#     "mlflow-tracing", "openai", "sqlparse", "pyyaml", "opentelemetry-exporter-otlp-proto-http",
+#     "mlflow-tracing", "openai", "sqlparse", "pyyaml",
+#     "opentelemetry-exporter-otlp-proto-http<1.40",
 # ]
 # ///
 """MLflow's tracing of OpenAI's client and of functions, exported by OTLP."""

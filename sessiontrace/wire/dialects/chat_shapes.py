@@ -45,11 +45,17 @@ _RESULTS = frozenset(
         "toolResult",
         "functionResponse",
         "function_response",
+        "tool_call_result",
     }
 )
+_KEYED = (
+    "toolUse", "toolResult", "functionCall", "function_call", "functionResponse",
+    "function_response", "reasoningContent", "tool_call", "tool_call_result", "reasoning",
+)  # fmt: skip
+"""Parts that Bedrock, Gemini and Haystack name by their key."""
 _THOUGHTS = frozenset({"reasoning", "thinking", "reasoningContent"})
-_OF_LANGCHAIN = ("response_metadata", "usage_metadata")
-"""Fields of LangChain's messages that the event of the model call has already."""
+_OF_THE_CALL = ("response_metadata", "usage_metadata", "meta")
+"""Fields of LangChain's and Haystack's messages that the event of the model call has already."""
 
 
 def chat_of(value: Any) -> list[Message] | None:
@@ -205,7 +211,7 @@ def _unwrapped(value: Message) -> Message:
 
 def _is_empty(name: str, item: Any) -> bool:
     """Whether a field says nothing beyond the role and the content."""
-    if item is None or name in _OF_LANGCHAIN:
+    if item is None or name in _OF_THE_CALL:
         return True
     if name == "type":
         return item in _ROLES or item == "message"
@@ -268,8 +274,7 @@ def _kind_of(part: Any) -> tuple[str | None, Message]:
     kind = part.get("type")
     if isinstance(kind, str):
         return kind, part
-    for name in ("toolUse", "toolResult", "functionCall", "function_call", "functionResponse",
-                 "function_response", "reasoningContent"):  # fmt: skip
+    for name in _KEYED:
         if isinstance(part.get(name), dict):
             return name, part[name]
     return ("text" if isinstance(part.get("text"), str) else None), part
@@ -306,6 +311,9 @@ def _call(call: Any) -> Message:
 
 def _result(part: Message) -> Message:
     """One tool's result as a message of the role "tool"."""
+    origin = part.get("origin")  # Haystack's, with the call
+    if isinstance(origin, dict):
+        part = {**origin, **part}
     value = _first(part, "output", "result", "response", "content")
     if isinstance(value, dict) and value.keys() == {"type", "value"}:  # Vercel's
         value = value["value"]
@@ -316,7 +324,7 @@ def _result(part: Message) -> Message:
         "tool_call_id": _first(part, "call_id", "id", "toolCallId", "toolUseId", "tool_use_id",
                                "tool_call_id"),
     }  # fmt: skip
-    name = _first(part, "name", "toolName")
+    name = _first(part, "name", "toolName", "tool_name")
     return message if name is None else {**message, "name": name}
 
 

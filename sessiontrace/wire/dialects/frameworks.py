@@ -5,8 +5,10 @@ Pure functions over a draft, no thread owns them: Strands, Haystack, Semantic Ke
 
 from __future__ import annotations
 
-from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs
-from sessiontrace.wire.dialects.chat_shapes import text_of
+from typing import Any
+
+from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
+from sessiontrace.wire.dialects.chat_shapes import chat_of, text_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
@@ -74,11 +76,25 @@ def _translate_haystack(draft: Draft) -> None:
         draft.span.name = name
         draft.take("haystack.component.name")
     for name in _HAYSTACK_INPUTS:
-        offer_inputs(draft, draft.take(name))
+        offer_inputs(draft, draft.take(name), chat_of_step=True)
     for name in _HAYSTACK_OUTPUTS:
-        value = whole_json(draft.take(name))
-        replies = value.get("replies") if isinstance(value, dict) else None
-        offer_outputs(draft, replies if draft.is_model and replies else value)
+        _offer_haystack_outputs(draft, whole_json(draft.take(name)))
+
+
+def _offer_haystack_outputs(draft: Draft, value: Any) -> None:
+    """Offer a generator's replies, with the usage in them, or any other component's outputs."""
+    replies = value.get("replies") if isinstance(value, dict) else None
+    if not (draft.is_model and isinstance(replies, list)):
+        messages = chat_of(value.get("messages")) if isinstance(value, dict) else None
+        offer_outputs(draft, value if messages is None else {**value, "messages": messages})
+        return
+    for reply in replies:
+        meta = reply.pop("meta", None) if isinstance(reply, dict) else None
+        if isinstance(meta, dict):
+            offer_usage(draft, meta.get("usage"))
+            draft.offer("gen_ai.request.model", meta.get("model"))
+            draft.offer("gen_ai.response.finish_reasons", meta.get("finish_reason"))
+    offer_outputs(draft, replies)
 
 
 HAYSTACK = Dialect(frozenset({"haystack"}), _translate_haystack)

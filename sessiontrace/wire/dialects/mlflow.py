@@ -33,6 +33,13 @@ _NAMES = {
     "mlflow.trace.name": "session.name",
     "mlflow.traceName": "session.name",
 }
+_TAGS = {
+    "mlflow.trace.session": "session.id",
+    "mlflow.trace.user": "user.id",
+    "session_id": "session.id",
+    "user_id": "user.id",
+    "mlflow.traceName": "session.name",
+}
 _COSTS = {
     "total_cost": "gen_ai.usage.cost",
     "input_cost": "llm.cost.prompt",
@@ -55,11 +62,25 @@ def _translate(draft: Draft) -> None:
     if isinstance(costs, dict):
         for name, conventional in _COSTS.items():
             draft.offer(conventional, costs.get(name))
-    offer_inputs(draft, draft.take("mlflow.spanInputs"))
+    inputs = _decoded(draft, "mlflow.spanInputs")
+    _drop_copies(draft, inputs)
+    offer_inputs(draft, inputs)
     offer_outputs(draft, draft.take("mlflow.spanOutputs"))
     for name in ("mlflow.spanFunctionName", "mlflow.traceRequestId", "mlflow.message.format"):
         if (value := _decoded(draft, name)) is not None:
             draft.attributes[name] = value
+    tags = {k: whole_json(v) for k, v in draft.take_below("mlflow.traceTag.").items()}
+    for name, conventional in _TAGS.items():
+        if name in tags and draft.offer(conventional, tags[name]):
+            del tags[name]
+    draft.offer_metadata(tags)
+
+
+def _drop_copies(draft: Draft, inputs: Any) -> None:
+    """Drop the attributes that repeat a parameter of the request."""
+    for name, value in inputs.items() if isinstance(inputs, dict) else ():
+        if name in draft.attributes and whole_json(draft.get(name)) == value:
+            draft.take(name)
 
 
 def _decoded(draft: Draft, name: str) -> Any:

@@ -1,0 +1,191 @@
+"""What each producer of spans must look like at the server, and how its program runs.
+
+Each program in ``tests/producers`` lets an agent "forecaster" answer "What is the weather in Oslo?"
+with the tool "weather", in session "chat-7" of user "ada" where the producer knows sessions and
+users. ``tools/producers.py`` runs the programs; the contract tests replay what they sent.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import attrs
+from support.server_process import Served
+
+__all__ = [
+    "PRODUCERS",
+    "PROGRAMS",
+    "RECORDED",
+    "SESSION",
+    "Producer",
+    "Session",
+    "check",
+    "sessions_of",
+]
+
+PROGRAMS = Path(__file__).resolve().parent.parent / "producers"
+RECORDED = PROGRAMS / "recorded"
+SESSION = "chat-7"
+QUESTION = "What is the weather in Oslo?"
+ANSWER = "Hello from the stub"
+
+_RAW = re.compile(
+    r"langfuse\.(observation\.(type|input|output|model|usage)|trace\.(tags|metadata|name))"
+    r"|langfuse\.(session|user)|mlflow\.(span(Inputs|Outputs|Type)|chat|llm|trace\.)"
+    r"|langsmith\.(span|metadata)|traceloop\.(entity\.(input|output)|association)"
+    r"|ai\.(prompt|toolCall|model|operationId|telemetry|response\.(text|toolCalls|object|id|model))"
+    r"|ai\.usage\.(input|output|total|prompt|completion)Tokens"
+    r"|llm\.(input_messages|output_messages|tools|token_count|invocation|model_name|request\.func)"
+    r"|gen_ai\.(input|output|prompt|completion|request|usage\.(input|output)_tokens|tool\.(def|call))"
+    r"|haystack\.(component|agent|pipeline)\.(input|output)(_data)?$|pydantic_ai\.all_messages"
+    r"|(input|output)\.(value|mime_type)|(session|user)\.id|request_data|logfire\.(msg|json_schema)"
+)
+"""Attributes that have a field of an event, so that none of them may be left in the metadata."""
+
+
+@attrs.frozen
+class Producer:
+    """A producer's program and what is expected of it.
+
+    ``program``: its file in ``tests/producers``. ``title``: its heading in the documentation.
+    ``root``: the name of the event at the top. ``session``, ``user``, ``tool``, ``chat``, ``usage``,
+    ``tags``: whether the producer says these at all. ``models``: how many calls of a model it
+    reports.
+    """
+
+    program: str
+    title: str
+    root: str
+    session: bool = True
+    user: bool = True
+    tool: bool = True
+    chat: bool = True
+    usage: bool = True
+    tags: bool = False
+    models: int = 2
+
+    @property
+    def name(self) -> str:
+        """The name of its recording."""
+        return self.program.partition(".")[0]
+
+
+PRODUCERS = (
+    Producer("openinference_openai.py", "OpenInference: OpenAI", "forecaster", models=5),
+    Producer("openinference_langgraph.py", "OpenInference: LangChain, LangGraph", "forecaster"),
+    Producer("openinference_agents.py", "OpenInference: OpenAI Agents", "Agent workflow"),
+    Producer("openinference_agno.py", "OpenInference: Agno", "forecaster"),
+    Producer("openinference_js.mjs", "OpenInference for JavaScript", "forecaster", tool=False),
+    Producer(
+        "smolagents_agent.py", "OpenInference: smolagents", "forecaster",
+        session=False, user=False, models=3,
+    ),
+    Producer(
+        "crewai_crew.py", "OpenInference: CrewAI", "forecast.kickoff",
+        session=False, user=False,
+    ),
+    Producer("traceloop_python.py", "Traceloop (OpenLLMetry)", "forecaster"),
+    Producer("traceloop_js.mjs", "Traceloop for JavaScript", "forecaster"),
+    Producer("langfuse_python.py", "Langfuse", "forecaster", tags=True),
+    Producer("langfuse_js.mjs", "Langfuse for JavaScript", "forecaster", tags=True),
+    Producer("vercel_ai.mjs", "Vercel AI SDK", "forecast", tags=True, models=4),
+    Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
+    Producer("langsmith_python.py", "LangSmith", "forecaster", tags=True),
+    Producer("pydantic_ai_agent.py", "Pydantic AI, Logfire", "forecast for Oslo"),
+    Producer("logfire_openai.py", "Logfire: OpenAI", "forecast for Oslo", tool=False, models=5),
+    Producer("strands_agent.py", "Strands", "forecaster", tags=True),
+    Producer("strands_latest.py", "Strands, newest conventions", "forecaster", tags=True),
+    Producer("google_adk.py", "Google ADK", "forecaster", user=False),
+    Producer("litellm_otel.py", "LiteLLM", "chat ok", session=False, tool=False),
+    Producer("haystack_tracer.py", "Haystack", "haystack.pipeline.run", session=False, user=False),
+    Producer(
+        "semantic_kernel_agent.py", "Semantic Kernel", "forecaster",
+        session=False, user=False, chat=False,
+    ),
+    Producer(
+        "agent_framework_agent.py", "Microsoft Agent Framework", "forecaster",
+        session=False, user=False,
+    ),
+    Producer(
+        "azure_inference.py", "Azure AI Inference", "forecast",
+        session=False, user=False, tool=False,
+    ),
+    Producer("opentelemetry_openai.py", "OpenTelemetry: OpenAI", "forecaster"),
+)  # fmt: skip
+
+
+@attrs.frozen
+class Session:
+    """A session as the server has it: its summary, its record and its whole events."""
+
+    summary: dict[str, Any]
+    record: dict[str, Any]
+    events: list[dict[str, Any]]
+
+    @property
+    def traces(self) -> set[str]:
+        """The traces that its events came from."""
+        return {event["metadata"].get("otel", {}).get("trace_id") for event in self.events}
+
+
+def sessions_of(served: Served) -> list[Session]:
+    """All sessions of a server, with their events."""
+    sessions = []
+    for summary in served.json("/api/sessions?limit=500")["sessions"]:
+        detail = served.json(f"/api/sessions/{summary['session_id']}")
+        events = [served.json(f"/api/events/{entry['event_id']}") for entry in detail["events"]]
+        events = [{"metadata": {}, **event} for event in events]
+        sessions.append(Session(detail["session"], detail["record"], events))
+    return sessions
+
+
+def check(producer: Producer, sessions: list[Session], session: str = SESSION) -> None:
+    """Assert that sessions say what the producer said. ``session``: its own id of the session."""
+    assert sessions, "the server has no session of it"
+    for entry in sessions:
+        if producer.user:
+            assert entry.summary["user"] == "ada", entry.summary
+        if producer.session:
+            assert entry.record["metadata"]["session_id"] == session
+    events = sorted(
+        (event for entry in sessions for event in entry.events),
+        key=lambda event: (event["start_time"], event["event_type"]),
+    )
+    assert producer.root in {event["event_name"] for event in events}
+    models = [event for event in events if event["event_type"] == "model"]
+    assert len(models) == producer.models, [event["event_name"] for event in models]
+    _check_calls(producer, models)
+    if producer.tool:
+        (tool,) = {
+            (event["event_name"], str(event["inputs"]), str(event["outputs"]))
+            for event in events
+            if event["event_type"] == "tool"
+        }
+        assert tool == ("weather", "{'city': 'Oslo'}", "{'result': 'rain'}")
+    for event in events:
+        raw = [name for name in event["metadata"] if _RAW.match(name)]
+        assert raw == [], event["event_name"]
+        if producer.tags and event["event_type"] == "model":
+            assert event["metadata"]["tags"] == ["beta"]
+
+
+def _check_calls(producer: Producer, models: list[dict[str, Any]]) -> None:
+    """The first call asks for the tool, the next one has its result and answers."""
+    first, second = models[0], models[1]
+    if producer.usage:
+        for model in models[:2]:
+            counts = {name: model["metadata"].get(name) for name in ("prompt_tokens",
+                      "completion_tokens", "total_tokens")}  # fmt: skip
+            assert list(counts.values()) == [12, 7, 19], counts
+            assert model["config"]["model"], model
+    if producer.chat:
+        asked = [entry for entry in first["inputs"]["chat_history"] if entry["role"] == "user"]
+        assert QUESTION in str(asked[-1]["content"])
+        (call,) = first["outputs"]["tool_calls"]
+        assert call["function"]["name"].endswith("weather")
+        assert "Oslo" in str(call["function"]["arguments"])
+        (result,) = (entry for entry in second["inputs"]["chat_history"] if entry["role"] == "tool")
+        assert result["content"] in ("rain", {"result": "rain"})
+        assert second["outputs"]["content"] == ANSWER
