@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Some images set it; the tests start hundreds of interpreters, and each would compile the package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors instrument-versions clean
+.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors instrument-versions producers clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -96,6 +96,9 @@ floors: $(VENV)/.installed-dev  ## the tests with the lowest versions of all dep
 
 instrument-versions: $(VENV)/.installed-dev  ## instrumented libraries, oldest and newest; LIBRARIES="openai groq"
 	@$(BIN)/python tools/instrument_versions.py $(LIBRARIES)
+
+producers: $(VENV)/.installed-dev  ## other tracers' real packages against a server; PROGRAMS="langfuse_python", RECORD=--record
+	@PYTHONPATH=tests $(BIN)/python tools/producers.py $(RECORD) $(PROGRAMS)
 
 clean:  ## remove what the above made
 	rm -rf $(VENV) node_modules benchmarks/.peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -36,10 +36,11 @@ SECONDS = 180
 QUIET = {
     "ANONYMIZED_TELEMETRY": "false",
     "CREWAI_DISABLE_TELEMETRY": "true",
+    "OTEL_BSP_SCHEDULE_DELAY": "200",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "TRACELOOP_TELEMETRY": "false",
 }
-"""Programs must reach this machine only."""
+"""Programs reach this machine only, and send at once."""
 
 
 def gemini(body: dict[str, Any]) -> dict[str, Any]:
@@ -134,16 +135,20 @@ def environment(url: str, models: str) -> Mapping[str, str]:
 def run(producer: Producer, *, record: bool) -> str:
     """Run one program; its row of the table."""
     prepared = prepare(producer)
-    with tempfile.TemporaryDirectory() as place, provider.serving(ROUTES) as models:
-        with serving(Path(place) / "store.db") as served, recording(served) as recorder:
-            result = subprocess.run(
-                prepared.command,
-                cwd=prepared.folder,
-                env=environment(recorder.url, models.url),
-                capture_output=True, text=True, timeout=SECONDS, check=False,
-            )  # fmt: skip
-            problem = problem_of(producer, result, recorder.statuses, sessions_of(served))
-    if record and not problem:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        provider.serving(ROUTES) as models,
+        serving(Path(place) / "store.db") as served,
+        recording(served) as recorder,
+    ):
+        result = subprocess.run(
+            prepared.command,
+            cwd=prepared.folder,
+            env=environment(recorder.url, models.url),
+            capture_output=True, text=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
+        problem = problem_of(producer, result, recorder.statuses, sessions_of(served))
+    if record and not result.returncode and recorder.requests:
         RECORDED.mkdir(exist_ok=True)
         signals = [sent for sent in recorder.requests if "metrics" not in sent.path]
         save(RECORDED / f"{producer.name}.json", signals)

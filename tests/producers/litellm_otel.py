@@ -25,11 +25,11 @@ more = {"user": "ada", "metadata": {"session_id": "chat-7", "tags": ["beta"]}, "
 answer = litellm.completion(model="openai/ok", messages=messages, tools=tools, **more)
 call = answer.choices[0].message.tool_calls[0]
 messages += [
-    answer.choices[0].message,
+    answer.choices[0].message.model_dump(),
     {"role": "tool", "tool_call_id": call.id, "content": "rain"},
 ]
 litellm.completion(model="openai/ok", messages=messages, tools=tools, **more)
-time.sleep(1)
+time.sleep(2)  # until LiteLLM's thread has called back
 from opentelemetry import trace
 
 trace.get_tracer_provider().force_flush()

@@ -1,6 +1,7 @@
 # /// script
 # dependencies = [
 #     "openai", "httpx", "opentelemetry-instrumentation-openai-v2",
+#     "opentelemetry-util-genai==0.4b0",
 #     "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http",
 # ]
 # ///

@@ -9,7 +9,7 @@ import os
 import logfire
 
 os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = os.environ["SESSIONTRACE_URL"]
-logfire.configure(send_to_logfire=False, service_name="shop", console=False)
+logfire.configure(send_to_logfire=False, service_name="shop", console=False, scrubbing=False)
 logfire.instrument_pydantic_ai()
 # --8<-- [end:setup]
 from pydantic_ai import Agent

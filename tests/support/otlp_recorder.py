@@ -6,6 +6,7 @@ import base64
 import gzip
 import http.server
 import json
+import platform
 import threading
 import zlib
 from collections.abc import Iterator
@@ -93,16 +94,30 @@ def _body(handler: http.server.BaseHTTPRequestHandler) -> bytes:
 
 
 def save(path: Path, requests: list[Request]) -> None:
-    """Write a recording: JSON, the bodies compressed."""
+    """Write a recording: JSON, the bodies compressed, without what names this machine."""
     entries = [
         {
             "path": request.path,
             "content_type": request.content_type,
-            "body": base64.b64encode(zlib.compress(request.body, 9)).decode(),
+            "body": base64.b64encode(zlib.compress(_anonymous(request.body), 9)).decode(),
         }
         for request in requests
     ]
     path.write_text(json.dumps(entries, indent=1) + "\n")
+
+
+def _anonymous(body: bytes) -> bytes:
+    """The body with the machine's paths and ids replaced, each by as many bytes."""
+    machine = Path("/etc/machine-id")
+    own = [
+        str(Path(__file__).resolve().parent.parent.parent),
+        str(Path.home()),
+        platform.release(),
+        machine.read_text().strip() if machine.exists() else "",
+    ]
+    for text in filter(None, own):
+        body = body.replace(text.encode(), (b"/" if text[0] == "/" else b"").ljust(len(text), b"0"))
+    return body
 
 
 def load(path: Path) -> list[Request]:

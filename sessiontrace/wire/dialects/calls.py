@@ -97,12 +97,13 @@ def arguments_of(value: Any) -> Any:
 
     Any other value comes back as it is.
     """
-    if not isinstance(value, dict) or value.keys() != {"args", "kwargs"}:
+    if not isinstance(value, dict) or not value.keys() >= {"args", "kwargs"}:
         return value
     positional, named_inputs = value["args"], value["kwargs"]
+    others = {name: item for name, item in value.items() if name not in ("args", "kwargs")}
     if not positional and isinstance(named_inputs, dict):
-        return named_inputs
-    if isinstance(positional, list) and len(positional) == 1 and not named_inputs:
+        return {**others, **named_inputs}
+    if isinstance(positional, list) and len(positional) == 1 and not (named_inputs or others):
         return positional[0] if isinstance(positional[0], dict) else {"input": positional[0]}
     return value
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessiontrace.wire.dialects.calls import arguments_of
 from sessiontrace.wire.dialects.chat_shapes import chat_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
@@ -93,6 +94,9 @@ def _translate_tool(draft: Draft) -> None:
     """Read the text of a message of LangChain's; drop a copy of the input."""
     if whole_json(draft.get("tool.parameters")) == whole_json(draft.get("input.value")):
         draft.take("tool.parameters")
+    inputs = whole_json(draft.get("input.value"))
+    if isinstance(inputs, dict):
+        draft.attributes["input.value"] = arguments_of(inputs)
     output = whole_json(draft.get("output.value"))
     data = output.get("data") if isinstance(output, dict) else None
     if isinstance(data, dict) and output.get("type") == "tool" and not data.get("artifact"):

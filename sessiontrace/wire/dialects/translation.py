@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sessiontrace.wire.dialects.coding_agents import CODING_AGENT, is_coding_agent
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.frameworks import HAYSTACK, SEMANTIC_KERNEL, STRANDS
 from sessiontrace.wire.dialects.google_adk import GOOGLE_ADK
@@ -52,7 +53,7 @@ def conventional(span: ReceivedSpan) -> ReceivedSpan:
     if _OURS in attributes:
         return span
     heads = {name.partition(".")[0] for name in attributes}
-    dialects = _of_scope(span.scope, attributes)
+    dialects = _of_scope(span, attributes)
     if not _HEADS.isdisjoint(heads):
         dialects += [dialect for dialect in _DIALECTS if not dialect.heads.isdisjoint(heads)]
     if not dialects and not _has_messages(span):
@@ -66,8 +67,11 @@ def conventional(span: ReceivedSpan) -> ReceivedSpan:
     return span
 
 
-def _of_scope(scope: str, attributes: Mapping[str, Any]) -> list[Dialect]:
-    """The producers whose attributes' names are the conventions' own, by scope or by a sign."""
+def _of_scope(span: ReceivedSpan, attributes: Mapping[str, Any]) -> list[Dialect]:
+    """The producers whose attributes' names have no head of their own, by scope or by a sign."""
+    scope = span.scope
+    if is_coding_agent(scope, span.name):
+        return [CODING_AGENT]
     if scope.startswith("strands.") or "gen_ai.event.start_time" in attributes:
         return [STRANDS]
     return [SEMANTIC_KERNEL] if "gen_ai.response.finish_reason" in attributes else []
