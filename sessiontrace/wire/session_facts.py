@@ -20,6 +20,7 @@ SESSION_KEYS = (
     "session.id",
     "gen_ai.conversation.id",
     "langfuse.session.id",
+    "conversation.id",  # Codex CLI's
 )
 """The names of a session's id, the most explicit first."""
 

@@ -22,12 +22,6 @@ messages = [
     {"role": "user", "content": "What is the weather in Oslo?"},
 ]
 more = {"user": "ada", "metadata": {"session_id": "chat-7", "tags": ["beta"]}, "temperature": 0.5}
-answer = litellm.completion(model="openai/ok", messages=messages, tools=tools, **more)
-call = answer.choices[0].message.tool_calls[0]
-messages += [
-    answer.choices[0].message.model_dump(),
-    {"role": "tool", "tool_call_id": call.id, "content": "rain"},
-]
 litellm.completion(model="openai/ok", messages=messages, tools=tools, **more)
 time.sleep(2)  # until LiteLLM's thread has called back
 from opentelemetry import trace

@@ -98,7 +98,7 @@ PRODUCERS = (
     Producer("strands_agent.py", "Strands", "forecaster", tags=True),
     Producer("strands_latest.py", "Strands, newest conventions", "forecaster", tags=True),
     Producer("google_adk.py", "Google ADK", "forecaster", user=False),
-    Producer("litellm_otel.py", "LiteLLM", "chat ok", session=False, tool=None),
+    Producer("litellm_otel.py", "LiteLLM", "chat ok", session=False, tool=None, models=1),
     Producer("haystack_tracer.py", "Haystack", "haystack.pipeline.run", session=False, user=False),
     Producer(
         "semantic_kernel_agent.py", "Semantic Kernel", "forecaster",
@@ -177,7 +177,7 @@ def _check_calls(producer: Producer, models: list[dict[str, Any]]) -> None:
     """The first call asks for the tool, the next one has its result and answers."""
     if not models:
         return
-    first, second = models[0], models[1]
+    first, second = models[0], models[min(1, len(models) - 1)]
     for model in models[:2]:
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
         assert [model["metadata"].get(name) for name in names] == [12, 7, 19]
@@ -188,6 +188,7 @@ def _check_calls(producer: Producer, models: list[dict[str, Any]]) -> None:
         (call,) = first["outputs"]["tool_calls"]
         assert call["function"]["name"].endswith("weather")
         assert "Oslo" in str(call["function"]["arguments"])
+    if producer.chat and len(models) > 1:
         (result,) = (entry for entry in second["inputs"]["chat_history"] if entry["role"] == "tool")
         assert result["content"] in ("rain", {"result": "rain"})
         assert second["outputs"]["content"] == ANSWER

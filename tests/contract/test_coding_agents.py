@@ -1,0 +1,226 @@
+"""Coding agents' telemetry gives readable sessions: requests made anew from their documentation.
+
+Claude Code: https://code.claude.com/docs/en/monitoring-usage. Codex CLI: its pull request 2103,
+"OpenTelemetry events". Gemini CLI: ``docs/cli/telemetry.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.producers import Session, sessions_of
+from support.server_process import Served, serving
+
+from sessiontrace.model.ids import session_uuid
+
+pytestmark = pytest.mark.contract
+
+START = 1_790_000_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("agents") / "store.db") as served:
+        yield served
+
+
+def value(plain: Any) -> dict[str, Any]:
+    if isinstance(plain, bool):
+        return {"boolValue": plain}
+    if isinstance(plain, int):
+        return {"intValue": str(plain)}
+    return {"doubleValue": plain} if isinstance(plain, float) else {"stringValue": plain}
+
+
+def pairs(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": value(plain)} for key, plain in attributes.items()]
+
+
+def logs(scope: str, common: dict[str, Any], *events: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """A request of log records, a second apart; ``events``: the name and attributes of each."""
+    records = [
+        {
+            "timeUnixNano": str((START + second) * 10**9),
+            "body": value(f"claude_code.{name}" if "." not in name else name),
+            "attributes": pairs({"event.name": name, **common, **attributes}),
+        }
+        for second, (name, attributes) in enumerate(events)
+    ]
+    scoped = {"scope": {"name": scope}, "logRecords": records}
+    return {"resourceLogs": [{"resource": {}, "scopeLogs": [scoped]}]}
+
+
+def sent(server: Served, path: str, body: dict[str, Any], session: str) -> Session:
+    """The session after a request that was accepted whole."""
+    status, _, reply = server.request(
+        path, "POST", json.dumps(body).encode(), Content_Type="application/json"
+    )
+    assert (status, json.loads(reply)) == (200, {}), reply
+    session_id = session_uuid(session)
+    return next(entry for entry in sessions_of(server) if entry.summary["session_id"] == session_id)
+
+
+def events_of(session: Session, kind: str) -> list[dict[str, Any]]:
+    events = [event for event in session.events if event["event_type"] == kind]
+    return sorted(events, key=lambda event: event["start_time"])
+
+
+def test_claude_code_s_events_are_prompts_calls_and_tools(server: Served) -> None:
+    """Cached tokens count as input, the cost is Claude Code's, and a tool's failure is an error."""
+    common = {"session.id": "claude-1", "user.id": "ada", "terminal.type": "vscode"}
+    session = sent(
+        server,
+        "/v1/logs",
+        logs(
+            "com.anthropic.claude_code.events",
+            common,
+            ("user_prompt", {"prompt": "Fix the test.", "prompt_length": "13"}),
+            (
+                "api_request",
+                {
+                    "model": "claude-sonnet-5", "cost_usd": "0.0125", "duration_ms": "800",
+                    "input_tokens": "10", "output_tokens": "7", "cache_read_tokens": "100",
+                    "cache_creation_tokens": "20", "request_id": "req_1",
+                },
+            ),
+            (
+                "tool_result",
+                {
+                    "tool_name": "Bash", "tool_use_id": "toolu_1", "success": "false",
+                    "duration_ms": "40", "error": "exit 1",
+                    "tool_parameters": '{"bash_command": "pytest"}',
+                },
+            ),
+        ),
+        "claude-1",
+    )  # fmt: skip
+    (prompt,) = events_of(session, "chain")
+    (call,) = events_of(session, "model")
+    (tool,) = events_of(session, "tool")
+    assert prompt["inputs"] == {"chat_history": [{"role": "user", "content": "Fix the test."}]}
+    assert call["config"]["model"] == "claude-sonnet-5"
+    counts = {
+        "prompt_tokens": 130, "completion_tokens": 7, "total_tokens": 137,
+        "cache_read_tokens": 100, "cache_write_tokens": 20, "cost": 0.0125, "response_id": "req_1",
+    }  # fmt: skip
+    assert {name: call["metadata"].get(name) for name in counts} == counts
+    assert (call["duration"], tool["duration"]) == (800, 40)
+    assert (tool["event_name"], tool["inputs"]) == ("Bash", {"bash_command": "pytest"})
+    assert (tool["error"], tool["metadata"]["tool_call_id"]) == ("exit 1", "toolu_1")
+    assert {event["user_properties"]["user_id"] for event in session.events} == {"ada"}
+
+
+def test_codex_s_events_are_prompts_calls_and_tools(server: Served) -> None:
+    """Of the events of a call, the one that counts its tokens is the call."""
+    common = {"conversation.id": "codex-1", "model": "gpt-5-codex", "user.account_id": "ada"}
+    session = sent(
+        server,
+        "/v1/logs",
+        logs(
+            "codex_otel",
+            common,
+            ("codex.user_prompt", {"prompt": "Fix the test.", "prompt_length": 13}),
+            ("codex.api_request", {"http.response.status_code": 200, "duration_ms": 9}),
+            (
+                "codex.sse_event",
+                {
+                    "event.kind": "response.completed", "input_token_count": 12,
+                    "output_token_count": 7, "cached_token_count": 5, "reasoning_token_count": 3,
+                },
+            ),
+            (
+                "codex.tool_result",
+                {
+                    "tool_name": "shell", "call_id": "call_1", "arguments": '{"command": "ls"}',
+                    "duration_ms": 40, "success": "true", "output": "a.py",
+                },
+            ),
+        ),
+        "codex-1",
+    )  # fmt: skip
+    (call,) = events_of(session, "model")
+    (tool,) = events_of(session, "tool")
+    assert [event["event_name"] for event in events_of(session, "chain")] == [
+        "codex.user_prompt",
+        "codex.api_request",
+    ]
+    assert call["event_name"] == "chat gpt-5-codex"
+    counts = {"prompt_tokens": 12, "completion_tokens": 7, "cache_read_tokens": 5,
+              "reasoning_tokens": 3}  # fmt: skip
+    assert {name: call["metadata"].get(name) for name in counts} == counts
+    assert tool["inputs"] == {"command": "ls"}
+    assert tool["outputs"] == {"result": "a.py"}
+    assert tool.get("error") is None
+
+
+def test_gemini_cli_s_events_are_prompts_calls_and_tools(server: Served) -> None:
+    """Request and answer of a call, where the user lets it log them."""
+    session = sent(
+        server,
+        "/v1/logs",
+        logs(
+            "gemini-cli",
+            {"session.id": "gemini-1", "user.email": "ada@example.com"},
+            ("gemini_cli.user_prompt", {"prompt": "Fix the test.", "prompt_id": "p1"}),
+            (
+                "gemini_cli.api_response",
+                {
+                    "model": "gemini-3-pro", "duration_ms": 800, "input_token_count": 12,
+                    "output_token_count": 7, "cached_content_token_count": 5,
+                    "thoughts_token_count": 3, "response_text": "Done.",
+                },
+            ),
+            (
+                "gemini_cli.tool_call",
+                {"function_name": "read_file", "function_args": '{"path": "a.py"}',
+                 "duration_ms": 40, "success": True},
+            ),
+        ),
+        "gemini-1",
+    )  # fmt: skip
+    (call,) = events_of(session, "model")
+    (tool,) = events_of(session, "tool")
+    assert call["outputs"] == {"role": "assistant", "content": "Done."}
+    assert (call["event_name"], call["metadata"]["prompt_tokens"]) == ("chat gemini-3-pro", 12)
+    assert (tool["event_name"], tool["inputs"]) == ("read_file", {"path": "a.py"})
+
+
+def test_claude_code_s_spans_are_an_interaction_with_calls_and_tools(server: Served) -> None:
+    """The beta of its traces: the same names, on spans that nest."""
+    trace = "5b8efff798038103d269b633813fc601"
+
+    def span(number: int, parent: int, name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "traceId": trace,
+            "spanId": f"{number:016x}",
+            "parentSpanId": f"{parent:016x}" if parent else "",
+            "name": name,
+            "startTimeUnixNano": str((START + number) * 10**9),
+            "endTimeUnixNano": str((START + number + 1) * 10**9),
+            "attributes": pairs({"session.id": "claude-2", **attributes}),
+        }
+
+    spans = [
+        span(1, 0, "claude_code.interaction", {"user_prompt": "Fix the test."}),
+        span(
+            2, 1, "claude_code.llm_request",
+            {"model": "claude-sonnet-5", "gen_ai.system": "anthropic", "ttft_ms": 250,
+             "input_tokens": 10, "output_tokens": 7, "cache_read_tokens": 100},
+        ),
+        span(3, 1, "claude_code.tool", {"tool_name": "Bash"}),
+    ]  # fmt: skip
+    scoped = {"scope": {"name": "com.anthropic.claude_code.tracing"}, "spans": spans}
+    session = sent(server, "/v1/traces", {"resourceSpans": [{"scopeSpans": [scoped]}]}, "claude-2")
+    (call,) = events_of(session, "model")
+    (tool,) = events_of(session, "tool")
+    (root,) = events_of(session, "chain")
+    assert root["inputs"] == {"chat_history": [{"role": "user", "content": "Fix the test."}]}
+    assert (call["metadata"]["prompt_tokens"], call["metrics"]) == (
+        110,
+        {"time_to_first_chunk_ms": 250.0},
+    )
+    assert tool["event_name"] == "Bash"
+    assert {call["parent_id"], tool["parent_id"]} == {root["event_id"]}
