@@ -10,16 +10,16 @@ import runpy
 import sys
 from pathlib import Path
 
-COMPILED = (
-    "sessiontrace.capture.encoding._fast_path_c",
-    "sessiontrace.capture.encoding._record_body_c",
-    "sessiontrace.capture.redaction._patterns_c",
-    "sessiontrace.spool._frame_c",
-)
+
+def compiled_modules() -> list[str]:
+    """The names of all modules that a build compiles."""
+    repo = Path(__file__).resolve().parent.parent
+    sources = repo.glob("sessiontrace/**/_*_c.pyx")
+    return [".".join(path.relative_to(repo).with_suffix("").parts) for path in sources]
 
 
 def main() -> None:
-    sys.modules.update(dict.fromkeys(COMPILED))  # None: importing it fails
+    sys.modules.update(dict.fromkeys(compiled_modules()))  # None: importing it fails
     program = sys.argv[1:]
     if program[:1] == ["-m"] and len(program) > 1:
         sys.argv = program[1:]

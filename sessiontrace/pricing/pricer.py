@@ -17,7 +17,14 @@ from sessiontrace.model import payload
 from sessiontrace.model.call_usage import CallUsage, call_usage, has_cost, is_cached
 from sessiontrace.model.fields import PAYLOADS
 from sessiontrace.model.record import EVENT, UPDATE, Record, decode_keeping_payloads
-from sessiontrace.pricing.price_table import BATCH, Cost, PricedCall, table_cost, table_version
+from sessiontrace.pricing.price_table import (
+    BATCH,
+    Cost,
+    PricedCall,
+    has_table,
+    table_cost,
+    table_version,
+)
 from sessiontrace.pricing.prices import ModelPrices, Prices
 
 __all__ = ["CUSTOM", "REPORTED", "TABLE", "Pricer"]
@@ -53,11 +60,16 @@ class Pricer:
     ) -> Iterator[int]:
         """Which of these records may have a cost to add, without decoding them."""
         if self._enabled:
+            knows_prices = bool(self._own) or has_table()
             for index in range(start, stop):
                 kind = kinds[index]
                 if kind == EVENT:
                     body = bodies[index]
-                    if _may_have_tokens(body) and body.find(_MODEL, _IDS, _HEAD) >= 0:
+                    if (
+                        knows_prices
+                        and _may_have_tokens(body)
+                        and body.find(_MODEL, _IDS, _HEAD) >= 0
+                    ):
                         yield index
                 elif kind == UPDATE and bodies[index].find(b"cost") >= 0:
                     yield index

@@ -219,3 +219,12 @@ def test_a_look_at_its_bytes_decides_which_record_may_have_a_cost() -> None:
     assert list(candidates) == [0, 2, 3]
     assert list(pricer.candidates([END, UPDATE], [bodies[0], b'{"cost":1}'], 0, 2)) == [1]
     assert list(Pricer(Prices(enabled=False)).candidates([EVENT], bodies, 0, 1)) == []
+
+
+def test_without_any_prices_no_event_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither own prices nor the package; only a cost that is reported late is still marked so."""
+    monkeypatch.setattr("sessiontrace.pricing.pricer.has_table", lambda: False)
+    body = call("some-model").body
+    late = b'{"metadata":{"cost":1}}'
+    assert list(Pricer(Prices()).candidates([EVENT, UPDATE], [body, late], 0, 2)) == [1]
+    assert list(Pricer(parse_prices(OWN, "prices")).candidates([EVENT], [body], 0, 1)) == [0]
