@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Some images set it; the tests start hundreds of interpreters, and each would compile the package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors instrument-versions producers clean
+.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors instrument-versions producers otel-backends clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -99,6 +99,9 @@ instrument-versions: $(VENV)/.installed-dev  ## instrumented libraries, oldest a
 
 producers: $(VENV)/.installed-dev  ## other tracers' real packages against a server; PROGRAMS="langfuse_python", RECORD=--record
 	@PYTHONPATH=tests $(BIN)/python tools/producers.py $(RECORD) $(PROGRAMS)
+
+otel-backends: $(VENV)/.installed-dev  ## one agent in Phoenix and MLflow, through us and two other SDKs
+	@$(BIN)/python tools/otel_backends.py $(OTEL_BACKENDS)
 
 clean:  ## remove what the above made
 	rm -rf $(VENV) node_modules benchmarks/.peers build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

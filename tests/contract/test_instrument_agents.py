@@ -214,6 +214,7 @@ async def test_a_hand_off_is_no_error(tracing: ModelTracer, model: Any) -> None:
         await agents.Runner.run(first, "Weather in Oslo?")
 
     assert {"Agent workflow/triage", "Agent workflow/expert"} <= set(tracing.paths)
+    assert tracing.event("expert")["metadata"]["agent_name"] == "expert"
     event = tracing.event("handoff")
     assert (event["inputs"], event["outputs"]) == ({"from": "triage"}, {"to": "expert"})
     assert tracing.failed == []

@@ -77,6 +77,7 @@ def test_an_agent(recorded: ModelTracer, provider: Provider) -> None:
     assert recorded.tokens == 38
     assert recorded.failed == []
     assert recorded.event("weather")["event_type"] == "tool"
+    assert recorded.event("agent.run")["metadata"]["agent_name"] == "Agent"
     assert recorded.event("weather")["inputs"] == {"city": "Oslo"}
     first, last = recorded.models
     assert first["inputs"]["chat_history"] == [{"role": "user", "content": "Weather in Oslo?"}]

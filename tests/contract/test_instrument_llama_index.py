@@ -146,6 +146,7 @@ async def test_an_agent_is_a_tree(
     assert tracing.tokens == 38
     assert tracing.failed == []
     tool, run = tracing.event("weather"), tracing.event(AGENT)
+    assert run["metadata"]["agent_name"] == agent.name
     assert (tool["event_type"], tool["inputs"]) == ("tool", {"city": "Oslo"})
     assert tool["outputs"] == {"result": "rain in Oslo"}
     assert run["inputs"]["user_msg"] == "Weather in Oslo?"

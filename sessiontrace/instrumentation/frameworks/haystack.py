@@ -94,7 +94,9 @@ class _Operation:
             metadata = RETRIEVAL if self._kind == "retriever" else None
             self._span = calls.tool(_name(name, tags), metadata=metadata)
         else:
-            self._span = calls.chain(_name(name, tags))
+            label = _name(name, tags)
+            metadata = {"agent_name": "Agent"} if name == "haystack.agent.run" else None
+            self._span = calls.chain(label, metadata=metadata)
         for key in tags.keys() & _INPUTS:
             self.tag(key, tags[key])
 

@@ -82,7 +82,12 @@ class Smolagents:
         model = get_field(get_field(agent, "model"), "model_id")
         name = get_field(agent, "name") or type(agent).__name__
         config = {"agent": type(agent).__name__, "model": model, "tools": tools}
-        return calls.chain(name, inputs=without_none(inputs), config=without_none(config))
+        return calls.chain(
+            name,
+            inputs=without_none(inputs),
+            config=without_none(config),
+            metadata={"agent_name": name},
+        )
 
     @never_raises(None)
     def _tool_span(self, tool: Any, args: Any, options: dict[str, Any]) -> Span | None:

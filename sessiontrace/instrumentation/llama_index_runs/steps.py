@@ -36,6 +36,7 @@ from sessiontrace.instrumentation.llama_index_runs.messages import (
 __all__ = ["Steps"]
 
 _FRAMEWORK = {"framework": "llama-index"}
+_AGENTS = frozenset({"BaseWorkflowAgent", "AgentWorkflow"})
 
 _OPEN_MAX = 10_000
 _HYPERPARAMETERS = frozenset({"temperature", "max_tokens", "top_p", "seed", "stop"})
@@ -98,7 +99,7 @@ class Steps:
             name = _tool_name(instance) or name
             inputs = {name: value for name, value in inputs.items() if name != "args" or value}
         event_type = "tool" if kind in ("tool", "retriever") else "chain"
-        metadata = RETRIEVAL if kind == "retriever" else None
+        metadata = RETRIEVAL if kind == "retriever" else _agent(instance, name)
         span = self._calls.open(name, event_type, parent=parent, inputs=inputs, metadata=metadata)
         self._steps[id_] = _Step(span, span, None, method)
 
@@ -181,6 +182,15 @@ def _kind(instance: Any, method: str) -> str:
         return "retriever"
     internal = method.startswith("_") or "TextSplitter" in kinds
     return "hidden" if internal else "chain"
+
+
+def _agent(instance: Any, name: str) -> dict[str, Any] | None:
+    """What makes the step an agent's run; None for any other step."""
+    kinds = {kind.__name__ for kind in type(instance).__mro__}
+    if not kinds & _AGENTS or not name.endswith(".run"):
+        return None
+    own = getattr(instance, "name", None)
+    return {"agent_name": own if isinstance(own, str) else type(instance).__name__}
 
 
 def _continues(outer: Any, method: Any, kind: str) -> bool:

@@ -228,6 +228,7 @@ def _read_step(step: _Step, target: Span, span: Any) -> None:
     elif data.type == "agent":
         config = {"tools": data.tools, "handoffs": data.handoffs, "output_type": data.output_type}
         target.set(config={name: value for name, value in config.items() if value})
+        metadata["agent_name"] = data.name
     elif data.type == "handoff":
         target.set(inputs={"from": data.from_agent}, outputs={"to": data.to_agent})
     elif data.type == "guardrail":
