@@ -1,7 +1,8 @@
 """An error of a record as OTel's exception event, and back.
 
 Pure functions, no thread owns them. A record holds the stack as one line a frame; backends show
-what Python prints. Invariant: ``stack_of`` gives back the stack that ``exception_of`` was given.
+what Python prints, with causes, and with the exceptions of a group. Invariant: ``stack_of`` gives
+back the stack that ``exception_of`` was given.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ __all__ = ["details_of", "exception_of", "stack_of"]
 _FRAME = re.compile(r"(.*):(\d+) in (.*)")
 _PRINTED = re.compile(r'  File "(.*)", line (\d+), in (.*)')
 _HEAD = "Traceback (most recent call last):"
+_GROUP_HEAD = f"  + Exception Group {_HEAD}"
 _CAUSE = "\n\nThe above exception was the direct cause of the following exception:\n\n"
+_CONTEXT = "\n\nDuring handling of the above exception, another exception occurred:\n\n"
+_BETWEEN = re.compile(f"{re.escape(_CAUSE)}|{re.escape(_CONTEXT)}")
+_RULE = "+---------------- {} ----------------"
+_LAST_RULE = "    +------------------------------------"
+_MEMBERS = "\n  +-+-"
 
 
 def exception_of(event: dict[str, Any]) -> dict[str, Value] | None:
@@ -31,7 +38,7 @@ def exception_of(event: dict[str, Any]) -> dict[str, Value] | None:
     attributes: dict[str, Value] = {
         to: payload.text(details[name]) for name, to in names.items() if details.get(name)
     }
-    if details.get("stack"):
+    if any(details.get(name) for name in ("stack", "causes", "exceptions")):
         attributes["exception.stacktrace"] = _traceback(details)
     return attributes or None
 
@@ -48,11 +55,17 @@ def details_of(exception: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def stack_of(traceback: str) -> str:
     """The stack in a record's form, from a traceback that ``exception_of`` wrote."""
-    _, separator, last = traceback.rpartition(_HEAD + "\n")
-    frames = [_PRINTED.fullmatch(line) for line in last.splitlines()]
+    section = _BETWEEN.split(traceback)[-1]
+    _, separator, group = section.partition(_GROUP_HEAD + "\n")
+    if separator:
+        own, _, _ = group.partition(_MEMBERS)
+        lines = [line.removeprefix("  | ") for line in own.splitlines()]
+    else:
+        _, separator, own = section.partition(_HEAD + "\n")
+        lines = own.splitlines()
+    frames = [_PRINTED.fullmatch(line) for line in lines]
     if not separator or not any(frames):
         return traceback
-    lines = last.splitlines()
     end = max(at for at, frame in enumerate(frames) if frame) + 1
     return "\n".join(
         line if frame is None else f"{frame[1]}:{frame[2]} in {frame[3]}"
@@ -62,17 +75,47 @@ def stack_of(traceback: str) -> str:
 
 def _traceback(details: dict[str, Any]) -> str:
     """What Python would print: causes first, then the frames and the exception."""
-    stack = payload.text(details["stack"])
-    frames = [_FRAME.fullmatch(line) for line in stack.splitlines()]
-    if not any(frames):  # of another tracer, in a form of its own
-        return stack
-    lines = [
+    stack = payload.text(details.get("stack") or "")
+    if stack and not any(map(_FRAME.fullmatch, stack.splitlines())):
+        return stack  # of another tracer, in a form of its own
+    return _with_causes(details)
+
+
+def _with_causes(error: Any) -> str:
+    printed = _printed(error)
+    for cause in _items(error, "causes"):
+        between = _CONTEXT if isinstance(cause, dict) and cause.get("context") else _CAUSE
+        printed = f"{_printed(cause)}{between}{printed}"
+    return printed
+
+
+def _printed(error: Any) -> str:
+    """One exception with its frames, and with the exceptions in it."""
+    frames = _frames(error)
+    members = _items(error, "exceptions")
+    if not members:
+        return "\n".join([*([_HEAD] if frames else ()), *frames, _line(error)])
+    lines = [_GROUP_HEAD] if frames else []
+    lines += [f"  | {line}" for line in (*frames, *_line(error).splitlines())]
+    for number, member in enumerate(members, start=1):
+        lines.append(("  +-" if number == 1 else "    ") + _RULE.format(number))
+        lines += [f"    | {line}" for line in _with_causes(member).splitlines()]
+    return "\n".join([*lines, _LAST_RULE])
+
+
+def _frames(error: Any) -> list[str]:
+    stack = error.get("stack") if isinstance(error, dict) else None
+    lines = payload.text(stack).splitlines() if stack else []
+    frames = [_FRAME.fullmatch(line) for line in lines]
+    return [
         line if frame is None else f'  File "{frame[1]}", line {frame[2]}, in {frame[3]}'
-        for line, frame in zip(stack.splitlines(), frames, strict=True)
+        for line, frame in zip(lines, frames, strict=True)
     ]
-    causes = details.get("causes")
-    before = [_line(cause) for cause in causes] if isinstance(causes, list) else []
-    return _CAUSE.join([*reversed(before), "\n".join([_HEAD, *lines, _line(details)])])
+
+
+def _items(error: Any, name: str) -> list[Any]:
+    items = error.get(name) if isinstance(error, dict) else None
+    return items if isinstance(items, list) else []
 
 
 def _line(error: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -20,13 +21,15 @@ from sessiontrace.runtime.signals import raise_if_from_signal
 __all__ = ["describe", "is_cancelled", "summary"]
 
 _MESSAGE_MAX = 8_000
-_FRAMES_HEAD = 10
-_FRAMES_TAIL = 40
+_FRAMES = (10, 40)  # outermost and innermost frames of a stack
+_FRAMES_INNER = (3, 12)  # of a cause, or of an exception in a group
 _GROUP_MAX = 10
 _CAUSES_MAX = 5
+_INNER_MAX = 30  # causes and exceptions of groups, in all
 _qualname = type.__dict__["__qualname__"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
+_traceback = BaseException.__dict__["__traceback__"].__get__
 _suppresses = BaseException.__dict__["__suppress_context__"].__get__
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 
@@ -53,17 +56,37 @@ def summary(error: BaseException) -> str:
 
 
 def describe(error: BaseException, tb: TracebackType | None) -> dict[str, Any]:
-    """The record's ``metadata.error``: ``{type, message, stack, exceptions?, causes?}``."""
-    fields = {**_brief(error), "stack": _stack(tb)}
-    if grouped := _grouped(error):
-        fields["exceptions"] = [_brief(inner) for inner in grouped[:_GROUP_MAX]]
-    if causes := _causes(error):
-        fields["causes"] = causes
-    return fields
+    """The record's ``metadata.error``: ``{type, message, stack, exceptions?, causes?}``.
+
+    Causes and the exceptions of a group are such objects, too; those that were never raised have no
+    stack. A cause that was being handled, rather than named with ``from``, has ``context``.
+    """
+    room = iter(range(_INNER_MAX))
+    return {**_brief(error), "stack": _stack(tb, *_FRAMES), **_related(error, room)}
 
 
 def _brief(error: BaseException) -> dict[str, Any]:
     return {"type": _type_name(error), "message": message_of(error, _MESSAGE_MAX)}
+
+
+def _inner(error: BaseException) -> dict[str, Any]:
+    stack = _stack(_traceback(error), *_FRAMES_INNER)
+    return {**_brief(error), "stack": stack} if stack else _brief(error)
+
+
+def _related(error: BaseException, room: Iterator[int]) -> dict[str, Any]:
+    """The exceptions of a group, and the causes, as far as there is room."""
+    fields: dict[str, Any] = {}
+    if grouped := _exceptions(error, room):
+        fields["exceptions"] = grouped
+    if causes := _causes(error, room):
+        fields["causes"] = causes
+    return fields
+
+
+def _exceptions(error: BaseException, room: Iterator[int]) -> list[dict[str, Any]]:
+    members = zip(_grouped(error)[:_GROUP_MAX], room)  # noqa: B905  the shorter one counts
+    return [{**_inner(inner), **_related(inner, room)} for inner, _ in members]
 
 
 def _grouped(error: BaseException) -> tuple[BaseException, ...]:
@@ -79,13 +102,18 @@ def _grouped(error: BaseException) -> tuple[BaseException, ...]:
     return tuple(error for error in inner if isinstance(error, BaseException))
 
 
-def _causes(error: BaseException) -> list[dict[str, Any]]:
+def _causes(error: BaseException, room: Iterator[int]) -> list[dict[str, Any]]:
     """The exceptions that it was raised from, nearest first."""
     causes: list[dict[str, Any]] = []
     cause = _cause_of(error)
-    while cause is not None and len(causes) < _CAUSES_MAX:
-        causes.append(_brief(cause))
-        cause = _cause_of(cause)
+    while cause is not None and len(causes) < _CAUSES_MAX and next(room, None) is not None:
+        fields = _inner(cause)
+        if grouped := _exceptions(cause, room):
+            fields["exceptions"] = grouped
+        if _cause(error) is None:
+            fields["context"] = True
+        causes.append(fields)
+        error, cause = cause, _cause_of(cause)
     return causes
 
 
@@ -101,7 +129,7 @@ def _type_name(error: BaseException) -> str:
     return str(_qualname(kind)) if module == "builtins" else qualified_name(kind)
 
 
-def _stack(tb: TracebackType | None) -> str:
+def _stack(tb: TracebackType | None, outermost: int, innermost: int) -> str:
     """One line a frame, outermost first; frames of this package are left out."""
     lines = []
     while tb is not None:
@@ -109,7 +137,7 @@ def _stack(tb: TracebackType | None) -> str:
         if not code.co_filename.startswith(_OURS):
             lines.append(f"{code.co_filename}:{tb.tb_lineno} in {code.co_name}")
         tb = tb.tb_next
-    if len(lines) > _FRAMES_HEAD + _FRAMES_TAIL:
-        gone = len(lines) - _FRAMES_HEAD - _FRAMES_TAIL
-        lines[_FRAMES_HEAD:-_FRAMES_TAIL] = [f"… [cut: {gone} frames]"]
+    if len(lines) > outermost + innermost:
+        gone = len(lines) - outermost - innermost
+        lines[outermost:-innermost] = [f"… [cut: {gone} frames]"]
     return "\n".join(lines)
