@@ -157,7 +157,7 @@ def read_span(span: ReceivedSpan) -> SpanFields:
     kind = event_type(attributes) or "chain"
     fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": {}}
     read = _read_table(fields, attributes)
-    operation = attributes.get("gen_ai.operation.name")
+    operation = first_text(attributes, "gen_ai.operation.name")
     if operation in OPERATIONS and operation not in _PLAIN_OPERATIONS:
         put(fields, ("metadata", "operation"), operation)
     read |= _read_inputs(fields, kind, attributes)

@@ -54,6 +54,7 @@ _KEYED = (
 )  # fmt: skip
 """Parts that Bedrock, Gemini and Haystack name by their key."""
 _THOUGHTS = frozenset({"reasoning", "thinking", "reasoningContent"})
+_ITEMS = _CALLS | _RESULTS | _THOUGHTS
 _OF_THE_CALL = ("response_metadata", "usage_metadata", "meta")
 """Fields of LangChain's and Haystack's messages that the event of the model call has already."""
 
@@ -165,11 +166,10 @@ def _is_message(value: Any) -> bool:
         return False
     if isinstance(value.get("role"), str):
         return True
-    kind = value.get("type")
+    kind = _text(value.get("type"))
     if kind in _ROLES:
         return "content" in value or isinstance(value.get("data"), dict)
-    is_item = isinstance(kind, str) and kind in (_CALLS | _RESULTS | _THOUGHTS)
-    return is_item or isinstance(value.get("kwargs"), dict)
+    return kind in _ITEMS or isinstance(value.get("kwargs"), dict)
 
 
 def messages_of(value: Any, role: str) -> list[Message]:
@@ -177,11 +177,11 @@ def messages_of(value: Any, role: str) -> list[Message]:
     if not isinstance(value, dict):
         return [{"role": role, "content": value}]
     inner = _unwrapped(value)
-    kind = inner.get("type")
-    if kind in _CALLS or kind in _RESULTS or kind in _THOUGHTS:  # an item of the Responses API
+    kind = _text(inner.get("type"))
+    if kind in _ITEMS:  # of the Responses API
         return _from_parts({"role": "assistant"}, [inner])
-    stated = inner.get("role") or kind
-    message: Message = {"role": _ROLES.get(stated, stated) if isinstance(stated, str) else role}
+    stated = _text(inner.get("role")) or kind or role
+    message: Message = {"role": _ROLES.get(stated, stated)}
     message.update(
         (name, item)
         for name, item in inner.items()
@@ -196,6 +196,10 @@ def messages_of(value: Any, role: str) -> list[Message]:
         return _from_parts(message, content)
     message["content"] = None if content == [] else content
     return [_in_order(message)]
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _unwrapped(value: Message) -> Message:
@@ -214,7 +218,7 @@ def _is_empty(name: str, item: Any) -> bool:
     if item is None or name in _OF_THE_CALL:
         return True
     if name == "type":
-        return item in _ROLES or item == "message"
+        return _text(item) in _ROLES or item == "message"
     empty = ("additional_kwargs", "annotations", "example", "invalid_tool_calls")
     return name in empty and not any(_values(item))
 

@@ -82,7 +82,7 @@ class Draft:
         operation = self.attributes.get("gen_ai.operation.name")
         if isinstance(operation, str):
             return operation in _MODEL_OPERATIONS
-        return kind in _MODEL_KINDS
+        return isinstance(kind, str) and kind in _MODEL_KINDS
 
 
 _MODEL_OPERATIONS = frozenset({"chat", "generate_content", "text_completion", "embeddings"})

@@ -39,7 +39,8 @@ _OPERATIONS = frozenset({"chat", "execute_tool", "embeddings", "text_completion"
 
 def _translate(draft: Draft) -> None:
     kind = draft.take("langsmith.span.kind")
-    if draft.get("gen_ai.operation.name") not in _OPERATIONS:  # LangSmith writes its kind there
+    operation = draft.get("gen_ai.operation.name")
+    if not (isinstance(operation, str) and operation in _OPERATIONS):  # it writes its kind there
         draft.take("gen_ai.operation.name")
         if isinstance(kind, str):
             draft.offer("openinference.span.kind", _KINDS.get(kind, "CHAIN"))

@@ -1,0 +1,195 @@
+"""Which of several producers' names counts, and what becomes of attributes that no rule reads.
+
+What real packages send is tested with their recordings, in ``tests/contract/test_producers.py``.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sessiontrace.wire.dialects.translation import conventional
+from sessiontrace.wire.received_span import ReceivedSpan
+from sessiontrace.wire.session_facts import session_facts
+from sessiontrace.wire.span_reader import SpanFields, read_span
+
+Attributes = dict[str, Any]
+
+
+def span_of(
+    attributes: Attributes, *, name: str = "span", scope: str = "", events: Any = ()
+) -> ReceivedSpan:
+    return ReceivedSpan(
+        trace_id="5b8efff798038103d269b633813fc60c",
+        span_id="eee19b7ec3c1b174",
+        parent_id=None,
+        name=name,
+        start_ns=1_790_000_000 * 10**9,
+        end_ns=1_790_000_001 * 10**9,
+        attributes=attributes,
+        resource={},
+        scope=scope,
+        failed=False,
+        message="",
+        events=[*events],
+    )
+
+
+def read(attributes: Attributes, **more: Any) -> SpanFields:
+    return read_span(conventional(span_of(attributes, **more)))
+
+
+def test_the_conventions_win_over_a_producer_s_own_names() -> None:
+    """A span of Vercel has its counts in both; what differs stays, under its own name."""
+    fields = read(
+        {
+            "ai.operationId": "ai.generateText.doGenerate",
+            "ai.model.id": "gpt-5",
+            "gen_ai.request.model": "gpt-5",
+            "ai.usage.inputTokens": 12,
+            "gen_ai.usage.input_tokens": 13,
+        }
+    )
+    assert fields.config["model"] == "gpt-5"
+    assert fields.metadata["prompt_tokens"] == 13
+    assert fields.metadata["ai.usage.inputTokens"] == 12
+    assert "ai.model.id" not in fields.metadata
+
+
+def test_attributes_win_over_the_messages_in_events() -> None:
+    """Both at once is what a span has after an upgrade of half of its instrumentation."""
+    chat = '[{"role": "user", "parts": [{"type": "text", "content": "now"}]}]'
+    fields = read(
+        {"gen_ai.operation.name": "chat", "gen_ai.input.messages": chat},
+        events=[("gen_ai.user.message", {"content": "before"})],
+    )
+    assert fields.inputs == {"chat_history": [{"role": "user", "content": "now"}]}
+
+
+def test_another_library_s_span_keeps_its_kind_in_langfuse_s_processor() -> None:
+    """Langfuse's processor writes the trace's attributes on all spans that pass through it."""
+    span = conventional(
+        span_of(
+            {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": "weather",
+                "langfuse.observation.type": "span",
+                "langfuse.trace.name": "forecast",
+                "langfuse.trace.tags": ["beta"],
+                "langfuse.session.id": "chat-7",
+                "langfuse.user.id": "ada",
+            }
+        )
+    )
+    fields = read_span(span)
+    assert (fields.type, fields.name, fields.metadata["tags"]) == ("tool", "weather", ["beta"])
+    assert session_facts(span.attributes, {}) == ("chat-7", "forecast", "ada")
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}, (12, 7)),
+        ({"input": 7, "output": 4, "input_cached_tokens": 5, "output_reasoning_tokens": 3,
+          "total": 19}, (12, 7)),
+        ({"input": 12, "output": 7, "input_cached_tokens": 5, "total": 19}, (12, 7)),
+        ({"input_tokens": 10, "output_tokens": 7, "cache_read_input_tokens": 5,
+          "cache_creation_input_tokens": 2}, (17, 7)),
+        ({"input_tokens": 12, "output_tokens": 7, "cache_read_input_tokens": 5,
+          "total_tokens": 19}, (12, 7)),
+    ],
+)  # fmt: skip
+def test_cached_and_reasoning_tokens_are_counted_once(
+    usage: dict[str, int], expected: tuple[int, int]
+) -> None:
+    """Some usage objects count them within the input and the output, others beside."""
+    fields = read(
+        {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": usage}
+    )
+    counted = (fields.metadata["prompt_tokens"], fields.metadata["completion_tokens"])
+    assert counted == expected
+
+
+def test_a_scrubbed_session_is_not_a_session() -> None:
+    """Logfire takes the word "session" for a secret; all sessions would be the same one."""
+    scrubbed = "[Scrubbed due to 'session']"
+    span = conventional(
+        span_of(
+            {
+                "logfire.msg": "chat",
+                "session.id": scrubbed,
+                "gen_ai.conversation.id": "chat-7",
+            }
+        )
+    )
+    assert session_facts(span.attributes, {}).reference == "chat-7"
+
+
+def test_attributes_that_no_rule_reads_stay_whole() -> None:
+    """Under their own names, next to those that a rule has read."""
+    unknown = {"ai.settings.maxRetries": 2, "langfuse.environment": "prod", "mlflow.new": "[1]"}
+    fields = read({**unknown, "langfuse.observation.type": "span"})
+    assert {name: fields.metadata.get(name) for name in unknown} == unknown
+
+
+NAMES = (
+    "gen_ai.operation.name", "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.prompt",
+    "gen_ai.completion", "openinference.span.kind", "input.value", "output.value", "metadata",
+    "llm.invocation_parameters", "llm.tools.0.tool.json_schema", "llm.tools.x", "llm.model_name",
+    "embedding.embeddings.0", "traceloop.association.properties.session_id",
+    "traceloop.entity.input", "llm.request.functions.0.parameters", "ai.operationId",
+    "ai.prompt.messages", "ai.prompt.tools", "ai.response.toolCalls", "ai.response.msToFirstChunk",
+    "ai.values", "ai.telemetry.metadata.userId", "langfuse.observation.type",
+    "langfuse.observation.input", "langfuse.observation.output",
+    "langfuse.observation.usage_details", "langfuse.observation.cost_details",
+    "langfuse.observation.completion_start_time", "mlflow.spanType", "mlflow.spanInputs",
+    "mlflow.chat.tokenUsage", "langsmith.span.kind", "langsmith.span.tags",
+    "langsmith.metadata.usage_metadata", "logfire.msg", "events", "pydantic_ai.all_messages",
+    "request_data", "response_data", "gcp.vertex.agent.llm_request", "haystack.component.type",
+    "haystack.agent.step.llm.output", "hidden_params", "metadata.x", "input_tokens", "error",
+    "gen_ai.response.finish_reason", "gen_ai.tool.call.result",
+)  # fmt: skip
+VALUES = (
+    None, "", 0, 1.5, True, [], {}, "text", "null", '"q"', "[1]", "[[{}]]", [{"a": 1}], "LLM",
+    "chat", "generation", '{"messages": [{"role": 1}]}', '[{"role": "user", "content": [1, null]}]',
+    '[{"role": {}, "type": []}]', '[{"role": "user", "content": [{"type": {}, "toolUse": 1}]}]',
+    '{"choices": [{"finish_reason": {}, "message": {"role": "x", "content": {}}}]}',
+    '{"candidates": [{"content": {"parts": [{"functionCall": {}}]}}]}',
+    '{"output": [{"type": "function_call"}]}', '{"args": 1, "kwargs": 2}', "[" * 40 + "]" * 40,
+    '{"input_tokens": 1e300, "cache_read_input_tokens": true}',
+    '[{"role": "user", "tool_calls": [1, {"function": 1}]}]', "2026-01-01T00:00:00Z",
+    '[{"role": "tool", "parts": [{"type": "tool_call_response", "result": [{"text": "a"}]}]}]',
+)  # fmt: skip
+EVENTS = ("gen_ai.user.message", "gen_ai.choice", "gen_ai.client.inference.operation.details", "x")
+
+
+@given(
+    st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), max_size=8),
+    st.lists(
+        st.tuples(
+            st.sampled_from(EVENTS),
+            st.dictionaries(
+                st.sampled_from(("content", "message", "body", "gen_ai.input.messages")),
+                st.sampled_from(VALUES),
+                max_size=2,
+            ),
+        ),
+        max_size=2,
+    ),
+    st.sampled_from(("span", "codex.sse_event", "claude_code.tool")),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_value_raises_and_a_second_translation_changes_nothing(
+    attributes: Attributes, events: list[tuple[str, Attributes]], name: str
+) -> None:
+    """Values of any type and shape, in any attribute; a span that was translated stays as it is."""
+    span = conventional(span_of(attributes, name=name, events=events))
+    first = copy.deepcopy((span.attributes, span.events))
+    read_span(span)
+    session_facts(span.attributes, span.resource)
+    conventional(span)
+    assert (span.attributes, span.events) == first
