@@ -18,7 +18,7 @@ from sessiontrace.model.call_usage import is_cached
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
-from sessiontrace.store import models, summary_fields
+from sessiontrace.store import facets, models, summary_fields
 from sessiontrace.store.gathered import resolve
 
 __all__ = [
@@ -292,6 +292,7 @@ class SessionState:
     body: str | None = None
     patch: str | None = None
     touched: bool = False  # body or patch changed
+    facets: str = ""  # as ``facets.add`` returns them
 
     def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of the session itself in."""
@@ -346,6 +347,10 @@ class SessionState:
         if end is not None:
             self.turns_end = max(end, self.turns_end or 0)
 
+    def add_facets(self, record: DecodedRecord) -> None:
+        """Add the texts by which a filter finds the session."""
+        self.facets = facets.add(self.facets, facets.facets_of(record.kind, record.event))
+
     def replace_totals(self, before: Totals | None, event: EventState) -> None:
         """Add what an event adds now, and take away what it added ``before``."""
         event.add_to(self.totals)
@@ -387,6 +392,19 @@ class SessionState:
         self.scores = self._mean_scores()
         self.status = self._final_status()
         self._summarize_times()
+
+    @property
+    def last_active(self) -> int | None:
+        """When anything of it last began or ended; None without a start."""
+        if self.start_time is None or self.end_time is None:
+            return None
+        return max(self.end_time, self.last_seen or 0)
+
+    @property
+    def outcome(self) -> str:
+        """The status as people read it: an ended session with an error has "failed"."""
+        ended_badly = self.status == models.ENDED and self.error is not None
+        return models.FAILED if ended_badly else self.status
 
     def _mean_scores(self) -> dict[str, float]:
         means = {name: total / count for name, (total, count) in self.scored.items()}
@@ -432,6 +450,7 @@ def fold(
     session = sessions.get(session_id)
     if session is None:
         session = sessions[session_id] = SessionState(session_id)
+    session.add_facets(decoded)
     if decoded.of_session:
         session.apply(decoded)
         return

@@ -12,13 +12,17 @@ from typing import Any
 
 import attrs
 
+from sessiontrace.store.query.terms import Pattern, Term, terms_of_time
+
 __all__ = [
     "ABANDONED",
     "CANCELLED",
     "DEFAULT_PROJECT",
     "ENDED",
+    "FAILED",
     "ID_MAX",
     "OPEN",
+    "ORDERS",
     "Changes",
     "Cursor",
     "Document",
@@ -36,6 +40,8 @@ OPEN = "open"
 ENDED = "ended"
 ABANDONED = "abandoned"
 CANCELLED = "cancelled"
+FAILED = "failed"
+"""What a list calls an ended session with an error of its own."""
 
 ID_MAX = 512
 """The most characters of an event's or session's id: a longer one fits into no URL."""
@@ -43,8 +49,14 @@ ID_MAX = 512
 DEFAULT_PROJECT = "default"
 """The project of requests that name none."""
 
-Cursor = tuple[int, str]
-"""A position in the list of sessions: start in Unix ms, and session id."""
+ORDERS = (
+    "active", "started", "name", "user", "source", "status", "duration", "steps", "errors",
+    "tokens", "cost", "score",
+)  # fmt: skip
+"""What a list of sessions may be ordered by; "active" is the time of the last activity."""
+
+Cursor = tuple[Any, str]
+"""A position in the list of sessions: the value that the list is ordered by, and session id."""
 
 
 @attrs.frozen
@@ -56,7 +68,8 @@ class SessionSummary:
     error, cut to 300 characters. ``events`` counts its steps, ``errors`` the failed steps,
     ``models`` the model calls; ``tokens`` and ``cost`` are sums over the model calls, and
     ``unpriced`` counts those that used tokens at an unknown cost. ``scores``: by name; the
-    session's own score if set, otherwise the mean over its steps.
+    session's own score if set, otherwise the mean over its steps. ``last_active`` is when anything
+    of it last began or ended, late steps included.
     """
 
     session_id: str
@@ -75,6 +88,12 @@ class SessionSummary:
     cost: float
     unpriced: int = 0
     scores: Mapping[str, float] = attrs.field(factory=dict)
+    last_active: int = 0
+
+    @property
+    def outcome(self) -> str:
+        """The status as people read it: an ended session with an error has "failed"."""
+        return FAILED if self.status == ENDED and self.error is not None else self.status
 
 
 @attrs.frozen
@@ -120,20 +139,31 @@ class StoredSession:
 
 @attrs.frozen(kw_only=True)
 class SessionQuery:
-    """Which sessions to list, latest start first.
+    """Which sessions to list, and in which order.
 
-    ``text`` is searched in name, user and source, in any case, and word by word in the names,
-    inputs, outputs and errors of session and steps. ``failed``: only sessions with an error.
-    ``since`` and ``until`` bound the start (Unix ms, until is exclusive). ``after`` continues after
-    the last line of the previous page.
+    All ``terms`` must fit. ``text`` is a free text as one term more: searched in name, user, source,
+    ids, tags and metadata, in any case, and word by word in the content of session and steps.
+    ``failed``: only sessions with an error of their own or of a step. ``since`` and ``until`` bound
+    the last activity (Unix ms, until is exclusive). ``order`` is one of ``ORDERS``. ``after``
+    continues after the last line of the previous page.
     """
 
     text: str = ""
+    terms: Sequence[Term] = ()
     failed: bool = False
     since: int | None = None
     until: int | None = None
+    order: str = "active"
+    ascending: bool = False
     limit: int = 50
     after: Cursor | None = None
+
+    @property
+    def conditions(self) -> tuple[Term, ...]:
+        """All of it as terms."""
+        text = (Term("text", patterns=(Pattern(self.text),)),) if self.text else ()
+        failed = (Term("failed"),) if self.failed else ()
+        return (*terms_of_time(self.since, self.until), *failed, *text, *self.terms)
 
 
 @attrs.frozen

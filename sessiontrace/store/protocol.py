@@ -113,8 +113,12 @@ class Store(Protocol):
         """Count the names, sources, users and error types of the latest ``most`` sessions."""
         ...
 
+    def filter_values(self, sessions: int = 1_000) -> Mapping[str, Mapping[str, int]]:
+        """How many of the latest ``sessions`` have each value, by key of the query language."""
+        ...
+
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
-        """Count the matching sessions over time and by duration; None when there is none."""
+        """Count the matching sessions by last activity and by duration; None without any."""
         ...
 
     def version(self) -> int:

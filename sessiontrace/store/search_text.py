@@ -10,12 +10,15 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from sessiontrace.store.summary_fields import scores_nano
+
 __all__ = ["text_of", "words_of"]
 
 _WORD = re.compile(r"[^\W_]+")
 _MOST_WORDS = 16
 _MOST_CHARS = 64 << 10
 _MOST_DEPTH = 12
+_FIELDS = ("error", "user_properties", "feedback", "metadata", "config", "inputs", "outputs")
 
 
 def words_of(text: str) -> list[str]:
@@ -24,9 +27,12 @@ def words_of(text: str) -> list[str]:
 
 
 def text_of(name: str | None, record: dict[str, Any]) -> str:
-    """Name, error, and the values of inputs and outputs, cut to 65 536 characters."""
-    texts = [name or ""]
-    for field in ("error", "inputs", "outputs"):
+    """Name, error, names of scores, and the values of the record's objects.
+
+    Cut to 65 536 characters; inputs and outputs, which may be long, come last.
+    """
+    texts = [name or "", *scores_nano(record)]
+    for field in _FIELDS:
         _gather((record.get(field),), _MOST_DEPTH, texts)
     return " ".join(texts)[:_MOST_CHARS]
 

@@ -227,9 +227,9 @@ def filled(store: Store) -> tuple[Store, list[str]]:
         (SessionQuery(text="GRÖSSE"), [3]),
         (SessionQuery(text="' OR 1=1 --"), []),
         (SessionQuery(failed=True), [20, 10, 0]),
-        (SessionQuery(since=T0 + 22_000), [24, 23, 22]),
-        (SessionQuery(until=T0 + 2_000), [1, 0]),
-        (SessionQuery(since=T0 + 5_000, until=T0 + 6_000), [5]),
+        (SessionQuery(since=T0 + 23_000), [24, 23, 22]),
+        (SessionQuery(until=T0 + 3_000), [1, 0]),
+        (SessionQuery(since=T0 + 6_000, until=T0 + 7_000), [5]),
         (SessionQuery(limit=2), [24, 23]),
     ],
 )

@@ -12,20 +12,18 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.json_depth import encode
+from sessiontrace.store import facets
 from sessiontrace.store.clickhouse.connection import Connection, Query
-from sessiontrace.store.clickhouse.session_list import Filter, sessions, starts_where
+from sessiontrace.store.clickhouse.list_conditions import ListConditions
+from sessiontrace.store.clickhouse.session_list import SCOPE, bounds_of, fitting, sessions
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.histogram import DURATIONS_MS, Histogram, width_of
 from sessiontrace.store.models import PropertyCounts, SessionQuery
 
-__all__ = ["count_properties", "histogram"]
+__all__ = ["count_properties", "filter_values", "histogram"]
 
 _HOUR_MS = 3_600_000
 
-_SCOPE = (
-    " AND session_id IN (SELECT session_id FROM session_hours WHERE project = {project:String} "
-    "AND hour BETWEEN {first_hour:UInt32} AND {last_hour:UInt32})"
-)
 _ENTRIES = """
 SELECT session_id, body FROM events
 WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role = 0
@@ -38,6 +36,11 @@ WHERE project = {project:String} AND session_id IN {ids:Array(String)}
     AND event_id = session_id AND position(body, '"$entry_') > 0
 ORDER BY at
 """
+_FACETS = """
+SELECT groupUniqArrayArray(facets) FROM sessions
+WHERE project = {project:String} AND session_id IN {ids:Array(String)}
+GROUP BY session_id
+"""
 _IDS_AT_ONCE = 500
 
 
@@ -45,18 +48,17 @@ def histogram(
     connection: Connection, project: str, query: SessionQuery, most: int
 ) -> Histogram | None:
     """The charts of the matching sessions, in at most ``most`` buckets; None without any."""
-    filters = Filter.of(connection, project, query)
-    low = query.since or 0
-    high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
-    scope = _SCOPE if query.since is not None or query.until is not None else ""
-    fitting = starts_where(filters, scope)
+    conditions = ListConditions.of(connection, project, query)
+    low, high = bounds_of(query.conditions)
+    bounded = low > 0 or high < NEVER - 1
+    fitting_sessions = fitting(conditions, "active", SCOPE if bounded else "")
     values = {
-        **filters.values, "project": project, "low": low, "high": high,
+        **conditions.values, "project": project, "low": low, "high": high,
         "first_hour": min(low // _HOUR_MS, 2**32 - 1),
         "last_hour": min(high // _HOUR_MS, 2**32 - 1),
     }  # fmt: skip
     ((count, first, last),) = connection.query(
-        Query(f"SELECT count(), min(start), max(start) FROM ({fitting})", values)
+        Query(f"SELECT count(), min(active), max(active) FROM ({fitting_sessions})", values)
     )
     if not count:
         return None
@@ -64,20 +66,22 @@ def histogram(
     last = query.until - 1 if query.until is not None else last
     width = width_of(last - first, most)
     start = first // width * width
-    return _counted(connection, fitting, values | {"start": start, "width": width}, last)
+    return _counted(connection, fitting_sessions, values | {"start": start, "width": width}, last)
 
 
-def _counted(connection: Connection, fitting: str, values: dict[str, Any], last: int) -> Histogram:
+def _counted(
+    connection: Connection, fitting_sessions: str, values: dict[str, Any], last: int
+) -> Histogram:
     start, width = values["start"], values["width"]
     count = (last - start) // width + 1
     over_time = (
-        "SELECT intDiv(start - {start:UInt64}, {width:UInt64}) AS bucket, count(), sum(bad) "
-        f"FROM ({fitting}) GROUP BY bucket"
+        "SELECT intDiv(active - {start:UInt64}, {width:UInt64}) AS bucket, count(), sum(bad) "
+        f"FROM ({fitting_sessions}) GROUP BY bucket"
     )
     cases = " ".join(f"took < {bound}, {at}," for at, bound in enumerate(DURATIONS_MS))
     over_durations = (
         f"SELECT multiIf({cases} {len(DURATIONS_MS)}) AS bucket, count() "
-        f"FROM ({fitting}) GROUP BY bucket"
+        f"FROM ({fitting_sessions}) GROUP BY bucket"
     )
     by_time, by_duration = connection.ask_all(
         [Query(over_time, values), Query(over_durations, values)]
@@ -111,6 +115,21 @@ def count_properties(connection: Connection, project: str, most: int) -> Propert
     ids = [session.session_id for session in page]
     for begin in range(0, len(ids), _IDS_AT_ONCE):
         _count_entries(connection, project, ids[begin : begin + _IDS_AT_ONCE], counts)
+    return counts
+
+
+def filter_values(connection: Connection, project: str, most: int) -> dict[str, Counter[str]]:
+    """How many of the latest sessions have each value, by key of the query language."""
+    page = sessions(connection, project, SessionQuery(limit=most)).sessions
+    values = {"project": project, "ids": [session.session_id for session in page]}
+    rows = connection.query(Query(_FACETS, values)) if page else []
+    counts = facets.tallied(row[0] for row in rows)
+    for key, texts in (
+        ("name", [session.name for session in page]),
+        ("user", [session.user for session in page]),
+        ("source", [session.source for session in page]),
+    ):
+        counts[key] = Counter(text for text in texts if text)
     return counts
 
 

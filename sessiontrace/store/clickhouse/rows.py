@@ -17,6 +17,7 @@ import orjson
 from sessiontrace.model.record import EVENT, UPDATE
 from sessiontrace.store import summary_fields
 from sessiontrace.store.clickhouse.documents import StoredVersion
+from sessiontrace.store.facets import facets_of
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
 from sessiontrace.store.gathered import resolve
 from sessiontrace.store.models import Document
@@ -37,11 +38,12 @@ SESSION_ROLE, EVENT_ROLE, TURN_ROLE = 0, 1, 2
 _EVENT_COLUMNS = (
     "project", "session_id", "event_id", "day", "role", "rank", "start_time", "end_time",
     "duration", "parent_id", "type", "name", "status", "error", "tokens", "cost_nano",
-    "unpriced", "first_chunk", "scores", "told", "folded", "body", "text",
+    "unpriced", "first_chunk", "scores", "told", "folded", "facets", "body",
+    "text",
 )  # fmt: skip
 _PATCH_COLUMNS = (
     "project", "session_id", "event_id", "content", "at", "month", "matters", "failed", "folded",
-    "body", "text",
+    "facets", "body", "text",
 )  # fmt: skip
 _NOTE_COLUMNS = ("project", "kind", "id", "at", "body", "gone", "version")
 _NO_VERSION = StoredVersion(0, None)
@@ -87,7 +89,7 @@ def _row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any, ...]:
         EVENT_ROLE if record.kind == EVENT else TURN_ROLE, state.rank, start, state.end_time,
         state.duration, state.parent_id, state.type, state.name, state.status, state.error,
         state.tokens, state.cost_nano, state.unpriced,
-        _first_chunk(event), summary_fields.scores_nano(event), turns, folded, record.body,
+        _first_chunk(event), summary_fields.scores_nano(event), turns, folded, facets_of(record.kind, event), record.body,
         text_of(state.name, event),
     )  # fmt: skip
 
@@ -108,7 +110,7 @@ def _session_row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any,
         project, state.session_id, state.session_id, days.of(own["start"]), SESSION_ROLE,
         state.rank, own["start"], own["end"], own["duration"], None, "session",
         own["name"] or "", own["status"], own["error"], 0, 0, 0, None, {}, own_json, folded,
-        record.body, text_of(own["name"], event),
+        facets_of(record.kind, event), record.body, text_of(own["name"], event),
     )  # fmt: skip
 
 
@@ -148,7 +150,8 @@ def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[An
     )
     return (
         project, event["session_id"], event["event_id"], _content(record.body), at, month,
-        int(_matters(event)), int(event.get("error") is not None), _folded(*words), record.body,
+        int(_matters(event)), int(event.get("error") is not None), _folded(*words), facets_of(record.kind, event),
+        record.body,
         text_of(None, event),
     )  # fmt: skip
 

@@ -21,13 +21,13 @@ _MOST_ENDINGS = 20_000
 
 _ENDINGS = f"""
 SELECT word FROM vocabulary
-WHERE project = {{project:String}} AND word >= {{from:String}} AND word < {{to:String}}
+WHERE project = {{project:String}} AND word >= {{MARKfrom:String}} AND word < {{MARKto:String}}
 GROUP BY word
 LIMIT {_MOST_ENDINGS + 1}
 """
-_ALL = "hasAllTokens(words, {full:Array(String)})"
+_ALL = "hasAllTokens(words, {MARKfull:Array(String)})"
 _ANY = f"hasAnyTokens(words, (SELECT groupArray(word) FROM ({_ENDINGS})))"
-_BEGINS = "position(words, {begins:String}) > 0"
+_BEGINS = "position(words, {MARKbegins:String}) > 0"
 
 
 @attrs.frozen
@@ -39,22 +39,28 @@ class SearchTerms:
     scans: bool = False
 
 
-def looked_for(connection: Connection, project: str, text: str) -> SearchTerms | None:
-    """A record holds all words of ``text``, the last as a prefix; None without a word."""
+def looked_for(
+    connection: Connection, project: str, text: str, mark: str = ""
+) -> SearchTerms | None:
+    """A record holds all words of ``text``, the last as a prefix; None without a word.
+
+    The names of the values begin with ``mark``.
+    """
     words = [word.lower() for word in words_of(text)]
     if not words:
         return None
     *full, last = words
-    values: dict[str, Any] = {"from": last, "to": last + "\U0010ffff"}
-    count = Query(f"SELECT count() FROM ({_ENDINGS})", {**values, "project": project})
-    endings = connection.query(count)[0][0]
+    values: dict[str, Any] = {f"{mark}from": last, f"{mark}to": last + "\U0010ffff"}
+    count = f"SELECT count() FROM ({_ENDINGS})".replace("MARK", mark)
+    endings = connection.query(Query(count, {**values, "project": project}))[0][0]
     if not endings:
         return SearchTerms("0", {})
     scans = endings > _MOST_ENDINGS
     parts = [_BEGINS if scans else _ANY]
     if scans:
-        values = {"begins": f" {last}"}
+        values = {f"{mark}begins": f" {last}"}
     if full:
         parts.append(_ALL)
-        values["full"] = full
-    return SearchTerms(" AND ".join(parts), values, scans and not full)
+        values[f"{mark}full"] = full
+    condition = " AND ".join(parts).replace("MARK", mark)
+    return SearchTerms(f"({condition})", values, scans and not full)

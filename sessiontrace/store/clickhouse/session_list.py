@@ -1,8 +1,9 @@
-"""The list of sessions, latest start first, read window by window from the latest hour back.
+"""The list of sessions in ClickHouse: one row for each session that fits, page by page.
 
-No thread owns it; the caller passes the connection. Invariant: a session that starts in a window
-has events in one of its hours, so that a window misses none; one that starts before the window
-belongs to an earlier window. So the cost of a page depends on the page, not on the history.
+No thread owns it; the caller passes the connection. A list by last activity goes back in windows of
+hours, each larger than the one before, until the page is full: no session of a later window was
+active in an earlier one. So the cost of a page depends on the page, not on the history. Other orders
+read all sessions. Invariant: a page holds a session once.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 import attrs
 
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
-from sessiontrace.store.clickhouse.search_terms import SearchTerms, looked_for
+from sessiontrace.store.clickhouse.list_conditions import ORDERS, SUMS, ListConditions
 from sessiontrace.store.clickhouse.summaries import summaries
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.models import Cursor, SessionPage, SessionQuery, SessionSummary
+from sessiontrace.store.query.matching import COLUMNS, fits
+from sessiontrace.store.query.terms import Term
 
-__all__ = ["Filter", "sessions", "starts_where"]
+__all__ = ["SCOPE", "bounds_of", "fitting", "sessions"]
 
 _MOST = 10_000
 _HOUR_MS = 3_600_000
@@ -32,110 +35,137 @@ SELECT min(hour), count() FROM (
     ORDER BY hour DESC LIMIT {size:UInt64}
 )
 """
-_SCOPE = (
+SCOPE = (
     " AND session_id IN (SELECT session_id FROM session_hours WHERE project = {project:String} "
     "AND hour BETWEEN {first_hour:UInt32} AND {last_hour:UInt32})"
 )
-
-
-@attrs.frozen
-class Filter:
-    """The conditions of a query on summary rows, beyond the time; ``words`` on records.
-
-    ``values`` are the parameters that they name.
-    """
-
-    having: str
-    words: SearchTerms | None
-    values: dict[str, Any]
-
-    @classmethod
-    def of(cls, connection: Connection, project: str, query: SessionQuery) -> Filter:
-        """The part of ``query`` for the server; late updates may still exclude sessions."""
-        having: list[str] = []
-        values: dict[str, Any] = {}
-        words = None
-        if query.failed:
-            having.append("bad")
-        if query.text:
-            words = looked_for(connection, project, query.text)
-            values = {"folded": query.text.casefold(), **(words.values if words else {})}
-            having.append("(hit OR named)")
-        return cls("".join(f" AND {condition}" for condition in having), words, values)
-
-    @property
-    def growth(self) -> int:
-        """The factor by which each window is larger than the previous one."""
-        return _GROWTH_OF_SCANS if self.words is not None and self.words.scans else _GROWTH
-
-
-def starts_where(filters: Filter, scope: str = "") -> str:
-    """A query for matching sessions: id, start, whether words hit, whether it failed, ms."""
-    hit = "0"
-    if filters.words is not None:
-        within = f"project = {{project:String}}{scope} AND {filters.words.condition}"
-        hit = (
-            f"session_id IN (SELECT session_id FROM events WHERE {within}) "
-            f"OR session_id IN (SELECT session_id FROM patches WHERE {within})"
-        )
-    name_matches = (
-        "max(arrayExists(one -> position(one, {folded:String}) > 0, folded))"
-        if "folded" in filters.values
-        else "0"
-    )
-    return f"""
-SELECT session_id, start, hit, bad, greatest(end, start) - start AS took FROM (
+"""The condition that a session had something begin or end in these hours."""
+_OWN_STATES = """
+        argMaxIfMerge(own) AS own,
+        argMinIfMerge(first_turn) AS first_turn,
+        argMaxIfMerge(last_turn) AS last_turn,
+        argMaxIfMerge(last_user) AS last_user,"""
+_OWN_COLUMNS = """
+    JSONExtractString(own, 1, 'name') AS own_name,
+    JSONExtractString(own, 1, 'user') AS own_user,
+    JSONExtractString(own, 1, 'source') AS own_source,
+    if(own_name != '', own_name, JSONExtractString(first_turn, 1, 3)) AS name,
+    if(own_source != '', own_source, JSONExtractString(first_turn, 1, 4)) AS source,
+    if(own_user != '', own_user, JSONExtractString(last_user, 3, 4)) AS user,"""
+_SUM_COLUMNS = """
+    steps, errors, tokens, cost_nano, mapKeys(scores) AS score_names,
+    mapValues(scores) AS score_sums, mapValues(score_numbers) AS score_counts,
+    if(empty(score_sums), -9e99,
+        arrayAvg(arrayMap((total, number) -> total / number, score_sums, score_counts))) AS score,
+    JSONLength(own, 1, 'scores') > 0 AS own_scores,
+    JSONExtractString(own, 1, 'status') AS own_status,
+    JSONExtractString(last_turn, 2, 4) AS turn_status,
+    multiIf(
+        JSONExtractUInt(own, 2) = 1 OR unended > 0, 'open',
+        own = '' AND last_turn = '' AND steps > 0, 'ended',
+        own_status != '', own_status, turn_status != '', turn_status, 'open') AS status,
+    if(status = 'ended' AND JSONExtractString(own, 1, 'error') != '', 'failed', status) AS outcome,"""
+_SUMS = """
+LEFT JOIN (
     SELECT
-        session_id,
+        session_id, count() AS steps, sum(bad) AS errors, sum(used) AS tokens,
+        sum(nano) AS cost_nano, sum(open) AS unended, sumMap(rated) AS scores,
+        sumMap(mapApply((label, _) -> (label, toUInt64(1)), rated)) AS score_numbers
+    FROM (
+        SELECT
+            session_id, step, failed AS bad, tallies.tokens AS used, tallies.cost_nano AS nano,
+            open, tallies.scores AS rated
+        FROM tallies
+        WHERE project = {project:String}{scope}
+        ORDER BY session_id, step, version DESC
+        LIMIT 1 BY session_id, step
+    )
+    GROUP BY session_id
+) AS sums USING session_id"""
+
+
+def fitting(conditions: ListConditions, order: str, scope: str = "") -> str:
+    """A query for matching sessions: id, start, last activity, failed, ms, order, sure texts."""
+    needs_own = bool(conditions.needs)
+    having = "".join(f" AND {condition}" for condition in conditions.having)
+    texts = ", ".join(f"toUInt8({text})" for text in conditions.texts)
+    query = f"""
+SELECT session_id, start, active, bad, took, {ORDERS[order][0]} AS place, [{texts}] AS sure FROM (
+SELECT
+    session_id, start, greatest(told_end, seen_end, start) AS active, bad, facets, folded,
+    {_OWN_COLUMNS if needs_own else ""}{_SUM_COLUMNS if SUMS in conditions.needs else ""}
+    greatest(end, start) - start AS took
+FROM (
+    SELECT
+        session_id,{_OWN_STATES if needs_own else ""}
         min(told_start) AS told,
         min(seen_start) AS seen,
+        max(sessions.seen_end) AS seen_end,
         greatest(max(own_end), max(turns_end)) AS told_end,
         if(told = {NEVER}, seen, told) AS start,
-        if(told_end = 0, max(seen_end), told_end) AS end,
-        max(failed) AS bad,
-        {name_matches} AS named,
-        max({hit}) AS hit
+        if(told_end = 0, seen_end, told_end) AS end,
+        max(sessions.failed) AS bad,
+        groupUniqArrayArray(sessions.facets) AS facets,
+        groupUniqArrayArray(sessions.folded) AS folded
     FROM sessions
-    WHERE project = {{project:String}}{scope}
+    WHERE project = {{project:String}}{{scope}}
     GROUP BY session_id
+) AS parts{_SUMS if SUMS in conditions.needs else ""}
+WHERE start < {NEVER}
 )
-WHERE start BETWEEN {{low:UInt64}} AND {{high:UInt64}}{filters.having}"""
+WHERE active BETWEEN {{low:UInt64}} AND {{high:UInt64}}{having}"""
+    return query.replace("{scope}", scope)
+
+
+def bounds_of(terms: Sequence[Term]) -> tuple[int, int]:
+    """The first and the last Unix ms of the last activity that terms allow."""
+    low, high = 0.0, float(NEVER - 1)
+    for term in terms:
+        if term.field == "active" and not term.negated:
+            for bound in term.bounds:
+                if bound.operator.startswith(">"):
+                    low = max(low, bound.number)
+                elif bound.operator.startswith("<"):
+                    high = min(high, bound.number)
+    return int(low), min(int(high), NEVER - 1)
 
 
 def sessions(connection: Connection, project: str, query: SessionQuery) -> SessionPage:
     """One page of the list."""
     limit = max(1, min(query.limit, _MOST))
     summaries: list[SessionSummary] = []
-    for summary in _found(connection, project, query, limit + 1):
+    cursors: list[Cursor] = []
+    for place, summary in _matches(connection, project, query, limit + 1):
         summaries.append(summary)
+        cursors.append((place, summary.session_id))
         if len(summaries) > limit:
             break
-    page = summaries[:limit]
     has_more = len(summaries) > limit
-    return SessionPage(page, (page[-1].start_time, page[-1].session_id) if has_more else None)
+    return SessionPage(summaries[:limit], cursors[limit - 1] if has_more else None)
 
 
-def _found(
+def _matches(
     connection: Connection, project: str, query: SessionQuery, most: int
-) -> Iterator[SessionSummary]:
-    """The matching sessions, at least ``most`` if there are that many."""
-    filters = Filter.of(connection, project, query)
-    low = query.since or 0
-    high = min(NEVER - 1, NEVER - 1 if query.until is None else query.until - 1)
-    after = query.after
-    if after is not None:
-        high = min(high, after[0])
-    filtered = bool(filters.having)
-    size = max(_FIRST_WINDOW[filtered], 2 * most)
+) -> Iterator[tuple[Any, SessionSummary]]:
+    """The matching sessions with their place, at least ``most`` if there are that many."""
+    conditions = ListConditions.of(connection, project, query)
+    low, high = bounds_of(query.conditions)
+    if query.order != "active" or query.ascending:
+        for rows in _pages(connection, query, conditions, (low, high), query.after, most):
+            yield from _shown(connection, project, query, rows)
+        return
+    if query.after is not None:
+        high = min(high, query.after[0])
+    size = max(_FIRST_WINDOW[bool(conditions.having)], 2 * most)
     while low <= high:
         first = _window(connection, project, high, size)
         if first is None:
             return
         begin = max(low, first * _HOUR_MS)
-        for rows in _pages(connection, project, filters, (begin, high), after, most):
+        for rows in _pages(connection, query, conditions, (begin, high), query.after, most):
             yield from _shown(connection, project, query, rows)
         high = begin - 1
-        size *= filters.growth
+        size *= _GROWTH_OF_SCANS if conditions.scans else _GROWTH
 
 
 def _window(connection: Connection, project: str, high: int, size: int) -> int | None:
@@ -149,43 +179,60 @@ def _window(connection: Connection, project: str, high: int, size: int) -> int |
 
 def _pages(
     connection: Connection,
-    project: str,
-    filters: Filter,
+    query: SessionQuery,
+    conditions: ListConditions,
     bounds: tuple[int, int],
     after: Cursor | None,
     most: int,
 ) -> Iterator[Sequence[Row]]:
     """The matching sessions of a window, ``most`` at a time."""
     low, high = bounds
-    scope = _SCOPE if low else ""
-    place = " AND (start, session_id) < ({place_start:UInt64}, {place_id:String})"
+    rows_of = fitting(conditions, query.order, SCOPE if low else "")
+    sign, way = (">", "ASC") if query.ascending else ("<", "DESC")
+    kind = "String" if query.order in ("name", "user", "source", "status") else "Float64"
     while True:
-        text = starts_where(filters, scope) + (place if after is not None else "")
         values = {
-            **filters.values, "project": project, "low": low, "high": high, "most": most,
-            "first_hour": low // _HOUR_MS, "last_hour": min(high // _HOUR_MS, 2**32 - 1),
+            **conditions.values, "project": conditions.project, "low": low, "high": high,
+            "most": most, "first_hour": min(low // _HOUR_MS, 2**32 - 1),
+            "last_hour": min(high // _HOUR_MS, 2**32 - 1),
         }  # fmt: skip
+        text = rows_of
         if after is not None:
-            values |= {"place_start": after[0], "place_id": after[1]}
-        text += " ORDER BY start DESC, session_id DESC LIMIT {most:UInt64}"
+            text += f" AND (place, session_id) {sign} ({{place:{kind}}}, {{place_id:String}})"
+            values |= {"place": after[0], "place_id": after[1]}
+        text += f" ORDER BY place {way}, session_id {way} LIMIT {{most:UInt64}}"
         rows = connection.query(Query(text, values))
         yield rows
         if len(rows) < most:
             return
-        after = (rows[-1][1], rows[-1][0])
+        after = (rows[-1][5], rows[-1][0])
 
 
 def _shown(
     connection: Connection, project: str, query: SessionQuery, rows: Sequence[Row]
-) -> Iterator[SessionSummary]:
+) -> Iterator[tuple[Any, SessionSummary]]:
     """The summaries of these rows, without those that late updates exclude."""
     by_id = summaries(connection, project, [row[0] for row in rows])
-    text = query.text.casefold()
-    for session_id, start, hit, *_ in rows:
+    terms = query.conditions
+    for session_id, start, active, _, _, place, sure in rows:
         summary = by_id.get(session_id)
-        if summary is None or (query.failed and not (summary.error or summary.errors)):
+        if summary is None:
             continue
-        names = "\n".join(filter(None, (summary.name, summary.user, summary.source)))
-        if text and not hit and text not in names.casefold():
-            continue
-        yield attrs.evolve(summary, start_time=start)
+        summary = attrs.evolve(summary, start_time=start, last_active=active)
+        if _fits(terms, summary, sure):
+            yield place, summary
+
+
+def _fits(terms: Sequence[Term], summary: SessionSummary, sure: Sequence[int]) -> bool:
+    """Whether the merged summary fits; ``sure`` of each free text whether it was in the content."""
+    names = "\n".join(filter(None, (summary.name, summary.user, summary.source))).casefold()
+    sure_texts = iter(sure)
+    for term in terms:
+        if term.field == "text":
+            fitting = bool(next(sure_texts)) or term.patterns[0].text.casefold() in names
+            if fitting == term.negated:
+                return False
+        elif term.field in COLUMNS and not (term.field == "user" and term.name):
+            if not fits(term, summary):
+                return False
+    return True

@@ -157,6 +157,9 @@ class ClickHouseStore:
     def count_properties(self, most: int) -> PropertyCounts:
         return charts.count_properties(self._connection, self.project, most)
 
+    def filter_values(self, sessions: int = 1_000) -> Mapping[str, Mapping[str, int]]:
+        return charts.filter_values(self._connection, self.project, sessions)
+
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
         return charts.histogram(self._connection, self.project, query, most)
 

@@ -128,6 +128,7 @@ def summary_of(state: SessionState) -> SessionSummary | None:
         state.session_id, state.name, state.source, state.user, state.start_time, state.end_time,
         state.duration, state.status, state.error, totals.events, totals.errors, totals.models,
         totals.tokens, totals.cost_nano / 1e9, totals.unpriced, state.scores,
+        state.last_active or 0,
     )  # fmt: skip
 
 

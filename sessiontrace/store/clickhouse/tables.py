@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["NEVER", "TABLES", "UNPRICED", "WORDS"]
+__all__ = ["FACETS", "NEVER", "TABLES", "UNPRICED", "WORDS"]
 
 NEVER = 2**64 - 1
 """The start of a session of which neither a record nor an event arrived."""
@@ -263,3 +263,49 @@ UNPRICED: Sequence[str] = (
     f"ALTER TABLE tallies_of_events {{cluster}} MODIFY QUERY {_PRICED_TALLIES}",
 )
 """The second migration: which calls used tokens at an unknown cost."""
+
+# What ``facets.facets_of`` returns, for rows that were inserted without: the entries of metadata at
+# the first level, without lists but tags.
+_FACETS_BEFORE = (
+    "arrayFilter(facet -> NOT endsWith(facet, '='), arrayConcat("
+    "multiIf(role = 0, [], role = 2, ['type=turn'], [concat('type=', lowerUTF8(type))]), "
+    "if(role = 0, [], [concat('step=', lowerUTF8(name))]), "
+    "arrayMap(part -> concat('model=', lowerUTF8(part)), arrayDistinct("
+    "[JSONExtractString(body, 'config', 'model'), "
+    "JSONExtractString(body, 'metadata', 'response_model')])), "
+    "arrayMap(part -> concat('tag=', lowerUTF8(part)), "
+    "JSONExtract(body, 'metadata', 'tags', 'Array(String)')), "
+    "arrayMap(part -> concat('metadata.', lowerUTF8(part.1), '=', lowerUTF8(trim(BOTH '\"' FROM part.2))), "
+    "arrayFilter(part -> substring(part.2, 1, 1) NOT IN ('{', '[') AND NOT endsWith(part.1, '_tokens'), "
+    "JSONExtractKeysAndValuesRaw(body, 'metadata')))))"
+)
+_FACETED_SESSIONS = _SESSIONS_VIEW.partition(" AS\n")[2].replace(
+    "    groupUniqArrayArray(folded) AS folded,\n",
+    "    groupUniqArrayArray(folded) AS folded,\n    groupUniqArrayArray(facets) AS facets,\n",
+)
+_FACETED_PATCHES = _PATCHES_VIEW.partition(" AS\n")[2].replace(
+    "    groupUniqArrayArray(folded) AS folded,\n",
+    "    groupUniqArrayArray(folded) AS folded,\n    groupUniqArrayArray(facets) AS facets,\n",
+)
+_HOURS_OF_ENDS = _HOURS_VIEW.partition(" AS\n")[2].replace(
+    "toUInt32(intDiv(start_time, 3600000)) AS hour",
+    "toUInt32(intDiv(arrayJoin(arrayDistinct([start_time, ifNull(end_time, start_time)])), "
+    "3600000)) AS hour",
+)
+
+FACETS: Sequence[str] = (
+    "ALTER TABLE events {cluster} ADD COLUMN IF NOT EXISTS facets Array(String) "
+    f"DEFAULT {_FACETS_BEFORE} CODEC(ZSTD(1)) AFTER folded",
+    "ALTER TABLE patches {cluster} ADD COLUMN IF NOT EXISTS facets Array(String) AFTER folded",
+    "ALTER TABLE sessions {cluster} ADD COLUMN IF NOT EXISTS facets "
+    "SimpleAggregateFunction(groupUniqArrayArray, Array(String)) AFTER folded",
+    f"ALTER TABLE sessions_of_events {{cluster}} MODIFY QUERY {_FACETED_SESSIONS}",
+    f"ALTER TABLE sessions_of_patches {{cluster}} MODIFY QUERY {_FACETED_PATCHES}",
+    f"ALTER TABLE hours_of_events {{cluster}} MODIFY QUERY {_HOURS_OF_ENDS}",
+    "INSERT INTO sessions (project, session_id, month, facets, written) "
+    "SELECT project, session_id, toStartOfMonth(day) AS month, "
+    "groupUniqArrayArray(events.facets), max(written) "
+    "FROM events GROUP BY project, session_id, month",
+    f"INSERT INTO session_hours (project, hour, session_id, month, written) {_HOURS_OF_ENDS}",
+)
+"""The third migration: what filters look at, and the hours in which something ended."""

@@ -26,12 +26,13 @@ def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
         sessions = rows.load_sessions(connection, {event.session_id for event in events.values()})
         for event in events.values():
             sessions[event.session_id].remove_event(event)
-        for session in sessions.values():
-            session.summarize()
-        rows.store_sessions(connection, sessions.values())
         connection.executemany(
             "DELETE FROM events WHERE event_id = ?", [(event_id,) for event_id in events]
         )
+        for session in sessions.values():
+            session.summarize()
+            rows.gather_facets(connection, session)
+        rows.store_sessions(connection, sessions.values())
     return len(events)
 
 

@@ -9,7 +9,7 @@ import sqlite3
 
 from sessiontrace.store.histogram import DURATIONS_MS, Histogram, width_of
 from sessiontrace.store.models import SessionQuery
-from sessiontrace.store.sqlite.queries import conditions
+from sessiontrace.store.sqlite.query_conditions import conditions
 
 __all__ = ["histogram"]
 
@@ -19,7 +19,7 @@ def histogram(connection: sqlite3.Connection, query: SessionQuery, most: int) ->
     where, values = conditions(query)
     fitting = f"FROM sessions WHERE {' AND '.join(where)}"
     first, last = connection.execute(
-        f"SELECT min(start_time), max(start_time) {fitting}",
+        f"SELECT min(last_active), max(last_active) {fitting}",
         values,
     ).fetchone()
     if first is None:
@@ -31,7 +31,7 @@ def histogram(connection: sqlite3.Connection, query: SessionQuery, most: int) ->
     count = (last - start) // width + 1
     sessions, failed = [0] * count, [0] * count
     rows = connection.execute(
-        f"SELECT (start_time - ?) / ? AS bucket, count(*), sum(failed) {fitting} GROUP BY bucket",
+        f"SELECT (last_active - ?) / ? AS bucket, count(*), sum(failed) {fitting} GROUP BY bucket",
         (start, width, *values),
     )
     for bucket, number, bad in rows:

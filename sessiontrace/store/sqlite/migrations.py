@@ -177,5 +177,38 @@ _FIFTH = (
     """,
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+# ``sessions_by_activity`` holds every column that a list filters or sorts by, so that it reads the
+# rows of one page only. Facets of earlier sessions are gathered by the index pass and by the next
+# write; until then their ids are in ``facet_queue``. The search index is filled again, because it
+# reads more fields of a record now.
+_SIXTH = (
+    "ALTER TABLE sessions ADD COLUMN last_active INTEGER",
+    "ALTER TABLE sessions ADD COLUMN outcome TEXT NOT NULL DEFAULT 'open'",
+    "ALTER TABLE sessions ADD COLUMN facets TEXT NOT NULL DEFAULT ''",
+    """
+    UPDATE sessions SET
+        last_active = max(
+            coalesce(end_time, start_time), coalesce(json_extract(state, '$[6][1]'), 0)
+        ),
+        outcome = CASE WHEN status = 'ended' AND error IS NOT NULL THEN 'failed' ELSE status END
+    WHERE start_time IS NOT NULL
+    """,
+    "DROP INDEX sessions_failed",
+    """
+    CREATE INDEX sessions_by_activity ON sessions (
+        last_active, session_id, start_time, duration, outcome, failed, events, errors, tokens,
+        cost_nano, user, name, source, folded, scores, facets
+    )
+    """,
+    "CREATE TABLE facet_queue (session_id TEXT PRIMARY KEY) WITHOUT ROWID",
+    "INSERT INTO facet_queue SELECT session_id FROM sessions",
+    "INSERT INTO search (search) VALUES ('delete-all')",
+    "DELETE FROM search_documents",
+    "DELETE FROM sqlite_sequence WHERE name = 'search_documents'",
+    "DELETE FROM search_queue",
+    "UPDATE search_progress SET upto = 0",
+    "INSERT INTO search_queue SELECT -rowid FROM session_records",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 """``MIGRATIONS[n]`` are the statements that bring version n to version n + 1."""

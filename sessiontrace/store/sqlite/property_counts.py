@@ -12,9 +12,10 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.json_depth import encode
+from sessiontrace.store import facets
 from sessiontrace.store.models import PropertyCounts
 
-__all__ = ["count_properties"]
+__all__ = ["count_properties", "filter_values"]
 
 
 def count_properties(connection: sqlite3.Connection, most: int) -> PropertyCounts:
@@ -44,6 +45,19 @@ def count_properties(connection: sqlite3.Connection, most: int) -> PropertyCount
             if key.startswith("$entry_") and value not in (None, ""):
                 text = value if isinstance(value, str) else encode(value).decode()
                 counts.setdefault(key, Counter())[text] += 1
+    return counts
+
+
+def filter_values(connection: sqlite3.Connection, sessions: int) -> dict[str, Counter[str]]:
+    """How many of the latest sessions have each value, by key of the query language."""
+    rows = connection.execute(
+        "SELECT name, user, source, facets FROM sessions WHERE last_active IS NOT NULL "
+        "ORDER BY last_active DESC, session_id DESC LIMIT ?",
+        (sessions,),
+    ).fetchall()
+    counts = facets.tallied(facets.split(row[3]) for row in rows)
+    for position, key in enumerate(("name", "user", "source")):
+        counts[key] = Counter(row[position] for row in rows if row[position])
     return counts
 
 

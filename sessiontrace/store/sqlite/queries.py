@@ -22,11 +22,10 @@ from sessiontrace.store.models import (
     SessionSummary,
     StoredSession,
 )
-from sessiontrace.store.sqlite import search
+from sessiontrace.store.sqlite.query_conditions import ORDERS, conditions
 
 __all__ = [
     "changes",
-    "conditions",
     "event",
     "ids_with_prefix",
     "record",
@@ -40,7 +39,13 @@ _MOST = 10_000
 
 _SUMMARIES = (
     "SELECT session_id, name, source, user, start_time, end_time, duration, status, error, "
-    "events, errors, models, tokens, cost_nano / 1e9, unpriced, scores FROM sessions WHERE "
+    "events, errors, models, tokens, cost_nano / 1e9, unpriced, last_active, scores "
+    "FROM sessions WHERE "
+)
+_PAGE = (
+    _SUMMARIES.replace("scores FROM", "{order}, scores FROM")
+    + "id IN (SELECT id FROM sessions WHERE {where} ORDER BY {order} {way}, session_id {way} "
+    "LIMIT ?) ORDER BY {order} {way}, session_id {way}"
 )
 _STEPS = (
     "SELECT event_id, session_id, parent_id, type, name, start_time, end_time, duration, status, "
@@ -53,48 +58,24 @@ _STEPS = (
 
 
 def sessions(connection: sqlite3.Connection, query: SessionQuery) -> SessionPage:
-    """One page of the list, latest start first."""
+    """One page of the list, in the order of the query."""
     limit = max(1, min(query.limit, _MOST))
     where, values = conditions(query)
-    rows = connection.execute(
-        _SUMMARIES + " AND ".join(where) + " ORDER BY start_time DESC, session_id DESC LIMIT ?",
-        (*values, limit + 1),
-    ).fetchall()
-    summaries = [_summary(row) for row in rows[:limit]]
+    text = _PAGE.format(
+        where=" AND ".join(where),
+        order=ORDERS[query.order],
+        way="ASC" if query.ascending else "DESC",
+    )
+    rows = connection.execute(text, (*values, limit + 1)).fetchall()
+    summaries = [_summary((*row[:-2], row[-1])) for row in rows[:limit]]
     has_more = len(rows) > limit
     return SessionPage(
-        summaries, (summaries[-1].start_time, summaries[-1].session_id) if has_more else None
+        summaries, (rows[limit - 1][-2], summaries[-1].session_id) if has_more else None
     )
 
 
-def conditions(query: SessionQuery) -> tuple[list[str], list[Any]]:
-    """The conditions of a query on the table of sessions, and their values."""
-    # A session without a start has only late updates: there is nothing to show.
-    where: list[str] = ["start_time IS NOT NULL"]
-    values: list[Any] = []
-    if query.failed:
-        where.append("failed")
-    if query.since is not None:
-        where.append("start_time >= ?")
-        values.append(query.since)
-    if query.until is not None:
-        where.append("start_time < ?")
-        values.append(query.until)
-    if query.after is not None:
-        where.append("(start_time, session_id) < (?, ?)")
-        values.extend(query.after)
-    if query.text:
-        condition = "instr(folded, ?) > 0"
-        values.append(query.text.casefold())
-        if (words := search.expression(query.text)) is not None:
-            condition = f"({condition} OR {search.HITS})"
-            values.append(words)
-        where.append(condition)
-    return where, values
-
-
 def _summary(row: Sequence[Any]) -> SessionSummary:
-    return SessionSummary(*[*row[:-1], orjson.loads(row[-1])])
+    return SessionSummary(*[*row[:-2], orjson.loads(row[-1]), row[-2]])
 
 
 def session(connection: sqlite3.Connection, session_id: str, limit: int) -> StoredSession | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.record import EVENT, START, UPDATE
 from sessiontrace.store import folding
 from sessiontrace.store.folding import (
     DecodedRecord,
@@ -26,14 +27,22 @@ from sessiontrace.store.folding import (
 from sessiontrace.store.models import Document
 from sessiontrace.store.sqlite import documents as stored_documents
 
-__all__ = ["Walk", "load_events", "load_sessions", "store_sessions", "transaction", "write"]
+__all__ = [
+    "Walk",
+    "gather_facets",
+    "load_events",
+    "load_sessions",
+    "store_sessions",
+    "transaction",
+    "write",
+]
 
 _IDS_AT_ONCE = 500
 
 _SESSION = (
     "session_id", "name", "source", "user", "start_time", "end_time", "duration", "status",
     "error", "events", "errors", "models", "tokens", "cost_nano", "unpriced", "failed", "folded",
-    "scores", "scored", "state",
+    "scores", "last_active", "outcome", "facets", "scored", "state",
 )  # fmt: skip
 _EVENT = (
     "event_id", "session_id", "parent_id", "type", "name", "start_time", "end_time", "duration",
@@ -144,8 +153,8 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
         session.session_id, session.name, session.source, session.user, session.start_time,
         session.end_time, session.duration, session.status, _or_0(session.error),
         totals.events, totals.errors, totals.models, totals.tokens, totals.cost_nano,
-        totals.unpriced, int(failed), folded, _json(session.scores), _json(session.scored),
-        _json(_state(session)),
+        totals.unpriced, int(failed), folded, _json(session.scores), session.last_active,
+        session.outcome, session.facets, _json(session.scored), _json(_state(session)),
     )  # fmt: skip
 
 
@@ -210,9 +219,28 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
     for row in _select(connection, "sessions", _SESSION, ids):
         session = sessions[row[0]] = SessionState(*row[:9])
         session.totals = Totals(*row[9:15])
+        session.facets = row[-3]
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         _restore(session, orjson.loads(row[-1]))
+    for (session_id,) in _select(connection, "facet_queue", ("session_id",), sessions):
+        gather_facets(connection, sessions[session_id])
     return sessions
+
+
+def gather_facets(connection: sqlite3.Connection, session: SessionState) -> None:
+    """The facets of a session from its stored records; takes it out of ``facet_queue``."""
+    session_id, session.facets = session.session_id, ""
+    columns = ("session_id", "body", "patch", "turn")
+    rows = [
+        *((*row, 0) for row in _select(connection, "session_records", _RECORD, (session_id,))),
+        *_select(connection, "events", columns, (session_id,)),
+    ]
+    for _, body, patch, turn in rows:
+        ids = {"session_id": session_id, "event_id": session_id}
+        for kind, text in ((START if turn else EVENT, body), (UPDATE, patch)):
+            if text:
+                session.add_facets(DecodedRecord(kind, {**ids, **orjson.loads(text)}, text))
+    connection.execute("DELETE FROM facet_queue WHERE session_id = ?", (session_id,))
 
 
 def _scored_before(connection: sqlite3.Connection, session_id: str) -> dict[str, list[int]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
 from sessiontrace.store.sqlite.migrations import MIGRATIONS
+from sessiontrace.store.sqlite.query_conditions import add_functions
 
 __all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "connect", "migrate", "translate"]
 
@@ -30,6 +31,7 @@ def connect(path: Path, *, busy_s: float, read_only: bool = False) -> sqlite3.Co
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA foreign_keys = ON")
+        add_functions(connection)
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:

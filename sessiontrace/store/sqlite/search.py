@@ -15,6 +15,7 @@ import orjson
 
 from sessiontrace.store.folding import patched
 from sessiontrace.store.search_text import text_of, words_of
+from sessiontrace.store.sqlite import rows
 
 __all__ = ["HITS", "expression", "index", "unindexed"]
 
@@ -26,6 +27,9 @@ HITS = (
 )
 """The condition on ``sessions`` that a session holds the words of an ``expression``."""
 
+_SESSIONS_AT_ONCE = 20
+_SET_FACETS = "UPDATE sessions SET facets = ? WHERE session_id = ?"
+_UNFACETED = "SELECT session_id FROM facet_queue LIMIT ?"
 _QUEUED = "SELECT id FROM search_queue ORDER BY id LIMIT ?"
 _EVENTS = (
     "SELECT s.id, e.name, e.body, e.patch FROM events e CROSS JOIN sessions s "
@@ -60,6 +64,7 @@ def index(connection: sqlite3.Connection, most: int) -> int:
         )
         if len(queued) + _add_new(connection, most - len(queued)) < most:
             _sweep(connection)
+        _gather_facets(connection)
         left = unindexed(connection)
         connection.execute("COMMIT")
     except BaseException:
@@ -73,7 +78,7 @@ def unindexed(connection: sqlite3.Connection) -> int:
     """How many documents are left to index, including deleted new ones."""
     count: int = connection.execute(
         "SELECT (SELECT count(*) FROM search_queue) + (SELECT coalesce(max(id), 0) FROM events) "
-        "- (SELECT upto FROM search_progress)"
+        "- (SELECT upto FROM search_progress) + (SELECT count(*) FROM facet_queue)"
     ).fetchone()[0]
     return count
 
@@ -81,8 +86,8 @@ def unindexed(connection: sqlite3.Connection) -> int:
 def _row(connection: sqlite3.Connection, number: int) -> list[_Row]:
     """The row that is queued under this number; empty when it was deleted since."""
     query = _EVENT if number > 0 else _SESSION
-    rows: list[_Row] = connection.execute(query, (abs(number),)).fetchall()
-    return rows
+    records: list[_Row] = connection.execute(query, (abs(number),)).fetchall()
+    return records
 
 
 def _add_new(connection: sqlite3.Connection, most: int) -> int:
@@ -97,7 +102,7 @@ def _add_new(connection: sqlite3.Connection, most: int) -> int:
     return int(count)
 
 
-def _add(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+def _add(connection: sqlite3.Connection, records: Iterable[_Row]) -> None:
     """Index documents, and record to which sessions they belong."""
     last = connection.execute(
         "SELECT seq FROM sqlite_sequence WHERE name = 'search_documents'"
@@ -106,7 +111,7 @@ def _add(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
     sessions: list[int] = []
 
     def documents() -> Iterator[tuple[int, str]]:
-        for session, name, body, patch in rows:
+        for session, name, body, patch in records:
             sessions.append(session)
             yield first + len(sessions) - 1, _text(name, body, patch)
 
@@ -116,6 +121,19 @@ def _add(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
 
 def _text(name: str | None, body: str | None, patch: str | None) -> str:
     return text_of(name, patched(orjson.loads(body) if body else {}, patch))
+
+
+def _gather_facets(connection: sqlite3.Connection) -> None:
+    """The facets of some sessions that an earlier version stored."""
+    ids = [row[0] for row in connection.execute(_UNFACETED, (_SESSIONS_AT_ONCE,))]
+    if not ids:
+        return
+    sessions = rows.load_sessions(connection, ids)
+    for session in sessions.values():
+        connection.execute(_SET_FACETS, (session.facets, session.session_id))
+    connection.executemany(
+        "DELETE FROM facet_queue WHERE session_id = ?", [(session_id,) for session_id in ids]
+    )
 
 
 def _sweep(connection: sqlite3.Connection) -> None:

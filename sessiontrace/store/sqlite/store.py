@@ -169,6 +169,9 @@ class SqliteStore:
     def count_properties(self, most: int) -> PropertyCounts:
         return self._read(lambda connection: property_counts.count_properties(connection, most))
 
+    def filter_values(self, sessions: int = 1_000) -> Mapping[str, Mapping[str, int]]:
+        return self._read(lambda connection: property_counts.filter_values(connection, sessions))
+
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
         """Count the matching sessions over time and by duration; None when there is none."""
         return self._read(lambda connection: histogram.histogram(connection, query, most))

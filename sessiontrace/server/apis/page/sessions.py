@@ -3,9 +3,10 @@
 Runs on the server's loop; reading and encoding run on the reading threads. Invariant: a response is
 complete or an error that says what is wrong; numbers in a query are checked and clamped.
 
-GET /api/sessions        q, errors=1, since, until (Unix ms), limit, after -> {sessions, next}
+GET /api/sessions        the parameters of ``list_query`` -> {sessions, next}
 GET /api/histogram       the same filters -> {start, width, sessions, failed, durations, bounds}
-GET /api/sessions/{id}   {session, record, events, omitted}
+GET /api/filters         {keys, values}: what a query may ask for, and the latest sessions' values
+GET /api/sessions/{id}   {session, record, events, omitted}; the id may be the application's own
 GET /api/sessions/{id}/steps?q=   {steps}: ids of the steps that contain the text
 GET /api/events/{id}     the whole record of one step
 GET /api/about           {version, store, unindexed, otlp}: otlp counts what came by OTLP
@@ -15,14 +16,16 @@ POST /api/score          {event_id, name, value}: feedback given by hand
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import attrs
+import orjson
 from aiohttp import web
 
 from sessiontrace.model.json_depth import encode
 from sessiontrace.server import record_builder
+from sessiontrace.server.apis.page.list_query import filters, session_query, syntax_response
 from sessiontrace.server.http import (
     RequestRejected,
     encoded_response,
@@ -35,12 +38,13 @@ from sessiontrace.server.intake_counts import IntakeCounts
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.histogram import DURATIONS_MS
-from sessiontrace.store.models import Cursor, SessionQuery
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.protocol import Store
+from sessiontrace.store.query.parser import QuerySyntaxError
+from sessiontrace.store.session_ids import exact_session, ids_for
 
 __all__ = ["About", "routes"]
 
-_MOST_LISTED = 500
 _TEXT_CHARS = 200
 _COMMENT_CHARS = 10_000
 
@@ -64,6 +68,7 @@ def routes(
         "/api/sessions/{id}/steps": api.steps,
         "/api/events/{id}": api.event,
         "/api/histogram": api.histogram,
+        "/api/filters": api.filters,
         "/api/about": api.about,
     }
     return [
@@ -85,12 +90,19 @@ class _Api:
         self._counts = counts
 
     async def sessions(self, request: web.Request) -> web.Response:
-        query = _session_query(request.query)
+        query = session_query(request.query)
+        if isinstance(query, QuerySyntaxError):
+            return syntax_response(query)
         return await self._answer(request, lambda store: _sessions(store, query))
 
     async def histogram(self, request: web.Request) -> web.Response:
-        query = _session_query(request.query)
+        query = session_query(request.query)
+        if isinstance(query, QuerySyntaxError):
+            return syntax_response(query)
         return await self._answer(request, lambda store: _histogram(store, query))
+
+    async def filters(self, request: web.Request) -> web.Response:
+        return await self._answer(request, filters)
 
     async def session(self, request: web.Request) -> web.Response:
         session_id = request.match_info["id"]
@@ -143,12 +155,17 @@ class _Api:
 
 def _sessions(store: Store, query: SessionQuery) -> dict[str, Any]:
     page = store.sessions(query)
-    after = None if page.next is None else f"{page.next[0]}.{page.next[1]}"
+    after = None if page.next is None else orjson.dumps(page.next).decode()
     return {"sessions": [attrs.asdict(session) for session in page.sessions], "next": after}
 
 
 def _session(store: Store, session_id: str) -> dict[str, Any] | None:
-    stored = store.session(session_id)
+    stored = exact_session(store, session_id)
+    if stored is None:
+        ids = ids_for(store, session_id, 2)
+        if len(ids) > 1:
+            raise RequestRejected(404, f"several sessions begin with {session_id}")
+        stored = store.session(ids[0]) if ids else None
     if stored is None:
         return None
     return {
@@ -178,33 +195,3 @@ def _score(body: Any) -> tuple[str, str, Any]:
     if len(name) > _TEXT_CHARS or (isinstance(value, str) and len(value) > _COMMENT_CHARS):
         raise RequestRejected(400, "the name or the value is too long")
     return event_id, name.strip(), value
-
-
-def _session_query(parameters: Mapping[str, str]) -> SessionQuery:
-    return SessionQuery(
-        text=parameters.get("q", "")[:_TEXT_CHARS].strip(),
-        failed=parameters.get("errors") == "1",
-        since=_moment(parameters, "since"),
-        until=_moment(parameters, "until"),
-        limit=max(1, min(_moment(parameters, "limit") or 50, _MOST_LISTED)),
-        after=_cursor(parameters.get("after")),
-    )
-
-
-def _moment(parameters: Mapping[str, str], name: str) -> int | None:
-    text = parameters.get(name)
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise RequestRejected(400, f"{name} must be a whole number")
-    return int(text)
-
-
-def _cursor(text: str | None) -> Cursor | None:
-    if not text:
-        return None
-    start, _, session_id = text.partition(".")
-    moment = _moment({"after": start}, "after")
-    if moment is None or not session_id:
-        raise RequestRejected(400, "after must be the `next` of an earlier answer")
-    return (moment, session_id)

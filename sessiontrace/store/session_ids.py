@@ -1,0 +1,33 @@
+"""The session that a text means: its id, the application's own id for it, or how one of them begins.
+
+Reads only, on the caller's thread. Invariant: an exact id wins over prefixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sessiontrace.model.ids import session_uuid
+from sessiontrace.store.models import SessionQuery, StoredSession
+from sessiontrace.store.protocol import Store
+from sessiontrace.store.query.terms import Pattern, Term
+
+__all__ = ["exact_session", "ids_for"]
+
+
+def exact_session(store: Store, text: str, limit: int = 10_000) -> StoredSession | None:
+    """The session whose id this is, ours (in any case) or the application's own."""
+    for session_id in dict.fromkeys((text, text.lower(), session_uuid(text))):
+        stored = store.session(session_id, limit)
+        if stored is not None:
+            return stored
+    return None
+
+
+def ids_for(store: Store, text: str, most: int = 10) -> Sequence[str]:
+    """Ids of sessions that begin with ``text``, or whose own id does; latest activity first."""
+    if not text:
+        return ()
+    terms = (Term("id", patterns=(Pattern(text),)),)
+    page = store.sessions(SessionQuery(terms=terms, limit=most))
+    return [summary.session_id for summary in page.sessions]
