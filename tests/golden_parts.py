@@ -391,7 +391,7 @@ def _page(path: Path) -> dict[str, Any]:
 PLACES = (
     "/api/sessions",
     "/api/sessions?limit=2",
-    f"/api/sessions?limit=2&after={1_790_000_031_000}.{uid(30)}",
+    f"/api/sessions?limit=2&after=%5B{1_790_000_031_000}%2C%22{uid(30)}%22%5D",
     "/api/sessions?errors=1",
     "/api/sessions?q=sencha",
     "/api/sessions?q=nowhere",

@@ -141,8 +141,9 @@ class StoredSession:
 class SessionQuery:
     """Which sessions to list, and in which order.
 
-    All ``terms`` must fit. ``text`` is a free text as one term more: searched in name, user, source,
-    ids, tags and metadata, in any case, and word by word in the content of session and steps.
+    All ``terms`` must fit. ``text`` is a free text as one term more: searched in name, user,
+    source, ids, tags and metadata, in any case, and word by word in the content of session and
+    steps.
     ``failed``: only sessions with an error of their own or of a step. ``since`` and ``until`` bound
     the last activity (Unix ms, until is exclusive). ``order`` is one of ``ORDERS``. ``after``
     continues after the last line of the previous page.

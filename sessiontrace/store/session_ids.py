@@ -1,4 +1,4 @@
-"""The session that a text means: its id, the application's own id for it, or how one of them begins.
+"""The session that a text means: its id, the application's own id, or how one of them begins.
 
 Reads only, on the caller's thread. Invariant: an exact id wins over prefixes.
 """

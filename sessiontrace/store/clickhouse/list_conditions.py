@@ -17,7 +17,7 @@ from sessiontrace.store import facets
 from sessiontrace.store.clickhouse.connection import Connection
 from sessiontrace.store.clickhouse.search_terms import looked_for
 from sessiontrace.store.models import SessionQuery
-from sessiontrace.store.query.matching import COLUMNS
+from sessiontrace.store.query.matching import is_of_columns
 from sessiontrace.store.query.terms import Pattern, Term
 
 __all__ = ["ORDERS", "OWN", "SUMS", "ListConditions"]
@@ -41,7 +41,10 @@ ORDERS: dict[str, tuple[str, str]] = {
 }
 """Each order of ``SessionQuery`` as an expression, and the columns that it needs."""
 
-_COLUMNS = {**{name: expression for name, (expression, _) in ORDERS.items()}, "cost": "cost_nano / 1e9"}
+_COLUMNS = {
+    **{name: expression for name, (expression, _) in ORDERS.items()},
+    "cost": "cost_nano / 1e9",
+}
 _LATE = (
     "session_id IN (SELECT session_id FROM patches WHERE project = {project:String} AND matters)"
 )
@@ -74,7 +77,7 @@ class ListConditions:
             condition = conditions.compiled(term)
             if term.negated:
                 condition = f"NOT ({condition})"
-            if term.field in COLUMNS and not (term.field == "user" and term.name):
+            if is_of_columns(term):
                 condition = f"{condition} OR {_LATE}"
             conditions.having.append(f"({condition})")
         return conditions
@@ -146,7 +149,8 @@ class ListConditions:
         if term.name:
             conditions.append(f"lowerUTF8(label) = {self.value(term.name)}")
         fitting = " AND ".join(conditions) or "1"
-        means = f"arrayExists((label, total, number) -> {fitting}, score_names, score_sums, score_counts)"
+        arrays = "score_names, score_sums, score_counts"
+        means = f"arrayExists((label, total, number) -> {fitting}, {arrays})"
         return means if term.negated else f"{means} OR own_scores"
 
     def _id(self, text: str) -> str:
@@ -172,7 +176,9 @@ class ListConditions:
                 for table in ("events", "patches")
             ]
         self.texts.append(_any(sure))
-        return _any([f"arrayExists(text -> position(text, {self.value(folded)}) > 0, folded)", *sure])
+        return _any(
+            [f"arrayExists(text -> position(text, {self.value(folded)}) > 0, folded)", *sure]
+        )
 
 
 def _any(conditions: Sequence[str]) -> str:

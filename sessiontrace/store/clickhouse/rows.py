@@ -89,8 +89,8 @@ def _row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any, ...]:
         EVENT_ROLE if record.kind == EVENT else TURN_ROLE, state.rank, start, state.end_time,
         state.duration, state.parent_id, state.type, state.name, state.status, state.error,
         state.tokens, state.cost_nano, state.unpriced,
-        _first_chunk(event), summary_fields.scores_nano(event), turns, folded, facets_of(record.kind, event), record.body,
-        text_of(state.name, event),
+        _first_chunk(event), summary_fields.scores_nano(event), turns, folded,
+        facets_of(record.kind, event), record.body, text_of(state.name, event),
     )  # fmt: skip
 
 
@@ -150,9 +150,8 @@ def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[An
     )
     return (
         project, event["session_id"], event["event_id"], _content(record.body), at, month,
-        int(_matters(event)), int(event.get("error") is not None), _folded(*words), facets_of(record.kind, event),
-        record.body,
-        text_of(None, event),
+        int(_matters(event)), int(event.get("error") is not None), _folded(*words),
+        facets_of(record.kind, event), record.body, text_of(None, event),
     )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """The list of sessions in ClickHouse: one row for each session that fits, page by page.
 
-No thread owns it; the caller passes the connection. A list by last activity goes back in windows of
-hours, each larger than the one before, until the page is full: no session of a later window was
-active in an earlier one. So the cost of a page depends on the page, not on the history. Other orders
-read all sessions. Invariant: a page holds a session once.
+No thread owns it; the caller passes the connection. A list by last activity goes back in windows
+of hours, each larger than the one before, until the page is full: a session belongs to the window
+of its last activity alone. So the cost of a page depends on the page, not on the history. Other
+orders read all sessions. Invariant: a page holds a session once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sessiontrace.store.clickhouse.list_conditions import ORDERS, SUMS, ListCond
 from sessiontrace.store.clickhouse.summaries import summaries
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.models import Cursor, SessionPage, SessionQuery, SessionSummary
-from sessiontrace.store.query.matching import COLUMNS, fits
+from sessiontrace.store.query.matching import fits, is_of_columns
 from sessiontrace.store.query.terms import Term
 
 __all__ = ["SCOPE", "bounds_of", "fitting", "sessions"]
@@ -64,7 +64,8 @@ _SUM_COLUMNS = """
         JSONExtractUInt(own, 2) = 1 OR unended > 0, 'open',
         own = '' AND last_turn = '' AND steps > 0, 'ended',
         own_status != '', own_status, turn_status != '', turn_status, 'open') AS status,
-    if(status = 'ended' AND JSONExtractString(own, 1, 'error') != '', 'failed', status) AS outcome,"""
+    JSONExtractString(own, 1, 'error') AS own_error,
+    if(status = 'ended' AND own_error != '', 'failed', status) AS outcome,"""
 _SUMS = """
 LEFT JOIN (
     SELECT
@@ -232,7 +233,6 @@ def _fits(terms: Sequence[Term], summary: SessionSummary, sure: Sequence[int]) -
             fitting = bool(next(sure_texts)) or term.patterns[0].text.casefold() in names
             if fitting == term.negated:
                 return False
-        elif term.field in COLUMNS and not (term.field == "user" and term.name):
-            if not fits(term, summary):
-                return False
+        elif is_of_columns(term) and not fits(term, summary):
+            return False
     return True

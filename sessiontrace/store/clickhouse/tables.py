@@ -275,8 +275,10 @@ _FACETS_BEFORE = (
     "JSONExtractString(body, 'metadata', 'response_model')])), "
     "arrayMap(part -> concat('tag=', lowerUTF8(part)), "
     "JSONExtract(body, 'metadata', 'tags', 'Array(String)')), "
-    "arrayMap(part -> concat('metadata.', lowerUTF8(part.1), '=', lowerUTF8(trim(BOTH '\"' FROM part.2))), "
-    "arrayFilter(part -> substring(part.2, 1, 1) NOT IN ('{', '[') AND NOT endsWith(part.1, '_tokens'), "
+    "arrayMap(part -> concat('metadata.', lowerUTF8(part.1), '=', "
+    "lowerUTF8(trim(BOTH '\"' FROM part.2))), "
+    "arrayFilter(part -> substring(part.2, 1, 1) NOT IN ('{', '[') "
+    "AND NOT endsWith(part.1, '_tokens'), "
     "JSONExtractKeysAndValuesRaw(body, 'metadata')))))"
 )
 _FACETED_SESSIONS = _SESSIONS_VIEW.partition(" AS\n")[2].replace(

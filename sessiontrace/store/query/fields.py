@@ -28,14 +28,14 @@ STATUSES = {
 class QueryField:
     """One key: the ``kind`` of its values, and its line of help with an example.
 
-    ``named``: "no" takes no name behind a dot, "may" and "must" take one, as ``metadata.plan``.
+    ``suffix``: "no" takes no name behind a dot, "may" and "must" take one, as ``metadata.plan``.
     """
 
     name: str
     kind: str
     summary: str
     example: str
-    named: str = "no"
+    suffix: str = "no"
     aliases: tuple[str, ...] = ()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from sessiontrace.store.models import SessionSummary
 from sessiontrace.store.query.terms import Bound, Pattern, Term
 
-__all__ = ["COLUMNS", "fits"]
+__all__ = ["fits", "is_of_columns"]
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
@@ -34,12 +34,16 @@ _TEXTS: dict[str, Callable[[SessionSummary], str | None]] = {
     "source": lambda summary: summary.source,
 }
 
-COLUMNS = frozenset({*_NUMBERS, *_TEXTS, "status", "failed", "score"})
-"""The fields whose terms a summary decides; ``user`` with a name is a facet."""
+_COLUMNS = frozenset({*_NUMBERS, *_TEXTS, "status", "failed", "score"})
+
+
+def is_of_columns(term: Term) -> bool:
+    """Whether a summary decides on the term; facets and the content decide on others."""
+    return term.field in _COLUMNS and not (term.field == "user" and term.name)
 
 
 def fits(term: Term, summary: SessionSummary) -> bool:
-    """Whether the summary fits a term of ``COLUMNS``."""
+    """Whether the summary fits a term that ``is_of_columns``."""
     return _fits(term, summary) != term.negated
 
 

@@ -157,12 +157,12 @@ def _term(token: _Token, query: str, now: int, zone: tzinfo | None) -> Term:
     field = fields.field_of(token.key)
     if field is None:
         return _unknown(token, query)
-    if token.name and field.named == "no":
+    if token.name and field.suffix == "no":
         raise token.fault(
             f"{field.name} takes no name: write {field.example}", query,
             token.text.replace(f".{token.name}", "", 1),
         )  # fmt: skip
-    if not token.name and field.named == "must":
+    if not token.name and field.suffix == "must":
         raise token.fault(f"{field.name} needs a name: write {field.example}", query)
     if not token.value:
         raise token.fault(f"{field.name}: needs a value, as in {field.example}", query)
@@ -298,7 +298,9 @@ def _time(token: _Token, field: QueryField, now: int, zone: tzinfo | None) -> Te
         }[field.name]  # fmt: skip
         return Term("active", bounds=(bound,), negated=token.negated)
     if operator == "=":
-        return Term("started", bounds=(Bound(">=", first), Bound("<=", last)), negated=token.negated)
+        return Term(
+            "started", bounds=(Bound(">=", first), Bound("<=", last)), negated=token.negated
+        )
     edge = last if operator in (">", "<=") else first
     return Term("started", bounds=(Bound(operator, edge),), negated=token.negated)
 

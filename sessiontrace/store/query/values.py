@@ -77,18 +77,16 @@ def moment_ms(text: str, now: int, zone: tzinfo | None) -> tuple[int, int]:
     try:
         return _date(text, zone)
     except (ValueError, OverflowError, OSError):
-        raise ValueError(
-            "a time, as in 2h, 7d, today, 2026-01-31 or 2026-01-31T12:30"
-        ) from None
+        raise ValueError("a time, as in 2h, 7d, today, 2026-01-31 or 2026-01-31T12:30") from None
 
 
 def _date(text: str, zone: tzinfo | None) -> tuple[int, int]:
     if match := _DAY.fullmatch(text):
         year, month, day = int(match[1]), int(match[2]), match[3]
         if day is not None:
-            return _day(datetime(year, month, int(day)), timedelta(days=1), zone)
-        following = datetime(year + month // 12, month % 12 + 1, 1)
-        begin = datetime(year, month, 1)
+            return _day(datetime(year, month, int(day)), timedelta(days=1), zone)  # noqa: DTZ001
+        following = datetime(year + month // 12, month % 12 + 1, 1)  # noqa: DTZ001 - see _day
+        begin = datetime(year, month, 1)  # noqa: DTZ001
         return _day(begin, following - begin, zone)
     written = text.upper().replace("Z", "+00:00")
     begin = datetime.fromisoformat(written)

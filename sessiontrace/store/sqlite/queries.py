@@ -43,7 +43,7 @@ _SUMMARIES = (
     "FROM sessions WHERE "
 )
 _PAGE = (
-    _SUMMARIES.replace("scores FROM", "{order}, scores FROM")
+    _SUMMARIES.replace("scores FROM", "{order}, scores FROM")  # noqa: S608 - query_conditions
     + "id IN (SELECT id FROM sessions WHERE {where} ORDER BY {order} {way}, session_id {way} "
     "LIMIT ?) ORDER BY {order} {way}, session_id {way}"
 )

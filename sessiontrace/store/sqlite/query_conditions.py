@@ -1,9 +1,9 @@
 """A query's terms as conditions on the table of sessions, and its order as an expression.
 
-Pure, but for ``connect``, which gives a connection the functions that conditions call. Invariant:
-values are parameters; a condition is 0 or 1, never NULL, so that it can be negated. All columns
-that conditions and orders read are in the index ``sessions_by_activity``: SQLite reads no row of the
-table that it does not return.
+Pure, but for ``add_functions``, which gives a connection the functions that conditions call.
+Invariant: values are parameters; a condition is 0 or 1, never NULL, so that it can be negated. All
+columns that conditions and orders read are in the index ``sessions_by_activity``: SQLite reads no
+row of the table that it does not return.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def _of_column(column: str) -> Callable[[Term], Condition]:
             return f"coalesce({column}, '') != ''", []
         plain = pattern.text.isascii()
         text = f"coalesce({column}, '')" if plain else f"fold({column})"
-        like = pattern.like() if plain else Pattern(pattern.text.casefold(), pattern.wildcard).like()
+        like = (
+            pattern.like() if plain else Pattern(pattern.text.casefold(), pattern.wildcard).like()
+        )
         return f"{text} LIKE ? ESCAPE '\\'", [like]
 
     return compiled
@@ -147,7 +149,8 @@ def _score(term: Term) -> Condition:
         texts.append("fold(key) = ?")
         values.append(term.name)
     where = f" WHERE {' AND '.join(texts)}" if texts else ""
-    return f"scores != '{{}}' AND EXISTS (SELECT 1 FROM json_each(scores){where})", values
+    fitting = f"SELECT 1 FROM json_each(scores){where}"  # noqa: S608 - from above
+    return f"scores != '{{}}' AND EXISTS ({fitting})", values
 
 
 def _status(term: Term) -> Condition:
@@ -172,8 +175,10 @@ def _id_of(text: str) -> Condition:
 def _id_range(text: str) -> Condition:
     """Our id for the application's ``text``, or ids that begin with it; ours are in lower case."""
     parts: list[Condition] = [("session_id = ?", [session_uuid(text)])]
-    for start in dict.fromkeys((text, text.lower())):
-        parts.append(("(session_id >= ? AND session_id < ?)", [start, start + _LAST]))
+    parts += [
+        ("(session_id >= ? AND session_id < ?)", [start, start + _LAST])
+        for start in dict.fromkeys((text, text.lower()))
+    ]
     return _any(parts)
 
 

@@ -21,7 +21,8 @@ const RANGES = [
   ["604800000", "Last 7 days"],
 ];
 
-const latestFirst = (a, b) => b.start_time - a.start_time || (a.session_id < b.session_id ? 1 : -1);
+const latestFirst = (a, b) =>
+  b.last_active - a.last_active || (a.session_id < b.session_id ? 1 : -1);
 
 export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
   const filter = saved?.filter ?? { q: "", errors: false, range: "", span: null };
@@ -296,7 +297,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
     let today = null;
     const longest = Math.max(1, ...sessions.map((session) => session.duration));
     for (const session of sessions) {
-      const name = dayName(session.start_time);
+      const name = dayName(session.last_active);
       if (name !== today) {
         today = name;
         lines.push(dayRow(name));
