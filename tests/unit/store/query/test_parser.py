@@ -121,7 +121,7 @@ def test_dates_are_those_of_the_reader():
         ("tag:vip -stauts:failed", "did you mean 'status'", "-stauts:failed",
          "tag:vip -status:failed"),
         ("colour:red", 'in quotes: "colour:red"', "colour:red", '"colour:red"'),
-        ("status:faild", "did you mean 'failed'", "status:faild", None),
+        ("status:failedd", "did you mean 'failed'", "status:failedd", None),
         ("a user:", "needs a value, as in user:ada", "user:", None),
         ("metadata:x", "needs a name: write metadata.plan:enterprise", "metadata:x", None),
         ("name.x:1", "takes no name", "name.x:1", "name:1"),
