@@ -7,40 +7,39 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import click
 
-from sessiontrace.cli.render.format import amount, printable
+from sessiontrace.cli.render.format import amount, day_or_time, printable
 from sessiontrace.store.models import SessionQuery, StoredSession
 from sessiontrace.store.protocol import Store
+from sessiontrace.store.session_ids import exact_session, ids_for
 
 __all__ = ["LATEST", "find_session", "with_records"]
 
 LATEST = "last"
-"""The word for the session that started last."""
+"""The word for the session that was active last."""
 
 
 def find_session(store: Store, session_id: str) -> StoredSession:
     """The session of this id, or the only one whose id has this prefix, or the latest.
 
-    UUIDs are stored in lower case; a caller's own id may have capital letters.
+    The id may be ours, in any case, or the application's own.
     """
-    stored = store.session(session_id) or store.session(session_id.lower())
+    stored = exact_session(store, session_id)
     if stored is not None:
         return stored
     if session_id == LATEST:
         latest = store.sessions(SessionQuery(limit=1)).sessions
         ids = [summary.session_id for summary in latest]
     else:
-        prefixes = dict.fromkeys((session_id, session_id.lower())) if session_id else {}
-        ids = [match for prefix in prefixes for match in store.ids_with_prefix(prefix)]
+        ids = list(ids_for(store, session_id))
     if not ids:
         raise click.ClickException(
             f"no session starts with {printable(session_id, 60)!r}; "
             "`sessiontrace sessions list` shows the stored sessions"
         )
     if len(ids) > 1:
-        lines = "\n  ".join(ids)
+        lines = "\n  ".join(_line(store, match) for match in ids)
         raise click.ClickException(
             f"{amount(len(ids), 'session')} or more start with {printable(session_id, 60)!r}; "
             f"use a longer prefix:\n  {lines}"
@@ -51,10 +50,20 @@ def find_session(store: Store, session_id: str) -> StoredSession:
     return stored
 
 
+def _line(store: Store, session_id: str) -> str:
+    """What tells a session from others with a similar id."""
+    stored = store.session(session_id, 1)
+    if stored is None:
+        return session_id
+    summary = stored.summary
+    name = printable(summary.name or "unnamed session", 40)
+    return f"{session_id}  {name}  {day_or_time(summary.last_active)}"
+
+
 def with_records(store: Store, stored: StoredSession) -> dict[str, Any]:
     """The session with the whole records of its steps, as plain values."""
     return {
-        "summary": attrs.asdict(stored.summary),
+        "summary": stored.summary.as_json(),
         "session": stored.record,
         "events": [store.event(event.event_id) for event in stored.events],
         "omitted": stored.omitted,

@@ -50,6 +50,10 @@ def stores_of(db: Path | None, url: str | None) -> Stores:
         return SqliteStores(_path_of(db))
     if db is not None:
         raise click.UsageError("--db names a file and --store a server: use one of them")
+    if "://" not in url:
+        raise click.UsageError(
+            "--store names a ClickHouse server, as in clickhouse://host/database; --db names a file"
+        )
     from sessiontrace.store.clickhouse.store import ClickHouseStores
     from sessiontrace.store.clickhouse.url import parse
 

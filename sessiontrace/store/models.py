@@ -95,6 +95,10 @@ class SessionSummary:
         """The status as people read it: an ended session with an error has "failed"."""
         return FAILED if self.status == ENDED and self.error is not None else self.status
 
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values, with the outcome."""
+        return {**attrs.asdict(self), "outcome": self.outcome}
+
 
 @attrs.frozen
 class EventSummary:

@@ -20,6 +20,7 @@ from sessiontrace.model.ids import new_id, session_uuid
 from sessiontrace.store.models import ORDERS, SessionQuery
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.query.parser import parse
+from sessiontrace.store.query.terms import Pattern, Term
 from sessiontrace.store.session_ids import exact_session, ids_for
 
 pytestmark = pytest.mark.timeout(240)  # an engine, on a machine that is busy
@@ -155,6 +156,9 @@ def test_a_query_finds_the_sessions_that_it_describes(store: Store):
     for name, sid in ids.items():
         assert names(store, sid) == [name], "by its id"
         assert names(store, f"id:{sid[:20].upper()}") == [name], "by the start of its id"
+    among = Term("among", patterns=[Pattern(ids["shop"]), Pattern(ids["rag"]), Pattern("x")])
+    both = store.sessions(SessionQuery(terms=(among,))).sessions
+    assert {one.session_id for one in both} == {ids["shop"], ids["rag"]}
 
 
 def test_a_conversation_that_goes_on_is_at_the_top(store: Store):

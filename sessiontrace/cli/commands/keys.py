@@ -7,14 +7,14 @@ commands print helps to use or to guess it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sessiontrace.cli.store_options import db_option, stores_of, url_option
+from sessiontrace.cli.store_options import db_option, open_store, stores_of, url_option
 
 if TYPE_CHECKING:
     from sessiontrace.store.protocol import Store
@@ -35,6 +35,21 @@ def _key_store(db: Path | None, url: str | None) -> Iterator[Store]:
     finally:
         store.close()
         stores.close()
+
+
+@contextmanager
+def _stored_keys(db: Path | None, url: str | None) -> Iterator[Store | None]:
+    """The store with the keys, for reading; None where there is no store, and none is made."""
+    if url is not None:
+        with _key_store(db, url) as store:
+            yield store
+        return
+    file = open_store(db)
+    if not file.path.exists():
+        yield None
+        return
+    with closing(file):
+        yield file
 
 
 @click.group("keys")
@@ -83,8 +98,8 @@ def list_keys(db: Path | None, url: str | None) -> None:
     """List active keys; the keys themselves are not stored."""
     from sessiontrace.store import api_keys
 
-    with _key_store(db, url) as store:
-        keys = api_keys.active(store)
+    with _stored_keys(db, url) as store:
+        keys = [] if store is None else api_keys.active(store)
     rows = [("ID", "PERMISSION", "PROJECT", "CREATED", "NAME")]
     for key in keys:
         created = datetime.fromtimestamp(key.at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
@@ -108,6 +123,9 @@ def revoke(key: str, project: str | None, db: Path | None, url: str | None) -> N
     """
     from sessiontrace.store import api_keys
 
+    with _stored_keys(db, url) as store:
+        if store is None:
+            raise click.ClickException("there is no store here, and so no key; --db names another")
     with _key_store(db, url) as store:
         for revoked in api_keys.revoke(store, key, project):
             click.echo(f"{revoked.id} ({revoked.name}, project {revoked.project}) is revoked")

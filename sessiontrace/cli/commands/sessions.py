@@ -6,31 +6,29 @@ the output of ``--json`` is whole JSON.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import attrs
 import click
 import orjson
 
-from sessiontrace.cli.render.console import stdout_console, table
-from sessiontrace.cli.render.format import cost, duration, printable, short_ids, when
+from sessiontrace.cli.query_options import QueryCommand, filter_options, query_argument, terms_of
+from sessiontrace.cli.render.console import stdout_console
+from sessiontrace.cli.render.format import printable
+from sessiontrace.cli.render.session_table import lines_of
+from sessiontrace.cli.render.step import field_lines, head_of
 from sessiontrace.cli.render.tree import render_session
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.session_lookup import find_session, with_records
+from sessiontrace.cli.step_lookup import find_step
 from sessiontrace.cli.store_options import db_option, open_store
+from sessiontrace.model.fields import PAYLOADS
 from sessiontrace.model.json_depth import encode
-from sessiontrace.store.models import ENDED, SessionQuery, SessionSummary
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from sessiontrace.store.models import ORDERS, EventSummary, SessionQuery
 
 __all__ = ["command"]
-
-_NAME_WIDTH = 48
-_USER_WIDTH = 24
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -40,9 +38,17 @@ def command() -> None:
     """List stored sessions, or show one as a tree."""
 
 
-@command.command("list", cls=RichCommand)
-@db_option
-@_json_option
+@command.command("list", cls=QueryCommand)
+@query_argument
+@filter_options
+@click.option(
+    "--sort",
+    type=click.Choice(ORDERS),
+    default=ORDERS[0],
+    show_default=True,
+    help="Order of the list, the greatest or latest first.",
+)
+@click.option("--reverse", is_flag=True, help="The smallest or earliest first.")
 @click.option(
     "--limit",
     metavar="N",
@@ -56,77 +62,94 @@ def command() -> None:
     "--text",
     metavar="TEXT",
     default="",
-    help="Only sessions with this text in name, user, source or content.",
+    help="Only sessions with this text in name, user, source, tags, metadata or content.",
 )
-def list_sessions(db: Path | None, as_json: bool, limit: int, errors: bool, text: str) -> None:
-    """List sessions, latest first."""
+@db_option
+@_json_option
+def list_sessions(
+    query: tuple[str, ...],
+    db: Path | None,
+    as_json: bool,
+    limit: int,
+    errors: bool,
+    text: str,
+    sort: str,
+    reverse: bool,
+    **filters: Any,
+) -> None:
+    """List sessions, latest activity first.
+
+    QUERY: filters and text, such as user:ada 'cost:>0.1' tag:vip -status:failed 'free text'. Quote
+    a filter with > or < for the shell.
+    """
+    terms = terms_of(query, filters)
+    request = SessionQuery(
+        text=text, terms=terms, failed=errors, limit=limit, order=sort, ascending=reverse
+    )
     with closing(open_store(db)) as store:
-        page = store.sessions(SessionQuery(text=text, failed=errors, limit=limit))
+        page = store.sessions(request)
     if as_json:
-        _print_json([attrs.asdict(summary) for summary in page.sessions])
+        _print_json([summary.as_json() for summary in page.sessions])
         return
     if not page.sessions:
-        click.echo("no sessions match" if errors or text else "no sessions yet", err=True)
-        return
+        narrowed = bool(terms or errors or text)
+        click.echo("no sessions match" if narrowed else "no sessions yet", err=True)
+        raise click.exceptions.Exit(1 if narrowed else 0)
     console = stdout_console()
-    console.print(_table_of(page.sessions))
+    for line in lines_of(page.sessions, console.width):
+        console.print(line, soft_wrap=True)
     if page.next is not None:
-        console.print(f"only the latest {limit}; --limit lists more", style="dim")
+        console.print(f"only the first {limit}; --limit lists more", style="dim")
 
 
 @command.command("show", cls=RichCommand)
 @click.argument("session_id", metavar="ID")
+@click.argument("step", metavar="[STEP]", required=False)
+@click.option("--io", "only_io", is_flag=True, help="Print inputs and outputs, in full.")
 @db_option
 @_json_option
-def show_session(session_id: str, db: Path | None, as_json: bool) -> None:
-    """Show one session as a tree.
+def show_session(
+    session_id: str, step: str | None, only_io: bool, db: Path | None, as_json: bool
+) -> None:
+    """Show one session as a tree, or one of its steps.
 
-    ID: any unambiguous prefix of the session's id, or "last" for the latest session.
+    ID: the session's id, your application's own id for it, an unambiguous prefix of one of them, or
+    "last" for the session that was active last. STEP: the step's name, its number in the order of
+    start, a prefix of its id, or "error" for the first that failed. With --io and no STEP, inputs
+    and outputs of the session and of all its steps.
     """
     with closing(open_store(db)) as store:
         stored = find_session(store, session_id)
+        if step is not None:
+            event = find_step(stored, step)
+            _print_step(event, store.event(event.event_id) or {}, only_io=only_io, as_json=as_json)
+            return
         if as_json:
             _print_json(with_records(store, stored))
             return
-    console = stdout_console()
-    path = printable(str(store.path))
-    console.print(f"session {stored.summary.session_id} in {path}", style="dim", soft_wrap=True)
-    console.print(render_session(stored))
+        console = stdout_console()
+        path = printable(str(store.path))
+        console.print(f"session {stored.summary.session_id} in {path}", style="dim", soft_wrap=True)
+        console.print(render_session(stored))
+        if only_io:
+            for line in field_lines(stored.record, only_io=True):
+                click.echo(line)
+            for event in stored.events:
+                click.echo()
+                record = store.event(event.event_id) or {}
+                _print_step(event, record, only_io=True, as_json=False)
 
 
-def _table_of(sessions: Sequence[SessionSummary]) -> Table:
-    from rich.text import Text
-
-    grid = table(
-        "ID", "NAME", "USER", "STARTED", "DURATION", "STEPS", "ERRORS", "TOKENS", "COST",
-        "STATUS", right=frozenset({"DURATION", "STEPS", "ERRORS", "TOKENS", "COST"}),
-    )  # fmt: skip
-    ids = short_ids([session.session_id for session in sessions])
-    for session in sessions:
-        failed = session.errors > 0 or session.error is not None
-        errors = f"{session.errors:,}" if session.errors else "-"
-        grid.add_row(
-            ids[session.session_id],
-            Text(printable(session.name or "unnamed session", _NAME_WIDTH), style="bold"),
-            Text(printable(session.user or "", _USER_WIDTH)),
-            when(session.start_time),
-            duration(session.duration),
-            f"{session.events:,}",
-            Text(errors, style="red" if failed else "dim"),
-            f"{session.tokens:,}" if session.tokens else "-",
-            cost(session.cost, session.unpriced, session.tokens) or "-",
-            Text(*_status(session, failed)),
-        )
-    return grid
-
-
-def _status(session: SessionSummary, failed: bool) -> tuple[str, str]:
-    """The word for the session's status, and its colour."""
-    if session.status != ENDED:
-        return session.status, "yellow"
-    if session.error is not None:
-        return "failed", "red"
-    return "ended", "red" if failed else "green"
+def _print_step(
+    event: EventSummary, record: Mapping[str, Any], *, only_io: bool, as_json: bool
+) -> None:
+    if as_json:
+        values = {name: record.get(name) for name in PAYLOADS} if only_io else record
+        _print_json(values)
+        return
+    click.echo(head_of(event))
+    for line in field_lines(record, only_io=only_io):
+        click.echo(line)
 
 
 def _print_json(value: Any) -> None:

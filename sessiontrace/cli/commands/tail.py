@@ -7,20 +7,30 @@ of its arrival, with its control characters escaped.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 import click
 import orjson
 
+from sessiontrace.cli.query_options import QueryCommand, query_argument, terms_of
 from sessiontrace.cli.render.console import stdout_console
 from sessiontrace.cli.render.format import amount, cost, duration, printable, when
-from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.session_lookup import find_session
 from sessiontrace.cli.store_options import db_option, open_store
-from sessiontrace.store.models import ENDED, OPEN, EventSummary, SessionSummary
+from sessiontrace.store.models import (
+    ENDED,
+    OPEN,
+    Changes,
+    EventSummary,
+    SessionQuery,
+    SessionSummary,
+)
+from sessiontrace.store.query.terms import Pattern, Term
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,28 +48,33 @@ _ID_WIDTH = 13
 _MARKS = {"model": ("◆", "magenta"), "tool": ("■", "cyan"), "chain": ("○", "blue")}
 
 
-@click.command("tail", cls=RichCommand)
+@click.command("tail", cls=QueryCommand)
+@query_argument
 @db_option
 @click.option(
     "--session", "session_id", metavar="ID", help="Follow only this session (id or prefix)."
 )
 @click.option("--errors", is_flag=True, help="Only steps and sessions that failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def command(db: Path | None, session_id: str | None, errors: bool, as_json: bool) -> None:
+def command(
+    query: tuple[str, ...], db: Path | None, session_id: str | None, errors: bool, as_json: bool
+) -> None:
     """Print sessions and steps as programs write them.
 
-    Runs until Ctrl-C.
+    Runs until Ctrl-C. QUERY: only sessions that fit, as in `sessions list`. A line has the time at
+    which a session began, or a step or a session ended.
     """
+    terms_of(query, {})  # a fault in it is one before the store's
     with closing(open_store(db)) as store:
         only = find_session(store, session_id).summary.session_id if session_id else None
         printer = _JsonPrinter(errors, only) if as_json else _LinePrinter(errors, only)
         try:
-            _follow(store, printer)
+            _follow(store, printer, query)
         except KeyboardInterrupt:
             return
 
 
-def _follow(store: SqliteStore, printer: _Printer) -> None:
+def _follow(store: SqliteStore, printer: _Printer, query: tuple[str, ...]) -> None:
     changes = store.changes(None, 1 << 62)
     last, at = changes.last, time.time_ns() // 1_000_000
     version = -1
@@ -70,13 +85,31 @@ def _follow(store: SqliteStore, printer: _Printer) -> None:
             version = current
             changes = store.changes(last, at)
             last, at = changes.last, max(at, changes.at)
-            for session in changes.sessions:
-                printer.session(session, begins=True)
-            for event in changes.events:
-                printer.event(event)
-            for session in changes.sessions:
-                printer.session(session, begins=False)
+            if query:
+                changes = _fitting(store, changes, terms_of(query, {}))
+            for line in sorted(printer.lines(changes), key=lambda line: line.at):
+                line.print()
         time.sleep(_POLL_S)
+
+
+def _fitting(store: SqliteStore, changes: Changes, terms: Sequence[Term]) -> Changes:
+    """The changes of sessions that fit the query now."""
+    ids = [session.session_id for session in changes.sessions]
+    among = Term("among", patterns=[Pattern(session_id) for session_id in ids])
+    page = store.sessions(SessionQuery(terms=(among, *terms), limit=max(1, len(ids))))
+    fitting = {session.session_id for session in page.sessions} if ids else set()
+    return attrs.evolve(
+        changes,
+        events=[event for event in changes.events if event.session_id in fitting],
+        sessions=[session for session in changes.sessions if session.session_id in fitting],
+    )
+
+
+class _Line(NamedTuple):
+    """Something to print, and the time (Unix ms) that it tells."""
+
+    at: int
+    print: Callable[[], None]
 
 
 @attrs.define
@@ -87,8 +120,19 @@ class _Printer:
     only: str | None
     statuses: dict[str, str] = attrs.field(factory=dict)
 
-    def session(self, session: SessionSummary, *, begins: bool) -> None:
-        """Print that a session opened, or that it ended."""
+    def lines(self, changes: Changes) -> Iterator[_Line]:
+        """What to print of the changes: beginnings, steps, ends."""
+        for session in changes.sessions:
+            yield from self._session(session, begins=True)
+        for event in changes.events:
+            if self.only in (None, event.session_id) and not (self.errors and event.error is None):
+                at = event.start_time if event.end_time is None else event.end_time
+                yield _Line(at, partial(self.print_event, event))
+        for session in changes.sessions:
+            yield from self._session(session, begins=False)
+
+    def _session(self, session: SessionSummary, *, begins: bool) -> Iterator[_Line]:
+        """That a session opened, or that it ended."""
         if self.only not in (None, session.session_id):
             return
         before = self.statuses.get(session.session_id)
@@ -98,12 +142,8 @@ class _Printer:
             return
         self.statuses[session.session_id] = session.status
         if not self.errors or session.error is not None or session.errors > 0:
-            self.print_session(session, begins)
-
-    def event(self, event: EventSummary) -> None:
-        """Print a step."""
-        if self.only in (None, event.session_id) and not (self.errors and event.error is None):
-            self.print_event(event)
+            at = session.start_time if begins else session.end_time
+            yield _Line(at, partial(self.print_session, session, begins))
 
     def print_session(self, session: SessionSummary, begins: bool) -> None:
         raise NotImplementedError
@@ -116,7 +156,7 @@ class _JsonPrinter(_Printer):
     """One JSON object a line, for jq."""
 
     def print_session(self, session: SessionSummary, begins: bool) -> None:
-        click.echo(orjson.dumps({"kind": "session", **attrs.asdict(session)}).decode())
+        click.echo(orjson.dumps({"kind": "session", **session.as_json()}).decode())
 
     def print_event(self, event: EventSummary) -> None:
         click.echo(orjson.dumps({"kind": "event", **attrs.asdict(event)}).decode())
@@ -130,11 +170,11 @@ class _LinePrinter(_Printer):
 
     def print_session(self, session: SessionSummary, begins: bool) -> None:
         mark = "▶" if begins else "▪"
-        line = self._line(session.start_time, session.session_id, mark, "bold")
+        at = session.start_time if begins else session.end_time
+        line = self._line(at, session.session_id, mark, "bold")
         line.append(printable(session.name or "unnamed session", _NAME_WIDTH), style="bold")
         if not begins:
-            state = "failed" if session.error is not None else session.status
-            facts = [state, duration(session.duration), amount(session.events, "step")]
+            facts = [session.outcome, duration(session.duration), amount(session.events, "step")]
             if session.errors:
                 facts.append(amount(session.errors, "error"))
             failed = session.error is not None or session.errors > 0
@@ -143,7 +183,8 @@ class _LinePrinter(_Printer):
 
     def print_event(self, event: EventSummary) -> None:
         mark, style = _MARKS.get(event.type, ("○", "default"))
-        line = self._line(event.start_time, event.session_id, mark, style)
+        at = event.start_time if event.end_time is None else event.end_time
+        line = self._line(at, event.session_id, mark, style)
         line.append(f"  {printable(event.name, _NAME_WIDTH)}")
         took = "running" if event.duration is None else duration(event.duration)
         line.append(f"  {took}", style="dim")

@@ -6,6 +6,7 @@ Invariant: rich is imported when something is drawn, not before.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["stdout_console", "table"]
 
 _PIPED_WIDTH = 200
+_WIDTH_ENV = "COLUMNS"
 
 
 def stdout_console() -> Console:
-    """A console on stdout; into a pipe it wraps no line, because pipes feed grep."""
+    """A console on stdout; a pipe is 200 columns wide, because pipes feed grep, or ``COLUMNS``."""
     from rich.console import Console as RichConsole
 
     class Console(RichConsole):
@@ -28,7 +30,9 @@ def stdout_console() -> Console:
 
     if sys.stdout.isatty():
         return Console(highlight=False)
-    return Console(highlight=False, width=_PIPED_WIDTH)
+    columns = os.environ.get(_WIDTH_ENV, "")
+    piped = int(columns) if columns.isascii() and columns.isdigit() else 0
+    return Console(highlight=False, width=min(piped, 10_000) or _PIPED_WIDTH)
 
 
 def table(*titles: str, right: frozenset[str] = frozenset()) -> Table:

@@ -10,7 +10,9 @@ import math
 import time
 import unicodedata
 
-__all__ = ["amount", "cost", "duration", "printable", "short_ids", "size", "when"]
+__all__ = [
+    "amount", "cost", "day_or_time", "duration", "printable", "short_ids", "size", "when",
+]  # fmt: skip
 
 _SHORTEST_ID = 13  # the time part of a UUIDv7, with its hyphen
 
@@ -54,6 +56,14 @@ def duration(ms: float | None) -> str:
 def when(ms: int) -> str:
     """Unix ms as local time, to the second."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000))
+
+
+def day_or_time(ms: int) -> str:
+    """Unix ms as local time: ``15:57:02`` of today, ``11-27 15:57`` of this year, or a date."""
+    moment, now = time.localtime(ms / 1000), time.localtime()
+    if moment[:3] == now[:3]:
+        return time.strftime("%H:%M:%S", moment)
+    return time.strftime("%m-%d %H:%M" if moment[0] == now[0] else "%Y-%m-%d", moment)
 
 
 def amount(count: int, singular: str, plural: str | None = None) -> str:

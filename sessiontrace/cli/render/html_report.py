@@ -58,7 +58,7 @@ def _pieces(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
     )
-    facts = [when(summary.start_time), duration(summary.duration), summary.status]
+    facts = [when(summary.start_time), duration(summary.duration), summary.outcome]
     facts.append(amount(summary.events, "step"))
     if summary.tokens:
         facts.append(amount(summary.tokens, "token"))

@@ -101,7 +101,7 @@ def steps_with_depth(stored: StoredSession) -> Iterator[tuple[EventSummary, int]
 
 
 def _about(summary: SessionSummary) -> str:
-    parts = [duration(summary.duration), summary.status, amount(summary.events, "step")]
+    parts = [duration(summary.duration), summary.outcome, amount(summary.events, "step")]
     if summary.errors:
         parts.append(amount(summary.errors, "error"))
     if summary.tokens:

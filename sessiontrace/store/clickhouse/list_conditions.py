@@ -94,6 +94,8 @@ class ListConditions:
             return self._text(term.patterns[0])
         if term.field == "id":
             return _any([self._id(pattern.text.rstrip("*")) for pattern in term.patterns])
+        if term.field == "among":
+            return f"has({self._texts(term.patterns)}, session_id)"
         if term.field == "failed":
             return "bad"
         if term.field == "status":

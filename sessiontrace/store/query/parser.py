@@ -18,7 +18,7 @@ from sessiontrace.store.query import fields, values
 from sessiontrace.store.query.fields import STATUSES, QueryField
 from sessiontrace.store.query.terms import Bound, Pattern, Term
 
-__all__ = ["QUERY_CHARS", "QuerySyntaxError", "parse", "quoted"]
+__all__ = ["QUERY_CHARS", "QuerySyntaxError", "parse", "quoted", "term_of"]
 
 QUERY_CHARS = 2_000
 """The most characters of a query."""
@@ -97,6 +97,17 @@ def parse(query: str, now: int, zone: tzinfo | None = None) -> tuple[Term, ...]:
     if len(terms) > _MOST_TERMS:
         raise QuerySyntaxError(f"a query has at most {_MOST_TERMS} terms", 0, len(query))
     return tuple(terms)
+
+
+def term_of(field: str, value: str, now: int, zone: tzinfo | None = None) -> Term:
+    """The term of a key and the whole value for it; raises ``ValueError``."""
+    row = fields.field_of(field)
+    assert row is not None
+    if not value.strip():
+        raise ValueError(f"the value is empty; an example is {row.example}")
+    if row.kind == fields.TEXT:
+        return Term(row.name, patterns=(Pattern(value, "*" in value),))
+    return _READERS[row.kind](_Token(value, 0, False, field, "", ":", value), row, now, zone)
 
 
 def quoted(value: str) -> str:

@@ -14,6 +14,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
+
 from sessiontrace.model.ids import session_uuid
 from sessiontrace.store import facets
 from sessiontrace.store.models import SessionQuery
@@ -162,6 +164,11 @@ def _failed(term: Term) -> Condition:
     return "failed", []
 
 
+def _among(term: Term) -> Condition:
+    ids = orjson.dumps([pattern.text for pattern in term.patterns]).decode()
+    return "session_id IN (SELECT value FROM json_each(?))", [ids]
+
+
 def _id(term: Term) -> Condition:
     return _any([_id_of(pattern.text.rstrip("*")) for pattern in term.patterns])
 
@@ -200,6 +207,7 @@ def _text(term: Term) -> Condition:
 _COMPILERS: dict[str, Callable[[Term], Condition]] = {
     "text": _text,
     "failed": _failed,
+    "among": _among,
     "user": _user,
     "name": _of_column("name"),
     "source": _of_column("source"),

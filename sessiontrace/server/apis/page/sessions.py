@@ -156,7 +156,7 @@ class _Api:
 def _sessions(store: Store, query: SessionQuery) -> dict[str, Any]:
     page = store.sessions(query)
     after = None if page.next is None else orjson.dumps(page.next).decode()
-    return {"sessions": [attrs.asdict(session) for session in page.sessions], "next": after}
+    return {"sessions": [session.as_json() for session in page.sessions], "next": after}
 
 
 def _session(store: Store, session_id: str) -> dict[str, Any] | None:
@@ -169,7 +169,7 @@ def _session(store: Store, session_id: str) -> dict[str, Any] | None:
     if stored is None:
         return None
     return {
-        "session": attrs.asdict(stored.summary),
+        "session": stored.summary.as_json(),
         "record": stored.record,
         "events": [attrs.asdict(event) for event in stored.events],
         "omitted": stored.omitted,
