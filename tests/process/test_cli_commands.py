@@ -51,7 +51,7 @@ def test_sessions_are_listed_and_one_is_shown_by_its_beginning(tmp_path: Path, d
     """From the list to the tree with what the list prints as ID."""
     sid, other = new_id(T0 * 10**6), new_id()
     write(db, session_end(sid, T0, user_properties={"user_id": "ada"}), event(sid, T0, error="no"))
-    write(db, session_start(other, T0 + 10, event_name="later"))
+    write(db, session_start(other, T0 + 2_000, event_name="later"))
     listed = sessiontrace(tmp_path, "sessions", "list", SESSIONTRACE_STORE=str(db))
     assert (listed.returncode, listed.stderr) == (0, "")
     _, first, second = listed.stdout.splitlines()

@@ -46,8 +46,8 @@ class Term:
     ``field`` is a key of the table of fields, or one that no query writes: "text" for free text,
     "active" for the time of the last activity, "failed" for an error of the session or of a step,
     "among" for whole ids. ``name`` is what follows its dot. A session fits when one of the
-    ``patterns`` fits, all of the ``bounds`` hold, and, without both, when it has any such value. ``negated``
-    turns that round.
+    ``patterns`` fits, all of the ``bounds`` hold, and, without both, when it has any such value.
+    ``negated`` turns that round.
     """
 
     field: str
