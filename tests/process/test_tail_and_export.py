@@ -110,6 +110,25 @@ def test_tail_narrows_and_speaks_json(tmp_path: Path, db: Path, sid: str, tails:
     assert tail.end() == 0
 
 
+def test_tail_follows_a_query_and_its_times_run_forward(
+    tmp_path: Path, db: Path, sid: str, tails: list[Tail]
+):
+    """The line of an end has the time of the end: it began twenty minutes ago."""
+    tails.append(Tail(tmp_path, "--db", str(db), "tag:vip", "-status:open"))
+    vip, other = new_id(), new_id()
+    step = event(vip, T0 + 60_000, 5_000, event_name="late")
+    early = event(vip, T0 + 1_000, 2_000, event_name="early")
+    write(db, session_end(other, T0), step, early,
+          session_end(vip, T0, 1_200_000, metadata={"tags": ["vip"]}, error="E: x"))  # fmt: skip
+    lines = [tails[-1].line() for _ in range(3)]
+    assert [name in line for name, line in zip(("early", "late", "chat"), lines, strict=True)] == (
+        [True] * 3
+    )
+    assert [line[:8] for line in lines] == sorted(line[:8] for line in lines)
+    assert len({line[:8] for line in lines}) == 3
+    assert "failed · 20 min 00 s" in lines[2]
+
+
 def test_json_is_the_whole_session(tmp_path: Path, db: Path, sid: str):
     """With the records of its steps, as `sessions show --json` prints them."""
     found = json.loads(run(tmp_path, "export", "last", "--db", str(db)).stdout)
