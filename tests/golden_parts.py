@@ -385,7 +385,17 @@ def _page(path: Path) -> dict[str, Any]:
         answers = {place: _answer(server, place) for place in PLACES}
         answers["POST /api/score"] = _answer(server, "/api/score", "POST", score)
         answers["after the score"] = _answer(server, f"/api/events/{uid(4)}")
-        return answers
+        return _with_shared_headers(answers)
+
+
+def _with_shared_headers(answers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The answers, and once the headers that all of them have."""
+    shared = set.intersection(*(set(answer["headers"].items()) for answer in answers.values()))
+    for answer in answers.values():
+        answer["headers"] = {
+            name: value for name, value in answer["headers"].items() if (name, value) not in shared
+        }
+    return {"headers of all": dict(sorted(shared)), **answers}
 
 
 PLACES = (
