@@ -53,13 +53,13 @@ class RunInSession:
         self.headers = headers
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with default_tracer.extract(self.headers, trust="all"):
+        with default_tracer.carried(self.headers):
             return self.fn(*args, **kwargs)
 
 
 def _run_in_session(fn: Callable[..., Any]) -> Callable[..., Any]:
     """``fn`` as a process pool should get it: within the current span, when there is one."""
-    headers: dict[str, str] = default_tracer.inject({})
+    headers = default_tracer.carry()
     return RunInSession(fn, headers) if headers else fn
 
 

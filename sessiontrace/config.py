@@ -17,8 +17,10 @@ import attrs
 
 from sessiontrace.model.destination import Destination, Env
 from sessiontrace.model.errors import ConfigError, VendorError
+from sessiontrace.model.propagators import PROPAGATORS, parse_propagators, propagators_of_otel
 from sessiontrace.model.sampling import Sample
 from sessiontrace.pricing.prices import Prices, parse_prices
+from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.vendors import registry
 
@@ -126,6 +128,14 @@ class Options:
             '`"trace"`',
         )
     )
+    propagators: frozenset[str] = attrs.field(
+        metadata=_row(
+            "headers that `st.inject` writes and `st.extract` reads: names of `tracecontext` and "
+            '`baggage`, or `"none"`',
+            '`"tracecontext,baggage"`',
+            "OTEL_PROPAGATORS",
+        )
+    )
     otel_context: bool = attrs.field(
         metadata=_row(
             "`False` keeps our current span from OpenTelemetry's context, and the other way round",
@@ -157,12 +167,29 @@ def resolve(
     faults: list[str] = []
     options = _options(arguments, env, faults)
     destinations = _destinations(targets, env, faults) if options.enabled else ()
-    is_set = arguments.get("sample") is not None or env.get("SESSIONTRACE_SAMPLE")
-    if not is_set and any(destination.kind == "otlp" for destination in destinations):
+    has_otlp = any(destination.kind == "otlp" for destination in destinations)
+    if has_otlp and not _is_set("sample", arguments, env):
         options = _sampled_as_otel_says(options, env, faults)
+    if not _is_set("propagators", arguments, env) and env.get("OTEL_PROPAGATORS"):
+        is_strict = has_otlp and bool(targets or arguments)
+        options = _propagated_as_otel_says(options, env, faults if is_strict else None)
     if faults:
         raise ConfigError(faults)
     return destinations, options
+
+
+def _is_set(name: str, arguments: Mapping[str, Any], env: Env) -> bool:
+    return arguments.get(name) is not None or bool(env.get(f"SESSIONTRACE_{name.upper()}"))
+
+
+def _propagated_as_otel_says(options: Options, env: Env, faults: list[str] | None) -> Options:
+    """With the propagators of the variable; those that we lack are a fault, else a warning."""
+    propagators, fault = propagators_of_otel(env.get("OTEL_PROPAGATORS", ""))
+    if fault and faults is not None:
+        faults.append(fault)
+    elif fault:
+        log_once("config:propagators", "%s", fault)
+    return attrs.evolve(options, propagators=propagators)
 
 
 def _sampled_as_otel_says(options: Options, env: Env, faults: list[str]) -> Options:
@@ -257,6 +284,7 @@ def _options(arguments: Mapping[str, Any], env: Env, faults: list[str]) -> Optio
         prices=value("prices", parse_prices, Prices()),
         threads=value("threads", _parse_bool, True),
         trust=value("trust", _choice("trace", "none", "all"), "trace"),
+        propagators=value("propagators", parse_propagators, PROPAGATORS),
         otel_context=value("otel_context", _parse_bool, True),
     )
 

@@ -91,6 +91,7 @@ class Generation:
             route=_routes([destination.name for destination in destinations]),
             tracer=self._owner,
             trust=options.trust,
+            propagators=options.propagators,
         )
         if self.queue is not None:
             self.queue.quiet = lambda: SuppressedScope(recorder)

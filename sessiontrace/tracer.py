@@ -119,6 +119,7 @@ class Tracer(Tracing):
         prices: bool | Mapping[str, Mapping[str, float]] | str | os.PathLike[str] | None = None,
         threads: bool | None = None,
         trust: str | None = None,
+        propagators: str | Sequence[str] | None = None,
         otel_context: bool | None = None,
     ) -> None:
         """Configure the tracer. Without it the first session reads the environment.
@@ -137,6 +138,8 @@ class Tracer(Tracing):
         million tokens, or the path of a JSON file with them; False computes no cost. ``threads``:
         False leaves threads and executors without the span they were started in. ``trust``: what
         ``asgi`` and ``extract`` take from headers: "trace" (default), "none" or "all".
+        ``propagators``: which headers ``inject`` writes and ``extract`` reads, "tracecontext" and
+        "baggage" (default both), or "none".
         ``otel_context``: False keeps the current span from OpenTelemetry, and OpenTelemetry's from
         us; else spans of either are parents of the other's.
 
@@ -167,6 +170,7 @@ class Tracer(Tracing):
                 "prices": prices,
                 "threads": threads,
                 "trust": trust,
+                "propagators": propagators,
                 "otel_context": otel_context,
             },
         )

@@ -28,6 +28,7 @@ from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.capture.streams.stream_span import Reduce
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.capture.updates import score
+from sessiontrace.model.propagators import PROPAGATORS
 
 if TYPE_CHECKING:
     from sessiontrace.capture.streams.stream import AsyncStream, Stream
@@ -318,6 +319,22 @@ class Tracing:
         from sessiontrace.capture.context.w3c import extract
 
         handle: Any = extract(recorder, headers, name, trust)
+        return handle or _NOOP_SESSION
+
+    def carry(self) -> dict[str, str]:
+        """The current span for ``carried`` in another process of the program; empty without one."""
+        from sessiontrace.capture.context.w3c import inject
+
+        headers: dict[str, str] = {}
+        return inject(let_go(self._current.get()), headers, PROPAGATORS)
+
+    def carried(self, headers: Mapping[str, str]) -> Session:
+        """The span of another process of the program, to run under, whatever is propagated."""
+        if self.off or (recorder := self.recorder or self.begin()) is None:
+            return _NOOP_SESSION
+        from sessiontrace.capture.context.w3c import extract
+
+        handle: Any = extract(recorder, headers, trust="all", propagators=PROPAGATORS)
         return handle or _NOOP_SESSION
 
     def score(

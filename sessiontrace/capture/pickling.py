@@ -20,6 +20,7 @@ from sessiontrace.capture.non_recording import NOOP, NonRecordingScope, RemoteSp
 from sessiontrace.capture.session import UNOPENED, Session
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
+from sessiontrace.model.propagators import PROPAGATORS
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["register"]
@@ -66,13 +67,13 @@ def _state_of(tracer: TracerProtocol | None) -> TracerState:
 def _reduce_span(span: Span) -> Reduced:
     from sessiontrace.capture.context.w3c import inject  # here: few programs pickle a span
 
-    return _remote, (span.recorder, inject(span, {}))
+    return _remote, (span.recorder, inject(span, {}, PROPAGATORS))
 
 
 def _remote(recorder: TracerState, headers: dict[str, str]) -> Any:
     from sessiontrace.capture.context.w3c import extract
 
-    handle: Handle | None = extract(recorder, headers, trust="all")
+    handle: Handle | None = extract(recorder, headers, trust="all", propagators=PROPAGATORS)
     return NOOP if handle is None or recorder is UNOPENED else handle
 
 

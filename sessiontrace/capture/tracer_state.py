@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle, ImplicitSession
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION
+from sessiontrace.model.propagators import PROPAGATORS
 
 if TYPE_CHECKING:
     from sessiontrace.capture.encoding.record_body import Redact
@@ -34,7 +35,8 @@ class TracerState:
     parent: handles that were open at the fork end in the parent only. ``skips``: some session is
     not recorded, so it is worth asking whether this one is. ``tracer``: a weak reference to the
     tracer, which finds the state of another process when a handle was pickled. ``trust``: what is
-    taken from the headers of a request, see `context.w3c`. ``place(handle, parent)`` notes the
+    taken from the headers of a request, see `context.w3c`. ``propagators``: which headers are
+    written and read. ``place(handle, parent)`` notes the
     span of another tracer that the handle opens in; None where no other tracer shares its context.
     """
 
@@ -49,6 +51,7 @@ class TracerState:
         "new_session",
         "offer",
         "place",
+        "propagators",
         "redact",
         "route",
         "sample",
@@ -75,6 +78,7 @@ class TracerState:
         route: Callable[[tuple[str, ...]], FrameHeaders | None] | None = None,
         tracer: Callable[[], Any] | None = None,
         trust: str = "trace",
+        propagators: frozenset[str] = PROPAGATORS,
         holds: Callable[[bytes], bool] = lambda body: False,
     ) -> None:
         self.offer = offer
@@ -92,6 +96,7 @@ class TracerState:
         self.route = route
         self.tracer = tracer
         self.trust = trust
+        self.propagators = propagators
         self.place: Callable[[Handle, Handle | None], None] | None = None
         self.inert = False
         self.skips = False

@@ -179,3 +179,48 @@ def test_the_error_survives_a_process_boundary() -> None:
     error = ConfigError(["a", "b"])
     assert pickle.loads(pickle.dumps(error)).faults == ("a", "b")
     assert "2 configuration errors" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "propagators"),
+    [
+        ("tracecontext,baggage", {"tracecontext", "baggage"}),
+        (" TraceContext ", {"tracecontext"}),
+        ("baggage", {"baggage"}),
+        ("none", set()),
+        ("", {"tracecontext", "baggage"}),
+    ],
+)
+@pytest.mark.parametrize("variable", ["OTEL_PROPAGATORS", "SESSIONTRACE_PROPAGATORS"])
+def test_propagators_come_from_either_variable(
+    text: str, propagators: set[str], variable: str
+) -> None:
+    """OpenTelemetry's names for the headers, and our own variable wins."""
+    _, options = resolve(("local",), {}, {variable: text})
+    assert options.propagators == propagators
+    _, options = resolve(("local",), {"propagators": ["baggage"]}, {variable: text})
+    assert options.propagators == {"baggage"}
+    both = {"OTEL_PROPAGATORS": "b3", "SESSIONTRACE_PROPAGATORS": "none"}
+    assert resolve(("otlp",), {}, both)[1].propagators == set()
+
+
+def test_propagators_that_we_lack_are_refused_or_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An explicit OTLP destination follows OpenTelemetry's variables or fails; others warn."""
+    env = {"OTEL_PROPAGATORS": "b3,tracecontext"}
+    with pytest.raises(ConfigError, match="OTEL_PROPAGATORS names b3"):
+        resolve(("otlp",), {}, env)
+    assert not caplog.messages
+    for targets, more in (
+        ((), {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1"}),
+        (("local",), {}),
+    ):
+        log.reset()
+        _, options = resolve(targets, {}, {**env, **more})
+        assert options.propagators == {"tracecontext"}
+        assert "OTEL_PROPAGATORS names b3" in caplog.messages.pop()
+    with pytest.raises(ConfigError, match="propagators"):
+        resolve(("local",), {"propagators": "b3"}, {})
+    with pytest.raises(ConfigError, match="propagators"):
+        resolve(("local",), {"propagators": "none,baggage"}, {})

@@ -51,21 +51,22 @@ class _Context(NamedTuple):
     baggage: dict[str, str]
 
 
-def inject(span: Handle | None, headers: H) -> H:
-    """Write the span into ``headers``, beside what other tracers wrote; returns them."""
+def inject(span: Handle | None, headers: H, propagators: frozenset[str] | None = None) -> H:
+    """Write the span into ``headers``, beside what other tracers wrote; returns them.
+
+    ``propagators``: which headers, by default as ``init`` says.
+    """
     if span is None or span.state == NEW or span.session.skip_reason == SUPPRESSED:
         return headers
+    propagators = span.recorder.propagators if propagators is None else propagators
     try:
         from urllib.parse import quote  # here: not every program calls another one
 
         session = span.session
-        trace_id = session.trace_id or session.session_id.replace("-", "")
-        ids = span.event_id if session.trace_id is None else f"{span.event_id};{session.session_id}"
-        flags = "00" if session.skip_reason == "sampled" else "01"
-        headers["traceparent"] = f"00-{trace_id}-{span.event_id[-17:].replace('-', '')}-{flags}"
-        states = _members(_get(headers, "tracestate"))
-        others = [state for state in states if state[:3] != "st="]
-        headers["tracestate"] = ",".join([f"st={ids}", *others[:31]])
+        if "tracecontext" in propagators:
+            _write_context(span, session, headers)
+        if "baggage" not in propagators:
+            return headers
         ours = _baggage_of(session)
         members = [
             member
@@ -77,6 +78,16 @@ def inject(span: Handle | None, headers: H) -> H:
     except Exception as error:  # headers that refuse to be written
         raise_if_from_signal(error)
     return headers
+
+
+def _write_context(span: Handle, session: SessionHandle, headers: MutableMapping[str, str]) -> None:
+    trace_id = session.trace_id or session.session_id.replace("-", "")
+    ids = span.event_id if session.trace_id is None else f"{span.event_id};{session.session_id}"
+    flags = "00" if session.skip_reason == "sampled" else "01"
+    headers["traceparent"] = f"00-{trace_id}-{span.event_id[-17:].replace('-', '')}-{flags}"
+    states = _members(_get(headers, "tracestate"))
+    others = [state for state in states if state[:3] != "st="]
+    headers["tracestate"] = ",".join([f"st={ids}", *others[:31]])
 
 
 def _baggage_of(session: SessionHandle) -> dict[str, str]:
@@ -106,16 +117,22 @@ def trust_in(recorder: TracerState, trust: str | None = None) -> str:
 
 
 def extract(
-    recorder: TracerState, headers: object, name: str = "remote", trust: str | None = None
+    recorder: TracerState,
+    headers: object,
+    name: str = "remote",
+    trust: str | None = None,
+    propagators: frozenset[str] | None = None,
 ) -> Session | RemoteSpan | None:
     """The handle to run under; None when the headers name no span, or nothing is trusted.
 
     From another of our processes it is that very span. From another tracer it is a turn of the
     session that the baggage names, else of a session made from the trace id. Only with
-    ``trust="all"`` do the baggage and the sender's decision on sampling count.
+    ``trust="all"`` do the baggage and the sender's decision on sampling count. ``propagators``:
+    which headers are read, by default as ``init`` says.
     """
     trust = trust_in(recorder, trust)
-    if trust == "none":
+    propagators = recorder.propagators if propagators is None else propagators
+    if trust == "none" or "tracecontext" not in propagators:
         return None
     try:
         context = _read(headers)
@@ -124,7 +141,7 @@ def extract(
         context = None
     if context is None:
         return None
-    baggage = context.baggage if trust == "all" else {}
+    baggage = context.baggage if trust == "all" and "baggage" in propagators else {}
     destinations = baggage.get("session.to")
     to = None if destinations is None else destinations.split(",")[:_NAMES_MAX]
     if context.event_id is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sessiontrace.export.protocol import Request
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.secret import Secret
-from sessiontrace.vendors.otlp.connection import Address, connection
+from sessiontrace.vendors.otlp.connection import Address, connection, no_spans
 from sessiontrace.vendors.otlp.destination import OTLP
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
@@ -46,10 +46,10 @@ def _plain(headers: Mapping[str, Secret]) -> dict[str, str]:
 
 
 def _probe(destination: OTLP) -> HttpProbe:
-    no_spans = b"" if destination.protobuf else b'{"resourceSpans":[]}'
+    body = no_spans(protobuf=bool(destination.protobuf))
     return HttpProbe(
         url=destination.url,
-        request=Request("POST", "", no_spans, ()),
+        request=Request("POST", "", body, ()),
         url_variable=destination.URL_VARIABLE,
         key_variable=destination.KEY_VARIABLE,
     )

@@ -20,7 +20,7 @@ from sessiontrace.vendors.vendor import VendorParts
 if TYPE_CHECKING:
     from sessiontrace.vendors.otlp.exporter import OTLPExporter
 
-__all__ = ["Address", "connection"]
+__all__ = ["Address", "connection", "no_spans"]
 
 _UNREACHABLE = 503
 
@@ -37,6 +37,11 @@ class Address:
     network: Network | None = attrs.field(default=None, repr=False)
     complete: bool = False
     content_type: str = ""
+
+
+def no_spans(*, protobuf: bool) -> bytes:
+    """A request of a resource without spans, which stores nothing; MLflow refuses an empty one."""
+    return b"\x0a\x02\x12\x00" if protobuf else b'{"resourceSpans":[{"scopeSpans":[]}]}'
 
 
 def connection(

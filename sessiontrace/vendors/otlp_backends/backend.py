@@ -15,7 +15,7 @@ import attrs
 from sessiontrace.export.protocol import Request
 from sessiontrace.model.destination import Env, HttpDestination
 from sessiontrace.model.ids import new_id
-from sessiontrace.vendors.otlp.connection import Address, connection
+from sessiontrace.vendors.otlp.connection import Address, connection, no_spans
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
 
@@ -104,7 +104,7 @@ def _connect(destination: OTLPBackend, services: PipelineServices) -> VendorPart
 def _probe(destination: OTLPBackend) -> HttpProbe:
     return HttpProbe(
         url=destination.base_url,
-        request=Request("POST", destination.PATH, b"", ()),
+        request=Request("POST", destination.PATH, no_spans(protobuf=True), ()),
         url_variable=destination.URL_VARIABLE,
         key_variable=destination.KEY_VARIABLE,
     )

@@ -15,6 +15,8 @@ from support.recording_tracer import Captured
 from sessiontrace.capture.context.w3c import extract, inject
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.non_recording import RemoteSpan
+from sessiontrace.capture.session import Session
+from sessiontrace.model.propagators import PROPAGATORS
 
 FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -326,3 +328,28 @@ def test_without_trust_the_rate_here_decides_by_the_session(captured: Captured) 
             pass
         agreed.add((bool(sender.events), bool(receiver.events)))
     assert agreed == {(True, True), (False, False)}
+
+
+@pytest.mark.parametrize(
+    ("propagators", "written"),
+    [
+        ({"tracecontext", "baggage"}, {"traceparent", "tracestate", "baggage"}),
+        ({"tracecontext"}, {"traceparent", "tracestate"}),
+        ({"baggage"}, {"baggage"}),
+        (set(), set()),
+    ],
+)
+def test_only_the_headers_that_init_names_travel(propagators: set[str], written: set[str]) -> None:
+    """Written and read; another process of the same program gets the span all the same."""
+    captured = Captured(trust="all", propagators=frozenset(propagators))
+    with captured.session(session_id="chat 7") as session:
+        assert set(inject(session, {})) == written
+        whole = inject(session, {}, PROPAGATORS)
+    assert set(whole) == {"traceparent", "tracestate", "baggage"}
+    remote = extract(captured.recorder, {"traceparent": FOREIGN, "baggage": "session.id=mine"})
+    assert (remote is not None) is ("tracecontext" in propagators)
+    if isinstance(remote, Session):
+        assert remote.conversation_id == ("mine" if "baggage" in propagators else remote.session_id)
+    within = extract(captured.recorder, whole, trust="all", propagators=PROPAGATORS)
+    assert within is not None
+    assert within.session_id == session.session_id
