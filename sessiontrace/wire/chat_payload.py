@@ -14,12 +14,13 @@ from typing import Any
 import orjson
 
 from sessiontrace.wire import model_call
-from sessiontrace.wire.encoded.plain_chat import plain_messages, text_end
+from sessiontrace.wire.encoded.plain_chat import plain_messages, plain_parts, text_end
 
 __all__ = [
     "Chat",
     "input_chat",
     "input_messages",
+    "input_parts",
     "lone_text",
     "lone_value",
     "output_chat",
@@ -92,6 +93,20 @@ def input_chat(inputs: bytes | None) -> Chat | None:
     chat = Chat(orjson.dumps(messages), None, messages, other_inputs, name)
     chat.entries = decoded[name]
     return chat
+
+
+def input_parts(inputs: bytes | None) -> tuple[str, bytes] | None:
+    """The entry with a plain chat, and its messages in the form of OTel's GenAI conventions.
+
+    None where inputs hold no chat, or one that is not plain.
+    """
+    if inputs is None:
+        return None
+    for opening, name in _OPENINGS.items():
+        if inputs.startswith(opening):
+            parts = plain_parts(inputs, len(opening))
+            return None if parts is None else (name, parts)
+    return None
 
 
 def output_chat(outputs: bytes | None) -> Chat | None:

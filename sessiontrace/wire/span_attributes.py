@@ -99,6 +99,20 @@ _UNLIKE = frozenset({"gen_ai.usage.cost", "user.id", *semconv.SHARED_NAMES})
 """Attributes that do not always say the value of the field that they are of."""
 
 
+_METADATA = {
+    field.path[1]: field for field in semconv.TABLE if field.path[0] == "metadata" and field.otel
+}
+_COST_NAME = _METADATA["cost"].otel[0]
+_REASONS_NAME = _METADATA["finish_reason"].otel[0]
+_SIMPLE = frozenset({str, int, float, bool})
+_NAMES_OF = {
+    (key, _EXACT[field.kind]): field.otel[0]
+    for key, field in _METADATA.items()
+    if field.kind in _EXACT and field.otel[0] not in _UNLIKE
+}
+"""By the key and the type of metadata: the attribute that says all of it."""
+
+
 class AttributeLimits(NamedTuple):
     """Bounds of a span: how many attributes (backends cut spans with more), how many characters."""
 
@@ -247,9 +261,7 @@ def _add_table(
                 written.add(field.path)
         elif _add_field(attributes, event, field, value, changes):
             written.add(field.path)
-    for name, copy in semconv.COPIES.items():
-        if name in attributes:
-            attributes[copy] = attributes[name]
+    attributes.update(_copies(attributes))
 
 
 def _add_field(
@@ -278,14 +290,44 @@ def metadata_attributes(
 
     ``metadata``: without what says which kind of step it is, such as its operation and tags.
     """
+    if not metadata:
+        return _all_metadata_attributes(metadata, event_type, changes)
+    fields: dict[str, Value] = {}
+    others: dict[str, Value] = {}
+    for key, value in metadata.items():
+        kind = type(value)
+        if (name := _NAMES_OF.get((key, kind))) is not None:
+            fields[name] = value
+        elif key == "cost" and kind is float and event_type == "model":
+            fields[_COST_NAME] = value
+        elif key == "finish_reason" and kind is str:
+            fields[_REASONS_NAME] = [value]
+        elif key in _METADATA or kind not in _SIMPLE or (kind is str and value[:1] in _OPENINGS):
+            return _all_metadata_attributes(metadata, event_type, changes)
+        elif key != TRACE_ID:
+            others[f"sessiontrace.metadata.{key}"] = value
+        if kind is int and not _is_small(value):
+            return _all_metadata_attributes(metadata, event_type, changes)
+    return fields, _copies(fields), others
+
+
+def _all_metadata_attributes(
+    metadata: dict[str, Any], event_type: str, changes: Changes
+) -> tuple[dict[str, Value], dict[str, Value], dict[str, Value]]:
+    """The same for metadata with values of any form."""
     fields: dict[str, Value] = {}
     others: dict[str, Value] = {}
     written: set[tuple[str, ...]] = set(CONTEXT)
     event = {"metadata": metadata, "event_type": event_type}
     _add_table(fields, event, written, changes)
     flatten(others, "metadata", event, changes, written)
-    copies = {copy: fields.pop(copy) for copy in semconv.COPIES.values() if copy in fields}
-    return fields, copies, others
+    for copy in semconv.COPIES.values():
+        fields.pop(copy, None)
+    return fields, _copies(fields), others
+
+
+def _copies(attributes: dict[str, Value]) -> dict[str, Value]:
+    return {copy: attributes[name] for name, copy in semconv.COPIES.items() if name in attributes}
 
 
 def _add_tool_form(attributes: dict[str, Value], tools: Any, changes: Changes) -> None:
@@ -413,4 +455,8 @@ def _plain(value: Any, kind: str) -> Value | None:
 def _int(value: float) -> int | str:
     """OTLP's integers have 64 bits with a sign."""
     whole = int(value)
-    return whole if -(1 << 63) <= whole < 1 << 63 else str(whole)
+    return whole if _is_small(whole) else str(whole)
+
+
+def _is_small(whole: int) -> bool:
+    return -(1 << 63) <= whole < 1 << 63

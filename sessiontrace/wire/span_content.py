@@ -30,8 +30,6 @@ Event = dict[str, Any]
 Value = str | bytes | bool | int | float | list[str]
 """An attribute's value; bytes are JSON, sent as a text."""
 
-_MESSAGE = b'{"role":"%b","parts":[{"type":"text","content":%b}]}'
-_MESSAGES = {b"tool": b'{"role":"%b","parts":[{"type":"tool_call_response","response":%b}]}'}
 _ANSWER = b'[{"role":"%b","parts":[{"type":"text","content":%b}],"finish_reason":%b}]'
 _REASONS = {
     "tool_calls": "tool_call",
@@ -54,6 +52,9 @@ A JSON object: ``inputs``: the entry that had the chat, "chat_history" where it 
 ``outputs``: "choices" where the messages were in choices, "messages" where they were a list of
 choices themselves. ``input``, ``output``: the layouts of messages, by their position.
 """
+
+_MESSAGES = {"inputs": "messages"}
+_MESSAGES_FORM = orjson.dumps(_MESSAGES).decode()
 
 _COPY_MAX = 16 << 10
 """Bytes of a tool's arguments or result that are written under OpenInference's name too."""
@@ -126,25 +127,27 @@ def _add_chat(
 ) -> tuple[bytes | None, bytes | None]:
     """Set a model's messages; returns what of its inputs and outputs is not in them."""
     form: dict[str, Any] = {}
-    if (chat := chat_payload.input_chat(inputs)) is not None:
+    if (plain := chat_payload.input_parts(inputs)) is not None:
+        name, attributes["gen_ai.input.messages"] = plain
+        inputs = None
+        if name != "chat_history":
+            form["inputs"] = name
+    elif (chat := chat_payload.input_chat(inputs)) is not None:
         attributes["gen_ai.input.messages"] = _messages(chat, form, changes)
         inputs = orjson.dumps(chat.other_inputs) if chat.other_inputs else None
-        if (system := _instructions(chat.other_inputs or {})) is not None:
+        if chat.other_inputs and (system := _instructions(chat.other_inputs)) is not None:
             attributes["gen_ai.system_instructions"] = system
     if (answers := chat_payload.output_chat(outputs)) is not None:
         attributes["gen_ai.output.messages"] = _answers(answers, event, form, changes)
         outputs = None
     if form:
-        attributes[CHAT] = orjson.dumps(form).decode()
+        attributes[CHAT] = _MESSAGES_FORM if form == _MESSAGES else orjson.dumps(form).decode()
     return inputs, outputs
 
 
 def _messages(chat: chat_payload.Chat, form: dict[str, Any], changes: Changes) -> bytes:
     if chat.name != "chat_history":
         form["inputs"] = chat.name
-    if chat.plain:
-        messages = [_MESSAGES.get(role, _MESSAGE) % (role, text) for role, text in chat.plain]
-        return b"[%b]" % b",".join(messages)
     wholes, entries = _by_conventions(chat, "input", form)
     differences(("inputs", chat.name), entries, chat.entries, changes)
     return orjson.dumps(wholes)

@@ -37,6 +37,7 @@ __all__ = [
     "CLIENT",
     "ERROR",
     "INTERNAL",
+    "SessionFacts",
     "SessionLookup",
     "Span",
     "kind_of",
@@ -76,11 +77,27 @@ class Span(NamedTuple):
     dropped: int = 0
 
 
+class SessionFacts(Protocol):
+    """What is known of one session; None where it is not known."""
+
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def service(self) -> str | None: ...
+    @property
+    def source(self) -> str | None: ...
+    @property
+    def conversation(self) -> str | None: ...
+
+
 class SessionLookup(Protocol):
     """What a span needs of its session's start, learned from earlier records."""
 
     def learn(self, event: Event, /) -> None:
         """Remember the start or end of a session or turn."""
+
+    def facts(self, session_id: str, /) -> SessionFacts:
+        """What is known of a session: the same object until its next start or end."""
 
     def user(self, event: Event, /) -> str | None:
         """The id of the event's user."""
@@ -121,7 +138,7 @@ def span_of(
         attributes.setdefault("error.type", (exception or {}).get("exception.type", "_OTHER"))
     start, end = _times(event, sessions)
     return Span(
-        origin=origin_of(event, sessions),
+        origin=_origin(event, sessions),
         trace_id=_trace_of(event),
         span_id=_named_span(event, SPAN_ID) or _low64(event["event_id"]),
         parent_id=_parent(record, event),
@@ -184,7 +201,7 @@ def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
         attributes[roundtrip.ATTRIBUTE] = orjson.dumps(changes)
     at, _ = _times(event, sessions)
     return Span(
-        origin=origin_of(event, sessions),
+        origin=_origin(event, sessions),
         trace_id=_trace_of(event),
         span_id=_low64(payload.stable_uuid(record.body)),
         parent_id=_low64(event["event_id"]),
@@ -196,11 +213,15 @@ def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
     )
 
 
-def origin_of(event: Event, sessions: SessionLookup) -> Origin:
+def _origin(event: Event, sessions: SessionLookup) -> Origin:
+    return origin_of(event, sessions.facts(event["session_id"]))
+
+
+def origin_of(event: Event, session: SessionFacts) -> Origin:
     """Where an event was recorded: by its own source, else its session's."""
     source = event.get("source")
-    service = sessions.service(event) or "unknown_service"
-    return Origin(service, source if isinstance(source, str) else sessions.source(event))
+    service = session.service or "unknown_service"
+    return Origin(service, source if isinstance(source, str) else session.source)
 
 
 # -- ids and times --------------------------------------------------------------------------

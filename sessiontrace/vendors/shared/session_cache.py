@@ -49,7 +49,7 @@ class SessionCache:
         user = self._user(event)
         metadata = bucket(event, "metadata")
         service, source = metadata.get("service"), event.get("source")
-        before = self._facts(event)
+        before = self.facts(event["session_id"])
         facts = SessionFacts(
             user or before.user,
             service if isinstance(service, str) else before.service,
@@ -63,19 +63,19 @@ class SessionCache:
         """The user's id: the event's own, else its session's."""
         if "user_properties" in event and (own := self._user(event)) is not None:
             return own
-        return self._facts(event).user
+        return self.facts(event["session_id"]).user
 
     def service(self, event: dict[str, Any]) -> str | None:
         """The name of the service that recorded the session."""
-        return self._facts(event).service
+        return self.facts(event["session_id"]).service
 
     def source(self, event: dict[str, Any]) -> str | None:
         """The environment that recorded the session."""
-        return self._facts(event).source
+        return self.facts(event["session_id"]).source
 
     def conversation(self, event: dict[str, Any]) -> str | None:
         """The application's own id of the session; None where it gave none."""
-        return self._facts(event).conversation
+        return self.facts(event["session_id"]).conversation
 
     def began(self, event: dict[str, Any]) -> int | None:
         """When it began, in Unix ms: by its times, its id, or the last time of its session.
@@ -87,11 +87,12 @@ class SessionCache:
                 return moment
         began = v7_ms(event["event_id"])
         if began is None:
-            began = self._facts(event).last_ms
+            began = self.facts(event["session_id"]).last_ms
         return v7_ms(event["session_id"]) if began is None else began
 
-    def _facts(self, event: dict[str, Any]) -> SessionFacts:
-        return self._sessions.get(event["session_id"]) or _UNKNOWN
+    def facts(self, session_id: str) -> SessionFacts:
+        """What is known of a session: the same object until its next start or end."""
+        return self._sessions.get(session_id) or _UNKNOWN
 
     def _user(self, event: dict[str, Any]) -> str | None:
         properties = bucket(event, "user_properties")

@@ -1,13 +1,15 @@
-"""The Python form of ``plain_messages``: the specification; see ``plain_chat``."""
+"""The Python forms of ``plain_messages`` and ``plain_parts``; see ``plain_chat``."""
 
 from __future__ import annotations
 
-__all__ = ["ESCAPES", "plain_messages", "text_end"]
+__all__ = ["ESCAPES", "plain_messages", "plain_parts", "text_end"]
 
 ESCAPES = 32
 """Escaped quotes in one text; with more of them, decoding is the faster way."""
 
 _ROLE, _CONTENT = b'{"role":"', b'","content":"'
+_TEXT = b'{"role":"%b","parts":[{"type":"text","content":%b}]}'
+_RESPONSE = b'{"role":"%b","parts":[{"type":"tool_call_response","response":%b}]}'
 _COMMA, _BRACE, _BACKSLASH = b",}\\"
 
 
@@ -34,6 +36,18 @@ def plain_messages(raw: bytes, at: int) -> tuple[list[tuple[bytes, bytes]], int]
             return messages, at
         at += 1
     return [], at
+
+
+def plain_parts(raw: bytes, at: int) -> bytes | None:
+    """The messages from ``at`` to the last two bytes, in the form of OTel's GenAI conventions.
+
+    None where there are none, or one is unusual.
+    """
+    messages, end = plain_messages(raw, at)
+    if not messages or raw[end:] != b"]}":
+        return None
+    parts = [(_RESPONSE if role == b"tool" else _TEXT) % (role, text) for role, text in messages]
+    return b"[%b]" % b",".join(parts)
 
 
 def text_end(raw: bytes, start: int) -> int:

@@ -134,12 +134,50 @@ cdef tuple _payloads(const char *raw, Py_ssize_t tab, Py_ssize_t size):
     return first, PyBytes_FromStringAndSize(raw + second, last - second)
 
 
+cdef inline int _digit(char letter) noexcept:
+    """The value of a hex digit; -1 for another letter."""
+    if c"0" <= letter <= c"9":
+        return letter - c"0"
+    if c"a" <= letter <= c"f":
+        return letter - c"a" + 10
+    if c"A" <= letter <= c"F":
+        return letter - c"A" + 10
+    return -1
+
+
+cdef bint _read_uuid(const char *text, unsigned char *to) noexcept:
+    """Whether 36 letters are 32 hex digits and hyphens, whose bytes it writes."""
+    cdef int digits = 0, i, value
+    for i in range(36):
+        if text[i] == c"-":
+            continue
+        value = _digit(text[i])
+        if value < 0 or digits == 32:
+            return False
+        if digits % 2:
+            to[digits // 2] |= value
+        else:
+            to[digits // 2] = value << 4
+        digits += 1
+    return digits == 32
+
+
+cdef bytes _last_half(const unsigned char *identifier):
+    """The last 8 of 16 bytes; None if they are all zeros."""
+    cdef int i
+    for i in range(8, 16):
+        if identifier[i]:
+            return PyBytes_FromStringAndSize(<const char *>identifier + 8, 8)
+    return None
+
+
 def layout_of(bytes body not None):
     cdef const char *raw = PyBytes_AS_STRING(body)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
     cdef Py_ssize_t at = 101, times, name, tab, place
     cdef int64_t start_ms = 0, nanos = 0, end_ms = 0
     cdef Py_ssize_t digits
+    cdef unsigned char identifier[16]
     cdef double lasted
     cdef char *stop
     parent_id = b""
@@ -152,6 +190,17 @@ def layout_of(bytes body not None):
         and _is(raw, at, size, b'","event_type":"')
     ):
         return None
+    parent_span = b""
+    if at == 152:
+        if not _read_uuid(raw + 116, identifier):
+            return None
+        parent_span = _last_half(identifier)
+    if not _read_uuid(raw + 13, identifier):
+        return None
+    span = _last_half(identifier)
+    if span is None or parent_span is None or not _read_uuid(raw + 65, identifier):
+        return None
+    trace = PyBytes_FromStringAndSize(<const char *>identifier, 16)
     times = _find(raw, at, size, b',"start_time":')
     if times < 0:
         return None
@@ -196,6 +245,9 @@ def layout_of(bytes body not None):
         PyBytes_FromStringAndSize(raw + 13, 36),
         PyBytes_FromStringAndSize(raw + 65, 36),
         parent_id,
+        trace,
+        span,
+        parent_span,
         start_ms,
         nanos,
         end_ms,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from typing import NamedTuple
 
 __all__ = ["Layout", "layout_of"]
@@ -15,6 +16,7 @@ _INPUTS, _OUTPUTS = b',"inputs":', b',"outputs":'
 _FLAT = re.compile(rb'\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}', re.DOTALL)
 _IDS = re.compile(rb'"[0-9a-f-]{36}"(?:,"[0-9a-f-]{36}")*\]')
 _LONGEST = 1e15  # ms
+_NO_SPAN = bytes(8)
 
 
 class Layout(NamedTuple):
@@ -22,7 +24,9 @@ class Layout(NamedTuple):
 
     ``metadata``: encoded, None where absent or with objects in it; then it belongs to the shape.
     ``children``: their ids, encoded, None where absent. ``parent_id``: empty where the record has
-    none. Times in Unix ms, the duration in ms. ``inputs``, ``outputs``: encoded, None where absent.
+    none. ``span``, ``parent_span``: the last 8 bytes of the ids, not all zeros; ``trace``: the 16
+    bytes of the session's. Times in Unix ms, the duration in ms. ``inputs``, ``outputs``: encoded,
+    None where absent.
     """
 
     shape: bytes
@@ -31,6 +35,9 @@ class Layout(NamedTuple):
     event_id: bytes
     session_id: bytes
     parent_id: bytes
+    trace: bytes
+    span: bytes
+    parent_span: bytes
     start_ms: int
     start_nanos: int
     end_ms: int
@@ -54,6 +61,7 @@ def layout_of(body: bytes) -> Layout | None:
         and (tab := body.find(b"\t", name)) > 0
         and (moments := _moments(body[times + len(_START) : name])) is not None
         and (payloads := _payloads(body, tab)) is not None
+        and (spans := _spans(body[13:49], body[65:101], parent_id)) is not None
     ):
         return None
     repeated = body[name:tab]
@@ -65,7 +73,24 @@ def layout_of(body: bytes) -> Layout | None:
     repeated, children = _without_children(repeated, start if metadata else 0)
     shape, event_id, session_id = body[at:times] + repeated, body[13:49], body[65:101]
     ids = shape, metadata, children, event_id, session_id, parent_id
-    return Layout._make((*ids, *moments, *payloads))
+    return Layout._make((*ids, *spans, *moments, *payloads))
+
+
+def _spans(
+    event_id: bytes, session_id: bytes, parent_id: bytes
+) -> tuple[bytes, bytes, bytes] | None:
+    """Trace, span and parent span; None where an id is not a UUID."""
+    try:
+        span, trace, parent_span = (
+            unhexlify(text.replace(b"-", b"")) for text in (event_id, session_id, parent_id)
+        )
+    except ValueError:
+        return None
+    if len(span) != 16 or len(trace) != 16 or (parent_id and len(parent_span) != 16):
+        return None
+    if _NO_SPAN in (span[8:], parent_span[8:]):
+        return None
+    return trace, span[8:], parent_span[8:]
 
 
 def _moments(text: bytes) -> tuple[int, int, int, float] | None:

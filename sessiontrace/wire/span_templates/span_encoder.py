@@ -6,6 +6,7 @@ Each exporter has its own, used in the sender's thread. Invariant: the bytes are
 
 from __future__ import annotations
 
+import re
 from binascii import unhexlify
 from collections.abc import Callable
 from typing import Any
@@ -31,12 +32,20 @@ from sessiontrace.wire.span_attributes import (
 from sessiontrace.wire.span_content import add_content
 from sessiontrace.wire.span_templates import template as cuts
 from sessiontrace.wire.span_templates.template import Facts, SpanEncoding, Template, template_of
-from sessiontrace.wire.span_writer import SessionLookup, Span, origin_of, span_of, times_ns
+from sessiontrace.wire.span_writer import (
+    SessionFacts,
+    SessionLookup,
+    Span,
+    origin_of,
+    span_of,
+    times_ns,
+)
 
 __all__ = ["SpanEncoder"]
 
 Translate = Callable[[dict[str, Any]], None]
 
+_SESSIONS_MAX = 256
 _SHAPES_MAX = 256
 _SHAPE_BYTES = 4096
 """Larger shapes get no template: they hold texts of their own and would fill memory."""
@@ -44,7 +53,7 @@ _SHAPE_BYTES = 4096
 _SHAPING = frozenset({"operation", "agent_name", "tags", "error", PARENT_SPAN_ID})
 """Metadata that says which kind of step it is; it stays in the shape."""
 
-_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
+_TRACE = re.compile(r"[0-9a-f]{32}")
 _CONTENT_MOST = 12
 """Attributes that inputs and outputs come to, at most."""
 
@@ -56,8 +65,8 @@ class _Shape:
     each has metadata of its own. ``templates``: by what its session has.
     """
 
-    __slots__ = ("event", "event_type", "fits", "has_parent_span", "is_turn", "name", "operation",
-                 "templates", "varies")  # fmt: skip
+    __slots__ = ("event", "event_type", "fits", "has_own_user", "has_parent_span", "is_turn",
+                 "name", "operation", "source", "templates", "varies")  # fmt: skip
 
     def __init__(self, record: Record, layout: Layout, varies: bool) -> None:
         self.event = event = payload.fields(record)
@@ -68,9 +77,27 @@ class _Shape:
         self.has_parent_span = record.kind == EVENT and "parent_id" in event
         self.event_type = payload.text(event.get("event_type"))
         self.is_turn = record.kind == END and is_turn(record.body)
+        self.has_own_user = "user_properties" in event
+        source = event.get("source")
+        self.source = source if isinstance(source, str) else None
         self.name = event_name(event)
         self.operation = model_call.operation(event)
         self.templates: dict[Facts, Template | None] = {}
+
+
+class _Session:
+    """What the spans of a session have of it, from its ``facts``."""
+
+    __slots__ = ("conversation", "facts", "has", "origins", "user", "with_user")
+
+    def __init__(self, session_id: str, facts: SessionFacts) -> None:
+        self.facts = facts
+        self.user, self.conversation = facts.user, facts.conversation
+        conversation = facts.conversation
+        has_its_id = conversation is not None and is_session_of(session_id, conversation)
+        self.has = Facts(facts.user is not None, conversation is not None, has_its_id)
+        self.with_user = self.has._replace(has_user=True)
+        self.origins: dict[str | None, Origin] = {}
 
 
 def _is_laid_out(event: dict[str, Any], layout: Layout) -> bool:
@@ -108,6 +135,7 @@ class SpanEncoder:
         self._limits = limits
         self._attributes_max = limits.number - _CONTENT_MOST
         self._translate = translate
+        self._known: LruCache[str, _Session] = LruCache(_SESSIONS_MAX)
         self._shapes: LruCache[bytes, _Shape | None] = LruCache(_SHAPES_MAX)  # None: seen once
 
     def encode(self, record: Record) -> tuple[Origin, bytes] | None:
@@ -132,45 +160,87 @@ class SpanEncoder:
         return span.origin, self._encoding.span(span)
 
     def _by_template(self, record: Record, layout: Layout) -> tuple[Origin, bytes] | None:
-        metadata = {} if layout.metadata is None else orjson.loads(layout.metadata)
+        encoded = layout.metadata
+        metadata: dict[str, Any] = {} if encoded is None else orjson.loads(encoded)
         shape = self._shape(record, layout, metadata)
-        if shape is None or (values := self._values(shape, layout, metadata)) is None:
+        if shape is None or (attributes := self._attributes(shape, layout, metadata)) is None:
             return None
-        event, sessions = shape.event, self._sessions
-        session_id = event["session_id"] = layout.session_id.decode()
+        session_id = layout.session_id.decode()
         if record.kind == END:
-            event["event_id"] = layout.event_id.decode()
-            event["start_time"], event["end_time"] = layout.start_ms, layout.end_ms
-            if layout.metadata is not None:
-                event["metadata"] = metadata
-            sessions.learn(event)
-        user, conversation = sessions.user(event), sessions.conversation(event)
-        has_its_id = conversation is not None and is_session_of(session_id, conversation)
-        facts = Facts(user is not None, conversation is not None, has_its_id)
-        template = self._template(shape, facts)
+            self._learn(shape, layout, session_id, metadata)
+        session = self._session(session_id)
+        user = session.user
+        if shape.has_own_user:
+            user = self._sessions.user({**shape.event, "session_id": session_id})
+        template = self._template(shape, session.has if user == session.user else session.with_user)
         if template is None or template.size + 2 * len(metadata) > self._attributes_max:
             return None
+        encoding = self._encoding
+        start_ns = layout.start_ms * 1_000_000 + layout.start_nanos
+        start, end = times_ns(start_ns, layout.duration_ms)
+        trace_id = metadata.get(TRACE_ID)
+        values = (
+            encoding.identifier(layout.trace if trace_id is None else unhexlify(trace_id)),
+            encoding.identifier(layout.span),
+            encoding.identifier(layout.parent_span),
+            encoding.time(start),
+            encoding.time(end),
+            layout.session_id,
+            layout.event_id,
+            layout.parent_id or layout.session_id,
+            *attributes,
+        )
         pieces = template.pieces.copy()
         for position, cut in template.cuts:
             pieces[position] = values[cut]
-        texts = {cuts.USER: user, cuts.CONVERSATION: conversation, cuts.CHILDREN: layout.children}
-        for position, name, cut in template.pairs:
-            pieces[position] = self._encoding.attributes({name: texts[cut] or ""})
-        return origin_of(event, sessions), b"".join(pieces)
+        if template.pairs:
+            texts: dict[int, Value] = {
+                cuts.USER: user or "",
+                cuts.CONVERSATION: session.conversation or "",
+                cuts.CHILDREN: layout.children or b"",
+            }
+            for position, name, cut in template.pairs:
+                pieces[position] = encoding.attributes({name: texts[cut]})
+        origin = session.origins.get(shape.source)
+        if origin is None:
+            origin = session.origins[shape.source] = origin_of(shape.event, session.facts)
+        return origin, b"".join(pieces)
+
+    def _learn(
+        self, shape: _Shape, layout: Layout, session_id: str, metadata: dict[str, Any]
+    ) -> None:
+        """Remember the end of a session or turn."""
+        event = shape.event
+        event["session_id"], event["event_id"] = session_id, layout.event_id.decode()
+        event["start_time"], event["end_time"] = layout.start_ms, layout.end_ms
+        if layout.metadata is not None:
+            event["metadata"] = metadata
+        self._sessions.learn(event)
+
+    def _session(self, session_id: str) -> _Session:
+        facts = self._sessions.facts(session_id)
+        session = self._known.get(session_id)
+        if session is None or session.facts is not facts:
+            session = _Session(session_id, facts)
+            self._known.put(session_id, session)
+        return session
 
     def _shape(self, record: Record, layout: Layout, metadata: dict[str, Any]) -> _Shape | None:
         """The shape of a record that was seen before; None where it gets no template."""
         key = layout.shape
         if record.kind == END:
-            key += b"t" if is_turn(record.body) else b"s"
+            key += b"t" if layout.event_id != layout.session_id else b"s"
         elif layout.parent_id:
             key += b"p"
         if layout.children is not None:
             key += b"c"
         varies = False
         if layout.metadata is not None:
+            trace_id = metadata.get(TRACE_ID)
+            if trace_id is not None and not _is_trace(trace_id):
+                return None
             varies = metadata.keys().isdisjoint(_SHAPING)
-            key += b"v" if varies else _without_trace(layout.metadata, metadata)
+            key += b"v" if varies else _without(trace_id, layout.metadata)
         if len(key) > _SHAPE_BYTES:
             return None
         shape = self._shapes.get(key)
@@ -193,40 +263,6 @@ class SpanEncoder:
             )
         return shape.templates[facts]
 
-    def _values(
-        self, shape: _Shape, layout: Layout, metadata: dict[str, Any]
-    ) -> list[bytes] | None:
-        """What stands at each kind of cut; None where the template cannot say it."""
-        session_id, event_id, parent_id = layout.session_id, layout.event_id, layout.parent_id
-        trace_id = metadata.get(TRACE_ID)
-        encoding = self._encoding
-        try:
-            trace = unhexlify(session_id.replace(b"-", b"") if trace_id is None else trace_id)
-            span = unhexlify(event_id.replace(b"-", b""))
-            parent_span = unhexlify(parent_id.replace(b"-", b"")) if parent_id else span
-        except (ValueError, TypeError):
-            return None
-        if not len(trace) == len(span) == len(parent_span) == 16:
-            return None
-        if _NO_SPAN in (span[8:], parent_span[8:]) or trace == _NO_TRACE:
-            return None
-        attributes = self._attributes(shape, layout, metadata)
-        if attributes is None:
-            return None
-        start_ns = layout.start_ms * 1_000_000 + layout.start_nanos
-        start, end = times_ns(start_ns, layout.duration_ms)
-        return [
-            encoding.identifier(trace),
-            encoding.identifier(span[8:]),
-            encoding.identifier(parent_span[8:]),
-            encoding.time(start),
-            encoding.time(end),
-            session_id,
-            event_id,
-            parent_id or session_id,
-            *attributes,
-        ]
-
     def _attributes(
         self, shape: _Shape, layout: Layout, metadata: dict[str, Any]
     ) -> tuple[bytes, bytes, bytes] | None:
@@ -236,13 +272,13 @@ class SpanEncoder:
         """
         event = shape.event
         event["inputs"], event["outputs"] = layout.inputs, layout.outputs
-        fields: dict[str, Value] = {}
-        content: dict[str, Value] = {}
-        others: dict[str, Value] = {}
         changes: Changes = []
-        if shape.varies:
-            event["metadata"] = metadata
-            fields, content, others = metadata_attributes(metadata, shape.event_type, changes)
+        if not shape.varies:
+            content: dict[str, Value] = {}
+            add_content(content, event, shape.name, shape.operation, changes)
+            return None if changes else (b"", self._encoded(content), b"")
+        event["metadata"] = metadata
+        fields, content, others = metadata_attributes(metadata, shape.event_type, changes)
         add_content(content, event, shape.name, shape.operation, changes)
         if changes or TEXTS in others:
             return None
@@ -255,6 +291,13 @@ class SpanEncoder:
         return self._encoding.separator + self._encoding.attributes(attributes)
 
 
-def _without_trace(encoded: bytes, metadata: dict[str, Any]) -> bytes:
-    trace_id = metadata.get(TRACE_ID)
-    return encoded.replace(trace_id.encode(), b"") if isinstance(trace_id, str) else encoded
+def _is_trace(trace_id: Any) -> bool:
+    is_hex = isinstance(trace_id, str) and _TRACE.fullmatch(trace_id) is not None
+    return is_hex and bool(trace_id.strip("0"))
+
+
+def _without(trace_id: str | None, metadata: bytes) -> bytes:
+    """Encoded metadata without the id of its trace, unless that is another value, too."""
+    if trace_id is None or metadata.count(trace_id.encode()) != 1:
+        return metadata
+    return metadata.replace(trace_id.encode(), b"")
