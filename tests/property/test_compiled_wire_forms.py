@@ -9,14 +9,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sessiontrace.wire.encoded import _key_values_py, _plain_chat_py, _record_layout_py
+from sessiontrace.wire.encoded import (
+    _filling_py,
+    _key_values_py,
+    _plain_chat_py,
+    _record_layout_py,
+)
 
+_filling_c: Any
 _key_values_c: Any
 _plain_chat_c: Any
 _record_layout_c: Any
-_key_values_c, _plain_chat_c, _record_layout_c = (
+_filling_c, _key_values_c, _plain_chat_c, _record_layout_c = (
     pytest.importorskip(f"sessiontrace.wire.encoded.{module}", reason="not compiled")
-    for module in ("_key_values_c", "_plain_chat_c", "_record_layout_c")
+    for module in ("_filling_c", "_key_values_c", "_plain_chat_c", "_record_layout_c")
 )
 
 ID = "019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11"
@@ -68,6 +74,7 @@ def test_the_same_messages_are_plain(
     opening, closing = around
     raw = opening + b",".join(map(orjson.dumps, messages)) + closing
     for at in (len(opening), 0):
+        assert _plain_chat_c.plain_parts(raw, at) == _plain_chat_py.plain_parts(raw, at)
         assert _plain_chat_c.plain_messages(raw, at) == _plain_chat_py.plain_messages(raw, at)
 
 
@@ -147,3 +154,21 @@ def test_a_body_has_the_same_layout(
     ) % (ID.encode(), OTHER.encode(), parent, start, end, duration, members, payloads, closing)
     for text in (body, body[: len(body) - cut], body[cut:]):
         assert _record_layout_c.layout_of(text) == _record_layout_py.layout_of(text)
+
+
+@given(
+    parts=st.lists(st.binary(max_size=9) | st.integers(0, 2), max_size=9).map(tuple),
+    values=st.tuples(*[st.binary(max_size=300)] * 3),
+)
+def test_templates_are_filled_alike(
+    parts: tuple[bytes | int, ...], values: tuple[bytes, ...]
+) -> None:
+    """With any parts, each value in its places."""
+    assert _filling_c.fill(parts, values) == _filling_py.fill(parts, values)
+
+
+def test_a_value_that_is_not_there_raises_in_both_forms() -> None:
+    """No memory outside of the values is read."""
+    for form in (_filling_c, _filling_py):
+        with pytest.raises(IndexError):
+            form.fill((b"a", 3), (b"b",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from binascii import hexlify
 
 from sessiontrace.wire.otlp_json import json_pairs, json_span
 from sessiontrace.wire.otlp_protobuf import protobuf_attributes, protobuf_span
@@ -11,13 +12,21 @@ from sessiontrace.wire.span_templates.template import SpanEncoding
 __all__ = ["JSON", "PROTOBUF"]
 
 
-def _hex(identifier: bytes) -> bytes:
-    return identifier.hex().encode()
+_time = struct.Struct("<Q").pack
 
 
-def _digits(moment_ns: int) -> bytes:
-    return b"%d" % moment_ns
+def _json(
+    trace: bytes, span: bytes, parent_span: bytes, start: int, end: int
+) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    trace, span, parent_span = hexlify(trace), hexlify(span), hexlify(parent_span)
+    return trace, span, parent_span, b"%d" % start, b"%d" % end
 
 
-JSON = SpanEncoding(json_span, json_pairs, b",", _hex, _digits)
-PROTOBUF = SpanEncoding(protobuf_span, protobuf_attributes, b"", bytes, struct.Struct("<Q").pack)
+def _protobuf(
+    trace: bytes, span: bytes, parent_span: bytes, start: int, end: int
+) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    return trace, span, parent_span, _time(start), _time(end)
+
+
+JSON = SpanEncoding(json_span, json_pairs, b",", _json)
+PROTOBUF = SpanEncoding(protobuf_span, protobuf_attributes, b"", _protobuf)

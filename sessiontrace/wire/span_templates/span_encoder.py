@@ -18,6 +18,7 @@ from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import END, EVENT, Record, is_turn
 from sessiontrace.wire import model_call
+from sessiontrace.wire.encoded.filling import fill
 from sessiontrace.wire.encoded.record_layout import Layout, layout_of
 from sessiontrace.wire.otlp_resource import Origin
 from sessiontrace.wire.roundtrip.changes import Changes
@@ -30,7 +31,6 @@ from sessiontrace.wire.span_attributes import (
     metadata_attributes,
 )
 from sessiontrace.wire.span_content import add_content
-from sessiontrace.wire.span_templates import template as cuts
 from sessiontrace.wire.span_templates.template import Facts, SpanEncoding, Template, template_of
 from sessiontrace.wire.span_writer import (
     SessionFacts,
@@ -88,7 +88,7 @@ class _Shape:
 class _Session:
     """What the spans of a session have of it, from its ``facts``."""
 
-    __slots__ = ("conversation", "facts", "has", "origins", "user", "with_user")
+    __slots__ = ("conversation", "facts", "has", "origins", "user")
 
     def __init__(self, session_id: str, facts: SessionFacts) -> None:
         self.facts = facts
@@ -96,7 +96,6 @@ class _Session:
         conversation = facts.conversation
         has_its_id = conversation is not None and is_session_of(session_id, conversation)
         self.has = Facts(facts.user is not None, conversation is not None, has_its_id)
-        self.with_user = self.has._replace(has_user=True)
         self.origins: dict[str | None, Origin] = {}
 
 
@@ -135,7 +134,7 @@ class SpanEncoder:
         self._limits = limits
         self._attributes_max = limits.number - _CONTENT_MOST
         self._translate = translate
-        self._known: LruCache[str, _Session] = LruCache(_SESSIONS_MAX)
+        self._known: LruCache[bytes, _Session] = LruCache(_SESSIONS_MAX)
         self._shapes: LruCache[bytes, _Shape | None] = LruCache(_SHAPES_MAX)  # None: seen once
 
     def encode(self, record: Record) -> tuple[Origin, bytes] | None:
@@ -160,68 +159,56 @@ class SpanEncoder:
         return span.origin, self._encoding.span(span)
 
     def _by_template(self, record: Record, layout: Layout) -> tuple[Origin, bytes] | None:
-        encoded = layout.metadata
+        _, encoded, children, event_id, session_id, parent_id, *_ = layout
         metadata: dict[str, Any] = {} if encoded is None else orjson.loads(encoded)
         shape = self._shape(record, layout, metadata)
         if shape is None or (attributes := self._attributes(shape, layout, metadata)) is None:
             return None
-        session_id = layout.session_id.decode()
         if record.kind == END:
-            self._learn(shape, layout, session_id, metadata)
+            self._learn(shape, layout, metadata)
         session = self._session(session_id)
-        user = session.user
+        user, has = session.user, session.has
         if shape.has_own_user:
-            user = self._sessions.user({**shape.event, "session_id": session_id})
-        template = self._template(shape, session.has if user == session.user else session.with_user)
+            user = self._sessions.user({**shape.event, "session_id": session_id.decode()})
+            has = has._replace(has_user=user is not None)
+        template = shape.templates.get(has) or self._template(shape, has)
         if template is None or template.size + 2 * len(metadata) > self._attributes_max:
             return None
-        encoding = self._encoding
-        start_ns = layout.start_ms * 1_000_000 + layout.start_nanos
-        start, end = times_ns(start_ns, layout.duration_ms)
-        trace_id = metadata.get(TRACE_ID)
-        values = (
-            encoding.identifier(layout.trace if trace_id is None else unhexlify(trace_id)),
-            encoding.identifier(layout.span),
-            encoding.identifier(layout.parent_span),
-            encoding.time(start),
-            encoding.time(end),
-            layout.session_id,
-            layout.event_id,
-            layout.parent_id or layout.session_id,
-            *attributes,
-        )
-        pieces = template.pieces.copy()
-        for position, cut in template.cuts:
-            pieces[position] = values[cut]
-        if template.pairs:
-            texts: dict[int, Value] = {
-                cuts.USER: user or "",
-                cuts.CONVERSATION: session.conversation or "",
-                cuts.CHILDREN: layout.children or b"",
-            }
-            for position, name, cut in template.pairs:
-                pieces[position] = encoding.attributes({name: texts[cut]})
+        texts = (user or "", session.conversation or "", children or b"")
+        encode = self._encoding.attributes
+        pairs = [encode({name: texts[value]}) for name, value in template.pairs]
+        numbers = self._numbers(layout, metadata.get(TRACE_ID))
+        ids = session_id, event_id, parent_id or session_id
+        span = fill(template.parts, (*numbers, *ids, *attributes, *pairs))
         origin = session.origins.get(shape.source)
         if origin is None:
             origin = session.origins[shape.source] = origin_of(shape.event, session.facts)
-        return origin, b"".join(pieces)
+        return origin, span
 
-    def _learn(
-        self, shape: _Shape, layout: Layout, session_id: str, metadata: dict[str, Any]
-    ) -> None:
+    def _numbers(self, layout: Layout, trace_id: str | None) -> tuple[bytes, ...]:
+        trace = layout.trace if trace_id is None else unhexlify(trace_id)
+        start_ns = layout.start_ms * 1_000_000 + layout.start_nanos
+        times = times_ns(start_ns, layout.duration_ms)
+        return self._encoding.numbers(trace, layout.span, layout.parent_span, *times)
+
+    def _learn(self, shape: _Shape, layout: Layout, metadata: dict[str, Any]) -> None:
         """Remember the end of a session or turn."""
         event = shape.event
-        event["session_id"], event["event_id"] = session_id, layout.event_id.decode()
+        event["session_id"], event["event_id"] = (
+            layout.session_id.decode(),
+            layout.event_id.decode(),
+        )
         event["start_time"], event["end_time"] = layout.start_ms, layout.end_ms
         if layout.metadata is not None:
             event["metadata"] = metadata
         self._sessions.learn(event)
 
-    def _session(self, session_id: str) -> _Session:
-        facts = self._sessions.facts(session_id)
+    def _session(self, session_id: bytes) -> _Session:
+        text = session_id.decode()
+        facts = self._sessions.facts(text)
         session = self._known.get(session_id)
         if session is None or session.facts is not facts:
-            session = _Session(session_id, facts)
+            session = _Session(text, facts)
             self._known.put(session_id, session)
         return session
 

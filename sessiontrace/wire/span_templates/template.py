@@ -22,18 +22,7 @@ from sessiontrace.wire.span_writer import Span, kind_of, span_name
 
 __all__ = [
     "CHILDREN",
-    "CONTENT",
     "CONVERSATION",
-    "END",
-    "EVENT",
-    "FIELDS",
-    "OTHERS",
-    "PARENT",
-    "PARENT_SPAN",
-    "SESSION",
-    "SPAN",
-    "START",
-    "TRACE",
     "USER",
     "Facts",
     "SpanEncoding",
@@ -55,15 +44,16 @@ Event = dict[str, Any]
     FIELDS,
     CONTENT,
     OTHERS,
-    USER,
-    CONVERSATION,
-    CHILDREN,
-) = range(14)
+    PAIRS,
+) = range(12)
 """What stands in a cut.
 
 ``FIELDS`` and ``OTHERS``: attributes of the metadata, by the conventions and others. ``CONTENT``:
-attributes of inputs and outputs.
+attributes of inputs and outputs. From ``PAIRS`` on: attributes of a template's own.
 """
+
+USER, CONVERSATION, CHILDREN = range(3)
+"""The values of such attributes."""
 
 _TRACE = "e3b0c44298fc1c149afbf4c8996fb924"
 _SPAN, _PARENT_SPAN = "27ae41e4649b934c", "a495991b7852b855"
@@ -96,27 +86,24 @@ class SpanEncoding(NamedTuple):
     """How spans are encoded: whole, and their parts as they stand in a whole one.
 
     ``attributes``: without what precedes the first of them. ``separator``: between two attributes.
-    ``identifier``: of the bytes of a trace or span id. ``time``: of Unix ns.
+    ``numbers``: the bytes of trace, span and parent span, start and end in Unix ns.
     """
 
     span: Callable[[Span], bytes]
     attributes: Callable[[dict[str, Value]], bytes]
     separator: bytes
-    identifier: Callable[[bytes], bytes]
-    time: Callable[[int], bytes]
+    numbers: Callable[[bytes, bytes, bytes, int, int], tuple[bytes, bytes, bytes, bytes, bytes]]
 
 
 class Template(NamedTuple):
-    """``pieces`` between cuts, with an empty one at each cut.
+    """``parts``: bytes, and the numbers of the values that stand between them.
 
-    ``cuts``: positions in ``pieces`` and what stands there. ``pairs``: positions, attribute names
-    and which value they have, of attributes whose values differ in length. ``size``: the number of
-    attributes.
+    ``pairs``: names of attributes and which value they have, for values that differ in length; the
+    first of them has the number ``PAIRS``. ``size``: the number of attributes.
     """
 
-    pieces: list[bytes]
-    cuts: list[tuple[int, int]]
-    pairs: list[tuple[int, str, int]]
+    parts: tuple[bytes | int, ...]
+    pairs: tuple[tuple[str, int], ...]
     size: int
 
 
@@ -186,36 +173,32 @@ def _mark_content(
 
 def _cut(span: Span, encoding: SpanEncoding) -> Template | None:
     """The encoded span in pieces; None if a mark is where no value of that kind is due."""
-    marks: dict[bytes, tuple[int, str]] = {
-        encoding.identifier(bytes.fromhex(_TRACE)): (TRACE, ""),
-        encoding.identifier(bytes.fromhex(_SPAN)): (SPAN, ""),
-        encoding.identifier(bytes.fromhex(_PARENT_SPAN)): (PARENT_SPAN, ""),
-        encoding.time(_START_NS): (START, ""),
-        encoding.time(_END_NS): (END, ""),
-        _SESSION.encode(): (SESSION, ""),
-        _SESSION_OF_CONVERSATION.encode(): (SESSION, ""),
-        _EVENT.encode(): (EVENT, ""),
-        _PARENT.encode(): (PARENT, ""),
+    marks: dict[bytes, int] = {
+        **dict(zip(_numbers(encoding), range(SESSION), strict=True)),
+        _SESSION.encode(): SESSION,
+        _SESSION_OF_CONVERSATION.encode(): SESSION,
+        _EVENT.encode(): EVENT,
+        _PARENT.encode(): PARENT,
     }
+    pairs: list[tuple[str, int]] = []
     for name, value in span.attributes.items():
         if isinstance(value, str) and value in _PAIRS:
             pair = encoding.separator + encoding.attributes({name: value})
-            marks[pair] = (_PAIRS[value], "")
+            marks[pair] = _PAIRS[value]
         elif isinstance(value, str) and value in _NAMED:
-            marks[encoding.attributes({name: value})] = (_NAMED[value], name)
+            marks[encoding.attributes({name: value})] = PAIRS + len(pairs)
+            pairs.append((name, _NAMED[value]))
         elif not (isinstance(value, str) and value in _WHOLE) and _has_mark(name, value):
             return None
     longest_first = sorted(marks, key=len, reverse=True)
     pieces = re.split(b"(%b)" % b"|".join(map(re.escape, longest_first)), encoding.span(span))
-    cuts, pairs = [], []
-    for position in range(1, len(pieces), 2):
-        cut, name = marks[pieces[position]]
-        if name:
-            pairs.append((position, name, cut))
-        else:
-            cuts.append((position, cut))
-        pieces[position] = b""
-    return Template(pieces, cuts, pairs, len(span.attributes))
+    parts = [piece if place % 2 == 0 else marks[piece] for place, piece in enumerate(pieces)]
+    return Template(tuple(parts), tuple(pairs), len(span.attributes))
+
+
+def _numbers(encoding: SpanEncoding) -> tuple[bytes, ...]:
+    trace, span, parent_span = map(bytes.fromhex, (_TRACE, _SPAN, _PARENT_SPAN))
+    return encoding.numbers(trace, span, parent_span, _START_NS, _END_NS)
 
 
 def _has_mark(name: str, value: Value) -> bool:
