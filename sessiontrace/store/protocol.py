@@ -83,6 +83,13 @@ class Store(Protocol):
         """Those of the sessions whose own record is stored, not only events of them."""
         ...
 
+    def previews(self, session_ids: Collection[str]) -> Mapping[str, str]:
+        """By session, the first message by a user in its first steps, as one short line.
+
+        ClickHouse keeps its rows in another order and gives none.
+        """
+        ...
+
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         """The whole record of one event, updates merged in; None when it is not stored."""
         ...

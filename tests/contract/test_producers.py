@@ -56,6 +56,12 @@ def test_a_producer_s_requests_are_a_session_with_chats_tools_and_tokens(
     check(producer, stored[producer.name], own_session(number))
 
 
+def test_the_list_shows_what_the_user_asked_first(stored: Mapping[str, list[Session]]) -> None:
+    """Beside the name, so that an agent's conversations differ."""
+    (session,) = stored["langfuse_python"]
+    assert session.summary["preview"] == "What is the weather in Oslo?"
+
+
 def test_each_program_has_its_recording() -> None:
     """A new program is recorded with ``make producers``."""
     recorded = {path.stem for path in Path(RECORDED).glob("*.json")}

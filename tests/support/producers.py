@@ -135,13 +135,13 @@ FOLLOWERS = frozenset(
 def sessions_of(served: Served, but: Collection[str] = ()) -> list[Session]:
     """The sessions of a server with their events. ``but``: the ids of those to leave out."""
     sessions = []
-    for summary in served.json("/api/sessions?limit=500")["sessions"]:
+    for summary in served.json("/api/sessions?limit=500&preview=1")["sessions"]:
         if summary["session_id"] in but:
             continue
         detail = served.json(f"/api/sessions/{summary['session_id']}")
         events = [served.json(f"/api/events/{entry['event_id']}") for entry in detail["events"]]
         events = [{"metadata": {}, **event} for event in events]
-        sessions.append(Session(detail["session"], detail["record"], events))
+        sessions.append(Session(summary, detail["record"], events))
     return sessions
 
 

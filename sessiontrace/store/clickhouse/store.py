@@ -132,6 +132,9 @@ class ClickHouseStore:
             stored |= queries.sessions_known(self._connection, self.project, chunk)
         return stored
 
+    def previews(self, session_ids: Collection[str]) -> Mapping[str, str]:
+        return {}
+
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return queries.event(self._connection, self.project, event_id)
 

@@ -22,12 +22,14 @@ from sessiontrace.store.models import (
     SessionSummary,
     StoredSession,
 )
+from sessiontrace.store.preview import OPENING, preview_of
 from sessiontrace.store.sqlite.query_conditions import ORDERS, conditions
 
 __all__ = [
     "changes",
     "event",
     "ids_with_prefix",
+    "previews",
     "record",
     "session",
     "session_record",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 _MOST = 10_000
+_FIRST_STEPS = 8
 
 _SUMMARIES = (
     "SELECT session_id, name, source, user, start_time, end_time, duration, status, error, "
@@ -167,6 +170,21 @@ def sessions_known(connection: sqlite3.Connection, session_ids: Collection[str])
             (session_id,),
         ).fetchone()
     )
+
+
+def previews(connection: sqlite3.Connection, session_ids: Collection[str]) -> dict[str, str]:
+    """The first message by a user in the first steps of each session that has one there."""
+    lines: dict[str, str] = {}
+    for session_id in session_ids:
+        steps = connection.execute(
+            "SELECT substr(body, 1, ?) FROM events WHERE session_id = ? AND body IS NOT NULL "
+            "ORDER BY start_time LIMIT ?",
+            (OPENING, session_id, _FIRST_STEPS),
+        )
+        line = next(filter(None, (preview_of(opening) for (opening,) in steps)), None)
+        if line is not None:
+            lines[session_id] = line
+    return lines
 
 
 def changes(connection: sqlite3.Connection, after: int | None, since: int) -> Changes:

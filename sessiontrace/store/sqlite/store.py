@@ -140,6 +140,9 @@ class SqliteStore:
     def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
         return self._read(lambda connection: queries.sessions_known(connection, session_ids))
 
+    def previews(self, session_ids: Collection[str]) -> Mapping[str, str]:
+        return self._read(lambda connection: queries.previews(connection, session_ids))
+
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return self._read(lambda connection: queries.event(connection, event_id))
 

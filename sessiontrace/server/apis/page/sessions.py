@@ -93,7 +93,8 @@ class _Api:
         query = session_query(request.query)
         if isinstance(query, QuerySyntaxError):
             return syntax_response(query)
-        return await self._answer(request, lambda store: _sessions(store, query))
+        with_preview = request.query.get("preview") == "1"
+        return await self._answer(request, lambda store: _sessions(store, query, with_preview))
 
     async def histogram(self, request: web.Request) -> web.Response:
         query = session_query(request.query)
@@ -153,10 +154,15 @@ class _Api:
         return encoded_response(body, headers={"ETag": tag})
 
 
-def _sessions(store: Store, query: SessionQuery) -> dict[str, Any]:
+def _sessions(store: Store, query: SessionQuery, with_preview: bool) -> dict[str, Any]:
     page = store.sessions(query)
     after = None if page.next is None else orjson.dumps(page.next).decode()
-    return {"sessions": [session.as_json() for session in page.sessions], "next": after}
+    sessions = [session.as_json() for session in page.sessions]
+    if with_preview:
+        previews = store.previews([session.session_id for session in page.sessions])
+        for session in sessions:
+            session["preview"] = previews.get(session["session_id"])
+    return {"sessions": sessions, "next": after}
 
 
 def _session(store: Store, session_id: str) -> dict[str, Any] | None:

@@ -142,7 +142,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
   );
 
   function path(after = null) {
-    return `/api/sessions?${queryOf({ limit: PAGE }, after)}`;
+    return `/api/sessions?${queryOf({ limit: PAGE, preview: "1" }, after)}`;
   }
 
   function queryOf(parameters, after = null) {

@@ -33,6 +33,7 @@ const COLUMNS = [
         session.name ?? "unnamed session",
       ),
       session.source ? el("span", { class: "source" }, session.source) : null,
+      session.preview ? el("span", { class: "preview" }, session.preview) : null,
     ],
   },
   { title: "User", class: "c-user", cell: (session) => session.user ?? none() },

@@ -1,0 +1,41 @@
+"""The first message by a user in a record, as one line for the list of sessions.
+
+Pure functions, no thread owns them. They look at the beginning of a record's JSON without decoding
+it, since the list shows many sessions and a record may have megabytes. Invariant: for any text they
+return at most ``CHARACTERS`` characters, or None, and never raise.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+__all__ = ["CHARACTERS", "OPENING", "preview_of"]
+
+OPENING = 16_384
+"""How many characters of a record are looked at."""
+CHARACTERS = 160
+
+_TEXT = rf'"((?:[^"\\]|\\.){{1,{2 * CHARACTERS}}})'
+_PART = r"(?:\[\{(?:\"type\":\"text\",)?\"text\":)?"
+_MESSAGE = re.compile(
+    rf'"role":"(?:user|human)","content":{_PART}{_TEXT}'
+    rf'|"content":{_PART}{_TEXT}"(?:\}}\])?,"role":"(?:user|human)"'
+)
+_INPUT = re.compile(rf'"inputs":\{{"[^"\\]{{1,40}}":{_TEXT}')
+"""The only input of a step that takes no chat, such as a decorated function's question."""
+
+
+def preview_of(opening: str) -> str | None:
+    """The first user's message in the beginning of a record; None without one."""
+    match = _MESSAGE.search(opening) or _INPUT.search(opening)
+    encoded = None if match is None else next(filter(None, match.groups()), None)
+    if encoded is None:
+        return None
+    try:
+        text = orjson.loads(f'"{encoded}"')
+    except orjson.JSONDecodeError:  # half of a surrogate pair, where the text was cut
+        return None
+    line = " ".join(text.split())
+    return line[:CHARACTERS] or None

@@ -1,0 +1,54 @@
+"""The list of sessions shows what each user asked first, from the beginning of a record's JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from sessiontrace.store.preview import CHARACTERS, OPENING, preview_of
+
+TEXT = {"type": "text", "text": "Hello?"}
+
+
+def opening(inputs: dict[str, Any]) -> str:
+    return orjson.dumps({"event_id": "e", "inputs": inputs}).decode()[:OPENING]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({"chat_history": [{"role": "user", "content": "Hello?"}]}, "Hello?"),
+        ({"chat_history": [{"role": "user", "content": [TEXT]}]}, "Hello?"),
+        ({"chat_history": [{"content": "Hello?", "role": "user"}]}, "Hello?"),
+        (
+            {
+                "chat_history": [
+                    {"role": "system", "content": "Be brief."},
+                    {"role": "user", "content": 'Say "hi"\nand  ✓'},
+                    {"role": "user", "content": "Later."},
+                ]
+            },
+            'Say "hi" and ✓',
+        ),
+        ({"question": "Hello?"}, "Hello?"),
+        ({"chat_history": [{"role": "user", "content": "a" * 40_000}]}, "a" * CHARACTERS),
+        ({"city": 7}, None),
+        ({"chat_history": [{"role": "user", "content": " "}]}, None),
+        ({}, None),
+    ],
+)
+def test_the_first_message_by_a_user_is_one_short_line(
+    inputs: dict[str, Any], expected: str | None
+) -> None:
+    """Texts and parts, in either order of the keys; without a chat, a step's only input."""
+    assert preview_of(opening(inputs)) == expected
+
+
+def test_a_cut_escape_gives_no_preview_and_raises_nothing() -> None:
+    """A record's beginning may end anywhere."""
+    whole = orjson.dumps({"inputs": {"chat_history": [{"role": "user", "content": "\x07" * 9}]}})
+    text = whole.decode()
+    for end in range(len(text)):
+        assert preview_of(text[:end]) is None or "\x07" in str(preview_of(text[:end]))
