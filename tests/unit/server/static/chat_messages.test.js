@@ -21,6 +21,31 @@ test("a single message is a conversation of one", () => {
   assert.deepEqual(splitMessages(answer), { messages: [answer], rest: { finish: "stop" } });
 });
 
+test("several choices are a conversation, and what is beside their messages stays", () => {
+  const answer = { role: "assistant", content: "hi" };
+  assert.deepEqual(splitMessages({ choices: [answer, answer] }).messages, [answer, answer]);
+  assert.deepEqual(splitMessages({ choices: [{ index: 0, message: answer }] }), {
+    messages: [answer],
+    rest: { choices: [{ index: 0 }] },
+  });
+});
+
+test("the items of OpenAI's Responses API are a conversation", () => {
+  const { messages } = splitMessages({
+    output: [
+      { type: "reasoning", summary: [{ type: "summary_text", text: "Hm." }] },
+      { type: "function_call", call_id: "c1", name: "weather", arguments: "{}" },
+      { type: "function_call_output", call_id: "c1", output: "rain" },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "Rain." }] },
+    ],
+  });
+  assert.deepEqual(
+    messages.map((message) => message.role),
+    ["assistant", "assistant", "tool", "assistant"],
+  );
+  assert.equal(messages[1].tool_calls[0].function.name, "weather");
+});
+
 test("a list in which anything is not a message is left as it is", () => {
   const field = { chat_history: [user, "hello"] };
   assert.deepEqual(splitMessages(field), { messages: null, rest: field });
