@@ -59,7 +59,7 @@ def _messages(attributes: Attributes, role: str, whole: str, *prefixes: str) -> 
         ]
     for prefix in prefixes:
         if fields := indexed(attributes, prefix):
-            return [_from_fields(message, role) for message in fields]
+            return [message for entry in fields for message in _from_fields(entry, role)]
     return []
 
 
@@ -154,19 +154,16 @@ def _content_part(part: Any) -> Any:
     return part
 
 
-def _from_fields(fields: Message, role: str) -> Message:
+def _from_fields(fields: Message, role: str) -> list[Message]:
     """A message of OpenInference's (below "message") or of Traceloop's, from its attributes."""
     inner = fields.get("message")
-    message = inner if isinstance(inner, dict) else fields
-    plain: Message = {"role": role, "content": None, **message}
+    plain: Message = {"role": role, **(inner if isinstance(inner, dict) else fields)}
     if contents := plain.pop("contents", None):
-        parts = [_content(_unwrapped(part, "message_content")) for part in _items(contents)]
-        texts = [part.get("text") for part in parts if part.get("type", "text") == "text"]
-        whole = len(texts) == len(parts) and all(isinstance(text, str) for text in texts)
-        plain["content"] = "".join(map(str, texts)) if whole else parts
+        parts = [_unwrapped(part, "message_content") for part in _items(contents)]
+        plain["content"] = [_content(part) for part in parts]
     if calls := [_unwrapped(call, "tool_call") for call in _items(plain.pop("tool_calls", None))]:
-        plain["tool_calls"] = [_called(call) for call in calls]
-    return plain
+        plain["tool_calls"] = calls
+    return messages_of(plain, role)
 
 
 def _content(part: dict[str, Any]) -> dict[str, Any]:
@@ -176,11 +173,6 @@ def _content(part: dict[str, Any]) -> dict[str, Any]:
         place = _unwrapped(image, "image")
         return {"type": "image_url", "image_url": place}
     return part
-
-
-def _called(call: dict[str, Any]) -> dict[str, Any]:
-    function = _unwrapped(call, "function")
-    return _call(call.get("id"), function.get("name"), function.get("arguments"))
 
 
 def _items(value: Any) -> Iterable[dict[str, Any]]:

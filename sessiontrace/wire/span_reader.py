@@ -72,6 +72,7 @@ _INPUTS = (*_TOOL_INPUTS, "input.value", "tool.parameters", "traceloop.entity.in
 _TOOL_OUTPUTS = ("gen_ai.tool.call.result", "gen_ai.retrieval.documents")
 _OUTPUTS = (*_TOOL_OUTPUTS, "output.value", "traceloop.entity.output")
 _DOCUMENTS = "retrieval.documents."
+_CHATS = frozenset({"messages", "chat_history"})
 
 _READ = frozenset(
     {
@@ -233,23 +234,25 @@ def _operation(attributes: Attributes) -> str:
 # -- single fields --------------------------------------------------------------------------
 
 
-_BY_NAME: dict[str, list[tuple[int, Field]]] = {}
-"""The fields that an attribute gives, each with its rank: the lower rank wins a field."""
+_BY_NAME: dict[str, tuple[int, Field]] = {}
+"""The field that an attribute gives, with its rank: the lower rank wins a field.
+
+Several fields may be written under one name, as the bounds of tokens are: the first one is read.
+"""
 for _rank, (_field, _name_of_field) in enumerate(
     (field, name)
     for field in TABLE
     for name in (*field.otel, *field.openinference, *field.traceloop)
 ):
-    _BY_NAME.setdefault(_name_of_field, []).append((_rank, _field))
+    _BY_NAME.setdefault(_name_of_field, (_rank, _field))
 
 
 def _read_table(fields: dict[str, Any], attributes: Attributes) -> set[str]:
     """Set the fields that the conventions have names for; the names of the attributes read."""
     ranked = [
-        (rank, field, name)
+        (*_BY_NAME[name], name)
         for name, value in attributes.items()
         if value is not None and name in _BY_NAME
-        for rank, field in _BY_NAME[name]
     ]
     ranked.sort(key=itemgetter(0))
     for _, field, name in ranked:
@@ -363,9 +366,10 @@ def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> s
     is_call = kind == "tool" and any(name in attributes for name in _TOOL_INPUTS)
     if not is_call and (chat := input_messages(attributes)):
         fields["inputs"] = {"chat_history": chat}
-        if _is_ours(attributes):  # our exporter writes what is beside the chat
-            others = json_value(attributes.get("input.value"))
-            fields["inputs"] |= others if isinstance(others, dict) else {}
+        others = json_value(attributes.get("input.value"))
+        if isinstance(others, dict) and (_is_ours(attributes) or kind != "model"):
+            # Our exporter writes what is beside the chat; that of a model is its request's body.
+            fields["inputs"] |= {k: v for k, v in others.items() if k not in _CHATS}
         return {*_INPUT_COPIES}
     for name in _INPUTS:
         if name in attributes:

@@ -94,6 +94,9 @@ PRODUCERS = (
     Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
     Producer("langsmith_python.py", "LangSmith", "forecaster", tags=True),
     Producer("pydantic_ai_agent.py", "Pydantic AI, Logfire", "forecast for Oslo"),
+    Producer(
+        "logfire_agents.py", "Logfire: OpenAI Agents", "forecaster", session=False, user=False
+    ),
     Producer("logfire_openai.py", "Logfire: OpenAI", "forecast for Oslo", tool=None, models=5),
     Producer("strands_agent.py", "Strands", "forecaster", tags=True),
     Producer("strands_latest.py", "Strands, newest conventions", "forecaster", tags=True),
@@ -107,6 +110,10 @@ PRODUCERS = (
     Producer(
         "agent_framework_agent.py", "Microsoft Agent Framework", "forecaster",
         session=False, user=False,
+    ),
+    Producer(
+        "autogen_agent.py", "AutoGen", "forecaster",
+        session=False, user=False, tool=None, models=0,
     ),
     Producer(
         "azure_inference.py", "Azure AI Inference", "forecast",

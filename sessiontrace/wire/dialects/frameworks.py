@@ -1,6 +1,6 @@
 """Frameworks with spans of their own whose names need a table and little else.
 
-Pure functions over a draft, no thread owns them: Strands, Haystack, Semantic Kernel and Mastra.
+Pure functions over a draft, no thread owns them: Strands, Haystack, Semantic Kernel and AutoGen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sessiontrace.wire.dialects.chat_shapes import chat_of, text_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["HAYSTACK", "SEMANTIC_KERNEL", "STRANDS"]
+__all__ = ["AUTOGEN", "HAYSTACK", "SEMANTIC_KERNEL", "STRANDS"]
 
 
 # -- Strands --------------------------------------------------------------------------------
@@ -112,3 +112,15 @@ def _translate_semantic_kernel(draft: Draft) -> None:
 
 
 SEMANTIC_KERNEL = Dialect(frozenset({"gen_ai"}), _translate_semantic_kernel)
+
+
+# -- AutoGen --------------------------------------------------------------------------------
+
+
+def _translate_autogen(draft: Draft) -> None:
+    message = whole_json(draft.get("message"))
+    if isinstance(message, dict) and draft.offer("input.value", message):
+        draft.take("message")
+
+
+AUTOGEN = Dialect(frozenset(), _translate_autogen)

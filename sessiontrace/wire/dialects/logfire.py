@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs
+from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.span_events import translate_records
 from sessiontrace.wire.value_tree import json_value
@@ -30,11 +30,15 @@ _NAMES = {
     "gen_ai.usage.details.cache_read_tokens": "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.details.cache_write_tokens": "gen_ai.usage.cache_write.input_tokens",
 }
+_KINDS_OF_AGENTS = {"Function: ": "TOOL", "Agent run: ": "AGENT"}
+"""Templates of the spans of OpenAI Agents, which all name a provider."""
 _SCRUBBED = "[Scrubbed due to "
 _IDS = ("session.id", "user.id", "gen_ai.conversation.id")
 
 
 def _translate(draft: Draft) -> None:
+    if draft.span.scope == "logfire.openai_agents":
+        _translate_agents(draft, str(draft.get("logfire.msg_template") or draft.span.name))
     for name in _NOTES:
         draft.take(name)
     for name in _IDS:  # Logfire takes "session" for a secret; all sessions would have one id
@@ -51,6 +55,30 @@ def _translate(draft: Draft) -> None:
             draft.take(name)
             translate_records(draft, [(str(event.get("event.name")), event) for event in events])
     _translate_bodies(draft)
+
+
+def _translate_agents(draft: Draft, template: str) -> None:
+    """Offer what a span of OpenAI Agents is, and its input and output.
+
+    Its ``request_data`` and its events have the answer within the chat.
+    """
+    is_model = draft.get("gen_ai.request.model") is not None
+    if is_model:
+        draft.offer("gen_ai.operation.name", "chat")
+        draft.take("request_data")
+        draft.take("events")
+    else:
+        starts = (kind for start, kind in _KINDS_OF_AGENTS.items() if template.startswith(start))
+        kind = next(starts, "CHAIN")
+        draft.offer("openinference.span.kind", kind)
+        if kind != "CHAIN":
+            draft.rename({"name": "tool.name" if kind == "TOOL" else "agent.name"})
+        elif (agent := draft.take("agent_name")) is not None:  # whose turn it is
+            draft.offer_metadata({"agent_name": agent})
+    offer_inputs(draft, draft.take("input"))
+    offer_outputs(draft, draft.take("output"))
+    if is_model:
+        offer_usage(draft, draft.take("usage"))
 
 
 def _translate_history(draft: Draft) -> None:

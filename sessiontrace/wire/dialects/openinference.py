@@ -104,4 +104,4 @@ def _translate_tool(draft: Draft) -> None:
         draft.offer("gen_ai.tool.call.id", data.get("tool_call_id"))
 
 
-OPENINFERENCE = Dialect(frozenset({"openinference", "llm"}), _translate)
+OPENINFERENCE = Dialect(frozenset({"openinference", "llm", "embedding"}), _translate)

@@ -2,7 +2,7 @@
 
 Pure functions, no thread owns them. What a span says in OTel's GenAI names wins, then its GenAI
 events, then the producers below in their order. Invariant: an attribute that has no conventional
-name keeps its own, and a span that is translated stays as it is when it is translated again.
+name keeps its own, and no value of an attribute raises.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from sessiontrace.wire.dialects.coding_agents import CODING_AGENT, is_coding_agent
 from sessiontrace.wire.dialects.draft import Dialect, Draft
-from sessiontrace.wire.dialects.frameworks import HAYSTACK, SEMANTIC_KERNEL, STRANDS
+from sessiontrace.wire.dialects.frameworks import AUTOGEN, HAYSTACK, SEMANTIC_KERNEL, STRANDS
 from sessiontrace.wire.dialects.google_adk import GOOGLE_ADK
 from sessiontrace.wire.dialects.langfuse import LANGFUSE
 from sessiontrace.wire.dialects.langsmith import LANGSMITH
@@ -72,6 +72,8 @@ def _of_scope(span: ReceivedSpan, attributes: Mapping[str, Any]) -> list[Dialect
     scope = span.scope
     if is_coding_agent(scope, span.name):
         return [CODING_AGENT]
+    if scope.startswith("autogen"):
+        return [AUTOGEN]
     if scope.startswith("strands.") or "gen_ai.event.start_time" in attributes:
         return [STRANDS]
     return [SEMANTIC_KERNEL] if "gen_ai.response.finish_reason" in attributes else []
