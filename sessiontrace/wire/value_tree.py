@@ -76,5 +76,7 @@ def whole_json(value: Any) -> Any:
             decoded = orjson.loads(value)
         except orjson.JSONDecodeError:
             return value
-        return value if is_too_deep(decoded, _DEPTH_IN_TEXT) else decoded
+        brackets = value.count("{") + value.count("[")  # a text with fewer cannot be that deep
+        is_deep = brackets > _DEPTH_IN_TEXT and is_too_deep(decoded, _DEPTH_IN_TEXT)
+        return value if is_deep else decoded
     return value
