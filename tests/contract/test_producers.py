@@ -7,11 +7,19 @@ recordings to one real server, in the order that the producers sent them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import pytest
 from support.otlp_recorder import load
-from support.producers import PRODUCERS, RECORDED, SESSION, Producer, Session, check, sessions_of
+from support.producers import (
+    PRODUCERS,
+    PROGRAMS,
+    RECORDED,
+    SESSION,
+    Producer,
+    Session,
+    check,
+    sessions_of,
+)
 from support.server_process import serving
 
 pytestmark = pytest.mark.contract
@@ -62,7 +70,10 @@ def test_the_list_shows_what_the_user_asked_first(stored: Mapping[str, list[Sess
     assert session.summary["preview"] == "What is the weather in Oslo?"
 
 
-def test_each_program_has_its_recording() -> None:
-    """A new program is recorded with ``make producers``."""
-    recorded = {path.stem for path in Path(RECORDED).glob("*.json")}
+def test_each_program_has_its_recording_and_its_place_in_the_documentation() -> None:
+    """The lines of configuration in the documentation are those of the program that ran."""
+    recorded = {path.stem for path in RECORDED.glob("*.json")}
     assert recorded == {producer.name for producer in PRODUCERS}
+    page = (PROGRAMS.parent.parent / "docs" / "producers.md").read_text()
+    listings = {producer.program for producer in PRODUCERS if f"/{producer.program}:setup" in page}
+    assert listings == {producer.program for producer in PRODUCERS}

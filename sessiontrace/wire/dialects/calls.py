@@ -19,16 +19,20 @@ _IN_CHAT = frozenset(
 )
 _COUNTS = {
     "gen_ai.usage.input_tokens": (
-        "prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "input", "promptTokenCount",
+        "prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "input",
+        "promptTokenCount", "prompt_token_count",
     ),
     "gen_ai.usage.output_tokens": (
         "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "output",
-        "candidatesTokenCount",
+        "candidatesTokenCount", "candidates_token_count",
     ),
-    "gen_ai.usage.total_tokens": ("total_tokens", "totalTokens", "total", "totalTokenCount"),
+    "gen_ai.usage.total_tokens": (
+        "total_tokens", "totalTokens", "total", "totalTokenCount", "total_token_count",
+    ),
     "gen_ai.usage.cache_read.input_tokens": (
         "cache_read_input_tokens", "input_cached_tokens", "input_cache_read", "cache_read",
-        "cached_tokens", "cacheReadInputTokens", "cachedInputTokens", "cachedContentTokenCount",
+        "cached_tokens", "cacheReadInputTokens", "cachedInputTokens",
+        "cachedContentTokenCount", "cached_content_token_count",
         "cacheReadTokens", "input_cache_read_tokens",
     ),
     "gen_ai.usage.cache_write.input_tokens": (
@@ -38,7 +42,7 @@ _COUNTS = {
     ),
     "gen_ai.usage.reasoning.output_tokens": (
         "reasoning_tokens", "output_reasoning_tokens", "output_reasoning", "reasoning",
-        "reasoningTokens", "thoughtsTokenCount",
+        "reasoningTokens", "thoughtsTokenCount", "thoughts_token_count",
     ),
 }  # fmt: skip
 """Each count's names in the usage objects of the APIs and of their tracers, the best one first."""

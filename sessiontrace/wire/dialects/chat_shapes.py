@@ -34,7 +34,15 @@ _CHATS = ("messages", "contents", "chat_history", "input", "inputs")
 _SYSTEMS = ("system", "instructions", "system_instruction", "systemInstruction")
 _TEXTS = frozenset({"text", "input_text", "output_text"})
 _CALLS = frozenset(
-    {"tool-call", "tool_use", "tool_call", "function_call", "toolUse", "functionCall"}
+    {
+        "tool-call",
+        "tool_use",
+        "tool_call",
+        "function_call",
+        "toolUse",
+        "functionCall",
+        "toolRequest",
+    }
 )
 _RESULTS = frozenset(
     {
@@ -46,11 +54,13 @@ _RESULTS = frozenset(
         "functionResponse",
         "function_response",
         "tool_call_result",
+        "toolResponse",
     }
 )
 _KEYED = (
     "toolUse", "toolResult", "functionCall", "function_call", "functionResponse",
     "function_response", "reasoningContent", "tool_call", "tool_call_result", "reasoning",
+    "toolRequest", "toolResponse",
 )  # fmt: skip
 """Parts that Bedrock, Gemini and Haystack name by their key."""
 _THOUGHTS = frozenset({"reasoning", "thinking", "reasoningContent"})
@@ -304,7 +314,7 @@ def _call(call: Any) -> Message:
     function = call.get("function")
     inner = function if isinstance(function, dict) else call
     return {
-        "id": _first(call, "call_id", "id", "toolCallId", "toolUseId", "tool_call_id"),
+        "id": _first(call, "call_id", "id", "toolCallId", "toolUseId", "tool_call_id", "ref"),
         "type": "function",
         "function": {
             "name": _first(inner, "name", "toolName", "tool_name"),

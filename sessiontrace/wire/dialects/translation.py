@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sessiontrace.wire.dialects.agent_runtimes import GENKIT, LIVEKIT, PIPECAT
 from sessiontrace.wire.dialects.coding_agents import CODING_AGENT, is_coding_agent
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.frameworks import AUTOGEN, HAYSTACK, SEMANTIC_KERNEL, STRANDS
@@ -37,6 +38,9 @@ _DIALECTS = (
     LOGFIRE,
     GOOGLE_ADK,
     HAYSTACK,
+    GENKIT,
+    LIVEKIT,
+    PIPECAT,
 )
 """The producers, each recognised by the heads of its attributes' names."""
 

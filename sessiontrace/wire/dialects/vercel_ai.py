@@ -135,7 +135,9 @@ def _tool(tool: Any) -> Any:
 
 
 def _translate_answer(draft: Draft) -> None:
-    reason = draft.take("ai.response.finishReason")
+    for name in ("text", "object", "toolCalls"):  # the names of version 3
+        draft.rename({f"ai.result.{name}": f"ai.response.{name}"})
+    reason = draft.take("ai.response.finishReason") or draft.take("ai.finishReason")
     reasons = draft.get("gen_ai.response.finish_reasons")
     stated = reasons if isinstance(reasons, list) else [reason] if reason else []
     if stated:

@@ -135,6 +135,80 @@ def test_attributes_that_no_rule_reads_stay_whole() -> None:
     assert {name: fields.metadata.get(name) for name in unknown} == unknown
 
 
+CHAT = [{"role": "user", "content": "Hello?"}]
+ANSWER = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": {"n": 1}}}
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {
+            "genkit:name": "m-1", "genkit:type": "action", "genkit:metadata:subtype": "model",
+            "genkit:input": '{"messages": [{"role": "user", "content": [{"text": "Hello?"}]}],'
+            ' "config": {"temperature": 0.5}}',
+            "genkit:output": '{"message": {"role": "model", "content": [{"toolRequest": {"name":'
+            ' "weather", "ref": "c1", "input": {"n": 1}}}]}, "usage": {"inputTokens": 12,'
+            ' "outputTokens": 7}}',
+        },
+        {
+            "gen_ai.request.model": "m-1", "gen_ai.usage.input_tokens": 12,
+            "gen_ai.usage.output_tokens": 7, "gen_ai.request.temperature": 0.5,
+            "lk.chat_ctx": '{"items": [{"type": "message", "role": "user", "content":'
+            ' ["Hello?"]}]}',
+            "lk.response.function_calls": '[{"call_id": "c1", "name": "weather", "arguments":'
+            ' {"n": 1}}]',
+        },
+        {
+            "gen_ai.request.model": "m-1", "gen_ai.usage.input_tokens": 12,
+            "gen_ai.usage.output_tokens": 7, "gen_ai.request.temperature": 0.5,
+            "input": '[{"role": "user", "content": "Hello?"}]',
+            "output": '[{"role": "assistant", "tool_calls": [{"id": "c1", "function":'
+            ' {"name": "weather", "arguments": {"n": 1}}}]}]',
+        },
+        {
+            "ai.operationId": "ai.generateText.doGenerate", "ai.model.id": "m-1",
+            "ai.settings.temperature": 0.5, "ai.usage.promptTokens": 12,
+            "ai.usage.completionTokens": 7,
+            "ai.prompt.messages": '[{"role": "user", "content": [{"type": "text", "text":'
+            ' "Hello?"}]}]',
+            "ai.result.toolCalls": '[{"toolCallId": "c1", "toolName": "weather", "args":'
+            ' {"n": 1}}]',
+        },
+        {
+            "gcp.vertex.agent.llm_request": '{"model": "m-1", "config": {"temperature": 0.5},'
+            ' "contents": [{"role": "user", "parts": [{"text": "Hello?"}]}]}',
+            "gcp.vertex.agent.llm_response": '{"content": {"role": "model", "parts":'
+            ' [{"function_call": {"id": "c1", "name": "weather", "args": {"n": 1}}}]},'
+            ' "usage_metadata": {"prompt_token_count": 12, "candidates_token_count": 7}}',
+        },
+        {
+            "request_data": '{"model": "m-1", "temperature": 0.5, "messages": [{"role": "user",'
+            ' "content": "Hello?"}]}',
+            "response_data": '{"message": {"role": "assistant", "tool_calls": [{"id": "c1",'
+            ' "function": {"name": "weather", "arguments": {"n": 1}}}]}, "usage":'
+            ' {"prompt_tokens": 12, "completion_tokens": 7}}',
+            "logfire.msg": "Chat Completion",
+        },
+    ],
+    ids=["genkit", "livekit", "pipecat", "vercel-3", "adk-1", "logfire-2"],
+)  # fmt: skip
+def test_producers_and_versions_that_are_not_installed_here(attributes: Attributes) -> None:
+    """By the names in their sources: a model's chat, call of a tool, counts and a parameter."""
+    fields = read(attributes)
+    assert fields.type == "model"
+    assert fields.inputs == {"chat_history": CHAT}
+    assert fields.outputs == ANSWER
+    assert (fields.metadata["prompt_tokens"], fields.metadata["completion_tokens"]) == (12, 7)
+    assert fields.config["model"] == "m-1"
+    assert fields.config["hyperparameters"]["temperature"] == 0.5
+
+
 NAMES = (
     "gen_ai.operation.name", "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.prompt",
     "gen_ai.completion", "openinference.span.kind", "input.value", "output.value", "metadata",
@@ -150,7 +224,8 @@ NAMES = (
     "langsmith.metadata.usage_metadata", "logfire.msg", "events", "pydantic_ai.all_messages",
     "request_data", "response_data", "gcp.vertex.agent.llm_request", "haystack.component.type",
     "haystack.agent.step.llm.output", "hidden_params", "metadata.x", "input_tokens", "error",
-    "gen_ai.response.finish_reason", "gen_ai.tool.call.result",
+    "gen_ai.response.finish_reason", "gen_ai.tool.call.result", "input", "genkit:input",
+    "genkit:output", "genkit:metadata:subtype", "lk.chat_ctx", "lk.response.function_calls",
 )  # fmt: skip
 VALUES = (
     None, "", 0, 1.5, True, [], {}, "text", "null", '"q"', "[1]", "[[{}]]", [{"a": 1}], "LLM",
