@@ -32,7 +32,7 @@ from sessiontrace.store.models import DEFAULT_PROJECT, Document
 from sessiontrace.store.protocol import Store, Stores
 from sessiontrace.store.retention import Retention
 
-__all__ = ["Change", "Retention", "StoreWriter"]
+__all__ = ["Change", "Move", "Retention", "StoreWriter"]
 
 T = TypeVar("T")
 
@@ -44,12 +44,22 @@ _TRIM_EVERY_S = 60.0
 
 
 @attrs.frozen
+class Move:
+    """Events to move from one session to another, once the records are written."""
+
+    source: str
+    target: str
+    event_ids: Sequence[str]
+
+
+@attrs.frozen
 class Change:
-    """The result of a plan: records and documents to write, and ids of events to delete."""
+    """The result of a plan: what to write, ids of events to delete, and events to move."""
 
     records: Sequence[Record] = ()
     documents: Sequence[Document] = ()
     forget: Sequence[str] = ()
+    moves: Sequence[Move] = ()
 
 
 @attrs.define(eq=False)
@@ -185,6 +195,7 @@ class StoreWriter:
         records: list[Record | DecodedRecord] = []
         documents: list[Document] = []
         forget: list[str] = []
+        moves: list[Move] = []
         outcomes: list[Any] = []
         ranges: list[tuple[int, int]] = []  # of each job's records in the transaction
         for job in group:
@@ -195,6 +206,7 @@ class StoreWriter:
                 job_records = change.records
                 documents.extend(change.documents)
                 forget.extend(change.forget)
+                moves.extend(change.moves)
             job_records = [self._priced(record) for record in job_records]
             outcomes.append(outcome)
             ranges.append((len(records), len(records) + len(job_records)))
@@ -202,6 +214,8 @@ class StoreWriter:
         rejected = store.write(records, documents) if records or documents else {}
         if forget:
             store.forget(forget)
+        for move in moves:
+            store.move(move.source, move.target, move.event_ids)
         for at, (job, (start, stop)) in enumerate(zip(group, ranges, strict=True)):
             if job.plan is None:
                 outcomes[at] = {

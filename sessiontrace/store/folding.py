@@ -20,6 +20,7 @@ from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_dee
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.store import facets, models, summary_fields
 from sessiontrace.store.gathered import resolve
+from sessiontrace.store.rehoming import rehomed
 
 __all__ = [
     "DecodedRecord",
@@ -439,14 +440,25 @@ class SessionState:
         self.duration = elapsed if own_duration is None else own_duration
 
 
+def _rehomed(decoded: DecodedRecord, session_id: str) -> DecodedRecord:
+    """The record as a record of another session, which is its parent where the old one was."""
+    source = decoded.event["session_id"]
+    event = {
+        name: session_id if name in ("session_id", "parent_id") and value == source else value
+        for name, value in decoded.event.items()
+    }
+    return DecodedRecord(decoded.kind, event, rehomed(decoded.body, source, session_id))
+
+
 def fold(
     decoded: DecodedRecord, sessions: dict[str, SessionState], events: dict[str, EventState]
 ) -> None:
     """Fold one record into the states that it touches; adds those that are missing."""
     event_id, session_id = decoded.event["event_id"], decoded.event["session_id"]
     event = events.get(event_id)
-    if event is not None:
-        session_id = event.session_id  # an event never moves to another session
+    if event is not None and event.session_id != session_id:
+        # Folding never moves an event to another session.
+        decoded, session_id = _rehomed(decoded, event.session_id), event.session_id
     session = sessions.get(session_id)
     if session is None:
         session = sessions[session_id] = SessionState(session_id)

@@ -19,6 +19,7 @@ __all__ = [
     "LOG",
     "MESSAGE",
     "NAME",
+    "REFERENCE",
     "SESSION",
     "SOURCE",
     "USER",
@@ -30,9 +31,10 @@ __all__ = [
 GATHERED = "gathered"
 
 NAME, SOURCE, USER, ERROR = "name", "source", "user", "error"
+REFERENCE = "reference"  # the sender's own id of the session
 """Fields of a session of which the first part counts."""
 SESSION = "session"
-"""Of a trace: the session that it belongs to; the first part counts."""
+"""Of a trace: id and sender's id of the session that it belongs to; the first part counts."""
 MESSAGE, CHOICE, LOG = "message", "choice", "log"
 """Messages of a chat, a model's answers, and log records: all parts, in their order."""
 
@@ -41,7 +43,7 @@ Record = dict[str, Any]
 
 def part_key(field: str, rank: int, at_ns: int, tie: str) -> str:
     """The key of a part: the lowest rank goes first, then the earliest, then the lowest tie."""
-    return f"{field} {rank} {at_ns:020d} {tie}"
+    return f"{field} {rank:02d} {at_ns:020d} {tie}"
 
 
 def first_part(parts: Mapping[str, Any], field: str) -> tuple[str, Any] | None:
@@ -81,6 +83,10 @@ def _set_user(record: Record, values: list[Any]) -> None:
         record["user_properties"] = {"user_id": values[0]}
 
 
+def _set_reference(record: Record, values: list[Any]) -> None:
+    _add_to_metadata(record, "session_id", values[0])
+
+
 def _set_messages(record: Record, values: list[Any]) -> None:
     inputs = record.get("inputs")
     if not inputs:
@@ -93,8 +99,12 @@ def _set_choices(record: Record, values: list[Any]) -> None:
 
 
 def _add_logs(record: Record, values: list[Any]) -> None:
+    _add_to_metadata(record, "logs", values)
+
+
+def _add_to_metadata(record: Record, name: str, value: Any) -> None:
     metadata = record.get("metadata")
-    record["metadata"] = {**(metadata if isinstance(metadata, dict) else {}), "logs": values}
+    record["metadata"] = {name: value, **(metadata if isinstance(metadata, dict) else {})}
 
 
 _SETTERS: Mapping[str, Callable[[Record, list[Any]], None]] = {
@@ -102,6 +112,7 @@ _SETTERS: Mapping[str, Callable[[Record, list[Any]], None]] = {
     SOURCE: _first("source"),
     ERROR: _first("error"),
     USER: _set_user,
+    REFERENCE: _set_reference,
     MESSAGE: _set_messages,
     CHOICE: _set_choices,
     LOG: _add_logs,

@@ -48,6 +48,22 @@ class Store(Protocol):
         """Delete events; returns how many were stored."""
         ...
 
+    def move(self, source: str, target: str, event_ids: Collection[str]) -> None:
+        """Move those of the events that are in the session ``source``, with their late updates.
+
+        Events whose parent is ``source`` then have ``target`` as parent. After an interruption, the
+        same call completes it.
+        """
+        ...
+
+    def gathered(self, session_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        """The parts that late updates gathered (``store.gathered``), for sessions with any."""
+        ...
+
+    def steps_of(self, session_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """The ids of the events of these sessions, also of events with late updates only."""
+        ...
+
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
         """Delete the sessions that were idle longest, at most ``sessions``; returns how many.
 

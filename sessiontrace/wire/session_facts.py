@@ -12,7 +12,16 @@ from sessiontrace.model.ids import is_uuid
 from sessiontrace.wire.received_span import Attributes
 from sessiontrace.wire.span_attributes import SESSION
 
-__all__ = ["SESSION_KEYS", "USER_KEYS", "SessionFacts", "session_facts", "session_reference"]
+__all__ = [
+    "CONVERSATIONS",
+    "NAMED_BY",
+    "SESSION_KEYS",
+    "USER_KEYS",
+    "SessionFacts",
+    "session_claim",
+    "session_facts",
+    "session_reference",
+]
 
 SESSION_KEYS = (
     "honeyhive.session_id",
@@ -23,6 +32,12 @@ SESSION_KEYS = (
     "conversation.id",  # Codex CLI's
 )
 """The names of a session's id, the most explicit first."""
+
+CONVERSATIONS = frozenset({"gen_ai.conversation.id", "conversation.id"})
+"""Those that hold for a whole trace: an agent's own agents have conversations of their own."""
+
+NAMED_BY = "session_from"
+"""In ``metadata.otel``: the attribute by which a span names its session."""
 
 USER_KEYS = ("user.id", "enduser.id", "gen_ai.user", "posthog.distinct_id")
 _NAMES = ("honeyhive.session_name", "session.name")
@@ -50,16 +65,25 @@ def session_facts(attributes: Attributes, resource: Attributes) -> SessionFacts:
 
 def session_reference(*attributes: Attributes) -> str | None:
     """The id that a span gives its session, the most explicit first; None: it names none."""
+    claim = session_claim(*attributes)
+    return None if claim is None else claim[2]
+
+
+def session_claim(*attributes: Attributes) -> tuple[int, str, str] | None:
+    """Rank and name of the attribute that names a span's session, and the id; None without any.
+
+    The lower the rank, the more explicit the attribute.
+    """
     for group in attributes:
         own = group.get(SESSION)
         if isinstance(own, str) and is_uuid(own):
-            return own
-    for name in SESSION_KEYS:
+            return 0, SESSION, own
+    for rank, name in enumerate(SESSION_KEYS, 1):
         for group in attributes:
             value = group.get(name)
             if isinstance(value, str):
                 if value:
-                    return value
+                    return rank, name, value
                 break
     return None
 

@@ -23,7 +23,7 @@ from sessiontrace.wire.message_reader import (
 )
 from sessiontrace.wire.received_span import DEPTH, Attributes, ReceivedSpan
 from sessiontrace.wire.semconv import OPERATIONS, TABLE, Field
-from sessiontrace.wire.session_facts import SESSION_KEYS
+from sessiontrace.wire.session_facts import NAMED_BY, SESSION_KEYS, session_claim
 from sessiontrace.wire.span_exception import stack_of
 from sessiontrace.wire.value_tree import as_lists, json_value, merge, put, whole_json
 
@@ -190,6 +190,8 @@ def _otel(span: ReceivedSpan, name: str) -> dict[str, Any]:
     otel: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
     if name != span.name:
         otel["name"] = span.name
+    if (claim := session_claim(span.attributes, span.resource)) is not None:
+        otel[NAMED_BY] = claim[1]
     events = [
         {"name": event, "attributes": attributes}
         for event, attributes in span.events

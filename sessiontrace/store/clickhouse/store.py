@@ -15,6 +15,7 @@ from sessiontrace.model.record import UPDATE, Record
 from sessiontrace.store import folding
 from sessiontrace.store.clickhouse import (
     deletion,
+    moving,
     queries,
     record_scan,
     rows,
@@ -105,6 +106,15 @@ class ClickHouseStore:
             deletion.forget(self._connection, self.project, ids[begin : begin + _IDS_AT_ONCE])
             for begin in range(0, len(ids), _IDS_AT_ONCE)
         )
+
+    def move(self, source: str, target: str, event_ids: Collection[str]) -> None:
+        moving.move(self._connection, self.project, source, target, event_ids)
+
+    def gathered(self, session_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        return moving.gathered(self._connection, self.project, session_ids)
+
+    def steps_of(self, session_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
+        return moving.steps_of(self._connection, self.project, session_ids)
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
         return 0  # the tables' TTL does it, by the clock of ClickHouse

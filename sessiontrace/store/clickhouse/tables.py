@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["FACETS", "NEVER", "TABLES", "UNPRICED", "WORDS"]
+__all__ = ["FACETS", "NEVER", "SESSIONS_ANEW", "TABLES", "UNPRICED", "WORDS"]
 
 NEVER = 2**64 - 1
 """The start of a session of which neither a record nor an event arrived."""
@@ -311,3 +311,26 @@ FACETS: Sequence[str] = (
     f"INSERT INTO session_hours (project, hour, session_id, month, written) {_HOURS_OF_ENDS}",
 )
 """The third migration: what filters look at, and the hours in which something ended."""
+
+
+def _of_one_session(query: str, columns: str) -> str:
+    """What a view inserts into the table of sessions, for one session that is stored already."""
+    select = query.partition("GROUP BY")[0]
+    return (
+        f"INSERT INTO sessions ({columns}) {select}"
+        "WHERE project = {project:String} AND session_id = {session:String}\n"
+        "GROUP BY project, session_id, month"
+    )
+
+
+SESSIONS_ANEW: Sequence[str] = (
+    _of_one_session(
+        _FACETED_SESSIONS,
+        "project, session_id, month, own, first_turn, last_turn, last_user, told_start, own_end, "
+        "turns_end, seen_start, seen_end, failed, folded, facets, written",
+    ),
+    _of_one_session(
+        _FACETED_PATCHES, "project, session_id, month, failed, folded, facets, written"
+    ),
+)
+"""Statements that write the rows of one session anew, after events were deleted from it."""

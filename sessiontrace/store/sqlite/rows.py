@@ -32,6 +32,7 @@ __all__ = [
     "gather_facets",
     "load_events",
     "load_sessions",
+    "store_events",
     "store_sessions",
     "transaction",
     "write",
@@ -100,7 +101,7 @@ def write(
         store_sessions(connection, sessions.values())
         _store_records(connection, sessions.values())
         changed_events = [events.pop(event_id) for event_id in stored_ids]
-        connection.executemany(_PUT_EVENT, map(_event_row, walk(changed_events)))
+        store_events(connection, walk(changed_events))
         connection.executemany(_ADD_EVENT, map(_event_row, walk(events.values())))
         stored_documents.write(connection, documents)
 
@@ -133,6 +134,11 @@ def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionSta
     """Write the rows of sessions, without their records."""
     now = time.time_ns() // 1_000_000
     connection.executemany(_PUT_SESSION, [(*_session_row(session), now) for session in sessions])
+
+
+def store_events(connection: sqlite3.Connection, events: Iterable[EventState]) -> None:
+    """Write the rows of events that are stored already."""
+    connection.executemany(_PUT_EVENT, map(_event_row, events))
 
 
 def _event_row(event: EventState) -> tuple[Any, ...]:

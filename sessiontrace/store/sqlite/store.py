@@ -36,6 +36,7 @@ from sessiontrace.store.sqlite import (
     deletion,
     files,
     histogram,
+    moving,
     property_counts,
     queries,
     record_scan,
@@ -116,6 +117,15 @@ class SqliteStore:
 
     def forget(self, event_ids: Sequence[str]) -> int:
         return self._run(lambda connection: deletion.forget(connection, event_ids))
+
+    def move(self, source: str, target: str, event_ids: Collection[str]) -> None:
+        self._run(lambda connection: moving.move(connection, source, target, event_ids))
+
+    def gathered(self, session_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+        return self._read(lambda connection: moving.gathered(connection, session_ids))
+
+    def steps_of(self, session_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
+        return self._read(lambda connection: moving.steps_of(connection, session_ids))
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
         trimmed = self._run(

@@ -159,9 +159,16 @@ def encoded(value: dict[str, Any]) -> bytes:
     return field(b"\x0a", inner.encode())
 
 
+NAMES_A_SESSION = (
+    "honeyhive.session_id", "traceloop.association.properties.session_id", "session.id",
+    "gen_ai.conversation.id", "langfuse.session.id",
+)  # fmt: skip
+"""The most explicit first."""
+
+
 def by_the_server(spans: Any) -> dict[str, Any]:
     """The event that the server writes of a request's only span."""
-    records = mapping.convert(spans).records
+    records = mapping.convert(spans).assembly.records
     return next(
         event
         for event in (orjson.loads(record.body) for record in records)
@@ -193,6 +200,8 @@ def read(
     others = [event for event in events if not event[0].startswith(("gen_ai.", "exception"))]
     assert otel.pop("links") == [{"trace_id": TRACE, "span_id": LINKED, "attributes": WHY}]
     assert otel.pop("events", []) == [{"name": key, "attributes": value} for key, value in others]
+    if (named_by := next((key for key in NAMES_A_SESSION if key in attributes), None)) is not None:
+        assert otel.pop("session_from") == named_by
     assert otel == (OTEL if first["event_name"] == name else {**OTEL, "name": name})
     return {field: value for field, value in first.items() if value != {}}
 

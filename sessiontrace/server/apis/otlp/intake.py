@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 import attrs
 
 from sessiontrace.model.json_depth import TOO_DEEP
-from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import mapping
+from sessiontrace.server.apis.otlp.assembly import Assembly
 from sessiontrace.server.apis.otlp.json_body import decode_request
 from sessiontrace.server.apis.otlp.log_records import convert_logs
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.intake_counts import IntakeCounts
-from sessiontrace.server.store_writer import Change, StoreWriter
-from sessiontrace.store.protocol import Store
+from sessiontrace.server.store_writer import StoreWriter
 from sessiontrace.wire.otlp_json_reader import from_json
 from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
 from sessiontrace.wire.otlp_signals.log_reader import logs_from_json, logs_from_protobuf
@@ -35,6 +34,7 @@ __all__ = ["Intake", "Outcome"]
 T = TypeVar("T")
 
 _LARGE = 128 << 10
+_SETTLE_MOST = 5
 _NOT_KEPT = "metric data points: sessions have no metrics of their own"
 
 
@@ -76,19 +76,19 @@ class Intake:
         return self._counted("spans", len(spans) + invalid, outcome)
 
     async def write_spans(self, spans: list[ReceivedSpan]) -> Outcome:
-        """Write spans, and their sessions where the store has none yet."""
+        """Write spans to the sessions that they or their traces name."""
         converted = mapping.convert(spans)
-
-        def plan(store: Store) -> tuple[Change, None]:
-            return Change(
-                [*record_builder.new_sessions(store, converted.sessions), *converted.records]
-            ), None
-
-        if converted.records:
-            await self._writer.transact(frozenset(converted.sessions), plan)
+        await self._write(converted.assembly)
         rejected = Counter({f"spans {TOO_DEEP}": converted.rejected} if converted.rejected else {})
-        event_ids = [record.body[13:49].decode() for record in converted.records]
-        return Outcome("rejectedSpans", rejected, event_ids)
+        return Outcome("rejectedSpans", rejected, converted.event_ids)
+
+    async def _write(self, assembly: Assembly) -> None:
+        if not assembly.is_empty:
+            touches = assembly.touches
+            await self._writer.transact(touches, assembly.plan)
+            for _ in range(_SETTLE_MOST):
+                if not await self._writer.transact(touches, assembly.settle):
+                    break
 
     async def logs(self, body: bytes, binary: bool) -> Outcome:
         """Store the log records of an ``ExportLogsServiceRequest``."""
@@ -96,8 +96,7 @@ class Intake:
         converted = convert_logs(logs)
         if invalid:
             converted.rejected["log records that are not objects"] += invalid
-        if converted.records:
-            await self._writer.write(converted.records)
+        await self._write(converted.assembly)
         outcome = Outcome("rejectedLogRecords", converted.rejected)
         return self._counted("log_records", len(logs) + invalid, outcome)
 

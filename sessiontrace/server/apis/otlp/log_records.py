@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 import orjson
 
-from sessiontrace.model.record import EVENT, Record
+from sessiontrace.model.record import EVENT
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
-from sessiontrace.server.apis.otlp.span_ids import derived_id, rated_event_id, trace_session
+from sessiontrace.server.apis.otlp.assembly import Assembly, Place
+from sessiontrace.server.apis.otlp.mapping import claim_of
+from sessiontrace.server.apis.otlp.parts import offer_step
+from sessiontrace.server.apis.otlp.span_ids import derived_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key
 from sessiontrace.wire.dialects.span_events import event_messages
@@ -27,7 +30,6 @@ from sessiontrace.wire.logs.evaluation_reader import EVALUATION, scores_of
 from sessiontrace.wire.message_reader import input_messages, output_messages
 from sessiontrace.wire.otlp_signals.received_log import ReceivedLog
 from sessiontrace.wire.received_span import ReceivedSpan
-from sessiontrace.wire.session_facts import session_facts
 from sessiontrace.wire.span_reader import first_text, read_span
 
 __all__ = ["ConvertedLogs", "convert_logs"]
@@ -44,78 +46,66 @@ TOO_MANY = f"log records beyond {_NOTES_MAX} of one span in one request"
 
 @attrs.frozen
 class ConvertedLogs:
-    """Records to write, and how many log records have none, by reason."""
+    """The records of a request, to be placed, and how many log records have none, by reason."""
 
-    records: list[Record]
+    assembly: Assembly
     rejected: Counter[str]
 
 
-@attrs.frozen
-class _Place:
-    """Where a log record belongs: an event of a session, or the session itself."""
-
-    event_id: str
-    session_id: str
+_PartsOfEvents = dict[tuple[str, str], tuple[Place, Fields]]
+"""What log records say of an event or session, by its id and that of its session."""
 
 
-def convert_logs(
-    logs: Iterable[ReceivedLog], session_of: Callable[[ReceivedLog], str | None] | None = None
-) -> ConvertedLogs:
-    """The records of the log records of one request.
-
-    ``session_of``: the session of a log record; None for one that has none.
-    """
-    session_of = session_of or own_session
-    parts: dict[_Place, Fields] = {}
-    records: list[Record] = []
+def convert_logs(logs: Iterable[ReceivedLog]) -> ConvertedLogs:
+    """The records of the log records of one request."""
+    assembly = Assembly()
+    parts: _PartsOfEvents = {}
     rejected: Counter[str] = Counter()
     for log in logs:
-        session_id = session_of(log)
-        if session_id is None:
+        claim = claim_of(log.attributes, log.resource)
+        if claim is None and log.trace_id is None:
             rejected[NO_PLACE] += 1
             continue
+        place = assembly.place(log.trace_id, claim, is_root=False)
         try:
-            records += _records(log, session_id, parts, rejected)
+            _convert(log, place, assembly, parts, rejected)
         except RequestRejected:
             rejected[TOO_DEEP] += 1
-    for place, gathered in parts.items():
+    for (event_id, session_id), (place, gathered) in parts.items():
         try:
             change = {GATHERED: gathered}
-            records.append(record_builder.patch(place.event_id, place.session_id, change))
+            assembly.add(record_builder.patch(event_id, session_id, change), place)
         except RequestRejected:
             rejected[TOO_DEEP] += len(gathered)
-    return ConvertedLogs(records, rejected)
+    return ConvertedLogs(assembly, rejected)
 
 
-def own_session(log: ReceivedLog) -> str | None:
-    """The session that the log record names, else that of its trace."""
-    reference = session_facts(log.attributes, log.resource).reference
-    if reference is not None:
-        return record_builder.session_id_for(reference)[0]
-    return None if log.trace_id is None else trace_session(log.trace_id)
-
-
-def _records(
-    log: ReceivedLog, session_id: str, parts: dict[_Place, Fields], rejected: Counter[str]
-) -> list[Record]:
-    """The records of one log record; what belongs to an event that it does not make, in parts."""
-    place = _Place(_event_of(log) or session_id, session_id)
+def _convert(
+    log: ReceivedLog,
+    place: Place,
+    assembly: Assembly,
+    parts: _PartsOfEvents,
+    rejected: Counter[str],
+) -> None:
+    """Add a log record's records; what belongs to an event that it does not make, to ``parts``."""
+    session_id = place.session_id
+    event_id = _event_of(log) or session_id
     if log.name == EVALUATION:
         if own_spans.is_own_score(log):
-            return []
-        return [record_builder.patch(place.event_id, session_id, scores_of(log.attributes))]
-    if place.event_id != session_id and (messages := _messages(log)):
-        parts.setdefault(place, {}).update(messages)
-        return []
-    if place.event_id == session_id and log.name:
-        return [_event(log, session_id)]
-    notes = parts.setdefault(place, {})
-    if len(notes) >= _NOTES_MAX:
+            return
+        assembly.add(record_builder.patch(event_id, session_id, scores_of(log.attributes)), place)
+        return
+    if event_id == session_id and log.name:
+        _add_event(log, place, assembly)
+        return
+    _, gathered = parts.setdefault((event_id, session_id), (place, {}))
+    if event_id != session_id and (messages := _messages(log)):
+        gathered.update(messages)
+    elif len(gathered) >= _NOTES_MAX:
         rejected[TOO_MANY] += 1
-        return []
-    note = _note(log)
-    notes[part_key(LOG, 0, log.time_ns, _digest(note))] = note
-    return []
+    else:
+        note = _note(log)
+        gathered[part_key(LOG, 0, log.time_ns, _digest(note))] = note
 
 
 def _event_of(log: ReceivedLog) -> str | None:
@@ -159,19 +149,20 @@ def _note(log: ReceivedLog) -> Fields:
     return {name: value for name, value in note.items() if value not in (None, "", {})}
 
 
-def _event(log: ReceivedLog, session_id: str) -> Record:
-    """The event that a log record without a span is, such as a coding agent's call of a model."""
+def _add_event(log: ReceivedLog, place: Place, assembly: Assembly) -> None:
+    """Add the event that a log record without a span is, such as an agent's call of a model."""
     at = _ms(log) or record_builder.now_ms()
     duration = _duration_ms(log.attributes)
-    digest = _digest([session_id, log.time_ns, log.name, log.body, log.attributes], 32)
+    attributes = {key: value for key, value in log.attributes.items() if key != "event.name"}
+    digest = _digest([place.session_id, log.time_ns, log.name, log.body, attributes], 32)
     span = ReceivedSpan(
         trace_id=digest[:32],
         span_id=digest[32:48],
-        parent_id=None,
+        parent_id=digest[48:],  # none, but it is not the root of a trace
         name=log.name,
-        start_ns=0,
-        end_ns=0,
-        attributes={key: value for key, value in log.attributes.items() if key != "event.name"},
+        start_ns=log.time_ns,
+        end_ns=log.time_ns,
+        attributes=attributes,
         resource=log.resource,
         scope=log.scope,
         failed=False,
@@ -184,26 +175,26 @@ def _event(log: ReceivedLog, session_id: str) -> Record:
         read.metadata["body"] = log.body
     if log.severity:
         read.metadata["severity"] = log.severity
-    return record_builder.build_record(
-        EVENT,
-        {
-            "event_id": derived_id(span.trace_id, span.span_id),
-            "session_id": session_id,
-            "parent_id": session_id,
-            "event_type": "chain" if read.type == "session" else read.type,
-            "event_name": read.name,
-            "source": first_text(log.resource, "service.name"),
-            **record_builder.whole_times(at - duration, at, duration, at),
-            "inputs": read.inputs,
-            "outputs": read.outputs,
-            "config": read.config or None,
-            "metadata": read.metadata,
-            "metrics": read.metrics or None,
-            "feedback": read.feedback or None,
-            "user_properties": read.user_properties or None,
-            "error": read.error or first_text(log.attributes, "error", "error.message"),
-        },
-    )
+    fields: Fields = {
+        "event_id": derived_id(span.trace_id, span.span_id),
+        "session_id": place.session_id,
+        "parent_id": place.session_id,
+        "event_type": "chain" if read.type == "session" else read.type,
+        "event_name": read.name,
+        "source": first_text(log.resource, "service.name"),
+        **record_builder.whole_times(at - duration, at, duration, at),
+        "inputs": read.inputs,
+        "outputs": read.outputs,
+        "config": read.config or None,
+        "metadata": read.metadata,
+        "metrics": read.metrics or None,
+        "feedback": read.feedback or None,
+        "user_properties": read.user_properties or None,
+        "error": read.error or first_text(log.attributes, "error", "error.message"),
+    }
+    assembly.add(record_builder.build_record(EVENT, fields), place)
+    fields["parent_id"] = None  # it is not the root of a trace, which names the session
+    offer_step(place.parts, fields, span.span_id)
 
 
 def _ms(log: ReceivedLog) -> int:

@@ -2,104 +2,131 @@
 
 Pure functions, no thread owns them. Invariant: event ids follow from the span's ids, or are the
 sender's own, so that a span received twice is one event, and children find a parent received after
-them.
+them; a span that cannot be stored costs no other span.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
-from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.ids import now_ns
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
-from sessiontrace.server.apis.otlp.span_ids import (
-    derived_id,
-    own_event_id,
-    rated_event_id,
-    trace_session,
-)
+from sessiontrace.server.apis.otlp.assembly import Assembly, Claim, Place
+from sessiontrace.server.apis.otlp.parts import offer_step
+from sessiontrace.server.apis.otlp.span_ids import derived_id, own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
+from sessiontrace.store.gathered import ERROR, NAME
 from sessiontrace.wire.dialects.translation import conventional
-from sessiontrace.wire.received_span import ReceivedSpan
-from sessiontrace.wire.session_facts import SessionFacts, session_facts
-from sessiontrace.wire.span_reader import first_text, read_span
+from sessiontrace.wire.received_span import Attributes, ReceivedSpan
+from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_facts
+from sessiontrace.wire.span_reader import (
+    first_text,
+    read_span,
+)
 
-__all__ = ["Converted", "convert"]
+__all__ = ["Converted", "claim_of", "convert"]
 
 Fields = dict[str, Any]
+Ids = dict[tuple[str, str], str]
+
+_OURS = "sessiontrace"
+_SOURCES = ("sessiontrace.source", "honeyhive.source")
 
 
 @attrs.frozen
 class Converted:
-    """Records to write, and by id the sessions to create where the store has none yet.
+    """The records of a request, to be placed in their sessions.
 
-    ``rejected``: how many spans have no record, because no response could write it back.
+    ``event_ids``: of the spans. ``rejected``: how many have no record, because no response could
+    write it back.
     """
 
-    records: list[Record]
-    sessions: dict[str, Record]
+    assembly: Assembly
+    event_ids: list[str]
     rejected: int
 
 
 def convert(spans: Iterable[ReceivedSpan]) -> Converted:
-    """The records and sessions of the spans of one request."""
+    """The records of the spans of one request, and what they say of their sessions."""
     spans = [conventional(span) for span in spans]
     ids = {(span.trace_id, span.span_id): _own_id(span) for span in spans}
-    records: list[Record] = []
-    sessions: dict[str, Record] = {}
-    starts: dict[str, int] = {}
+    assembly = Assembly()
+    event_ids: list[str] = []
     rejected = 0
     for span in spans:
-        facts = session_facts(span.attributes, span.resource)
-        session_id = _session_of(span, facts.reference)
+        claim = claim_of(span.attributes, span.resource)
+        place = assembly.place(span.trace_id, claim, span.parent_id is None)
         try:
             if own_spans.is_update(span):
-                records.append(own_spans.update(span, session_id))
+                assembly.add(own_spans.update(span, place.session_id), place)
                 continue
             if own_spans.is_ours(span):
-                record, start = own_spans.record(span, session_id)
-                records.append(record)
-                if start is not None:
-                    sessions.setdefault(session_id, start)
+                event_ids.append(_add_own(assembly, span, place))
                 continue
-            record, fields = _record(span, session_id, ids)
+            record, fields = _record(span, place, ids)
         except RequestRejected:
             rejected += 1
             continue
-        records.append(record)
-        starts[session_id] = min(fields["start_time"], starts.get(session_id, 1 << 53))
+        assembly.add(record, place)
+        event_ids.append(fields["event_id"])
         if fields["event_type"] != "session":
-            if span.parent_id is None and facts.reference is None:
-                records.append(_root(session_id, fields))
-            sessions[session_id] = _session(session_id, span, facts, starts[session_id])
-    return Converted(records, sessions, rejected)
+            _describe(place, span, fields)
+    return Converted(assembly, event_ids, rejected)
+
+
+def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
+    """Add the record that a span of our own exporter was made of; returns its event's id."""
+    record, start = own_spans.record(span, place.session_id)
+    assembly.add(record, place)
+    if start is not None:
+        assembly.start(place.session_id, start)
+    return record.body[13:49].decode()
+
+
+def _is_ours(attributes: Attributes) -> bool:
+    """Whether our own exporter wrote the span."""
+    return "sessiontrace.event.type" in attributes
+
+
+def claim_of(attributes: Attributes, resource: Attributes) -> Claim | None:
+    """The session that a span or log record names."""
+    claim = session_claim(attributes, resource)
+    if claim is None:
+        return None
+    rank, name, reference = claim
+    session_id = record_builder.session_id_for(reference)[0]
+    is_own = name not in CONVERSATIONS or _is_ours(attributes)
+    return Claim(session_id, reference, rank, is_own)
+
+
+def _describe(place: Place, span: ReceivedSpan, fields: Fields) -> None:
+    """What a span says of its session."""
+    offer_step(place.parts, fields, span.span_id)
+    if name := session_facts(span.attributes, span.resource).name:
+        place.parts.offer(NAME, (0, span.start_ns, span.span_id), name)
+    if span.parent_id is None and fields["error"] is not None and place.trace is not None:
+        place.parts.offer(ERROR, (0, span.start_ns, span.span_id), fields["error"])
 
 
 # -- ids ------------------------------------------------------------------------------------
-
-
-def _session_of(span: ReceivedSpan, reference: str | None) -> str:
-    """The session's id, by the sender's name for it; None: the trace is the session."""
-    if reference is not None:
-        return record_builder.session_id_for(reference)[0]
-    return trace_session(span.trace_id)
 
 
 def _own_id(span: ReceivedSpan) -> str:
     return own_event_id(span.attributes) or derived_id(span.trace_id, span.span_id)
 
 
-def _parent_of(span: ReceivedSpan, session_id: str, ids: dict[tuple[str, str], str]) -> str:
+def _parent_of(span: ReceivedSpan, session_id: str, ids: Ids) -> str:
     if (parent := rated_event_id(span.attributes)) is not None:
         return parent
-    if span.parent_id is None:
+    if span.parent_id is None or span.parent_id == span.span_id:
         return session_id
-    if uuid.UUID(session_id).hex == span.trace_id and span.parent_id == span.trace_id[16:]:
+    is_trace = session_id.replace("-", "") == span.trace_id
+    if is_trace and span.parent_id == span.trace_id[16:] and span.scope == _OURS:
         return session_id  # our own exporter's span of the session itself
     own = ids.get((span.trace_id, span.parent_id))
     return own or derived_id(span.trace_id, span.parent_id)
@@ -108,24 +135,20 @@ def _parent_of(span: ReceivedSpan, session_id: str, ids: dict[tuple[str, str], s
 # -- fields ---------------------------------------------------------------------------------
 
 
-def _record(
-    span: ReceivedSpan, session_id: str, ids: dict[tuple[str, str], str]
-) -> tuple[Record, Fields]:
+def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record, Fields]:
     read = read_span(span)
-    kind = read.type
+    kind, session_id = read.type, place.session_id
     is_trace = span.trace_id == session_id.replace("-", "")
     if is_trace and kind == "chain" and span.trace_id[16:] == span.span_id:
         kind = "session"
-    duration = record_builder.number(span.attributes.get("honeyhive_duration_ms"))
     fields: Fields = {
         "event_id": session_id if kind == "session" else ids[span.trace_id, span.span_id],
         "session_id": session_id,
         "event_type": kind,
         "event_name": read.name,
-        "source": first_text(span.attributes, "sessiontrace.source", "honeyhive.source")
+        "source": first_text(span.attributes, *_SOURCES)
         or first_text(span.resource, "service.name"),
-        **record_builder.times_of_ns(span.start_ns, span.end_ns),
-        **({} if duration is None else {"duration": float(max(duration, 0.0))}),
+        **_times(span, read.metadata),
         "inputs": read.inputs,
         "outputs": read.outputs,
         "config": read.config or None,
@@ -140,32 +163,25 @@ def _record(
     return record_builder.build_record(END if kind == "session" else EVENT, fields), fields
 
 
-# -- sessions -------------------------------------------------------------------------------
+_EARLIEST_NS = 946_684_800 * 10**9  # the year 2000
+_AHEAD_NS = 366 * 86_400 * 10**9
 
 
-def _session(session_id: str, span: ReceivedSpan, facts: SessionFacts, start: int) -> Record:
-    """The session, as far as one of its spans describes it."""
-    reference, name, user = facts
-    service = first_text(span.resource, "service.name")
-    if service is not None and service.startswith("unknown_service"):
-        service = None
-    if name is None and reference is None and span.parent_id is None:
-        name = span.name
-    return record_builder.session(
-        session_id,
-        start,
-        event_name=name or ("Session" if "honeyhive.session_id" in span.attributes else service),
-        source=first_text(span.attributes, "honeyhive.source") or service,
-        user_properties={"user_id": user} if user else None,
-        metadata={"session_id": reference} if reference and not is_uuid(reference) else None,
-    )
+def _times(span: ReceivedSpan, metadata: Fields) -> Fields:
+    """Start, end and duration in ms.
 
-
-def _root(session_id: str, fields: Fields) -> Record:
-    """The fields that a trace's root span gives the session, which is the trace."""
-    names = ("event_name", "start_time", "end_time", "duration", "source", "error")
-    return record_builder.patch(
-        session_id,
-        session_id,
-        {name: fields[name] for name in names if fields.get(name) is not None},
-    )
+    Of a clock that is wrong by decades, as one that counts from the start of a machine, only the
+    duration is kept, since it would give its whole session a wrong start or end; the span counts as
+    ended now, and the metadata have its times.
+    """
+    start, end = span.start_ns, span.end_ns
+    stated = record_builder.number(span.attributes.get("honeyhive_duration_ms"))
+    now = now_ns()
+    is_sane = start >= _EARLIEST_NS and end <= now + _AHEAD_NS
+    if not is_sane and not _is_ours(span.attributes) and span.scope != _OURS:
+        start = start or end
+        metadata["otel"]["time_unix_nano"] = [start, end]
+        took = end - start if end - start < _AHEAD_NS else 0
+        start, end = now - took, now
+    times = record_builder.times_of_ns(start, end)
+    return times if stated is None else {**times, "duration": float(max(stated, 0.0))}

@@ -1,0 +1,323 @@
+"""Which session each trace belongs to, decided by the whole trace and amended by later requests.
+
+A span may name its session (``session.id`` and its like): such spans go there. All others follow
+their trace: to the session that any of its spans names, else the trace is the session. Which span
+names the session for the trace does not depend on the order of arrival, so a request may find that
+an earlier one decided otherwise, and moves what followed the trace.
+
+``plan`` and ``settle`` run on the writer thread, ``settle`` once the records of ``plan`` are on the
+disk. Invariant: two servers that take parts of one trace at the same time reach the same session.
+Both first write what they have, then read what the other has: one of them at least sees both.
+Nothing is kept in memory between requests: the state of a trace is in the store, in the gathered
+parts of the session whose id is the trace's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.record import Record
+from sessiontrace.server import record_builder
+from sessiontrace.server.apis.otlp.parts import Parts, offer_step
+from sessiontrace.server.apis.otlp.span_ids import trace_session
+from sessiontrace.server.store_writer import Change, Move
+from sessiontrace.store.gathered import (
+    ERROR,
+    GATHERED,
+    NAME,
+    REFERENCE,
+    SESSION,
+    SOURCE,
+    USER,
+    first_part,
+)
+from sessiontrace.store.models import EventQuery
+from sessiontrace.store.protocol import Store
+from sessiontrace.store.rehoming import rehomed
+from sessiontrace.wire.session_facts import CONVERSATIONS, NAMED_BY
+
+__all__ = ["Assembly", "Claim", "Place"]
+
+_STEPS_AT_ONCE = 10_000
+_OF_STEPS = (NAME, SOURCE, USER)
+_EXPLICIT_NAME = f"{NAME} 00 "
+
+
+@attrs.frozen
+class Claim:
+    """The session that a span or log record names.
+
+    ``reference``: the sender's id. ``rank``: the lower one counts, of several in one trace.
+    ``is_own``: it holds for the span itself, whatever others of its trace say.
+    """
+
+    session_id: str
+    reference: str
+    rank: int
+    is_own: bool
+
+
+@attrs.define(eq=False)
+class _Trace:
+    """One trace in a request: what its spans say of their session, and which one they name.
+
+    ``target``: where the request wrote its followers, and the sender's ``reference`` for it.
+    ``claimed``: it brought a new claim. ``is_settled``: the target still counts.
+    """
+
+    session_id: str
+    parts: Parts = attrs.field(factory=Parts)
+    claims: Parts = attrs.field(factory=Parts)
+    target: str = ""
+    reference: str = ""
+    claimed: bool = False
+    is_settled: bool = True
+
+
+class Assembly:
+    """The records of one request, and what they say of their sessions.
+
+    ``starts``: of sessions, by id, to be written where the store has none yet.
+    """
+
+    def __init__(self) -> None:
+        self._records: list[tuple[Record, _Trace | None]] = []
+        self._traces: dict[str, _Trace] = {}
+        self._sessions: dict[str, Parts] = {}
+        self.starts: dict[str, Record] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self._records
+
+    @property
+    def records(self) -> list[Record]:
+        """The records as they were added, those of followers in the sessions of their traces."""
+        return [record for record, _ in self._records]
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """The sessions whose state ``plan`` reads."""
+        return frozenset((*self._sessions, *(trace.session_id for trace in self._traces.values())))
+
+    # -- what the request says --------------------------------------------------------------
+
+    def place(self, trace_id: str | None, claim: Claim | None, is_root: bool) -> Place:
+        """The place of a span or log record; one of ``trace_id`` and ``claim`` is not None."""
+        trace = None
+        if trace_id is not None:
+            trace = self._traces.get(trace_id)
+            if trace is None:
+                trace = self._traces[trace_id] = _Trace(trace_session(trace_id))
+        if claim is not None and trace is not None:
+            order = (2 * claim.rank + (not is_root), 0, claim.session_id)
+            trace.claims.offer(SESSION, order, [claim.session_id, claim.reference])
+        if trace is not None and (claim is None or not claim.is_own):
+            return Place(trace.session_id, trace.parts, trace)
+        assert claim is not None
+        parts = self._sessions.get(claim.session_id)
+        if parts is None:
+            parts = self._sessions[claim.session_id] = Parts()
+            _refer(parts, claim.session_id, claim.reference)
+        return Place(claim.session_id, parts, None)
+
+    def add(self, record: Record, place: Place) -> None:
+        """Write a record that was built for this place."""
+        self._records.append((record, place.trace))
+
+    def start(self, session_id: str, record: Record) -> None:
+        """Write the start of a session, unless the store has it or the request began with one."""
+        self.starts.setdefault(session_id, record)
+
+    # -- on the writer thread ---------------------------------------------------------------
+
+    def plan(self, store: Store) -> tuple[Change, None]:
+        """The records in the sessions of their traces, as far as the store knows them."""
+        traces = self._traces.values()
+        read = self.touches
+        stored = dict(store.gathered(read))
+        for trace in traces:
+            parts = stored.get(trace.session_id, {})
+            fresh = trace.claims.improvements(parts)
+            trace.claimed = bool(fresh)
+            trace.target, trace.reference = _elected({**parts, **fresh}, trace.session_id)
+        if unread := {trace.target for trace in traces} - read:
+            stored |= store.gathered(unread)
+        records = [_placed(record, trace) for record, trace in self._records]
+        starts = record_builder.new_sessions(store, self.starts) if self.starts else ()
+        return Change([*starts, *records, *self._patches(stored)]), None
+
+    def _patches(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
+        for trace in self._traces.values():
+            parts = stored.get(trace.session_id, {})
+            fresh = trace.claims.improvements(parts) | trace.parts.improvements(parts)
+            yield from _patch(trace.session_id, fresh)
+        yield from self._missing(stored)
+
+    def settle(self, store: Store) -> tuple[Change, bool]:
+        """Move what followed a trace to another session than the one that counts now.
+
+        Also returns whether to settle again: another server may have written in between.
+        """
+        stored = dict(store.gathered(self.touches))
+        current = {
+            trace.session_id: _elected(stored.get(trace.session_id, {}), trace.session_id)
+            for trace in self._traces.values()
+        }
+        strays = [alias for alias, (target, _) in current.items() if target != alias]
+        steps = store.steps_of(strays) if strays else {}
+        for trace in self._traces.values():
+            trace.is_settled = trace.target == current[trace.session_id][0]
+        if unread := {trace.target for trace in self._traces.values()} - self.touches:
+            stored |= store.gathered(unread)
+        records = list(self._missing(stored))
+        moves: list[Move] = []
+        for trace_id, trace in self._traces.items():
+            alias = trace.session_id
+            target, reference = current[alias]
+            parts = stored.get(alias, {})
+            if target != alias and alias in steps:
+                moves.append(Move(alias, target, steps[alias]))
+            if not (trace.claimed or trace.target != target or alias in steps):
+                continue
+            others = _claimed(parts) - {target, alias}
+            said = _said(parts)
+            in_place = store.gathered({target, *others})
+            for source in others:
+                followers, of_source = _split(store, source, trace_id)
+                if followers:
+                    moves.append(Move(source, target, followers))
+                change = _remade(in_place.get(source, {}), of_source, said)
+                records += _patch(source, change)
+            if target != alias:
+                named = Parts()
+                _refer(named, target, reference)
+                after = in_place.get(target, {})
+                records += _patch(target, {**_added(after, said), **named.improvements(after)})
+        return Change(records, moves=moves), bool(records or moves)
+
+    def _missing(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
+        """What the request says of sessions and the store does not have."""
+        for session_id, offered in self._offers().items():
+            yield from _patch(session_id, offered.improvements(stored.get(session_id, {})))
+
+    def _offers(self) -> dict[str, Parts]:
+        """What the request says of each session, followers of the session of their trace."""
+        offers: dict[str, Parts] = {}
+        for session_id, parts in self._sessions.items():
+            offers.setdefault(session_id, Parts()).add(parts)
+        for trace in self._traces.values():
+            if trace.target != trace.session_id and trace.is_settled:
+                offer = offers.setdefault(trace.target, Parts())
+                offer.add(trace.parts, without=ERROR)  # the trace is not the whole session
+                _refer(offer, trace.target, trace.reference)
+        return offers
+
+
+@attrs.frozen
+class Place:
+    """Where a record goes.
+
+    ``parts``: takes what the record says of its session. ``trace``: that it follows.
+    """
+
+    session_id: str
+    parts: Parts
+    trace: _Trace | None
+
+
+def _refer(parts: Parts, session_id: str, reference: str) -> None:
+    """Let a session remember the sender's own id."""
+    if reference and not is_uuid(reference):
+        parts.offer(REFERENCE, (0, 0, session_id), reference)
+
+
+def _elected(parts: Mapping[str, Any], alias: str) -> tuple[str, str]:
+    """The session of a trace with these parts, and the sender's id for it."""
+    first = first_part(parts, SESSION)
+    if first is None:
+        return alias, ""
+    session_id, reference = first[1]
+    return session_id, reference
+
+
+def _claimed(parts: Mapping[str, Any]) -> set[str]:
+    """The sessions that spans of a trace name: its followers may be in any of them."""
+    return {
+        value[0]
+        for key, value in parts.items()
+        if value is not None and key.startswith(SESSION + " ")
+    }
+
+
+def _placed(record: Record, trace: _Trace | None) -> Record:
+    if trace is None or trace.target == trace.session_id:
+        return record
+    body = rehomed(record.body, trace.session_id, trace.target)
+    return Record(record.kind, record.route, body)
+
+
+def _patch(session_id: str, parts: Mapping[str, Any]) -> Iterable[Record]:
+    if parts:
+        yield record_builder.patch(session_id, session_id, {GATHERED: parts})
+
+
+def _said(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the followers of a trace say of their session, from what the trace has gathered."""
+    return {
+        key: value
+        for key, value in parts.items()
+        if value is not None and key.partition(" ")[0] not in (SESSION, ERROR)
+    }
+
+
+def _added(before: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """What changes in the parts of a session when the followers of a trace come to it."""
+    added: dict[str, Any] = {}
+    for key, value in said.items():
+        field = key.partition(" ")[0]
+        if field in _OF_STEPS:
+            first, own = first_part(before, field), first_part(said, field)
+            if own is None or own[0] != key or (first is not None and first[0] <= key):
+                continue
+        if before.get(key) is None:
+            added[key] = value
+    return added
+
+
+def _remade(before: Mapping[str, Any], remaining: Parts, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What changes in the parts of a session when the followers of a trace leave it.
+
+    ``remaining``: what its other events say. A name that a span gave in an attribute stays.
+    """
+    after = remaining.improvements({})
+    gone = {
+        key: None
+        for key, value in before.items()
+        if value is not None
+        and (key in said or key.partition(" ")[0] in _OF_STEPS)
+        and not key.startswith(_EXPLICIT_NAME)
+    }
+    return {key: value for key, value in (gone | after).items() if before.get(key) != value}
+
+
+def _split(store: Store, session_id: str, trace_id: str) -> tuple[list[str], Parts]:
+    """The events of a session that are there because their trace is; what the others say of it."""
+    parts = Parts()
+    followers: list[str] = []
+    for record in store.events(EventQuery(session_id=session_id, limit=_STEPS_AT_ONCE)).events:
+        metadata = record.get("metadata")
+        otel = metadata.get("otel") if isinstance(metadata, dict) else None
+        if not isinstance(otel, dict):
+            continue
+        follows = NAMED_BY not in otel or otel[NAMED_BY] in CONVERSATIONS
+        if otel.get("trace_id") == trace_id and follows:
+            followers.append(record["event_id"])
+        else:
+            offer_step(parts, record, str(otel.get("span_id")))
+    return followers, parts
