@@ -27,6 +27,7 @@ from sessiontrace.runtime.log import logger
 from sessiontrace.server.apis.honeyhive import routes as honeyhive_routes
 from sessiontrace.server.apis.humanloop import routes as humanloop_routes
 from sessiontrace.server.apis.humanloop import routes_v5 as humanloop_routes_v5
+from sessiontrace.server.apis.otlp import grpc_server
 from sessiontrace.server.apis.otlp import routes as otlp_routes
 from sessiontrace.server.apis.otlp.intake import Intake
 from sessiontrace.server.apis.page import losses, sessions
@@ -62,6 +63,9 @@ _LOGIN_MAX = 16 << 10  # bytes: a token has at most 4096 characters
 _YOUNG_OBJECTS = (
     100_000  # objects: decoded requests hold many, all of them alive and none in a cycle
 )
+
+_INTAKE = web.AppKey("intake", Intake)
+_AUTH = web.AppKey("auth", TokenAuth)
 
 _CONTENT_TYPES = {
     ".html": "text/html",
@@ -102,6 +106,7 @@ def make_app(
     budget = BodyBudget()
     counts = IntakeCounts()
     intake = Intake(writer, counts)
+    app[_INTAKE], app[_AUTH] = intake, auth
     app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name), counts))
     app.add_routes(losses.routes(readers, writer))
     app.add_routes(changes.routes())
@@ -129,17 +134,20 @@ async def serve(
     host: str,
     port: int,
     version: str,
-    ready: Callable[[str], None],
+    ready: Callable[[str, int | None], None],
     retention: Retention | None = None,
     token: Secret | None = None,
     *,
     keys: bool = False,
     prices: Prices | None = None,
+    grpc_port: int | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; calls ``ready`` with the URL once it answers requests.
 
+    ``grpc_port``: takes OTLP over gRPC too; ``ready`` gets the port that it listens on.
     ``token`` or ``keys`` is required where other machines reach ``host``. Creates or migrates the
-    store first. Raises ``StoreError``, or ``OSError`` for the port.
+    store first. Raises ``StoreError``, ``OSError`` for a
+    port, or ``GrpcUnavailableError``.
     """
     await asyncio.to_thread(stores.open)
     _tune_garbage_collection()
@@ -148,17 +156,18 @@ async def serve(
     listener = _listen(host, port)
     port = listener.getsockname()[1]
     connections = Connections()
+    app = make_app(
+        stores,
+        port,
+        version,
+        retention or Retention(),
+        connections,
+        token,
+        keys=keys,
+        prices=prices,
+    )
     runner = web.AppRunner(
-        make_app(
-            stores,
-            port,
-            version,
-            retention or Retention(),
-            connections,
-            token,
-            keys=keys,
-            prices=prices,
-        ),
+        app,
         access_log=None,
         logger=_silent_http_logger(),
         keepalive_timeout=_KEEPALIVE_S,
@@ -166,13 +175,20 @@ async def serve(
         auto_decompress=False,  # `BodyDecoder` does it, for senders that the guard admits
     )
     await runner.setup()
+    stop_grpc = None
     try:
+        if grpc_port is not None:
+            grpc_port, stop_grpc = await grpc_server.start(
+                app[_INTAKE], app[_AUTH], host, grpc_port
+            )
         await web.SockSite(runner, listener).start()
         connections.watch(lambda: () if runner.server is None else runner.server.connections)
-        ready(f"http://{_display_host(host)}:{port}/")
+        ready(f"http://{_display_host(host)}:{port}/", grpc_port)
         await stop.wait()
     finally:
         connections.stop()
+        if stop_grpc is not None:
+            await stop_grpc()
         await runner.cleanup()
 
 

@@ -23,6 +23,7 @@ class Served:
 
     process: subprocess.Popen[str]
     port: int
+    grpc_port: int | None = None
 
     @property
     def url(self) -> str:
@@ -72,10 +73,10 @@ def serving(db: Path, *options: str, store: str | None = None, **env: str) -> It
     )
     assert process.stdout is not None
     line = process.stdout.readline()
-    found = re.search(r"http://[^/]+:(\d+)/", line)
+    found = re.search(r"http://[^/]+:(\d+)/(?:, OTLP over gRPC on port (\d+))?", line)
     try:
         assert found, line + (process.stderr.read() if process.stderr else "")
-        yield Served(process, int(found[1]))
+        yield Served(process, int(found[1]), int(found[2]) if found[2] else None)
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)

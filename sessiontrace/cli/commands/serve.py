@@ -53,6 +53,12 @@ _UNENCRYPTED = (
     help="Port to listen on; 0 picks a free one.",
 )
 @click.option(
+    "--grpc-port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    help="Take OTLP over gRPC on this port too, by convention 4317; needs sessiontrace[grpc].",
+)
+@click.option(
     "--token-file",
     metavar="PATH",
     type=click.Path(path_type=Path),
@@ -82,6 +88,7 @@ _UNENCRYPTED = (
 def command(
     host: str,
     port: int,
+    grpc_port: int | None,
     token_file: Path | None,
     keys: bool,
     db: Path | None,
@@ -94,6 +101,7 @@ def command(
 
     Serves the local store, or one in ClickHouse, as a page and through the vendors' own HTTP APIs.
     """
+    from sessiontrace.server.apis.otlp.grpc_server import GrpcUnavailableError
     from sessiontrace.server.app import serve
     from sessiontrace.server.security.request_guard import is_loopback
     from sessiontrace.store.retention import Retention
@@ -102,9 +110,10 @@ def command(
     _check_access(host, token, keys)
     stores = stores_of(db, url)
 
-    def ready(address: str) -> None:
+    def ready(address: str, bound: int | None) -> None:
         place = "" if token is None else f" to clients with the token in {_place_of(token_file)}"
-        print(f"Serving {stores.name} at {address}{place} (Ctrl-C to stop)", flush=True)
+        grpc = "" if bound is None else f", OTLP over gRPC on port {bound}"
+        print(f"Serving {stores.name} at {address}{grpc}{place} (Ctrl-C to stop)", flush=True)
         if not is_loopback(host):
             print(_UNENCRYPTED, file=sys.stderr, flush=True)
         if open_page:
@@ -113,10 +122,21 @@ def command(
     opener = PageOpener()
     retention = Retention(keep_days or None, keep_mib << 20 or None)
     serving = serve(
-        stores, host, port, version("unknown"), ready, retention, token, keys=keys, prices=_prices()
+        stores,
+        host,
+        port,
+        version("unknown"),
+        ready,
+        retention,
+        token,
+        keys=keys,
+        prices=_prices(),
+        grpc_port=grpc_port,
     )
     try:
         asyncio.run(serving)
+    except GrpcUnavailableError as error:
+        raise click.UsageError(str(error)) from error
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.ENOSPC, errno.EFBIG):  # of the output
             raise
