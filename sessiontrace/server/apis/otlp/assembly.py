@@ -195,10 +195,10 @@ class Assembly:
                 change = _remade(in_place.get(source, {}), of_source, said)
                 records += _patch(source, change)
             if target != alias:
-                named = Parts()
-                _refer(named, target, reference)
+                of_target = Parts()
+                _refer(of_target, target, reference)
                 after = in_place.get(target, {})
-                records += _patch(target, {**_added(after, said), **named.improvements(after)})
+                records += _patch(target, {**_added(after, said), **of_target.improvements(after)})
         return Change(records, moves=moves), bool(records or moves)
 
     def _missing(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
