@@ -264,8 +264,7 @@ def test_serve_stores_the_session_that_the_local_destination_stores(
             assert faults_of(span.attributes) == []
     converted = sent(records, protobuf=protobuf)
     assert converted.rejected == 0
-    assembly = converted.assembly
-    there = stored([*assembly.starts.values(), *assembly.records])
+    there = stored([*converted.sessions.values(), *converted.records])
     whole = [record for record in records if record.kind not in (START, OPEN)]
     assert unequal(stored(whole), there) == []
     assert unequal(stored(records), there) == []

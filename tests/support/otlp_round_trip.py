@@ -66,7 +66,7 @@ def _columns(state: Any) -> dict[str, Any]:
     columns = {
         name: getattr(state, name)
         for name in state.__slots__
-        if not name.startswith("_") and name not in ("body", "patch", "touched")
+        if not name.startswith("_") and name not in ("body", "patch", "touched", "facets")
     }
     totals = columns.pop("totals", None)
     columns["totals"] = repr(totals)

@@ -168,7 +168,7 @@ NAMES_A_SESSION = (
 
 def by_the_server(spans: Any) -> dict[str, Any]:
     """The event that the server writes of a request's only span."""
-    records = mapping.convert(spans).assembly.records
+    records = mapping.convert(spans).records
     return next(
         event
         for event in (orjson.loads(record.body) for record in records)

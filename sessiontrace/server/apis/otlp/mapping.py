@@ -7,7 +7,7 @@ them; a span that cannot be stored costs no other span.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -49,6 +49,16 @@ class Converted:
     assembly: Assembly
     event_ids: list[str]
     rejected: int
+
+    @property
+    def records(self) -> list[Record]:
+        """The records as they were converted, before the sessions of traces are decided."""
+        return self.assembly.records
+
+    @property
+    def sessions(self) -> Mapping[str, Record]:
+        """The starts of sessions, by id, to be written where the store has none yet."""
+        return self.assembly.starts
 
 
 def convert(spans: Iterable[ReceivedSpan]) -> Converted:
