@@ -29,6 +29,7 @@ __all__ = [
     "require_object",
     "set_fields",
     "tool_call",
+    "value_in",
     "without_none",
 ]
 
@@ -254,6 +255,12 @@ def pick(body: Mapping[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
         and value is not None
         and ((kind := type(value)) in _JSON_TYPES or kind.__name__ not in _OMITTED)
     }
+
+
+def value_in(body: Mapping[str, Any], name: str) -> Any:
+    """One field of a request body; None where the caller omitted it."""
+    value = body.get(name)
+    return None if value is None or type(value).__name__ in _OMITTED else value
 
 
 def without_none(values: dict[str, Any]) -> dict[str, Any]:

@@ -93,9 +93,13 @@ class StreamObserver:
         if assembler is not None:
             try:
                 assembler.add(chunk)
-            except Exception as error:  # a form that the assembler does not know
+            except Exception as error:
                 raise_if_from_signal(error)
-                self.extra["unread_chunks"] = self.extra.get("unread_chunks", 0) + 1
+                self.skip()
+
+    def skip(self) -> None:
+        """Count a chunk of a form that the assembler does not know."""
+        self.extra["unread_chunks"] = self.extra.get("unread_chunks", 0) + 1
 
     def end(self, how: str, error: BaseException | None = None) -> None:
         """End the call, once. ``how``: "exhausted", "failed", "closed" or "dropped"."""
@@ -182,7 +186,15 @@ class Chunks(_ObservedIterator):
             raise
         finally:
             observer.busy = False
-        observer.chunk(chunk)
+        if observer.chunks and (assembler := observer.assembler) is not None:  # as ``chunk``
+            observer.chunks += 1
+            try:
+                assembler.add(chunk)
+            except Exception as error:
+                raise_if_from_signal(error)
+                observer.skip()
+        else:
+            observer.chunk(chunk)
         return chunk
 
 
@@ -207,7 +219,15 @@ class AsyncChunks(_ObservedIterator):
             raise
         finally:
             observer.busy = False
-        observer.chunk(chunk)
+        if observer.chunks and (assembler := observer.assembler) is not None:  # as ``chunk``
+            observer.chunks += 1
+            try:
+                assembler.add(chunk)
+            except Exception as error:
+                raise_if_from_signal(error)
+                observer.skip()
+        else:
+            observer.chunk(chunk)
         return chunk
 
 

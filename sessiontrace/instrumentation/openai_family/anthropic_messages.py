@@ -22,6 +22,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     reader,
     require_object,
     tool_call,
+    value_in,
     without_none,
 )
 
@@ -40,7 +41,6 @@ _HYPERPARAMETERS = frozenset(
     }
 )
 
-_SYSTEM = frozenset({"system"})
 _USAGE = (
     "input_tokens",
     "output_tokens",
@@ -60,10 +60,8 @@ _BLOCK_FIELDS = frozenset(
 def message_request(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs and hyperparameters of a request's body; the system prompt becomes a message."""
     history: Any = body.get("messages", [])
-    if "system" in body and isinstance(history, (list, tuple)):
-        system = pick({"system": body["system"]}, _SYSTEM)
-        if system:
-            history = [{"role": "system", "content": system["system"]}, *history]
+    if (system := value_in(body, "system")) is not None and isinstance(history, (list, tuple)):
+        history = [{"role": "system", "content": system}, *history]
     return {"chat_history": history}, pick(body, _HYPERPARAMETERS)
 
 

@@ -193,10 +193,23 @@ def _metadata(get: Callable[[str], Any], finish_reasons: list[Any]) -> dict[str,
 class ChatAssembler:
     """A chat completion from its chunks."""
 
-    __slots__ = ("_choices", "_errors", "_fields", "_id", "_last", "_model", "_tier", "_usage")
+    __slots__ = (
+        "_choices",
+        "_errors",
+        "_fields",
+        "_id",
+        "_last",
+        "_model",
+        "_rare",
+        "_texts",
+        "_tier",
+        "_usage",
+    )
 
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
+        self._texts: dict[int, list[Any]] = {}  # the pieces of text of each choice
+        self._rare: tuple[str, ...] = ()
         self._fields: dict[str, Any] = {}
         self._errors: list[Any] = []
         self._id: Any = None
@@ -214,23 +227,25 @@ class ChatAssembler:
             (choice,) = chunk_fields["choices"]
             choice_fields = choice.__dict__
             delta = choice_fields["delta"]
-            fields = delta.__dict__
-            extra = chunk.__pydantic_extra__
             if (
-                (content := fields["content"]).__class__ is str
-                and content
+                (content := delta.__dict__["content"])
+                and content.__class__ is str
                 and chunk_fields["usage"]
                 is choice_fields["finish_reason"]
                 is choice_fields["logprobs"]
                 is None
+                and (len(delta.__pydantic_fields_set__) == 1 or _is_alone(delta.__dict__))
                 and not delta.__pydantic_extra__
                 and not choice.__pydantic_extra__
-                and (not extra or _PADDING.issuperset(extra))
-                and [*fields.values()].count(None) == len(fields) - 1
+                and (not (extra := chunk.__pydantic_extra__) or _PADDING.issuperset(extra))
             ):
-                self._choices[choice_fields["index"]].content.append(content)
-                self._last = chunk
-                return
+                for name in self._rare:
+                    if chunk_fields[name] is not None:
+                        break
+                else:
+                    self._texts[choice_fields["index"]].append(content)
+                    self._last = chunk
+                    return
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
         self._add(chunk)
@@ -251,6 +266,8 @@ class ChatAssembler:
             assembled = self._choices.get(index)
             if assembled is None:
                 assembled = self._choices[index] = _Choice()
+                self._texts[index] = assembled.content
+                self._rare = _rare_fields(chunk, choice)
             assembled.add(choice)
             self._errors.append(get_field(choice, "error"))
             self._usage = get_field(choice, "usage") or self._usage
@@ -273,6 +290,25 @@ class ChatAssembler:
             metadata["stream_end"] = "cut"
         messages = [choice.message() for choice in choices]
         return Answer({**_outputs(messages), **self._fields}, metadata)
+
+
+def _is_alone(fields: Mapping[str, Any]) -> bool:
+    """Whether all fields but one are None."""
+    return [*fields.values()].count(None) == len(fields) - 1
+
+
+def _rare_fields(chunk: Any, choice: Any) -> tuple[str, ...]:
+    """The fields that a chunk with a piece of text must not have set to take the shortcut.
+
+    Where the class of its choice has more than are read, those are among them, and no chunk has
+    them: so none takes it.
+    """
+    of_chunk = getattr(type(chunk), "__pydantic_fields__", ())
+    of_choice = getattr(type(choice), "__pydantic_fields__", ())
+    return (
+        *(name for name in of_chunk if name not in _RESULT_FIELDS),
+        *(name for name in of_choice if name not in _CHOICE_FIELDS and name != "logprobs"),
+    )
 
 
 class _Choice:

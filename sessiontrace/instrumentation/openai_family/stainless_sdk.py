@@ -19,7 +19,7 @@ from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall, open_call
 from sessiontrace.instrumentation.core.model_methods import wrap_call
 from sessiontrace.instrumentation.core.never_raises import never_raises
-from sessiontrace.instrumentation.core.response_fields import pick
+from sessiontrace.instrumentation.core.response_fields import value_in
 from sessiontrace.instrumentation.openai_family.endpoints import HOSTS, Endpoint
 from sessiontrace.instrumentation.openai_family.fetched_results import Fetch, fetch_of
 from sessiontrace.instrumentation.openai_family.http_response import SdkHttpResponse, describe
@@ -177,8 +177,8 @@ def _read_request(
     if hyperparameters:
         config["hyperparameters"] = hyperparameters
     for name in ("tools", "functions"):
-        if name in body:
-            config.update(pick(body, {name}))
+        if (value := value_in(body, name)) is not None:
+            config[name] = value
     return inputs, config
 
 
