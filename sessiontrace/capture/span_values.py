@@ -15,6 +15,7 @@ import orjson
 
 from sessiontrace.capture.encoding.encoder import encode_and_check
 from sessiontrace.capture.encoding.exceptions import describe, is_cancelled, summary
+from sessiontrace.capture.encoding.fast_path import classify
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, omitted, text_of
 from sessiontrace.capture.encoding.short_repr import short_text
 from sessiontrace.capture.encoding.walker import BoundedWalker
@@ -33,6 +34,7 @@ NO_INPUTS = b"{}"
 _NAME_MAX = 512
 _NAMES_MAX = 1_000  # that are remembered
 _KEYS_MAX = 1_000  # of one dict in `set`
+_RAW_ROOM = 2_000  # characters of a small plain dict, whose values go into the record as they are
 _RAW_TEXT_MAX = 1_000  # a shorter text goes into the record as it is
 
 _Fragment = orjson.Fragment
@@ -123,29 +125,19 @@ class SpanValues:
         if own is None:
             own = parts[group] = {}
         try:
-            if type(values) is dict and len(values) <= _KEYS_MAX and CLEAN_KEYS.issuperset(values):
-                self._merge_clean(own, values)
+            if (
+                type(values) is dict
+                and classify(values, _RAW_ROOM, 2, self.recorder.clean_texts) == 0
+            ):
+                for key, value in values.items():
+                    kind = type(value)
+                    own[key] = value.copy() if kind is dict or kind is list else value
             else:
                 self._merge_any(own, _pairs_of(values))
         except Exception as error:  # not a mapping
             raise_if_from_signal(error)
             own["_unencodable"] = short_text(values)
             self._needs_redaction = True
-
-    def _merge_clean(self, own: dict[str, Any], values: dict[Any, object]) -> None:
-        """Add values under keys that were seen before: nothing but the values is looked at."""
-        clean_texts = self.recorder.clean_texts
-        for key, value in values.items():
-            kind = type(value)
-            if kind is str and len(value) <= _RAW_TEXT_MAX:  # type: ignore[arg-type]
-                if hash(value) not in clean_texts.hashes:
-                    self._check_text(value)  # type: ignore[arg-type]
-            elif not (kind is int or kind is float or kind is bool or value is None):
-                encoded, needs_redaction = encode_and_check(value, clean_texts)
-                if needs_redaction:
-                    self._needs_redaction = True
-                value = _Fragment(encoded)
-            own[key] = value
 
     def _merge_any(self, own: dict[str, Any], values: dict[str, object]) -> None:
         clean_texts = self.recorder.clean_texts

@@ -67,6 +67,7 @@ __all__ = [
     "restore",
 ]
 
+_NO_COUNTS: dict[str, float] = {}  # never changed
 _LARGE = frozenset({"logprobs", "choices"})  # where outputs may have log probabilities
 _ON = frozenset({"1", "true", "yes", "on"})
 
@@ -266,10 +267,11 @@ class ModelCall:
         self._logprobs = logprobs
         self._token: Token[ModelCall | None] | None = None
         self._outer: ModelCall | None = None  # the call that this one was begun in
-        self.inner_counts: dict[str, float] = {}
-        layer = None if config is None else open_call.get()
-        self._enclosing = None if layer is None or layer.span is not span else layer
+        self._enclosing: ModelCall | None = None
+        self.inner_counts = _NO_COUNTS
         self.inner_outputs: object = UNSET
+        if config is not None and (layer := open_call.get()) is not None and layer.span is span:
+            self._enclosing = layer
 
     def __enter__(self) -> ModelCall:
         self._token = open_call.set(self)

@@ -32,6 +32,7 @@ __all__ = [
     "ModelCallArgs",
     "ModelMethods",
     "read_answer",
+    "unread_answer",
     "wrap_call",
 ]
 
@@ -246,7 +247,12 @@ def read_answer(read: Callable[[Any], Answer], result: Any) -> Answer:
         return read(result)
     except Exception as fault:
         raise_if_from_signal(fault)
-        return Answer({"body": plain(result)}, {"unread": type(fault).__name__})
+        return unread_answer(result, fault)
+
+
+def unread_answer(result: Any, fault: Exception) -> Answer:
+    """All of an answer in whose reading ``fault`` came up."""
+    return Answer({"body": plain(result)}, {"unread": type(fault).__name__})
 
 
 def _fail(adapter: MethodAdapter, call: ModelCall, error: BaseException) -> None:

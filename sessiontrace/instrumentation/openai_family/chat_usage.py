@@ -6,25 +6,19 @@ Pure functions, on the thread of the call. Invariant: ``prompt_tokens`` includes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
-from sessiontrace.instrumentation.core.response_fields import all_fields, get_field, reader
+from sessiontrace.instrumentation.core.response_fields import get_field, reader
 
-_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_DETAILS = (
-    (
-        "prompt_tokens_details",
-        (
-            ("cache_read_tokens", "cached_tokens"),
-            ("cache_write_tokens", "cache_write_tokens"),
-            ("prompt_audio_tokens", "audio_tokens"),
-        ),
-    ),
-    (
-        "completion_tokens_details",
-        (("reasoning_tokens", "reasoning_tokens"), ("completion_audio_tokens", "audio_tokens")),
-    ),
+_PROMPT_DETAILS = (
+    ("cache_read_tokens", "cached_tokens"),
+    ("cache_write_tokens", "cache_write_tokens"),
+    ("prompt_audio_tokens", "audio_tokens"),
+)
+_COMPLETION_DETAILS = (
+    ("reasoning_tokens", "reasoning_tokens"),
+    ("completion_audio_tokens", "audio_tokens"),
 )
 _RARE = frozenset({"prompt_audio_tokens", "completion_audio_tokens"})  # left out where they are 0
 
@@ -37,16 +31,25 @@ def usage_of(usage: Any) -> dict[str, Any]:
     if usage is None:
         return {}
     get = reader(usage)
-    metadata = {name: count for name in _COUNTS if (count := get(name)) is not None}
-    for place, names in _DETAILS:
-        if (details := get(place)) is not None:
-            get_detail = reader(details)
-            for name, theirs in names:
-                count = get_detail(theirs)
-                if count or (count is not None and name not in _RARE):
-                    metadata[name] = count
-    if not _OTHER_NAMES.isdisjoint(fields := all_fields(usage)):
-        _add_elsewhere(fields, metadata)
+    metadata: dict[str, Any] = {}
+    if (count := get("prompt_tokens")) is not None:
+        metadata["prompt_tokens"] = count
+    if (count := get("completion_tokens")) is not None:
+        metadata["completion_tokens"] = count
+    if (count := get("total_tokens")) is not None:
+        metadata["total_tokens"] = count
+    if (details := get("prompt_tokens_details")) is not None:
+        _add_details(details, _PROMPT_DETAILS, metadata)
+    if (details := get("completion_tokens_details")) is not None:
+        _add_details(details, _COMPLETION_DETAILS, metadata)
+    if not (
+        get("cost")
+        is get("prompt_cache_hit_tokens")
+        is get("cached_tokens")
+        is get("reasoning_tokens")
+        is None
+    ):
+        _add_elsewhere(get, metadata)
     if reasoning := metadata.get("reasoning_tokens"):
         _include(reasoning, metadata)
     return metadata
@@ -58,15 +61,25 @@ _ELSEWHERE = (
     ("cache_read_tokens", "cached_tokens"),
     ("reasoning_tokens", "reasoning_tokens"),
 )
-_OTHER_NAMES = frozenset({"cost", *(theirs for _, theirs in _ELSEWHERE)})
 
 
-def _add_elsewhere(fields: Mapping[str, Any], metadata: dict[str, Any]) -> None:
+def _add_details(
+    details: Any, names: tuple[tuple[str, str], ...], metadata: dict[str, Any]
+) -> None:
+    """Add the counts of one kind of tokens, by our names and theirs."""
+    get = reader(details)
+    for name, theirs in names:
+        count = get(theirs)
+        if count or (count is not None and name not in _RARE):
+            metadata[name] = count
+
+
+def _add_elsewhere(get: Callable[[str], Any], metadata: dict[str, Any]) -> None:
     """Add what providers say beside OpenAI's counts; OpenRouter and Perplexity say the cost."""
     for name, theirs in _ELSEWHERE:
-        if name not in metadata and (count := fields.get(theirs)) is not None:
+        if name not in metadata and (count := get(theirs)) is not None:
             metadata[name] = count
-    if (cost := fields.get("cost")) is not None:  # in US dollars
+    if (cost := get("cost")) is not None:  # in US dollars
         cost = cost if isinstance(cost, (int, float)) else get_field(cost, "total_cost")
         metadata.update({} if cost is None else {"cost": cost})
 

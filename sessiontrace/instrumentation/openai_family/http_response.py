@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.instrumentation.core.model_calls import ModelCall
-from sessiontrace.instrumentation.core.model_methods import read_answer
+from sessiontrace.instrumentation.core.model_methods import read_answer, unread_answer
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 from sessiontrace.instrumentation.core.stream_observer import (
     StreamAssembler,
@@ -74,7 +74,11 @@ class SdkHttpResponse:
         elif "status_code" in attributes and hasattr(result, "headers"):
             self._end_with_http(call, result)
         else:
-            outputs, metadata = read_answer(self.endpoint.answer, result)
+            try:
+                outputs, metadata = self.endpoint.answer(result)
+            except Exception as fault:
+                raise_if_from_signal(fault)
+                outputs, metadata = unread_answer(result, fault)
             self.add_to(metadata, get_field(result, "_request_id"))
             call.end(outputs=outputs, metadata=metadata)
 

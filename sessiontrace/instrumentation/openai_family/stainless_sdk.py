@@ -125,7 +125,12 @@ class StainlessSdk:
             outer = open_call.get()
             if outer is not None and getattr(outer.subject, "options", None) is options:
                 return None  # a subclass's own ``request`` has opened it
-            provider, host = self._place_of(args[0])
+            client = args[0]
+            client_class, url, place = self._last_place
+            # Compared by identity, because to read the host of a URL takes microseconds.
+            if type(client) is not client_class or client._base_url is not url:
+                place = self._place_of(client)
+            provider, host = place
             inputs, config = _read_request(provider, endpoint, options, body)
             name = f"{endpoint.operation} {config['model']}"
             call = calls.model(name, inputs=inputs, config=config, recorder=recorder)
@@ -138,16 +143,11 @@ class StainlessSdk:
 
     def _place_of(self, client: Any) -> tuple[str, str]:
         """The provider that answers ``client``, by OpenTelemetry's name, and its host."""
-        client_class, url, place = self._last_place
-        # Compared by identity, because to read the host of a URL takes microseconds.
-        if type(client) is not client_class or client._base_url is not url:
-            names = [base.__name__.removeprefix("Async") for base in type(client).__mro__]
-            others = (
-                self.client_providers[name] for name in names if name in self.client_providers
-            )
-            host = client._base_url.host
-            place = (next(others, None) or HOSTS.get(host, self.provider), host)
-            self._last_place = (type(client), client._base_url, place)
+        names = [base.__name__.removeprefix("Async") for base in type(client).__mro__]
+        others = (self.client_providers[name] for name in names if name in self.client_providers)
+        url = client._base_url
+        place = (next(others, None) or HOSTS.get(url.host, self.provider), url.host)
+        self._last_place = (type(client), url, place)
         return place
 
     def _finish(self, call: ModelCall, result: Any) -> Any:
