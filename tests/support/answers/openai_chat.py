@@ -45,6 +45,10 @@ CUSTOM = {"id": "t3", "type": "custom", "custom": {"name": "shell", "input": "ls
 EXECUTED = {"index": 0, "type": "search", "arguments": '{"q":"x"}', "output": "hits"}
 DETAIL = {"type": "reasoning.text", "text": "think", "format": "f", "index": 0}
 LOGPROBS = {"content": [{"token": "Hi", "logprob": -0.1, "bytes": [72], "top_logprobs": []}]}
+MODERATION = {
+    "input": {"type": "error", "code": "unavailable", "message": "later"},
+    "output": {"type": "error", "code": "unavailable", "message": "later"},
+}
 CASES = {
     "text": Case(reply(said(content="Hello there")), said(content="Hello there"), STOPPED),
     "empty text": Case(reply(said(content="")), said(), STOPPED),
@@ -91,6 +95,24 @@ CASES = {
             {**ENVELOPE, "choices": [{"index": 0, "delta": {"content": "Hi"}}]},
             {**ENVELOPE, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
             {**ENVELOPE, "id": "", "model": "", "choices": [], "usage": COUNTS},
+        ],
+    ),
+    "moderation beside a piece of text": Case(
+        None,
+        said(content="Hi you", moderation=MODERATION),
+        STOPPED,
+        [
+            {
+                **ENVELOPE,
+                "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}}],
+            },
+            {
+                **ENVELOPE,
+                "choices": [{"index": 0, "delta": {"content": " you"}}],
+                "moderation": MODERATION,
+            },
+            {**ENVELOPE, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+            {**ENVELOPE, "choices": [], "usage": COUNTS},
         ],
     ),
     "reasoning of DeepSeek": Case(
