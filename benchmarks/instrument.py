@@ -4,11 +4,18 @@ The clients talk to a transport in the same process, so that the network is not 
 OpenInference's instrumentors are installed they take their turns between, in the same process:
 `uv pip install openinference-instrumentation-openai openinference-instrumentation-anthropic
 opentelemetry-sdk` into an environment that has sessiontrace.
+
+What a tracer adds is the median, over all rounds, of the difference between its block of calls and
+the block without a tracer of that round. A block counts by the lower quartile of its calls, and the
+tracers take turns in being first. `error` is half of the 95 % interval of that median. A goal is
+met or missed where its limit is outside of the interval, and `unclear` where it is inside: then the
+machine was not quiet, or needs more `--rounds`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import json
 import statistics
@@ -210,87 +217,110 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def measure(library: str, calls: int) -> dict[str, dict[str, float]]:
-    """In a process of its own: blocks of calls of each tracer and of none, in turns; p10, p50."""
+def measure(library: str, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """In a process of its own: by call and tracer, what the call takes and what is added, in us."""
     tracers: dict[str, Switch] = {"bare": (void, void), "sessiontrace": ours(library)}
     if is_installed(f"openinference.instrumentation.{library}"):
         tracers["OpenInference"] = theirs(library)
-    figures: dict[str, dict[str, float]] = {}
+    figures = {}
     for name, job in jobs(library).items():
-        per_block = 5 if "stream" in name else 50
-        times: dict[str, list[float]] = {who: [] for who in tracers}
-        for _ in range(max(3, calls // per_block // (10 if "stream" in name else 1) // 2)):
-            for who, (on, off) in tracers.items():
+        size = 3 if "stream" in name else 30
+        blocks: dict[str, list[float]] = {who: [] for who in tracers}
+        order = list(tracers)
+        for _ in range(rounds):
+            gc.collect()
+            for who in order:
+                on, off = tracers[who]
                 on()
-                job()
-                for _ in range(per_block):
-                    start = time.thread_time_ns()  # of this thread: the machine has other work too
-                    job()
-                    times[who].append((time.thread_time_ns() - start) / 1000)
+                blocks[who].append(block_of(job, size))
                 off()
-        figures[name] = {
-            f"{who} {label}": quantile
-            for who in tracers
-            for label, quantile in zip(
-                ("p10", "p50"), statistics.quantiles(times[who], n=10)[0:5:4], strict=True
-            )
-        }
+            order.append(order.pop(0))
+        figures[name] = {who: added(blocks[who], blocks["bare"]) for who in tracers}
     return figures
 
 
-def rows_of(library: str, call: str, figures: dict[str, float]) -> list[dict[str, Any]]:
+def block_of(job: Callable[[], Any], size: int) -> float:
+    """The lower quartile of what some calls take, after one that is not counted."""
+    job()
+    taken = []
+    for _ in range(size):
+        start = time.thread_time_ns()  # of this thread: the machine has other work too
+        job()
+        taken.append((time.thread_time_ns() - start) / 1000)
+    return statistics.quantiles(taken, n=4)[0]
+
+
+def added(blocks: list[float], bare: list[float]) -> dict[str, float]:
+    """The median block, the median of the differences to the bare ones, and its error."""
+    differences = [block - other for block, other in zip(blocks, bare, strict=True)]
+    low, middle, high = statistics.quantiles(differences, n=4)
+    # Half of the 95 % interval of a median: McGill, Tukey and Larsen, "Variations of Box Plots".
+    error = 1.57 * (high - low) / len(differences) ** 0.5
+    return {"us": statistics.median(blocks), "added": middle, "error": error}
+
+
+def rows_of(library: str, call: str, figures: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
     """What one call of each tracer takes, and what of it is the tracing."""
-    rows = []
-    for who in ("sessiontrace", "OpenInference"):
-        if f"{who} p10" in figures:
-            low = figures[f"{who} p10"] - figures["bare p10"]
-            row = {
-                "who": who,
-                "library": library,
-                "call": call,
-                "bare_us": figures["bare p10"],
-                "traced_us": figures[f"{who} p10"],
-                "added_us": low,
-                "added_p50_us": figures[f"{who} p50"] - figures["bare p50"],
-            }
-            rows.append(row)
-    return rows
+    return [
+        {
+            "who": who,
+            "library": library,
+            "call": call,
+            "bare_us": figures["bare"]["us"],
+            "traced_us": figure["us"],
+            "added_us": figure["added"],
+            "error_us": figure["error"],
+        }
+        for who, figure in figures.items()
+        if who != "bare"
+    ]
 
 
 def add_chunks(rows: list[dict[str, Any]]) -> None:
     """What a chunk adds: what a stream adds beyond a call that is not streamed."""
-    added = {(row["who"], row["library"], row["call"]): row["added_us"] for row in rows}
+    calls = {(row["who"], row["library"], row["call"]): row for row in rows}
     for row in rows:
         if "stream" in row["call"]:
-            call = row["call"].replace("stream", "call")
-            beyond = row["added_us"] - added[row["who"], row["library"], call]
-            row["chunk_us"] = beyond / CHUNKS
+            call = calls[row["who"], row["library"], row["call"].replace("stream", "call")]
+            row["chunk_us"] = (row["added_us"] - call["added_us"]) / CHUNKS
+            row["chunk_error_us"] = (row["error_us"] + call["error_us"]) / CHUNKS
 
 
 def goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The goals for each library, and what was measured of them."""
     table = []
+    theirs = {(row["library"], row["call"]): row for row in rows if row["who"] == "OpenInference"}
     for row in rows:
         if row["who"] != "sessiontrace" or row["call"] == "ignored route":
             continue
-        figure, limit = ("added_us", CALL_US) if "call" in row["call"] else ("chunk_us", CHUNK_US)
+        is_call = "call" in row["call"]
+        us, error, limit = (
+            (row["added_us"], row["error_us"], CALL_US)
+            if is_call
+            else (row["chunk_us"], row["chunk_error_us"], CHUNK_US)
+        )
         goal = {
-            "goal": f"{row['library']}, {row['call']}" + (", a chunk" if limit == CHUNK_US else ""),
+            "goal": f"{row['library']}, {row['call']}" + ("" if is_call else ", a chunk"),
             "limit_us": limit,
-            "us": row[figure],
-            "met": "yes" if row[figure] <= limit else "NO",
+            "us": us,
+            "error_us": error,
+            "met": verdict(us, error, limit),
         }
-        others = [
-            other
-            for other in rows
-            if (other["library"], other["call"]) == (row["library"], row["call"])
-            and other["who"] == "OpenInference"
-        ]
-        if others:
-            share = row["added_us"] / others[0]["added_us"]
-            goal |= {"share": share, "share_met": "yes" if share <= SHARE else "NO"}
+        if other := theirs.get((row["library"], row["call"])):
+            share = row["added_us"] / other["added_us"]
+            error = share * (
+                row["error_us"] / row["added_us"] + other["error_us"] / other["added_us"]
+            )
+            goal |= {"share": share, "share_met": verdict(share, error, SHARE)}
         table.append(goal)
     return table
+
+
+def verdict(figure: float, error: float, limit: float) -> str:
+    """Whether a figure with this error keeps a limit."""
+    if figure + error <= limit:
+        return "yes"
+    return "NO" if figure - error > limit else "unclear"
 
 
 def main() -> None:
@@ -298,7 +328,7 @@ def main() -> None:
     if subprocess_run.answer(measure):
         return
     bench = Bench(__doc__)
-    bench.option("--calls", full=2000, quick=100, help="calls of a sort")
+    bench.option("--rounds", full=60, quick=4, help="rounds of blocks of each sort of call")
     options = bench.start()
     columns = (
         Column("who", "traced by"),
@@ -307,14 +337,14 @@ def main() -> None:
         Column("bare_us", "bare us"),
         Column("traced_us", "traced us"),
         Column("added_us", "added us"),
-        Column("added_p50_us", "p50"),
+        Column("error_us", "error"),
         Column("chunk_us", "a chunk", ".2f"),
     )
     rows: list[dict[str, Any]] = []
     libraries = [library for library in LIBRARIES if is_installed(library)]
     with bench.progress(len(libraries)) as step:
         for library in libraries:
-            figures = subprocess_run.ask(library=library, calls=options.calls)
+            figures = subprocess_run.ask(library=library, rounds=options.rounds)
             for call, taken in figures.items():
                 rows += rows_of(library, call, taken)
             step(library)
@@ -332,6 +362,7 @@ def main() -> None:
         Column("goal", "goal"),
         Column("limit_us", "at most us"),
         Column("us", "us", ".2f"),
+        Column("error_us", "error", ".2f"),
         Column("met", "met"),
         Column("share", "of OpenInference's", ".2f"),
         Column("share_met", f"at most {SHARE}"),

@@ -64,7 +64,7 @@ def watch_stream(stream: Any, observer: StreamObserver) -> None:
     inner = stream.__dict__.get("_iterator")
     if isinstance(inner, AsyncGeneratorType) and inner.ag_code is type(stream).__stream__.__code__:
         inner = stream.__stream__()
-    chunks.__wrapped__ = stream._iterator if inner is None else inner
+    chunks.exchange(stream._iterator if inner is None else inner)
     stream._iterator = chunks
 
 
