@@ -40,7 +40,12 @@ import inspect
 from types import AsyncGeneratorType
 from typing import Any
 
-from sessiontrace.instrumentation.core.stream_observer import AsyncChunks, Chunks, StreamObserver
+from sessiontrace.instrumentation.core.stream_observer import (
+    AsyncChunks,
+    Chunks,
+    LoopedChunks,
+    StreamObserver,
+)
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["watch_object", "watch_response", "watch_stream"]
@@ -58,7 +63,7 @@ def watch_stream(stream: Any, observer: StreamObserver) -> None:
     """
     observer.follow(stream)
     if not hasattr(type(stream), "__anext__"):
-        stream._iterator = Chunks(stream._iterator, observer)
+        stream._iterator = LoopedChunks(stream._iterator, observer)
         return
     chunks = AsyncChunks(None, observer)
     inner = stream.__dict__.get("_iterator")

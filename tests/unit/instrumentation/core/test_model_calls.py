@@ -12,7 +12,7 @@ import pytest
 from support.instrumented import ModelTracer
 
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder, open_call
-from sessiontrace.instrumentation.core.stream_observer import Chunks, StreamObserver
+from sessiontrace.instrumentation.core.stream_observer import Chunks, LoopedChunks, StreamObserver
 from sessiontrace.instrumentation.core.stream_proxy import watch_object, watch_response
 from sessiontrace.instrumentation.openai_family.chat_format import ChatAssembler
 
@@ -168,8 +168,9 @@ def test_nothing_is_opened_when_off() -> None:
     assert tracing.records == []
 
 
+@pytest.mark.parametrize("kind", [Chunks, LoopedChunks])
 @pytest.mark.parametrize("way", ["read out", "closed", "failed", "dropped", "dropped half-read"])
-def test_a_stream_ends_its_call_once(way: str) -> None:
+def test_a_stream_ends_its_call_once(way: str, kind: type[Chunks]) -> None:
     """However it ends, with what had come by then."""
     tracing = ModelTracer()
 
@@ -185,7 +186,7 @@ def test_a_stream_ends_its_call_once(way: str) -> None:
 
     with tracing.session():
         observer = observer_of(tracing)
-        chunks = Chunks(words(), observer)
+        chunks = kind(words(), observer)
         stream = Stream(chunks)
         observer.follow(stream)
         if way == "read out":
@@ -194,7 +195,7 @@ def test_a_stream_ends_its_call_once(way: str) -> None:
             with pytest.raises(ValueError, match="broken"):
                 list(chunks)
         elif way != "dropped":
-            assert next(chunks) == "one"
+            assert next(iter(chunks)) == "one"
         if way == "closed":
             observer.end("closed")
         del stream, chunks
@@ -211,11 +212,30 @@ def test_a_stream_ends_its_call_once(way: str) -> None:
     assert event.get("metrics", {}).get("chunks", 0) == count
 
 
-def test_chunks_of_an_unknown_form_are_counted_and_passed_on() -> None:
+def test_the_loop_over_a_stream_may_be_left_and_gone_on_with() -> None:
+    """To leave it closes neither the stream nor its call."""
+    tracing = ModelTracer()
+    with tracing.session():
+        observer = observer_of(tracing)
+        chunks = LoopedChunks((word for word in ("one", "two", "three")), observer)
+        for chunk in chunks:
+            assert chunk == "one"
+            break
+        gc.collect()
+        assert not observer.call.ended
+        assert next(chunks) == "two"
+        assert list(chunks) == ["three"]
+
+    assert tracing.model["metrics"]["chunks"] == 3
+    assert "stream_end" not in tracing.model["metadata"]
+
+
+@pytest.mark.parametrize("kind", [Chunks, LoopedChunks])
+def test_chunks_of_an_unknown_form_are_counted_and_passed_on(kind: type[Chunks]) -> None:
     """Reading a chunk may fail; the user's loop does not."""
     tracing = ModelTracer()
     with tracing.session():
-        assert list(Chunks(iter([1, "two", 3]), observer_of(tracing))) == [1, "two", 3]
+        assert list(kind(iter([1, "two", 3]), observer_of(tracing))) == [1, "two", 3]
 
     assert tracing.model["outputs"] == {"content": "TWO"}
     assert tracing.model["metadata"]["unread_chunks"] == 2
