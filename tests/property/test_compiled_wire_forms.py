@@ -125,7 +125,9 @@ payloads = st.lists(
 
 
 @given(
-    parent=st.sampled_from([b"", b',"parent_id":"%b"' % OTHER.encode(), b',"parent_id":"x"']),
+    parent=st.sampled_from(["", "x", OTHER, OTHER.upper(), OTHER[:8] + "0" + OTHER[9:]]).map(
+        lambda text: b',"parent_id":"%b"' % text.encode() if text else b""
+    ),
     start=numbers,
     end=numbers,
     duration=numbers,

@@ -44,8 +44,9 @@ cdef Py_ssize_t _rfind(const char *raw, Py_ssize_t start, Py_ssize_t end, bytes 
     """The last position of the text between ``start`` and ``end``, or -1."""
     cdef Py_ssize_t length = PyBytes_GET_SIZE(text)
     cdef Py_ssize_t at = end - length
+    cdef char first = PyBytes_AS_STRING(text)[0]
     while at >= start:
-        if memcmp(raw + at, PyBytes_AS_STRING(text), length) == 0:
+        if raw[at] == first and memcmp(raw + at, PyBytes_AS_STRING(text), length) == 0:
             return at
         at -= 1
     return -1
@@ -134,32 +135,34 @@ cdef tuple _payloads(const char *raw, Py_ssize_t tab, Py_ssize_t size):
     return first, PyBytes_FromStringAndSize(raw + second, last - second)
 
 
-cdef inline int _digit(char letter) noexcept:
-    """The value of a hex digit; -1 for another letter."""
-    if c"0" <= letter <= c"9":
-        return letter - c"0"
-    if c"a" <= letter <= c"f":
-        return letter - c"a" + 10
-    if c"A" <= letter <= c"F":
-        return letter - c"A" + 10
-    return -1
+cdef unsigned char _DIGITS[256]  # the value of a hex digit, 255 for any other byte
+cdef int _PLACES[16]  # of the first digit of each byte in a UUID
+_PLACES[:] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]
+
+
+cdef void _fill_digits():
+    cdef int byte
+    for byte in range(256):
+        _DIGITS[byte] = 255
+    for byte in range(10):
+        _DIGITS[48 + byte] = byte
+    for byte in range(6):
+        _DIGITS[65 + byte] = _DIGITS[97 + byte] = 10 + byte
+
+
+_fill_digits()
 
 
 cdef bint _read_uuid(const char *text, unsigned char *to) noexcept:
-    """Whether 36 letters are 32 hex digits and hyphens, whose bytes it writes."""
-    cdef int digits = 0, i, value
-    for i in range(36):
-        if text[i] == c"-":
-            continue
-        value = _digit(text[i])
-        if value < 0 or digits == 32:
-            return False
-        if digits % 2:
-            to[digits // 2] |= value
-        else:
-            to[digits // 2] = value << 4
-        digits += 1
-    return digits == 32
+    """Whether 36 letters are a UUID, whose bytes it writes."""
+    cdef unsigned char high, low, wrong = 0
+    cdef int i
+    for i in range(16):
+        high = _DIGITS[<unsigned char>text[_PLACES[i]]]
+        low = _DIGITS[<unsigned char>text[_PLACES[i] + 1]]
+        wrong |= high | low
+        to[i] = high << 4 | low
+    return wrong < 16 and text[8] == text[13] == text[18] == text[23] == c"-"
 
 
 cdef bytes _last_half(const unsigned char *identifier):

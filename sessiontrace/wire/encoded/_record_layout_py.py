@@ -80,6 +80,8 @@ def _spans(
     event_id: bytes, session_id: bytes, parent_id: bytes
 ) -> tuple[bytes, bytes, bytes] | None:
     """Trace, span and parent span; None where an id is not a UUID."""
+    if any(text[8:24:5] != b"----" for text in (event_id, session_id, parent_id) if text):
+        return None
     try:
         span, trace, parent_span = (
             unhexlify(text.replace(b"-", b"")) for text in (event_id, session_id, parent_id)

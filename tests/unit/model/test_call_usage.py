@@ -54,3 +54,28 @@ def test_a_cost_that_is_not_a_number_still_counts_as_reported() -> None:
     assert has_cost({"metadata": {"cost": "0.01 EUR"}})
     assert has_cost({"metrics": {"completion_cost": {"usd": 1}}})
     assert not has_cost({"metadata": {"cost": None}, "metrics": "none"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "prompt_tokens",
+        "input_tokens",
+        "completion_tokens",
+        "output_tokens",
+        "total_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "prompt_audio_tokens",
+        "prompt_image_tokens",
+        "completion_audio_tokens",
+        "completion_image_tokens",
+        "web_search_requests",
+    ],
+)
+def test_a_count_that_is_alone_is_read(name: str) -> None:
+    """A library may report only one of them."""
+    for place in ("metadata", "metrics"):
+        assert call_usage({place: {name: 3}}) != call_usage({place: {"other": 3}})
