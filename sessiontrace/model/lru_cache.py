@@ -6,6 +6,7 @@ No lock: each cache has one owner, whose thread uses it. Invariant: never more t
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["LruCache"]
@@ -15,17 +16,17 @@ V = TypeVar("V")
 
 
 class LruCache(Generic[K, V]):
-    """The last ``max_entries`` entries, in the order in which they were put."""
+    """The last ``max_entries`` entries, in the order in which they were put.
 
-    __slots__ = ("_entries", "_max_entries")
+    ``get``: the entry of a key; None when it was never put, or is gone.
+    """
+
+    __slots__ = ("_entries", "_max_entries", "get")
 
     def __init__(self, max_entries: int) -> None:
         self._max_entries = max_entries
         self._entries: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        """The entry of ``key``; None when it was never put, or is gone."""
-        return self._entries.get(key)
+        self.get: Callable[[K], V | None] = self._entries.get
 
     def put(self, key: K, value: V) -> None:
         """Set the entry of ``key``, and remove the oldest one where there are too many."""

@@ -67,7 +67,7 @@ from sessiontrace.wire.span_writer import Span
 __all__ = ["OTLPExporter"]
 
 _REQUEST_MAX = 3_900_000  # a collector takes 4 MiB over gRPC, 20 MiB over HTTP; PostHog's takes 4
-_REQUEST_SPANS = 128  # some three milliseconds of work between two breaths of the lane
+_REQUEST_SPANS = 256  # some three milliseconds of work between two breaths of the lane
 _SMALL = 64 << 10
 
 
