@@ -51,9 +51,10 @@ class Producer:
     """A producer's program and what is expected of it.
 
     ``program``: its file in ``tests/producers``. ``title``: its heading in the documentation.
-    ``root``: the name of the event at the top. ``tool``: the name of the tool's event. ``session``,
-    ``user``, ``chat``, ``tags``: whether the producer says these at all. ``models``: how many calls
-    of a model it reports.
+    ``root``: the name of the event at the top. ``trace``: the name of the session, where it has
+    another. ``many``: it makes a trace of its own for each message. ``tool``: the name of the
+    tool's event. ``session``, ``user``, ``chat``, ``tags``: whether the producer says these at all.
+    ``models``: how many calls of a model it reports.
     """
 
     program: str
@@ -65,6 +66,8 @@ class Producer:
     chat: bool = True
     tags: bool = False
     models: int = 2
+    trace: str | None = None
+    many: bool = False
 
     @property
     def name(self) -> str:
@@ -88,14 +91,17 @@ PRODUCERS = (
     ),
     Producer("traceloop_python.py", "Traceloop (OpenLLMetry)", "forecaster"),
     Producer("traceloop_js.mjs", "Traceloop for JavaScript", "forecaster"),
-    Producer("langfuse_python.py", "Langfuse", "forecaster", tags=True),
-    Producer("langfuse_js.mjs", "Langfuse for JavaScript", "forecaster", tags=True),
+    Producer("langfuse_python.py", "Langfuse", "forecaster", trace="forecast", tags=True),
+    Producer(
+        "langfuse_js.mjs", "Langfuse for JavaScript", "forecaster", trace="forecast", tags=True
+    ),
     Producer("vercel_ai.mjs", "Vercel AI SDK", "forecast", tags=True, models=4),
     Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
     Producer("langsmith_python.py", "LangSmith", "forecaster", tags=True),
     Producer("pydantic_ai_agent.py", "Pydantic AI, Logfire", "forecast for Oslo"),
     Producer(
-        "logfire_agents.py", "Logfire: OpenAI Agents", "forecaster", session=False, user=False
+        "logfire_agents.py", "Logfire: OpenAI Agents", "forecaster", session=False, user=False,
+        trace="OpenAI Agents trace: Agent workflow",
     ),
     Producer("logfire_openai.py", "Logfire: OpenAI", "forecast for Oslo", tool=None, models=5),
     Producer("strands_agent.py", "Strands", "forecaster", tags=True),
@@ -113,7 +119,7 @@ PRODUCERS = (
     ),
     Producer(
         "autogen_agent.py", "AutoGen", "forecaster",
-        session=False, user=False, tool=None, models=0,
+        session=False, user=False, tool=None, models=0, many=True,
     ),
     Producer(
         "azure_inference.py", "Azure AI Inference", "forecast",
@@ -132,13 +138,6 @@ class Session:
     events: list[dict[str, Any]]
 
 
-FOLLOWERS = frozenset(
-    {"openinference_openai", "openinference_agno", "openinference_js", "google_adk", "litellm_otel",
-     "opentelemetry_openai"}
-)  # fmt: skip
-"""Of these producers, only some spans name the session and the user; the others are apart."""
-
-
 def sessions_of(served: Served, but: Collection[str] = ()) -> list[Session]:
     """The sessions of a server with their events. ``but``: the ids of those to leave out."""
     sessions = []
@@ -155,7 +154,10 @@ def sessions_of(served: Served, but: Collection[str] = ()) -> list[Session]:
 def check(producer: Producer, sessions: list[Session], session: str = SESSION) -> None:
     """Assert that sessions say what the producer said. ``session``: its own id of the session."""
     assert sessions, "the server has no session of it"
-    for entry in sessions if producer.name not in FOLLOWERS else ():
+    if not producer.many:
+        (only,) = sessions
+        assert only.summary["name"] == (producer.trace or producer.root)
+    for entry in sessions:
         if producer.user:
             assert entry.summary["user"] == "ada", entry.summary
         if producer.session:
