@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sessiontrace.model.record import EVENT
@@ -33,74 +34,90 @@ MODEL = "model"
 
 def facets_of(kind: bytes, event: dict[str, Any]) -> list[str]:
     """The facets of a record, each ``key=value`` in lower case."""
-    facets: list[str] = []
+    return [line[1:-1] for line in _lines_of(kind, event)]
+
+
+def _lines_of(kind: bytes, event: dict[str, Any]) -> list[str]:
+    """The facets of a record, each as a line with its line breaks."""
+    lines: list[str] = []
     if event["event_id"] != event["session_id"]:
         if kind != EVENT and "event_name" in event and "start_time" in event:
-            facets.append("type=turn")
-        elif isinstance(event_type := event.get("event_type"), str):
-            _append(facets, "type", event_type)
-        _append(facets, "step", event.get("event_name"))
-    error = event.get("error")
-    if error is not None:
-        _append(facets, "error", str(error)[:_VALUE_CHARS].partition(":")[0].strip())
-    for name in scores_nano(event):
-        _append(facets, "score", name)
-    if isinstance(config := event.get("config"), dict):
-        _append(facets, MODEL, config.get("model"))
-    if isinstance(metadata := event.get("metadata"), dict) and metadata:
-        _append(facets, MODEL, metadata.get("response_model"))
+            _append(lines, "type", "turn")
+        else:
+            _append(lines, "type", event.get("event_type"))
+        _append(lines, "step", event.get("event_name"))
+    if (error := event.get("error")) is not None:
+        _append(lines, "error", str(error)[:_VALUE_CHARS].partition(":")[0].strip())
+    if "feedback" in event or "metrics" in event:
+        for name in scores_nano(event):
+            _append(lines, "score", name)
+    if (config := event.get("config")) and isinstance(config, dict):
+        _append(lines, MODEL, config.get("model"))
+    if (metadata := event.get("metadata")) and isinstance(metadata, dict):
+        _append(lines, MODEL, metadata.get("response_model"))
         tags = metadata.get("tags")
         for tag in tags if isinstance(tags, list) else (tags,):
-            _append(facets, "tag", tag)
-        _gather(facets, "metadata", metadata, _DEPTH)
-    if isinstance(properties := event.get("user_properties"), dict) and properties:
-        _gather(facets, "user", properties, _DEPTH)
-    return facets
+            _append(lines, "tag", tag)
+        _gather(lines, "metadata", metadata, _DEPTH)
+    if (properties := event.get("user_properties")) and isinstance(properties, dict):
+        _gather(lines, "user", properties, _DEPTH)
+    return lines
 
 
-def _gather(facets: list[str], prefix: str, values: Mapping[str, Any], depth: int) -> None:
+def _gather(lines: list[str], prefix: str, values: Mapping[str, Any], depth: int) -> None:
     """The entries of an object as facets ``prefix.key=value``; those of inner objects too."""
-    for key, value in values.items():
-        if len(facets) > _MOST_ENTRIES:
+    for name, value in values.items():
+        if len(lines) > _MOST_ENTRIES:
             return
-        if key in _MEASURES or key.endswith(_MEASURE_ENDS):
+        key = _key(prefix, name)
+        if not key:
             continue
         if isinstance(value, dict):
             if depth > 1:
-                _gather(facets, f"{prefix}.{key}", value, depth - 1)
+                _gather(lines, key, value, depth - 1)
         elif isinstance(value, list):
             for item in value[:_MOST_OF_KEY]:
-                _append(facets, f"{prefix}.{key}", item)
+                _append(lines, key, item)
         else:
-            _append(facets, f"{prefix}.{key}", value)
+            _append(lines, key, value)
 
 
-def _append(facets: list[str], key: str, value: Any) -> None:
+@lru_cache(maxsize=4_096)
+def _key(prefix: str, name: str) -> str:
+    """The key of an entry; empty for a measure, and for a key that is too long."""
+    if name in _MEASURES or name.endswith(_MEASURE_ENDS):
+        return ""
+    key = f"{prefix}.{name}"
+    return key if len(key) <= _KEY_CHARS else ""
+
+
+def _append(lines: list[str], key: str, value: Any) -> None:
     if isinstance(value, str):
-        text = value
+        if value:
+            lines.append(_line(key, value[:_VALUE_CHARS]))
     elif isinstance(value, bool):
-        text = "true" if value else "false"
+        lines.append(_line(key, "true" if value else "false"))
     elif isinstance(value, (int, float)):
-        text = str(value)
-    else:
-        return
-    if not text or len(key) > _KEY_CHARS:
-        return
-    facet = f"{key}={text[:_VALUE_CHARS]}".casefold()
+        lines.append(_line(key, str(value)))
+
+
+# Most records repeat values of the ones before: a look at the cache is cheaper than the line.
+@lru_cache(maxsize=8_192)
+def _line(key: str, value: str) -> str:
+    facet = f"{key}={value}".casefold()
     if not facet.isprintable():  # line breaks among them, which part facets
         facet = " ".join(facet.split())
-    facets.append(facet)
+    return f"\n{facet}\n"
 
 
-def add(text: str, facets: Iterable[str]) -> str:
-    """Facets as lines of ``text`` (``\\n`` before and after each), with more of them added."""
-    for facet in facets:
-        if f"\n{facet}\n" in text:
+def add(text: str, kind: bytes, event: dict[str, Any]) -> str:
+    """The lines of ``text``, with a line break before and after each, and the record's facets."""
+    for line in _lines_of(kind, event):
+        if line in text:
             continue
-        text = text or "\n"
-        key = facet.partition("=")[0]
-        if text.count("\n") <= _MOST and text.count(f"\n{key}=") < _MOST_OF_KEY:
-            text += f"{facet}\n"
+        key = line[: line.index("=") + 1]
+        if text.count("\n") <= _MOST and text.count(key) < _MOST_OF_KEY:
+            text = text + line[1:] if text else line
     return text
 
 

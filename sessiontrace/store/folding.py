@@ -350,7 +350,7 @@ class SessionState:
 
     def add_facets(self, record: DecodedRecord) -> None:
         """Add the texts by which a filter finds the session."""
-        self.facets = facets.add(self.facets, facets.facets_of(record.kind, resolve(record.event)))
+        self.facets = facets.add(self.facets, record.kind, resolve(record.event))
 
     def replace_totals(self, before: Totals | None, event: EventState) -> None:
         """Add what an event adds now, and take away what it added ``before``."""

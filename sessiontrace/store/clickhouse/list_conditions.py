@@ -20,9 +20,9 @@ from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.query.matching import is_of_columns
 from sessiontrace.store.query.terms import Pattern, Term
 
-__all__ = ["ORDERS", "OWN", "SUMS", "ListConditions"]
+__all__ = ["FACETS", "NAMES", "ORDERS", "OWN", "SUMS", "ListConditions"]
 
-OWN, SUMS = "own", "sums"
+OWN, SUMS, FACETS, NAMES = "own", "sums", "facets", "folded"
 _LAST = "\U0010ffff"
 
 ORDERS: dict[str, tuple[str, str]] = {
@@ -54,7 +54,8 @@ _LATE = (
 class ListConditions:
     """The conditions of a query on summary rows, and the ``values`` that they name.
 
-    ``needs``: which columns beyond those of every row. ``texts``: of each free text, the condition
+    ``needs``: which columns beyond those of every row: the session's own, sums over its steps,
+    facets, or names. ``texts``: of each free text, the condition
     that it is in an id, a facet or the content, which late updates do not change. ``scans``: a free
     text is looked for in the texts themselves.
     """
@@ -133,12 +134,14 @@ class ListConditions:
         if pattern.anything:
             return self._any_facet("startsWith", f"{key}=")
         if not pattern.wildcard:
+            self.needs.add(FACETS)
             return f"has(facets, {self.value(text)})"
         if "*" not in text[:-1]:
             return self._any_facet("startsWith", text[:-1])
         return self._any_facet("like", Pattern(text, wildcard=True).like())
 
     def _any_facet(self, function: str, text: str) -> str:
+        self.needs.add(FACETS)
         return f"arrayExists(facet -> {function}(facet, {self.value(text)}) > 0, facets)"
 
     def _score(self, term: Term) -> str:
@@ -166,6 +169,7 @@ class ListConditions:
         return " OR ".join(parts)
 
     def _text(self, pattern: Pattern) -> str:
+        self.needs.add(NAMES)
         folded = pattern.text.casefold()
         sure = [self._any_facet("position", folded), self._id_range(pattern.text)]
         words = looked_for(self.connection, self.project, pattern.text, f"w{len(self.texts)}_")

@@ -14,7 +14,14 @@ from typing import Any
 import attrs
 
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
-from sessiontrace.store.clickhouse.list_conditions import ORDERS, SUMS, ListConditions
+from sessiontrace.store.clickhouse.list_conditions import (
+    FACETS,
+    NAMES,
+    ORDERS,
+    OWN,
+    SUMS,
+    ListConditions,
+)
 from sessiontrace.store.clickhouse.summaries import summaries
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.models import Cursor, SessionPage, SessionQuery, SessionSummary
@@ -87,14 +94,20 @@ LEFT JOIN (
 
 def fitting(conditions: ListConditions, order: str, scope: str = "") -> str:
     """A query for matching sessions: id, start, last activity, failed, ms, order, sure texts."""
-    needs_own = bool(conditions.needs)
+    needs = conditions.needs
+    needs_own = OWN in needs or SUMS in needs
+    arrays = [name for name in (FACETS, NAMES) if name in needs]
+    gathered = "".join(
+        f",\n        groupUniqArrayArray(sessions.{name}) AS {name}" for name in arrays
+    )
     having = "".join(f" AND {condition}" for condition in conditions.having)
     texts = ", ".join(f"toUInt8({text})" for text in conditions.texts)
     query = f"""
 SELECT session_id, start, active, bad, took, {ORDERS[order][0]} AS place, [{texts}] AS sure FROM (
 SELECT
-    session_id, start, greatest(told_end, seen_end, start) AS active, bad, facets, folded,
-    {_OWN_COLUMNS if needs_own else ""}{_SUM_COLUMNS if SUMS in conditions.needs else ""}
+    session_id, start, greatest(told_end, seen_end, start) AS active, bad,
+    {"".join(f"{name}, " for name in arrays)}
+    {_OWN_COLUMNS if needs_own else ""}{_SUM_COLUMNS if SUMS in needs else ""}
     greatest(end, start) - start AS took
 FROM (
     SELECT
@@ -105,13 +118,11 @@ FROM (
         greatest(max(own_end), max(turns_end)) AS told_end,
         if(told = {NEVER}, seen, told) AS start,
         if(told_end = 0, seen_end, told_end) AS end,
-        max(sessions.failed) AS bad,
-        groupUniqArrayArray(sessions.facets) AS facets,
-        groupUniqArrayArray(sessions.folded) AS folded
+        max(sessions.failed) AS bad{gathered}
     FROM sessions
     WHERE project = {{project:String}}{{scope}}
     GROUP BY session_id
-) AS parts{_SUMS if SUMS in conditions.needs else ""}
+) AS parts{_SUMS if SUMS in needs else ""}
 WHERE start < {NEVER}
 )
 WHERE active BETWEEN {{low:UInt64}} AND {{high:UInt64}}{having}"""

@@ -39,9 +39,11 @@ def test_a_session_keeps_so_many_facets_and_no_more():
     """Each step has an id of its own in its metadata: the row of a session stays small."""
     text = ""
     for number in range(2_000):
-        text = facets.add(text, [f"metadata.request={number}", f"metadata.k{number}=x", "tag=vip"])
+        metadata = {"request": number, f"k{number}": "x", "tags": "vip"}
+        text = facets.add(text, EVENT, {"event_id": "e", "session_id": "s", "metadata": metadata})
     lines = facets.split(text)
     assert len(lines) == len(set(lines)) == 300
     assert sum(line.startswith("metadata.request=") for line in lines) == 25
     assert "tag=vip" in lines
-    assert facets.add(text, lines) is text
+    last = {"event_id": "e", "session_id": "s", "metadata": {"tags": "vip"}}
+    assert facets.add(text, EVENT, last) is text

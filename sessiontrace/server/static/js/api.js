@@ -7,10 +7,11 @@ const TIMEOUT_MS = 30_000; // a server that is suspended never answers
 
 /** The server answered, with a status that means failure. */
 export class RequestError extends Error {
-  /** @param {number} status @param {string} reason */
-  constructor(status, reason) {
+  /** @param {number} status @param {string} reason @param {any} details the body of the answer */
+  constructor(status, reason, details = {}) {
     super(reason);
     this.status = status;
+    this.details = details;
   }
 }
 
@@ -31,18 +32,20 @@ export async function get(path, signal, tag = null) {
   });
   if (response.status === 304) return { tag, body: unchanged };
   if (response.status === 401) window.dispatchEvent(new Event("locked"));
-  if (!response.ok) throw new RequestError(response.status, await reasonOf(response));
+  if (!response.ok) throw await errorOf(response);
   return { tag: response.headers.get("ETag"), body: await response.json() };
 }
 
-const reasonOf = async (response) =>
-  (await response.json().catch(() => ({}))).error ?? `HTTP ${response.status}`;
+async function errorOf(response) {
+  const details = await response.json().catch(() => ({}));
+  return new RequestError(response.status, details.error ?? `HTTP ${response.status}`, details);
+}
 
 /** POST a JSON body. @param {string} path @param {object} body */
 export async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-  if (!response.ok) throw new RequestError(response.status, await reasonOf(response));
+  if (!response.ok) throw await errorOf(response);
 }
 
 // One event stream for the page: the server announces a change, and every listener polls again. The

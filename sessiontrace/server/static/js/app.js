@@ -35,10 +35,16 @@ function setCrumbs(...parts) {
 
 // What each view saved when it was left: scroll position and filters, for the way back.
 const saved = new Map();
+history.scrollRestoration = "manual"; // each view restores its own place
+let listSearch = ""; // the filters and the order of the list, for the way back
 
 function open(path, { replace = false, push = true } = {}) {
   if (locked) return;
-  if (view) saved.set(view.path, view.save());
+  if (view) {
+    const kept = view.save();
+    saved.set(view.path, kept);
+    if (view.path === "/") listSearch = kept.search;
+  }
   view?.close();
   if (push) history[replace ? "replaceState" : "pushState"]({}, "", path);
   const route = new URL(path, location.origin);
@@ -46,7 +52,15 @@ function open(path, { replace = false, push = true } = {}) {
   const pair = route.pathname.match(/^\/compare\/([^/]+)\/([^/]+)$/);
   main.replaceChildren();
   setStatus("starting");
-  const context = { main, setStatus, setCrumbs, navigate: open, saved: saved.get(route.pathname) };
+  const context = {
+    main,
+    setStatus,
+    setCrumbs,
+    navigate: open,
+    saved: saved.get(route.pathname),
+    search: route.search,
+    listPath: `/${listSearch}`,
+  };
   if (pair) view = compareView(context, decodeURIComponent(pair[1]), decodeURIComponent(pair[2]));
   else
     view = match
@@ -63,13 +77,14 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   open(link.getAttribute("href"));
 });
-window.addEventListener("popstate", () => open(location.pathname + location.hash, { push: false }));
+const here = () => location.pathname + location.search + location.hash;
+window.addEventListener("popstate", () => open(here(), { push: false }));
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = /** @type {Element} */ (event.target).matches?.(
     "input:not([type=checkbox]), select, textarea",
   );
-  if (typing && event.key !== "Escape") return;
+  if (event.defaultPrevented || (typing && event.key !== "Escape")) return;
   view?.key(event);
 });
 
@@ -86,8 +101,8 @@ window.addEventListener("locked", () => {
 
 const tokenInUrl = location.hash.match(/^#token=(.+)$/);
 if (tokenInUrl) {
-  history.replaceState({}, "", location.pathname);
+  history.replaceState({}, "", location.pathname + location.search);
   await login(decodeURIComponent(tokenInUrl[1])).catch(() => {});
 }
-open(location.pathname + location.hash, { replace: true });
+open(here(), { replace: true });
 if (!locked) banner(document.getElementById("banner"));

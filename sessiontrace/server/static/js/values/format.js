@@ -28,6 +28,15 @@ const dayOfYear = new Intl.DateTimeFormat(undefined, {
 });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const minuteOfYear = new Intl.DateTimeFormat(undefined, {
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+export const minuteOf = (ms) => minute.format(ms);
+
 export const clockTime = (ms) => clock.format(ms);
 export const moment = (ms) => full.format(ms);
 
@@ -36,6 +45,13 @@ export function dayName(ms, now = Date.now()) {
   if (ms >= midnight) return "Today";
   if (ms >= midnight - 86_400_000) return "Yesterday";
   return (ms >= midnight - 300 * 86_400_000 ? day : dayOfYear).format(ms);
+}
+
+/** As `ago`, with the day where it is not today: for a list whose order is not by time. */
+export function agoWithDay(ms, now = Date.now()) {
+  if (ms >= new Date(now).setHours(0, 0, 0, 0)) return ago(ms, now);
+  const year = new Date(ms).getFullYear();
+  return (year === new Date(now).getFullYear() ? minuteOfYear : minute).format(ms);
 }
 
 export function ago(ms, now = Date.now()) {

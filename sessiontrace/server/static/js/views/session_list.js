@@ -5,90 +5,76 @@ import { get, poll, unchanged } from "../api.js";
 import { el } from "../elements.js";
 import { notice, welcome } from "../empty_state.js";
 import { infiniteScroll } from "../infinite_scroll.js";
-import { ago, amount, clockTime, dayName, moment } from "../values/format.js";
+import { amount, clockTime, dayName, moment } from "../values/format.js";
+import {
+  isFiltered,
+  ORDERS,
+  ordered,
+  readState,
+  requestOf,
+  writeState,
+} from "../values/list_state.js";
+import { arrivals, merged } from "../values/list_update.js";
+import { withTerm } from "../values/query_text.js";
 import { charts } from "./charts.js";
-import { dayRow, headRow, sessionRow } from "./session_row.js";
+import { queryField } from "./query_field.js";
+import { savedViews } from "./saved_views.js";
+import { dayRow, headRow, sessionRow, timeText } from "./session_row.js";
+import { timeFilter } from "./time_filter.js";
 
 const PAGE = 60;
 const EVERY = 2000;
 const CHARTS_EVERY = 1500;
 const TOP = 80; // px: above it new sessions slide in, below they wait for a click
-const RANGES = [
-  ["", "Any time"],
-  ["900000", "Last 15 minutes"],
-  ["3600000", "Last hour"],
-  ["86400000", "Last 24 hours"],
-  ["604800000", "Last 7 days"],
-];
 
-const latestFirst = (a, b) =>
-  b.last_active - a.last_active || (a.session_id < b.session_id ? 1 : -1);
+// The duration that fills a bar: one conversation of days must not make all others a dot.
+function typicallyLongest(sessions) {
+  const durations = sessions.map((session) => session.duration).sort((a, b) => a - b);
+  return Math.max(1, durations[Math.floor(0.95 * (durations.length - 1))] ?? 1);
+}
 
-export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
-  const filter = saved?.filter ?? { q: "", errors: false, range: "", span: null };
-  const picked = new Set(saved?.picked ?? []);
-  let sessions = saved?.sessions ?? []; // shown, latest first
-  let next = saved?.next ?? null; // cursor of the sessions that are older than these
-  let waiting = []; // arrived, not shown yet
-  let gap = null; // cursor behind `waiting`, when more arrived than session response holds
+export function listView({ main, setStatus, setCrumbs, navigate, saved, search }) {
+  if (saved?.search !== search) saved = undefined; // of other filters
+  let state = readState(search);
+  let sessions = saved?.sessions ?? []; // shown, in order
+  let next = saved?.next ?? null; // cursor of the sessions below these
+  let head = null; // the first page as it is now, while the reader is further down
   let loaded = Boolean(saved);
   let generation = 0; // grows with each change of a filter: an older response is dropped
   let place = saved?.scroll ?? 0;
+  let opened = saved?.opened ?? null; // the session that was read last: the focus returns to it
   let rows = new Map();
+  const picked = new Set(state.picked);
   const ended = new AbortController();
 
   setCrumbs(el("span", { class: "here" }, "Sessions"));
   document.title = "Sessions · sessiontrace";
 
-  const search = el("input", {
-    type: "search",
-    placeholder: "Search names, inputs, outputs, errors",
-    "aria-label": "Filter sessions",
-    autocomplete: "off",
-    spellcheck: "false",
-  });
-  search.value = filter.q;
-  let typed = 0;
-  search.addEventListener("input", () => {
-    clearTimeout(typed);
-    typed = setTimeout(() => {
-      filter.q = search.value.trim();
-      restart();
-    }, 160);
-  });
-  const errors = el(
-    "button",
-    { type: "button", class: "toggle", "aria-pressed": String(filter.errors) },
-    "With errors",
-  );
-  errors.addEventListener("click", () => {
-    filter.errors = !filter.errors;
-    errors.setAttribute("aria-pressed", String(filter.errors));
-    restart();
-  });
-  const range = el(
+  const field = queryField({ text: state.q, changed: (q) => q !== state.q && change({ q }) });
+  const errors = el("button", { type: "button", class: "toggle" }, "With errors");
+  errors.addEventListener("click", () => change({ errors: !state.errors }));
+  const times = timeFilter({ changed: change });
+  const order = el(
     "select",
-    { "aria-label": "Time range" },
-    RANGES.map(([value, label]) => el("option", { value }, label)),
+    { "aria-label": "Order" },
+    ORDERS.map(([value, label]) => el("option", { value }, label)),
   );
-  range.value = filter.range;
-  range.addEventListener("change", () => {
-    filter.range = range.value;
-    span(null);
+  order.addEventListener("change", () => change(ordered(state, order.value)));
+  const direction = el("button", {
+    type: "button",
+    class: "toggle direction",
+    onclick: () => change({ ascending: !state.ascending }),
   });
+  const views = savedViews({ address: () => writeState(state), navigate });
   const spanChip = el("button", {
     type: "button",
     class: "toggle span",
     hidden: true,
     "aria-pressed": "true",
-    onclick: () => span(null),
+    onclick: () => change({ from: null, to: null }),
   });
   const overview = charts({
-    chosen: (from, to) => {
-      range.value = "";
-      filter.range = "";
-      span([from, to]);
-    },
+    chosen: (from, to) => change({ range: "", from, to }),
   });
   const compare = el(
     "button",
@@ -109,18 +95,19 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
       admit();
     },
   });
+  const thead = el("thead", {});
   const body = el("tbody", { id: "sessions" });
   const table = el(
     "table",
     { class: "sessions", hidden: true },
-    el("caption", { class: "hidden" }, "Sessions, latest first"),
-    el("thead", {}, headRow()),
+    el("caption", { class: "hidden" }, "Sessions"),
+    thead,
     body,
   );
   const olderButton = el(
     "button",
     { type: "button", class: "more", hidden: true },
-    "Older sessions",
+    "More sessions",
   );
   const note = el("div", { class: "note", hidden: true });
   main.append(
@@ -128,9 +115,11 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
     el(
       "div",
       { class: "toolbar" },
-      el("div", { class: "search" }, search, el("kbd", { "aria-hidden": "true" }, "/")),
+      field.element,
       errors,
-      range,
+      times.element,
+      el("span", { class: "order" }, order, direction),
+      views.element,
       spanChip,
     ),
     overview.element,
@@ -141,35 +130,42 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
     compare,
   );
 
-  function path(after = null) {
-    return `/api/sessions?${queryOf({ limit: PAGE, preview: "1" }, after)}`;
-  }
+  const path = (after = null) => `/api/sessions?${queryOf({ limit: PAGE, preview: "1" }, after)}`;
 
   function queryOf(parameters, after = null) {
-    const query = new URLSearchParams(parameters);
-    if (filter.q) query.set("q", filter.q);
-    if (filter.errors) query.set("errors", "1");
-    // In steps of 10 s, so that a repeated request is the same request.
-    if (filter.range)
-      query.set("since", String(Math.floor((Date.now() - Number(filter.range)) / 10_000) * 10_000));
-    if (filter.span) {
-      query.set("since", filter.span[0]);
-      query.set("until", filter.span[1]);
-    }
+    const query = requestOf(state, Date.now());
+    for (const [name, value] of Object.entries(parameters)) query.set(name, value);
     if (after) query.set("after", after);
     return query;
   }
 
-  function span(chosen) {
-    filter.span = chosen;
-    showSpan();
+  /** Show another list; the address holds what it is. */
+  function change(changes) {
+    state = { ...state, ...changes };
+    remember();
+    showState();
     restart();
   }
 
-  function showSpan() {
-    spanChip.hidden = !filter.span;
-    if (filter.span)
-      spanChip.textContent = `${moment(filter.span[0])} to ${clockTime(filter.span[1])} ✕`;
+  const remember = () => history.replaceState({}, "", `/${writeState(state)}`);
+
+  function filter(term) {
+    field.set(withTerm(field.input.value.trim(), term));
+    window.scrollTo({ top: 0 });
+  }
+
+  function showState() {
+    errors.setAttribute("aria-pressed", String(state.errors));
+    times.show(state);
+    order.value = state.order;
+    direction.textContent = state.ascending ? "↑" : "↓";
+    direction.setAttribute("aria-label", state.ascending ? "Ascending" : "Descending");
+    spanChip.hidden = state.from === null && state.to === null;
+    const [from, to] = [state.from, state.to].map((at) => (at === null ? "…" : moment(at)));
+    const sameDay = state.from !== null && state.to - state.from < 86_400_000;
+    if (!spanChip.hidden)
+      spanChip.textContent = `${from} to ${sameDay && state.to !== null ? clockTime(state.to) : to} ✕`;
+    thead.replaceChildren(headRow(state, (name) => change(ordered(state, name))));
   }
 
   // The charts follow the list, but not at every change: they are the most expensive query.
@@ -195,53 +191,52 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
     );
   }
 
+  // The row that had the focus or was clicked last; the browser forgets it when the list goes.
+  let lastFocused = null;
+  for (const kind of ["focusin", "pointerdown"])
+    body.addEventListener(kind, (event) => {
+      lastFocused = /** @type {Element} */ (event.target).closest("tr")?.dataset.id ?? null;
+    });
   const live = poll(() => path(), { every: EVERY, seen: receive, failed: fail });
   const clock = setInterval(freshenTimes, 1000);
   const scroll = infiniteScroll(olderButton, older);
 
   function receive(answer) {
     setStatus("live");
+    field.accept();
     if (answer !== unchanged) update(answer);
-    else if (waiting.length && window.scrollY < TOP) admit();
+    else if (head && window.scrollY < TOP) admit();
     scroll.check();
   }
 
   function update(answer) {
     chart(!loaded);
     if (!loaded) {
-      sessions = answer.sessions;
-      next = answer.next;
-      waiting = [];
-      gap = null;
+      [sessions, next, head] = [answer.sessions, answer.next, null];
       draw();
       loaded = true;
       return;
     }
-    const shown = new Map(sessions.map((session) => [session.session_id, session]));
-    for (const session of answer.sessions) {
-      if (shown.has(session.session_id)) Object.assign(shown.get(session.session_id), session);
+    head = answer;
+    if (window.scrollY < TOP || !sessions.length) {
+      admit();
+      return;
     }
-    const last = next === null ? null : sessions.at(-1);
-    // Sessions older than all that are shown come with the next page.
-    waiting = answer.sessions.filter(
-      (session) => !shown.has(session.session_id) && (!last || latestFirst(session, last) < 0),
-    );
-    gap = answer.next !== null && waiting.length === answer.sessions.length ? answer.next : null;
-    if (window.scrollY < TOP || !sessions.length) admit();
-    else {
-      fresh.hidden = !waiting.length;
-      fresh.textContent = `↑ ${gap === null ? amount(waiting.length, "new session") : `More than ${waiting.length} new sessions`}`;
-      draw();
-    }
+    const now = new Map(answer.sessions.map((session) => [session.session_id, session]));
+    sessions = sessions.map((session) => now.get(session.session_id) ?? session);
+    const waiting = arrivals(sessions, answer).length;
+    fresh.hidden = !waiting;
+    const more = answer.next !== null && waiting === answer.sessions.length;
+    fresh.textContent = `↑ ${more ? `More than ${waiting} new sessions` : amount(waiting, "new session")}`;
+    draw();
   }
 
   function admit() {
     fresh.hidden = true;
-    const arrived = new Set(waiting.map((session) => session.session_id));
-    if (gap !== null) [sessions, next] = [waiting, gap];
-    else sessions = [...waiting, ...sessions].sort(latestFirst);
-    waiting = [];
-    gap = null;
+    if (!head) return;
+    const arrived = new Set(arrivals(sessions, head).map((session) => session.session_id));
+    ({ rows: sessions, next } = merged(sessions, head, next));
+    head = null;
     draw(arrived);
   }
 
@@ -249,6 +244,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
     generation += 1;
     loaded = false;
     next = null;
+    head = null;
     olderButton.hidden = true;
     fresh.hidden = true;
     live.restart();
@@ -274,6 +270,13 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
   }
 
   function fail(error) {
+    if (error.details?.position !== undefined) {
+      setStatus("live");
+      field.complain(error);
+      if (!loaded && !sessions.length)
+        explain(...notice("No sessions to show", "The query above is not understood."));
+      return;
+    }
     setStatus(error.status ? "failing" : "lost", error.message);
     if (!loaded)
       explain(
@@ -294,36 +297,54 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
   function draw(arrived = new Set()) {
     const anchor = document.activeElement?.closest?.("tr")?.dataset.id;
     const [lines, drawn] = [[], new Map()];
+    const byDay = { active: "last_active", started: "start_time" }[state.order];
     let today = null;
-    const longest = Math.max(1, ...sessions.map((session) => session.duration));
+    const longest = typicallyLongest(sessions);
     for (const session of sessions) {
-      const name = dayName(session.last_active);
+      const name = byDay ? dayName(session[byDay]) : null;
       if (name !== today) {
         today = name;
         lines.push(dayRow(name));
       }
-      const mark = JSON.stringify(session) + longest;
+      const mark = JSON.stringify([session, longest, !byDay]);
       const before = rows.get(session.session_id);
       const row =
         before?.mark === mark
           ? before.row
-          : sessionRow(session, longest, picker(session), navigate);
+          : sessionRow(
+              session,
+              { longest, dated: !byDay, picker: picker(session), filter },
+              navigate,
+            );
       if (arrived.has(session.session_id) && rows.size) row.classList.add("arrived");
       drawn.set(session.session_id, { row, mark });
       lines.push(row);
     }
     rows = drawn;
-    body.replaceChildren(...lines);
+    arrange(lines);
     table.hidden = !sessions.length;
     note.hidden = sessions.length > 0;
     overview.reserve(sessions.length > 0);
     olderButton.hidden = next === null;
     if (!sessions.length) empty();
-    if (anchor) rows.get(anchor)?.row.querySelector("a").focus({ preventScroll: true });
+    const focused = anchor ?? (document.activeElement === document.body ? opened : null);
+    if (focused) rows.get(focused)?.row.querySelector("a").focus({ preventScroll: true });
+    opened = null;
     if (place) {
       window.scrollTo(0, place);
       place = 0;
     }
+  }
+
+  // The browser scrolls up when the row with the focus leaves the page, if only for this moment.
+  function arrange(lines) {
+    const same =
+      lines.length === body.children.length &&
+      lines.every((line, at) => line === body.children[at]);
+    if (same) return;
+    const at = window.scrollY;
+    body.replaceChildren(...lines);
+    if (at && window.scrollY !== at) window.scrollTo(0, at);
   }
 
   function picker(session) {
@@ -342,19 +363,21 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
         if (other) other.checked = false;
       }
       compare.hidden = picked.size !== 2;
+      state = { ...state, picked: [...picked] };
+      remember();
     });
     return box;
   }
 
   function freshenTimes() {
     for (const time of body.querySelectorAll("time")) {
-      const text = ago(Number(time.dataset.at));
+      const text = timeText(Number(time.dataset.at), time.dataset.dated !== undefined);
       if (time.textContent !== text) time.textContent = text;
     }
   }
 
   async function empty() {
-    if (filter.q || filter.errors || filter.range || filter.span) {
+    if (isFiltered(state)) {
       explain(
         ...notice(
           "No session matches",
@@ -376,49 +399,50 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved }) {
   }
 
   function clear() {
-    Object.assign(filter, { q: "", errors: false, range: "", span: null });
-    showSpan();
-    search.value = "";
-    range.value = "";
-    errors.setAttribute("aria-pressed", "false");
-    restart();
+    field.input.value = "";
+    change({ q: "", errors: false, range: "", from: null, to: null });
   }
 
-  showSpan();
+  showState();
+  compare.hidden = picked.size !== 2;
   if (saved) {
     draw();
     chart(true);
-    compare.hidden = picked.size !== 2;
   }
 
   return {
-    save: () => ({ filter, sessions, next, picked: [...picked], scroll: window.scrollY }),
+    save: () => ({
+      search: writeState(state),
+      sessions,
+      next,
+      scroll: window.scrollY,
+      opened: lastFocused,
+    }),
     close() {
       ended.abort();
       live.stop();
       scroll.stop();
       clearInterval(clock);
       clearTimeout(chartTimer);
-      clearTimeout(typed);
+      field.stop();
+      views.stop();
     },
     key(event) {
       const links = [...body.querySelectorAll("a[data-route]")];
       const at = links.indexOf(document.activeElement);
       if (event.key === "/") {
         event.preventDefault();
-        search.focus();
-        search.select();
+        field.input.focus();
+        field.input.select();
       } else if (event.key === "ArrowDown" || event.key === "j") {
         event.preventDefault();
         links[Math.min(at + 1, links.length - 1)]?.focus();
       } else if (event.key === "ArrowUp" || event.key === "k") {
         event.preventDefault();
         links[Math.max(at - 1, 0)]?.focus();
-      } else if (event.key === "Escape" && event.target === search) {
-        search.value = "";
-        filter.q = "";
-        search.blur();
-        restart();
+      } else if (event.key === "Escape" && event.target === field.input) {
+        field.set("");
+        field.input.blur();
       }
     },
   };

@@ -3,12 +3,27 @@
 import { get, poll, unchanged } from "../api.js";
 import { copyButton, el } from "../elements.js";
 import { amount, cost, count, duration, moment, scoreText } from "../values/format.js";
+import { termOf } from "../values/query_text.js";
 import { detail, feedbackForm } from "./step_detail.js";
 import { waterfall } from "./waterfall.js";
 
 const EVERY = 2000;
 
-export function sessionView({ main, setStatus, setCrumbs, navigate, saved }, id, hash) {
+/** A value that leads to the sessions that have it. */
+const filterLink = (key, value) =>
+  el(
+    "a",
+    {
+      href: `/?${new URLSearchParams({ q: termOf(key, value) })}`,
+      "data-route": true,
+      class: "value",
+      title: `Sessions with ${termOf(key, value)}`,
+    },
+    value,
+  );
+
+export function sessionView(context, id, hash) {
+  const { main, setStatus, setCrumbs, navigate, saved, listPath } = context;
   const state = { answer: null, records: new Map(), selected: hash || saved?.selected || id };
   const head = el("section", { class: "head", "aria-label": "Session" });
   const panel = el("aside", { class: "detail", "aria-label": "Selected step", tabindex: "-1" });
@@ -50,7 +65,7 @@ export function sessionView({ main, setStatus, setCrumbs, navigate, saved }, id,
   );
   main.append(head, bar, split, note);
   setCrumbs(
-    el("a", { href: "/", "data-route": true }, "Sessions"),
+    el("a", { href: listPath, "data-route": true }, "Sessions"),
     el("span", { class: "here mono" }, id.slice(0, 18)),
   );
 
@@ -64,6 +79,12 @@ export function sessionView({ main, setStatus, setCrumbs, navigate, saved }, id,
     setStatus("live");
     if (answer === unchanged) {
       if (state.answer) show(); // a late score changes a step and leaves the summary as it is
+      return;
+    }
+    const own = answer.session.session_id;
+    if (own !== id) {
+      // The address has the application's own id, or how an id begins.
+      navigate(`/sessions/${encodeURIComponent(own)}${location.hash}`, { replace: true });
       return;
     }
     state.answer = answer;
@@ -113,7 +134,9 @@ export function sessionView({ main, setStatus, setCrumbs, navigate, saved }, id,
         {},
         error.status === 404
           ? "It may not have arrived yet, or may be in another store."
-          : error.message,
+          : error.status
+            ? error.message
+            : "The server does not answer. Is it still running?",
       ),
       el("a", { href: "/", "data-route": true, class: "quiet" }, "All sessions"),
     );
@@ -123,7 +146,7 @@ export function sessionView({ main, setStatus, setCrumbs, navigate, saved }, id,
     const failed = session.error !== null;
     const status = failed && session.status === "ended" ? "error" : session.status;
     const facts = [
-      ["User", session.user],
+      ["User", session.user ? filterLink("user", session.user) : null],
       ["Source", session.source],
       ["Started", moment(session.start_time)],
       ["Duration", duration(session.duration)],
@@ -135,10 +158,14 @@ export function sessionView({ main, setStatus, setCrumbs, navigate, saved }, id,
       [
         "Tags",
         Array.isArray(record.metadata?.tags)
-          ? record.metadata.tags.filter((tag) => typeof tag === "string").join(", ")
+          ? record.metadata.tags
+              .filter((tag) => typeof tag === "string")
+              .flatMap((tag, at) => [at ? ", " : "", filterLink("tag", tag)])
           : null,
       ],
-    ].filter(([, value]) => value !== null && value !== undefined && value !== "");
+    ].filter(
+      ([, value]) => value !== null && value !== undefined && value !== "" && value.length !== 0,
+    );
     head.replaceChildren(
       ...[
         el(
@@ -258,7 +285,7 @@ export function sessionView({ main, setStatus, setCrumbs, navigate, saved }, id,
         if (panel.contains(document.activeElement) || panel.classList.contains("up")) {
           panel.classList.remove("up");
           chart.focus();
-        } else if (!chart.unzoom()) navigate("/");
+        } else if (!chart.unzoom()) navigate(listPath);
         event.preventDefault();
       } else chart.key(event);
     },
