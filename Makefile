@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Some images set it; the tests start hundreds of interpreters, and each would compile the package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors instrument-versions producers otel-backends clean
+.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors platforms instrument-versions producers otel-backends clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -93,6 +93,13 @@ pythons: $(VENV)/.installed  ## environments of the other Pythons here, for the 
 
 floors: $(VENV)/.installed-dev  ## the tests with the lowest versions of all dependencies, on the oldest Python
 	@$(BIN)/python tools/floors.py
+
+# The spool's tests under rules that are not this machine's.
+SPOOL_TESTS := tests/unit/spool tests/unit/export/test_dead_letters.py tests/faults/test_spool_faults.py \
+  tests/faults/test_spool_state_machine.py
+platforms: $(VENV)/.installed-dev  ## the spool under the rules of macOS's and Windows' file systems
+	@for rules in macos ntfs; do \
+	  $(BIN)/python -m pytest -q -n 2 -p no:cacheprovider --file-system $$rules $(SPOOL_TESTS) || exit 1; done
 
 instrument-versions: $(VENV)/.installed-dev  ## instrumented libraries, oldest and newest; LIBRARIES="openai groq"
 	@$(BIN)/python tools/instrument_versions.py $(LIBRARIES)

@@ -73,6 +73,8 @@ def __getattr__(name: str) -> Any:
     """Import a public class or module when a program first uses it."""
     import importlib
 
+    if name == "__compiled__":
+        return importlib.import_module("sessiontrace.capture.encoding.record_body").COMPILED
     place = "sessiontrace.testing" if name == "testing" else _PLACES.get(name)
     if place is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

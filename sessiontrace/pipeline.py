@@ -33,7 +33,7 @@ from sessiontrace.model.ids import checked_now, now_ns
 from sessiontrace.model.record import END, abandoned_end
 from sessiontrace.pricing.pricer import Pricer
 from sessiontrace.report import Report, Stats
-from sessiontrace.runtime import log
+from sessiontrace.runtime import compiled_forms, log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.spool.frame import Consumer, head
@@ -95,6 +95,7 @@ class Pipeline:
             for destination in destinations
         ]
         self._pricer = Pricer(options.prices)
+        compiled_forms.log_faults()
         self.spool = Spool(
             options.spool,
             consumers=consumers,

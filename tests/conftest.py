@@ -15,6 +15,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from support.file_system_rules import RULES
 from support.own_environment import OWN_ENVIRONMENT
 
 # An example may take as long as a busy machine makes it take; a hang is pytest's to find.
@@ -40,8 +41,27 @@ EXPECTED_SKIPS = (
     "genai-prices needs Python 3.11",
     "it needs an older openai",  # LlamaIndex's package for it, beside the newest openai
     "needed before 3.12 only",
+    "under macos: ",  # make platforms
+    "under ntfs: ",
     "not compiled",  # the run without the compiled forms has nothing to compare them with
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--file-system ntfs`` runs what uses a spool under the rules of another system's files."""
+    parser.addoption("--file-system", choices=sorted(RULES), help="rules that the spool meets")
+
+
+@pytest.fixture(autouse=True)
+def _file_system(request: pytest.FixtureRequest) -> Iterator[None]:
+    rules = request.config.getoption("--file-system")
+    exempt = request.node.get_closest_marker("not_under")
+    if exempt is not None and rules in exempt.args:
+        pytest.skip(f"under {rules}: {exempt.kwargs['reason']}")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        if rules is not None:
+            RULES[rules](monkeypatch)
+        yield
 
 
 def _unexpected_skips(config: pytest.Config) -> list[str]:

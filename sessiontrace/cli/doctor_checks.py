@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import os
+import platform
 import socket
 import ssl
 import time
@@ -29,6 +30,7 @@ from sessiontrace.model.network import Network
 from sessiontrace.model.record import END, START, Record
 from sessiontrace.pricing.price_table import table_version
 from sessiontrace.pricing.prices import Prices
+from sessiontrace.runtime import compiled_forms
 from sessiontrace.spool import frame
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.spool_directory import root_fault
@@ -44,6 +46,7 @@ __all__ = [
     "Finding",
     "look_at",
     "look_at_capture",
+    "look_at_platform",
     "look_at_prices",
     "look_at_spool",
 ]
@@ -288,8 +291,27 @@ def look_at_capture() -> Finding:
     """Whether the compiled part is in use."""
     if all(module.COMPILED for module in (fast_path, patterns, record_body, frame)):
         return Finding("compiled", OK, "yes")
-    advice = "install a C compiler, then this package once more"
+    advice = (
+        "install a C compiler, then: "
+        "pip install --no-cache-dir --force-reinstall --no-deps sessiontrace"
+    )
+    if faults := compiled_forms.faults():
+        module, fault = next(iter(faults.items()))
+        text = f"{module} was built and cannot be imported: {fault}"
+        return Finding("compiled", WARNING, text, advice)
     return Finding("compiled", OK, "no: an event costs its caller up to twice as much", advice)
+
+
+def look_at_platform(root: Path | None) -> Finding:
+    """The system, how records reach the disk there, and what they survive."""
+    system = f"{platform.system()} {platform.machine()}, {platform.python_implementation()} "
+    system += platform.python_version()
+    if root is None:
+        return Finding("platform", OK, f"{system}: records in memory end with the process")
+    place = next((path for path in (root, *root.parents) if path.exists()), root)
+    how = "mapped" if OS_FILES.mappable(place) else "written"
+    promise = "they survive kill -9, and with durability='sync' a power cut"
+    return Finding("platform", OK, f"{system}: records are {how} to the spool; {promise}")
 
 
 def look_at_prices(prices: Prices) -> Finding:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ def root_of(directory: Path | None) -> Path:
         owner = root.stat().st_uid
     except OSError:
         return root
-    if sys.platform != "win32" and owner != os.geteuid():
+    if hasattr(os, "geteuid") and owner != os.geteuid():
         raise click.ClickException(
             f"{printable(str(root))} belongs to another user (uid {owner}); run this command as "
             f"that user, or name the directory of your own spools"

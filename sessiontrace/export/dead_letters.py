@@ -7,6 +7,7 @@ fault here ever stops a lane: the record is counted as rejected either way.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -24,7 +25,6 @@ from sessiontrace.spool.spool_directory import check_root
 __all__ = ["DeadLetters"]
 
 _MAX_BYTES = 16 << 20
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT
 
 
 class DeadLetters:
@@ -68,22 +68,23 @@ class DeadLetters:
     def _append(self, destination: str, line: bytes) -> None:
         check_root(OS_FILES, self.root)
         path = self.root / f"{destination}.jsonl"
-        flags = _FLAGS | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        file = os.open(path, flags, 0o600)
+        file = OS_FILES.open_to_append(path)
         try:
             if _breaks_off(file):  # the disk was full: its half line must not spoil this one
                 line = b"\n" + line
             # One write: lines of several processes do not mix.
             if os.write(file, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            full = os.fstat(file).st_size >= self._max_bytes
+            full = OS_FILES.fstat(file).st_size >= self._max_bytes
         finally:
-            os.close(file)
+            OS_FILES.close(file)
         if full:
-            os.replace(path, self.root / f"{destination}.old.jsonl")
+            # Windows renames no file that another process has open: the next letter tries again.
+            with contextlib.suppress(OSError):
+                OS_FILES.rename(path, self.root / f"{destination}.old.jsonl")
 
 
 def _breaks_off(file: int) -> bool:
     """Whether the last line of a file has no end."""
-    size = os.fstat(file).st_size
-    return size > 0 and os.pread(file, 1, size - 1) != b"\n"
+    size = OS_FILES.fstat(file).st_size
+    return size > 0 and OS_FILES.pread(file, 1, size - 1) != b"\n"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from typing import Protocol
 
 __all__ = ["ForkMarker", "own_process"]
 
-_WIPE_ON_FORK = getattr(mmap, "MADV_WIPEONFORK", 18)  # Linux 4.14; Python has no name for it yet
+_WIPE_ON_FORK = 18  # MADV_WIPEONFORK of Linux 4.14, for which Python has no name yet
 
 
 class ForkMarker(Protocol):
@@ -35,10 +36,12 @@ class PidMarker:
 
 def own_process() -> ForkMarker:
     """A marker of this process: a page that the kernel empties in children."""
+    if sys.platform != "linux":  # the number means something else there
+        return PidMarker()
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         page.madvise(_WIPE_ON_FORK)
-    except (AttributeError, OSError, TypeError, ValueError):  # another system, or an old kernel
+    except (AttributeError, OSError, TypeError, ValueError):  # an old kernel
         return PidMarker()
     page[0] = 1
     return page

@@ -7,11 +7,15 @@ once where another one was noted meanwhile.
 
 from __future__ import annotations
 
+import sys
 import threading
 
+from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["start_thread"]
+
+_WITHOUT_THREADS = frozenset({"emscripten", "wasi"})
 
 
 def start_thread(thread: threading.Thread) -> bool:
@@ -27,6 +31,8 @@ def start_thread(thread: threading.Thread) -> bool:
         if error.__context__ is not None:
             raise_if_from_signal(error.__context__)
         if isinstance(error, RuntimeError):
+            if sys.platform in _WITHOUT_THREADS:
+                log_once("threads", "this platform has no threads: nothing is delivered from here")
             return False
         raise
     return True

@@ -195,7 +195,8 @@ async def serve(
 def _tune_garbage_collection() -> None:
     """Exempt all objects so far from collection, and collect new ones less often."""
     gc.collect()
-    gc.freeze()
+    if hasattr(gc, "freeze"):  # PyPy has none
+        gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
 
 

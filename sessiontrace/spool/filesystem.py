@@ -1,6 +1,26 @@
 """The file system as the spool sees it: one object, so that a test can replace it by a failing one.
 
-Called from every thread. What differs between Linux, macOS and Windows is here and nowhere else.
+Called from every thread. What differs between systems is here and nowhere else:
+
+=====================  ====================  ====================  ================================
+what                   Linux                 macOS                 Windows
+=====================  ====================  ====================  ================================
+an append              mapped on ext4, xfs,  ``pwrite``            ``lseek`` and ``write`` under a
+                       tmpfs, overlay, else                        lock
+                       ``pwrite``
+blocks of a segment    ``posix_fallocate``   zeros are written     zeros are written
+``sync``               ``fdatasync``         ``F_FULLFSYNC``: its  ``FlushFileBuffers``
+                                             ``fsync`` leaves the
+                                             data in the drive
+``sync_directory``     ``fsync``             ``fsync``             nothing: NTFS logs its entries
+a lock                 ``flock``             ``flock``             ``msvcrt.locking``, no shared one
+an open file           can be renamed and removed                  can be neither; a directory
+                                                                   above it cannot be renamed
+owner and mode         checked               checked               not checked: the profile's
+                                                                   folders are the user's own
+=====================  ====================  ====================  ================================
+
+The tests run the spool under the rules of macOS and of NTFS on Linux (``make platforms``).
 Invariant: no descriptor is inherited by a program that is executed, and none follows a symbolic
 link in its last part.
 """
@@ -27,6 +47,8 @@ _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a FIFO planted in a spool must not s
 
 _MAPPABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "overlay"})
 _ZEROS = bytes(1 << 16)
+_geteuid = getattr(os, "geteuid", None)  # not on Windows, nor in WebAssembly
+_FULL_SYNC = None if sys.platform == "win32" else getattr(fcntl, "F_FULLFSYNC", None)
 
 FileId = tuple[int, int]
 """Device and inode: which file it is, whatever its name."""
@@ -34,6 +56,9 @@ FileId = tuple[int, int]
 
 class Files:
     """Calls of the operating system; each may raise OSError. Offsets and sizes are bytes."""
+
+    moves_open_files = sys.platform != "win32"
+    """Whether a file can be renamed or removed while it is open, and a directory above it."""
 
     def create(self, path: Path) -> int:
         """A descriptor of a new file, readable and writable by its owner alone."""
@@ -49,6 +74,11 @@ class Files:
         os.close(fd)
         raise OSError(f"{path} is not a regular file of this user")
 
+    def open_to_append(self, path: Path) -> int:
+        """A descriptor of a file to read and to append to; a new one is its owner's alone."""
+        mode = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        return os.open(path, mode | _NOFOLLOW | _CLOEXEC, 0o600)
+
     def close(self, fd: int) -> None:
         os.close(fd)
 
@@ -59,8 +89,8 @@ class Files:
         return os.lstat(path)
 
     def owned(self, status: os.stat_result) -> bool:
-        """Whether a file belongs to the user this process runs as (always so on Windows)."""
-        return sys.platform == "win32" or status.st_uid == os.geteuid()
+        """Whether a file belongs to the user this process runs as; true where files have none."""
+        return _geteuid is None or bool(status.st_uid == _geteuid())
 
     def truncate(self, fd: int, size: int) -> None:
         os.ftruncate(fd, size)
@@ -79,7 +109,8 @@ class Files:
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def rename(self, old: Path, new: Path) -> None:
-        os.rename(old, new)
+        """Replaces what has the new name, on Windows too."""
+        os.replace(old, new)
 
     def unlink(self, path: Path) -> None:
         os.unlink(path)
@@ -112,8 +143,15 @@ class Files:
         """The file's content on the disk. Never mmap.flush(): that one holds the GIL."""
         if hasattr(os, "fdatasync"):
             os.fdatasync(fd)
-        else:
-            os.fsync(fd)
+            return
+        if _FULL_SYNC is not None:
+            try:
+                fcntl.fcntl(fd, _FULL_SYNC)
+            except OSError:  # a network's file system does not have it
+                pass
+            else:
+                return
+        os.fsync(fd)
 
     def sync_directory(self, path: Path) -> None:
         """A directory's entries on the disk (nothing to do on Windows)."""
@@ -258,14 +296,20 @@ def _file_system(path: Path) -> str:
     """The type of the file system that holds ``path``; empty when it is unknown."""
     target = os.path.realpath(path)
     best, kind = "", ""
+    same_device = ""  # in a plain chroot the mount of "/" has no line of that name
     try:
+        device = os.stat(target).st_dev
+        device_number = f"{os.major(device)}:{os.minor(device)}"
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
                 fields, _, source = line.partition(" - ")
-                point = fields.split(" ")[4].replace("\\040", " ")
+                parts = fields.split(" ")
+                if parts[2] == device_number:
+                    same_device = source.split(" ", 1)[0]
+                point = parts[4].replace("\\040", " ")
                 inside = target == point or target.startswith(point.rstrip("/") + "/")
                 if inside and len(point) >= len(best):
                     best, kind = point, source.split(" ", 1)[0]
     except (OSError, IndexError):
         return ""
-    return kind
+    return kind or same_device

@@ -234,12 +234,16 @@ class Segment:
             write_all(self._files, fd, self.read(0, self.committed), 0)
             self._files.sync(fd)
             saved_id = file_id(self._files.fstat(fd))
+        except OSError:
+            self._files.close(fd)
+            self._files.unlink(unfinished)
+            raise
+        self._files.close(fd)
+        try:
             self._files.rename(unfinished, path)
         except OSError:
             self._files.unlink(unfinished)
             raise
-        finally:
-            self._files.close(fd)
         self.path, self.file_id = path, saved_id
         self.mode, self.synced = WRITE, self.committed
         self.close()

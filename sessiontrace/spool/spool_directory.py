@@ -108,21 +108,30 @@ def root_fault(files: Files, root: Path) -> str | None:
 
 
 def make(files: Files, root: Path, spool_id: str) -> tuple[Path, Lock]:
-    """A spool's directory, locked before it gets its name. SpoolError when that fails."""
+    """A spool's directory, locked before it gets its name. SpoolError when that fails.
+
+    Where a directory with an open file keeps its name, it has it from the start. Recovery leaves a
+    directory without a lock file alone for a minute, and looks only once in some seconds: it would
+    have to come between the next two calls to take this one.
+    """
     check_root(files, root)
     final = root / spool_id
-    unfinished = root / (_UNFINISHED + spool_id)
+    unfinished = root / (_UNFINISHED + spool_id) if files.moves_open_files else final
     lock: Lock | None = None
+    is_new = False
     try:
         files.mkdir(unfinished)
+        is_new = True
         lock = Lock(files, files.create(unfinished / LOCK))
         if not files.lock(lock.fd):
             raise BlockingIOError(f"{unfinished} was locked by another process")
-        files.rename(unfinished, final)
+        if unfinished != final:
+            files.rename(unfinished, final)
     except OSError as error:
         if lock is not None:
             lock.release()
-        _discard(files, unfinished)
+        if is_new:
+            _discard(files, unfinished)
         lock = _take_back(files, final)
         if lock is None:
             raise SpoolError(f"no spool can be created in {root}: {error}") from error
@@ -209,8 +218,8 @@ def remove(files: Files, directory: Path, lock: Lock) -> bool:
         for name in files.listdir(directory):
             if _OURS.match(name) or name.endswith(SUFFIX):
                 files.unlink(directory / name)
-        if sys.platform == "win32":
-            lock.release()  # an open file cannot be removed there
+        if not files.moves_open_files:
+            lock.release()
         files.unlink(directory / LOCK)
         files.rmdir(directory)
     except OSError:

@@ -106,7 +106,7 @@ def test_A11_no_descriptor_left_means_memory_until_there_is_one(tmp_path: Path, 
     ours leaks in the attempts, and the spool returns to the disk by itself.
     """
     files, counters = FailingFiles(), Counters()
-    spool = make(tmp_path, files=files, counters=counters)
+    spool = make(tmp_path, files=files, counters=counters, io="map")
     fill(spool, 3)
     before = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
     files.failing, files.error = {"create"}, error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from support.file_system_rules import forget
 
 from sessiontrace.model.record import END, EVENT, START, UPDATE, Record
 from sessiontrace.runtime.counters import Counters
@@ -106,6 +107,7 @@ def die(spool: Spool) -> Path:
     """What SIGKILL leaves: the files as they are, and the lock free."""
     assert spool.directory is not None
     spool._allocator.release()
+    forget(spool.directory)
     return spool.directory
 
 

@@ -26,7 +26,7 @@ from sessiontrace.runtime.signals import without_entry_check
 
 __all__ = ["guard"]
 
-NEEDED = sys.version_info < (3, 12)
+NEEDED = sys.version_info < (3, 12) and hasattr(gc, "callbacks")  # PyPy has none
 
 _Callback = Callable[[str, "dict[str, int]"], None]
 

@@ -8,9 +8,12 @@ change or that names a secret, so which form is in use never changes what is rec
 
 from __future__ import annotations
 
+from sessiontrace.runtime import compiled_forms
+
 try:
     from sessiontrace.capture.redaction._patterns_c import may_contain_secret
-except ImportError:
+except ImportError as error:
+    compiled_forms.note(error)
     from sessiontrace.capture.redaction._patterns_py import may_contain_secret
 
     COMPILED = False

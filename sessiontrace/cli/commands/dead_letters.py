@@ -245,7 +245,6 @@ def _put_back(claimed: Path, left: list[bytes]) -> None:
     """Keep these lines in the file of their destination."""
     if left:
         path = claimed.with_name(f"{_stem(claimed)}.jsonl")
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        with os.fdopen(os.open(path, flags, 0o600), "ab") as file:
+        with os.fdopen(OS_FILES.open_to_append(path), "ab") as file:
             file.writelines(left)
     claimed.unlink()

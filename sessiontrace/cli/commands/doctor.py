@@ -19,6 +19,7 @@ from sessiontrace.cli.doctor_checks import (
     Finding,
     look_at,
     look_at_capture,
+    look_at_platform,
     look_at_prices,
     look_at_spool,
 )
@@ -50,7 +51,11 @@ def command(destinations: tuple[str, ...], canary: bool, as_json: bool) -> None:
     targets, options = resolve(destinations, {})
     findings = asyncio.run(_look(targets, canary))
     findings["spool"] = look_at_spool(options.spool, targets)
-    findings["capture"] = [look_at_capture(), look_at_prices(options.prices)]
+    findings["capture"] = [
+        look_at_platform(options.spool),
+        look_at_capture(),
+        look_at_prices(options.prices),
+    ]
     if as_json:
         plain = {name: [attrs.asdict(item) for item in items] for name, items in findings.items()}
         click.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2))

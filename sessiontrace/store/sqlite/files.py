@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import sys
 from pathlib import Path
 
 from sessiontrace.model.errors import StoreError
@@ -89,7 +88,7 @@ def _check_owner(path: Path) -> None:
             f"{path} is a link to a file that does not exist; make that file (mode 0600), or name "
             "another one (path= or SESSIONTRACE_STORE, or --db on the command line)"
         ) from None
-    if sys.platform == "win32" or not stat.S_ISREG(status.st_mode):
+    if not hasattr(os, "geteuid") or not stat.S_ISREG(status.st_mode):
         return
     if status.st_uid not in {os.geteuid(), 0} and os.geteuid() != 0:
         raise StoreError(

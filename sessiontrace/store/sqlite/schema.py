@@ -37,6 +37,9 @@ def connect(path: Path, *, busy_s: float, read_only: bool = False) -> sqlite3.Co
         else:
             # An acknowledged record leaves the spool, so a commit must outlive a power cut.
             connection.execute("PRAGMA synchronous = FULL")
+            # macOS keeps what is synced in the drive's cache otherwise; elsewhere it does nothing.
+            connection.execute("PRAGMA fullfsync = ON")
+            connection.execute("PRAGMA checkpoint_fullfsync = ON")
             connection.execute("PRAGMA journal_size_limit = 67108864")
             # A checkpoint writes every changed page and syncs twice: fewer of them are cheaper.
             connection.execute("PRAGMA wal_autocheckpoint = 2000")

@@ -6,9 +6,12 @@ package is installed and a C compiler is there, and ``_filling_py``, which is th
 
 from __future__ import annotations
 
+from sessiontrace.runtime import compiled_forms
+
 try:
     from sessiontrace.wire.encoded._filling_c import fill
-except ImportError:
+except ImportError as error:
+    compiled_forms.note(error)
     from sessiontrace.wire.encoded._filling_py import fill
 
     COMPILED = False

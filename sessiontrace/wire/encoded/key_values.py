@@ -7,9 +7,12 @@ specification; both write the same bytes.
 
 from __future__ import annotations
 
+from sessiontrace.runtime import compiled_forms
+
 try:
     from sessiontrace.wire.encoded._key_values_c import key_values
-except ImportError:
+except ImportError as error:
+    compiled_forms.note(error)
     from sessiontrace.wire.encoded._key_values_py import key_values
 
     COMPILED = False

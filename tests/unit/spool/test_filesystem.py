@@ -26,6 +26,7 @@ def allocated(files: Files, path: Path) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.not_under("macos", "ntfs", reason="only Linux does this")
 def test_the_kernel_fills_a_segment_by_itself(tmp_path: Path) -> None:
     """A program that computes all the time gives up the interpreter every 5 ms. A worker that
     asks for it after each of many writes would be as many times late with the spare.

@@ -224,6 +224,7 @@ class _Slow(FailingFiles):
             shutil.copytree(new.parent.parent, self.image)
 
 
+@pytest.mark.not_under("ntfs", reason="an open file keeps its name and its directory")
 @pytest.mark.parametrize("io", ["map", "write"])
 def test_a_spare_that_comes_too_late_goes_behind_what_came_meanwhile(
     tmp_path: Path, io: str
@@ -262,7 +263,7 @@ def test_a_late_spare_whose_file_cannot_be_renamed_is_thrown_away(tmp_path: Path
     """As where a file that is open has its name for good: then it was made for nothing."""
     files = _Slow()
     files.failing = {"rename"}
-    files.spool = spool = make(tmp_path, files=files)
+    files.spool = spool = make(tmp_path, files=files, io="map")
     fill(spool, 1)
     spool.maintain()
     assert spool.segments.spare is None

@@ -101,7 +101,7 @@ def test_A22_a_disk_that_refuses_at_the_start_means_memory(tmp_path: Path, call:
     """Full, read-only, out of inodes: whichever call says so, no event is lost and no file left."""
     files = FailingFiles()
     files.failing = {call}
-    spool = make(tmp_path, files=files)
+    spool = make(tmp_path, files=files, io="map")
     fill(spool, 10)
     assert spool.mode == "memory"
     assert numbers(drain(spool.reader("a"))) == list(range(1, 11))
@@ -300,6 +300,7 @@ def test_a_replaced_file_goes_with_the_records_it_repeats(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.not_under("ntfs", reason="an open file keeps its name and its directory")
 @pytest.mark.parametrize("io", ["map", "write"])
 def test_A09_a_directory_removed_under_us_is_made_again(
     tmp_path: Path, io: str, caplog: pytest.LogCaptureFixture
