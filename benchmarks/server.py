@@ -1,7 +1,8 @@
 """What the local server does: ingest through HTTP, then lists, searches and one session.
 
 A server is started as a user starts it, over a new store; events of 0.8 kB go to HoneyHive's batch
-route over four connections, 500 in a request, each acknowledged when it is on the disk. The index
+route over four connections, 500 in a request, each acknowledged when it is on the disk. Spans of
+the same content, with ids of a session and a user, go to ``/v1/traces`` in protobuf. The index
 for search mostly waits until they are through ("left to index"); how long it then takes, and its
 processor's time for each event, is told beside. Latencies are medians and 95th percentiles of 30
 requests, the index complete.
@@ -21,6 +22,7 @@ from typing import Any
 
 import orjson
 from harness import Bench, Column, Table
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from plot import Lines
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -43,7 +45,6 @@ BATCH = 500
 STEPS = 20  # in a session
 ASKED = 30
 WORDS = ("order", "refund", "invoice", "delivery", "address", "payment", "cancel", "track")
-JSON = {"Content-Type": "application/json"}
 
 
 def requests(events: int) -> Iterator[bytes]:
@@ -77,7 +78,55 @@ def requests(events: int) -> Iterator[bytes]:
         yield orjson.dumps({"events": batch})
 
 
-def ingest(server: Served, bodies: list[bytes], connections: int = CONNECTIONS) -> float:
+def spans(events: int) -> Iterator[bytes]:
+    """The bodies of the OTLP requests in protobuf that carry so many spans of about 1 kB."""
+    now = now_ns()
+    for first in range(0, events, BATCH):
+        request = ExportTraceServiceRequest()
+        group = request.resource_spans.add()
+        group.resource.attributes.add(key="service.name").value.string_value = "bench"
+        scoped = group.scope_spans.add()
+        for n in range(first, min(first + BATCH, events)):
+            trace, word = n // STEPS, WORDS[n % len(WORDS)]
+            root = trace * STEPS
+            span = scoped.spans.add(
+                trace_id=(trace + 1).to_bytes(16, "big"),
+                span_id=(n + 1).to_bytes(8, "big"),
+                parent_span_id=b"" if n == root else (root + 1).to_bytes(8, "big"),
+                name=f"answer {word}",
+                start_time_unix_nano=now - (events - n) * 1_000_000,
+                end_time_unix_nano=now - (events - n) * 1_000_000 + 250_000_000,
+            )
+            texts = {
+                "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai",
+                "gen_ai.request.model": "gpt-x", "session.id": f"session-{trace}",
+                "user.id": f"user-{trace % 50}",
+                "gen_ai.input.messages": orjson.dumps([
+                    _said("system", "You are a helpful assistant of a shop. " * 4),
+                    _said("user", f"What about my {word} number {n}? " * 3),
+                ]).decode(),
+                "gen_ai.output.messages": orjson.dumps(
+                    [_said("assistant", f"The {word} is on its way. " * 4)]
+                ).decode(),
+            }  # fmt: skip
+            for key, text in texts.items():
+                span.attributes.add(key=key).value.string_value = text
+            for key, count in (("input", 120), ("output", 40)):
+                span.attributes.add(key=f"gen_ai.usage.{key}_tokens").value.int_value = count
+        yield request.SerializeToString()
+
+
+def _said(role: str, text: str) -> dict[str, object]:
+    return {"role": role, "parts": [{"type": "text", "content": text}]}
+
+
+def ingest(
+    server: Served,
+    bodies: list[bytes],
+    connections: int = CONNECTIONS,
+    path: str = "/v1/events/batch",
+    kind: str = "application/json",
+) -> float:
     """Send all bodies; seconds until the last was acknowledged."""
     todo = list(reversed(bodies))
     failed: list[object] = []
@@ -89,7 +138,7 @@ def ingest(server: Served, bodies: list[bytes], connections: int = CONNECTIONS) 
                 body = todo.pop()
             except IndexError:
                 return
-            connection.request("POST", "/v1/events/batch", body, JSON)
+            connection.request("POST", path, body, {"Content-Type": kind})
             reply = connection.getresponse()
             answered = reply.read()
             if reply.status != 200:
@@ -163,17 +212,36 @@ def measure(events: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return filled, rows
 
 
+def measure_spans(events: int) -> dict[str, Any]:
+    """Another store, filled by spans."""
+    bodies = list(spans(events))
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "store.db") as server:
+        process = psutil.Process(server.process.pid)
+        idle = spent(process)
+        took = ingest(server, bodies, path="/v1/traces", kind="application/x-protobuf")
+        return {
+            "events": events,
+            "bytes": sum(map(len, bodies)) / events,
+            "events_per_second": events / took,
+            "cpu_us": (spent(process) - idle) / events * 1e6,
+            "left": server.json("/api/about")["unindexed"],
+            "memory_mib": process.memory_info().rss / 2**20,
+            "files_mib": sum(one.stat().st_size for one in Path(folder).iterdir()) / 2**20,
+        }
+
+
 def main() -> None:
     bench = Bench(__doc__)
     sizes = [10_000, 100_000, 1_000_000]
     bench.option("--events", full=sizes, quick=[2_000], nargs="+", help="events in the store")
     options = bench.start()
-    filled, asked = [], []
+    filled, asked, traced = [], [], []
     with bench.progress(len(options.events)) as step:
         for events in options.events:
             row, rows = measure(events)
             filled.append(row)
             asked += rows
+            traced.append(measure_spans(events))
             step(f"{events:,} events")
     ingested = (
         Column("events", "ingest", ",d"),
@@ -198,6 +266,7 @@ def main() -> None:
     }
     bench.finish(
         Table("ingest", ingested, filled),
+        Table("OTLP in protobuf", [c for c in ingested if "index" not in c.key], traced),
         Table("answers", answered, asked),
         plot=Lines("What the local server answers, by events stored", lines, "events", "ms"),
     )

@@ -56,7 +56,7 @@ class Move:
 class Change:
     """The result of a plan: what to write, ids of events to delete, and events to move."""
 
-    records: Sequence[Record] = ()
+    records: Sequence[Record | DecodedRecord] = ()
     documents: Sequence[Document] = ()
     forget: Sequence[str] = ()
     moves: Sequence[Move] = ()

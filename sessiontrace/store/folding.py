@@ -32,6 +32,7 @@ __all__ = [
     "apply_patch",
     "decode",
     "fold",
+    "in_session",
     "patched",
 ]
 
@@ -440,7 +441,7 @@ class SessionState:
         self.duration = elapsed if own_duration is None else own_duration
 
 
-def _rehomed(decoded: DecodedRecord, session_id: str) -> DecodedRecord:
+def in_session(decoded: DecodedRecord, session_id: str) -> DecodedRecord:
     """The record as a record of another session, which is its parent where the old one was."""
     source = decoded.event["session_id"]
     event = {
@@ -458,7 +459,7 @@ def fold(
     event = events.get(event_id)
     if event is not None and event.session_id != session_id:
         # Folding never moves an event to another session.
-        decoded, session_id = _rehomed(decoded, event.session_id), event.session_id
+        decoded, session_id = in_session(decoded, event.session_id), event.session_id
     session = sessions.get(session_id)
     if session is None:
         session = sessions[session_id] = SessionState(session_id)

@@ -15,6 +15,7 @@ from sessiontrace.wire.received_span import (
     Attributes,
     ReceivedSpan,
     UnreadableRequestError,
+    finite,
 )
 
 __all__ = [
@@ -198,6 +199,6 @@ def _int(value: Any) -> int | float | str:
 
 def _float(value: Any) -> float | str:
     try:
-        return float(value)
+        return finite(float(value))
     except (ValueError, TypeError, OverflowError):
         return str(value)

@@ -7,15 +7,14 @@ without ids is left out and counted; a body that is not such a message is refuse
 
 from __future__ import annotations
 
-import base64
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sessiontrace.wire.protobuf import BYTES, EIGHT, VARINT, GarbledError, MessageReader, signed
+from sessiontrace.wire.decoded.field_reader import FieldReader
+from sessiontrace.wire.protobuf import BYTES, EIGHT, VARINT, GarbledError
 from sessiontrace.wire.received_span import (
-    DEPTH,
     Attributes,
     ReceivedSpan,
     UnreadableRequestError,
@@ -53,11 +52,8 @@ def unreadable(kind: str) -> Iterator[None]:
         raise UnreadableRequestError(f"the body is not {kind}") from error
 
 
-class RequestReader:
+class RequestReader(FieldReader):
     """Reads one request of any signal, within one limit of fields."""
-
-    def __init__(self) -> None:
-        self.fields = MessageReader().fields
 
     def items(self, body: bytes) -> Iterator[tuple[Attributes, str, bytes]]:
         """Each span, log record or metric, with its resource and the name of its scope.
@@ -73,38 +69,6 @@ class RequestReader:
                 scope = text(self.fields(b"".join(inner[1, BYTES]))[1, BYTES])
                 for message in inner[2, BYTES]:
                     yield resource, scope, message
-
-    def attributes(self, messages: list[bytes], depth: int = DEPTH) -> Attributes:
-        """The object of a list of ``KeyValue``, its values at most ``depth`` levels deep."""
-        attributes: Attributes = {}
-        for message in messages:
-            fields = self.fields(message)
-            attributes[text(fields[1, BYTES])] = self.value(b"".join(fields[2, BYTES]), depth)
-        return attributes
-
-    def value(self, message: bytes, depth: int = DEPTH) -> Any:
-        """The value of an ``AnyValue``; bytes in base64, as in JSON."""
-        if depth == 0:
-            return None
-        for (number, kind), values in self.fields(message).items():
-            value = values[-1]
-            if kind == BYTES:
-                if number == 1:
-                    return value.decode(errors="replace")
-                if number == 5:
-                    items = self.fields(value)[1, BYTES]
-                    return [self.value(item, depth - 1) for item in items]
-                if number == 6:
-                    return self.attributes(self.fields(value)[1, BYTES], depth - 1)
-                if number == 7:
-                    return base64.b64encode(value).decode()
-            elif kind == VARINT and number == 2:
-                return bool(value)
-            elif kind == VARINT and number == 3:
-                return signed(value)
-            elif kind == EIGHT and number == 4:
-                return struct.unpack("<d", value)[0]
-        return None
 
 
 def _span(

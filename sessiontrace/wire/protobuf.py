@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "BYTES",
     "EIGHT",
+    "FIELDS_MAX",
     "SMALL",
     "VARINT",
     "GarbledError",
@@ -27,7 +28,10 @@ __all__ = [
 VARINT, EIGHT, BYTES, FOUR = 0, 1, 2, 5
 """The wire types: a number, eight bytes, a length with as many bytes, four bytes."""
 
-_FIELDS_MAX = 3_000_000
+FIELDS_MAX = 3_000_000
+"""The most fields that are read of one request."""
+
+_64_BITS = (1 << 64) - 1
 _SIZES = {EIGHT: 8, FOUR: 4}
 
 Fields = dict[tuple[int, int], list[Any]]
@@ -72,7 +76,7 @@ def field(tag: bytes, value: bytes) -> bytes:
 class MessageReader:
     """Reads the messages of one request, which share a limit of fields."""
 
-    def __init__(self, most: int = _FIELDS_MAX) -> None:
+    def __init__(self, most: int = FIELDS_MAX) -> None:
         self._left = most
 
     def fields(self, message: bytes) -> Fields:
@@ -123,7 +127,7 @@ def _read_varint(message: bytes, at: int) -> tuple[int, int]:
             byte = message[at]
             value |= (byte & 127) << shift
             if byte < 128:
-                return value, at + 1
+                return value & _64_BITS, at + 1
             shift += 7
             if shift > 63:
                 raise GarbledError

@@ -6,11 +6,12 @@ levels deep.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
 
-__all__ = ["DEPTH", "Attributes", "ReceivedSpan", "UnreadableRequestError"]
+__all__ = ["DEPTH", "Attributes", "ReceivedSpan", "UnreadableRequestError", "finite"]
 
 Attributes = dict[str, Any]
 DEPTH = 16
@@ -42,3 +43,10 @@ class ReceivedSpan:
     message: str
     events: list[tuple[str, Attributes]]
     links: list[dict[str, Any]] = attrs.field(factory=list)
+
+
+def finite(number: float) -> float | str:
+    """The number; NaN and infinities, which JSON lacks, as protobuf's JSON writes them."""
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"

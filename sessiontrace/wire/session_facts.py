@@ -20,6 +20,7 @@ __all__ = [
     "SessionFacts",
     "session_claim",
     "session_facts",
+    "session_name",
     "session_reference",
 ]
 
@@ -40,6 +41,7 @@ NAMED_BY = "session_from"
 """In ``metadata.otel``: the attribute by which a span names its session."""
 
 USER_KEYS = ("user.id", "enduser.id", "gen_ai.user", "posthog.distinct_id")
+_NAMES_NO_SESSION = frozenset({SESSION, *SESSION_KEYS}).isdisjoint
 _NAMES = ("honeyhive.session_name", "session.name")
 
 
@@ -58,9 +60,14 @@ def session_facts(attributes: Attributes, resource: Attributes) -> SessionFacts:
     """The facts in a span's attributes, then in its resource's."""
     return SessionFacts(
         session_reference(attributes, resource),
-        _text(_NAMES, attributes),
+        session_name(attributes),
         _text(USER_KEYS, attributes, resource),
     )
+
+
+def session_name(attributes: Attributes) -> str | None:
+    """What the producer calls the trace or the session."""
+    return _text(_NAMES, attributes)
 
 
 def session_reference(*attributes: Attributes) -> str | None:
@@ -74,6 +81,8 @@ def session_claim(*attributes: Attributes) -> tuple[int, str, str] | None:
 
     The lower the rank, the more explicit the attribute.
     """
+    if all(map(_NAMES_NO_SESSION, attributes)):  # as most spans do
+        return None
     for group in attributes:
         own = group.get(SESSION)
         if isinstance(own, str) and is_uuid(own):

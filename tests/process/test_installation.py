@@ -93,6 +93,7 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
         "sessiontrace/capture/encoding/_record_body_c",
         "sessiontrace/capture/redaction/_patterns_c",
         "sessiontrace/spool/_frame_c",
+        "sessiontrace/wire/decoded/_field_reader_c",
         "sessiontrace/wire/encoded/_filling_c",
         "sessiontrace/wire/encoded/_key_values_c",
         "sessiontrace/wire/encoded/_plain_chat_c",

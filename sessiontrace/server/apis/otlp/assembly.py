@@ -25,6 +25,7 @@ from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp.parts import Parts, offer_step
 from sessiontrace.server.apis.otlp.span_ids import trace_session
 from sessiontrace.server.store_writer import Change, Move
+from sessiontrace.store.folding import DecodedRecord, in_session
 from sessiontrace.store.gathered import (
     ERROR,
     GATHERED,
@@ -40,7 +41,9 @@ from sessiontrace.store.protocol import Store
 from sessiontrace.store.rehoming import rehomed
 from sessiontrace.wire.session_facts import CONVERSATIONS, NAMED_BY
 
-__all__ = ["Assembly", "Claim", "Place"]
+__all__ = ["AnyRecord", "Assembly", "Claim", "Place"]
+
+AnyRecord = Record | DecodedRecord
 
 _STEPS_AT_ONCE = 10_000
 _OF_STEPS = (NAME, SOURCE, USER)
@@ -85,7 +88,7 @@ class Assembly:
     """
 
     def __init__(self) -> None:
-        self._records: list[tuple[Record, _Trace | None]] = []
+        self._records: list[tuple[AnyRecord, _Trace | None]] = []
         self._traces: dict[str, _Trace] = {}
         self._sessions: dict[str, Parts] = {}
         self.starts: dict[str, Record] = {}
@@ -96,7 +99,7 @@ class Assembly:
         return not self._records
 
     @property
-    def records(self) -> list[Record]:
+    def records(self) -> list[AnyRecord]:
         """The records as they were added, those of followers in the sessions of their traces."""
         return [record for record, _ in self._records]
 
@@ -126,7 +129,7 @@ class Assembly:
             _refer(parts, claim.session_id, claim.reference)
         return Place(claim.session_id, parts, None)
 
-    def add(self, record: Record, place: Place) -> None:
+    def add(self, record: AnyRecord, place: Place) -> None:
         """Write a record that was built for this place."""
         self._records.append((record, place.trace))
 
@@ -255,9 +258,11 @@ def _claimed(parts: Mapping[str, Any]) -> set[str]:
     }
 
 
-def _placed(record: Record, trace: _Trace | None) -> Record:
+def _placed(record: AnyRecord, trace: _Trace | None) -> AnyRecord:
     if trace is None or trace.target == trace.session_id:
         return record
+    if isinstance(record, DecodedRecord):
+        return in_session(record, trace.target)
     body = rehomed(record.body, trace.session_id, trace.target)
     return Record(record.kind, record.route, body)
 

@@ -7,6 +7,7 @@ them; a span that cannot be stored costs no other span.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,14 +17,15 @@ from sessiontrace.model.ids import now_ns
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
-from sessiontrace.server.apis.otlp.assembly import Assembly, Claim, Place
+from sessiontrace.server.apis.otlp.assembly import AnyRecord, Assembly, Claim, Place
 from sessiontrace.server.apis.otlp.parts import offer_step
 from sessiontrace.server.apis.otlp.span_ids import derived_id, own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
+from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.gathered import ERROR, NAME
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
-from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_facts
+from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_name
 from sessiontrace.wire.span_reader import (
     first_text,
     read_span,
@@ -51,7 +53,7 @@ class Converted:
     rejected: int
 
     @property
-    def records(self) -> list[Record]:
+    def records(self) -> list[AnyRecord]:
         """The records as they were converted, before the sessions of traces are decided."""
         return self.assembly.records
 
@@ -98,6 +100,11 @@ def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
     return record.body[13:49].decode()
 
 
+@functools.lru_cache(maxsize=4096)
+def _session_id(reference: str) -> str:
+    return record_builder.session_id_for(reference)[0]
+
+
 def _is_ours(attributes: Attributes) -> bool:
     """Whether our own exporter wrote the span."""
     return "sessiontrace.event.type" in attributes
@@ -109,7 +116,7 @@ def claim_of(attributes: Attributes, resource: Attributes) -> Claim | None:
     if claim is None:
         return None
     rank, name, reference = claim
-    session_id = record_builder.session_id_for(reference)[0]
+    session_id = _session_id(reference)
     is_own = name not in CONVERSATIONS or _is_ours(attributes)
     return Claim(session_id, reference, rank, is_own)
 
@@ -117,7 +124,7 @@ def claim_of(attributes: Attributes, resource: Attributes) -> Claim | None:
 def _describe(place: Place, span: ReceivedSpan, fields: Fields) -> None:
     """What a span says of its session."""
     offer_step(place.parts, fields, span.span_id)
-    if name := session_facts(span.attributes, span.resource).name:
+    if name := session_name(span.attributes):
         place.parts.offer(NAME, (0, span.start_ns, span.span_id), name)
     if span.parent_id is None and fields["error"] is not None and place.trace is not None:
         place.parts.offer(ERROR, (0, span.start_ns, span.span_id), fields["error"])
@@ -145,7 +152,7 @@ def _parent_of(span: ReceivedSpan, session_id: str, ids: Ids) -> str:
 # -- fields ---------------------------------------------------------------------------------
 
 
-def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record, Fields]:
+def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record | DecodedRecord, Fields]:
     read = read_span(span)
     kind, session_id = read.type, place.session_id
     is_trace = span.trace_id == session_id.replace("-", "")
@@ -168,9 +175,10 @@ def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record, Fields]
         "user_properties": read.user_properties or None,
         "error": read.error,
     }
-    if kind != "session":
-        fields["parent_id"] = _parent_of(span, session_id, ids)
-    return record_builder.build_record(END if kind == "session" else EVENT, fields), fields
+    if kind == "session":
+        return record_builder.build_record(END, fields), fields
+    fields["parent_id"] = _parent_of(span, session_id, ids)
+    return record_builder.build_decoded(EVENT, fields), fields
 
 
 _EARLIEST_NS = 946_684_800 * 10**9  # the year 2000

@@ -1,0 +1,1 @@
+"""Readers of protobuf's wire format for OTLP, each with a compiled form."""
