@@ -252,8 +252,12 @@ def test_every_route_that_is_not_known_to_send_asks_for_more_than_a_sending_key(
             assert need == READ
         if need == INGEST:
             sending.add(f"{route.method} {path.rstrip('/')}")
+    bases = ("", "/opentelemetry", "/otel", "/otlp", "/api/public/otel", "/api/v1/private/otel",
+             "/api/v2/otlp", "/i/v0/ai/otel")  # fmt: skip
+    signals = ("traces", "logs", "metrics")
     assert sending == {
-        "POST /v1/traces", "POST /opentelemetry/v1/traces", "POST /v1/sessions",
+        *(f"POST {base}/v1/{signal}" for base in bases for signal in signals),
+        "POST /i/v0/ai/otel", "POST /v1/sessions",
         "POST /session/start", "POST /v1/events", "POST /events", "POST /events/model",
         "POST /v1/events/batch", "POST /events/batch", "POST /events/model/batch",
         "POST /v1/sessions/{id}/events/batch", "POST /session/{id}/traces", "PUT /v1/events/{id}",
