@@ -88,7 +88,7 @@ class SpanProcessor:
         self._open: dict[int, _OpenSpan] = {}
         self._undecided: dict[int, list[_OpenSpan]] = {}  # those of no kind yet, by their places
         self._events: set[str] = set()  # the ids of the events that are open here
-        self._past: LruCache[int, Handle] = LruCache(_PAST_MAX)  # events of spans that have ended
+        self._past: LruCache[int | str, Handle] = LruCache(_PAST_MAX)  # by span, and by answer
         foreign_spans.append(self)
         readers.add(self)
 
@@ -235,10 +235,12 @@ class SpanProcessor:
         _fill(event, fields)
         event.end()
         self._past.put(span.context.span_id, event)
+        if isinstance(answer := fields.metadata.get("response_id"), str):
+            self._past.put(answer, event)
 
-    def add_scores(self, key: tuple[int, int], scores: dict[str, Any]) -> bool:
+    def add_scores(self, key: tuple[int, int] | str, scores: dict[str, Any]) -> bool:
         """Add scores to the event of a span that has ended; whether the event is here."""
-        event = self._past.get(key[1])
+        event = self._past.get(key if isinstance(key, str) else key[1])
         if event is not None:
             update_ended(event, dict(scores))
         return event is not None

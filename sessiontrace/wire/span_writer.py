@@ -204,7 +204,7 @@ def _score(record: Record, event: Event, sessions: SessionLookup) -> Span:
         origin=_origin(event, sessions),
         trace_id=_trace_of(event),
         span_id=_low64(payload.stable_uuid(record.body)),
-        parent_id=_low64(event["event_id"]),
+        parent_id=_named_span(event, SPAN_ID) or _low64(event["event_id"]),
         name="score" if event.get("metrics") or event.get("feedback") else "update",
         kind=INTERNAL,
         start_ns=at,

@@ -164,11 +164,11 @@ def test_tools_and_their_calls_are_whole(
     assert (tool["role"], tool["tool_call_id"], tool["content"]) == ("tool", "c1", "rain")
 
 
-@pytest.mark.parametrize("when", ["before its end", "after its end"])
+@pytest.mark.parametrize("when", ["before its end", "after its end", "elsewhere"])
 def test_an_evaluation_is_a_score_of_its_span(
     when: str, tracing: Tracing, provider: TracerProvider, logs: LoggerProvider
 ) -> None:
-    """The evaluation of an answer comes seconds later, as a rule."""
+    """The evaluation of an answer comes seconds later, as a rule; it may name the answer alone."""
 
     def evaluate() -> None:
         attributes = {
@@ -176,14 +176,18 @@ def test_an_evaluation_is_a_score_of_its_span(
             "gen_ai.evaluation.score.value": 0.5,
             "gen_ai.evaluation.explanation": "half of it",
         }
-        emit(logs, "gen_ai.evaluation.result", None, span, **attributes)
+        if when == "elsewhere":
+            attributes["gen_ai.response.id"] = "resp_7"
+        about = None if when == "elsewhere" else span
+        emit(logs, "gen_ai.evaluation.result", None, about, **attributes)
 
     with tracing.session():
-        span = provider.get_tracer("app").start_span("llm", attributes=CHAT)
+        attributes = {**CHAT, "gen_ai.response.id": "resp_7"}
+        span = provider.get_tracer("app").start_span("llm", attributes=attributes)
         if when == "before its end":
             evaluate()
         span.end()
-    if when == "after its end":
+    if when != "before its end":
         evaluate()
 
     event = model(tracing)

@@ -111,7 +111,8 @@ class ExportedTrace:
         if self._is_sampled:
             recorder = self.recorder
             event_id = uuid_of(self._trace_id, span_id)
-            metadata = {**changes.get("metadata", {}), TRACE_ID: self._trace_id}
+            ids = {TRACE_ID: self._trace_id, SPAN_ID: span_id}
+            metadata = {**changes.get("metadata", {}), **ids}
             parts = {**changes, "metadata": metadata}
             offer_update(recorder, recorder.frame_headers, event_id, self._session_id, parts)
 

@@ -19,7 +19,7 @@ from sessiontrace.wire.received_span import Attributes
 __all__ = ["EVENTS_MAX", "SPANS_MAX", "LogRecordProcessor", "SpanReader", "readers", "take_events"]
 
 Event = tuple[str, Attributes]
-Key = tuple[int, int]
+Key = tuple[int, int] | str
 
 _PREFIX = "gen_ai."
 _EXCEPTION = "exception"
@@ -36,7 +36,10 @@ class SpanReader(Protocol):
     """A processor or exporter that has read spans which have ended."""
 
     def add_scores(self, key: Key, scores: dict[str, Any]) -> bool:
-        """Add scores to the event of a span that has ended; whether the event is here."""
+        """Add scores to the event of a span that has ended; whether the event is here.
+
+        ``key``: the ids of trace and span, or the id of the model's answer.
+        """
         ...
 
 
@@ -79,10 +82,12 @@ class LogRecordProcessor:
 def _note(log: Any) -> None:
     attributes = attributes_of(log.attributes)
     name = getattr(log, "event_name", None) or attributes.get("event.name") or ""
-    if not (name.startswith(_PREFIX) or name == _EXCEPTION) or not log.span_id:
+    if not (name.startswith(_PREFIX) or name == _EXCEPTION):
         return
     key = (log.trace_id, log.span_id)
-    if name == EVALUATION and _is_scored(key, scores_of(attributes)):
+    if name == EVALUATION and _is_scored(key, attributes):
+        return
+    if not log.span_id:
         return
     if log.body is not None:
         attributes["body"] = plain_value(log.body)
@@ -93,8 +98,12 @@ def _note(log: Any) -> None:
         _forget_oldest()
 
 
-def _is_scored(key: Key, scores: dict[str, Any]) -> bool:
-    return any(reader.add_scores(key, scores) for reader in list(readers))
+def _is_scored(key: Key, attributes: Attributes) -> bool:
+    """Whether the span, or the answer that the evaluation names, has its scores now."""
+    scores = scores_of(attributes)
+    answer = attributes.get("gen_ai.response.id")
+    keys = (key, answer) if isinstance(answer, str) and answer else (key,)
+    return any(reader.add_scores(place, scores) for place in keys for reader in list(readers))
 
 
 def _forget_oldest() -> None:

@@ -19,12 +19,13 @@ from sessiontrace.instrumentation.otel_sdk.sdk_span import attributes_of, receiv
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.runtime.signals import raise_if_from_signal
+from sessiontrace.wire.received_span import ReceivedSpan
 
 __all__ = ["DeliveringTracer", "SpanExporter"]
 
 _TRACES_MAX = 4_000
 _PAST_MAX = 1_000
-Key = tuple[str, str]
+Key = tuple[int, int] | str
 
 _OURS = "st"  # our member of the trace state
 
@@ -57,7 +58,7 @@ class SpanExporter:
     def __init__(self, tracer: DeliveringTracer) -> None:
         self._tracer = tracer
         self._traces: LruCache[str, ExportedTrace] = LruCache(_TRACES_MAX)
-        self._past: LruCache[Key, ExportedTrace] = LruCache(_PAST_MAX)  # of spans exported last
+        self._past: LruCache[Key, tuple[ExportedTrace, str]] = LruCache(_PAST_MAX)  # spans
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._is_shut = False
@@ -84,13 +85,14 @@ class SpanExporter:
             self._tracer.flush(self._tracer.exit_timeout)
             self._tracer.let_close(self)
 
-    def add_scores(self, key: tuple[int, int], scores: dict[str, Any]) -> bool:
+    def add_scores(self, key: Key, scores: dict[str, Any]) -> bool:
         """Add scores to the event of a span that was exported; whether it was."""
-        trace_id, span_id = f"{key[0]:032x}", f"{key[1]:016x}"
-        trace = self._past.get((trace_id, span_id))
-        if trace is not None:
-            trace.update(span_id, scores)
-        return trace is not None
+        past = self._past.get(key)
+        if past is None:
+            return False
+        trace, span_id = past
+        trace.update(span_id, scores)
+        return True
 
     # -- the way of a span ------------------------------------------------------------------
 
@@ -128,13 +130,20 @@ class SpanExporter:
                 trace.recorder = recorder
             self._traces.put(trace_id, trace)
             for exported in spans:
-                self._past.put((trace_id, exported.span.span_id), trace)
+                self._remember(trace, exported.span)
             return trace.offer(spans)
         except Exception as fault:
             raise_if_from_signal(fault)
             for _ in spans:
                 _count(recorder, fault)
             return False
+
+    def _remember(self, trace: ExportedTrace, span: ReceivedSpan) -> None:
+        """Find the span again for a score that comes later."""
+        self._past.put((int(span.trace_id, 16), int(span.span_id, 16)), (trace, span.span_id))
+        answer = span.attributes.get("gen_ai.response.id")
+        if isinstance(answer, str) and answer:
+            self._past.put(answer, (trace, span.span_id))
 
 
 def _count(recorder: TracerState, fault: Exception) -> bool:

@@ -28,6 +28,7 @@ LOGS_PATH = "/v1/logs"
 _REQUEST_LOGS = 1024
 _REQUEST_MAX = 1_000_000
 _TRIES = 5  # that fail in a row, before spans go on without their scores' events
+_WAIT_MAX_S = 10.0  # that the backend may ask for, as spans wait with it
 _NO_PLACE = frozenset({404, 405, 415, 501})
 _ADVICE = "spans have them as attributes; evaluations=False or OTEL_LOGS_EXPORTER=none sends none"
 
@@ -87,7 +88,7 @@ class EvaluationRequests:
             return self._omitted(request, words, rejected) if rejected > 0 else Settled()
         if isinstance(outcome, Retry):
             self._failures += 1
-            if self._failures < _TRIES:
+            if self._failures < _TRIES and (outcome.after or 0.0) <= _WAIT_MAX_S:
                 return outcome
         reason = getattr(outcome, "reason", "")
         if reply.status in _NO_PLACE:

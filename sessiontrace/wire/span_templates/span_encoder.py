@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model import payload
-from sessiontrace.model.ids import PARENT_SPAN_ID, TRACE_ID
+from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import END, EVENT, Record, is_turn
 from sessiontrace.wire import model_call
@@ -50,10 +50,13 @@ _SHAPES_MAX = 256
 _SHAPE_BYTES = 4096
 """Larger shapes get no template: they hold texts of their own and would fill memory."""
 
-_SHAPING = frozenset({"operation", "agent_name", "tags", "error", PARENT_SPAN_ID})
+_SHAPING = frozenset({"operation", "agent_name", "tags", "error"})
 """Metadata that says which kind of step it is; it stays in the shape."""
 
 _TRACE = re.compile(r"[0-9a-f]{32}")
+_OF_ANOTHER_TRACER = frozenset({SPAN_ID, PARENT_SPAN_ID})
+"""Metadata whose records get no template: their ids are not those of the record."""
+
 _CONTENT_MOST = 12
 """Attributes that inputs and outputs come to, at most."""
 
@@ -110,7 +113,7 @@ def _is_laid_out(event: dict[str, Any], layout: Layout) -> bool:
         and event.get("start_nanos", 0) == layout.start_nanos
         and ("children_ids" in event) == (layout.children is not None)
         and (metadata is None or orjson.loads(metadata) == event.get("metadata"))
-        and PARENT_SPAN_ID not in payload.bucket(event, "metadata")
+        and _OF_ANOTHER_TRACER.isdisjoint(payload.bucket(event, "metadata"))
         and (metadata is not None or TRACE_ID not in payload.bucket(event, "metadata"))
     )
 
@@ -161,6 +164,8 @@ class SpanEncoder:
     def _by_template(self, record: Record, layout: Layout) -> tuple[Origin, bytes] | None:
         _, encoded, children, event_id, session_id, parent_id, *_ = layout
         metadata: dict[str, Any] = {} if encoded is None else orjson.loads(encoded)
+        if not _OF_ANOTHER_TRACER.isdisjoint(metadata):
+            return None
         shape = self._shape(record, layout, metadata)
         if shape is None or (attributes := self._attributes(shape, layout, metadata)) is None:
             return None

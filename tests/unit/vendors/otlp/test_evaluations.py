@@ -193,6 +193,18 @@ def test_an_endpoint_that_fails_is_tried_a_few_times() -> None:
     assert isinstance(deliver(OTLP, records, exporter=one, answer=reply).setback, Retry)
 
 
+def test_spans_do_not_wait_an_hour_for_scores() -> None:
+    """A backend that limits the rate of log events alone asks for a long wait."""
+    story = Story()
+
+    def reply(request: Request) -> Reply | None:
+        return Reply(429, {"retry-after": "3600"}) if request.path == LOGS else None
+
+    records = scored(story, story.start(), metrics={"a": 1})
+    delivery = deliver(OTLP, records, exporter=exporter(), answer=reply)
+    assert (delivery.acked, delivery.setback) == (2, None)
+
+
 def test_scores_that_were_taken_vouch_for_no_span() -> None:
     """The endpoint for spans refuses every one: they stay, whatever the one for scores says."""
     story = Story()
