@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from sessiontrace.capture.encoding.encoder import encode, encode_object
+from sessiontrace.capture.encoding.encoder import encode_and_check, encode_object_and_check
 from sessiontrace.capture.encoding.record_body import assemble, encode_event, redact_and_bound
 from sessiontrace.capture.span_values import NO_INPUTS, name_of
 from sessiontrace.capture.tracer_state import TracerState
@@ -43,7 +43,7 @@ class PastStep(NamedTuple):
 
 def offer_event(recorder: TracerState, step: PastStep) -> bool:
     """Offer a step as an event; whether it was accepted."""
-    inputs, outputs = _payloads(recorder, step)
+    parts, inputs, outputs, needs_redaction = _encoded(recorder, step)
     encoded = encode_event(
         step.event_id,
         step.session_id,
@@ -53,13 +53,13 @@ def offer_event(recorder: TracerState, step: PastStep) -> bool:
         step.start_ns,
         max(step.start_ns, step.end_ns),
         name_of(step.name),
-        _parts(step),
+        parts,
         None,
         inputs,
         outputs,
     )
     return recorder.offer(
-        recorder.frame_headers.event, redact_and_bound(encoded, recorder.redact, True)
+        recorder.frame_headers.event, redact_and_bound(encoded, recorder.redact, needs_redaction)
     )
 
 
@@ -78,6 +78,7 @@ def offer_end(recorder: TracerState, step: PastStep) -> bool:
 def _offer_session(
     recorder: TracerState, head: bytes, step: PastStep, times: dict[str, Any]
 ) -> bool:
+    parts, inputs, outputs, needs_redaction = _encoded(recorder, step)
     start, nanos = divmod(step.start_ns, _MS_NS)
     body = {
         "event_id": step.event_id,
@@ -88,25 +89,31 @@ def _offer_session(
         **({"start_nanos": nanos} if nanos else {}),
         **times,
         "event_name": name_of(step.name),
-        **_parts(step),
+        **parts,
     }
-    encoded = assemble(body, *_payloads(recorder, step))
-    return recorder.offer(head, redact_and_bound(encoded, recorder.redact, True))
+    encoded = assemble(body, inputs, outputs)
+    return recorder.offer(head, redact_and_bound(encoded, recorder.redact, needs_redaction))
 
 
-def _payloads(recorder: TracerState, step: PastStep) -> tuple[bytes, bytes | None]:
-    if not recorder.capture:
-        return NO_INPUTS, None
-    inputs = NO_INPUTS if not step.inputs else encode_object(step.inputs, "input")
-    return inputs, None if step.outputs is None else encode_object(step.outputs, "result")
-
-
-def _parts(step: PastStep) -> dict[str, Any]:
-    parts: dict[str, Any] = {
-        name: orjson.Fragment(encode(dict(values)))
-        for name, values in step.groups.items()
-        if values
-    }
+def _encoded(
+    recorder: TracerState, step: PastStep
+) -> tuple[dict[str, Any], bytes, bytes | None, bool]:
+    """The groups of fields, inputs and outputs, and whether anything needs redaction."""
+    clean_texts = recorder.clean_texts
+    needs_redaction = clean_texts.needs_masking((step.name, step.error or ""))
+    parts: dict[str, Any] = {}
+    for name, values in step.groups.items():
+        if values:
+            encoded, is_secret = encode_and_check(dict(values), clean_texts)
+            needs_redaction |= is_secret
+            parts[name] = orjson.Fragment(encoded)
     if step.error is not None:
         parts["error"] = step.error
-    return parts
+    inputs, outputs = NO_INPUTS, None
+    if recorder.capture and step.inputs:
+        inputs, is_secret = encode_object_and_check(step.inputs, "input", clean_texts)
+        needs_redaction |= is_secret
+    if recorder.capture and step.outputs is not None:
+        outputs, is_secret = encode_object_and_check(step.outputs, "result", clean_texts)
+        needs_redaction |= is_secret
+    return parts, inputs, outputs, needs_redaction

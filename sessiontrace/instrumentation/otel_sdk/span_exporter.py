@@ -19,7 +19,7 @@ from sessiontrace.instrumentation.otel_sdk.sdk_span import attributes_of, receiv
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.runtime.signals import raise_if_from_signal
-from sessiontrace.wire.received_span import ReceivedSpan
+from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 
 __all__ = ["DeliveringTracer", "SpanExporter"]
 
@@ -107,9 +107,10 @@ class SpanExporter:
             return False
         complete = True
         by_trace: dict[str, list[ExportedSpan]] = {}
+        resources: dict[int, Attributes] = {}  # most spans of a batch have the same
         for span in spans:
             try:
-                exported = _exported(span)
+                exported = _exported(span, resources)
                 by_trace.setdefault(exported.span.trace_id, []).append(exported)
             except Exception as fault:
                 raise_if_from_signal(fault)
@@ -152,8 +153,11 @@ def _count(recorder: TracerState, fault: Exception) -> bool:
     return False
 
 
-def _exported(span: Any) -> ExportedSpan:
-    resource = attributes_of(getattr(span.resource, "attributes", None))
+def _exported(span: Any, resources: dict[int, Attributes]) -> ExportedSpan:
+    resource = resources.get(id(span.resource))
+    if resource is None:
+        resource = attributes_of(getattr(span.resource, "attributes", None))
+        resources[id(span.resource)] = resource
     state = (span.context.trace_state or {}).get(_OURS)
     is_valid = isinstance(state, str) and all(map(is_uuid, state.split(";", 1)))
     parent = span.parent
