@@ -232,6 +232,8 @@ class Session(Span):
 
     def _emit(self, recorder: TracerState, end: int) -> None:
         envelope = self._envelope()
+        if nanos := self.start_ns % 1_000_000:  # a start has none: its time is in whole ms
+            envelope["start_nanos"] = nanos
         envelope["end_time"] = end // 1_000_000
         envelope["duration"] = (end - self.start_ns) / 1_000_000
         self._offer(recorder, self.frame_headers.end, envelope)
@@ -249,17 +251,13 @@ class Session(Span):
         recorder.offer(head, redact_and_bound(encoded, recorder.redact, self._needs_redaction))
 
     def _envelope(self) -> dict[str, Any]:
-        start, nanos = divmod(self.start_ns, 1_000_000)
-        envelope = {
+        return {
             "event_id": self.event_id,
             "session_id": self.session_id,
             "event_type": "session",
             "source": self.source,
-            "start_time": start,
+            "start_time": self.start_ns // 1_000_000,
         }
-        if nanos:
-            envelope["start_nanos"] = nanos
-        return envelope
 
 
 UNOPENED = TracerState(

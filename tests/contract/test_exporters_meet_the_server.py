@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,42 @@ def test_all_roads_lead_to_the_same_session(tmp_path: Path) -> None:
     assert stored is not None
     assert {one.event_id for one in stored.events} == {ids["plan"], ids["ask"], ids["book"]}
     store.close()
+
+
+def talk(traced: st.Tracer) -> list[str]:
+    """Two turns of a conversation with a stream and a refusal, and a late score; its sessions."""
+    for question in ("Where to?", "When?"):
+        with traced.session("travel", session_id="trip 7", user="ada", tags=["sea"]) as turn:
+            messages = [{"role": "user", "content": [{"type": "text", "text": question}]}]
+            with traced.span("ask", type="model", inputs={"messages": messages}) as ask:
+                for _ in traced.stream(iter(["To ", "Genoa."])):
+                    pass
+                ask.set(config={"model": "m-1", "hyperparameters": {"temperature": 0}})
+            with contextlib.suppress(ConnectionError), traced.span("book", type="tool"):
+                raise ConnectionError("429") from KeyError("seat")
+            turn.set(outputs={"answer": None}, feedback={"rating": 5})
+    traced.score("taste", 0.5, comment="fine", session_id="trip 7", event_id=ask.event_id)
+    traced.score("verdict", "good", session_id="trip 7")
+    return [turn.session_id, travel(traced)["session"]]
+
+
+def test_serve_has_the_session_that_the_local_destination_has(tmp_path: Path) -> None:
+    """One program, both destinations: the same rows and the same records, field by field."""
+    with serving(tmp_path / "served.db") as served:
+        otlp = st.OTLP(endpoint=served.url)
+        local = st.Local(path=tmp_path / "local.db")
+        traced = st.Tracer(local, otlp, spool=tmp_path / "spool", service="shop")
+        session_ids = talk(traced)
+        assert traced.flush(20).complete
+        traced.shutdown(5)
+    here = SqliteStore(tmp_path / "local.db", read_only=True)
+    there = SqliteStore(tmp_path / "served.db", read_only=True)
+    for session_id in session_ids:
+        stored = here.session(session_id)
+        assert stored is not None
+        assert len(stored.events) > 2
+        assert stored == there.session(session_id)
+        for event in stored.events:
+            assert here.record(event.event_id) == there.record(event.event_id)
+    here.close()
+    there.close()

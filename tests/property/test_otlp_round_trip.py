@@ -246,6 +246,7 @@ _LATE = st.tuples(
     spans=steps(),
     values=some(_LATER),
     scores=st.lists(_LATE, max_size=2),
+    repeated=st.booleans(),
 )
 def test_serve_stores_the_session_that_the_local_destination_stores(
     protobuf: bool,
@@ -253,6 +254,7 @@ def test_serve_stores_the_session_that_the_local_destination_stores(
     spans: list[Any],
     values: dict[str, Any],
     scores: list[Any],
+    repeated: bool,
 ) -> None:
     """Whatever a program gives its spans: each field of each record, each column.
 
@@ -262,7 +264,7 @@ def test_serve_stores_the_session_that_the_local_destination_stores(
     for body in bodies(records, protobuf=protobuf):
         for span in received(body, protobuf=protobuf):
             assert faults_of(span.attributes) == []
-    converted = sent(records, protobuf=protobuf)
+    converted = sent(records, protobuf=protobuf, repeated=repeated)
     assert converted.rejected == 0
     there = stored([*converted.sessions.values(), *converted.records])
     whole = [record for record in records if record.kind not in (START, OPEN)]

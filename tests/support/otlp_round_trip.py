@@ -19,10 +19,16 @@ from sessiontrace.wire.received_span import ReceivedSpan
 __all__ = ["bodies", "received", "sent", "stored"]
 
 
-def bodies(records: Sequence[Record], *, protobuf: bool) -> list[bytes]:
-    """The bodies of the requests that carry the records."""
+def bodies(records: Sequence[Record], *, protobuf: bool, repeated: bool = False) -> list[bytes]:
+    """The bodies of the requests that carry the records.
+
+    ``repeated``: those of an exporter that has templates, because it had such records before.
+    """
     exporter = OTLPExporter(protobuf=protobuf)
     batch = Batch(Records.of(records), replay=False)
+    for _ in range(2 if repeated else 0):
+        for stage in exporter.encode(batch):
+            assert all(request.body for request in stage)
     return [bytes(request.body) for stage in exporter.encode(batch) for request in stage]
 
 
@@ -33,11 +39,11 @@ def received(body: bytes, *, protobuf: bool) -> list[ReceivedSpan]:
     return spans
 
 
-def sent(records: Sequence[Record], *, protobuf: bool) -> Converted:
+def sent(records: Sequence[Record], *, protobuf: bool, repeated: bool = False) -> Converted:
     """The records on the other side; all in one request, as a collector may join them."""
     spans = [
         span
-        for body in bodies(records, protobuf=protobuf)
+        for body in bodies(records, protobuf=protobuf, repeated=repeated)
         for span in received(body, protobuf=protobuf)
     ]
     return convert(spans)

@@ -242,6 +242,7 @@ def parse_changes(update: Any) -> Body:
 def event_response(record: Mapping[str, Any]) -> Body:
     """A record as HoneyHive returns an event."""
     event = {**ORGANISATION, **record}
+    event.pop("start_nanos", None)  # HoneyHive's times are in ms
     if event.get("event_type") == "session":
         event.setdefault("event_name", "unknown")
     return {name: value for name, value in event.items() if value is not None or name == "error"}
