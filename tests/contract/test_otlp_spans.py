@@ -74,7 +74,7 @@ def test_a_scene_is_stored_as_it_was_captured(scene: Callable[[Taped], None]) ->
         assert stored(sent(records, protobuf=protobuf).records) == here
 
 
-def test_spans_of_one_millisecond_lie_within_each_other_in_their_order() -> None:
+def test_D25_spans_of_one_millisecond_lie_within_each_other_in_their_order() -> None:
     """Starts have nanoseconds, and an end is its start and its duration, to the nanosecond."""
     records = records_of(narrow, step_ns=1_001)
     (body,) = bodies(records, protobuf=True)

@@ -248,7 +248,7 @@ _LATE = st.tuples(
     scores=st.lists(_LATE, max_size=2),
     repeated=st.booleans(),
 )
-def test_serve_stores_the_session_that_the_local_destination_stores(
+def test_D24_serve_stores_the_session_that_the_local_destination_stores(
     protobuf: bool,
     session: dict[str, Any],
     spans: list[Any],

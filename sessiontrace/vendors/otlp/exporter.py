@@ -28,7 +28,8 @@ metrics, feedback           ``sessiontrace.metrics.*``, ``sessiontrace.feedback.
                             as the log event ``gen_ai.evaluation.result`` about the span
 user_properties             ``user.id``; the rest ``sessiontrace.user_properties.*``
 service, source             the resource's ``service.name``, ``deployment.environment.name``
-children_ids                nothing: OTLP's children name their parents
+children_ids                ``sessiontrace.children_ids``, a JSON text
+what none of these says     ``sessiontrace.changes``, see ``wire/roundtrip``
 ==========================  =======================================================================
 
 Invariant: what a backend rejected as a part of a 2xx is never sent again.
