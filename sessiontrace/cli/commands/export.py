@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 import orjson
@@ -94,13 +96,24 @@ def _otlp(store: Store, stored: StoredSession) -> bytes:
     names = SessionCache()
     times = ("start_time", "end_time", "duration")
     session = {**stored.record, **{name: getattr(stored.summary, name) for name in times}}
-    records = [Record(END, b"*", encode(session))]
+    is_conversation = any(event.turn for event in stored.events)  # its turns are its roots
+    records = [] if is_conversation else [Record(END, b"*", encode(session))]
     for event in stored.events:
         record = store.event(event.event_id)
-        if record is not None:
+        if record is not None and event.turn:
+            records.append(Record(END, b"*", encode(_turn(record, stored.summary.user))))
+        elif record is not None:
             records.append(Record(EVENT, b"*", encode(record)))
     spans = [span for record in records if (span := span_of(record, names)) is not None]
     return b",".join(json_items((span.origin, json_span(span)) for span in spans)) + b"\n"
+
+
+def _turn(record: Mapping[str, Any], user: str | None) -> dict[str, Any]:
+    """A turn as its end says it; the store shows it as an event below the session."""
+    people = {} if user is None else {"user_properties": {"user_id": user}}
+    turn = {**people, **record, "event_type": "session"}
+    first = {name: turn[name] for name in ("event_id", "session_id")}
+    return {**first, **{name: turn[name] for name in turn if name != "parent_id"}}
 
 
 def _html(store: Store, stored: StoredSession) -> bytes:
