@@ -30,6 +30,17 @@ __all__ = ["SCENES", "recorded", "records_of", "spans_of"]
 
 DATA = Path(__file__).resolve().parent / "golden_span_data"
 
+_PLACE = re.compile(r'File "[^"]*/(\w+\.py)", line [0-9]+')
+
+
+class Shop(Taped):
+    """A tracer that keeps stacks as they are."""
+
+    def _offer(self, head: bytes, body: bytes) -> bool:
+        self.tape.append(f"{head.decode()} {body.decode()}")
+        return True
+
+
 TOOL = {
     "type": "function",
     "function": {
@@ -170,7 +181,7 @@ SCENES: tuple[Callable[[Taped], None], ...] = (
 def records_of(scene: Callable[[Taped], None], step_ns: int = 1_000_321) -> list[Record]:
     """The records of a scene; ids count up, and each look at the clock takes ``step_ns``."""
     with _pinned(step_ns):
-        shop = Taped(redact=Redactor())
+        shop = Shop(redact=Redactor())
         scene(shop)
     return [Record(kind.encode(), b"*", body.encode())
             for kind, _, body in (line.partition(" ") for line in shop.tape)]  # fmt: skip
@@ -205,11 +216,16 @@ def _plain(span: dict[str, Any]) -> dict[str, Any]:
 def _named(place: dict[str, Any]) -> dict[str, Any]:
     """Attributes with their values; of the many leaves the first."""
     return {
-        pair["key"]: text_of(value.encode()) if isinstance(value, str) else value
+        pair["key"]: text_of(_plain_stacks(value).encode()) if isinstance(value, str) else value
         for pair in place["attributes"]
         if not re.search(r" [0-9]{2}[1-9]$", pair["key"])
         for value in [pair["value"].get("stringValue", pair["value"])]
     }
+
+
+def _plain_stacks(text: str) -> str:
+    """A traceback without directories and line numbers."""
+    return _PLACE.sub(r'File "\1", line 1', text)
 
 
 def recorded(scene: Callable[[Taped], None]) -> Any:

@@ -50,7 +50,11 @@ def details_of(exception: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     message = exception.get("exception.message")
     details = {"type": kind, "message": message, "stack": stack and stack_of(str(stack))}
-    return {name: value for name, value in details.items() if value is not None}
+    causes = _causes_of(str(stack or ""))
+    return {
+        **{name: value for name, value in details.items() if value is not None},
+        **({"causes": causes} if causes else {}),
+    }
 
 
 def stack_of(traceback: str) -> str:
@@ -59,18 +63,40 @@ def stack_of(traceback: str) -> str:
     _, separator, group = section.partition(_GROUP_HEAD + "\n")
     if separator:
         own, _, _ = group.partition(_MEMBERS)
-        lines = [line.removeprefix("  | ") for line in own.splitlines()]
+        stack, _ = _stack_and_line([line.removeprefix("  | ") for line in own.splitlines()])
     else:
         _, separator, own = section.partition(_HEAD + "\n")
-        lines = own.splitlines()
+        stack, _ = _stack_and_line(own.splitlines())
+    return stack if separator and stack else traceback
+
+
+def _stack_and_line(lines: list[str]) -> tuple[str, str]:
+    """Printed frames in a record's form, and the exception's line behind them."""
     frames = [_PRINTED.fullmatch(line) for line in lines]
-    if not separator or not any(frames):
-        return traceback
-    end = max(at for at, frame in enumerate(frames) if frame) + 1
-    return "\n".join(
+    end = max((at for at, frame in enumerate(frames) if frame), default=-1) + 1
+    stack = "\n".join(
         line if frame is None else f"{frame[1]}:{frame[2]} in {frame[3]}"
         for line, frame in zip(lines[:end], frames[:end], strict=True)
     )
+    return stack, "\n".join(lines[end:])
+
+
+def _causes_of(traceback: str) -> list[dict[str, Any]]:
+    """The causes in a traceback, nearest first, as far as they are not groups."""
+    causes: list[dict[str, Any]] = []
+    start = 0
+    for between in _BETWEEN.finditer(traceback):
+        section = traceback[start : between.start()].removeprefix(_HEAD + "\n")
+        start = between.end()
+        stack, line = _stack_and_line(section.splitlines())
+        kind, _, message = line.partition(": ")
+        cause: dict[str, Any] = {"type": kind, "message": message}
+        if stack:
+            cause["stack"] = stack
+        if between[0] == _CONTEXT:
+            cause["context"] = True
+        causes.insert(0, cause)
+    return causes
 
 
 def _traceback(details: dict[str, Any]) -> str:
