@@ -10,7 +10,7 @@ import orjson
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, strlen
 
 from sessiontrace.capture.encoding import _record_body_py
@@ -21,6 +21,12 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 cdef object _dumps = orjson.dumps
+cdef const char *_PAIRS = (
+    b"00010203040506070809101112131415161718192021222324"
+    b"25262728293031323334353637383940414243444546474849"
+    b"50515253545556575859606162636465666768697071727374"
+    b"75767778798081828384858687888990919293949596979899"
+)
 
 cdef enum:
     TEXT_MAX = 512          # characters of each text among the record's own fields
@@ -62,16 +68,25 @@ cdef inline char *_put_bytes(char *to, bytes what) noexcept:
     return _put(to, PyBytes_AS_STRING(what), PyBytes_GET_SIZE(what))
 
 
-cdef char *_put_number(char *to, int64_t number) noexcept:
+cdef char *_put_number(char *to, uint64_t number) noexcept:
+    """Two digits at a time: a division takes most of the time."""
     cdef char digits[20]
-    cdef int count = 0
-    while True:
-        count += 1
-        digits[20 - count] = <char>(48 + number % 10)
-        number = number // 10
-        if number == 0:
-            break
-    return _put(to, digits + 20 - count, count)
+    cdef int at = 20
+    cdef uint32_t pair
+    while number >= 100:
+        pair = 2 * <uint32_t>(number % 100)
+        number = number // 100
+        at -= 2
+        digits[at] = _PAIRS[pair]
+        digits[at + 1] = _PAIRS[pair + 1]
+    if number >= 10:
+        at -= 2
+        digits[at] = _PAIRS[2 * number]
+        digits[at + 1] = _PAIRS[2 * number + 1]
+    else:
+        at -= 1
+        digits[at] = <char>(48 + number)
+    return _put(to, digits + at, 20 - at)
 
 
 cdef char *_put_milliseconds(char *to, int64_t ns) noexcept:
