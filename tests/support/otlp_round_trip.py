@@ -74,8 +74,9 @@ def _columns(state: Any) -> dict[str, Any]:
         for name in state.__slots__
         if not name.startswith("_") and name not in ("body", "patch", "touched", "facets")
     }
-    totals = columns.pop("totals", None)
-    columns["totals"] = repr(totals)
+    columns["totals"] = repr(columns.get("totals"))
+    if facets := columns.get("facets"):
+        columns["facets"] = sorted(facets.splitlines())  # a set, as text
     for name in ("body", "patch"):
         text = getattr(state, name)
         sorted_keys = orjson.OPT_SORT_KEYS

@@ -29,6 +29,12 @@ Fields = dict[str, Any]
 _TYPE = "sessiontrace.event.type"
 _PREFIX = "sessiontrace."
 _CHANGED = frozenset({*BUCKETS, "event_name", "source", "error", "children_ids"})
+_CLASSES = {
+    **dict.fromkeys(("event_type", "event_name", "source", "error"), str),
+    **dict.fromkeys(BUCKETS, dict),
+    "children_ids": list,
+}
+_TYPES = ("model", "tool", "chain", "session")  # compared, as what a sender says may not hash
 _LATE = _CHANGED | {"end_time", "duration"}
 
 _USER = "user.id"  # may be the session's
@@ -58,7 +64,7 @@ def is_ours(span: ReceivedSpan) -> bool:
 def fields_of(span: ReceivedSpan) -> Fields:
     """The fields that are not ids or times."""
     attributes = span.attributes
-    kind = attributes[_TYPE]
+    kind = attributes[_TYPE] if attributes[_TYPE] in _TYPES else "chain"
     fields: Fields = {
         "event_type": kind,
         "event_name": _name(span, kind),
@@ -76,7 +82,16 @@ def fields_of(span: ReceivedSpan) -> Fields:
     _read_buckets(fields, attributes)
     _read_others(fields, attributes)
     roundtrip.apply(fields, _json(attributes.get(roundtrip.ATTRIBUTE)), _CHANGED)
-    return fields
+    return _of_their_types(fields)
+
+
+def _of_their_types(fields: Fields) -> Fields:
+    """The fields without those whose value no record has, which another sender made up."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is None or isinstance(value, _CLASSES[name])
+    }
 
 
 def update_of(span: ReceivedSpan) -> Fields:

@@ -82,7 +82,7 @@ def _start_of(span: ReceivedSpan, session_id: str, fields: dict[str, Any]) -> Re
         {
             **head,
             "event_name": service if isinstance(service, str) else None,
-            "source": fields["source"],
+            "source": fields.get("source"),
             "start_time": fields["start_time"],
             "inputs": {},
         },
