@@ -68,15 +68,18 @@ def stored(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
+_OTHER_COLUMNS = frozenset({"body", "patch", "touched", "facets"})
+"""Those that are compared as JSON; and an index of the session, whose limit depends on the order
+of a record's fields."""
+
+
 def _columns(state: Any) -> dict[str, Any]:
     columns = {
         name: getattr(state, name)
         for name in state.__slots__
-        if not name.startswith("_") and name not in ("body", "patch", "touched", "facets")
+        if not name.startswith("_") and name not in _OTHER_COLUMNS
     }
     columns["totals"] = repr(columns.get("totals"))
-    if facets := columns.get("facets"):
-        columns["facets"] = sorted(facets.splitlines())  # a set, as text
     for name in ("body", "patch"):
         text = getattr(state, name)
         sorted_keys = orjson.OPT_SORT_KEYS
