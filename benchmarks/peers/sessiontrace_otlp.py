@@ -1,4 +1,4 @@
-"""sessiontrace to OTLP, as JSON: what opentelemetry-sdk says, by us."""
+"""sessiontrace to OTLP, as protobuf: what opentelemetry-sdk says, by us."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 TITLE = "sessiontrace, as OTLP"
-SETTINGS = "OTLP as JSON; masking on"
+SETTINGS = "OTLP as protobuf; masking on"
 ROOTS = 1
 
 
