@@ -164,6 +164,8 @@ class _ResultsObserver:
 
     __slots__ = ("_calls", "_finalizer", "_kinds", "_provider", "_span", "busy")
 
+    chunks = 0  # so that `Chunks` gives each result to `chunk`
+
     def __init__(self, calls: CallRecorder, provider: str, span: Span) -> None:
         self.busy = False
         self._calls = calls
