@@ -104,12 +104,13 @@ def compare(folder: Path, arguments: argparse.Namespace) -> page.Table:
     """Run everything; the table."""
     table = page.Table({}, {})
     cells: dict[page.Result, list[str]] = {}
-    versions: dict[str, dict[str, str]] = {}
+    versions = {
+        page.BACKENDS[backend]: {package: version_of(backend, package)}
+        for backend, package in PACKAGES.items()
+    }
     tasks = []
     with backends(folder) as urls, model_server() as model_url:
         for backend, url in urls.items():
-            package = PACKAGES[backend]
-            versions[page.BACKENDS[backend]] = {package: version_of(backend, package)}
             for sdk, name in page.SDKS.items():
                 project, versions[name] = run(sdk, backend, url, model_url, folder)
                 answer, cells[backend, sdk] = judge(sdk, backend, url, project)

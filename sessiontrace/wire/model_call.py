@@ -26,7 +26,18 @@ __all__ = [
     "reasons_of_choices",
 ]
 
-_KINDS_OF_CALL = {"embedding": "embeddings", "embeddings": "embeddings", "text": "text_completion"}
+_KINDS_OF_CALL = {
+    "embedding": "embeddings",
+    "embeddings": "embeddings",
+    "text": "text_completion",
+    "text_completion": "text_completion",
+    "images": "generate_content",
+    "speech": "generate_content",
+    "transcription": "generate_content",
+    "translation": "generate_content",
+    "rerank": "rerank",
+}
+"""``config.type`` of calls that are no chats, as ``gen_ai.operation.name``."""
 
 
 def operation(event: dict[str, Any]) -> str | None:

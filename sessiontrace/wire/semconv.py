@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "AGENT_OPERATIONS",
+    "CHAIN_KINDS",
     "COPIES",
     "OPERATIONS",
     "SHARED",
@@ -31,6 +32,7 @@ OPERATIONS = {
     "text_completion": "model",
     "embeddings": "model",
     "fetch_response": "model",
+    "rerank": "model",
     "execute_tool": "tool",
     "retrieval": "tool",
     "search_memory": "tool",
@@ -45,10 +47,16 @@ OPERATIONS = {
     "invoke_workflow": "chain",
     "plan": "chain",
 }
-"""The values of ``gen_ai.operation.name``, each with the type of event that it is."""
+"""The values of ``gen_ai.operation.name``, each with the type of event that it is.
+
+"rerank" is a value of our own, as the conventions ask for where they have none.
+"""
 
 AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
 """The operations of agents."""
+
+CHAIN_KINDS = frozenset({"evaluator", "guardrail"})
+"""Kinds of OpenInference that ``metadata.span_kind`` of a chain may name."""
 
 COPIES = {"gen_ai.usage.cache_write.input_tokens": "gen_ai.usage.cache_creation.input_tokens"}
 """Attributes that are also written under their older name, the only one that Phoenix reads."""

@@ -109,12 +109,15 @@ def _small(encoded: bytes | None) -> bytes | None:
 
 
 def openinference_kind(event: Event, operation: str | None) -> str | None:
-    """``openinference.span.kind``; None for a model, whose operation says it."""
+    """``openinference.span.kind``; None for a model whose operation says it."""
     kind = event.get("event_type")
     if kind == "model":
-        return None
+        return "RERANKER" if operation == "rerank" else None
     if kind == "tool":
         return "RETRIEVER" if operation == "retrieval" else "TOOL"
+    stated = payload.bucket(event, "metadata").get("span_kind")
+    if isinstance(stated, str) and stated.lower() in semconv.CHAIN_KINDS:
+        return stated.upper()
     return "AGENT" if operation in semconv.AGENT_OPERATIONS else "CHAIN"
 
 

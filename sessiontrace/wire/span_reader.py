@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sessiontrace.model.fields import BUCKETS
+from sessiontrace.wire.dialects.span_kinds import stated_kind, stated_operation
 from sessiontrace.wire.message_reader import (
     MESSAGE_FIELD,
     indexed,
@@ -35,10 +36,6 @@ __all__ = [
     "read_span",
 ]
 
-_PLAIN_OPERATIONS = frozenset(
-    {"chat", "generate_content", "text_completion", "embeddings", "fetch_response", "execute_tool"}
-)
-"""Operations that the type and the configuration of an event say."""
 _OPENINFERENCE = {
     "LLM": "model",
     "EMBEDDING": "model",
@@ -158,9 +155,8 @@ def read_span(span: ReceivedSpan) -> SpanFields:
     kind = event_type(attributes) or "chain"
     fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": {}}
     read = _read_table(fields, attributes)
-    operation = first_text(attributes, "gen_ai.operation.name")
-    if operation in OPERATIONS and operation not in _PLAIN_OPERATIONS:
-        put(fields, ("metadata", "operation"), operation)
+    for name, value in stated_kind(attributes, kind).items():
+        put(fields, ("metadata", name), value, keep=True)
     read |= _read_inputs(fields, kind, attributes)
     read |= _read_outputs(fields, kind, attributes)
     name = _name(span, kind, fields["config"])
@@ -220,17 +216,9 @@ def _name(span: ReceivedSpan, kind: str, config: dict[str, Any]) -> str:
         return name or span.name
     if kind == "model":
         model = config.get("model")
-        return f"{_operation(attributes)} {model}" if model else span.name
+        operation = stated_operation(attributes) or "chat"
+        return f"{operation} {model}" if model else span.name
     return first_text(attributes, *(_TOOL_NAMES if kind == "tool" else _NAMES)) or span.name
-
-
-_CALLS = {"EMBEDDING": "embeddings", "RERANKER": "rerank"}
-
-
-def _operation(attributes: Attributes) -> str:
-    operation = first_text(attributes, "gen_ai.operation.name")
-    kind = first_text(attributes, "openinference.span.kind") or ""
-    return operation or _CALLS.get(kind.upper(), "chat")
 
 
 # -- single fields --------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from selenium.webdriver.chrome.service import Service
 
 WIDTH, HEIGHT = 1280, 760
 SHOWN_WIDTH = 1000
-COLOURS = 96
+COLOURS = 256
 SETTLING_S = 12  # a page loads its data piece by piece; the first one loads the program too
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 CLOSED = "localStorage.setItem('mlflow.assistant.{}', '{}');"
@@ -59,7 +59,7 @@ def save(pictures: list[Image.Image], path: str) -> None:
         whole.paste(picture, (0, top))
         top += picture.height
     small = whole.resize((SHOWN_WIDTH, top * SHOWN_WIDTH // WIDTH), Image.Resampling.LANCZOS)
-    small.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    small.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ _VALUE_MAX = 4096
 def translate(attributes: Attributes) -> None:
     """Add them to a span's attributes."""
     kind = attributes.get("openinference.span.kind")
-    if kind is None:
+    if attributes.get("sessiontrace.event.type") == "model":
         _add_usage(attributes)
     elif kind == "RETRIEVER":
         _add_documents(attributes)

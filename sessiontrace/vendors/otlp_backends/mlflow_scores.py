@@ -13,7 +13,12 @@ from typing import Any
 
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.vendors.otlp.score_requests import Scores
-from sessiontrace.vendors.otlp_backends.score_api import ScoreAPI, conversation_of, result_of
+from sessiontrace.vendors.otlp_backends.score_api import (
+    NO_CONVERSATION,
+    ScoreAPI,
+    conversation_of,
+    result_of,
+)
 from sessiontrace.wire.logs.log_record import LogRecord
 from sessiontrace.wire.span_writer import Span
 
@@ -21,7 +26,6 @@ __all__ = ["MLflowScores"]
 
 _SESSIONS = 10_000
 _SESSION = "mlflow.trace.session"
-_UNKNOWN = "MLflow has no place for the score of a conversation that this process sent no turn of"
 
 
 class MLflowScores(ScoreAPI):
@@ -44,7 +48,7 @@ class MLflowScores(ScoreAPI):
             if (conversation := conversation_of(score)) is not None:
                 trace_id = self._traces.get(conversation)
             if trace_id is None:
-                yield _UNKNOWN, None, [index]
+                yield NO_CONVERSATION, None, [index]
             else:
                 path = f"/api/3.0/mlflow/traces/tr-{trace_id}/assessments"
                 yield path, {"assessment": _assessment(score, trace_id, conversation)}, [index]

@@ -25,7 +25,7 @@ _OWN_METADATA = frozenset({"operation", "service", "session_id"})  # shown as th
 def translate(attributes: Attributes) -> None:
     """Add them to a span's attributes."""
     kind = attributes.get("openinference.span.kind")
-    if kind is None:
+    if attributes.get("sessiontrace.event.type") == "model":
         _add_model(attributes)
     elif kind == "RETRIEVER":
         _add_documents(attributes)

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from sessiontrace.vendors.otlp.score_requests import Scores
-from sessiontrace.vendors.otlp_backends.score_api import ScoreAPI, conversation_of, result_of
+from sessiontrace.vendors.otlp_backends.score_api import (
+    NO_CONVERSATION,
+    UNKNOWN,
+    ScoreAPI,
+    conversation_of,
+    result_of,
+)
 from sessiontrace.wire.logs.log_record import LogRecord
 
 __all__ = ["PhoenixScores"]
@@ -25,6 +31,9 @@ class PhoenixScores(ScoreAPI):
 
     def bodies(self, scores: Scores) -> Iterator[tuple[str, Any, list[int]]]:
         """Requests of many annotations, those of spans and those of sessions apart."""
+        for index, score in scores:
+            if conversation_of(score) == UNKNOWN:
+                yield NO_CONVERSATION, None, [index]
         for path in (_SPANS, _SESSIONS):
             group = [score for score in scores if _path(score[1]) == path]
             for start in range(0, len(group), _REQUEST_SCORES):
@@ -33,8 +42,11 @@ class PhoenixScores(ScoreAPI):
                 yield path, {"data": data}, [index for index, _ in part]
 
 
-def _path(score: LogRecord) -> str:
-    return _SPANS if conversation_of(score) is None else _SESSIONS
+def _path(score: LogRecord) -> str | None:
+    conversation = conversation_of(score)
+    if conversation == UNKNOWN:
+        return None
+    return _SPANS if conversation is None else _SESSIONS
 
 
 def _annotation(score: LogRecord) -> dict[str, Any]:

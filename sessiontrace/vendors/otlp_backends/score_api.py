@@ -29,9 +29,19 @@ from sessiontrace.vendors.shared import responses
 from sessiontrace.wire.logs.log_record import LogRecord
 from sessiontrace.wire.span_writer import Span
 
-__all__ = ["ScoreAPI", "conversation_of", "result_of"]
+__all__ = ["NO_CONVERSATION", "UNKNOWN", "ScoreAPI", "conversation_of", "result_of"]
+
+UNKNOWN = ""
+"""A conversation whose id, as the application gave it, this process does not know."""
+
+NO_CONVERSATION = (
+    "this process has sent no turn of the conversation, so the backend's id of it is not known; "
+    "score it in the process that serves it, or score a step by event_id="
+)
+"""The reason why such a score is rejected."""
 
 _LATE = "late"
+_VERSION = 14  # the place of a UUID's version
 _TRIES = 5  # that fail in a row, before spans go on without their scores
 
 
@@ -101,12 +111,20 @@ def result_of(score: LogRecord) -> tuple[str, float | None, str | None, str | No
 
 
 def conversation_of(score: LogRecord) -> str | None:
-    """The conversation that a score is about as a whole; None for a score of a step or turn."""
-    conversation = score.attributes.get("gen_ai.conversation.id")
-    if not isinstance(conversation, str):
-        return None
+    """The conversation that a score is about as a whole; None for a score of a step or turn.
+
+    Where this process has seen nothing of the session, its UUID decides: only ids of our own, in
+    version 7, are those of sessions that have a span. ``UNKNOWN``: the application's own id cannot
+    be had from the UUID that was made of it.
+    """
     target = score.attributes.get("sessiontrace.event.id")
-    return conversation if target == session_uuid(conversation) else None
+    conversation = score.attributes.get("gen_ai.conversation.id")
+    if isinstance(conversation, str):
+        return conversation if target == session_uuid(conversation) else None
+    if not isinstance(target, str) or target != score.attributes.get("session.id"):
+        return None
+    version = target[_VERSION]
+    return UNKNOWN if version == "5" else None if version == "7" else target
 
 
 def _text(value: object) -> str | None:

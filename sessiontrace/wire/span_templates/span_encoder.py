@@ -50,7 +50,7 @@ _SHAPES_MAX = 256
 _SHAPE_BYTES = 4096
 """Larger shapes get no template: they hold texts of their own and would fill memory."""
 
-_SHAPING = frozenset({"operation", "agent_name", "tags", "error"})
+_SHAPING = frozenset({"operation", "agent_name", "span_kind", "tags", "error"})
 """Metadata that says which kind of step it is; it stays in the shape."""
 
 _TRACE = re.compile(r"[0-9a-f]{32}")

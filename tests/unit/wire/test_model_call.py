@@ -87,3 +87,22 @@ def test_arguments_that_broke_off_stay_a_text() -> None:
         "parts"
     ]
     assert part == {"type": "tool_call", "id": "c1", "name": "f", "arguments": '{"a": '}
+
+
+@pytest.mark.parametrize(
+    ("call_type", "operation"),
+    [
+        ("chat", "chat"),
+        ("text_completion", "text_completion"),
+        ("embeddings", "embeddings"),
+        ("images", "generate_content"),
+        ("speech", "generate_content"),
+        ("rerank", "rerank"),
+        ("anything", "chat"),
+        (7, "chat"),
+    ],
+)
+def test_the_operation_of_a_call_follows_from_its_type(call_type: Any, operation: str) -> None:
+    """A call for a picture or a ranking is no chat; backends group by the operation."""
+    event = {"event_type": "model", "config": {"type": call_type}}
+    assert model_call.operation(event) == operation

@@ -18,10 +18,12 @@ from support.recording_tracer import Captured
 
 from sessiontrace.otel import SpanProcessor
 from sessiontrace.server.apis.otlp import mapping
+from sessiontrace.wire import model_call
 from sessiontrace.wire.otlp_json_reader import from_json
 from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
 from sessiontrace.wire.protobuf import field, varint
 from sessiontrace.wire.session_facts import session_reference
+from sessiontrace.wire.span_content import openinference_kind
 from sessiontrace.wire.span_reader import event_type, read_span
 
 TRACE, SPAN = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"
@@ -499,6 +501,7 @@ def test_messages_in_events_are_the_chat() -> None:
                         {"content": "Cats.", "score": 0.5},
                     ]
                 },
+                "metadata": {"operation": "retrieval"},
             },
         ),
         (
@@ -527,7 +530,7 @@ def test_messages_in_events_are_the_chat() -> None:
                 "event_name": "embeddings e-3",
                 "inputs": {"input": ["cat"]},
                 "config": {"model": "e-3"},
-                "metadata": {"prompt_tokens": 1},
+                "metadata": {"prompt_tokens": 1, "operation": "embeddings"},
             },
         ),
         (
@@ -541,7 +544,7 @@ def test_messages_in_events_are_the_chat() -> None:
                 "event_type": "model",
                 "event_name": "embeddings e-3",
                 "config": {"model": "e-3", "hyperparameters": {"encoding_formats": ["float"]}},
-                "metadata": {"gen_ai.embeddings.dimension.count": 8},
+                "metadata": {"operation": "embeddings", "gen_ai.embeddings.dimension.count": 8},
             },
         ),
         (
@@ -641,6 +644,34 @@ def test_each_kind_of_span_is_an_event_of_its_type(
 ) -> None:
     """Tools, retrieval, embeddings, agents; what no convention names stays in the metadata."""
     assert read(attributes) == expected
+
+
+@pytest.mark.parametrize(
+    ("attributes", "operation", "kind"),
+    [
+        ({"gen_ai.operation.name": "chat"}, "chat", None),
+        ({"gen_ai.operation.name": "text_completion"}, "text_completion", None),
+        ({"gen_ai.operation.name": "generate_content"}, "generate_content", None),
+        ({"gen_ai.operation.name": "embeddings"}, "embeddings", None),
+        ({"openinference.span.kind": "EMBEDDING"}, "embeddings", None),
+        ({"openinference.span.kind": "RERANKER"}, "rerank", "RERANKER"),
+        ({"openinference.span.kind": "RETRIEVER"}, "retrieval", "RETRIEVER"),
+        ({"openinference.span.kind": "TOOL"}, "execute_tool", "TOOL"),
+        ({"openinference.span.kind": "AGENT"}, "invoke_agent", "AGENT"),
+        ({"openinference.span.kind": "GUARDRAIL"}, None, "GUARDRAIL"),
+        ({"openinference.span.kind": "EVALUATOR"}, None, "EVALUATOR"),
+        ({"openinference.span.kind": "CHAIN"}, None, "CHAIN"),
+        ({"traceloop.span.kind": "agent"}, "invoke_agent", "AGENT"),
+        ({"traceloop.span.kind": "workflow"}, None, "CHAIN"),
+    ],
+)
+def test_a_kind_goes_out_as_it_came_in(
+    attributes: Attributes, operation: str | None, kind: str | None
+) -> None:
+    """A program's own OTel spans pass through us on their way to a backend."""
+    event = read(attributes)
+    assert model_call.operation(event) == operation
+    assert openinference_kind(event, operation) == kind
 
 
 @pytest.mark.parametrize(

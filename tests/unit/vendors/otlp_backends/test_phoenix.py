@@ -147,6 +147,21 @@ def test_the_score_of_a_conversation_annotates_phoenix_session() -> None:
     assert annotation["result"] == {"score": 1.0, "label": "true"}
 
 
+@pytest.mark.parametrize("name", ["chat-7", "4f0c9dba-7ae8-4d7a-9f31-000000000001"])
+def test_a_score_of_a_conversation_of_another_process(name: str) -> None:
+    """Of an id that is a UUID, Phoenix has the session; of any other, the score says why not."""
+    session_id = session_uuid(name)
+    late = {"event_id": session_id, "session_id": session_id, "metrics": {"solved": 1}}
+    (request,) = requests(record(UPDATE, late))
+    if name == session_id:
+        assert request.path == "/v1/session_annotations"
+        assert orjson.loads(request.body)["data"][0]["session_id"] == session_id
+    else:
+        outcome = exporter().interpret(request, Reply(200))
+        assert isinstance(outcome, Rejected)
+        assert "no turn of the conversation" in outcome.reasons[0]
+
+
 @pytest.mark.parametrize(
     ("reply", "carried", "late"),
     [
@@ -155,7 +170,7 @@ def test_the_score_of_a_conversation_annotates_phoenix_session() -> None:
         (Reply(422), Settled(1, "the score: HTTP 422"), Rejected({0: "the score: HTTP 422"})),
     ],
 )
-def test_a_refused_score_rejects_no_span(reply: Reply, carried: Any, late: Any) -> None:
+def test_C35_a_refused_score_rejects_no_span(reply: Reply, carried: Any, late: Any) -> None:
     """The spans have the scores too; only a late score has nothing else, and is rejected."""
     story = Story()
     start = story.start()
