@@ -86,7 +86,7 @@ def judge(sdk: str, backend: str, url: str, project: str) -> tuple[Any, list[str
         if right == len(cells) or (right == before and right) or time.monotonic() > end:
             return answer, cells
         before = right
-        time.sleep(8)
+        time.sleep(15)  # Phoenix tries an annotation again after 10 s
 
 
 def picture(backend: str, sdk: str) -> Path:
