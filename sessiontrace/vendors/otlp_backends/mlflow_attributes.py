@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.vendors.otlp_backends.plain_text import unwrap_text
 from sessiontrace.wire.retrieval.documents import documents_of
 
 __all__ = ["translate"]
@@ -30,8 +31,11 @@ def translate(attributes: Attributes) -> None:
         _add_usage(attributes)
     elif kind == "RETRIEVER":
         _add_documents(attributes)
-    elif kind == "CHAIN":
-        _add_tags(attributes)
+    elif kind != "TOOL":
+        for side in ("input", "output"):
+            unwrap_text(attributes, side)
+        if kind == "CHAIN":
+            _add_tags(attributes)
 
 
 def _add_usage(attributes: Attributes) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.wire.chat_payload import lone_value
+from sessiontrace.vendors.otlp_backends.plain_text import unwrap_text
 from sessiontrace.wire.retrieval.documents import documents_of
 
 __all__ = ["translate"]
@@ -31,7 +31,7 @@ def translate(attributes: Attributes) -> None:
         _add_documents(attributes)
     elif kind != "TOOL":
         for side in ("input", "output"):
-            _unwrap_text(attributes, side)
+            unwrap_text(attributes, side)
     _gather_metadata(attributes)
 
 
@@ -71,16 +71,6 @@ def _add_documents(attributes: Attributes) -> None:
         for name, value in fields.items():
             if value is not None:
                 attributes[prefix + name] = value
-
-
-def _unwrap_text(attributes: Attributes, side: str) -> None:
-    """Show a lone text, such as the question of a turn, as the text that it is."""
-    encoded = attributes.get(f"{side}.value")
-    if not isinstance(encoded, bytes) or len(encoded) > _COPY_MAX:
-        return
-    if (text := lone_value(encoded)) is not None:
-        attributes[f"{side}.value"] = text
-        attributes[f"{side}.mime_type"] = "text/plain"
 
 
 def _gather_metadata(attributes: Attributes) -> None:

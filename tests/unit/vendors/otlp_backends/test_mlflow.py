@@ -48,6 +48,15 @@ def test_tags_and_metadata_of_a_turn_are_tags_of_its_trace() -> None:
     assert tags == {"vip": "true", "plan": "pro", "tries": "3"}
 
 
+def test_a_turn_is_a_chat_of_texts() -> None:
+    """MLflow's view of a session shows question and answer as a chat where they are texts."""
+    story = Story()
+    question, answer = {"question": "Why?"}, {"answer": "So."}
+    shown = attributes(story.event(story.start(), "chain", inputs=question, outputs=answer))
+    assert (shown["input.value"], shown["output.value"]) == ("Why?", "So.")
+    assert shown["input.mime_type"] == "text/plain"
+
+
 def test_an_embedding_counts_and_costs_are_ours() -> None:
     """MLflow adds up totals only, and knows no prices of new models."""
     story = Story()
