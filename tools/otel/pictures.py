@@ -22,7 +22,9 @@ from selenium.webdriver.chrome.service import Service
 WIDTH, HEIGHT = 1280, 760
 SHOWN_WIDTH = 1000
 COLOURS = 256
-SETTLING_S = 12  # a page loads its data piece by piece; the first one loads the program too
+SIGN = "Atlantis"  # in the question of the second turn, which both views show
+LOADING_S = 45  # the first page loads the program, too; a view without the question takes this long
+SETTLING_S = 5
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 CLOSED = "localStorage.setItem('mlflow.assistant.{}', '{}');"
 BEFORE = CLOSED.format("fab.autoOpenedOnFirstLoad_v1", "true") + CLOSED.format(
@@ -47,6 +49,9 @@ def take(driver: Any, url: str) -> Image.Image:
     """One page, when it has settled."""
     driver.get("about:blank")  # a page whose address differs in its fragment only stays as it is
     driver.get(url)
+    end = time.monotonic() + LOADING_S
+    while SIGN not in driver.find_element("tag name", "body").text and time.monotonic() < end:
+        time.sleep(1)
     time.sleep(SETTLING_S)
     return Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
 
