@@ -106,8 +106,8 @@ def _session_id(reference: str) -> str:
 
 
 def _is_ours(attributes: Attributes) -> bool:
-    """Whether our own exporter wrote the span."""
-    return "sessiontrace.event.type" in attributes
+    """Whether our own exporter wrote the span or log record."""
+    return "sessiontrace.event.id" in attributes or "sessiontrace.parent.id" in attributes
 
 
 def claim_of(attributes: Attributes, resource: Attributes) -> Claim | None:
@@ -118,6 +118,7 @@ def claim_of(attributes: Attributes, resource: Attributes) -> Claim | None:
     rank, name, reference = claim
     session_id = _session_id(reference)
     is_own = name not in CONVERSATIONS or _is_ours(attributes)
+    reference = "" if _is_ours(attributes) else reference  # our records have it where it belongs
     return Claim(session_id, reference, rank, is_own)
 
 
