@@ -222,9 +222,10 @@ def test_langchain_over_openai_is_one_call_with_one_cost(tmp_path: Path) -> None
 
 
 def test_the_terminal_shows_costs_and_what_has_none(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A list, a tree, and the same numbers in JSON."""
+    monkeypatch.setenv("COLUMNS", "120")  # in 80 a whole id leaves no room for the cost
     db = tmp_path / "store.db"
     tracer = st.Tracer(st.Local(path=db), spool=False, prices=PRICES)
     with tracer.session("both"):

@@ -345,12 +345,12 @@ class ModelCall:
         if not self._logprobs and type(outputs) is dict and not _LARGE.isdisjoint(outputs):
             outputs = without_logprobs(outputs)
         span = self.span
-        if self._tools is not None:
-            self._tools.remember_requests(span, outputs)
         if metadata is not None and "response_error" in metadata:
             span.set_error(str(metadata["response_error"]))
         span.set(outputs=outputs, metadata=metadata, metrics=metrics)
         span.end()
+        if self._tools is not None:
+            self._tools.remember_requests(span, outputs)
 
     def fail(
         self,

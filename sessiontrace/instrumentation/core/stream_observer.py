@@ -221,28 +221,31 @@ class LoopedChunks(Chunks):
 
     def __iter__(self) -> Any:
         wrapped, observer = self._observed
-        while True:
-            observer.busy = True
-            try:
-                chunk = wrapped.__next__()
-            except StopIteration:
-                observer.end("exhausted")
-                return
-            except BaseException as error:
-                observer.end("failed", error)
-                raise
-            finally:
+        observer.busy = True
+        try:
+            for chunk in wrapped:
                 observer.busy = False
-            if observer.chunks and (assembler := observer.assembler) is not None:  # as ``chunk``
-                observer.chunks += 1
-                try:
-                    assembler.add(chunk)
-                except Exception as error:
-                    raise_if_from_signal(error)
-                    observer.skip()
-            else:
-                observer.chunk(chunk)
-            yield chunk
+                if (
+                    observer.chunks and (assembler := observer.assembler) is not None
+                ):  # as ``chunk``
+                    observer.chunks += 1
+                    try:
+                        assembler.add(chunk)
+                    except Exception as error:
+                        raise_if_from_signal(error)
+                        observer.skip()
+                else:
+                    observer.chunk(chunk)
+                yield chunk
+                observer.busy = True
+        except BaseException as error:
+            if observer.busy:  # raised by the stream, not by its reader
+                observer.end("failed", error)
+            raise
+        else:
+            observer.end("exhausted")
+        finally:
+            observer.busy = False
 
 
 class AsyncChunks(_ObservedIterator):

@@ -43,7 +43,7 @@ class ToolCalls:
         self._lock = threading.Lock()
 
     def remember_requests(self, span: Handle, outputs: Any) -> None:
-        """Remember the tools that a model requests in ``outputs``, before its ``span`` ends."""
+        """Remember the tools that a model requested in ``outputs``; its ``span`` has ended."""
         calls = outputs.get("tool_calls") if isinstance(outputs, dict) else None
         parent = span.parent
         if not calls or parent is None:

@@ -25,6 +25,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     tool_call,
 )
 from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
+from sessiontrace.instrumentation.openai_family.text_piece import take_text
 
 _HYPERPARAMETERS = frozenset(
     {
@@ -69,7 +70,6 @@ _MESSAGE_FIELDS = frozenset(
     | {"parsed", "prefix"}
 )
 _CALL_FIELDS = frozenset({"id", "type", "index", "function", "custom"})
-_PADDING = frozenset({"obfuscation"})
 
 
 def chat_answer(result: Any) -> Answer:
@@ -220,36 +220,10 @@ class ChatAssembler:
 
     def add(self, chunk: Any) -> None:
         """Keep the deltas of one chunk."""
-        # Most chunks hold one piece of text and nothing else. Those take a shortcut through the
-        # attributes of the SDK's models; every other form raises here, or fails the test. Where one
-        # attribute is read its name costs less than `__dict__`.
-        try:
-            chunk_fields = chunk.__dict__
-            (choice,) = chunk_fields["choices"]
-            choice_fields = choice.__dict__
-            delta = choice_fields["delta"]
-            if (
-                (content := delta.content)
-                and content.__class__ is str
-                and chunk_fields["usage"]
-                is choice_fields["finish_reason"]
-                is choice_fields["logprobs"]
-                is None
-                and (len(delta.__pydantic_fields_set__) == 1 or _is_alone(delta.__dict__))
-                and not delta.__pydantic_extra__
-                and not choice.__pydantic_extra__
-                and (not (extra := chunk.__pydantic_extra__) or _PADDING.issuperset(extra))
-            ):
-                for name in self._rare:
-                    if chunk_fields[name] is not None:
-                        break
-                else:
-                    self._texts[choice_fields["index"]].append(content)
-                    self._last = chunk
-                    return
-        except (AttributeError, KeyError, TypeError, ValueError):
-            pass
-        self._add(chunk)
+        if take_text(chunk, self._texts, self._rare):
+            self._last = chunk
+        else:
+            self._add(chunk)
 
     def _add(self, chunk: Any) -> None:
         get = reader(chunk)
@@ -291,11 +265,6 @@ class ChatAssembler:
             metadata["stream_end"] = "cut"
         messages = [choice.message() for choice in choices]
         return Answer({**_outputs(messages), **self._fields}, metadata)
-
-
-def _is_alone(fields: Mapping[str, Any]) -> bool:
-    """Whether all fields but one are None."""
-    return [*fields.values()].count(None) == len(fields) - 1
 
 
 def _rare_fields(chunk: Any, choice: Any) -> tuple[str, ...]:
@@ -411,8 +380,10 @@ def _id_of(call: Any) -> Any:
 
 def _joined(pieces: list[Any]) -> Any:
     """The content from its pieces: a text, or blocks where a piece is a list of them."""
-    if all(isinstance(piece, str) for piece in pieces):
+    try:
         return "".join(pieces)
+    except TypeError:  # a piece is a list of blocks
+        pass
     blocks: list[Any] = []
     for piece in pieces:
         blocks.extend([piece] if isinstance(piece, str) else piece)

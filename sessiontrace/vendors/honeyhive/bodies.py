@@ -44,7 +44,8 @@ _MERGED = ("metadata", "feedback", "metrics", "config", "user_properties")
 _REPLACED = ("outputs", "duration", "end_time", "children_ids")
 
 _NANOS = b',"start_nanos":'  # in quotes that no text has
-_NANOS_MAX = len(_NANOS) + 7
+_NANOS_LENGTH = len(_NANOS)
+_NANOS_MAX = _NANOS_LENGTH + 7
 _IDS, _HEAD = 101, 4096  # where the ids end, and the fields before what users gave
 
 # PostEventRequest without project_id.
@@ -60,7 +61,9 @@ _EVENT = frozenset(
 def event_bytes(body: bytes) -> bytes:
     """An event's own bytes without ``start_nanos``, the only field that HoneyHive does not have."""
     start = body.find(_NANOS, _IDS, _HEAD)
-    end = body.find(b",", start + 1, start + _NANOS_MAX) if start >= 0 else -1
+    if start < 0:
+        return body
+    end = body.find(b",", start + _NANOS_LENGTH, start + _NANOS_MAX)
     return body if end < 0 else body[:start] + body[end:]
 
 

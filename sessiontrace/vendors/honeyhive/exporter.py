@@ -140,10 +140,15 @@ class _Plan:
         self._changes: list[int] = []
         self._sessions: dict[bytes, _Session] = {}
         self._decoded: dict[int, Body] = {}
+        add_event, add_body, event_bytes = (
+            self._events.append,
+            self._bodies.append,
+            bodies.event_bytes,
+        )
         for index, (kind, _, body) in enumerate(batch.records):
             if kind == EVENT:
-                self._events.append(index)
-                self._bodies.append(bodies.event_bytes(body))
+                add_event(index)
+                add_body(event_bytes(body))
             elif kind == UPDATE:
                 self._changes.append(index)
             else:
