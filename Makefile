@@ -17,7 +17,7 @@ demo: $(VENV)/.installed  ## run the example agent and print its session
 	@$(BIN)/sessiontrace sessions show last
 
 # Two processes run what computes; what counts seconds, kills programs or shares a browser is alone.
-PARALLEL := tests/unit tests/property tests/contract
+PARALLEL := tests/unit tests/property tests/contract tests/server tests/clients
 test: $(VENV)/.installed-dev  ## all tests, or those that TESTS names
 ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)

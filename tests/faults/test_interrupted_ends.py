@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -88,11 +88,18 @@ async def deferred(captured: Captured, entered: list[str]) -> None:
         await asyncio.sleep(0)
         return 1
 
+    answers: list[Coroutine[Any, Any, int]] = []
+
     @captured.trace(name="step")
     def work() -> Awaitable[int]:
-        return inner()
+        answers.append(inner())
+        return answers[0]
 
-    await work()
+    try:
+        await work()
+    finally:
+        for answer in answers:
+            answer.close()  # one that the signal kept from being awaited would warn in another test
 
 
 def generated(captured: Captured, entered: list[str]) -> None:
