@@ -43,7 +43,7 @@ def busy_s(server: Served) -> float:
     return float(spent.user + spent.system)
 
 
-BOMB = gzip.compress(b'{"events": [' + b" " * 50_000_000 + b"]}")
+BOMB = gzip.compress(b'{"events": [' + b" " * 50_000_000 + b"]}", mtime=0)
 DEEP = b'{"events": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 MANY = b'{"events": [' + b",".join([b"{}"] * 1_000_000) + b"]}"
 
