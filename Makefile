@@ -17,12 +17,14 @@ demo: $(VENV)/.installed  ## run the example agent and print its session
 	@$(BIN)/sessiontrace sessions show last
 
 # Two processes run what computes; what counts seconds, kills programs or shares a browser is alone.
+# A test that fails beside another process runs once more alone, and that counts.
 PARALLEL := tests/unit tests/property tests/contract tests/server tests/clients
 test: $(VENV)/.installed-dev  ## all tests, or those that TESTS names
 ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
 else
-	@$(BIN)/python -m pytest -n 2 $(PARALLEL)
+	@$(BIN)/python -m pytest -n 2 $(PARALLEL) \
+	  || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(PARALLEL)
 	@$(BIN)/python -m pytest tests $(PARALLEL:%=--ignore %)
 endif
 
