@@ -161,9 +161,9 @@ def test_traces_that_name_a_session_are_turns_of_it(tracing: Exporting) -> None:
     assert {start["metadata"]["session_id"] for start in starts} == {"chat 7"}
 
 
-def test_spans_inside_a_session_of_ours_belong_to_it() -> None:
+def test_spans_inside_a_session_of_ours_belong_to_it(tmp_path: Path) -> None:
     """Our span is their parent in OTel's context; the exporter begins no second session."""
-    tracer = st.Tracer(st.Local(path="unused.db"), spool=False, enabled=True)
+    tracer = st.Tracer(st.Local(path=tmp_path / "unused.db"), spool=False, enabled=True)
     tracing = Exporting()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(SpanExporter(tracing)))
