@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from sessiontrace.model.call_usage import CallUsage
 from sessiontrace.runtime import log
 from sessiontrace.runtime.process_hooks import importing
 
-__all__ = ["BATCH", "Cost", "PricedCall", "has_table", "table_cost", "table_version"]
+__all__ = ["BATCH", "Cost", "PricedCall", "table_cost", "table_version"]
 
 # The table's providers, where they do not answer to the name that libraries record.
 _PROVIDERS: dict[str, tuple[str, ...]] = {
@@ -67,12 +66,6 @@ class Cost(NamedTuple):
     total: float
     prompt: float
     completion: float
-
-
-@functools.cache
-def has_table() -> bool:
-    """Whether ``genai-prices`` is installed; it is not imported for the answer."""
-    return importlib.util.find_spec("genai_prices") is not None
 
 
 @functools.lru_cache(maxsize=1024)  # every lane prices the same records

@@ -7,6 +7,7 @@ cost, and nothing raises.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,15 +18,8 @@ from sessiontrace.model import payload
 from sessiontrace.model.call_usage import CallUsage, call_usage, has_cost, is_cached
 from sessiontrace.model.fields import PAYLOADS
 from sessiontrace.model.record import EVENT, UPDATE, Record, decode_keeping_payloads
-from sessiontrace.pricing.price_table import (
-    BATCH,
-    Cost,
-    PricedCall,
-    has_table,
-    table_cost,
-    table_version,
-)
-from sessiontrace.pricing.prices import ModelPrices, Prices
+from sessiontrace.pricing.price_table import BATCH, Cost, PricedCall, table_cost, table_version
+from sessiontrace.pricing.prices import ModelPrices, Prices, has_table
 
 __all__ = ["CUSTOM", "REPORTED", "TABLE", "Pricer"]
 
@@ -55,18 +49,21 @@ class Pricer:
         self._own = dict(prices.own)
         self._patterns = [(name, own) for name, own in prices.own if not _PATTERN.isdisjoint(name)]
 
+    @functools.cached_property
+    def _knows_prices(self) -> bool:
+        return bool(self._own) or has_table()
+
     def candidates(
         self, kinds: Sequence[bytes], bodies: Sequence[bytes], start: int, stop: int
     ) -> Iterator[int]:
         """Which of these records may have a cost to add, without decoding them."""
         if self._enabled:
-            knows_prices = bool(self._own) or has_table()
             for index in range(start, stop):
                 kind = kinds[index]
                 if kind == EVENT:
                     body = bodies[index]
                     if (
-                        knows_prices
+                        self._knows_prices
                         and _may_have_tokens(body)
                         and body.find(_MODEL, _IDS, _HEAD) >= 0
                     ):

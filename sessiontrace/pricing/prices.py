@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import attrs
 import orjson
 
-__all__ = ["ModelPrices", "Prices", "parse_prices"]
+__all__ = ["ModelPrices", "Prices", "has_table", "parse_prices"]
 
 _PER_MILLION = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 _PER_CALL = ("web_search", "request")
@@ -53,6 +53,11 @@ class Prices:
     enabled: bool = True
 
 
+def has_table() -> bool:
+    """Whether ``genai-prices`` is installed; it is not imported for the answer."""
+    return importlib.util.find_spec("genai_prices") is not None
+
+
 def parse_prices(raw: Any, name: str) -> Prices:
     """From an argument or a variable: a bool, a mapping, JSON text or the path of a JSON file.
 
@@ -65,7 +70,7 @@ def parse_prices(raw: Any, name: str) -> Prices:
     if raw is False:
         return Prices(enabled=False)
     if raw is True:
-        if importlib.util.find_spec("genai_prices") is None:
+        if not has_table():
             raise ValueError(
                 "needs the package genai-prices; pip install 'sessiontrace[prices]', or give your "
                 f"own prices: {_EXAMPLE}"

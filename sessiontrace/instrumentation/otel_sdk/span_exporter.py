@@ -114,7 +114,7 @@ class SpanExporter:
                 by_trace.setdefault(exported.span.trace_id, []).append(exported)
             except Exception as fault:
                 raise_if_from_signal(fault)
-                complete = _count(recorder, fault)
+                complete = _count(recorder)
         if self._pid != os.getpid():  # a fork may have copied the lock while it was held
             self._lock, self._pid = threading.Lock(), os.getpid()
         with self._lock:
@@ -136,7 +136,7 @@ class SpanExporter:
         except Exception as fault:
             raise_if_from_signal(fault)
             for _ in spans:
-                _count(recorder, fault)
+                _count(recorder)
             return False
 
     def _remember(self, trace: ExportedTrace, span: ReceivedSpan) -> None:
@@ -147,7 +147,7 @@ class SpanExporter:
             self._past.put(answer, (trace, span.span_id))
 
 
-def _count(recorder: TracerState, fault: Exception) -> bool:
+def _count(recorder: TracerState) -> bool:
     """Count a span that cannot be a record."""
     recorder.drop("encode_error")
     return False

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import orjson
-
 from sessiontrace.export.protocol import Delivered, Outcome, Reply, Request, Retry, Settled
 from sessiontrace.export.request_body import RequestBody
+from sessiontrace.vendors.otlp import partial_success
 from sessiontrace.vendors.shared import responses
 from sessiontrace.vendors.shared.request_groups import chunks
 from sessiontrace.wire.logs.log_record import LogRecord, json_log, json_log_items, protobuf_log
-from sessiontrace.wire.otlp_partial_success import read_partial_success
 from sessiontrace.wire.otlp_protobuf import protobuf_items
 from sessiontrace.wire.span_writer import Span
 
@@ -84,7 +82,9 @@ class EvaluationRequests:
         outcome = responses.interpret(request, reply)
         if isinstance(outcome, Delivered):
             self._failures = 0
-            rejected, words = self._partial(reply.body)
+            rejected, words = partial_success.rejected(
+                reply.body, "rejectedLogRecords", protobuf=self._protobuf
+            )
             return self._omitted(request, words, rejected) if rejected > 0 else Settled()
         if isinstance(outcome, Retry):
             self._failures += 1
@@ -100,14 +100,3 @@ class EvaluationRequests:
         count = int(number) if count is None else min(count, int(number))
         where = f"{self._path} does not take scores ({reason or 'no reason'})"
         return Settled(count, f"{where}; {_ADVICE}")
-
-    def _partial(self, body: bytes) -> tuple[int, str]:
-        if self._protobuf and not body.startswith(b"{"):
-            rejected, words = read_partial_success(body)
-            return rejected, responses.printable(words)
-        try:
-            partial = orjson.loads(body).get("partialSuccess") or {}
-            words = responses.printable(str(partial.get("errorMessage", "")))
-            return int(partial.get("rejectedLogRecords", 0)), words
-        except (ValueError, TypeError, AttributeError):
-            return 0, ""

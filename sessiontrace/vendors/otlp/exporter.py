@@ -40,11 +40,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import orjson
-
 from sessiontrace.export.protocol import Batch, Delivered, Limits, Outcome, Reply, Request
 from sessiontrace.export.request_body import RequestBody
 from sessiontrace.model.record import END, UPDATE, Record
+from sessiontrace.vendors.otlp import partial_success
 from sessiontrace.vendors.otlp.score_requests import ScoreRequests
 from sessiontrace.vendors.shared import responses
 from sessiontrace.vendors.shared.request_groups import chunks
@@ -57,7 +56,6 @@ from sessiontrace.wire.logs.evaluations import (
 )
 from sessiontrace.wire.logs.log_record import LogRecord
 from sessiontrace.wire.otlp_json import json_items
-from sessiontrace.wire.otlp_partial_success import read_partial_success
 from sessiontrace.wire.otlp_protobuf import protobuf_items
 from sessiontrace.wire.otlp_resource import NO_ATTRIBUTES, Origin
 from sessiontrace.wire.span_attributes import DEFAULT_LIMITS, AttributeLimits
@@ -181,27 +179,15 @@ class OTLPExporter:
             return self._scores.interpret(request, reply)
         outcome = responses.interpret(request, reply)
         if isinstance(outcome, Delivered):
-            rejected, words = self._partial(reply.body)
+            rejected, words = partial_success.rejected(
+                reply.body, "rejectedSpans", protobuf=self.protobuf
+            )
             if rejected > 0:
                 count = len(request.records)
                 reason = f"{min(rejected, count)} of {count} spans rejected: {words or 'no reason'}"
                 return Delivered(dict.fromkeys(request.records[-rejected:], reason))
             return outcome
         return outcome
-
-    def _partial(self, body: bytes) -> tuple[int, str]:
-        """How many spans were rejected, and why."""
-        if not body:
-            return 0, ""
-        if self.protobuf and not body.startswith(b"{"):  # some backends answer in JSON
-            rejected, words = read_partial_success(body)
-            return rejected, responses.printable(words)
-        try:
-            partial = orjson.loads(body).get("partialSuccess") or {}
-            words = responses.printable(str(partial.get("errorMessage", "")))
-            return int(partial.get("rejectedSpans", 0)), words
-        except (ValueError, TypeError, AttributeError):  # not even JSON: a 2xx all the same
-            return 0, ""
 
     def cut(self, record: Record) -> Record | None:
         """The record within 64 KiB."""
