@@ -242,12 +242,12 @@ def measure(library: str, rounds: int) -> dict[str, dict[str, dict[str, float]]]
 def block_of(job: Callable[[], Any], size: int) -> float:
     """The lower quartile of what some calls take, after one that is not counted."""
     job()
-    taken = []
+    times = []
     for _ in range(size):
         start = time.thread_time_ns()  # of this thread: the machine has other work too
         job()
-        taken.append((time.thread_time_ns() - start) / 1000)
-    return statistics.quantiles(taken, n=4)[0]
+        times.append((time.thread_time_ns() - start) / 1000)
+    return statistics.quantiles(times, n=4)[0]
 
 
 def added(blocks: list[float], bare: list[float]) -> dict[str, float]:
@@ -345,8 +345,8 @@ def main() -> None:
     with bench.progress(len(libraries)) as step:
         for library in libraries:
             figures = subprocess_run.ask(library=library, rounds=options.rounds)
-            for call, taken in figures.items():
-                rows += rows_of(library, call, taken)
+            for call, times in figures.items():
+                rows += rows_of(library, call, times)
             step(library)
     add_chunks(rows)
     bars = [

@@ -1,4 +1,4 @@
-"""Records of steps that are over, whose ids and times somebody else gave: another tracer's spans.
+"""Records of finished steps whose ids and times another tracer gave: spans that it exported.
 
 Runs in the thread that reports them. Values are encoded, bounded, masked and left out as those of
 handles are. Invariant: a step that is reported twice gives the same record.

@@ -44,7 +44,7 @@ def exception_of(event: dict[str, Any]) -> dict[str, Value] | None:
 
 
 def details_of(exception: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A record's ``metadata.error``, as far as an exception event of ours says it."""
+    """A record's ``metadata.error``, as far as our exception event says it."""
     kind, stack = exception.get("exception.type"), exception.get("exception.stacktrace")
     if kind is None and stack is None:
         return None

@@ -40,15 +40,15 @@ def test_a_moved_event_is_as_if_it_had_come_to_its_new_session(store: Store, par
     assert {record["session_id"] for record in records.events} == {new}
     (noted,) = (record for record in records.events if record["event_id"] == id_of(steps[1]))
     assert noted["metadata"]["logs"] == [{"body": "note"}]
-    listed = {line.session_id: line for line in store.sessions(SessionQuery()).sessions}
+    summaries = {line.session_id: line for line in store.sessions(SessionQuery()).sessions}
     left = store.session(old)
     if not part:
         assert left is None
-        assert set(listed) == {new}
+        assert set(summaries) == {new}
         assert store.events(EventQuery(session_id=old)).events == []
     else:
         assert left is not None
         expected = (1, 5, T0)
         assert (left.summary.events, left.summary.tokens, left.summary.start_time) == expected
-        assert listed[old] == left.summary
-    assert listed[new] == summary
+        assert summaries[old] == left.summary
+    assert summaries[new] == summary

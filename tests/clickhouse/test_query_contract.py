@@ -174,8 +174,8 @@ def test_a_query_finds_the_sessions_that_it_describes(store: Store):
     """Every key, alone and with others: what a reader types must mean the same on every store."""
     ids = fill(store)
     queries = {**TOGETHER, **(FOUND if isinstance(store, SqliteStore) else {})}
-    found = {query: names(store, query) for query in queries}
-    assert found == {query: sorted(expected) for query, expected in queries.items()}
+    names_by_query = {query: names(store, query) for query in queries}
+    assert names_by_query == {query: sorted(expected) for query, expected in queries.items()}
     for name, sid in list(ids.items())[:2]:
         assert names(store, sid) == [name], "by its id"
         assert names(store, f"id:{sid[:20].upper()}") == [name], "by the start of its id"
@@ -187,8 +187,8 @@ def test_a_query_finds_the_sessions_that_it_describes(store: Store):
 def test_a_conversation_that_goes_on_is_at_the_top(store: Store):
     """It began three days ago, and somebody wrote in it a moment ago."""
     fill(store)
-    listed = [one.name for one in store.sessions(SessionQuery()).sessions]
-    assert listed == ["talk", "rag", "live", "lost", "Größe", "shop"]
+    session_names = [session.name for session in store.sessions(SessionQuery()).sessions]
+    assert session_names == ["talk", "rag", "live", "lost", "Größe", "shop"]
     recent = SessionQuery(since=T0 + 5 * HOUR)
     assert [one.name for one in store.sessions(recent).sessions] == ["talk"]
     chart = store.histogram(SessionQuery(since=T0))

@@ -226,7 +226,7 @@ def test_events_on_the_span_itself_are_read_alike(
 
 
 def test_what_waits_is_bounded(tracing: Tracing, logs: LoggerProvider) -> None:
-    """Events of spans that nobody reads do not pile up."""
+    """Events of spans without a reader do not pile up."""
     from sessiontrace.instrumentation.otel_sdk import log_events
 
     provider = TracerProvider(shutdown_on_exit=False)

@@ -21,8 +21,12 @@ messages = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "What is the weather in Oslo?"},
 ]
-more = {"user": "ada", "metadata": {"session_id": "chat-7", "tags": ["beta"]}, "temperature": 0.5}
-litellm.completion(model="openai/ok", messages=messages, tools=tools, **more)
+options = {
+    "user": "ada",
+    "metadata": {"session_id": "chat-7", "tags": ["beta"]},
+    "temperature": 0.5,
+}
+litellm.completion(model="openai/ok", messages=messages, tools=tools, **options)
 time.sleep(2)  # until LiteLLM's thread has called back
 from opentelemetry import trace
 

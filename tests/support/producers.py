@@ -192,8 +192,10 @@ def _check_calls(producer: Producer, models: list[dict[str, Any]]) -> None:
         assert [model["metadata"].get(name) for name in names] == [12, 7, 19]
         assert model["config"]["model"], model
     if producer.chat:
-        asked = [entry for entry in first["inputs"]["chat_history"] if entry["role"] == "user"]
-        assert QUESTION in str(asked[-1]["content"])
+        user_messages = [
+            entry for entry in first["inputs"]["chat_history"] if entry["role"] == "user"
+        ]
+        assert QUESTION in str(user_messages[-1]["content"])
         (call,) = first["outputs"]["tool_calls"]
         assert call["function"]["name"].endswith("weather")
         assert "Oslo" in str(call["function"]["arguments"])

@@ -73,10 +73,10 @@ def serving(db: Path, *options: str, store: str | None = None, **env: str) -> It
     )
     assert process.stdout is not None
     line = process.stdout.readline()
-    found = re.search(r"http://[^/]+:(\d+)/(?:, OTLP over gRPC on port (\d+))?", line)
+    match = re.search(r"http://[^/]+:(\d+)/(?:, OTLP over gRPC on port (\d+))?", line)
     try:
-        assert found, line + (process.stderr.read() if process.stderr else "")
-        yield Served(process, int(found[1]), int(found[2]) if found[2] else None)
+        assert match, line + (process.stderr.read() if process.stderr else "")
+        yield Served(process, int(match[1]), int(match[2]) if match[2] else None)
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)

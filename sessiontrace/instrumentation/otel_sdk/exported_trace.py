@@ -1,7 +1,7 @@
 """A trace of OpenTelemetry's SDK as a session: its start, the spans as events, its end.
 
 Used by the span exporter, under its lock. A trace is a session; one whose spans name a session is
-a turn of that session. A trace inside a span of ours belongs to that span's session. Invariant: the
+a turn of that session. A trace inside our span belongs to that span's session. Invariant: the
 ids of records follow from the ids of spans, so a span that is exported again is the same record.
 """
 
@@ -193,6 +193,6 @@ class ExportedTrace:
         if parent is None:
             return self._event_id
         ours, _, _ = (exported.state or "").partition(";")
-        if _span_id(ours) == parent:  # a span of ours, whose id is whole in the state
+        if _span_id(ours) == parent:  # our span, whose id is whole in the state
             return ours
         return uuid_of(self._trace_id, parent)

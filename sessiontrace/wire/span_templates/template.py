@@ -46,7 +46,7 @@ Event = dict[str, Any]
     OTHERS,
     PAIRS,
 ) = range(12)
-"""What stands in a cut.
+"""What a cut holds.
 
 ``FIELDS`` and ``OTHERS``: attributes of the metadata, by the conventions and others. ``CONTENT``:
 attributes of inputs and outputs. From ``PAIRS`` on: attributes of a template's own.
