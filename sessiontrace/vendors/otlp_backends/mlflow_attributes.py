@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.vendors.otlp_backends.plain_text import unwrap_text
+from sessiontrace.vendors.otlp_backends.span_metadata import METADATA, metadata_of
 from sessiontrace.wire.retrieval.documents import documents_of
 
 __all__ = ["translate"]
@@ -19,8 +20,6 @@ Attributes = dict[str, Any]
 
 _COPY_MAX = 16 << 10
 _TAG = "mlflow.traceTag."
-_METADATA = "sessiontrace.metadata."
-_OWN_METADATA = frozenset({"operation", "service", "session_id"})  # shown as themselves
 _VALUE_MAX = 4096
 
 
@@ -43,8 +42,8 @@ def _add_usage(attributes: Attributes) -> None:
     if "gen_ai.usage.input_tokens" in attributes:
         attributes.setdefault("gen_ai.usage.output_tokens", 0)
     costs = {
-        "input_cost": attributes.get(f"{_METADATA}prompt_cost"),
-        "output_cost": attributes.get(f"{_METADATA}completion_cost"),
+        "input_cost": attributes.get(f"{METADATA}prompt_cost"),
+        "output_cost": attributes.get(f"{METADATA}completion_cost"),
         "total_cost": attributes.get("gen_ai.usage.cost"),
     }
     if all(isinstance(cost, (int, float)) for cost in costs.values()):
@@ -77,8 +76,6 @@ def _add_tags(attributes: Attributes) -> None:
     """Tags and metadata of a turn; MLflow reads them where the span is a trace's root."""
     for tag in attributes.get("tag.tags", ()):
         attributes[_TAG + tag] = "true"
-    for name in [name for name in attributes if name.startswith(_METADATA)]:
-        value, key = attributes[name], name.removeprefix(_METADATA)
-        if key not in _OWN_METADATA:
-            text = value.decode() if isinstance(value, bytes) else str(value)
-            attributes.setdefault(_TAG + key, text[:_VALUE_MAX])
+    for key, value in metadata_of(attributes).items():
+        text = value.decode() if isinstance(value, bytes) else str(value)
+        attributes.setdefault(_TAG + key, text[:_VALUE_MAX])

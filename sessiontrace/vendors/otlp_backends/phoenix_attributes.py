@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.vendors.otlp_backends.plain_text import unwrap_text
+from sessiontrace.vendors.otlp_backends.span_metadata import METADATA, metadata_of
 from sessiontrace.wire.retrieval.documents import documents_of
 
 __all__ = ["translate"]
@@ -18,8 +19,6 @@ __all__ = ["translate"]
 Attributes = dict[str, Any]
 
 _COPY_MAX = 16 << 10
-_METADATA = "sessiontrace.metadata."
-_OWN_METADATA = frozenset({"operation", "service", "session_id"})  # shown as themselves
 
 
 def translate(attributes: Attributes) -> None:
@@ -74,12 +73,7 @@ def _add_documents(attributes: Attributes) -> None:
 
 
 def _gather_metadata(attributes: Attributes) -> None:
-    names = [name for name in attributes if name.startswith(_METADATA)]
-    metadata = {
-        name.removeprefix(_METADATA): _json(attributes.pop(name))
-        for name in names
-        if name.removeprefix(_METADATA) not in _OWN_METADATA
-    }
+    metadata = {key: _json(attributes.pop(METADATA + key)) for key in metadata_of(attributes)}
     if metadata:
         attributes["metadata"] = orjson.dumps(metadata)
 

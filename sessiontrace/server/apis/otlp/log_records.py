@@ -19,7 +19,7 @@ from sessiontrace.model.record import EVENT
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.assembly import Assembly, Place
-from sessiontrace.server.apis.otlp.mapping import claim_of
+from sessiontrace.server.apis.otlp.mapping import claim_of, fields_of
 from sessiontrace.server.apis.otlp.parts import offer_step
 from sessiontrace.server.apis.otlp.span_ids import derived_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
@@ -183,13 +183,7 @@ def _add_event(log: ReceivedLog, place: Place, assembly: Assembly) -> None:
         "event_name": read.name,
         "source": first_text(log.resource, "service.name"),
         **record_builder.whole_times(at - duration, at, duration, at),
-        "inputs": read.inputs,
-        "outputs": read.outputs,
-        "config": read.config or None,
-        "metadata": read.metadata,
-        "metrics": read.metrics or None,
-        "feedback": read.feedback or None,
-        "user_properties": read.user_properties or None,
+        **fields_of(read),
         "error": read.error or first_text(log.attributes, "error", "error.message"),
     }
     assembly.add(record_builder.build_record(EVENT, fields), place)

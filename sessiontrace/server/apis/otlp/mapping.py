@@ -26,12 +26,9 @@ from sessiontrace.store.gathered import ERROR, NAME
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_name
-from sessiontrace.wire.span_reader import (
-    first_text,
-    read_span,
-)
+from sessiontrace.wire.span_reader import SpanFields, first_text, read_span
 
-__all__ = ["Converted", "claim_of", "convert"]
+__all__ = ["Converted", "claim_of", "convert", "fields_of"]
 
 Fields = dict[str, Any]
 Ids = dict[tuple[str, str], str]
@@ -167,6 +164,17 @@ def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record | Decode
         "source": first_text(span.attributes, *_SOURCES)
         or first_text(span.resource, "service.name"),
         **_times(span, read.metadata),
+        **fields_of(read),
+    }
+    if kind == "session":
+        return record_builder.build_record(END, fields), fields
+    fields["parent_id"] = _parent_of(span, session_id, ids)
+    return record_builder.build_decoded(EVENT, fields), fields
+
+
+def fields_of(read: SpanFields) -> Fields:
+    """A record's fields for what was read of a span, or of what a log record says of a step."""
+    return {
         "inputs": read.inputs,
         "outputs": read.outputs,
         "config": read.config or None,
@@ -176,10 +184,6 @@ def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record | Decode
         "user_properties": read.user_properties or None,
         "error": read.error,
     }
-    if kind == "session":
-        return record_builder.build_record(END, fields), fields
-    fields["parent_id"] = _parent_of(span, session_id, ids)
-    return record_builder.build_decoded(EVENT, fields), fields
 
 
 _EARLIEST_NS = 946_684_800 * 10**9  # the year 2000
