@@ -17,12 +17,13 @@ import attrs
 import orjson
 
 from sessiontrace.model.record import Record
-from sessiontrace.runtime import compiled_forms
 from sessiontrace.spool._frame_py import MAX_BODY
 
 try:
     from sessiontrace.spool._frame_c import split_frames, write_frame
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.spool._frame_py import split_frames, write_frame
 

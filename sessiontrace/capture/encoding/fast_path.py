@@ -20,11 +20,12 @@ capture takes, never what is recorded.
 from __future__ import annotations
 
 from sessiontrace.capture.encoding._fast_path_py import CAP, DEPTH, ROOM
-from sessiontrace.runtime import compiled_forms
 
 try:
     from sessiontrace.capture.encoding._fast_path_c import classify, encode_fast
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.capture.encoding._fast_path_py import classify, encode_fast
 

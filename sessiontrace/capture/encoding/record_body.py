@@ -17,11 +17,12 @@ import orjson
 from sessiontrace.capture.encoding._record_body_py import assemble
 from sessiontrace.capture.encoding.truncate import truncate_largest
 from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
-from sessiontrace.runtime import compiled_forms
 
 try:
     from sessiontrace.capture.encoding._record_body_c import encode_event
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.capture.encoding._record_body_py import encode_event
 

@@ -8,11 +8,11 @@ change or that names a secret, so which form is in use never changes what is rec
 
 from __future__ import annotations
 
-from sessiontrace.runtime import compiled_forms
-
 try:
     from sessiontrace.capture.redaction._patterns_c import may_contain_secret
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.capture.redaction._patterns_py import may_contain_secret
 

@@ -7,11 +7,11 @@ specification. Invariant: what is taken here needs no other look.
 
 from __future__ import annotations
 
-from sessiontrace.runtime import compiled_forms
-
 try:
     from sessiontrace.instrumentation.openai_family._text_piece_c import take_text
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.instrumentation.openai_family._text_piece_py import take_text
 

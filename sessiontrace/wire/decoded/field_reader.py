@@ -7,11 +7,11 @@ specification; both read the same values.
 
 from __future__ import annotations
 
-from sessiontrace.runtime import compiled_forms
-
 try:
     from sessiontrace.wire.decoded._field_reader_c import FieldReader
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.wire.decoded._field_reader_py import (  # type: ignore[assignment]
         FieldReader,

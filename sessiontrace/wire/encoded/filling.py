@@ -6,11 +6,11 @@ package is installed and a C compiler is there, and ``_filling_py``, which is th
 
 from __future__ import annotations
 
-from sessiontrace.runtime import compiled_forms
-
 try:
     from sessiontrace.wire.encoded._filling_c import fill
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.wire.encoded._filling_py import fill
 

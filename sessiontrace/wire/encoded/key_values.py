@@ -7,11 +7,11 @@ specification; both write the same bytes.
 
 from __future__ import annotations
 
-from sessiontrace.runtime import compiled_forms
-
 try:
     from sessiontrace.wire.encoded._key_values_c import key_values
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.wire.encoded._key_values_py import key_values
 

@@ -7,12 +7,13 @@ Pure functions, no thread owns them. ``plain_messages`` and ``plain_parts`` have
 
 from __future__ import annotations
 
-from sessiontrace.runtime import compiled_forms
 from sessiontrace.wire.encoded._plain_chat_py import text_end
 
 try:
     from sessiontrace.wire.encoded._plain_chat_c import plain_messages, plain_parts
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.wire.encoded._plain_chat_py import plain_messages, plain_parts
 

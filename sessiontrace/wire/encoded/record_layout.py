@@ -9,12 +9,13 @@ those that decoding gives.
 
 from __future__ import annotations
 
-from sessiontrace.runtime import compiled_forms
 from sessiontrace.wire.encoded._record_layout_py import Layout
 
 try:
     from sessiontrace.wire.encoded._record_layout_c import layout_of
 except ImportError as error:
+    from sessiontrace.runtime import compiled_forms
+
     compiled_forms.note(error)
     from sessiontrace.wire.encoded._record_layout_py import layout_of
 
