@@ -92,6 +92,7 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
         "sessiontrace/capture/encoding/_fast_path_c",
         "sessiontrace/capture/encoding/_record_body_c",
         "sessiontrace/capture/redaction/_patterns_c",
+        "sessiontrace/instrumentation/openai_family/_text_piece_c",
         "sessiontrace/spool/_frame_c",
         "sessiontrace/wire/decoded/_field_reader_c",
         "sessiontrace/wire/encoded/_filling_c",
