@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.rich_command import EXTRA, has_rich
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.runtime.version import version
+from sessiontrace.text.format import printable
 
 __all__ = ["COMMANDS", "CommandGroup", "root", "run"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import attrs
 import click
 
-from sessiontrace.cli.render.format import amount, printable
 from sessiontrace.config import default_spool, resolve
 from sessiontrace.model.destination import Destination
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.spool.frame import Consumer
 from sessiontrace.spool.status import Status, inspect
+from sessiontrace.text.format import amount, printable
 
 __all__ = ["Waiting", "adoption", "configured", "of_prefix", "report", "waiting"]
 

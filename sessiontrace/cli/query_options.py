@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import click
 
-from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.store.query.fields import STATUSES
 from sessiontrace.store.query.parser import QuerySyntaxError, parse, term_of
 from sessiontrace.store.query.terms import Bound, Term
+from sessiontrace.text.format import printable
 
 __all__ = ["QueryCommand", "filter_options", "query_argument", "terms_of"]
 

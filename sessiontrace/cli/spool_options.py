@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sessiontrace.cli.render.format import printable
 from sessiontrace.config import default_spool, resolve
 from sessiontrace.model.destination import Destination
+from sessiontrace.text.format import printable
 
 if TYPE_CHECKING:
     from sessiontrace.pipeline import Pipeline

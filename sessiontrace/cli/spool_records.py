@@ -15,13 +15,13 @@ import orjson
 
 from sessiontrace.cli import other_keys
 from sessiontrace.cli.render.console import stdout_console, table
-from sessiontrace.cli.render.format import printable, when
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import directory_argument, root_of
 from sessiontrace.model.json_depth import encode
 from sessiontrace.model.record import Record
 from sessiontrace.spool.recovery.peek import pending_records
 from sessiontrace.spool.status import inspect
+from sessiontrace.text.format import printable, when
 
 __all__ = ["show"]
 

@@ -19,9 +19,10 @@ ROOT = Path(sessiontrace.__file__).parent
 HEAVY = ("aiohttp", "sqlite3", "anyio", "click", "platformdirs", "rich")
 
 LAYERS = [
-    {"model", "runtime"},
+    {"model", "runtime", "text"},
     {"wire", "pricing"},
     {"capture", "spool", "store"},
+    {"views"},
     {"instrumentation"},
     {"export.request_body", "export.protocol"},
     {"export", "vendors"},

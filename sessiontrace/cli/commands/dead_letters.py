@@ -16,7 +16,6 @@ import click
 import orjson
 
 from sessiontrace.cli.render.console import stdout_console, table
-from sessiontrace.cli.render.format import amount, printable, when
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import SECONDS, directory_argument, pipeline_over, root_of
 from sessiontrace.model.json_depth import encode
@@ -26,6 +25,7 @@ from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.frame import NAME, head
 from sessiontrace.spool.segment import MEMORY
 from sessiontrace.spool.status import inspect
+from sessiontrace.text.format import amount, printable, when
 
 if TYPE_CHECKING:
     from sessiontrace.pipeline import Pipeline

@@ -24,10 +24,10 @@ from sessiontrace.cli.doctor_checks import (
     look_at_spool,
 )
 from sessiontrace.cli.render.console import stdout_console
-from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.config import resolve
 from sessiontrace.model.destination import Destination
+from sessiontrace.text.format import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,15 +17,15 @@ from typing import Any
 import click
 import orjson
 
-from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.render.html_report import page
-from sessiontrace.cli.session_lookup import find_session, with_records
 from sessiontrace.cli.store_options import db_option, open_store
 from sessiontrace.model.json_depth import encode
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.store.models import StoredSession
 from sessiontrace.store.protocol import Store
+from sessiontrace.text.format import printable
 from sessiontrace.vendors.shared.session_cache import SessionCache
+from sessiontrace.views.session_lookup import find_session, with_records
 from sessiontrace.wire.otlp_json import json_items, json_span
 from sessiontrace.wire.span_writer import span_of
 

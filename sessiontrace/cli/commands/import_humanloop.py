@@ -17,13 +17,13 @@ import attrs
 import click
 import orjson
 
-from sessiontrace.cli.render.format import amount, printable
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.config import default_spool, resolve
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.pipeline import Pipeline
 from sessiontrace.spool.filesystem import OS_FILES
 from sessiontrace.spool.frame import head
+from sessiontrace.text.format import amount, printable
 from sessiontrace.vendors.humanloop.export_file import BadLineError, Survey, read_line, records_of
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import click
 
 from sessiontrace.cli.page_opener import PageOpener
-from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.store_options import db_option, stores_of, url_option
 from sessiontrace.pricing.prices import Prices, parse_prices
 from sessiontrace.runtime.version import version
+from sessiontrace.text.format import printable
 
 if TYPE_CHECKING:
     from sessiontrace.model.secret import Secret

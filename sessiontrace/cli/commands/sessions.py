@@ -16,17 +16,17 @@ import orjson
 
 from sessiontrace.cli.query_options import QueryCommand, filter_options, query_argument, terms_of
 from sessiontrace.cli.render.console import stdout_console
-from sessiontrace.cli.render.format import printable
 from sessiontrace.cli.render.session_table import lines_of
-from sessiontrace.cli.render.step import field_lines, head_of
-from sessiontrace.cli.render.tree import render_session
 from sessiontrace.cli.rich_command import RichCommand
-from sessiontrace.cli.session_lookup import find_session, with_records
-from sessiontrace.cli.step_lookup import find_step
 from sessiontrace.cli.store_options import db_option, open_store
 from sessiontrace.model.fields import PAYLOADS
 from sessiontrace.model.json_depth import encode
 from sessiontrace.store.models import ORDERS, EventSummary, SessionQuery
+from sessiontrace.text.format import printable
+from sessiontrace.views.session_lookup import find_session, with_records
+from sessiontrace.views.step import field_lines, head_of
+from sessiontrace.views.step_lookup import find_step
+from sessiontrace.views.tree import render_session
 
 __all__ = ["command"]
 

@@ -18,11 +18,11 @@ from sessiontrace.cli import other_keys
 from sessiontrace.cli.commands.dead_letters import dead, drop, retry
 from sessiontrace.cli.commands.spool_delivery import drain, flush
 from sessiontrace.cli.render.console import stdout_console, table
-from sessiontrace.cli.render.format import amount, duration, printable, size
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import directory_argument, root_of
 from sessiontrace.cli.spool_records import show
 from sessiontrace.spool.status import ConsumerLag, Status, inspect
+from sessiontrace.text.format import amount, duration, printable, size
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import click
 
 from sessiontrace.cli import other_keys
-from sessiontrace.cli.render.format import amount, printable
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import SECONDS, directory_argument, pipeline_over, root_of
 from sessiontrace.config import resolve
 from sessiontrace.model.destination import Destination
 from sessiontrace.report import Stats
 from sessiontrace.spool.status import inspect
+from sessiontrace.text.format import amount, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

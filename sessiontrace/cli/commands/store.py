@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from sessiontrace.cli.render.format import amount
+from sessiontrace.text.format import amount
 
 __all__ = ["command"]
 

@@ -19,8 +19,6 @@ import orjson
 
 from sessiontrace.cli.query_options import QueryCommand, query_argument, terms_of
 from sessiontrace.cli.render.console import stdout_console
-from sessiontrace.cli.render.format import amount, cost, duration, printable, when
-from sessiontrace.cli.session_lookup import find_session
 from sessiontrace.cli.store_options import db_option, open_store
 from sessiontrace.store.models import (
     ENDED,
@@ -31,6 +29,8 @@ from sessiontrace.store.models import (
     SessionSummary,
 )
 from sessiontrace.store.query.terms import Pattern, Term
+from sessiontrace.text.format import amount, cost, duration, printable, when
+from sessiontrace.views.session_lookup import find_session
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.cli.render.format import amount, cost, duration, when
-from sessiontrace.cli.render.tree import steps_with_depth
 from sessiontrace.model.fields import HTML_SECTIONS
 from sessiontrace.model.json_depth import encode
 from sessiontrace.store.models import ENDED, EventSummary, StoredSession
+from sessiontrace.text.format import amount, cost, duration, when
+from sessiontrace.views.step_tree import steps_with_depth
 
 __all__ = ["page"]
 

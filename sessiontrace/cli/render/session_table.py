@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from sessiontrace.cli.render.format import cost, day_or_time, duration, printable
 from sessiontrace.store.models import ENDED, FAILED, SessionSummary
+from sessiontrace.text.format import cost, day_or_time, duration, printable
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 from support.records import T0, event, id_of, session_end, write
 
-from sessiontrace.cli.render.format import duration, printable, short_ids
-from sessiontrace.cli.render.tree import render_session, render_text
 from sessiontrace.model.ids import new_id
 from sessiontrace.store.models import StoredSession
 from sessiontrace.store.sqlite.store import SqliteStore
+from sessiontrace.text.format import duration, printable, short_ids
+from sessiontrace.views.tree import render_session, render_text
 
 
 def stored(tmp_path: Path, sid: str, *records) -> StoredSession:

@@ -6,11 +6,10 @@ that it may mean.
 
 from __future__ import annotations
 
-import click
-
-from sessiontrace.cli.render.format import amount, printable
-from sessiontrace.cli.render.step import head_of
 from sessiontrace.store.models import EventSummary, StoredSession
+from sessiontrace.text.format import amount, printable
+from sessiontrace.views.session_lookup import LookupFailedError
+from sessiontrace.views.step import head_of
 
 __all__ = ["FIRST_ERROR", "find_step"]
 
@@ -21,7 +20,10 @@ _MOST_LISTED = 20
 
 
 def find_step(stored: StoredSession, text: str) -> EventSummary:
-    """The step of this id, name or number, or the only one whose id begins so."""
+    """The step of this id, name or number, or the only one whose id begins so.
+
+    Raises ``LookupFailedError``.
+    """
     word = text.lower()
     exact = [event for event in stored.events if word in (event.event_id, event.name.lower())]
     steps = exact or _by_word(stored, text)
@@ -30,12 +32,12 @@ def find_step(stored: StoredSession, text: str) -> EventSummary:
     if len(steps) == 1:
         return steps[0]
     if not steps:
-        raise click.ClickException(
+        raise LookupFailedError(
             f"no step has the name, the number or the id {printable(text, 60)!r}; "
             f"steps are {', '.join(_names(stored)) or 'not recorded'}"
         )
     lines = "\n  ".join(head_of(event) for event in steps[:_MOST_LISTED])
-    raise click.ClickException(
+    raise LookupFailedError(
         f"{amount(len(steps), 'step')} have the name {printable(text, 60)!r}; "
         f"use the id at the end of a line:\n  {lines}"
     )

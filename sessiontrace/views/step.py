@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.cli.render.format import amount, cost, duration, printable, when
 from sessiontrace.model.fields import HTML_SECTIONS, PAYLOADS
 from sessiontrace.model.json_depth import encode
 from sessiontrace.store.models import ENDED, EventSummary
+from sessiontrace.text.format import amount, cost, duration, printable, when
 
 __all__ = ["field_lines", "head_of"]
 

@@ -7,23 +7,29 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from sessiontrace.cli.render.format import amount, day_or_time, printable
+from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.store.models import SessionQuery, StoredSession
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.session_ids import exact_session, ids_for
+from sessiontrace.text.format import amount, day_or_time, printable
 
-__all__ = ["LATEST", "find_session", "with_records"]
+__all__ = ["LATEST", "LookupFailedError", "find_session", "with_records"]
 
 LATEST = "last"
 """The word for the session that was active last."""
 
+_HINT = "`sessiontrace sessions list` shows the stored sessions"
 
-def find_session(store: Store, session_id: str) -> StoredSession:
+
+class LookupFailedError(SessionTraceError):
+    """No stored session or step fits a text, or several do; the message says what to do."""
+
+
+def find_session(store: Store, session_id: str, hint: str = _HINT) -> StoredSession:
     """The session of this id, or the only one whose id has this prefix, or the latest.
 
-    The id may be ours, in any case, or the application's own.
+    The id may be ours, in any case, or the application's own. ``hint``: where to look for ids.
+    Raises ``LookupFailedError``.
     """
     stored = exact_session(store, session_id)
     if stored is not None:
@@ -34,19 +40,16 @@ def find_session(store: Store, session_id: str) -> StoredSession:
     else:
         ids = list(ids_for(store, session_id))
     if not ids:
-        raise click.ClickException(
-            f"no session starts with {printable(session_id, 60)!r}; "
-            "`sessiontrace sessions list` shows the stored sessions"
-        )
+        raise LookupFailedError(f"no session starts with {printable(session_id, 60)!r}; {hint}")
     if len(ids) > 1:
         lines = "\n  ".join(_line(store, match) for match in ids)
-        raise click.ClickException(
+        raise LookupFailedError(
             f"{amount(len(ids), 'session')} or more start with {printable(session_id, 60)!r}; "
             f"use a longer prefix:\n  {lines}"
         )
     stored = store.session(ids[0])
     if stored is None:
-        raise click.ClickException(f"session {ids[0]} was deleted a moment ago")
+        raise LookupFailedError(f"session {ids[0]} was deleted a moment ago")
     return stored
 
 

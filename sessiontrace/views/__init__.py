@@ -1,0 +1,1 @@
+"""Stored sessions as text: trees and steps for people, and budgeted texts for coding agents."""

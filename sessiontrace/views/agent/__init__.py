@@ -1,0 +1,1 @@
+"""Stored sessions as texts for coding agents: within a budget, recorded content marked as data."""
