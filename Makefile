@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Some images set it; the tests start hundreds of interpreters, and each would compile the package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors platforms instrument-versions producers otel-backends clean
+.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors platforms instrument-versions frameworks producers otel-backends clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -105,6 +105,9 @@ platforms: $(VENV)/.installed-dev  ## the spool under the rules of macOS's and W
 
 instrument-versions: $(VENV)/.installed-dev  ## instrumented libraries, oldest and newest; LIBRARIES="openai groq"
 	@$(BIN)/python tools/instrument_versions.py $(LIBRARIES)
+
+frameworks: $(VENV)/.installed-dev  ## instrumented frameworks, each group in its pinned environment; LIBRARIES="crewai"
+	@$(BIN)/python tools/instrument_versions.py --locked $(LIBRARIES)
 
 producers: $(VENV)/.installed-dev  ## other tracers' real packages against a server; PROGRAMS="langfuse_python", RECORD=--record
 	@PYTHONPATH=tests $(BIN)/python tools/producers.py $(RECORD) $(PROGRAMS)

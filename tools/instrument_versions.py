@@ -1,11 +1,12 @@
 """The contract tests of the instrumented libraries, with the oldest and newest versions of each.
 
-Makes an environment for each library and version with uv, below ``.venv/instrument``, and keeps it
-while what is installed in it stays the same; "newest" is looked up in every run. Writes the result
-of each run into ``docs/instrumentation-versions.md``. The program ends with 1 when a test failed,
-or when a library's tests were all skipped.
+The environments are made by ``library_environments``; "newest" is looked up in every run, and
+``--locked`` takes the frameworks whose environments are pinned, as they are. Writes the result of
+each run into ``docs/instrumentation-versions.md``. The program ends with 1 when a test failed, or
+when a library's tests were all skipped.
 
-    python tools/instrument_versions.py [--oldest | --newest] [--no-table] [LIBRARY[==VERSION]]...
+    python tools/instrument_versions.py [--oldest | --newest | --locked] [--no-table]
+        [LIBRARY[==VERSION]]...
 """
 
 from __future__ import annotations
@@ -20,99 +21,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from floors import uv
+from instrumented_libraries import LIBRARIES, LOCKED, NEWEST, Library
+from library_environments import REPO, make_all, python_of, requirement
 
-REPO = Path(__file__).resolve().parent.parent
-PLACE = REPO / ".venv" / "instrument"
 TABLE = REPO / "docs" / "instrumentation-versions.md"
-TOOLS = ("pytest", "pytest-asyncio", "pytest-randomly", "pytest-timeout", "hypothesis", "attrs")
-NEWEST = "newest"
 CONTRACT = "tests/contract/test_instrument_"
-
-
-class Library(NamedTuple):
-    """A library: its distribution, the oldest version that is supported, and its tests.
-
-    ``tests``: files without the prefix ``CONTRACT`` and with an expression of pytest's ``-k`` after
-    a space. ``companions``: requirements that its tests need beside it. ``between``: further
-    versions.
-    """
-
-    name: str
-    oldest: str
-    tests: tuple[str, ...]
-    companions: tuple[str, ...] = ()
-    between: tuple[str, ...] = ()
-
-
-LIBRARIES = (
-    Library(
-        "openai",
-        "1.109.1",
-        (
-            "openai.py",
-            "media.py",
-            "fetched.py openai or background or cloud",
-            "sockets.py realtime",
-        ),
-        ("websockets",),
-        between=("2.54.0",),
-    ),
-    Library("anthropic", "0.125.0", ("anthropic.py", "fetched.py anthropic"), between=("1.17.0",)),
-    Library("groq", "1.0.0", ("compatible.py groq",)),
-    Library("together", "2.31.0", ("compatible.py together",)),
-    Library("cerebras-cloud-sdk", "1.50.1", ("compatible.py cerebras",)),
-    Library("fireworks-ai", "1.2.30", ("compatible.py fireworks",)),
-    Library("google-genai", "3.0.0", ("clients.py google", "surfaces.py gemini"), ("openai",)),
-    Library("mistralai", "3.0.0", ("mistral.py", "clients.py mistral")),
-    Library("cohere", "7.0.9", ("clients.py cohere", "surfaces.py cohere", "cohere_v1.py")),
-    Library("ollama", "0.5.4", ("clients.py ollama",)),
-    Library("boto3", "1.40.76", ("clients.py bedrock", "surfaces.py bedrock")),
-    Library("huggingface-hub", "1.25.1", ("huggingface.py",), ("numpy",)),
-    Library("xai-sdk", "1.14.0", ("xai.py",)),
-    Library("websockets", "13.1", ("sockets.py",), ("openai", "google-genai")),
-    Library("litellm", "1.96.2", ("litellm.py", "clients.py litellm")),
-    Library("litellm[proxy]", NEWEST, ("litellm.py",)),
-    Library(
-        "langchain-core",
-        "1.5.0",
-        ("langchain.py", "langchain_calls.py", "langchain_runs.py"),
-        ("langchain-openai", "langgraph", "openai"),
-    ),
-    Library("llama-index-core", "0.14.0", ("llama_index.py",), ("openai",)),
-    Library("pydantic-ai-slim[openai]", "2.50.0", ("pydantic_ai.py",), ("opentelemetry-sdk",)),
-    Library("openai-agents", "0.20.0", ("agents.py",)),
-    Library("mcp", "2.0.0", ("mcp.py",)),
-    Library("haystack-ai", "3.0.0", ("haystack.py",)),
-    Library("dspy", "3.3.0", ("dspy.py",)),
-    Library("smolagents[openai]", "1.24.0", ("smolagents.py",)),
-    Library("celery", "5.4.0", ("celery.py",)),
-)
-
-
-def requirement(library: Library, version: str) -> str:
-    """What pip installs."""
-    return library.name if version == NEWEST else f"{library.name}=={version}"
-
-
-def make(library: Library, version: str) -> Path:
-    """Make or update the environment; returns its interpreter."""
-    place = PLACE / f"{library.name.replace('[', '-').rstrip(']')}-{version}"
-    python, stamp = place / "bin" / "python", place / "requirements.txt"
-    requirements = [requirement(library, version), *library.companions, *TOOLS]
-    project = (REPO / "pyproject.toml").read_text().partition("[project.optional-dependencies]")[0]
-    text = "\n".join([*requirements, project])
-    if not python.exists():
-        subprocess.run([uv(), "venv", "-q", "--python", sys.executable, str(place)], check=True)
-    if version == NEWEST or not stamp.exists() or stamp.read_text() != text:
-        update = ["--upgrade"] if version == NEWEST else []
-        subprocess.run(
-            [uv(), "pip", "install", "-q", *update, "--python", str(python), *requirements, "-r",
-             "pyproject.toml"],
-            cwd=REPO, check=True,
-        )  # fmt: skip
-        stamp.write_text(text)
-    return python
+LATEST = ("| newest |", "| locked |")
 
 
 class Result(NamedTuple):
@@ -120,7 +34,7 @@ class Result(NamedTuple):
 
     library: str
     version: str
-    is_newest: bool
+    age: str
     passed: int
     failed: int
     skipped: int
@@ -135,15 +49,14 @@ class Result(NamedTuple):
         outcome = f"{self.passed} passed" if self.is_good else f"{self.failed} failed"
         if not self.failed and not self.passed:
             outcome = "not run"
-        age = "newest" if self.is_newest else ""
         python = ".".join(map(str, sys.version_info[:2]))
         today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-        return f"| {self.library} | {self.version} | {age} | {python} | {outcome} | {today} |"
+        return f"| {self.library} | {self.version} | {self.age} | {python} | {outcome} | {today} |"
 
 
 def run(library: Library, version: str) -> Result:
     """Run the library's tests in its environment."""
-    python = make(library, version)
+    python = python_of(library, version)
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     environment.update(PYTHONPATH=str(REPO), LITELLM_LOCAL_MODEL_COST_MAP="True")
     counts = [0, 0, 0]
@@ -165,7 +78,8 @@ def run(library: Library, version: str) -> Result:
     installed = subprocess.run(
         [str(python), "-c", program], capture_output=True, text=True, check=True
     ).stdout.strip()
-    return Result(library.name, installed, version == NEWEST, *counts)
+    age = version if version in (NEWEST, LOCKED) else ""
+    return Result(library.name, installed, age, *counts)
 
 
 def read(report: Path) -> list[int]:
@@ -186,7 +100,8 @@ HEAD = """\
 
 `tests/instrument_versions.sh` (`make instrument-versions`) runs the contract tests of each library
 with the oldest and the newest version that is supported, each in an environment of its own, and
-writes this table.
+writes this table. `make frameworks` runs those whose environments are pinned, one for each group of
+frameworks, in `tests/frameworks/`; their newest version is the one that is "locked".
 
 | library | version | | Python | result | date |
 |---|---|---|---|---|---|
@@ -201,14 +116,19 @@ def write(results: list[Result]) -> None:
         for library in LIBRARIES
         for version in (library.oldest, *library.between)
     )
-    rows = [line for line in lines if "| newest |" in line or line.startswith(current)]
+    rows = [line for line in lines if is_latest(line) or line.startswith(current)]
     for result in results:
-        start, newest = f"| {result.library} | {result.version} |", f"| {result.library} |"
+        start, library = f"| {result.library} | {result.version} |", f"| {result.library} |"
         rows = [row for row in rows if not row.startswith(start)]
-        if result.is_newest:
-            rows = [row for row in rows if not (row.startswith(newest) and "| newest |" in row)]
+        if result.age:
+            rows = [row for row in rows if not (row.startswith(library) and is_latest(row))]
         rows.append(result.row())
     TABLE.write_text(HEAD + "\n".join(sorted(rows, key=order)) + "\n")
+
+
+def is_latest(row: str) -> bool:
+    """Whether a row is of the newest version that a run was with."""
+    return any(mark in row for mark in LATEST)
 
 
 def order(row: str) -> tuple[str, list[int]]:
@@ -226,6 +146,10 @@ def choices(arguments: argparse.Namespace) -> Iterator[tuple[Library, str]]:
     for library in LIBRARIES:
         if selected and library.name not in selected:
             continue
+        if arguments.locked:
+            if library.group:
+                yield library, LOCKED
+            continue
         versions = [library.oldest, *library.between, NEWEST]
         if selected.get(library.name):
             versions = [selected[library.name]]
@@ -242,10 +166,13 @@ def main() -> int:
     ends = parser.add_mutually_exclusive_group()
     ends.add_argument("--oldest", action="store_true")
     ends.add_argument("--newest", action="store_true")
+    ends.add_argument("--locked", action="store_true", help="the pinned frameworks, as pinned")
     parser.add_argument("--no-table", action="store_true")
     arguments = parser.parse_args()
     results = []
-    for library, version in choices(arguments):
+    runs = list(choices(arguments))
+    make_all(runs)
+    for library, version in runs:
         print(f"== {requirement(library, version)}", flush=True)
         result = run(library, version)
         results.append(result)
