@@ -14,10 +14,12 @@ import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+from yarl import URL
 
 from sessiontrace.export.protocol import Reply, Request, UntrustedError
 from sessiontrace.export.proxied import PROXY_LOGIN, proxy_refusal, through
@@ -47,9 +49,9 @@ class HttpTransport:
     """Sends requests below ``base_url``, with ``key`` in a header when there is one.
 
     Construct it inside the running loop. A whole attempt may take ``total`` seconds
-    (default 10) and ``per_mebi`` more for each MiB of its body, ``connect`` of them until there is
-    a connection. ``network``: proxy and certificates; default: those of the destination that
-    connects, else the environment's.
+    (default 10) and ``per_mebi`` more for each MiB of a body above 64 KiB, ``connect`` of them
+    until there is a connection. ``network``: proxy and certificates; default: those of the
+    destination that connects, else the environment's.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class HttpTransport:
         self._total = _TOTAL_S if total is None else total
         self._per_mebi = per_mebi
         self._connect = connect
+        self._small_timeout = self._timeout(0)
         network = network or default_network.get() or Network.of(base_url, os.environ)
         self._certificates = network.certificates()
         self._proxy = network.proxy
@@ -144,13 +147,13 @@ class HttpTransport:
 
     async def _exchange(self, session: aiohttp.ClientSession, request: Request) -> Reply:
         body = request.content
-        total = self._total + self._per_mebi * body.size / _MEBI
+        small = body.size <= _ONE_PIECE
         async with session.request(
             request.method,
-            self._base_url + request.path,
-            data=bytes(body) if body.size <= _ONE_PIECE else _Pieces(body),
+            _url(self._base_url + request.path),
+            data=bytes(body) if small else _Pieces(body),
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=total, connect=self._connect),
+            timeout=self._small_timeout if small else self._timeout(body.size),
             headers=self._headers,
             proxy=self._through.proxy,
             proxy_headers=self._through.connect_headers,
@@ -162,15 +165,16 @@ class HttpTransport:
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """At most 64 KiB of the decoded body; the connection is closed where there is more."""
-        parts: list[bytes] = []
-        size = 0
-        while size < _MAX_REPLY and (part := await response.content.read(_MAX_REPLY - size)):
-            parts.append(part)
-            size += len(part)
-        if size >= _MAX_REPLY and not response.content.at_eof():
+        content = response.content
+        body = await content.read(_MAX_REPLY)  # nearly always all of it
+        while not content.at_eof():
+            part = await content.read(_MAX_REPLY - len(body)) if len(body) < _MAX_REPLY else b""
+            if not part:
+                break
+            body += part
+        if not content.at_eof():
             response.close()
         key = self._key.reveal().encode() if self._key else b""
-        body = b"".join(parts)
         return body.replace(key, b"***") if key and key in body else body
 
     def _reply_headers(self, response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -179,6 +183,15 @@ class HttpTransport:
             name.lower(): value.replace(key, "***") if key and key in value else value
             for name, value in response.headers.items()
         }
+
+    def _timeout(self, size: int) -> aiohttp.ClientTimeout:
+        total = self._total + self._per_mebi * size / _MEBI
+        return aiohttp.ClientTimeout(total=total, connect=self._connect)
+
+
+@lru_cache(maxsize=16)  # most requests go to one or two addresses; an update has one of its own
+def _url(address: str) -> URL:
+    return URL(address)
 
 
 class _Pieces(aiohttp.Payload):

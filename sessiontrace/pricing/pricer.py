@@ -57,7 +57,9 @@ class Pricer:
         self, kinds: Sequence[bytes], bodies: Sequence[bytes], start: int, stop: int
     ) -> Iterator[int]:
         """Which of these records may have a cost to add, without decoding them."""
-        if self._enabled:
+        if not self._enabled:
+            return
+        if self._knows_prices or UPDATE in kinds[start:stop]:
             for index in range(start, stop):
                 kind = kinds[index]
                 if kind == EVENT:

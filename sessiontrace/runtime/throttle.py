@@ -13,14 +13,15 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["Throttle", "Throttled", "throttled"]
+__all__ = ["Throttle", "Throttled", "now", "throttled"]
 
 T = TypeVar("T")
 
 _SLICE_S = 0.0005
 _PAUSE_S = 1e-6  # the kernel's timer slack makes about 60 us of it
 
-_now = time.perf_counter
+now = time.perf_counter
+"""The clock of ``Throttle.until``, for loops in which a call of the throttle would be felt."""
 
 
 class Throttle:
@@ -36,20 +37,20 @@ class Throttle:
 
     def __call__(self) -> None:
         """Pause if this thread has worked for half a millisecond since its last pause."""
-        if _now() > self.until:
+        if now() > self.until:
             time.sleep(_PAUSE_S)
-            self.until = _now() + _SLICE_S
+            self.until = now() + _SLICE_S
 
     def begin(self) -> None:
         """The thread has just waited for something: it may work on for a whole slice."""
-        self.until = _now() + _SLICE_S
+        self.until = now() + _SLICE_S
 
 
 def throttled(items: Iterable[T]) -> Iterator[T]:
     """The same items; pauses between two of them when that is due."""
     throttle = Throttle()
     for item in items:
-        if _now() > throttle.until:  # as a call of its own this would cost twice as much
+        if now() > throttle.until:  # as a call of its own this would cost twice as much
             throttle()
         yield item
 
@@ -73,6 +74,6 @@ class Throttled(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         throttle = self._throttle
         for item in self._items:
-            if _now() > throttle.until:
+            if now() > throttle.until:
                 throttle()
             yield item

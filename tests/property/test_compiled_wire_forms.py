@@ -159,6 +159,21 @@ def test_a_body_has_the_same_layout(
 
 
 @given(
+    head=st.integers(0, 4100).map(lambda size: b"x" * size),
+    nanos=st.sampled_from([b"1", b"999999", b"9999999", b""]),
+    tail=st.sampled_from([b',"end_time":2}', b"}", b"", b',"start_nanos":1,"k":2}']),
+    cut=st.integers(0, 30) | st.just(0),
+)
+@example(b"x" * 101, b"5", b',"end_time":2}', 0)
+@example(b"x" * 4081, b"5", b',"end_time":2}', 0)
+def test_the_same_nanoseconds_are_cut_out(head: bytes, nanos: bytes, tail: bytes, cut: int) -> None:
+    """At the borders of the place where capture writes them, too long, and broken off."""
+    body = b'%b,"start_nanos":%b%b' % (head, nanos, tail)
+    for text in (body, body[: len(body) - cut], body[cut:]):
+        assert _record_layout_c.without_nanos(text) == _record_layout_py.without_nanos(text)
+
+
+@given(
     parts=st.lists(st.binary(max_size=9) | st.integers(0, 2), max_size=9).map(tuple),
     values=st.tuples(*[st.binary(max_size=300)] * 3),
 )

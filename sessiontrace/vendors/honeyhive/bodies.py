@@ -13,7 +13,6 @@ __all__ = [
     "Body",
     "conversation",
     "event",
-    "event_bytes",
     "leftover",
     "merge",
     "session",
@@ -43,11 +42,6 @@ _CONVERSATION = ("session_id", "source", "start_time", "config", "metadata", "us
 _MERGED = ("metadata", "feedback", "metrics", "config", "user_properties")
 _REPLACED = ("outputs", "duration", "end_time", "children_ids")
 
-_NANOS = b',"start_nanos":'  # in quotes that no text has
-_NANOS_LENGTH = len(_NANOS)
-_NANOS_MAX = _NANOS_LENGTH + 7
-_IDS, _HEAD = 101, 4096  # where the ids end, and the fields before what users gave
-
 # PostEventRequest without project_id.
 _EVENT = frozenset(
     (
@@ -56,15 +50,6 @@ _EVENT = frozenset(
         *("metrics", "feedback", "user_properties", "error", "children_ids"),
     )
 )
-
-
-def event_bytes(body: bytes) -> bytes:
-    """An event's own bytes without ``start_nanos``, the only field that HoneyHive does not have."""
-    start = body.find(_NANOS, _IDS, _HEAD)
-    if start < 0:
-        return body
-    end = body.find(b",", start + _NANOS_LENGTH, start + _NANOS_MAX)
-    return body if end < 0 else body[:start] + body[end:]
 
 
 def session(record: Mapping[str, Any]) -> Body:

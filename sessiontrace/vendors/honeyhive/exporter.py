@@ -63,6 +63,7 @@ from sessiontrace.vendors.honeyhive.bodies import Body
 from sessiontrace.vendors.shared.request_groups import join_body
 from sessiontrace.vendors.shared.responses import broken_answer
 from sessiontrace.vendors.shared.truncate import replace_largest
+from sessiontrace.wire.encoded.record_layout import without_nanos
 
 __all__ = ["HoneyHiveExporter"]
 
@@ -140,15 +141,11 @@ class _Plan:
         self._changes: list[int] = []
         self._sessions: dict[bytes, _Session] = {}
         self._decoded: dict[int, Body] = {}
-        add_event, add_body, event_bytes = (
-            self._events.append,
-            self._bodies.append,
-            bodies.event_bytes,
-        )
+        add_event, add_body = self._events.append, self._bodies.append
         for index, (kind, _, body) in enumerate(batch.records):
             if kind == EVENT:
                 add_event(index)
-                add_body(event_bytes(body))
+                add_body(without_nanos(body))
             elif kind == UPDATE:
                 self._changes.append(index)
             else:

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The compiled form of ``layout_of``; see ``record_layout``.
+"""The compiled forms of ``record_layout``.
 
-Invariant: it gives what the form in ``_record_layout_py`` gives, and it reads nothing outside of
+Invariant: they give what the forms in ``_record_layout_py`` give, and read nothing outside of
 ``body``.
 """
 
@@ -297,3 +297,20 @@ cdef tuple _shape(
         memcpy(to, raw + starts[i], ends[i] - starts[i])
         to += ends[i] - starts[i]
     return shape, ids_of_children
+
+
+def without_nanos(bytes body not None):
+    cdef const char *raw = PyBytes_AS_STRING(body)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
+    cdef Py_ssize_t start = _find(raw, 101, min(size, 4096), b',"start_nanos":')
+    if start < 0:
+        return body
+    cdef Py_ssize_t digits = start + 15
+    cdef const char *end = <const char *>memchr(raw + digits, c",", min(size - digits, 7))
+    if end == NULL:
+        return body
+    cdef Py_ssize_t tail = size - (end - raw)
+    cdef bytes shorter = PyBytes_FromStringAndSize(NULL, start + tail)
+    memcpy(PyBytes_AS_STRING(shorter), raw, start)
+    memcpy(PyBytes_AS_STRING(shorter) + start, end, tail)
+    return shorter

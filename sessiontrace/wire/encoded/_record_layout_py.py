@@ -1,4 +1,4 @@
-"""The Python form of ``layout_of``: the specification; see ``record_layout``."""
+"""The Python forms of ``record_layout``: the specification."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from binascii import unhexlify
 from typing import NamedTuple
 
-__all__ = ["Layout", "layout_of"]
+__all__ = ["Layout", "layout_of", "without_nanos"]
 
 _OPENING, _SESSION, _PARENT = b'{"event_id":"', b'","session_id":"', b'","parent_id":"'
 _TYPE, _START, _NAME = b'","event_type":"', b',"start_time":', b',"event_name":'
@@ -15,6 +15,8 @@ _METADATA, _CHILDREN = b',"metadata":', b',"children_ids":['
 _INPUTS, _OUTPUTS = b',"inputs":', b',"outputs":'
 _FLAT = re.compile(rb'\{(?:[^{}"]|"(?:[^"\\]|\\.)*")*\}', re.DOTALL)
 _IDS = re.compile(rb'"[0-9a-f-]{36}"(?:,"[0-9a-f-]{36}")*\]')
+_NANOS_FIELD = b',"start_nanos":'  # in quotes that no text has
+_IDS_END, _HEAD = 101, 4096  # where the ids end, and the fields before what users gave
 _LONGEST = 1e15  # ms
 _NO_SPAN = bytes(8)
 
@@ -74,6 +76,16 @@ def layout_of(body: bytes) -> Layout | None:
     shape, event_id, session_id = body[at:times] + repeated, body[13:49], body[65:101]
     ids = shape, metadata, children, event_id, session_id, parent_id
     return Layout._make((*ids, *spans, *moments, *payloads))
+
+
+def without_nanos(body: bytes) -> bytes:
+    """The same body without ``start_nanos``, for a vendor that has no such field."""
+    start = body.find(_NANOS_FIELD, _IDS_END, _HEAD)
+    if start < 0:
+        return body
+    digits = start + len(_NANOS_FIELD)
+    end = body.find(b",", digits, digits + 7)
+    return body if end < 0 else body[:start] + body[end:]
 
 
 def _spans(
