@@ -55,52 +55,56 @@ def call_usage(event: dict[str, Any]) -> CallUsage:
     A prompt that is smaller than its own cache can only be a count without the cache: it is
     completed here.
     """
-    places = _places(event, _COUNTS)
-    return _usage(places) if places else _NOTHING
-
-
-def _usage(places: Places) -> CallUsage:
-    prompt = _count(places, "prompt_tokens", "input_tokens")
-    read = _count(places, "cache_read_tokens")
-    written_1h = _count(places, "cache_write_1h_tokens")
-    lifetimes = _count(places, "cache_write_5m_tokens") + written_1h
-    written = _count(places, "cache_write_tokens") or lifetimes
-    exclusive = read + written > prompt
+    counts = _counts(event)
+    if not counts:
+        return _NOTHING
+    prompt, read, written, exclusive = _input(counts)
+    count = counts.get
     return CallUsage(
-        prompt=prompt + read + written if exclusive else prompt,
-        completion=_count(places, "completion_tokens", "output_tokens"),
-        total=_count(places, "total_tokens"),
+        prompt=prompt,
+        completion=count("completion", 0),
+        total=count("total", 0),
         cache_read=read,
         cache_write=written,
-        cache_write_1h=min(written_1h, written),
-        prompt_audio=_count(places, "prompt_audio_tokens"),
-        prompt_images=_count(places, "prompt_image_tokens"),
-        completion_audio=_count(places, "completion_audio_tokens"),
-        completion_images=_count(places, "completion_image_tokens"),
-        web_searches=_count(places, "web_search_requests"),
+        cache_write_1h=min(count("written_1h", 0), written),
+        prompt_audio=count("prompt_audio", 0),
+        prompt_images=count("prompt_images", 0),
+        completion_audio=count("completion_audio", 0),
+        completion_images=count("completion_images", 0),
+        web_searches=count("web_searches", 0),
         exclusive=exclusive,
     )
 
 
+def _input(counts: dict[str, int]) -> tuple[int, int, int, bool]:
+    """The whole prompt, what of it was read from and written to the cache, and ``exclusive``."""
+    prompt, read = counts.get("prompt", 0), counts.get("read", 0)
+    written = counts.get("written", 0)
+    if not written:
+        written = counts.get("written_5m", 0) + counts.get("written_1h", 0)
+    exclusive = read + written > prompt
+    return prompt + read + written if exclusive else prompt, read, written, exclusive
+
+
 _NOTHING = CallUsage()
-_COUNTS = frozenset(
-    {
-        "prompt_tokens",
-        "input_tokens",
-        "completion_tokens",
-        "output_tokens",
-        "total_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "cache_write_5m_tokens",
-        "cache_write_1h_tokens",
-        "prompt_audio_tokens",
-        "prompt_image_tokens",
-        "completion_audio_tokens",
-        "completion_image_tokens",
-        "web_search_requests",
-    }
+_NAMES = (
+    ("prompt_tokens", "prompt"),
+    ("input_tokens", "prompt"),
+    ("completion_tokens", "completion"),
+    ("output_tokens", "completion"),
+    ("total_tokens", "total"),
+    ("cache_read_tokens", "read"),
+    ("cache_write_tokens", "written"),
+    ("cache_write_5m_tokens", "written_5m"),
+    ("cache_write_1h_tokens", "written_1h"),
+    ("prompt_audio_tokens", "prompt_audio"),
+    ("prompt_image_tokens", "prompt_images"),
+    ("completion_audio_tokens", "completion_audio"),
+    ("completion_image_tokens", "completion_images"),
+    ("web_search_requests", "web_searches"),
 )
+"""The names of the counts, each with what it counts; of two names for one, the first counts."""
+_COUNTS = frozenset(name for name, _ in _NAMES)
 """All names that ``call_usage`` reads."""
 
 
@@ -113,19 +117,29 @@ def _places(event: dict[str, Any], names: AbstractSet[str]) -> Places:
     ]
 
 
+def _counts(event: dict[str, Any]) -> dict[str, int]:
+    """What the record counts: by place, the first one first, then in the order of the names."""
+    counts: dict[str, int] = {}
+    for values in _places(event, _COUNTS):
+        for name, count in _NAMES:
+            if name in values and count not in counts and _is_amount(value := values[name]):
+                counts[count] = int(value)
+    return counts
+
+
 def call_tokens(event: dict[str, Any]) -> int:
     """Tokens of a call, input and output together; 0 where unknown."""
-    places = _places(event, _COUNTS)
-    if not places:
+    counts = _counts(event)
+    if not counts:
         return 0
-    return _count(places, "total_tokens") or _usage(places).tokens
+    return counts.get("total") or _input(counts)[0] + counts.get("completion", 0)
 
 
 def call_cost(event: dict[str, Any]) -> float | None:
     """The cost of a call: its total, else the sum of its parts; None where neither is known."""
-    if not has_cost(event):
-        return None
     places = _places(event, _COSTS)
+    if not places:
+        return None
     whole = _number(places, _WHOLE)
     if whole is not None:
         return whole
@@ -150,14 +164,14 @@ def is_cached(event: dict[str, Any]) -> bool:
     return isinstance(metadata, dict) and metadata.get("cached") is True
 
 
-def _count(places: Places, *names: str) -> int:
-    return int(_number(places, names) or 0)
-
-
 def _number(places: Places, names: tuple[str, ...]) -> float | None:
     for values in places:
         for name in names:
-            value = values.get(name)
-            if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
-                return value
+            if name in values and _is_amount(value := values[name]):
+                amount: float = value
+                return amount
     return None
+
+
+def _is_amount(value: Any) -> bool:
+    return (type(value) is int or type(value) is float) and 0 <= value < _MOST

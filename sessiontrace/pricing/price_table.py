@@ -19,7 +19,7 @@ from sessiontrace.model.call_usage import CallUsage
 from sessiontrace.runtime import log
 from sessiontrace.runtime.process_hooks import importing
 
-__all__ = ["BATCH", "Cost", "PricedCall", "table_cost", "table_version"]
+__all__ = ["BATCH", "Cost", "PricedCall", "has_model", "table_cost", "table_version"]
 
 # The table's providers, where they do not answer to the name that libraries record.
 _PROVIDERS: dict[str, tuple[str, ...]] = {
@@ -73,12 +73,25 @@ def table_cost(call: PricedCall) -> Cost | None:
     """The cost of a call by the table; None without the package, or for an unknown model."""
     if _loaded() is None:
         return None
-    for provider in _providers(call):
+    for provider in _providers(call.provider, call.names):
         for name in call.names:
             with contextlib.suppress(Exception):  # an unknown model, or contradictory counts
                 if (cost := _cost(provider, name, call)) is not None:
                     return cost
     return None
+
+
+@functools.lru_cache(maxsize=1024)
+def has_model(provider: str | None, names: tuple[str, ...]) -> bool:
+    """Whether the table may have a price for a model with one of these names."""
+    if _loaded() is None:
+        return False
+    for owner in _providers(provider, names):
+        for name in names:
+            with contextlib.suppress(Exception):  # as for an unknown model
+                if _entry(owner, _bare(provider, name)) is not None:
+                    return True
+    return False
 
 
 @functools.cache
@@ -112,17 +125,22 @@ def _log_fault(error: Exception) -> None:
     )
 
 
-def _providers(call: PricedCall) -> tuple[str | None, ...]:
+def _providers(provider: str | None, names: tuple[str, ...]) -> tuple[str | None, ...]:
     """The table's names for the provider; it guesses by the model only where there is none."""
-    if call.provider is None:
-        return ("litellm",) if any("/" in name for name in call.names) else (None,)
-    return _PROVIDERS.get(call.provider, (call.provider,))
+    if provider is None:
+        return ("litellm",) if any("/" in name for name in names) else (None,)
+    return _PROVIDERS.get(provider, (provider,))
+
+
+def _bare(provider: str | None, name: str) -> str:
+    """The model's name without what a route to it puts before."""
+    for prefix in (*_PREFIXES, *(() if provider is None else (f"{provider}/",))):
+        name = name.removeprefix(prefix)
+    return name
 
 
 def _cost(provider: str | None, name: str, call: PricedCall) -> Cost | None:
-    for prefix in (*_PREFIXES, *(() if call.provider is None else (f"{call.provider}/",))):
-        name = name.removeprefix(prefix)
-    entry = _entry(provider, name)
+    entry = _entry(provider, _bare(call.provider, name))
     if entry is None:
         return None
     table_provider, model = entry

@@ -18,7 +18,14 @@ from sessiontrace.model import payload
 from sessiontrace.model.call_usage import CallUsage, call_usage, has_cost, is_cached
 from sessiontrace.model.fields import PAYLOADS
 from sessiontrace.model.record import EVENT, UPDATE, Record, decode_keeping_payloads
-from sessiontrace.pricing.price_table import BATCH, Cost, PricedCall, table_cost, table_version
+from sessiontrace.pricing.price_table import (
+    BATCH,
+    Cost,
+    PricedCall,
+    has_model,
+    table_cost,
+    table_version,
+)
 from sessiontrace.pricing.prices import ModelPrices, Prices, has_table
 
 __all__ = ["CUSTOM", "REPORTED", "TABLE", "Pricer"]
@@ -99,18 +106,21 @@ class Pricer:
             return None
         if is_cached(event):
             return None
+        config = payload.bucket(event, "config")
+        metadata = payload.bucket(event, "metadata")
+        provider, names = _name(config.get("provider")), _names(config, metadata)
+        own = self._find(_own_names(provider, config, metadata)) if self._own else None
+        if own is None and not has_model(provider, names):
+            return None
         usage = _usage(event)
         if usage is None:
             return None
-        config = payload.bucket(event, "config")
-        metadata = payload.bucket(event, "metadata")
-        call = _call(event, config, metadata, usage)
-        own = self._find(_own_names(call.provider, config, metadata))
         stamp: dict[str, Any] = {"cost_source": CUSTOM}
         if own is not None:
             cost = _own_cost(own, usage)
         else:
-            cost = table_cost(call) if call.names else None
+            tier, start = _tier(config, metadata), payload.milliseconds(event, "start_time") or 0
+            cost = table_cost(PricedCall(provider, names, usage, start // 1000, tier))
             stamp = {"cost_source": TABLE, "cost_version": table_version()}
         if cost is None:
             return None
@@ -173,19 +183,20 @@ def _usage(event: dict[str, Any]) -> CallUsage | None:
     return None
 
 
-def _call(
-    event: dict[str, Any], config: dict[str, Any], metadata: dict[str, Any], usage: CallUsage
-) -> PricedCall:
-    provider = _name(config.get("provider"))
-    # The answer names the model itself; a request may name a deployment or an alias.
-    names = [_name(metadata.get("response_model")), _name(config.get("model"))]
-    parameters = payload.bucket(config, "hyperparameters")
-    tier = _name(metadata.get("service_tier")) or _name(parameters.get("service_tier"))
+def _names(config: dict[str, Any], metadata: dict[str, Any]) -> tuple[str, ...]:
+    """What the table may call the model, the most certain name first.
+
+    The answer names the model itself; a request may name a deployment or an alias.
+    """
+    names = (_name(metadata.get("response_model")), _name(config.get("model")))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _tier(config: dict[str, Any], metadata: dict[str, Any]) -> str | None:
     if config.get("batch") is True:
-        tier = BATCH
-    start = payload.milliseconds(event, "start_time") or 0
-    distinct = tuple(dict.fromkeys(name for name in names if name))
-    return PricedCall(provider, distinct, usage, start // 1000, tier)
+        return BATCH
+    parameters = payload.bucket(config, "hyperparameters")
+    return _name(metadata.get("service_tier")) or _name(parameters.get("service_tier"))
 
 
 def _own_names(
