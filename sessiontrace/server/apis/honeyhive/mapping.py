@@ -10,8 +10,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from sessiontrace.model.fields import BUCKETS
 from sessiontrace.model.ids import is_uuid
+from sessiontrace.model.json_depth import DEPTH_MAX, is_too_deep
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
@@ -30,6 +33,7 @@ __all__ = [
     "parse_session",
     "select_fields",
     "session_record",
+    "whole_record",
 ]
 
 Body = dict[str, Any]
@@ -92,8 +96,8 @@ def event_record(body: Any, *, session_id: str | None = None, strict: bool = Tru
         raise RequestRejected(400, "an event must be an object")
     if _has_long_id(body):
         raise LongIdError(400, f"an event is {LONG_ID}")
-    if session_id is None and _is_whole(body):
-        return DecodedRecord(EVENT, body, record_builder.encode_checked(body).decode())
+    if session_id is None and (record := whole_record(body)) is not None:
+        return record
     if strict and body.get("event_type") not in _TYPES:
         raise RequestRejected(400, "event_type must be one of model, tool, chain, session")
     if strict and not isinstance(body.get("inputs"), dict):
@@ -113,6 +117,23 @@ def event_record(body: Any, *, session_id: str | None = None, strict: bool = Tru
     fields.setdefault("event_name", "unknown")
     fields.setdefault("source", "unknown")
     return record_builder.build_decoded(EVENT, fields)
+
+
+def whole_record(body: Any) -> DecodedRecord | None:
+    """The record of an event that is one as it comes, as most events are.
+
+    None for an event that needs a correction, or that a batch must refuse.
+    """
+    if not isinstance(body, dict) or not _is_whole(body) or _has_long_id(body):
+        return None
+    try:
+        text = orjson.dumps(body)
+    except orjson.JSONEncodeError:  # too deep
+        return None
+    brackets = text.count(b"{") + text.count(b"[")  # a text with fewer cannot be that deep
+    if brackets > DEPTH_MAX and is_too_deep(body):
+        return None
+    return DecodedRecord(EVENT, body, text.decode())
 
 
 def _has_long_id(event: Body) -> bool:
@@ -136,9 +157,9 @@ _NEEDED = frozenset({*_TEXTS, "event_type", "start_time", "end_time", "duration"
 
 
 def _is_whole(event: Body) -> bool:
-    """Whether the event is a record as it comes: no field is missing, none needs a correction.
+    """Whether no field is missing and none needs a correction.
 
-    Most events are, all of our own exporter's among them.
+    All events of our own exporter are whole.
     """
     for name, value in event.items():
         if type(value) is not _WHOLE.get(name) or value == "":

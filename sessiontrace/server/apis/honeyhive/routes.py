@@ -309,6 +309,9 @@ def _records(
     records: list[DecodedRecord] = []
     refusal: RequestRejected | None = None
     for at, entry in enumerate(entries):
+        if session_id is None and (whole := mapping.whole_record(entry)) is not None:
+            records.append(whole)
+            continue
         if is_too_deep(entry):
             refusal = refusal or RequestRejected(400, f"event {at} is {TOO_DEEP}")
             continue
