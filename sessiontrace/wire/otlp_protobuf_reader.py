@@ -10,19 +10,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sessiontrace.wire.decoded.field_reader import FieldReader
-from sessiontrace.wire.protobuf import BYTES, EIGHT, VARINT, GarbledError
+from sessiontrace.wire.protobuf import BYTES, GarbledError, text
 from sessiontrace.wire.received_span import (
     Attributes,
     ReceivedSpan,
     UnreadableRequestError,
 )
 
-__all__ = ["RequestReader", "from_protobuf", "last", "text", "unreadable"]
-
-_FAILED = 2
+__all__ = ["RequestReader", "from_protobuf", "unreadable"]
 
 
 def from_protobuf(body: bytes) -> tuple[list[ReceivedSpan], int]:
@@ -36,7 +33,7 @@ def from_protobuf(body: bytes) -> tuple[list[ReceivedSpan], int]:
     invalid = 0
     with unreadable("an ExportTraceServiceRequest"):
         for resource, scope, message in reader.items(body):
-            if (span := _span(reader, message, resource, scope)) is None:
+            if (span := reader.span(message, resource, scope)) is None:
                 invalid += 1
             else:
                 spans.append(span)
@@ -69,57 +66,3 @@ class RequestReader(FieldReader):
                 scope = text(self.fields(b"".join(inner[1, BYTES]))[1, BYTES])
                 for message in inner[2, BYTES]:
                     yield resource, scope, message
-
-
-def _span(
-    reader: RequestReader, message: bytes, resource: Attributes, scope: str
-) -> ReceivedSpan | None:
-    """The span; None without ids."""
-    fields = reader.fields(message)
-    trace_id, span_id, parent = (last(fields[number, BYTES], b"") for number in (1, 2, 4))
-    if len(trace_id) != 16 or len(span_id) != 8 or not any(trace_id) or not any(span_id):
-        return None
-    start, end = (last(fields[number, EIGHT], bytes(8)) for number in (7, 8))
-    start_ns = int.from_bytes(start, "little")
-    status = reader.fields(b"".join(fields[15, BYTES]))
-    return ReceivedSpan(
-        trace_id=trace_id.hex(),
-        span_id=span_id.hex(),
-        parent_id=parent.hex() if len(parent) == 8 and any(parent) else None,
-        name=text(fields[5, BYTES]) or "unknown",
-        start_ns=start_ns,
-        end_ns=max(start_ns, int.from_bytes(end, "little")),
-        attributes=reader.attributes(fields[9, BYTES]),
-        resource=resource,
-        scope=scope,
-        failed=last(status[3, VARINT], 0) == _FAILED,
-        message=text(status[2, BYTES]),
-        events=[_event(reader, event) for event in fields[11, BYTES]],
-        links=[link for item in fields[13, BYTES] if (link := _link(reader, item))],
-    )
-
-
-def _event(reader: RequestReader, message: bytes) -> tuple[str, Attributes]:
-    fields = reader.fields(message)
-    return text(fields[2, BYTES]), reader.attributes(fields[3, BYTES])
-
-
-def _link(reader: RequestReader, message: bytes) -> dict[str, Any] | None:
-    """A linked span; None for one without ids."""
-    fields = reader.fields(message)
-    trace_id, span_id = (last(fields[number, BYTES], b"") for number in (1, 2))
-    if len(trace_id) != 16 or len(span_id) != 8:
-        return None
-    attributes = reader.attributes(fields[4, BYTES])
-    ids = {"trace_id": trace_id.hex(), "span_id": span_id.hex()}
-    return {**ids, "attributes": attributes} if attributes else ids
-
-
-def last(values: list[Any], otherwise: Any) -> Any:
-    """A field's value: of several, the last one counts."""
-    return values[-1] if values else otherwise
-
-
-def text(values: list[bytes]) -> str:
-    """A field's text; bytes that are not UTF-8 become replacement characters."""
-    return values[-1].decode(errors="replace") if values else ""

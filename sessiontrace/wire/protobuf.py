@@ -21,7 +21,9 @@ __all__ = [
     "MessageReader",
     "TooManyFieldsError",
     "field",
+    "last",
     "signed",
+    "text",
     "varint",
 ]
 
@@ -107,6 +109,16 @@ class MessageReader:
         if self._left < 0:
             raise TooManyFieldsError
         return fields
+
+
+def last(values: list[Any], otherwise: Any) -> Any:
+    """A field's value: of several, the last one counts."""
+    return values[-1] if values else otherwise
+
+
+def text(values: list[bytes]) -> str:
+    """A field's text; bytes that are not UTF-8 become replacement characters."""
+    return values[-1].decode(errors="replace") if values else ""
 
 
 def signed(value: int) -> int:

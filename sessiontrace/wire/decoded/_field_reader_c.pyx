@@ -11,16 +11,18 @@ from collections import defaultdict
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from sessiontrace.wire.protobuf import FIELDS_MAX, GarbledError, TooManyFieldsError
-from sessiontrace.wire.received_span import DEPTH, finite
+from sessiontrace.wire.received_span import DEPTH, ReceivedSpan, finite
 
 cdef extern from "Python.h":
     object PyUnicode_DecodeUTF8(const char *text, Py_ssize_t size, const char *errors)
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 cdef int _VARINT = 0, _EIGHT = 1, _BYTES = 2, _FOUR = 5
 cdef int _DEPTH = DEPTH
+cdef int _FAILED = 2
 
 
 cdef struct Field:
@@ -80,6 +82,48 @@ cdef inline const unsigned char *_next(
 
 cdef inline object _text(const Field *field):
     return PyUnicode_DecodeUTF8(<const char *>field.at, field.size, "replace")
+
+
+# Producers repeat the names of attributes: one text of each is enough, and dicts find it by its
+# identity. Two names that meet in one place take turns there.
+cdef list _names = [None] * 1024
+cdef Py_ssize_t _NAME_BYTES = 64
+
+
+cdef inline object _name(const Field *field):
+    """The text of an attribute's name."""
+    cdef uint64_t place = field.size
+    cdef Py_ssize_t at, size
+    cdef const char *text
+    if field.size > _NAME_BYTES:
+        return _text(field)
+    for at in range(field.size):
+        place = (place ^ field.at[at]) * 1099511628211u
+    place ^= place >> 32
+    name = _names[place & 1023]
+    if name is not None:
+        text = PyUnicode_AsUTF8AndSize(name, &size)
+        if size == field.size and memcmp(text, field.at, size) == 0:
+            return name
+    name = _text(field)
+    if (<str>name).isascii():
+        _names[place & 1023] = name
+    return name
+
+
+cdef inline str _hex(const Field *field):
+    return PyBytes_FromStringAndSize(<const char *>field.at, field.size).hex()
+
+
+cdef inline bint _is_id(const Field *field, Py_ssize_t size) noexcept:
+    """Whether the field is an id of so many bytes, not all of them zero."""
+    cdef Py_ssize_t at
+    if field.size != size:
+        return False
+    for at in range(size):
+        if field.at[at]:
+            return True
+    return False
 
 
 cdef class FieldReader:
@@ -158,7 +202,7 @@ cdef class FieldReader:
                 value = field
                 values += 1
         self._count(count)
-        name = "" if key.at == NULL else _text(&key)
+        name = "" if key.at == NULL else _name(&key)
         if joined is not None:
             attributes[name] = self.value(joined, depth)
         else:
@@ -223,6 +267,114 @@ cdef class FieldReader:
             else:
                 items.append(self._value(field.at, field.at + field.size, depth))
         return pairs if is_pairs else items
+
+
+    def span(self, bytes message not None, dict resource not None, str scope not None):
+        """The span of a ``Span``; None without ids."""
+        cdef const unsigned char *begin = <const unsigned char *>PyBytes_AS_STRING(message)
+        cdef const unsigned char *end = begin + PyBytes_GET_SIZE(message)
+        cdef const unsigned char *at = begin
+        cdef Field field, trace_id, span_id, parent, title
+        cdef uint64_t start_ns = 0, end_ns = 0
+        cdef int64_t count = 0
+        cdef list statuses = [], events = [], links = []
+        cdef dict attributes = {}
+        trace_id.size = span_id.size = parent.size = title.size = 0
+        while at < end:
+            at = _next(at, end, &field)
+            if at == NULL:
+                raise GarbledError
+            count += 1
+            if field.kind == _EIGHT:
+                if field.number == 7:
+                    start_ns = _little(&field)
+                elif field.number == 8:
+                    end_ns = _little(&field)
+            elif field.kind != _BYTES:
+                continue
+            elif field.number == 1:
+                trace_id = field
+            elif field.number == 2:
+                span_id = field
+            elif field.number == 4:
+                parent = field
+            elif field.number == 5:
+                title = field
+            elif field.number == 11:
+                events.append(_bytes(&field))
+            elif field.number == 13:
+                links.append(_bytes(&field))
+            elif field.number == 15:
+                statuses.append(_bytes(&field))
+        self._count(count)
+        if not _is_id(&trace_id, 16) or not _is_id(&span_id, 8):
+            return None
+        failed, text = self._status(b"".join(statuses)) if statuses else (False, "")
+        at = begin
+        while at < end:
+            at = _next(at, end, &field)
+            if field.number == 9 and field.kind == _BYTES:
+                self._pair(attributes, field.at, field.at + field.size, _DEPTH)
+        return ReceivedSpan(
+            _hex(&trace_id),
+            _hex(&span_id),
+            _hex(&parent) if _is_id(&parent, 8) else None,
+            (_text(&title) if title.size else "") or "unknown",
+            start_ns,
+            max(start_ns, end_ns),
+            attributes,
+            resource,
+            scope,
+            failed,
+            text,
+            [self._event(event) for event in events] if events else [],
+            [link for item in links if (link := self._link(item))] if links else [],
+        )
+
+    cdef tuple _status(self, bytes message):
+        """Whether the status is an error, and its message."""
+        fields = self.fields(message)
+        codes = fields[3, _VARINT]
+        return bool(codes) and _last(codes) == _FAILED, _last_text(fields[2, _BYTES])
+
+    cdef tuple _event(self, bytes message):
+        fields = self.fields(message)
+        return _last_text(fields[2, _BYTES]), self.attributes(fields[3, _BYTES])
+
+    cdef dict _link(self, bytes message):
+        """A linked span; None for one without ids."""
+        fields = self.fields(message)
+        traces, spans = fields[1, _BYTES], fields[2, _BYTES]
+        if not traces or not spans:
+            return None
+        trace_id, span_id = _last(traces), _last(spans)
+        if len(trace_id) != 16 or len(span_id) != 8:
+            return None
+        link = {"trace_id": trace_id.hex(), "span_id": span_id.hex()}
+        if attributes := self.attributes(fields[4, _BYTES]):
+            link["attributes"] = attributes
+        return link
+
+
+cdef inline object _last(list values):
+    return values[len(values) - 1]
+
+
+cdef inline str _last_text(list values):
+    return _last(values).decode(errors="replace") if values else ""
+
+
+cdef inline bytes _bytes(const Field *field):
+    return PyBytes_FromStringAndSize(<const char *>field.at, field.size)
+
+
+cdef inline uint64_t _little(const Field *field) noexcept:
+    """Eight bytes as a number, the lowest first."""
+    cdef uint64_t value = 0
+    cdef int at
+    for at in range(7, -1, -1):
+        value = value << 8 | field.at[at]
+    return value
 
 
 cdef inline bint _is_value(const Field *field) noexcept:

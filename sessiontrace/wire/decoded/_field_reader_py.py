@@ -1,6 +1,6 @@
 """The form of ``FieldReader`` in Python, which is the specification; see ``field_reader``.
 
-Source of the field numbers: opentelemetry-proto 1.x, ``common.proto``.
+Source of the field numbers: opentelemetry-proto 1.x, ``common.proto`` and ``trace.proto``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from sessiontrace.wire.protobuf import (
     FIELDS_MAX,
     VARINT,
     MessageReader,
+    last,
     signed,
+    text,
 )
-from sessiontrace.wire.received_span import DEPTH, Attributes, finite
+from sessiontrace.wire.received_span import DEPTH, Attributes, ReceivedSpan, finite
 
 __all__ = ["FieldReader"]
+
+_FAILED = 2
 
 
 class FieldReader(MessageReader):
@@ -62,3 +66,42 @@ class FieldReader(MessageReader):
             elif kind == EIGHT and number == 4:
                 return finite(struct.unpack("<d", value)[0])
         return None
+
+    def span(self, message: bytes, resource: Attributes, scope: str) -> ReceivedSpan | None:
+        """The span of a ``Span``; None without ids."""
+        fields = self.fields(message)
+        trace_id, span_id, parent = (last(fields[number, BYTES], b"") for number in (1, 2, 4))
+        if len(trace_id) != 16 or len(span_id) != 8 or not any(trace_id) or not any(span_id):
+            return None
+        start, end = (last(fields[number, EIGHT], bytes(8)) for number in (7, 8))
+        start_ns = int.from_bytes(start, "little")
+        status = self.fields(b"".join(fields[15, BYTES]))
+        return ReceivedSpan(
+            trace_id=trace_id.hex(),
+            span_id=span_id.hex(),
+            parent_id=parent.hex() if len(parent) == 8 and any(parent) else None,
+            name=text(fields[5, BYTES]) or "unknown",
+            start_ns=start_ns,
+            end_ns=max(start_ns, int.from_bytes(end, "little")),
+            attributes=self.attributes(fields[9, BYTES]),
+            resource=resource,
+            scope=scope,
+            failed=last(status[3, VARINT], 0) == _FAILED,
+            message=text(status[2, BYTES]),
+            events=[self._event(event) for event in fields[11, BYTES]],
+            links=[link for item in fields[13, BYTES] if (link := self._link(item))],
+        )
+
+    def _event(self, message: bytes) -> tuple[str, Attributes]:
+        fields = self.fields(message)
+        return text(fields[2, BYTES]), self.attributes(fields[3, BYTES])
+
+    def _link(self, message: bytes) -> dict[str, Any] | None:
+        """A linked span; None for one without ids."""
+        fields = self.fields(message)
+        trace_id, span_id = (last(fields[number, BYTES], b"") for number in (1, 2))
+        if len(trace_id) != 16 or len(span_id) != 8:
+            return None
+        attributes = self.attributes(fields[4, BYTES])
+        ids = {"trace_id": trace_id.hex(), "span_id": span_id.hex()}
+        return {**ids, "attributes": attributes} if attributes else ids

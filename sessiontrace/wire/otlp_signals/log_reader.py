@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from sessiontrace.wire.otlp_json_reader import read_attributes, read_id, read_time, read_value, walk
-from sessiontrace.wire.otlp_protobuf_reader import RequestReader, last, text, unreadable
+from sessiontrace.wire.otlp_protobuf_reader import RequestReader, unreadable
 from sessiontrace.wire.otlp_signals.received_log import ReceivedLog
-from sessiontrace.wire.protobuf import BYTES, EIGHT, VARINT
+from sessiontrace.wire.protobuf import BYTES, EIGHT, VARINT, last, text
 from sessiontrace.wire.received_span import Attributes, UnreadableRequestError
 
 __all__ = ["logs_from_json", "logs_from_protobuf"]
