@@ -10,7 +10,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessiontrace import api
-from sessiontrace.api import *  # noqa: F403 - its __all__ is the one list of these names
+from sessiontrace.api import aflush as aflush
+from sessiontrace.api import asgi as asgi
+from sessiontrace.api import ashutdown as ashutdown
+from sessiontrace.api import chain as chain
+from sessiontrace.api import current_session as current_session
+from sessiontrace.api import current_span as current_span
+from sessiontrace.api import extract as extract
+from sessiontrace.api import flush as flush
+from sessiontrace.api import init as init
+from sessiontrace.api import inject as inject
+from sessiontrace.api import instrument as instrument
+from sessiontrace.api import model as model
+from sessiontrace.api import score as score
+from sessiontrace.api import session as session
+from sessiontrace.api import shutdown as shutdown
+from sessiontrace.api import span as span
+from sessiontrace.api import start_span as start_span
+from sessiontrace.api import stats as stats
+from sessiontrace.api import stream as stream
+from sessiontrace.api import suppress as suppress
+from sessiontrace.api import tool as tool
+from sessiontrace.api import trace as trace
+from sessiontrace.api import uninstrument as uninstrument
+from sessiontrace.api import update as update
 from sessiontrace.model.errors import ConfigError as ConfigError
 from sessiontrace.model.errors import SessionTraceError as SessionTraceError
 from sessiontrace.tracer import Tracer as Tracer
@@ -85,4 +108,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES, "testing"})
+    """The public names only."""
+    return sorted([*__all__, "testing"])

@@ -1,15 +1,15 @@
 """The module-level functions: the methods of one default tracer.
 
 Any user thread calls them; the methods are documented where they are defined, in ``tracer.py`` and
-``capture/api_methods.py``. ``__all__`` is the one list of these functions: ``sessiontrace``
-re-exports exactly these names. Invariant: importing this module starts nothing and reads no
-environment; the first ``init``, session or span does.
+``capture/api_methods.py``; ``api_signatures.py`` repeats them for static tools. ``__all__`` is the
+one list of these functions: ``sessiontrace`` re-exports exactly these names. Invariant: importing
+this module starts nothing and reads no environment; the first ``init``, session or span does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sessiontrace.tracer import Tracer
 
@@ -73,27 +73,53 @@ class DefaultTracer(Tracer):
 default_tracer = DefaultTracer.unconfigured(_run_in_session)
 """Configures itself from the environment when it is first used."""
 
-aflush = default_tracer.aflush
-asgi = default_tracer.asgi
-ashutdown = default_tracer.ashutdown
-chain = default_tracer.chain
-current_session = default_tracer.current_session
-current_span = default_tracer.current_span
-extract = default_tracer.extract
-flush = default_tracer.flush
-init = default_tracer.init
-inject = default_tracer.inject
-instrument = default_tracer.instrument
-model = default_tracer.model
-score = default_tracer.score
-session = default_tracer.session
-shutdown = default_tracer.shutdown
-span = default_tracer.span
-start_span = default_tracer.start_span
-stats = default_tracer.stats
-stream = default_tracer.stream
-suppress = default_tracer.suppress
-tool = default_tracer.tool
-trace = default_tracer.trace
-uninstrument = default_tracer.uninstrument
-update = default_tracer.update
+if TYPE_CHECKING:  # static tools read signatures and documentation from functions
+    from sessiontrace.api_signatures import aflush as aflush
+    from sessiontrace.api_signatures import asgi as asgi
+    from sessiontrace.api_signatures import ashutdown as ashutdown
+    from sessiontrace.api_signatures import chain as chain
+    from sessiontrace.api_signatures import current_session as current_session
+    from sessiontrace.api_signatures import current_span as current_span
+    from sessiontrace.api_signatures import extract as extract
+    from sessiontrace.api_signatures import flush as flush
+    from sessiontrace.api_signatures import init as init
+    from sessiontrace.api_signatures import inject as inject
+    from sessiontrace.api_signatures import instrument as instrument
+    from sessiontrace.api_signatures import model as model
+    from sessiontrace.api_signatures import score as score
+    from sessiontrace.api_signatures import session as session
+    from sessiontrace.api_signatures import shutdown as shutdown
+    from sessiontrace.api_signatures import span as span
+    from sessiontrace.api_signatures import start_span as start_span
+    from sessiontrace.api_signatures import stats as stats
+    from sessiontrace.api_signatures import stream as stream
+    from sessiontrace.api_signatures import suppress as suppress
+    from sessiontrace.api_signatures import tool as tool
+    from sessiontrace.api_signatures import trace as trace
+    from sessiontrace.api_signatures import uninstrument as uninstrument
+    from sessiontrace.api_signatures import update as update
+else:
+    aflush = default_tracer.aflush
+    asgi = default_tracer.asgi
+    ashutdown = default_tracer.ashutdown
+    chain = default_tracer.chain
+    current_session = default_tracer.current_session
+    current_span = default_tracer.current_span
+    extract = default_tracer.extract
+    flush = default_tracer.flush
+    init = default_tracer.init
+    inject = default_tracer.inject
+    instrument = default_tracer.instrument
+    model = default_tracer.model
+    score = default_tracer.score
+    session = default_tracer.session
+    shutdown = default_tracer.shutdown
+    span = default_tracer.span
+    start_span = default_tracer.start_span
+    stats = default_tracer.stats
+    stream = default_tracer.stream
+    suppress = default_tracer.suppress
+    tool = default_tracer.tool
+    trace = default_tracer.trace
+    uninstrument = default_tracer.uninstrument
+    update = default_tracer.update

@@ -30,7 +30,7 @@ LAYERS = [
     {"report", "pipeline", "retirement"},
     {"generation"},
     {"tracer"},
-    {"api"},
+    {"api", "api_signatures"},
     {"clients", "otel", "testing", "conformance", "pytest_plugin"},
     {"server"},
     {"cli"},
