@@ -109,4 +109,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names only."""
-    return sorted([*__all__, "testing"])
+    return sorted({*api.__all__, *_PLACES, "testing"})

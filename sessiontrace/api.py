@@ -70,7 +70,7 @@ class DefaultTracer(Tracer):
         return "default_tracer"
 
 
-default_tracer = DefaultTracer.unconfigured(_run_in_session)
+default_tracer: DefaultTracer = DefaultTracer.unconfigured(_run_in_session)
 """Configures itself from the environment when it is first used."""
 
 if TYPE_CHECKING:  # static tools read signatures and documentation from functions

@@ -56,21 +56,21 @@ class Generation:
     ) -> None:
         self.configuration = configuration
         destinations, options = configuration
-        self.exit_timeout = options.exit_timeout
-        self.is_shut = False
+        self.exit_timeout: float = options.exit_timeout
+        self.is_shut: bool = False
         self._in_use = True
         self._owner = weakref.ref(owner)
         self._lock = threading.RLock()  # held only while a pipeline is replaced
         self._past: list[Stats] = []
-        self.pipeline = self._new_pipeline()
+        self.pipeline: Pipeline = self._new_pipeline()
         functions = () if options.redact is None else options.redact.functions
         asynchronous = [function for function in functions if is_async(function)]
-        self.queue = (
+        self.queue: AsyncRedactionQueue | None = (
             AsyncRedactionQueue(asynchronous, self.append, self.drop, on_start=self.register)
             if asynchronous
             else None
         )
-        self.recorder = recorder = TracerState(
+        self.recorder: TracerState = TracerState(
             offer=self.pipeline.offer if self.queue is None else self.queue.offer,
             holds=self.holds,
             drop=self.drop,
@@ -93,6 +93,7 @@ class Generation:
             trust=options.trust,
             propagators=options.propagators,
         )
+        recorder = self.recorder
         if self.queue is not None:
             self.queue.quiet = lambda: SuppressedScope(recorder)
 

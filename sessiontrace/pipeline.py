@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from sessiontrace.config import Options
@@ -85,18 +85,18 @@ class Pipeline:
         adopt: Mapping[str, str] | None = None,
     ) -> None:
         self.options = options
-        self.counters = Counters()
+        self.counters: Counters = Counters()
         self._owner = owner
-        self.closed = False
+        self.closed: bool = False
         self._next_recovery = 0.0
-        self.worker = BackgroundWorker(tick=self._tick, counters=self.counters)
+        self.worker: BackgroundWorker = BackgroundWorker(tick=self._tick, counters=self.counters)
         consumers = [
             Consumer(destination.name, destination.kind, destination.fingerprint())
             for destination in destinations
         ]
         self._pricer = Pricer(options.prices)
         compiled_forms.log_faults()
-        self.spool = Spool(
+        self.spool: Spool = Spool(
             options.spool,
             consumers=consumers,
             service=options.service,
@@ -110,7 +110,7 @@ class Pipeline:
             on_roll=self.worker.wake,
             recovered=lambda: () if self._recovery is None else self._recovery.spools,
         )
-        self.sender = Sender(
+        self.sender: Sender = Sender(
             lanes=[self._lane(destination) for destination in destinations],
             counters=self.counters,
             dead_letters=None
@@ -138,7 +138,7 @@ class Pipeline:
                 adopt=adopt,
             )
         )
-        self.offer = self.spool.append
+        self.offer: Callable[[bytes, bytes], bool] = self.spool.append
 
     def _lane(self, destination: Destination) -> LaneSpec:
         reader = self.spool.reader(destination.name)

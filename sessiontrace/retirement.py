@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from sessiontrace.runtime import process_hooks
@@ -125,10 +126,10 @@ class _Retirement:
 
 _retirement = _Retirement()
 
-retire = _retirement.add
-revive = _retirement.discard
-retry = _retirement.start
+retire: Callable[[Retired], None] = _retirement.add
+revive: Callable[[Retired], None] = _retirement.discard
+retry: Callable[[], None] = _retirement.start
 """Start the thread if it could not be started before."""
 
-close_all = _retirement.at_exit
+close_all: Callable[[float], None] = _retirement.at_exit
 """Close every retired pipeline, as the exit does."""

@@ -24,6 +24,8 @@ from sessiontrace.runtime import log
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from sessiontrace.config_memo import ConfigMemo, Configuration
     from sessiontrace.generation import Generation
     from sessiontrace.instrumentation.registry import InstrumentReport
@@ -66,7 +68,7 @@ class Tracer(Tracing):
         self.configure(targets, options)
 
     @classmethod
-    def unconfigured(cls, wrap_process_call: ProcessCallWrapper | None = None) -> Tracer:
+    def unconfigured(cls, wrap_process_call: ProcessCallWrapper | None = None) -> Self:
         """A tracer that configures itself from the environment when it is first used.
 
         ``wrap_process_call``: turns a function submitted to a process pool into a picklable one
@@ -77,10 +79,10 @@ class Tracer(Tracing):
         return tracer
 
     def _prepare(self, wrap_process_call: ProcessCallWrapper | None = None) -> None:
-        self.off = False
+        self.off: bool = False
         self._wrap_process_call = wrap_process_call
         self.recorder: TracerState | None = None
-        self.exit_timeout = 2.0
+        self.exit_timeout: float = 2.0
         self._memo: ConfigMemo | None = None
         self._configured: Configuration | None = None
         self._installed = False

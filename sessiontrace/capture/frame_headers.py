@@ -17,7 +17,7 @@ class FrameHeaders:
     def __init__(
         self, start: bytes, event: bytes, end: bytes, update: bytes = b" update * "
     ) -> None:
-        self.start = start
-        self.event = event
-        self.end = end
-        self.update = update
+        self.start: bytes = start
+        self.event: bytes = event
+        self.end: bytes = end
+        self.update: bytes = update

@@ -28,6 +28,8 @@ from sessiontrace.runtime.signals import without_entry_check
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from sessiontrace.capture.frame_headers import FrameHeaders
+
 __all__ = ["NOOP", "NonRecordingScope", "Noop", "RemoteSpan", "SuppressedScope"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -111,22 +113,23 @@ class NonRecordingScope:
 
     def __init__(self, recorder: TracerState, name: str, session_id: str, event_id: str) -> None:
         new_id()  # not used; the ids that follow in a user's pinned test are counted with it
-        self.recorder = recorder
-        self.name = name
-        self.type = "session"
-        self.state = NEW
-        self.session_id = session_id
-        self.event_id = event_id
+        self.recorder: TracerState = recorder
+        self.name: str = name
+        self.type: str = "session"
+        self.state: int = NEW
+        self.session_id: str = session_id
+        self.event_id: str = event_id
         self.parent: Handle | None = None
         self.session: SessionHandle = self
-        self.source = recorder.source
-        self.start_ns = self.offset_ns = 0  # no record needs them
+        self.source: str = recorder.source
+        self.start_ns: int = 0  # no record needs the times
+        self.offset_ns: int = 0
         self.children_ids: list[str] | None = None
-        self.children_omitted = 0
+        self.children_omitted: int = 0
         self.conversation_id: str | None = None
         self.trace_id: str | None = None
         self.to: list[str] | None = None
-        self.frame_headers = recorder.frame_headers
+        self.frame_headers: FrameHeaders = recorder.frame_headers
         self.skip_reason: str | None = None
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from sessiontrace.capture.decorators.block import traced_block
 from sessiontrace.capture.encoding.record_body import assemble, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import sanitize_text, text_of
 from sessiontrace.capture.frame_headers import FrameHeaders
-from sessiontrace.capture.handle import NEW, OPEN, SUPPRESSED, Handle
+from sessiontrace.capture.handle import NEW, OPEN, SUPPRESSED, Handle, SessionHandle
 from sessiontrace.capture.span import NO_INPUTS, Span
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 from sessiontrace.model.ids import checked_now, is_uuid, new_id, session_uuid
@@ -58,6 +58,9 @@ class Session(Span):
     session_id: str
     source: str
     frame_headers: FrameHeaders
+    start_ns: int
+    offset_ns: int
+    session: SessionHandle
 
     def __init__(
         self,
@@ -82,8 +85,8 @@ class Session(Span):
             self._inputs = self._encode(inputs, "input")
         self._tracer = tracer
         self._own_source = None if source is None else text_of(source)
-        self.conversation_id = session_id
-        self.to = None if to is None else _texts(to)
+        self.conversation_id: str | None = session_id
+        self.to: list[str] | None = None if to is None else _texts(to)
         self._sample = sample
         self.trace_id = trace_id
         self.skip_reason: str | None = None
@@ -92,7 +95,7 @@ class Session(Span):
         else:
             own_id = sanitize_text(session_id) if type(session_id) is str else text_of(session_id)
             self.session_id = session_uuid(own_id)
-            self.event_id = new_id()
+            self.event_id: str = new_id()
             if trace_id is None:
                 self.trace_id = self.event_id.replace("-", "")
             if not is_uuid(own_id):

@@ -83,19 +83,19 @@ class Span(InterruptibleEnd, SpanValues):
         metadata: Mapping[str, object] | None = None,
     ) -> None:
         self.recorder = recorder
-        self.state = NEW
+        self.state: int = NEW
         self.children_ids: list[str] | None = None
-        self.children_omitted = 0
+        self.children_omitted: int = 0
         self._implicit: ImplicitSession | None = None
         self._needs_redaction = False  # a text or a key may contain a secret
         self._inputs: bytes | None = NO_INPUTS  # both encoded; None: left out, or after the end
         self._outputs: bytes | None = None
         self._parts: dict[str, Any] | None = None  # the other groups of fields, and the error
-        self.event_id = ""
+        self.event_id: str = ""
         # A new name is checked once; `__class__` may lie, but then the name is not among these.
         checked = name.__class__ is str and name in recorder.clean_texts.span_names
-        self.name = name if checked else self._check_name(name)
-        self.type = type if type.__class__ is str and type in _TYPES else _type_of(type)
+        self.name: str = name if checked else self._check_name(name)
+        self.type: str = type if type.__class__ is str and type in _TYPES else _type_of(type)
         if inputs is not None and recorder.capture:
             if recorder.skips and _is_skipped(recorder.current.get()):
                 self._inputs = None

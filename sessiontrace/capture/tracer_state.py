@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle, ImplicitSession
-from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION
+from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
 from sessiontrace.model.propagators import PROPAGATORS
 
 if TYPE_CHECKING:
@@ -81,25 +81,25 @@ class TracerState:
         propagators: frozenset[str] = PROPAGATORS,
         holds: Callable[[bytes], bool] = lambda body: False,
     ) -> None:
-        self.offer = offer
-        self.holds = holds
-        self.drop = drop
-        self.current = current
-        self.new_session = new_session
-        self.frame_headers = frame_headers
-        self.source = source
-        self.service = service
-        self.capture = capture
-        self.redact = redact
-        self.clean_texts = NO_REDACTION if redact is None else redact.clean_texts
-        self.sample = sample
-        self.route = route
-        self.tracer = tracer
-        self.trust = trust
-        self.propagators = propagators
+        self.offer: Callable[[bytes, bytes], bool] = offer
+        self.holds: Callable[[bytes], bool] = holds
+        self.drop: Callable[[str], None] = drop
+        self.current: ContextVar[Handle | None] = current
+        self.new_session: Callable[[TracerState, str], ImplicitSession] = new_session
+        self.frame_headers: FrameHeaders = frame_headers
+        self.source: str = source
+        self.service: str = service
+        self.capture: bool = capture
+        self.redact: Redact | None = redact
+        self.clean_texts: CleanTextCache = NO_REDACTION if redact is None else redact.clean_texts
+        self.sample: float = sample
+        self.route: Callable[[tuple[str, ...]], FrameHeaders | None] | None = route
+        self.tracer: Callable[[], Any] | None = tracer
+        self.trust: str = trust
+        self.propagators: frozenset[str] = propagators
         self.place: Callable[[Handle, Handle | None], None] | None = None
-        self.inert = False
-        self.skips = False
+        self.inert: bool = False
+        self.skips: bool = False
 
     def __copy__(self) -> TracerState:
         return self

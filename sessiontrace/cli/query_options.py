@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _EXCLUSION = re.compile(r"-[A-Za-z_][\w.]*(:|[<>=])")
 
 
-query_argument = click.argument("query", nargs=-1, metavar="[QUERY]...")
+query_argument: Callable[[Any], Any] = click.argument("query", nargs=-1, metavar="[QUERY]...")
 
 _FILTERS = (
     ("user", "USER", "Only sessions of this user."),

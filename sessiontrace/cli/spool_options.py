@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ class _Seconds(click.FloatRange):
 
 SECONDS = _Seconds(0, 86_400)
 
-directory_argument = click.argument(
+directory_argument: Callable[[Any], Any] = click.argument(
     "directory", required=False, type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]"
 )
 

@@ -6,8 +6,9 @@ here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["db_option", "open_store", "stores_of", "url_option"]
 
-db_option = click.option(
+db_option: Callable[[Any], Any] = click.option(
     "--db",
     metavar="PATH",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Store file. Default: SESSIONTRACE_STORE, else a file in the user's data directory.",
 )
 
-url_option = click.option(
+url_option: Callable[[Any], Any] = click.option(
     "--store",
     "url",
     metavar="URL",

@@ -54,7 +54,7 @@ class UnexpectedAnswerError(ClientError):
 
     def __init__(self, message: str, missing: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.missing = tuple(missing)
+        self.missing: tuple[str, ...] = tuple(missing)
 
 
 class ApiError(ClientError):

@@ -106,8 +106,8 @@ class HoneyHive(Client):
             client_cert=client_cert,
             client_key=client_key,
         )
-        self.sessions = Sessions(self._rest)
-        self.events = Events(self._rest)
+        self.sessions: Sessions = Sessions(self._rest)
+        self.events: Events = Events(self._rest)
 
 
 class Sessions:

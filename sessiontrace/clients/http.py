@@ -81,7 +81,7 @@ class Rest:
         client_key: str | Path | None = None,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        self.base_url: str = base_url.rstrip("/")
         self._key = key
         self._headers = (key_header, key_prefix)
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect_timeout)

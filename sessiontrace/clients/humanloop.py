@@ -84,10 +84,10 @@ class Humanloop(Client):
             client_key=client_key,
         )
         call = _Caller(self._rest)
-        self.sessions = Sessions(call)
-        self.logs = Logs(call)
-        self.feedback = Feedbacks(call)
-        self.projects = Projects(call)
+        self.sessions: Sessions = Sessions(call)
+        self.logs: Logs = Logs(call)
+        self.feedback: Feedbacks = Feedbacks(call)
+        self.projects: Projects = Projects(call)
 
 
 class _Caller:

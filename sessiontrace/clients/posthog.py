@@ -136,7 +136,7 @@ class PostHog(Client):
             client_key=client_key,
         )
         part = project if project == "@current" else path_part(project)
-        self.sessions = Sessions(self._rest, f"/api/projects/{part}/sessions")
+        self.sessions: Sessions = Sessions(self._rest, f"/api/projects/{part}/sessions")
 
 
 class Sessions:

@@ -143,10 +143,10 @@ class BatchDelivery:
     ) -> None:
         self.source = source
         self.records = records
-        self.state = DeliveryState.PLANNING
-        self.progressed = False
+        self.state: DeliveryState = DeliveryState.PLANNING
+        self.progressed: bool = False
         self.smallest_refused: int | None = None
-        self.refusals = 0
+        self.refusals: int = 0
         self._joined = joined
         self._vouched = vouched
         self._encoder = BatchEncoder(exporter, records, source.replay)

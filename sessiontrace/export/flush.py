@@ -21,7 +21,7 @@ class FlushTicket:
     """
 
     def __init__(self, marks: Mapping[str, int]) -> None:
-        self.marks = dict(marks)
+        self.marks: dict[str, int] = dict(marks)
         self._open = set(marks)
         self._complete = True
         self._event = threading.Event()

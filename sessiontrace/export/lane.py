@@ -97,7 +97,7 @@ class Lane:
         backoff: Backoff,
         dead_letters: DeadLetters | None,
     ) -> None:
-        self.name = spec.name
+        self.name: str = spec.name
         self.counters = counters
         self._spec = spec
         self._exporter = spec.exporter

@@ -29,7 +29,7 @@ class RequestBody:
         self._items = items
         self._separator = separator
         self._ends = list(accumulate(map(len, items)))  # without separators
-        self.size = sum(self._ends[-1:]) + len(separator) * max(0, len(items) - 1)
+        self.size: int = sum(self._ends[-1:]) + len(separator) * max(0, len(items) - 1)
 
     def __iter__(self) -> Iterator[bytes]:
         items, ends = self._items, self._ends

@@ -36,7 +36,7 @@ class SourceRotation:
         now: Callable[[], float],
         pricing: Pricing | None = None,
     ) -> None:
-        self.quiet_since = now()
+        self.quiet_since: float = now()
         self._pricing = pricing
         self._exporter = exporter
         self._now = now

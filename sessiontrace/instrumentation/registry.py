@@ -95,7 +95,7 @@ class Instruments:
     """The instrumentors of this process and their state."""
 
     def __init__(self, tracer: TracerProtocol) -> None:
-        self.calls = CallRecorder(tracer)
+        self.calls: CallRecorder = CallRecorder(tracer)
         self._lock = threading.RLock()
         self._hooks = Hooks(self._failed)
         self._entries: dict[str, Entry] = {}

@@ -28,7 +28,7 @@ class ConfigError(SessionTraceError):
     """
 
     def __init__(self, faults: Sequence[str]) -> None:
-        self.faults = tuple(faults)
+        self.faults: tuple[str, ...] = tuple(faults)
         count = len(self.faults)
         super().__init__(
             f"sessiontrace: {count} configuration error{'' if count == 1 else 's'}:\n"

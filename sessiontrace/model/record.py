@@ -88,9 +88,9 @@ class Records(Sequence[Record]):
         routes: list[bytes] | None = None,
         bodies: list[bytes] | None = None,
     ) -> None:
-        self.kinds = [] if kinds is None else kinds
-        self.routes = [] if routes is None else routes
-        self.bodies = [] if bodies is None else bodies
+        self.kinds: list[bytes] = [] if kinds is None else kinds
+        self.routes: list[bytes] = [] if routes is None else routes
+        self.bodies: list[bytes] = [] if bodies is None else bodies
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Records:

@@ -33,7 +33,7 @@ class Throttle:
     __slots__ = ("until",)
 
     def __init__(self) -> None:
-        self.until = 0.0
+        self.until: float = 0.0
 
     def __call__(self) -> None:
         """Pause if this thread has worked for half a millisecond since its last pause."""

@@ -36,7 +36,7 @@ class WakeSignal:
     __slots__ = ("_last", "_progress", "armed", "wake")
 
     def __init__(self, progress: Callable[[], object]) -> None:
-        self.armed = False  # public: a producer reads it for every record, without a call
+        self.armed: bool = False  # public: a producer reads it for every record, without a call
         self.wake: Callable[[], None] | None = None
         self._progress = progress
         self._last: object = None

@@ -57,7 +57,7 @@ FileId = tuple[int, int]
 class Files:
     """Calls of the operating system; each may raise OSError. Offsets and sizes are bytes."""
 
-    moves_open_files = sys.platform != "win32"
+    moves_open_files: bool = sys.platform != "win32"
     """Whether a file can be renamed or removed while it is open, and a directory above it."""
 
     def create(self, path: Path) -> int:

@@ -21,10 +21,10 @@ from sessiontrace.spool._frame_py import MAX_BODY
 
 try:
     from sessiontrace.spool._frame_c import split_frames, write_frame
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.spool._frame_py import split_frames, write_frame
 
     COMPILED = False

@@ -27,7 +27,7 @@ class OpenSessions:
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
         self._starts: dict[bytes, tuple[bytes, bytes]] = {}
-        self.size = 0
+        self.size: int = 0
 
     def __len__(self) -> int:
         return len(self._starts)

@@ -58,10 +58,10 @@ class Reader:
     replay = False
 
     def __init__(self, source: SegmentSource, name: str, *, total: Callable[[], int]) -> None:
-        self.spool_id = source.id
+        self.spool_id: str = source.id
         self.name = name
-        self.evicted = 0
-        self.settled_count = 0
+        self.evicted: int = 0
+        self.settled_count: int = 0
         self._source = source
         self._route = name.encode()
         self._total = total

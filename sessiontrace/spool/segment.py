@@ -61,10 +61,12 @@ class FrameCounter:
     __slots__ = ("changes_sessions", "count", "crc", "kind", "route")
 
     def __init__(self, head: bytes, seed: int) -> None:
-        _, self.kind, self.route, _ = head.split(b" ")
-        self.crc = crc32(head[1:], seed)
-        self.count = 0
-        self.changes_sessions = self.kind in (START, END)
+        _, kind, route, _ = head.split(b" ")
+        self.kind: bytes = kind
+        self.route: bytes = route
+        self.crc: int = crc32(head[1:], seed)
+        self.count: int = 0
+        self.changes_sessions: bool = kind in (START, END)
 
 
 class Segment:
@@ -97,23 +99,23 @@ class Segment:
     def __init__(self, files: Files, spool_id: str, number: int, size: int, mode: str) -> None:
         self._files = files
         self._io = threading.RLock()  # a use of ``fd`` and its closing exclude each other
-        self.number = number
-        self.seed = frame.seed(spool_id, number)
-        self.size = size
-        self.mode = mode
+        self.number: int = number
+        self.seed: int = frame.seed(spool_id, number)
+        self.size: int = size
+        self.mode: str = mode
         self.path: Path | None = None
-        self.fd = -1
+        self.fd: int = -1
         self.file_id: FileId | None = None  # of the file that was made under ``path``
         self.view: mmap.mmap | None = None
-        self.start = 0  # just past the header: repeated ``open`` frames
-        self.first = 0  # just past those: the segment's own records
-        self.committed = 0
-        self.synced = 0
-        self.sealed = False
-        self.broken = False  # a sync failed: its descriptor is never trusted again
-        self.copy = False  # repeats a broken segment's frames, for recovery only
-        self.gone = False  # evicted or lost: its records are counted and will not be read
-        self.noted_damage = 0  # damage before this offset was counted
+        self.start: int = 0  # just past the header: repeated ``open`` frames
+        self.first: int = 0  # just past those: the segment's own records
+        self.committed: int = 0
+        self.synced: int = 0
+        self.sealed: bool = False
+        self.broken: bool = False  # a sync failed: its descriptor is never trusted again
+        self.copy: bool = False  # repeats a broken segment's frames, for recovery only
+        self.gone: bool = False  # evicted or lost: its records are counted and will not be read
+        self.noted_damage: int = 0  # damage before this offset was counted
         self.counters: dict[bytes, FrameCounter] = {}
         self.fast_counters: dict[bytes, FrameCounter] = {}  # those of heads that change no session
 

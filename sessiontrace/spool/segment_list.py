@@ -87,14 +87,14 @@ class SegmentList:
         counters: Counters,
         on_roll: Callable[[], None] | None = None,
     ) -> None:
-        self.id = spool_id
-        self.lock = threading.RLock()
-        self.state = UNOPENED  # changed with the lock held
-        self.opened = False  # there is an active segment; stays so after the end
+        self.id: str = spool_id
+        self.lock: threading.RLock = threading.RLock()
+        self.state: int = UNOPENED  # changed with the lock held
+        self.opened: bool = False  # there is an active segment; stays so after the end
         self.active: Segment
         self.spare: Segment | None = None
-        self.open_sessions = OpenSessions(counters)
-        self.on_roll = on_roll
+        self.open_sessions: OpenSessions = OpenSessions(counters)
+        self.on_roll: Callable[[], None] | None = on_roll
         self._segments: list[Segment] = []
         self._consumers = tuple(consumers)
         self._service = service[:_LONGEST_SERVICE].encode(errors="replace").decode()
@@ -107,7 +107,9 @@ class SegmentList:
         self._memory_max = min(quota, _MEMORY_MAX)
         self._largest = min(LARGEST, max(SMALLEST, quota // 4))
         self._retired: dict[bytes, int] = {}
-        self.readers = {consumer.name: self._reader(consumer.name) for consumer in consumers}
+        self.readers: dict[str, Reader] = {
+            consumer.name: self._reader(consumer.name) for consumer in consumers
+        }
 
     def __iter__(self) -> Iterator[Segment]:
         return iter(list(self._segments))

@@ -107,9 +107,9 @@ class Spool:
         on_roll: Callable[[], None] | None = None,
         recovered: Callable[[], Sequence[EvictableSpool]] = tuple,
     ) -> None:
-        self.id = spool_directory.new_spool_id()
+        self.id: str = spool_directory.new_spool_id()
         self._allocator = SegmentAllocator(root, self.id, io, files, counters)
-        self.segments = SegmentList(
+        self.segments: SegmentList = SegmentList(
             self.id,
             consumers=consumers,
             service=service,
@@ -122,8 +122,8 @@ class Spool:
         self._maintenance = SpoolMaintenance(
             self.segments, self._allocator, consumers, quota, files, counters, recovered
         )
-        self.readers = self.segments.readers
-        self.new_records = WakeSignal(self.end)
+        self.readers: dict[str, Reader] = self.segments.readers
+        self.new_records: WakeSignal = WakeSignal(self.end)
         self._has_deferred = False
         self._close_requested = False
         self._finished = False

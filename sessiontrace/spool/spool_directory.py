@@ -54,7 +54,7 @@ class Lock:
 
     def __init__(self, files: Files, fd: int) -> None:
         self._files = files
-        self.fd = fd
+        self.fd: int = fd
         _locks.add(self)
 
     def release(self) -> None:

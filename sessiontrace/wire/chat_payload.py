@@ -56,12 +56,12 @@ class Chat:
         other_inputs: dict[str, Any] | None = None,
         name: str = "",
     ) -> None:
-        self.raw = raw
-        self.name = name
+        self.raw: bytes = raw
+        self.name: str = name
         self.entries: list[Any] = []
         self.whole: Any = None
-        self.plain = plain
-        self.other_inputs = other_inputs
+        self.plain: Plain | None = plain
+        self.other_inputs: dict[str, Any] | None = other_inputs
         self.finish_reasons: list[str | None] = []
         self._decoded = decoded
 

@@ -23,10 +23,10 @@ from sessiontrace.capture.encoding._fast_path_py import CAP, DEPTH, ROOM
 
 try:
     from sessiontrace.capture.encoding._fast_path_c import classify, encode_fast
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.capture.encoding._fast_path_py import classify, encode_fast
 
     COMPILED = False

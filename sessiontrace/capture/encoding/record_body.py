@@ -20,10 +20,10 @@ from sessiontrace.capture.redaction.clean_text_cache import CleanTextCache
 
 try:
     from sessiontrace.capture.encoding._record_body_c import encode_event
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.capture.encoding._record_body_py import encode_event
 
     COMPILED = False

@@ -79,8 +79,10 @@ class CleanTextCache:
     def __init__(self, masker: Masker | None, *, always: bool = False) -> None:
         self._masker = masker
         self._always = always
-        self.masks = masker is not None
-        self.scan_suffices = masker is not None and not (masker.emails or masker.has_keys or always)
+        self.masks: bool = masker is not None
+        self.scan_suffices: bool = masker is not None and not (
+            masker.emails or masker.has_keys or always
+        )
         self.hashes: set[int] = set()
         self.span_names: set[str] = set()
 

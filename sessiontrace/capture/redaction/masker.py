@@ -55,9 +55,9 @@ class Masker:
 
     def __init__(self, keys: Iterable[str] = (), *, emails: bool = False) -> None:
         self._keys = frozenset(map(normalize_key, keys))
-        self.has_keys = bool(self._keys)
+        self.has_keys: bool = bool(self._keys)
         self._secrecy_of = lru_cache(maxsize=2_048)(self._secrecy) if self._keys else secrecy_of
-        self.emails = emails
+        self.emails: bool = emails
 
     def has_secret(self, text: str) -> bool:
         """Whether there is a secret in a text, or it names one, whose value may be beside it."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 try:
     from sessiontrace.capture.redaction._patterns_c import may_contain_secret
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.capture.redaction._patterns_py import may_contain_secret
 
     COMPILED = False

@@ -49,7 +49,7 @@ class Redactor:
         compile_all()
         self._functions = tuple(functions)
         self._masker = Masker(keys, emails=emails)
-        self.clean_texts = CleanTextCache(self._masker, always=bool(functions))
+        self.clean_texts: CleanTextCache = CleanTextCache(self._masker, always=bool(functions))
         add_secret_keys(keys)
 
     def __call__(self, parts: bytes) -> bytes:

@@ -38,11 +38,11 @@ class TokenPattern:
         suffix: str = "",
         without: str = "",
     ) -> None:
-        self.prefix = prefix
-        self.letters = letters
-        self.least = least
-        self.suffix = suffix
-        self.without = without
+        self.prefix: str = prefix
+        self.letters: str = letters
+        self.least: int = least
+        self.suffix: str = suffix
+        self.without: str = without
 
 
 def _of(prefixes: str, letters: str = ALNUM, least: int = 20) -> tuple[TokenPattern, ...]:

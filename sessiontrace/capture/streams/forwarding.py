@@ -24,7 +24,7 @@ class ForwardingIterator:
     __slots__ = ("__weakref__", "__wrapped__")
 
     def __init__(self, wrapped: Any) -> None:
-        self.__wrapped__ = wrapped
+        self.__wrapped__: Any = wrapped
 
     def __getattr__(self, name: str) -> Any:  # close, send, gi_frame: whatever the other one has
         if name == "__wrapped__":  # a copy in the making has none yet

@@ -66,12 +66,12 @@ class StreamSpan:
         reduce: Reduce | None = None,
         own: bool = True,
     ) -> None:
-        self.span = span
+        self.span: Handle = span
         self._own = own  # else the span goes on after the stream, or ended before it
         self._ended = False
         self.inner: Handle | None = span
-        self.count = 0
-        self.first = 0
+        self.count: int = 0
+        self.first: int = 0
         self._last = 0
         self._gap = 0
         self._reduce = reduce

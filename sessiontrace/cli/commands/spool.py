@@ -69,8 +69,8 @@ def status(directory: Path | None, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-for subcommand in (flush, drain, show, dead, retry, drop):
-    command.add_command(subcommand)
+for _subcommand in (flush, drain, show, dead, retry, drop):
+    command.add_command(_subcommand)
 
 
 def _table_of(spools: Sequence[Status]) -> Table:

@@ -109,9 +109,9 @@ class CallRecorder:
     __slots__ = ("_tools", "enabled", "logprobs", "open_default_session", "tracer")
 
     def __init__(self, tracer: TracerProtocol) -> None:
-        self.tracer = tracer
-        self.enabled = True
-        self.logprobs = os.environ.get("SESSIONTRACE_LOGPROBS", "").lower() in _ON
+        self.tracer: TracerProtocol = tracer
+        self.enabled: bool = True
+        self.logprobs: bool = os.environ.get("SESSIONTRACE_LOGPROBS", "").lower() in _ON
         self.open_default_session: Callable[[TracerState], None] | None = None
         self._tools: ToolCalls | None = None
 
@@ -258,9 +258,9 @@ class ModelCall:
         *,
         logprobs: bool = False,
     ) -> None:
-        self.span = span
-        self.started = span.start_ns if config is None else now_by(span.offset_ns)
-        self.ended = False
+        self.span: Handle = span
+        self.started: int = span.start_ns if config is None else now_by(span.offset_ns)
+        self.ended: bool = False
         self.subject: object = None
         self._config = config  # None where this call opened the span itself
         self._tools = tools
@@ -268,7 +268,7 @@ class ModelCall:
         self._token: Token[ModelCall | None] | None = None
         self._outer: ModelCall | None = None  # the call that this one was begun in
         self._enclosing: ModelCall | None = None
-        self.inner_counts = _NO_COUNTS
+        self.inner_counts: dict[str, float] = _NO_COUNTS
         self.inner_outputs: object = UNSET
         if config is not None and (layer := open_call.get()) is not None and layer.span is span:
             self._enclosing = layer

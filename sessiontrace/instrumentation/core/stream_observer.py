@@ -66,11 +66,11 @@ class StreamObserver:
         extra: dict[str, Any],
         describe_error: Callable[[BaseException], dict[str, Any]],
     ) -> None:
-        self.call = call
+        self.call: ModelCall = call
         self.assembler = assembler
-        self.extra = extra
-        self.busy = False
-        self.chunks = 0
+        self.extra: dict[str, Any] = extra
+        self.busy: bool = False
+        self.chunks: int = 0
         self._first_ns = 0
         self._describe_error = describe_error
         self._finalizer: weakref.finalize[..., Any] | None = None

@@ -36,11 +36,11 @@ class SdkHttpResponse:
     __slots__ = ("endpoint", "host", "options", "retries", "status")
 
     def __init__(self, endpoint: Endpoint, options: Any, host: str = "") -> None:
-        self.endpoint = endpoint
-        self.options = options
-        self.host = host
+        self.endpoint: Endpoint = endpoint
+        self.options: Any = options
+        self.host: str = host
         self.status: int | None = None
-        self.retries = 0
+        self.retries: Any = 0
 
     def note(self, response: Any, retries: Any) -> None:
         """Take the status of the response that the SDK is about to parse."""

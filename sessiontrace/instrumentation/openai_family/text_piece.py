@@ -9,10 +9,10 @@ from __future__ import annotations
 
 try:
     from sessiontrace.instrumentation.openai_family._text_piece_c import take_text
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.instrumentation.openai_family._text_piece_py import take_text
 
     COMPILED = False

@@ -25,7 +25,7 @@ class Tracing:
     """The tracers that record to ``processor``. ``active``: False once uninstalled."""
 
     def __init__(self, api: Any, processor: SpanProcessor) -> None:
-        self.active = True
+        self.active: bool = True
         self._api = api
         self._processor = processor
         self._span_class: Any = type("Span", (_SpanMethods, api.Span), {})

@@ -23,7 +23,7 @@ _MESSAGES_MAX = 200
 class GeminiLive(SocketCalls):
     """A connection of ``live.connect``."""
 
-    provider = "gcp.gemini"
+    provider: str = "gcp.gemini"
 
     def __init__(self, calls: CallRecorder, host: str, query: str) -> None:
         super().__init__(calls, host, query)

@@ -31,7 +31,7 @@ class OpenAiRealtime(SocketCalls):
 
     def __init__(self, calls: CallRecorder, host: str, query: str) -> None:
         super().__init__(calls, host, query)
-        self.provider = provider_at(host)
+        self.provider: str = provider_at(host)
         parameters = parse_qs(query)
         models = parameters.get("model") or parameters.get("deployment")
         self._session: dict[str, Any] = {"model": models[0] if models else None}

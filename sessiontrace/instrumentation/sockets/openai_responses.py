@@ -31,7 +31,7 @@ class OpenAiResponses(SocketCalls):
 
     def __init__(self, calls: CallRecorder, host: str, query: str) -> None:
         super().__init__(calls, host, query)
-        self.provider = provider_at(host)
+        self.provider: str = provider_at(host)
         self._lanes: dict[Any, deque[StreamObserver]] = {}
 
     def on_sent(self, message: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ class BodyBudget:
 
     def __init__(self, most: int = 32 << 20) -> None:
         self._most = most
-        self.used = 0
+        self.used: int = 0
 
     async def read(self, request: web.Request, most: int) -> bytes:
         """The body, which counts while it arrives.

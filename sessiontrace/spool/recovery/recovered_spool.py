@@ -42,8 +42,9 @@ class RecoveredSpool:
         counters: Counters,
         files: Files,
     ) -> None:
-        self.spool_id = self.id = directory.name
-        self.lock = threading.RLock()
+        self.id: str = directory.name
+        self.spool_id: str = directory.name
+        self.lock: threading.RLock = threading.RLock()
         self._directory = directory
         self._directory_lock: directories.Lock | None = directory_lock
         self._scan = scan
@@ -53,7 +54,9 @@ class RecoveredSpool:
         self._files = files
         self._written_cursors: dict[str, Position] = dict(scan.resume)
         self._cursors_written_at = 0.0
-        self.readers = {name: self._reader(name, consumer) for name, consumer in ours.items()}
+        self.readers: dict[str, RecoveryReader] = {
+            name: self._reader(name, consumer) for name, consumer in ours.items()
+        }
 
     @property
     def released(self) -> bool:

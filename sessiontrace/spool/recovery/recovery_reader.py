@@ -29,6 +29,7 @@ class RecoveryReader(Reader):
     acknowledgement, without the lock.
     """
 
+    evicted: int
     adopted = True
     replay = True  # some records may have been delivered before
 

@@ -68,7 +68,7 @@ class SpoolRecovery:
         self._nothing_for_us: set[str] = set()
         self._postponed: dict[str, frozenset[str]] = {}  # what each is owed to, when it was read
         self._root_fault_logged = False
-        self.waiting = 0
+        self.waiting: int = 0
 
     @property
     def spools(self) -> list[RecoveredSpool]:

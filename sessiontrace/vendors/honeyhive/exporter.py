@@ -84,7 +84,9 @@ class HoneyHiveExporter:
 
     # Several requests of events to a batch: their answers are waited for together, and fewer
     # sessions reach from one batch into the next, which costs a request each.
-    limits = Limits(max_records=4 * _MAX_EVENTS, max_bytes=4_000_000, max_age_s=1.0, concurrency=32)
+    limits: Limits = Limits(
+        max_records=4 * _MAX_EVENTS, max_bytes=4_000_000, max_age_s=1.0, concurrency=32
+    )
 
     def __init__(self) -> None:
         self._inputs: LruCache[bytes, int] = LruCache(_REMEMBERED)

@@ -65,7 +65,7 @@ class HumanloopExporter:
     It remembers the ids of the last 20 000 logs, for their children and for late scores.
     """
 
-    limits = Limits(max_records=10_000, max_bytes=16 << 20, max_age_s=1.0, concurrency=8)
+    limits: Limits = Limits(max_records=10_000, max_bytes=16 << 20, max_age_s=1.0, concurrency=8)
 
     def __init__(self, project: str = "sessiontrace") -> None:
         self._project = project

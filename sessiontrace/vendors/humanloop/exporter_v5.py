@@ -67,7 +67,7 @@ class HumanloopFlowsExporter:
     It remembers the routes by which the last 20 000 logs can be changed.
     """
 
-    limits = Limits(max_records=10_000, max_bytes=16 << 20, max_age_s=1.0, concurrency=8)
+    limits: Limits = Limits(max_records=10_000, max_bytes=16 << 20, max_age_s=1.0, concurrency=8)
 
     def __init__(self, project: str = "sessiontrace") -> None:
         self._project = project

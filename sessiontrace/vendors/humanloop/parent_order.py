@@ -26,17 +26,17 @@ class Node:
     __slots__ = ("event", "kind", "level", "parent_id", "records", "updates")
 
     def __init__(self, event: dict[str, Any], kind: bytes, index: int) -> None:
-        self.records = [index]
+        self.records: list[int] = [index]
         self.updates: list[dict[str, Any]] = []
         self.level: int | None = None
         self.replace_event(event, kind)
 
     def replace_event(self, event: dict[str, Any], kind: bytes) -> None:
         """Take the fields of the log from this event."""
-        self.event = event
-        self.kind = kind
+        self.event: dict[str, Any] = event
+        self.kind: bytes = kind
         parent = event.get("parent_id") if kind == EVENT else None
-        self.parent_id = parent if isinstance(parent, str) and parent else None
+        self.parent_id: str | None = parent if isinstance(parent, str) and parent else None
 
 
 class Forest:

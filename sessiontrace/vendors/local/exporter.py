@@ -32,7 +32,7 @@ UNUSABLE = 507
 class LocalExporter:
     """Exporter for the embedded store; stateless."""
 
-    limits = Limits(max_records=1000, max_bytes=4_000_000, max_age_s=0.25, concurrency=1)
+    limits: Limits = Limits(max_records=1000, max_bytes=4_000_000, max_age_s=0.25, concurrency=1)
 
     def encode(self, batch: Batch) -> list[list[Request]]:
         """One stage with one request; the transport gets the records themselves."""

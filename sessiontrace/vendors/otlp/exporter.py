@@ -87,7 +87,7 @@ class OTLPExporter:
     sessions.
     """
 
-    limits = Limits(max_records=4000, max_bytes=3_000_000, max_age_s=1.0, concurrency=4)
+    limits: Limits = Limits(max_records=4000, max_bytes=3_000_000, max_age_s=1.0, concurrency=4)
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ _SMALL = 64 << 10
 class PostHogExporter:
     """Exporter for one PostHog project. It remembers the users of the last 10 000 sessions."""
 
-    limits = Limits(max_records=4000, max_bytes=4_000_000, max_age_s=1.0, concurrency=8)
+    limits: Limits = Limits(max_records=4000, max_bytes=4_000_000, max_age_s=1.0, concurrency=8)
 
     def __init__(self) -> None:
         self._names = SessionCache()

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 try:
     from sessiontrace.wire.decoded._field_reader_c import FieldReader
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.wire.decoded._field_reader_py import (  # type: ignore[assignment]
         FieldReader,
     )

@@ -103,5 +103,5 @@ class Dialect:
     __slots__ = ("heads", "translate")
 
     def __init__(self, heads: frozenset[str], translate: Any) -> None:
-        self.heads = heads
-        self.translate = translate
+        self.heads: frozenset[str] = heads
+        self.translate: Any = translate

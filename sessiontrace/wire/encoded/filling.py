@@ -8,10 +8,10 @@ from __future__ import annotations
 
 try:
     from sessiontrace.wire.encoded._filling_c import fill
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.wire.encoded._filling_py import fill
 
     COMPILED = False

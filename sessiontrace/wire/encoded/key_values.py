@@ -9,10 +9,10 @@ from __future__ import annotations
 
 try:
     from sessiontrace.wire.encoded._key_values_c import key_values
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.wire.encoded._key_values_py import key_values
 
     COMPILED = False

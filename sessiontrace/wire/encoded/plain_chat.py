@@ -11,10 +11,10 @@ from sessiontrace.wire.encoded._plain_chat_py import text_end
 
 try:
     from sessiontrace.wire.encoded._plain_chat_c import plain_messages, plain_parts
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.wire.encoded._plain_chat_py import plain_messages, plain_parts
 
     COMPILED = False

@@ -13,10 +13,10 @@ from sessiontrace.wire.encoded._record_layout_py import Layout
 
 try:
     from sessiontrace.wire.encoded._record_layout_c import layout_of, without_nanos
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.wire.encoded._record_layout_py import layout_of, without_nanos
 
     COMPILED = False
