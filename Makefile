@@ -103,6 +103,10 @@ platforms: $(VENV)/.installed-dev  ## the spool under the rules of macOS's and W
 	@for rules in macos ntfs; do \
 	  $(BIN)/python -m pytest -q -n 2 -p no:cacheprovider --file-system $$rules $(SPOOL_TESTS) || exit 1; done
 
+.PHONY: package
+package: $(VENV)/.installed-dev  ## the distributions: metadata, contents, types, what editors show, workflows
+	@$(BIN)/python tools/package_checks.py
+
 instrument-versions: $(VENV)/.installed-dev  ## instrumented libraries, oldest and newest; LIBRARIES="openai groq"
 	@$(BIN)/python tools/instrument_versions.py $(LIBRARIES)
 

@@ -1,0 +1,155 @@
+"""Checks the distributions: metadata, contents, types, and what editors show of the API.
+
+Makes ``.venv/package`` with uv, of the dependency group ``package``, builds the source distribution
+and a wheel without compiled forms, and installs that wheel there. Prints a line for each check. The
+program ends with 1 where a check fails.
+
+    python tools/package_checks.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from floors import uv
+
+REPO = Path(__file__).resolve().parent.parent
+PLACE = REPO / ".venv" / "package"
+BIN = PLACE / ("Scripts" if os.name == "nt" else "bin")
+DISTRIBUTIONS = REPO / "build" / "package"
+WORKFLOWS = REPO / ".github" / "workflows"
+
+Check = Callable[[], str]
+"""Returns what it measured, or raises ``CheckError``."""
+
+
+class CheckError(Exception):
+    """A check's complaint."""
+
+
+def run(*command: str | Path, cwd: Path = REPO, **env: str) -> str:
+    """The output of a program of the environment; ``CheckError`` where it fails."""
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, "PATH": path, "VIRTUAL_ENV": str(PLACE), **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CheckError((done.stdout + done.stderr).strip()[-3000:])
+    return done.stdout
+
+
+def prepare() -> None:
+    """Make the environment and the distributions."""
+    command = uv()
+    if not BIN.exists():
+        run(command, "venv", "--quiet", "--python", sys.executable, PLACE)
+    run(command, "pip", "install", "--quiet", "--python", PLACE, "--group", "package")
+    for old in distributions():
+        old.unlink()
+    run(command, "build", "--quiet", "--out-dir", DISTRIBUTIONS, SESSIONTRACE_PURE="1")
+    wheel = next(DISTRIBUTIONS.glob("*.whl"))
+    run(command, "pip", "install", "--quiet", "--python", PLACE, "--reinstall-package",
+        "sessiontrace", f"sessiontrace[cli] @ file://{wheel}")  # fmt: skip
+
+
+def distributions() -> list[Path]:
+    return [*DISTRIBUTIONS.glob("*.whl"), *DISTRIBUTIONS.glob("*.tar.gz")]
+
+
+def metadata() -> str:
+    """Pyroma's rating of the source distribution."""
+    printed = run(BIN / "pyroma", next(DISTRIBUTIONS.glob("*.tar.gz")))
+    rating = next(line for line in printed.splitlines() if line.startswith("Final rating"))
+    if not rating.endswith(" 10/10"):
+        raise CheckError(printed)
+    return rating
+
+
+def upload() -> str:
+    """What the index would refuse."""
+    run(BIN / "twine", "check", "--strict", *distributions())
+    return "accepted"
+
+
+def contents() -> str:
+    """Files that belong in no wheel, or are missing there."""
+    run(BIN / "check-wheel-contents", *DISTRIBUTIONS.glob("*.whl"))
+    return ", ".join(f"{path.name} {path.stat().st_size:,} bytes" for path in distributions())
+
+
+def project_file() -> str:
+    """``pyproject.toml`` against its specification."""
+    run(BIN / "validate-pyproject", "pyproject.toml")
+    return "valid"
+
+
+def types() -> str:
+    """The share of public symbols whose type is declared, by pyright."""
+    try:
+        printed = run(
+            BIN / "pyright", "--verifytypes", "sessiontrace", "--ignoreexternal", "--outputjson",
+            cwd=PLACE,
+        )  # fmt: skip
+    except CheckError as error:
+        printed = str(error)
+        if not printed.endswith("}"):
+            raise
+        raise CheckError("not every type is declared; pyright --verifytypes names them") from None
+    completeness = json.loads(printed)["typeCompleteness"]
+    counts = completeness["exportedSymbolCounts"]
+    if counts["withAmbiguousType"] or counts["withUnknownType"]:
+        raise CheckError(str(counts))
+    return f"{completeness['completenessScore']:.1%} of {counts['withKnownType']} symbols"
+
+
+def editors() -> str:
+    """Jedi's, griffe's and pyright's view of each public name."""
+    return run(BIN / "python", REPO / "tools" / "editor_views.py", cwd=PLACE).strip()
+
+
+def workflows() -> str:
+    """The workflows, by actionlint."""
+    files = sorted(WORKFLOWS.glob("*.yml"))
+    run(BIN / "actionlint", *files)
+    return ", ".join(path.name for path in files)
+
+
+def containers() -> str:
+    """The container's file, by hadolint."""
+    files = sorted(REPO.glob("deploy/**/Dockerfile"))
+    if files:
+        run(BIN / "hadolint", *files)
+    return ", ".join(str(path.relative_to(REPO)) for path in files) or "none"
+
+
+CHECKS: Iterable[Check] = (
+    metadata, upload, contents, project_file, types, editors, workflows, containers,
+)  # fmt: skip
+
+
+def main() -> int:
+    """Run every check; 1 where one fails."""
+    prepare()
+    failures = 0
+    for check in CHECKS:
+        title = check.__name__.replace("_", " ")
+        try:
+            print(f"{title:13} {check()}", flush=True)
+        except CheckError as error:
+            failures += 1
+            print(f"{title:13} FAILED\n{error}", flush=True)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
