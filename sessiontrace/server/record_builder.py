@@ -52,13 +52,13 @@ def now_ms() -> int:
 
 def build_record(kind: bytes, fields: Mapping[str, Any]) -> Record:
     """A record of ``fields``, in the order that every record has; None values are left out."""
-    body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
+    body = {name: value for name in EVENT_FIELDS if (value := fields.get(name)) is not None}
     return Record(kind, b"*", encode_checked(body))
 
 
 def build_decoded(kind: bytes, fields: dict[str, Any]) -> DecodedRecord:
     """As ``build_record``, for batches: the store need not decode the record again."""
-    body = {name: fields[name] for name in EVENT_FIELDS if fields.get(name) is not None}
+    body = {name: value for name in EVENT_FIELDS if (value := fields.get(name)) is not None}
     return DecodedRecord(kind, body, encode_checked(body).decode())
 
 

@@ -66,6 +66,13 @@ def _messages(attributes: Attributes, role: str, whole: str, *prefixes: str) -> 
 def _of_any_shape(message: Message, role: str) -> list[Message]:
     """A message of the conventions, or of the shapes that producers write in their place."""
     parts = message.get("parts")
+    if type(parts) is list and len(parts) == 1:
+        part = parts[0]
+        if type(part) is dict and part.get("type") == "text":  # as most messages are
+            plain: Message = {**message, "role": message.get("role") or role}
+            del plain["parts"]
+            plain["content"] = str(part.get("content", ""))
+            return [plain]
     if isinstance(parts, list) and (not parts or any(map(_is_conventional, parts))):
         return [_from_parts(part, role) for part in _tools_apart(message)]
     return messages_of(message, role)

@@ -84,13 +84,11 @@ def session_claim(*attributes: Attributes) -> tuple[int, str, str] | None:
     if all(map(_NAMES_NO_SESSION, attributes)):  # as most spans do
         return None
     for group in attributes:
-        own = group.get(SESSION)
-        if isinstance(own, str) and is_uuid(own):
+        if SESSION in group and isinstance(own := group[SESSION], str) and is_uuid(own):
             return 0, SESSION, own
     for rank, name in enumerate(SESSION_KEYS, 1):
         for group in attributes:
-            value = group.get(name)
-            if isinstance(value, str):
+            if name in group and isinstance(value := group[name], str):
                 if value:
                     return rank, name, value
                 break
@@ -101,7 +99,6 @@ def _text(names: tuple[str, ...], *groups: Attributes) -> str | None:
     """The first of these attributes that is a text and not empty."""
     for group in groups:
         for name in names:
-            value = group.get(name)
-            if isinstance(value, str) and value:
+            if name in group and isinstance(value := group[name], str) and value:
                 return value
     return None

@@ -11,28 +11,23 @@ metadata under its own name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import itemgetter
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-from sessiontrace.model.fields import BUCKETS
+from sessiontrace.wire.decoded.name_plan import OWN_TYPES, NamePlan, Others, plan_of
 from sessiontrace.wire.dialects.span_kinds import stated_kind, stated_operation
-from sessiontrace.wire.message_reader import (
-    MESSAGE_FIELD,
-    indexed,
-    input_messages,
-    output_messages,
-)
-from sessiontrace.wire.received_span import DEPTH, Attributes, ReceivedSpan
-from sessiontrace.wire.semconv import OPERATIONS, TABLE, Field
-from sessiontrace.wire.session_facts import NAMED_BY, SESSION_KEYS, session_claim
+from sessiontrace.wire.message_reader import indexed, input_messages, output_messages
+from sessiontrace.wire.received_span import Attributes, ReceivedSpan
+from sessiontrace.wire.semconv import OPERATIONS, Field
+from sessiontrace.wire.session_facts import NAMED_BY, session_claim
 from sessiontrace.wire.span_exception import stack_of
 from sessiontrace.wire.value_tree import as_lists, json_value, merge, put, whole_json
 
 __all__ = [
     "SpanFields",
-    "bucket_path",
     "event_type",
     "first_text",
+    "read_claiming_span",
     "read_span",
 ]
 
@@ -52,7 +47,6 @@ _OPENINFERENCE = {
 }
 _TRACELOOP = {"workflow": "chain", "task": "chain", "agent": "chain", "tool": "tool"}
 _MODEL_SIGNS = ("llm.request.type", "gen_ai.system", "gen_ai.request.model", "llm.model_name")
-_OWN_TYPES = ("sessiontrace.event.type", "honeyhive_event_type")
 _TYPES = frozenset({"model", "tool", "chain", "session"})
 
 _TOOL_NAMES = ("gen_ai.tool.name", "tool.name", "traceloop.entity.name")
@@ -71,37 +65,7 @@ _OUTPUTS = (*_TOOL_OUTPUTS, "output.value", "traceloop.entity.output")
 _DOCUMENTS = "retrieval.documents."
 _CHATS = frozenset({"messages", "chat_history"})
 
-_READ = frozenset(
-    {
-        *SESSION_KEYS,
-        *_OWN_TYPES,
-        "honeyhive.session_name",
-        "honeyhive.session_auto_create",
-        "honeyhive.source",
-        "honeyhive.project",
-        "honeyhive_event_name",
-        "honeyhive_event_id",
-        "honeyhive_error",
-        "honeyhive_duration_ms",
-        "sessiontrace.event.id",
-        "sessiontrace.event.name",
-        "sessiontrace.parent.id",
-        "sessiontrace.source",
-        "gen_ai.operation.name",
-        "gen_ai.input.messages",
-        "gen_ai.output.messages",
-        "gen_ai.system_instructions",
-        "openinference.span.kind",
-        "traceloop.span.kind",
-        "error.type",
-        "tag.tags",
-        "session.name",
-        "session.input",
-        "session.output",
-    }
-)
-"""Attributes that this module, or the server for ids and sessions, reads by name."""
-
+_NO_NAMES: frozenset[str] = frozenset()
 _INPUT_COPIES = frozenset({"input.value", "input.mime_type", "traceloop.entity.input"})
 _OUTPUT_COPIES = frozenset({"output.value", "output.mime_type", "traceloop.entity.output"})
 
@@ -128,7 +92,7 @@ def _is_ours(attributes: Attributes) -> bool:
 
 def event_type(attributes: Mapping[str, Any]) -> str | None:
     """The event type that a span's attributes say; None: it is about no model, tool or agent."""
-    for name in _OWN_TYPES:
+    for name in OWN_TYPES:
         kind = attributes.get(name)
         if isinstance(kind, str) and kind in _TYPES:
             return kind
@@ -151,50 +115,66 @@ def read_span(span: ReceivedSpan) -> SpanFields:
 
     ``span``: with its attributes in conventional names, see ``dialects.translation``.
     """
+    return read_claiming_span(span, session_claim(span.attributes, span.resource))
+
+
+def read_claiming_span(span: ReceivedSpan, claim: tuple[int, str, str] | None) -> SpanFields:
+    """As ``read_span``, for a caller that has the span's ``session_claim``."""
     attributes = span.attributes
     kind = event_type(attributes) or "chain"
-    fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": {}}
-    read = _read_table(fields, attributes)
+    metadata: dict[str, Any] = {}
+    fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": metadata}
+    plan = plan_of(attributes)
+    others = plan.others
+    if not _read_fields(fields, plan, attributes):
+        others = plan.others_without_values(attributes)
     for name, value in stated_kind(attributes, kind).items():
         put(fields, ("metadata", name), value, keep=True)
-    read |= _read_inputs(fields, kind, attributes)
-    read |= _read_outputs(fields, kind, attributes)
+    read = _read_inputs(fields, kind, attributes)
+    of_outputs = _read_outputs(fields, kind, attributes)
     name = _name(span, kind, fields["config"])
-    tree = _read_metadata(fields, attributes, read, name)
-    for bucket, value in tree.items():
-        inner = as_lists(value)
-        merge(fields, {bucket: inner if isinstance(inner, dict) else {"result": inner}})
+    _set_total(metadata)
+    if others:
+        tree = _read_others(fields, others, attributes, read | of_outputs, name)
+    if tags := attributes.get("tag.tags"):
+        metadata["tags"] = tags
+    if others:
+        _merge_tree(fields, tree)
     if error := _exception(span):
         put(fields, ("metadata", "error"), error)
-    put(fields, ("metadata", "otel"), _otel(span, name))
+    put(fields, ("metadata", "otel"), _otel(span, name, claim))
+    get = fields.get
     return SpanFields(
         kind,
         name,
         fields["inputs"],
-        fields.get("outputs"),
+        get("outputs"),
         fields["config"],
         fields["metadata"],
-        fields.get("metrics", {}),
-        fields.get("feedback", {}),
-        fields.get("user_properties", {}),
+        get("metrics", {}),
+        get("feedback", {}),
+        get("user_properties", {}),
         _error(span),
     )
 
 
-def _otel(span: ReceivedSpan, name: str) -> dict[str, Any]:
+def _otel(span: ReceivedSpan, name: str, claim: tuple[int, str, str] | None) -> dict[str, Any]:
     """What OTel says about the span beside its attributes."""
     otel: dict[str, Any] = {"trace_id": span.trace_id, "span_id": span.span_id}
     if name != span.name:
         otel["name"] = span.name
-    if (claim := session_claim(span.attributes, span.resource)) is not None:
+    if claim is not None:
         otel[NAMED_BY] = claim[1]
     events = [
         {"name": event, "attributes": attributes}
         for event, attributes in span.events
         if event != "exception"
     ]
-    others = {"events": events, "links": span.links}
-    return {**otel, **{part: value for part, value in others.items() if value}}
+    if events:
+        otel["events"] = events
+    if span.links:
+        otel["links"] = span.links
+    return otel
 
 
 def first_text(attributes: Attributes, *names: str) -> str | None:
@@ -224,30 +204,22 @@ def _name(span: ReceivedSpan, kind: str, config: dict[str, Any]) -> str:
 # -- single fields --------------------------------------------------------------------------
 
 
-_BY_NAME: dict[str, tuple[int, Field]] = {}
-"""The field that an attribute gives, with its rank: the lower rank wins a field.
-
-Several fields may be written under one name, as the bounds of tokens are: the first one is read.
-"""
-for _rank, (_field, _name_of_field) in enumerate(
-    (field, name)
-    for field in TABLE
-    for name in (*field.otel, *field.openinference, *field.traceloop)
-):
-    _BY_NAME.setdefault(_name_of_field, (_rank, _field))
-
-
-def _read_table(fields: dict[str, Any], attributes: Attributes) -> set[str]:
-    """Set the fields that the conventions have names for; the names of the attributes read."""
-    ranked = [
-        (*_BY_NAME[name], name)
-        for name, value in attributes.items()
-        if value is not None and name in _BY_NAME
-    ]
-    ranked.sort(key=itemgetter(0))
-    for _, field, name in ranked:
-        put(fields, field.path, _plain(field, attributes[name]), keep=True)
-    return {name for _, _, name in ranked}
+def _read_fields(fields: dict[str, Any], plan: NamePlan, attributes: Attributes) -> bool:
+    """Set the fields that the conventions have names for; whether all of them have a value."""
+    complete = True
+    for field, name in plan.fields:
+        value = attributes[name]
+        if value is None:
+            complete = False
+            continue
+        if field.kind != "text":
+            value = _plain(field, value)
+        place = fields.get(field.path[0])
+        if len(field.path) == 2 and place is not None and place.get(field.path[1]) is None:
+            place[field.path[1]] = value  # as ``put`` does, which is slower
+        else:
+            put(fields, field.path, value, keep=True)
+    return complete
 
 
 def _plain(field: Field, value: Any) -> Any:
@@ -268,8 +240,12 @@ def _plain(field: Field, value: Any) -> Any:
 _DECODED: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
 
 
-def _read_metadata(
-    fields: dict[str, Any], attributes: Attributes, read: set[str], name: str
+def _read_others(
+    fields: dict[str, Any],
+    others: Others,
+    attributes: Attributes,
+    read: AbstractSet[str],
+    name: str,
 ) -> dict[str, Any]:
     """Set the metadata; returns the tree that HoneyHive's or our exporter wrote by path.
 
@@ -277,16 +253,12 @@ def _read_metadata(
     """
     metadata = fields["metadata"]
     tree: dict[str, Any] = {}
-    tokens = [metadata.get(count) for count in ("prompt_tokens", "completion_tokens")]
-    if "total_tokens" not in metadata and all(type(count) is int for count in tokens):
-        metadata["total_tokens"] = sum(tokens)
-    for key, value in attributes.items():
-        if key in _READ or key in read or (key in _ALL_NAMES and value == name):
+    for key, path in others:
+        value = attributes[key]
+        if key in read or (key in _ALL_NAMES and value == name):
             continue
-        if (path := bucket_path(key)) is not None:
+        if path is not None:
             put(tree, path, json_value(value))
-            continue
-        if MESSAGE_FIELD.match(key):
             continue
         decoded = json_value(value) if key == "metadata" else None
         if isinstance(decoded, dict):  # OpenInference's
@@ -294,20 +266,20 @@ def _read_metadata(
                 metadata.setdefault(entry, inner)
         else:
             put(fields, ("metadata", key), value)
-    if tags := attributes.get("tag.tags"):
-        metadata["tags"] = tags
     return tree
 
 
-def bucket_path(key: str) -> tuple[str, ...] | None:
-    """The path that HoneyHive's or our own exporter wrote into an attribute's name."""
-    if not key.startswith(("honeyhive_", "sessiontrace.")):
-        return None
-    head, _, path = key.partition(".")
-    if head.startswith("honeyhive_") and head[10:] in BUCKETS and path:
-        return (head[10:], *path.split(".", DEPTH))
-    part, _, name = path.partition(".")
-    return (part, name) if head == "sessiontrace" and part in BUCKETS and name else None
+def _merge_tree(fields: dict[str, Any], tree: dict[str, Any]) -> None:
+    for bucket, value in tree.items():
+        inner = as_lists(value)
+        merge(fields, {bucket: inner if isinstance(inner, dict) else {"result": inner}})
+
+
+def _set_total(metadata: dict[str, Any]) -> None:
+    if "total_tokens" not in metadata:
+        prompt, completion = metadata.get("prompt_tokens"), metadata.get("completion_tokens")
+        if type(prompt) is int and type(completion) is int:
+            metadata["total_tokens"] = prompt + completion
 
 
 # -- errors ---------------------------------------------------------------------------------
@@ -332,6 +304,8 @@ def _stack(traceback: Any, attributes: Attributes) -> Any:
 
 
 def _exception_event(span: ReceivedSpan) -> Attributes:
+    if not span.events:
+        return {}
     return next((attributes for name, attributes in span.events if name == "exception"), {})
 
 
@@ -349,7 +323,7 @@ def _error(span: ReceivedSpan) -> str | None:
 # -- inputs and outputs ---------------------------------------------------------------------
 
 
-def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> set[str]:
+def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> AbstractSet[str]:
     """Set what went in; the names of the attributes that need not be read again."""
     if _is_ours(attributes):  # the instructions are among the inputs
         attributes = {**attributes, "gen_ai.system_instructions": None}
@@ -360,15 +334,15 @@ def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> s
         if isinstance(others, dict) and (_is_ours(attributes) or kind != "model"):
             # Our exporter writes what is beside the chat; that of a model is its request's body.
             fields["inputs"] |= {k: v for k, v in others.items() if k not in _CHATS}
-        return {*_INPUT_COPIES}
+        return _INPUT_COPIES
     for name in _INPUTS:
         if name in attributes:
             fields["inputs"] = _object(attributes, name, "input")
             return {name, *_INPUT_COPIES, *(_TOOL_INPUTS if _is_ours(attributes) else ())}
-    return set()
+    return _NO_NAMES
 
 
-def _read_outputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> set[str]:
+def _read_outputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> AbstractSet[str]:
     """Set what came out; the names of the attributes that need not be read again."""
     is_call = kind == "tool" and any(name in attributes for name in _TOOL_OUTPUTS)
     if not is_call and (choices := output_messages(attributes)):
@@ -377,7 +351,7 @@ def _read_outputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> 
             reason = reasons[0] if len(reasons) == 1 else reasons
             put(fields, ("metadata", "finish_reason"), reason, keep=True)
         fields["outputs"] = choices[0] if len(choices) == 1 else {"choices": choices}
-        return {*_OUTPUT_COPIES}
+        return _OUTPUT_COPIES
     for name in _OUTPUTS:
         if name in attributes:
             fields["outputs"] = _object(attributes, name, "result")
@@ -385,7 +359,7 @@ def _read_outputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> 
     if documents := indexed(attributes, _DOCUMENTS):
         fields["outputs"] = {"documents": [item.get("document", item) for item in documents]}
         return {name for name in attributes if name.startswith(_DOCUMENTS)}
-    return set()
+    return _NO_NAMES
 
 
 def _object(attributes: Attributes, name: str, key: str) -> dict[str, Any]:

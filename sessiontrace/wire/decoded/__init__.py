@@ -1,1 +1,1 @@
-"""Readers of protobuf's wire format for OTLP, each with a compiled form."""
+"""Received spans, decoded: protobuf's fields, and what the names of attributes are read as."""

@@ -37,8 +37,7 @@ def stated_kind(attributes: Attributes, event_type: str) -> dict[str, str]:
     operation = stated_operation(attributes)
     if OPERATIONS.get(operation) == event_type and operation != _DEFAULTS.get(event_type):
         metadata["operation"] = operation
-    kind = _kind(attributes).lower()
-    if event_type == "chain" and kind in CHAIN_KINDS:
+    if event_type == "chain" and (kind := _kind(attributes).lower()) in CHAIN_KINDS:
         metadata["span_kind"] = kind
     return metadata
 

@@ -7,6 +7,7 @@ name keeps its own, and no value of an attribute raises.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,7 @@ _DIALECTS = (
 
 _HEADS = frozenset(head for dialect in _DIALECTS for head in dialect.heads)
 _OURS = "sessiontrace.event.type"
+_MOST_CHARS = 2048  # of all names of a span whose producers are remembered
 
 
 def conventional(span: ReceivedSpan) -> ReceivedSpan:
@@ -56,10 +58,12 @@ def conventional(span: ReceivedSpan) -> ReceivedSpan:
     attributes = span.attributes
     if _OURS in attributes:
         return span
-    heads = {name.partition(".")[0] for name in attributes}
     dialects = _of_scope(span, attributes)
-    if not _HEADS.isdisjoint(heads):
-        dialects += [dialect for dialect in _DIALECTS if not dialect.heads.isdisjoint(heads)]
+    names = tuple(attributes)
+    if len("".join(names)) > _MOST_CHARS:  # an attribute for each field of each message
+        dialects += _of_names(names)
+    else:
+        dialects += _remembered_of_names(names)
     if not dialects and not _has_messages(span):
         return span
     draft = Draft(span)
@@ -69,6 +73,17 @@ def conventional(span: ReceivedSpan) -> ReceivedSpan:
         dialect.translate(draft)
     span.attributes = draft.attributes
     return span
+
+
+def _of_names(names: tuple[str, ...]) -> tuple[Dialect, ...]:
+    """The producers whose attributes have names among these, in their order."""
+    heads = {name.partition(".")[0] for name in names}
+    if _HEADS.isdisjoint(heads):
+        return ()
+    return tuple(dialect for dialect in _DIALECTS if not dialect.heads.isdisjoint(heads))
+
+
+_remembered_of_names = functools.lru_cache(maxsize=256)(_of_names)
 
 
 def _of_scope(span: ReceivedSpan, attributes: Mapping[str, Any]) -> list[Dialect]:
@@ -84,4 +99,4 @@ def _of_scope(span: ReceivedSpan, attributes: Mapping[str, Any]) -> list[Dialect
 
 
 def _has_messages(span: ReceivedSpan) -> bool:
-    return any(name.startswith("gen_ai.") for name, _ in span.events)
+    return bool(span.events) and any(name.startswith("gen_ai.") for name, _ in span.events)

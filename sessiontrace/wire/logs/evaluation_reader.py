@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sessiontrace.wire.decoded.name_plan import bucket_path
 from sessiontrace.wire.received_span import Attributes
-from sessiontrace.wire.span_reader import bucket_path, first_text
+from sessiontrace.wire.span_reader import first_text
 from sessiontrace.wire.value_tree import json_value, put
 
 __all__ = ["EVALUATION", "scores_of"]
