@@ -150,6 +150,8 @@ def test_a_key_may_do_what_it_is_for_and_nothing_else(door: Door):
     for path in ("/v1/events/search", "/v1/events/export"):
         assert door.request(path, send, {"filters": []})[0] == 403
         assert door.request(path, look, {"filters": []})[0] == 200
+    texts = {"texts": ["**a**"]}
+    assert [door.request("/api/markdown", key, texts)[0] for key in (send, look)] == [403, 200]
     for key in (look, both):
         assert [one["session_id"] for one in door.request("/api/sessions", key)[1]["sessions"]] == [
             sid

@@ -61,6 +61,8 @@ MANY = b'{"events": [' + b",".join([b"{}"] * 1_000_000) + b"]}"
         ("/batch/", DEEP, {}, {400}),
         ("/v1/traces", DEEP, {}, {400}),
         ("/api/score", DEEP, {}, {400}),
+        ("/api/markdown", DEEP, {}, {400}),
+        ("/api/markdown", b'{"texts": ["' + b"[" * 200_001 + b'"]}', {}, {413}),
         ("/v1/events/batch", MANY, {}, {413}),
         ("/batch/", MANY, {}, {413}),
         ("/v1/events/batch", b"\x1f\x8bnonsense", {"Content_Encoding": "gzip"}, {400}),
@@ -93,6 +95,7 @@ def test_what_is_too_much_is_refused_soon_and_costs_little(
         "/opentelemetry/v1/traces", "/v1/traces", "/v4/sessions", "/v4/logs", "/v4/projects",
         "/v5/flows/log", "/v5/logs", "/v5/import/otel/v1/traces", "/batch/", "/capture/",
         "/api/projects/1/sessions/values/", "/api/sessions", "/api/score", "/api/live",
+        "/api/markdown",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(

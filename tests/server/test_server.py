@@ -236,3 +236,25 @@ def test_a_store_that_does_not_exist_yet_is_made(tmp_path: Path):
         write(tmp_path / "deep" / "store.db", session_end(new_id()))
         assert eventually(lambda: server.json("/api/sessions")["sessions"])
     assert os.stat(tmp_path / "deep" / "store.db").st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"texts": "a"}', b'{"texts": [1]}'])
+def test_only_texts_are_read_as_markdown(server: Served, body: bytes):
+    """Anything else is refused with a sentence."""
+    status, _, answer = server.request(
+        "/api/markdown", "POST", body, Content_Type="application/json"
+    )
+    assert (status, json.loads(answer)) == (400, {"error": "texts must be a list of texts"})
+
+
+def test_markdown_is_answered_as_trees_without_html(server: Served):
+    """One tree a text, in their order; what is HTML in a text is a text in its tree."""
+    body = b'{"texts": ["**a**", "<b>b</b>"]}'
+    status, _, answer = server.request(
+        "/api/markdown", "POST", body, Content_Type="application/json"
+    )
+    assert status == 200
+    assert json.loads(answer) == {
+        "available": True,
+        "trees": [[["p", {}, [["strong", {}, ["a"]]]]], [["p", {}, ["<b>b</b>"]]]],
+    }

@@ -24,6 +24,7 @@ __all__ = ["ApiKeyAuth", "required_permission"]
 _FRESH_S = 5.0
 _MIN_INTERVAL_S = 0.5
 _SAFE = frozenset({"GET", "HEAD"})
+_READING = frozenset({"/v1/events/search", "/v1/events/export", "/api/markdown"})
 # Routes by which clients send, and whose responses show only what the request said.
 _SENDING = re.compile(
     r"POST (/v1/sessions|/v1/sessions/[^/]+/events/batch|/v1/events|/v1/events/batch"
@@ -37,7 +38,7 @@ _SENDING = re.compile(
 
 def required_permission(method: str, path: str) -> str:
     """The permission that this request requires of a key: ``INGEST``, ``READ`` or ``BOTH``."""
-    if method in _SAFE or path in ("/v1/events/search", "/v1/events/export"):
+    if method in _SAFE or path in _READING:
         return READ
     if method == "POST" and path in OTLP_PATHS:
         return INGEST

@@ -46,7 +46,15 @@ export async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
   if (!response.ok) throw await errorOf(response);
+  return response.json();
 }
+
+/**
+ * The trees of texts in markdown.
+ * @param {string[]} texts
+ * @returns {Promise<{available: boolean, trees: any[]}>}
+ */
+export const fetchTrees = (texts) => post("/api/markdown", { texts });
 
 // One event stream for the page: the server announces a change, and every listener polls again. The
 // stream is open only while the page is visible: a browser has six connections per server for all of

@@ -1,5 +1,6 @@
-// Making elements. Text becomes text nodes only: nothing from a record is ever parsed as HTML, and no
-// attribute that the browser runs or follows is made from one.
+// Making elements. Text becomes text nodes only: nothing from a record is ever parsed as HTML. Of the
+// attributes that the browser follows, only markdown's links (http, https, mailto) and pictures of
+// pixels within their text are made from one; markdown.js checks both.
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -2,22 +2,30 @@
 // what is visible.
 
 import { el } from "./elements.js";
-import { amount, bytes, count } from "./values/format.js";
+import { text } from "./plain_text.js";
+import { amount, count } from "./values/format.js";
 
-const LONG = 1200;
 const MANY = 100;
 
-export function json(value, depth = 0) {
+/**
+ * @param {any} value
+ * @param {(value: any) => Node | null} [leaf] draws a value within in a form of its own, or does not
+ */
+export function json(value, leaf = () => null) {
+  return drawn(value, leaf, 0);
+}
+
+function drawn(value, leaf, depth) {
   if (value === null) return el("span", { class: "j-null" }, "null");
   if (typeof value === "string") return text(value);
   if (typeof value !== "object")
     return el("span", { class: typeof value === "number" ? "j-number" : "j-bool" }, String(value));
   const size = Array.isArray(value) ? value.length : Object.keys(value).length;
   if (!size) return el("span", { class: "j-null" }, Array.isArray(value) ? "[ ]" : "{ }");
-  return depth === 0 ? entries(value, depth) : folding(value, size, depth, null);
+  return depth === 0 ? entries(value, leaf, depth) : folding(value, size, leaf, depth, null);
 }
 
-function folding(value, size, depth, key) {
+function folding(value, size, leaf, depth, key) {
   const kind = Array.isArray(value) ? amount(size, "item") : amount(size, "key");
   const node = el(
     "details",
@@ -35,7 +43,7 @@ function folding(value, size, depth, key) {
   const render = () => {
     if (rendered || !node.open) return;
     rendered = true;
-    node.append(entries(value, depth));
+    node.append(entries(value, leaf, depth));
   };
   node.addEventListener("toggle", render);
   if (depth < 3 && size <= 12 && JSON.stringify(value).length < 2000) {
@@ -45,12 +53,12 @@ function folding(value, size, depth, key) {
   return node;
 }
 
-function entries(value, depth) {
+function entries(value, leaf, depth) {
   const list = el("dl", { class: "j" });
   const all = Object.entries(value);
   const add = (from) => {
     for (const [key, item] of all.slice(from, from + MANY)) {
-      list.append(entry(key, item, depth + 1));
+      list.append(entry(key, item, leaf, depth + 1));
     }
     const remaining = all.length - from - MANY;
     if (remaining <= 0) return;
@@ -69,21 +77,23 @@ function entries(value, depth) {
   return list;
 }
 
-function entry(key, item, depth) {
+function entry(key, item, leaf, depth) {
+  const own = leaf(item);
+  if (own) return el("div", { class: "block" }, el("dt", {}, key), el("dd", {}, own));
   const size = item !== null && typeof item === "object" ? Object.keys(item).length : 0;
   if (size)
     return el(
       "div",
       { class: "nested" },
       el("dt", { class: "hidden" }, key),
-      el("dd", {}, folding(item, size, depth, key)),
+      el("dd", {}, folding(item, size, leaf, depth, key)),
     );
   const long = typeof item === "string" && (item.length > 60 || item.includes("\n"));
   return el(
     "div",
     { class: long ? "block" : null },
     el("dt", {}, key),
-    el("dd", {}, json(item, depth)),
+    el("dd", {}, drawn(item, leaf, depth)),
   );
 }
 
@@ -95,20 +105,4 @@ function peek(value) {
       return Array.isArray(value) ? short : `${key}: ${short}`;
     });
   return words.join(", ").slice(0, 90);
-}
-
-export function text(value, className = "j-text") {
-  if (value === "") return el("span", { class: "j-null" }, "empty text");
-  if (value.length <= LONG) return el("span", { class: className, dir: "auto" }, value);
-  const shown = el("span", { class: className, dir: "auto" }, `${value.slice(0, LONG)}…`);
-  const button = el(
-    "button",
-    { type: "button", class: "quiet small" },
-    `Show all ${bytes(value.length)}`,
-  );
-  button.addEventListener("click", () => {
-    shown.textContent = value;
-    button.remove();
-  });
-  return el("span", {}, shown, " ", button);
 }

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  parseJson,
   splitMessages,
+  toolDefinitions,
 } from "../../../../sessiontrace/server/static/js/values/chat_messages.js";
 
 const user = { role: "user", content: "hello" };
@@ -51,8 +51,47 @@ test("a list in which anything is not a message is left as it is", () => {
   assert.deepEqual(splitMessages(field), { messages: null, rest: field });
 });
 
-test("only objects and lists are read as JSON", () => {
-  assert.deepEqual(parseJson(' {"a": 1}'), { a: 1 });
-  assert.equal(parseJson("42"), null);
-  assert.equal(parseJson("{broken"), null);
+test("calls that a provider runs itself are calls, with their results", () => {
+  const { messages } = splitMessages({
+    output: [
+      { type: "web_search_call", id: "w1", status: "completed", action: { query: "tea" } },
+      { type: "mcp_call", id: "m1", name: "list", arguments: "{}", output: "nothing" },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "None." }] },
+    ],
+  });
+  assert.deepEqual(messages[0].tool_calls[0].arguments, { action: { query: "tea" } });
+  assert.deepEqual(
+    messages[1].content.map((part) => part.type),
+    ["tool_call", "tool_result"],
+  );
+});
+
+test("contents and candidates of Gemini, and messages of LangChain, are a chat", () => {
+  const model = { role: "model", parts: [{ text: "hi" }] };
+  assert.deepEqual(splitMessages({ contents: [model] }).messages, [model]);
+  assert.deepEqual(splitMessages({ candidates: [{ content: model }] }).messages, [model]);
+  const [human, ai] = splitMessages({
+    messages: [
+      { type: "human", content: "q" },
+      { type: "ai", content: "a" },
+    ],
+  }).messages;
+  assert.deepEqual([human.role, ai.role], ["user", "assistant"]);
+});
+
+test("definitions of tools are flat, whatever the API", () => {
+  const schema = { type: "object", properties: {} };
+  for (const tools of [
+    [{ type: "function", function: { name: "find", description: "Finds", parameters: schema } }],
+    [{ type: "function", name: "find", description: "Finds", parameters: schema }],
+    [{ name: "find", description: "Finds", input_schema: schema }],
+    [{ functionDeclarations: [{ name: "find", description: "Finds", parameters: schema }] }],
+    [{ toolSpec: { name: "find", description: "Finds", inputSchema: { json: schema } } }],
+  ]) {
+    const [{ name, description, schema: read }] = toolDefinitions(tools);
+    assert.deepEqual([name, description, read], ["find", "Finds", schema]);
+  }
+  assert.equal(toolDefinitions([{ type: "web_search" }])[0].name, "web_search");
+  for (const tools of [null, [], ["find"], [{}], "find"])
+    assert.equal(toolDefinitions(tools), null);
 });

@@ -1,32 +1,75 @@
 // Which part of a record is a chat. Pure: no element is made here.
 
-const LISTS = ["chat_history", "messages", "choices", "result", "output"];
+const LISTS = [
+  "chat_history",
+  "messages",
+  "contents",
+  "input",
+  "choices",
+  "candidates",
+  "result",
+  "output",
+];
+const ROLES = { human: "user", ai: "assistant", system: "system", tool: "tool", user: "user" };
 
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 const isMessage = (value) =>
-  value !== null &&
-  typeof value === "object" &&
+  isObject(value) &&
   typeof value.role === "string" &&
   ("content" in value || "tool_calls" in value || "parts" in value);
 
 /**
- * A message, whatever the API: of a choice the message in it, of OpenAI's Responses API the items.
+ * A message, whatever the API: of a choice the message in it, of OpenAI's Responses API the items,
+ * of LangChain a message whose type says who spoke.
  * @param {any} value
  * @returns {any} a message, or null
  */
 function asMessage(value) {
   if (isMessage(value)) return value;
-  if (isMessage(value?.message)) return value.message;
-  if (value?.type === "function_call") {
-    const { name, arguments: callArguments, call_id: id } = value;
-    const call = { id, type: "function", function: { name, arguments: callArguments } };
-    return { role: "assistant", content: null, tool_calls: [call] };
+  if (!isObject(value)) return null;
+  if (isMessage(value.message)) return value.message;
+  if (isMessage(value.content)) return value.content; // a candidate of Gemini
+  if (Object.hasOwn(ROLES, value.type) && "content" in value)
+    return { ...value, role: ROLES[value.type] };
+  return item(value);
+}
+
+function item(value) {
+  const { type } = value;
+  if (typeof type !== "string") return null;
+  const id = value.call_id ?? value.id;
+  if (type === "function_call" || type === "custom_tool_call") {
+    const called = { name: value.name, arguments: value.arguments ?? value.input };
+    return {
+      role: "assistant",
+      content: null,
+      tool_calls: [{ id, type: "function", function: called }],
+    };
   }
-  if (value?.type === "function_call_output")
-    return { role: "tool", content: value.output, tool_call_id: value.call_id };
-  if (value?.type === "reasoning" && Array.isArray(value.summary))
-    return { role: "assistant", name: "reasoning", content: value.summary };
+  if (/_call_output$/.test(type)) return { role: "tool", content: value.output, tool_call_id: id };
+  if (type === "reasoning" && (Array.isArray(value.summary) || Array.isArray(value.content)))
+    return { role: "assistant", content: [{ type: "reasoning", summary: parts(value) }] };
+  if (type === "mcp_call") {
+    const { name, arguments: callArguments, output, error } = value;
+    const result = {
+      type: "tool_result",
+      id,
+      name,
+      content: error ?? output,
+      is_error: Boolean(error),
+    };
+    const call = { type: "tool_call", id, name, arguments: callArguments };
+    return { role: "assistant", content: output || error ? [call, result] : [call] };
+  }
+  if (/_call$/.test(type)) {
+    const { type: _, id: __, call_id: ___, status: ____, ...callArguments } = value;
+    const name = type.slice(0, -"_call".length);
+    return { role: "assistant", tool_calls: [{ id, name, arguments: callArguments }] };
+  }
   return null;
 }
+
+const parts = (value) => (value.summary?.length ? value.summary : (value.content ?? []));
 
 /** The messages of a list that is a chat, or null. @param {any} value */
 function chatOf(value) {
@@ -42,8 +85,8 @@ function chatOf(value) {
  */
 export function splitMessages(field) {
   if (isMessage(field)) {
-    const { role, content, tool_calls: calls, name, tool_call_id: id, refusal, ...others } = field;
-    return { messages: [field], rest: orNull(others) };
+    const { messages, others } = lone(field);
+    return { messages, rest: orNull(others) };
   }
   for (const list of LISTS) {
     const messages = chatOf(field[list]);
@@ -57,14 +100,36 @@ export function splitMessages(field) {
   return { messages: null, rest: field };
 }
 
+const SAID =
+  "role content parts tool_calls function_call name tool_call_id refusal reasoning_content reasoning thinking".split(
+    " ",
+  );
+
+function lone(field) {
+  const others = Object.fromEntries(Object.entries(field).filter(([key]) => !SAID.includes(key)));
+  return { messages: [field], others };
+}
+
 const orNull = (value) => (Object.keys(value).length ? value : null);
 
-/** The object or list that a text holds as JSON, or null. @param {string} text */
-export function parseJson(text) {
-  if (!/^\s*[[{]/.test(text)) return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+/** The definitions of the tools that a call may use, each flat, or null. @param {any} tools */
+export function toolDefinitions(tools) {
+  if (!Array.isArray(tools) || tools.length === 0) return null;
+  const flat = tools.flatMap((tool) =>
+    Array.isArray(tool?.functionDeclarations ?? tool?.function_declarations)
+      ? (tool.functionDeclarations ?? tool.function_declarations)
+      : [tool?.toolSpec ?? tool?.function ?? tool],
+  );
+  const definitions = flat.map((tool) => ({
+    name: tool?.name ?? tool?.type,
+    description: typeof tool?.description === "string" ? tool.description : "",
+    schema:
+      tool?.parameters ??
+      tool?.input_schema ??
+      tool?.inputSchema?.json ??
+      tool?.inputSchema ??
+      null,
+    whole: tool,
+  }));
+  return definitions.every((tool) => typeof tool.name === "string") ? definitions : null;
 }

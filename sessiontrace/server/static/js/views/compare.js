@@ -2,7 +2,7 @@
 // them has is alone on its row.
 
 import { get, poll, unchanged } from "../api.js";
-import { conversation } from "../chat.js";
+import { conversation } from "../chat/conversation.js";
 import { el, shape } from "../elements.js";
 import { json } from "../json_tree.js";
 import { align } from "../values/alignment.js";

@@ -1,10 +1,12 @@
 // The selected step, or the session itself: its facts, error, inputs and outputs.
 
 import { post } from "../api.js";
-import { conversation } from "../chat.js";
+import { richValue, toolCards } from "../chat/cards.js";
+import { conversation } from "../chat/conversation.js";
 import { copyButton, el, shape, thumb } from "../elements.js";
 import { json } from "../json_tree.js";
-import { splitMessages } from "../values/chat_messages.js";
+import { rawSwitch } from "../raw_switch.js";
+import { splitMessages, toolDefinitions } from "../values/chat_messages.js";
 import { curl } from "../values/curl.js";
 import { amount, cost, count, duration, moment } from "../values/format.js";
 
@@ -187,8 +189,8 @@ function content(name, field) {
 
 function section(title, field) {
   if (field === null) return null;
-  const mayHoldChat = title === "Inputs" || title === "Outputs";
-  const { messages, rest } = mayHoldChat ? splitMessages(field) : { messages: null, rest: field };
+  const body = el("div", { class: "body" });
+  const draw = (raw) => body.replaceChildren(...(raw ? [json(field)] : rendered(title, field)));
   return el(
     "details",
     { class: "section", open: true },
@@ -196,10 +198,27 @@ function section(title, field) {
     el(
       "div",
       { class: "copy" },
+      title === "Inputs" || title === "Outputs" || title === "Config"
+        ? rawSwitch(draw)
+        : draw(false),
       copyButton("Copy", () => JSON.stringify(field, null, 2)),
     ),
-    messages ? conversation(messages) : null,
-    rest ? json(rest) : null,
+    body,
+  );
+}
+
+/** A field as its reader wants it: a chat, cards of tools, and JSON with texts in markdown. */
+function rendered(title, field) {
+  if (title === "Config") {
+    const tools = toolDefinitions(field.tools);
+    const { tools: _, ...rest } = field;
+    if (tools)
+      return [toolCards(tools), Object.keys(rest).length ? json(rest) : null].filter(Boolean);
+  }
+  if (title !== "Inputs" && title !== "Outputs") return [json(field)];
+  const { messages, rest } = splitMessages(field);
+  return [messages ? conversation(messages) : null, rest ? json(rest, richValue) : null].filter(
+    Boolean,
   );
 }
 

@@ -1,0 +1,94 @@
+// Pictures, sounds and files within messages: what is known of one. Pure: no element is made here.
+
+const KINDS = /image|audio|video|document|file|blob|media|uri/i;
+const HOLDERS = [
+  "image_url",
+  "source",
+  "image",
+  "input_audio",
+  "audio",
+  "video",
+  "document",
+  "file",
+  "inlineData",
+  "inline_data",
+  "fileData",
+  "file_data",
+  "blob",
+  "url",
+  "uri",
+  "data",
+  "content",
+  "bytes",
+];
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+/**
+ * What a part of a message says of its medium, or null where it has none.
+ * @param {any} block
+ * @returns {{label: string, type: string, bytes: number | null, digest: string | null,
+ *   source: string | null} | null} source: a data URL or an address
+ */
+export function mediaOf(block) {
+  const names = Object.keys(block).filter((key) => KINDS.test(key));
+  if (!KINDS.test(block.type ?? "") && !names.length && !digestOf(block)) return null;
+  const digest = digestOf(block);
+  const source = digest ? null : sourceOf(block, 0);
+  const fileId = firstText(block, ["file_id", "fileId", "id", "filename", "name", "title"]);
+  if (!digest && !source && !fileId) return null;
+  const type = digest?.media_type ?? typeOf(block, 0) ?? dataType(source) ?? "";
+  return {
+    label: nameOf(block) ?? (fileId && !digest && !source ? fileId : ""),
+    type: type || String(block.type ?? names[0] ?? "file"),
+    bytes: digest?.bytes ?? null,
+    digest: digest?.sha256 ?? null,
+    source,
+  };
+}
+
+/** A description that stands for a medium: {media_type, bytes, sha256}. */
+export const isDigest = (value) =>
+  isObject(value) && typeof value.media_type === "string" && typeof value.sha256 === "string";
+
+function digestOf(block, depth = 0) {
+  if (isDigest(block)) return block;
+  if (!isObject(block) || depth > 3) return null;
+  for (const key of HOLDERS) {
+    const inner = digestOf(block[key], depth + 1);
+    if (inner) return inner;
+  }
+  return null;
+}
+
+function sourceOf(block, depth) {
+  if (typeof block === "string") return /^(data:|https?:)/i.test(block) ? block : null;
+  if (!isObject(block) || depth > 3) return null;
+  for (const key of [...HOLDERS, "file_uri", "fileUri"]) {
+    const inner = sourceOf(block[key], depth + 1);
+    if (inner) return inner;
+  }
+  return null;
+}
+
+function typeOf(block, depth) {
+  if (!isObject(block) || depth > 3) return null;
+  const type = firstText(block, ["media_type", "mimeType", "mime_type"]);
+  if (type) return type;
+  for (const key of HOLDERS) {
+    const inner = typeOf(block[key], depth + 1);
+    if (inner) return inner;
+  }
+  return null;
+}
+
+const dataType = (source) => source?.match(/^data:([\w.+-]+\/[\w.+-]+)/)?.[1] ?? null;
+
+const firstText = (block, keys) =>
+  keys.map((key) => block[key]).find((value) => typeof value === "string" && value !== "") ?? null;
+
+const nameOf = (block) =>
+  [block, ...HOLDERS.map((key) => block[key])]
+    .filter(isObject)
+    .map((holder) => firstText(holder, ["filename", "file_name", "name", "title", "modality"]))
+    .find(Boolean) ?? null;
