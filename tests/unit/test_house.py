@@ -20,7 +20,7 @@ HEAVY = ("aiohttp", "sqlite3", "anyio", "click", "platformdirs", "rich")
 
 LAYERS = [
     {"model", "runtime", "text"},
-    {"wire", "pricing", "markdown"},
+    {"wire", "pricing"},
     {"capture", "spool", "store"},
     {"views"},
     {"instrumentation"},

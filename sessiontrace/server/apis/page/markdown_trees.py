@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from sessiontrace import markdown
+from sessiontrace.text import markdown
 from sessiontrace.server.http import (
     RequestRejected,
     error_response,

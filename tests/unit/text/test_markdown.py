@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessiontrace import markdown
+from sessiontrace.text import markdown
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -103,7 +103,7 @@ def _nodes(tokens: Sequence[Any]) -> list[Node]:
         if token.nesting < 0:
             children = above.pop()
         elif token.nesting > 0:
-            node: Node = [token.tag, _attributes(token), []]
+            node: list[Any] = [token.tag, _attributes(token), []]
             if token.tag not in TAGS or (token.tag == "a" and not node[1]):
                 node = ["p", {}, []] if token.block else ["em", {}, []]
             children.append(node)
