@@ -1,1 +1,1 @@
-"""Values as people read them: texts, times and numbers on one line, markdown, HTML for notebooks."""
+"""Values as people read them: texts, times and numbers on one line, markdown, notebooks."""

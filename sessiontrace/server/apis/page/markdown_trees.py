@@ -12,7 +12,6 @@ from typing import Any
 
 from aiohttp import web
 
-from sessiontrace.text import markdown
 from sessiontrace.server.http import (
     RequestRejected,
     error_response,
@@ -20,6 +19,7 @@ from sessiontrace.server.http import (
     read_json,
     with_vendor_errors,
 )
+from sessiontrace.text import markdown
 
 __all__ = ["routes"]
 
