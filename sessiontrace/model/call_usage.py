@@ -104,6 +104,7 @@ _NAMES = (
     ("web_search_requests", "web_searches"),
 )
 """The names of the counts, each with what it counts; of two names for one, the first counts."""
+_TOTAL = frozenset({"total_tokens"})
 _COUNTS = frozenset(name for name, _ in _NAMES)
 """All names that ``call_usage`` reads."""
 
@@ -129,10 +130,11 @@ def _counts(event: dict[str, Any]) -> dict[str, int]:
 
 def call_tokens(event: dict[str, Any]) -> int:
     """Tokens of a call, input and output together; 0 where unknown."""
+    total = _number(_places(event, _TOTAL), ("total_tokens",))
+    if total and total >= 1:
+        return int(total)
     counts = _counts(event)
-    if not counts:
-        return 0
-    return counts.get("total") or _input(counts)[0] + counts.get("completion", 0)
+    return _input(counts)[0] + counts.get("completion", 0) if counts else 0
 
 
 def call_cost(event: dict[str, Any]) -> float | None:

@@ -15,7 +15,7 @@ from typing import Any
 from sessiontrace.model.record import EVENT
 from sessiontrace.store.summary_fields import scores_nano
 
-__all__ = ["MODEL", "add", "facets_of", "key_of", "split", "tallied"]
+__all__ = ["MODEL", "Facets", "facets_of", "key_of", "split", "tallied"]
 
 _MOST = 300
 _MOST_OF_KEY = 25
@@ -72,7 +72,10 @@ def _gather(lines: list[str], prefix: str, values: Mapping[str, Any], depth: int
         key = _key(prefix, name)
         if not key:
             continue
-        if isinstance(value, dict):
+        if type(value) is str:
+            if value:
+                lines.append(_line(key, value[:_VALUE_CHARS]))
+        elif isinstance(value, dict):
             if depth > 1:
                 _gather(lines, key, value, depth - 1)
         elif isinstance(value, list):
@@ -110,19 +113,43 @@ def _line(key: str, value: str) -> str:
     return f"\n{facet}\n"
 
 
-def add(text: str, kind: bytes, event: dict[str, Any]) -> str:
-    """The lines of ``text``, with a line break before and after each, and the record's facets."""
-    for line in _lines_of(kind, event):
-        if line in text:
-            continue
-        key = line[: line.index("=") + 1]
-        if text.count("\n") <= _MOST and text.count(key) < _MOST_OF_KEY:
-            text = text + line[1:] if text else line
-    return text
+class Facets:
+    """The facets of one session, to which records add theirs."""
+
+    __slots__ = ("_counts", "_lines", "_text")
+
+    def __init__(self, text: str = "") -> None:
+        self._text: str | None = text
+        self._lines: dict[str, None] = {}
+        self._counts: dict[str, int] = {}  # of lines, by key
+
+    def add(self, kind: bytes, event: dict[str, Any]) -> None:
+        """Add those of a record."""
+        if self._text and not self._lines:
+            for facet in split(self._text):
+                self._append(f"\n{facet}\n")
+        self._text = None
+        for line in _lines_of(kind, event):
+            if line not in self._lines:
+                self._append(line)
+
+    def _append(self, line: str) -> None:
+        key = line[: line.index("=")]
+        count = self._counts.get(key, 0)
+        if len(self._lines) < _MOST and count < _MOST_OF_KEY:
+            self._lines[line] = None
+            self._counts[key] = count + 1
+
+    def __str__(self) -> str:
+        """All of them as lines, with a line break before and after each."""
+        if self._text is None:
+            lines = "".join([line[1:] for line in self._lines])
+            self._text = f"\n{lines}" if lines else ""
+        return self._text
 
 
 def split(text: str) -> list[str]:
-    """The facets in a text that ``add`` returned."""
+    """The facets in the text of ``Facets``."""
     return text[1:-1].split("\n") if text else []
 
 

@@ -18,7 +18,8 @@ from sessiontrace.model.call_usage import is_cached
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
-from sessiontrace.store import facets, models, summary_fields
+from sessiontrace.store import models, summary_fields
+from sessiontrace.store.facets import Facets
 from sessiontrace.store.gathered import resolve
 from sessiontrace.store.rehoming import rehomed
 
@@ -294,7 +295,7 @@ class SessionState:
     body: str | None = None
     patch: str | None = None
     touched: bool = False  # body or patch changed
-    facets: str = ""  # as ``facets.add`` returns them
+    facets: Facets = attrs.field(factory=Facets)
 
     def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of the session itself in."""
@@ -351,7 +352,7 @@ class SessionState:
 
     def add_facets(self, record: DecodedRecord) -> None:
         """Add the texts by which a filter finds the session."""
-        self.facets = facets.add(self.facets, record.kind, resolve(record.event))
+        self.facets.add(record.kind, resolve(record.event))
 
     def replace_totals(self, before: Totals | None, event: EventState) -> None:
         """Add what an event adds now, and take away what it added ``before``."""

@@ -16,6 +16,7 @@ import orjson
 
 from sessiontrace.model.record import EVENT, START, UPDATE
 from sessiontrace.store import folding
+from sessiontrace.store.facets import Facets
 from sessiontrace.store.folding import (
     DecodedRecord,
     EventState,
@@ -160,7 +161,7 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
         session.end_time, session.duration, session.status, _or_0(session.error),
         totals.events, totals.errors, totals.models, totals.tokens, totals.cost_nano,
         totals.unpriced, int(failed), folded, _json(session.scores), session.last_active,
-        session.outcome, session.facets, _json(session.scored), _json(_state(session)),
+        session.outcome, str(session.facets), _json(session.scored), _json(_state(session)),
     )  # fmt: skip
 
 
@@ -225,7 +226,7 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
     for row in _select(connection, "sessions", _SESSION, ids):
         session = sessions[row[0]] = SessionState(*row[:9])
         session.totals = Totals(*row[9:15])
-        session.facets = row[-3]
+        session.facets = Facets(row[-3])
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         _restore(session, orjson.loads(row[-1]))
     for (session_id,) in _select(connection, "facet_queue", ("session_id",), sessions):
@@ -235,7 +236,7 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
 
 def gather_facets(connection: sqlite3.Connection, session: SessionState) -> None:
     """The facets of a session from its stored records; takes it out of ``facet_queue``."""
-    session_id, session.facets = session.session_id, ""
+    session_id, session.facets = session.session_id, Facets()
     columns = ("session_id", "body", "patch", "turn")
     rows = [
         *((*row, 0) for row in _select(connection, "session_records", _RECORD, (session_id,))),

@@ -130,7 +130,7 @@ def _gather_facets(connection: sqlite3.Connection) -> None:
         return
     sessions = rows.load_sessions(connection, ids)
     for session in sessions.values():
-        connection.execute(_SET_FACETS, (session.facets, session.session_id))
+        connection.execute(_SET_FACETS, (str(session.facets), session.session_id))
     connection.executemany(
         "DELETE FROM facet_queue WHERE session_id = ?", [(session_id,) for session_id in ids]
     )
