@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "run": _Entry("run", "Run a program with its model calls traced"),
     "sessions": _Entry("sessions", "List stored sessions, or show one as a tree"),
     "tail": _Entry("tail", "Print sessions and steps as programs write them"),
+    "mcp": _Entry("mcp", "Let coding agents read the stored sessions over MCP"),
     "export": _Entry("export", "Write one session as JSON, OTLP or HTML"),
     "import": _Entry("import_humanloop", "Import sessions from another product"),
     "spool": _Entry("spool", "Show, send or discard records waiting on this machine"),

@@ -28,9 +28,10 @@ class MissingExtraError(click.ClickException):
 
 
 class RichCommand(click.Command):
-    """A command that checks for rich before it starts; with ``--json`` it draws nothing."""
+    """A command that checks for rich first, save with ``--json`` or ``--for-agent``."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        if not ctx.params.get("as_json") and not has_rich():
+        draws = not ctx.params.get("as_json") and not ctx.params.get("for_agent")
+        if draws and not has_rich():
             raise MissingExtraError(f"`{ctx.command_path}` needs the extra 'cli': {EXTRA}")
         return super().invoke(ctx)

@@ -6,7 +6,8 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,16 @@ import click
 from sessiontrace.vendors.local.destination import default_store, path_fault
 
 if TYPE_CHECKING:
-    from sessiontrace.store.protocol import Stores
+    from sessiontrace.store.protocol import Store, Stores
     from sessiontrace.store.sqlite.store import SqliteStore
 
-__all__ = ["db_option", "open_store", "stores_of", "url_option"]
+__all__ = [
+    "db_option", "name_of", "open_store", "project_option", "reading_store", "stores_of",
+    "stores_to_read", "url_option",
+]  # fmt: skip
+
+_READ_S = 30.0
+_DEFAULT_PROJECT = "default"
 
 db_option: Callable[[Any], Any] = click.option(
     "--db",
@@ -41,6 +48,43 @@ def open_store(db: Path | None) -> SqliteStore:
     from sessiontrace.store.sqlite.store import SqliteStore
 
     return SqliteStore(_path_of(db), read_only=True)
+
+
+project_option: Callable[[Any], Any] = click.option(
+    "--project",
+    metavar="NAME",
+    default=_DEFAULT_PROJECT,
+    show_default=True,
+    help="The project whose sessions to read.",
+)
+
+
+@contextmanager
+def reading_store(db: Path | None, url: str | None, project: str) -> Iterator[Store]:
+    """The store of a project for reading, until the block ends; creates nothing."""
+    stores = stores_to_read(db, url, project)
+    with closing(stores), closing(stores.reader(project, _READ_S)) as store:
+        yield store
+
+
+def name_of(db: Path | None, url: str | None) -> str:
+    """The store's place for people: a path, or a URL without user and password."""
+    return str(_path_of(db)) if url is None else stores_of(db, url).name
+
+
+def stores_to_read(db: Path | None, url: str | None, project: str) -> Stores:
+    """The stores in a file or in ClickHouse, for reading alone."""
+    from sessiontrace.store.api_keys import is_project
+
+    if not is_project(project):
+        raise click.UsageError("--project: use a-z, 0-9, - and _, at most 63 characters")
+    if url is not None:
+        stores = stores_of(db, url)
+        stores.open()
+        return stores
+    from sessiontrace.store.sqlite.store import SqliteStores
+
+    return SqliteStores(_path_of(db), read_only=True)
 
 
 def stores_of(db: Path | None, url: str | None) -> Stores:

@@ -23,7 +23,10 @@ from sessiontrace.model.secret import Secret
 from sessiontrace.store.models import DEFAULT_PROJECT, Document
 from sessiontrace.store.protocol import Store
 
-__all__ = ["BOTH", "INGEST", "MAY", "READ", "Key", "active", "add", "hashed", "pass_of", "revoke"]
+__all__ = [
+    "BOTH", "INGEST", "MAY", "READ", "Key", "active", "add", "hashed", "is_project", "pass_of",
+    "revoke",
+]  # fmt: skip
 
 INGEST = "ingest"
 READ = "read"
@@ -71,12 +74,17 @@ def pass_of(key: str) -> str:
     return hmac.new(key.encode(), b"sessiontrace browser pass", hashlib.sha256).hexdigest()
 
 
+def is_project(name: str) -> bool:
+    """Whether a project may have this name."""
+    return _PROJECT.fullmatch(name) is not None
+
+
 def add(store: Store, name: str, project: str = DEFAULT_PROJECT, may: str = BOTH) -> Secret:
     """Create a key, store its hashes, and return the key, which cannot be shown again.
 
     Raises ``StoreError`` for an invalid project or name.
     """
-    if not _PROJECT.fullmatch(project):
+    if not is_project(project):
         raise StoreError(
             f"{project!r} is not a project name: use a-z, 0-9, - and _, at most 63 characters"
         )

@@ -19,7 +19,11 @@ _SHORTEST_ID = 13  # the time part of a UUIDv7, with its hyphen
 
 def printable(text: str, width: int | None = None) -> str:
     """``text`` on one line with control and direction characters escaped, cut to ``width``."""
-    line = "".join(char if _is_plain(char) else _escaped(char) for char in text)
+    line = text
+    if not text.isprintable():
+        line = "".join(
+            char if char.isprintable() or _is_plain(char) else _escaped(char) for char in text
+        )
     if width is not None and len(line) > width:
         line = line[: max(0, width - 1)] + "…"
     return line

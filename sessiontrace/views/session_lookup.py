@@ -5,6 +5,7 @@ Reads only. Invariant: an id that fits no session, or more than one, is an error
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sessiontrace.model.errors import SessionTraceError
@@ -22,7 +23,20 @@ _HINT = "`sessiontrace sessions list` shows the stored sessions"
 
 
 class LookupFailedError(SessionTraceError):
-    """No stored session or step fits a text, or several do; the message says what to do."""
+    """No stored session or step fits a text, or several do; the message says what to do.
+
+    ``reason`` holds no recorded text; ``choices`` are recorded names, or with ``as_lines`` lines
+    with such names.
+    """
+
+    def __init__(self, reason: str, choices: Sequence[str] = (), *, as_lines: bool = True) -> None:
+        if as_lines:
+            text = "\n  ".join((f"{reason}:" if choices else reason, *choices))
+        else:
+            text = f"{reason} {', '.join(choices)}"
+        super().__init__(text)
+        self.reason = reason
+        self.choices = choices
 
 
 def find_session(store: Store, session_id: str, hint: str = _HINT) -> StoredSession:
@@ -42,14 +56,14 @@ def find_session(store: Store, session_id: str, hint: str = _HINT) -> StoredSess
     if not ids:
         raise LookupFailedError(f"no session starts with {printable(session_id, 60)!r}; {hint}")
     if len(ids) > 1:
-        lines = "\n  ".join(_line(store, match) for match in ids)
         raise LookupFailedError(
             f"{amount(len(ids), 'session')} or more start with {printable(session_id, 60)!r}; "
-            f"use a longer prefix:\n  {lines}"
+            "use a longer prefix",
+            [_line(store, match) for match in ids],
         )
     stored = store.session(ids[0])
     if stored is None:
-        raise LookupFailedError(f"session {ids[0]} was deleted a moment ago")
+        raise LookupFailedError(f"session {printable(ids[0])} was deleted a moment ago")
     return stored
 
 

@@ -33,13 +33,14 @@ def find_step(stored: StoredSession, text: str) -> EventSummary:
         return steps[0]
     if not steps:
         raise LookupFailedError(
-            f"no step has the name, the number or the id {printable(text, 60)!r}; "
-            f"steps are {', '.join(_names(stored)) or 'not recorded'}"
+            f"no step has the name, the number or the id {printable(text, 60)!r}; steps are",
+            _names(stored) or ["not recorded"],
+            as_lines=False,
         )
-    lines = "\n  ".join(head_of(event) for event in steps[:_MOST_LISTED])
     raise LookupFailedError(
         f"{amount(len(steps), 'step')} have the name {printable(text, 60)!r}; "
-        f"use the id at the end of a line:\n  {lines}"
+        "use the id at the end of a line",
+        [head_of(event) for event in steps[:_MOST_LISTED]],
     )
 
 

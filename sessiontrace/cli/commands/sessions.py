@@ -7,21 +7,33 @@ the output of ``--json`` is whole JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
+from sessiontrace.cli.agent_options import (
+    agent_text,
+    budget_option,
+    for_agent_option,
+    start_option,
+)
 from sessiontrace.cli.query_options import QueryCommand, filter_options, query_argument, terms_of
 from sessiontrace.cli.render.console import stdout_console
 from sessiontrace.cli.render.session_table import lines_of
 from sessiontrace.cli.rich_command import RichCommand
-from sessiontrace.cli.store_options import db_option, open_store
+from sessiontrace.cli.store_options import (
+    db_option,
+    name_of,
+    project_option,
+    reading_store,
+    url_option,
+)
 from sessiontrace.model.fields import PAYLOADS
 from sessiontrace.model.json_depth import encode
-from sessiontrace.store.models import ORDERS, EventSummary, SessionQuery
+from sessiontrace.store.models import ORDERS, EventSummary, SessionQuery, StoredSession
+from sessiontrace.store.protocol import Store
 from sessiontrace.text.format import printable
 from sessiontrace.views.session_lookup import find_session, with_records
 from sessiontrace.views.step import field_lines, head_of
@@ -65,10 +77,14 @@ def command() -> None:
     help="Only sessions with this text in name, user, source, tags, metadata or content.",
 )
 @db_option
+@url_option
+@project_option
 @_json_option
 def list_sessions(
     query: tuple[str, ...],
     db: Path | None,
+    url: str | None,
+    project: str,
     as_json: bool,
     limit: int,
     errors: bool,
@@ -86,7 +102,7 @@ def list_sessions(
     request = SessionQuery(
         text=text, terms=terms, failed=errors, limit=limit, order=sort, ascending=reverse
     )
-    with closing(open_store(db)) as store:
+    with reading_store(db, url, project) as store:
         page = store.sessions(request)
     if as_json:
         _print_json([summary.as_json() for summary in page.sessions])
@@ -106,10 +122,24 @@ def list_sessions(
 @click.argument("session_id", metavar="ID")
 @click.argument("step", metavar="[STEP]", required=False)
 @click.option("--io", "only_io", is_flag=True, help="Print inputs and outputs, in full.")
+@for_agent_option
+@budget_option
+@start_option
 @db_option
+@url_option
+@project_option
 @_json_option
 def show_session(
-    session_id: str, step: str | None, only_io: bool, db: Path | None, as_json: bool
+    session_id: str,
+    step: str | None,
+    only_io: bool,
+    for_agent: bool,
+    budget: int,
+    start: int | None,
+    db: Path | None,
+    url: str | None,
+    project: str,
+    as_json: bool,
 ) -> None:
     """Show one session as a tree, or one of its steps.
 
@@ -118,26 +148,38 @@ def show_session(
     start, a prefix of its id, or "error" for the first that failed. With --io and no STEP, inputs
     and outputs of the session and of all its steps.
     """
-    with closing(open_store(db)) as store:
+    if for_agent and (only_io or as_json):
+        raise click.UsageError("--for-agent excludes --io and --json: use one of them")
+    if start is not None and not for_agent:
+        raise click.UsageError("--from needs --for-agent")
+    with reading_store(db, url, project) as store:
+        if for_agent:
+            click.echo(agent_text(store, session_id, step, budget, start), nl=False)
+            return
         stored = find_session(store, session_id)
         if step is not None:
             event = find_step(stored, step)
-            _print_step(event, store.event(event.event_id) or {}, only_io=only_io, as_json=as_json)
-            return
-        if as_json:
+            record = store.event(event.event_id) or {}
+            _print_step(event, record, only_io=only_io, as_json=as_json)
+        elif as_json:
             _print_json(with_records(store, stored))
-            return
-        console = stdout_console()
-        path = printable(str(store.path))
-        console.print(f"session {stored.summary.session_id} in {path}", style="dim", soft_wrap=True)
-        console.print(render_session(stored))
-        if only_io:
-            for line in field_lines(stored.record, only_io=True):
-                click.echo(line)
-            for event in stored.events:
-                click.echo()
-                record = store.event(event.event_id) or {}
-                _print_step(event, record, only_io=True, as_json=False)
+        else:
+            _print_tree(store, stored, name_of(db, url), only_io=only_io)
+
+
+def _print_tree(store: Store, stored: StoredSession, place: str, *, only_io: bool) -> None:
+    console = stdout_console()
+    title = f"session {printable(stored.summary.session_id)} in {printable(place)}"
+    console.print(title, style="dim", soft_wrap=True, markup=False)
+    console.print(render_session(stored))
+    if not only_io:
+        return
+    for line in field_lines(stored.record, only_io=True):
+        click.echo(line)
+    for event in stored.events:
+        click.echo()
+        record = store.event(event.event_id) or {}
+        _print_step(event, record, only_io=True, as_json=False)
 
 
 def _print_step(

@@ -24,7 +24,7 @@ __all__ = ["ApiKeyAuth", "required_permission"]
 _FRESH_S = 5.0
 _MIN_INTERVAL_S = 0.5
 _SAFE = frozenset({"GET", "HEAD"})
-_READING = frozenset({"/v1/events/search", "/v1/events/export", "/api/markdown"})
+_READING = frozenset({"/v1/events/search", "/v1/events/export", "/api/markdown", "/mcp"})
 # Routes by which clients send, and whose responses show only what the request said.
 _SENDING = re.compile(
     r"POST (/v1/sessions|/v1/sessions/[^/]+/events/batch|/v1/events|/v1/events/batch"

@@ -327,23 +327,29 @@ class SqliteStore:
 
 
 class SqliteStores:
-    """A ``Stores``: the default project in the file ``path``, other projects in files beside it."""
+    """A ``Stores``: the default project in the file ``path``, other projects in files beside it.
 
-    def __init__(self, path: Path) -> None:
+    ``read_only``: never creates or migrates a file; a project without one is a ``StoreError``.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
+        self._read_only = read_only
 
     @property
     def name(self) -> str:
         return str(self._path)
 
     def open(self) -> None:
+        if self._read_only:
+            return
         store = self.writer(DEFAULT_PROJECT)
         store.open()
         store.close()
 
     def reader(self, project: str, limit_s: float) -> SqliteStore:
         path = self._of(project)
-        if not path.exists():  # a reader creates no file
+        if not path.exists() and not self._read_only:  # a reader creates no file
             store = self.writer(project)
             store.open()
             store.close()

@@ -1,0 +1,1 @@
+"""Stored sessions for coding agents over the Model Context Protocol; needs the extra ``mcp``."""
