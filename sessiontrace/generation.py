@@ -13,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 from sessiontrace import retirement
 from sessiontrace.capture.decorators.function import is_async
@@ -25,6 +25,7 @@ from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.config_memo import Configuration
+from sessiontrace.model.destination import Destination
 from sessiontrace.model.record import END, EVENT, START, UPDATE
 from sessiontrace.pipeline import Pipeline
 from sessiontrace.report import Report, Stats, total
@@ -94,6 +95,7 @@ class Generation:
             propagators=options.propagators,
         )
         recorder = self.recorder
+        recorder.stored_steps = _stored_steps(destinations)
         if self.queue is not None:
             self.queue.quiet = lambda: SuppressedScope(recorder)
 
@@ -234,6 +236,21 @@ class Generation:
 
 def _frame_headers(route: str) -> FrameHeaders:
     return FrameHeaders(*(head(kind, route.encode()) for kind in (START, EVENT, END, UPDATE)))
+
+
+def _stored_steps(destinations: Sequence[Destination]) -> Callable[[str], Any] | None:
+    """Reads a session's tree from the first local store among the destinations; None without."""
+    paths = [getattr(item, "path", None) for item in destinations if item.kind == "local"]
+    path = next(filter(None, paths), None)
+    if path is None:
+        return None
+
+    def read(session_id: str) -> Any:
+        from sessiontrace.views.notebook import stored_steps
+
+        return stored_steps(path, session_id)
+
+    return read
 
 
 def _routes(names: Sequence[str]) -> Callable[[tuple[str, ...]], FrameHeaders | None]:

@@ -14,6 +14,11 @@ from sessiontrace.export.stats import DeliveryStats
 
 __all__ = ["DeliveryStats", "Report", "Stats", "total"]
 
+_HEADS = (
+    "destination", "delivered", "pending", "rejected", "evicted", "sampled out", "state",
+    "last error",
+)  # fmt: skip
+
 
 @attrs.frozen
 class Stats:
@@ -41,6 +46,10 @@ class Stats:
     def offered(self) -> int:
         """All records that capture produced: accepted, waiting and dropped."""
         return self.accepted + self.waiting + sum(self.dropped.values())
+
+    def _repr_html_(self) -> str | None:
+        """The counts in a notebook."""
+        return _table(f"{self.accepted:,} records accepted", self)
 
     @property
     def lost(self) -> Mapping[str, int]:
@@ -70,6 +79,12 @@ class Report:
     def __bool__(self) -> bool:
         return self.complete
 
+    def _repr_html_(self) -> str | None:
+        """The report in a notebook."""
+        outcome = "complete" if self.complete else "NOT complete"
+        accepted = f"{self.stats.accepted:,} records accepted"
+        return _table(f"{outcome} in {self.seconds:.2f} s: {accepted}", self.stats)
+
     def __str__(self) -> str:
         stats = self.stats
         lines = [
@@ -88,6 +103,20 @@ class Report:
                 + (f" ({delivery.state}: {delivery.last_error})" if delivery.last_error else "")
             )
         return "\n".join(lines)
+
+
+def _table(title: str, stats: Stats) -> str | None:
+    """A line for each destination, then what was dropped or waits."""
+    from sessiontrace.text.html_tree import html_or_none, table_html
+
+    rows: list[tuple[object, ...]] = [
+        (name, delivery.acked, delivery.pending, delivery.rejected, delivery.evicted,
+         delivery.sampled, delivery.state, delivery.last_error)
+        for name, delivery in stats.destinations.items()
+    ]  # fmt: skip
+    rows += [("waiting for the asynchronous redactor", "", stats.waiting)] if stats.waiting else []
+    rows += [(f"dropped: {reason}", "", "", count) for reason, count in stats.dropped.items()]
+    return html_or_none(lambda: table_html(title, _HEADS, rows))
 
 
 def total(parts: Sequence[Stats], waiting: int = 0) -> Stats:

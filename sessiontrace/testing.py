@@ -32,6 +32,8 @@ from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model import ids
+from sessiontrace.text.format import amount
+from sessiontrace.text.html_tree import TreeRow, html_or_none, tree_html
 from sessiontrace.tracer import Tracer
 
 __all__ = ["Captured", "Node", "capture"]
@@ -92,6 +94,15 @@ class Node:
         for child in self.children:
             yield from child.walk()
 
+    def _repr_html_(self) -> str | None:
+        """The tree in a notebook."""
+
+        def build() -> str:
+            head, *rows = _html_rows(self, -1)
+            return tree_html(head, rows)
+
+        return html_or_none(build)
+
     def tree(self) -> str:
         """One line for each event, indented by two spaces a level."""
         marks = f" !{self.error}" if self.error else ""
@@ -100,6 +111,13 @@ class Node:
         lines = [f"{self.type} {self.name}{marks}"]
         lines += [textwrap.indent(child.tree(), "  ") for child in self.children]
         return "\n".join(lines)
+
+
+def _html_rows(node: Node, depth: int) -> Iterator[TreeRow]:
+    notes = f"{node.type} (open)" if node.open else node.type
+    yield TreeRow(depth, node.name, notes, node.error)
+    for child in node.children:
+        yield from _html_rows(child, depth + 1)
 
 
 class Captured:
@@ -154,6 +172,16 @@ class Captured:
     def tree(self) -> str:
         """All sessions as text."""
         return "\n".join(node.tree() for node in self.sessions)
+
+    def _repr_html_(self) -> str | None:
+        """All sessions in a notebook."""
+
+        def build() -> str:
+            sessions = self.sessions
+            rows = [row for node in sessions for row in _html_rows(node, 0)]
+            return tree_html(TreeRow(0, amount(len(sessions), "captured session")), rows)
+
+        return html_or_none(build)
 
     def assert_tree(self, expected: str) -> None:
         """Compare with ``tree()``; the error shows the difference line by line."""

@@ -115,6 +115,12 @@ class Span(InterruptibleEnd, SpanValues):
         state = STATE_NAMES[self.state]
         return f"<sessiontrace {kind_name(type(self))} {self.name!r} {self.event_id} {state}>"
 
+    def _repr_html_(self) -> str | None:
+        """The handle in a notebook; None, and so ``repr``, where it cannot be drawn."""
+        from sessiontrace.capture.notebook import handle_html
+
+        return handle_html(self)
+
     def __copy__(self) -> Self:
         return self
 

@@ -38,6 +38,8 @@ class TracerState:
     taken from the headers of a request, see `context.w3c`. ``propagators``: which headers are
     written and read. ``place(handle, parent)`` notes the
     span of another tracer that the handle opens in; None where no other tracer shares its context.
+    ``stored_steps(session_id)`` reads a session's tree from the local store, for notebooks; None
+    where there is no local store.
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class TracerState:
         "service",
         "skips",
         "source",
+        "stored_steps",
         "tracer",
         "trust",
     )
@@ -97,6 +100,7 @@ class TracerState:
         self.tracer: Callable[[], Any] | None = tracer
         self.trust: str = trust
         self.propagators: frozenset[str] = propagators
+        self.stored_steps: Callable[[str], Any] | None = None
         self.place: Callable[[Handle, Handle | None], None] | None = None
         self.inert: bool = False
         self.skips: bool = False

@@ -65,6 +65,19 @@ class InstrumentReport(NamedTuple):
     failed: dict[str, str]
     blocked: dict[str, str]
 
+    def _repr_html_(self) -> str | None:
+        """The report in a notebook."""
+        from sessiontrace.text.html_tree import html_or_none, table_html
+
+        rows = [
+            (state, name, reason)
+            for state, libraries in self._asdict().items()
+            if state != "absent"
+            for name, reason in libraries.items()
+        ]
+        title = f"{len(self.active)} libraries instrumented, {len(self.absent)} not installed"
+        return html_or_none(lambda: table_html(title, ("state", "library", ""), rows))
+
     def __str__(self) -> str:
         return "\n".join(
             f"{state:8} {name}: {reason}"

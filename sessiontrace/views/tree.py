@@ -1,65 +1,118 @@
 """A stored session as a tree for the terminal, with rich or as plain text.
 
-Pure over a ``StoredSession``. Invariant: every recorded text passes through ``printable``.
+Pure over a ``StoredSession``. A step is one line: where the terminal is narrow or the tree deep,
+levels are indented less and names are cut. An error that does not fit into its step's line is
+below it. Invariant: every recorded text passes through ``printable``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from sessiontrace.store.models import SessionSummary, StoredSession
 from sessiontrace.text.format import amount, cost, duration, printable, when
-from sessiontrace.views.step_tree import StepNode, depth_first, depth_first_with_last, nested
+from sessiontrace.views.step_tree import StepNode, depth_first_with_last, nested
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
     from rich.text import Text
-    from rich.tree import Tree
 
 __all__ = ["about", "render_session", "render_text"]
 
 _NAME_WIDTH = 48
+_NAME_LEAST = 16  # columns of a name in the narrowest tree
 _NOTE_WIDTH = 200
-_INDENT = 4
-
+_FIXED = 21  # columns of type and duration, with the gaps
+_NOTES_LEAST = 22  # columns behind them, for tokens and cost
+_WIDE = 100_000
 _STYLES = {"model": "magenta", "tool": "cyan", "chain": "blue", "turn": "green"}
+_GUIDES = {  # by the columns of a level: open, done, a step, the last step
+    4: ("│   ", "    ", "├── ", "└── "),
+    2: ("│ ", "  ", "├ ", "└ "),
+    1: ("│", " ", "├ ", "└ "),
+}
 
 
-def render_session(stored: StoredSession) -> Tree:
-    """The session as a ``rich.tree.Tree``; needs rich."""
-    from rich.text import Text
-    from rich.tree import Tree
+@attrs.frozen
+class _Layout:
+    """``indent``: columns of a level; ``levels``: the most that are drawn; ``name``: the column."""
 
-    roots = nested(stored)
-    width = _name_width(roots)
-    head = Text(printable(stored.summary.name or "unnamed session"), style="bold")
-    head.append(f"  {about(stored.summary)}", style="default not bold")
-    tree = Tree(head, guide_style="dim")
-    if stored.summary.error is not None:
-        tree.add(Text(f"✗ {printable(stored.summary.error, _NOTE_WIDTH)}", style="red"))
-    branches = {"": tree}
-    for node in depth_first(roots):
-        parent = branches[node.event.parent_id or ""] if node.depth else tree
-        branches[node.event.event_id] = parent.add(_rich_line(node, width))
-    if stored.omitted:
-        tree.add(Text(_omitted(stored), style="dim"))
-    return tree
+    indent: int
+    levels: int
+    name: int
 
 
-def render_text(stored: StoredSession) -> str:
-    """The session as lines of plain text, without a final line break."""
-    roots = nested(stored)
-    width = _name_width(roots)
+@attrs.frozen
+class _Line:
+    """One line: a step, or (with ``error`` only) the error of the step above it."""
+
+    guides: str
+    name: str = ""
+    kind: str = ""
+    took: str = ""
+    notes: str = ""
+    error: str = ""
+
+    @property
+    def plain(self) -> str:
+        step = (self.name, f"{self.kind:<7}", f"{self.took:>10}") if self.kind else ()
+        tail = " · ".join(part for part in (self.notes, self.error) if part)
+        return self.guides + "  ".join([*step, tail]).rstrip()
+
+    def styled(self) -> Text:
+        from rich.text import Text
+
+        line = Text(self.guides, style="dim", no_wrap=True, overflow="ellipsis")
+        failed = "bold red" if self.error else "bold"
+        if self.kind:
+            line.append(self.name, style=f"not dim {failed}")
+            line.append(f"  {self.kind:<7}", style=f"not dim {_STYLES.get(self.kind, 'default')}")
+            line.append(f"  {self.took:>10}", style="not dim default")
+        if self.notes:
+            line.append(f"  {self.notes}", style="not dim yellow")
+        if self.error:
+            gap = " · " if self.notes else "  " if self.kind else ""
+            line.append(f"{gap}{self.error}", style="not dim red")
+        line.rstrip()
+        return line
+
+
+@attrs.frozen
+class _Drawing:
+    """What rich prints, as wide as its console."""
+
+    stored: StoredSession
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        from rich.text import Text
+
+        summary = self.stored.summary
+        head = Text(printable(summary.name or "unnamed session"), style="bold")
+        head.append(f"  {about(summary)}", style="default not bold")
+        yield head
+        if summary.error is not None:
+            yield Text(f"✗ {printable(summary.error, _NOTE_WIDTH)}", style="red")
+        for line in _lines(self.stored, options.max_width):
+            yield line.styled()
+        if self.stored.omitted:
+            yield Text(f"└── {_omitted(self.stored)}", style="dim")
+
+
+def render_session(stored: StoredSession) -> Any:
+    """The session as a renderable for rich, no line of a step wider than its console."""
+    return _Drawing(stored)
+
+
+def render_text(stored: StoredSession, width: int = _WIDE) -> str:
+    """The session as lines of plain text, without a final line break; ``width`` in columns."""
     lines = [f"{printable(stored.summary.name or 'unnamed session')}  {about(stored.summary)}"]
     if stored.summary.error is not None:
         lines.append(f"✗ {printable(stored.summary.error, _NOTE_WIDTH)}")
-    last: list[bool] = []  # for each level on the way down, whether its node is the last there
-    for node, is_last in depth_first_with_last(roots, bool(stored.omitted)):
-        del last[node.depth :]
-        last.append(is_last)
-        guides = "".join("    " if done else "│   " for done in last[:-1])
-        guides += "└── " if is_last else "├── "
-        lines.append(guides + _plain_line(node, width))
+    lines += [line.plain for line in _lines(stored, width)]
     if stored.omitted:
         lines.append(f"└── {_omitted(stored)}")
     return "\n".join(lines)
@@ -84,40 +137,51 @@ def _omitted(stored: StoredSession) -> str:
     return f"… and {amount(stored.omitted, 'step')} more"
 
 
-def _columns(node: StepNode, width: int) -> tuple[str, str, str]:
+def _lines(stored: StoredSession, width: int) -> Iterator[_Line]:
+    nodes = list(depth_first_with_last(nested(stored), bool(stored.omitted)))
+    layout = _layout([node for node, _ in nodes], width)
+    last: list[bool] = []  # for each level on the way down, whether its node is the last there
+    for node, is_last in nodes:
+        del last[node.depth :]
+        last.append(is_last)
+        yield from _lines_of(node, last, layout, width)
+
+
+def _layout(nodes: Sequence[StepNode], width: int) -> _Layout:
+    """The widest indentation that leaves room for names, and the column of the names."""
+    deepest = max((node.depth for node in nodes), default=0)
+    room = max(_NAME_LEAST + 4, width - _FIXED - _NOTES_LEAST)
+    for indent in _GUIDES:
+        natural = max((_natural(node, indent) for node in nodes), default=0)
+        if natural <= room or (deepest + 1) * indent + _NAME_LEAST <= room:
+            return _Layout(indent, deepest + 1, min(natural, room))
+    return _Layout(1, room - _NAME_LEAST, room)
+
+
+def _natural(node: StepNode, indent: int) -> int:
+    return (node.depth + 1) * indent + (indent == 1) + len(printable(node.event.name, _NAME_WIDTH))
+
+
+def _lines_of(node: StepNode, last: Sequence[bool], layout: _Layout, width: int) -> Iterator[_Line]:
+    opened, done, step, end = _GUIDES[layout.indent]
+    above = "".join(done if is_last else opened for is_last in last[:-1])
+    guides = above + (end if last[-1] else step)
+    under = above + (done if last[-1] else opened)
+    if len(last) > layout.levels:  # too deep to draw: its level as a number
+        guides = under = f"…{len(last)} ".rjust(layout.levels)
     name = printable(node.event.name, _NAME_WIDTH)
-    room = max(0, width - node.depth * _INDENT - len(name))
+    room = max(1, layout.name - len(guides))
+    name = name[: room - 1] + "…" if len(name) > room else name.ljust(room)
     took = "running" if node.event.duration is None else duration(node.event.duration)
-    return name + " " * room, f"{printable(node.kind, 7):<7}", f"{took:>10}"
-
-
-def _plain_line(node: StepNode, width: int) -> str:
-    notes = list(node.notes)
-    if node.event.error is not None:
-        notes.append(f"✗ {printable(node.event.error, _NOTE_WIDTH)}")
-    return "  ".join([*_columns(node, width), " · ".join(notes)]).rstrip()
-
-
-def _rich_line(node: StepNode, width: int) -> Text:
-    from rich.text import Text
-
-    name, kind, took = _columns(node, width)
-    failed = node.event.error is not None
-    line = Text(name, style="bold red" if failed else "bold", no_wrap=False)
-    line.append(f"  {kind}", style=f"not bold {_STYLES.get(node.kind, 'default')}")
-    line.append(f"  {took}", style="not bold default")
-    if node.notes:
-        line.append(f"  {' · '.join(node.notes)}", style="not bold yellow")
-    if node.event.error is not None:
-        line.append(f"  ✗ {printable(node.event.error, _NOTE_WIDTH)}", style="not bold red")
-    return line
-
-
-def _name_width(roots: Sequence[StepNode]) -> int:
-    return max(
-        (
-            node.depth * _INDENT + len(printable(node.event.name, _NAME_WIDTH))
-            for node in depth_first(roots)
-        ),
-        default=0,
-    )
+    line = _Line(guides, name, printable(node.kind, 7), took, " · ".join(node.notes))
+    if node.event.error is None:
+        yield line
+        return
+    error = f"✗ {printable(node.event.error, _NOTE_WIDTH)}"
+    with_error = attrs.evolve(line, error=error)
+    if len(with_error.plain) <= width:
+        yield with_error
+        return
+    yield line
+    for part in textwrap.wrap(error, max(_NAME_LEAST, width - len(under) - 1)):
+        yield _Line(under, error=part)

@@ -254,4 +254,4 @@ def test_no_other_door_opens(server: Served, keys: dict[str, str]):
     assert status(Content_Type="text/plain", **look) == 415
     assert status("GET", **look) == 405
     assert status("DELETE", **look) == 405
-    assert status(**look) == 400  # `{}` is not a message
+    assert status(**look) == 406  # no `Accept`: the protocol has answered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,33 @@ def test_short_ids_are_as_long_as_they_must_be():
 def test_a_cut_text_says_so():
     """A name of a megabyte stays on its line."""
     assert printable("x" * 100, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("levels", [1, 3, 9, 14, 60])
+def test_a_step_is_one_line_that_fits_whatever_its_depth(tmp_path: Path, width: int, levels: int):
+    """Eighty columns and a nested agent: no word is broken, and every step can be told by its
+    name or its number; an error is whole, on lines of its own."""
+    sid = new_id()
+    parent, records = sid, []
+    for depth in range(levels):
+        records.append(
+            event(sid, T0 + depth, parent_id=parent, event_name=f"level {depth} of the agent",
+                  event_type="chain", metadata={"total_tokens": 120, "cost": 0.02},
+                  error="ValueError: " + "long " * 20 if depth == levels - 1 else None)
+        )  # fmt: skip
+        parent = id_of(records[-1])
+    found = stored(tmp_path, sid, session_end(sid), *records)
+    lines = render_text(found, width).split("\n")[1:]
+    steps = [line for line in lines if " chain " in line]
+    assert len(steps) == levels
+    assert all(len(line) <= width for line in lines)
+    assert all(f"level {n} of" in line or f"…{n + 1} lev" in line for n, line in enumerate(steps))
+    assert all("100 ms" in line for line in steps)
+    error = " ".join(re.sub(r"^[│ ]*(…\d+ )?", "", line) for line in lines[levels - 1 :])
+    assert ("ValueError: " + "long " * 20).strip() in error
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render_session(found), highlight=False)
+    console.file.close()
+    drawn = [line.rstrip() for line in console.export_text().split("\n")]
+    assert [line for line in drawn if " chain " in line] == steps
