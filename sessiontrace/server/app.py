@@ -306,6 +306,7 @@ def _page_routes() -> list[web.RouteDef]:
         *files,
         web.get("/", index),
         web.get("/sessions/{id}", index),
+        web.get("/users/{user}", index),
         web.get("/compare/{a}/{b}", index),
     ]
 

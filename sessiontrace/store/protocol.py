@@ -15,6 +15,7 @@ from sessiontrace.store.models import (
     Document,
     EventPage,
     EventQuery,
+    EventSummary,
     PropertyCounts,
     SessionPage,
     SessionQuery,
@@ -91,8 +92,14 @@ class Store(Protocol):
         """One page of the list of sessions."""
         ...
 
-    def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
-        """A session with at most ``limit`` steps; None when it is not stored."""
+    def session(
+        self, session_id: str, limit: int = 10_000, *, first_chunks: bool = True
+    ) -> StoredSession | None:
+        """A session with at most ``limit`` steps; None when it is not stored.
+
+        Without ``first_chunks`` the steps lack the times of their first chunks, and the store need
+        not read their records.
+        """
         ...
 
     def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
@@ -108,6 +115,15 @@ class Store(Protocol):
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         """The whole record of one event, updates merged in; None when it is not stored."""
+        ...
+
+    def records(
+        self, session_id: str, steps: Sequence[EventSummary], most_bytes: int
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """The whole records of steps of a session by their ids, in the order of ``steps``.
+
+        Stops behind the record that reaches ``most_bytes`` of JSON; the first one is always there.
+        """
         ...
 
     def record(self, event_id: str) -> Mapping[str, Any] | None:

@@ -15,10 +15,12 @@ from sessiontrace.store.query.terms import Pattern, Term
 __all__ = ["exact_session", "ids_for"]
 
 
-def exact_session(store: Store, text: str, limit: int = 10_000) -> StoredSession | None:
+def exact_session(
+    store: Store, text: str, limit: int = 10_000, *, first_chunks: bool = True
+) -> StoredSession | None:
     """The session whose id this is, ours (in any case) or the application's own."""
     for session_id in dict.fromkeys((text, text.lower(), session_uuid(text))):
-        stored = store.session(session_id, limit)
+        stored = store.session(session_id, limit, first_chunks=first_chunks)
         if stored is not None:
             return stored
     return None

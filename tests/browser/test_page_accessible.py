@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.axe import axe_source, faults
 from support.browser import MARKS, Page
 from support.records import T0, event, id_of, session_end, write
 from support.server_process import serving
@@ -15,31 +16,11 @@ from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = MARKS
 
-AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-
 
 @pytest.fixture(scope="module")
 def axe() -> str:
     """The checker's source."""
-    if not AXE.is_file():
-        pytest.skip("no axe-core: make node_modules/.installed")
-    return AXE.read_text(encoding="utf-8")
-
-
-def faults(page: Page, axe: str) -> list[str]:
-    """What is wrong, and where."""
-    page.run(axe)
-    found = page.driver.execute_async_script(
-        "const done = arguments[arguments.length - 1];"
-        "axe.run(document, arguments[0]).then(found => done(found.violations));",
-        RULES,
-    )
-    return [
-        f"{one['id']} ({one['help']}): {node['html'][:200]}"
-        for one in found
-        for node in one["nodes"]
-    ]
+    return axe_source()
 
 
 @pytest.fixture

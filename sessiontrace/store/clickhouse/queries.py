@@ -26,6 +26,7 @@ __all__ = [
     "find_steps",
     "ids_with_prefix",
     "record",
+    "records",
     "session",
     "session_record",
     "sessions_known",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 _MOST = 10_000
+_FIRST_RECORDS = 16  # read together before the size of a record is known
+_MOST_RECORDS = 500
 
 _STEPS = """
 SELECT
@@ -50,6 +53,15 @@ LIMIT {limit:UInt64}
 _BODIES = """
 SELECT event_id, role, rank, body FROM events
 WHERE project = {project:String} AND session_id = {session:String}
+    AND event_id IN {ids:Array(String)}
+ORDER BY event_id, version DESC
+LIMIT 1 BY event_id
+"""
+# The bounds narrow it to the parts of the key that hold the steps: their bodies may be large.
+_WHOLE = """
+SELECT event_id, role, body FROM events
+WHERE project = {project:String} AND session_id = {session:String} AND role > 0
+    AND start_time BETWEEN {since:UInt64} AND {until:UInt64}
     AND event_id IN {ids:Array(String)}
 ORDER BY event_id, version DESC
 LIMIT 1 BY event_id
@@ -204,6 +216,52 @@ def event(connection: Connection, project: str, event_id: str) -> Mapping[str, A
     values = {"project": project, "session": session_id, "id": event_id}
     changes = connection.query(Query(_PATCHES + " AND event_id = {id:String} ORDER BY at", values))
     return whole(role, body, patches(changes))
+
+
+def records(
+    connection: Connection,
+    project: str,
+    session_id: str,
+    steps: Sequence[EventSummary],
+    most_bytes: int,
+) -> dict[str, Mapping[str, Any]]:
+    """The whole records of some steps, in their order, until they have ``most_bytes``."""
+    by_id: dict[str, Mapping[str, Any]] = {}
+    size, chunk = 0, _FIRST_RECORDS
+    remaining = list(steps)
+    while remaining and size < most_bytes:
+        part, remaining = remaining[:chunk], remaining[chunk:]
+        for event_id, record, length in _records_of(connection, project, session_id, part):
+            by_id[event_id] = record
+            size += length
+        mean = max(1, size // max(1, len(by_id)))
+        chunk = max(1, min((most_bytes - size) // mean, _MOST_RECORDS))
+    return by_id
+
+
+def _records_of(
+    connection: Connection, project: str, session_id: str, steps: Sequence[EventSummary]
+) -> list[tuple[str, Mapping[str, Any], int]]:
+    starts = [step.start_time for step in steps]
+    ids = [step.event_id for step in steps]
+    values = {
+        "project": project, "session": session_id, "ids": ids,
+        "since": min(starts), "until": max(starts),
+    }  # fmt: skip
+    rows, updates = connection.ask_all(
+        [
+            Query(_WHOLE, values),
+            Query(_PATCHES + " AND event_id IN {ids:Array(String)} ORDER BY at", values),
+        ]
+    )
+    changes: dict[str, list[Patch]] = {}
+    for patch in patches(updates):
+        changes.setdefault(patch.event_id, []).append(patch)
+    by_id = {row[0]: row for row in rows}
+    return [
+        (event_id, whole(role, body, changes.get(event_id, [])), len(body))
+        for event_id, role, body in (by_id[name] for name in ids if name in by_id)
+    ]
 
 
 def record(connection: Connection, project: str, event_id: str) -> Mapping[str, Any] | None:

@@ -32,6 +32,7 @@ from sessiontrace.store.models import (
     Document,
     EventPage,
     EventQuery,
+    EventSummary,
     PropertyCounts,
     SessionPage,
     SessionQuery,
@@ -131,7 +132,9 @@ class ClickHouseStore:
     def sessions(self, query: SessionQuery) -> SessionPage:
         return session_list.sessions(self._connection, self.project, query)
 
-    def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
+    def session(
+        self, session_id: str, limit: int = 10_000, *, first_chunks: bool = True
+    ) -> StoredSession | None:
         return queries.session(self._connection, self.project, session_id, limit)
 
     def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
@@ -147,6 +150,11 @@ class ClickHouseStore:
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return queries.event(self._connection, self.project, event_id)
+
+    def records(
+        self, session_id: str, steps: Sequence[EventSummary], most_bytes: int
+    ) -> Mapping[str, Mapping[str, Any]]:
+        return queries.records(self._connection, self.project, session_id, steps, most_bytes)
 
     def record(self, event_id: str) -> Mapping[str, Any] | None:
         return queries.record(self._connection, self.project, event_id)

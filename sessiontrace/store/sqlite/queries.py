@@ -31,6 +31,7 @@ __all__ = [
     "ids_with_prefix",
     "previews",
     "record",
+    "records",
     "session",
     "session_record",
     "sessions",
@@ -50,14 +51,17 @@ _PAGE = (
     + "id IN (SELECT id FROM sessions WHERE {where} ORDER BY {order} {way}, session_id {way} "
     "LIMIT ?) ORDER BY {order} {way}, session_id {way}"
 )
-_STEPS = (
+_COLUMNS = (
     "SELECT event_id, session_id, parent_id, type, name, start_time, end_time, duration, status, "
     "turn, error, tokens, cost_nano / 1e9, "
     "coalesce(unpriced, type = 'model' AND tokens > 0 AND cost_nano = 0), "
+)
+_STEPS = (
     # First a search in the text: parsing the JSON of every step would cost more than the query.
-    "CASE WHEN instr(body, '\"time_to_first_chunk_ms\"') > 0 "
+    _COLUMNS + "CASE WHEN instr(body, '\"time_to_first_chunk_ms\"') > 0 "
     "THEN json_extract(body, '$.metrics.time_to_first_chunk_ms') END FROM events WHERE "
 )
+_OUTLINE = _COLUMNS + "NULL FROM events WHERE "
 
 
 def sessions(connection: sqlite3.Connection, query: SessionQuery) -> SessionPage:
@@ -81,7 +85,9 @@ def _summary(row: Sequence[Any]) -> SessionSummary:
     return SessionSummary(*[*row[:-2], orjson.loads(row[-1]), row[-2]])
 
 
-def session(connection: sqlite3.Connection, session_id: str, limit: int) -> StoredSession | None:
+def session(
+    connection: sqlite3.Connection, session_id: str, limit: int, first_chunks: bool = True
+) -> StoredSession | None:
     """A session, its own record, and its steps in order of their start."""
     row = connection.execute(
         _SUMMARIES + "session_id = ? AND start_time IS NOT NULL", (session_id,)
@@ -90,8 +96,9 @@ def session(connection: sqlite3.Connection, session_id: str, limit: int) -> Stor
         return None
     summary = _summary(row)
     limit = max(1, min(limit, _MOST))
+    columns = _STEPS if first_chunks else _OUTLINE
     steps = connection.execute(
-        _STEPS + "session_id = ? AND rank > 0 ORDER BY start_time, event_id LIMIT ?",
+        columns + "session_id = ? AND rank > 0 ORDER BY start_time, event_id LIMIT ?",
         (session_id, limit),
     ).fetchall()
     events = [_step(step) for step in steps]
@@ -149,15 +156,37 @@ def _own_record(connection: sqlite3.Connection, summary: SessionSummary) -> dict
 
 def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
     """The whole record of one event; for a turn, the chain event that represents it."""
-    row = connection.execute(
+    row = _row_of(connection, event_id)
+    return None if row is None else _whole(row)
+
+
+def records(
+    connection: sqlite3.Connection, ids: Sequence[str], most_bytes: int
+) -> dict[str, Mapping[str, Any]]:
+    """The whole records of some events, in their order, until they have ``most_bytes``."""
+    by_id: dict[str, Mapping[str, Any]] = {}
+    size = 0
+    for event_id in ids:
+        row = _row_of(connection, event_id)
+        if row is not None:
+            by_id[event_id] = _whole(row)
+            size += len(row[0])
+        if size >= most_bytes:
+            break
+    return by_id
+
+
+def _row_of(connection: sqlite3.Connection, event_id: str) -> tuple[str, str | None, int] | None:
+    row: tuple[str, str | None, int] | None = connection.execute(
         "SELECT body, patch, turn FROM events WHERE event_id = ? AND rank > 0", (event_id,)
     ).fetchone()
-    if row is None:
-        return None
-    record: dict[str, Any] = orjson.loads(row[0])
-    if row[2]:
-        record = turn_event(record)
-    return patched(record, row[1])
+    return row
+
+
+def _whole(row: tuple[str, str | None, int]) -> Mapping[str, Any]:
+    body, patch, is_turn = row
+    record: dict[str, Any] = orjson.loads(body)
+    return patched(turn_event(record) if is_turn else record, patch)
 
 
 def sessions_known(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozenset[str]:

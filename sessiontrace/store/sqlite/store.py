@@ -27,6 +27,7 @@ from sessiontrace.store.models import (
     Document,
     EventPage,
     EventQuery,
+    EventSummary,
     PropertyCounts,
     SessionPage,
     SessionQuery,
@@ -144,8 +145,12 @@ class SqliteStore:
     def sessions(self, query: SessionQuery) -> SessionPage:
         return self._read(lambda connection: queries.sessions(connection, query))
 
-    def session(self, session_id: str, limit: int = 10_000) -> StoredSession | None:
-        return self._read(lambda connection: queries.session(connection, session_id, limit))
+    def session(
+        self, session_id: str, limit: int = 10_000, *, first_chunks: bool = True
+    ) -> StoredSession | None:
+        return self._read(
+            lambda connection: queries.session(connection, session_id, limit, first_chunks)
+        )
 
     def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
         return self._read(lambda connection: queries.sessions_known(connection, session_ids))
@@ -155,6 +160,12 @@ class SqliteStore:
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return self._read(lambda connection: queries.event(connection, event_id))
+
+    def records(
+        self, session_id: str, steps: Sequence[EventSummary], most_bytes: int
+    ) -> Mapping[str, Mapping[str, Any]]:
+        ids = [step.event_id for step in steps]
+        return self._read(lambda connection: queries.records(connection, ids, most_bytes))
 
     def record(self, event_id: str) -> Mapping[str, Any] | None:
         return self._read(lambda connection: queries.record(connection, event_id))

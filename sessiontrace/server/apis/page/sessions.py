@@ -7,6 +7,7 @@ GET /api/sessions        the parameters of ``list_query`` -> {sessions, next}
 GET /api/histogram       the same filters -> {start, width, sessions, failed, durations, bounds}
 GET /api/filters         {keys, values}: what a query may ask for, and the latest sessions' values
 GET /api/sessions/{id}   {session, record, events, omitted}; the id may be the application's own
+GET /api/sessions/{id}/thread    the parameters of ``thread`` -> {session, record, turns, next, ...}
 GET /api/sessions/{id}/steps?q=   {steps}: ids of the steps that contain the text
 GET /api/events/{id}     the whole record of one step
 GET /api/about           {version, store, unindexed, otlp}: otlp counts what came by OTLP
@@ -15,7 +16,6 @@ POST /api/score          {event_id, name, value}: feedback given by hand
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -23,12 +23,12 @@ import attrs
 import orjson
 from aiohttp import web
 
-from sessiontrace.model.json_depth import encode
 from sessiontrace.server import record_builder
+from sessiontrace.server.apis.page.answers import answer, requested_session
 from sessiontrace.server.apis.page.list_query import filters, session_query, syntax_response
+from sessiontrace.server.apis.page.thread import thread, thread_query
 from sessiontrace.server.http import (
     RequestRejected,
-    encoded_response,
     error_response,
     json_response,
     read_json,
@@ -41,7 +41,6 @@ from sessiontrace.store.histogram import DURATIONS_MS
 from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.query.parser import QuerySyntaxError
-from sessiontrace.store.session_ids import exact_session, ids_for
 
 __all__ = ["About", "routes"]
 
@@ -66,6 +65,7 @@ def routes(
         "/api/sessions": api.sessions,
         "/api/sessions/{id}": api.session,
         "/api/sessions/{id}/steps": api.steps,
+        "/api/sessions/{id}/thread": api.thread,
         "/api/events/{id}": api.event,
         "/api/histogram": api.histogram,
         "/api/filters": api.filters,
@@ -116,6 +116,10 @@ class _Api:
             request, lambda store: {"steps": store.find_steps(session_id, text) if text else []}
         )
 
+    async def thread(self, request: web.Request) -> web.Response:
+        query = thread_query(request)
+        return await self._answer(request, lambda store: thread(store, query))
+
     async def event(self, request: web.Request) -> web.Response:
         event_id = request.match_info["id"]
         return await self._answer(request, lambda store: store.event(event_id))
@@ -140,18 +144,7 @@ class _Api:
         return json_response({"ok": True})
 
     async def _answer(self, request: web.Request, question: Callable[[Store], Any]) -> web.Response:
-        def encoded(store: Store) -> bytes | None:
-            answer = question(store)
-            return None if answer is None else encode(answer)
-
-        body = await self._readers.query(encoded)
-        if body is None:
-            raise RequestRejected(404, "not in this store")
-        # The page asks again after every change of the store; most answers are the same as before.
-        tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-        if request.headers.get("If-None-Match") == tag:
-            return web.Response(status=304, headers={"ETag": tag, "Cache-Control": "no-store"})
-        return encoded_response(body, headers={"ETag": tag})
+        return await answer(self._readers, request, question)
 
 
 def _sessions(store: Store, query: SessionQuery, with_preview: bool) -> dict[str, Any]:
@@ -166,12 +159,7 @@ def _sessions(store: Store, query: SessionQuery, with_preview: bool) -> dict[str
 
 
 def _session(store: Store, session_id: str) -> dict[str, Any] | None:
-    stored = exact_session(store, session_id)
-    if stored is None:
-        ids = ids_for(store, session_id, 2)
-        if len(ids) > 1:
-            raise RequestRejected(404, f"several sessions begin with {session_id}")
-        stored = store.session(ids[0]) if ids else None
+    stored = requested_session(store, session_id)
     if stored is None:
         return None
     return {

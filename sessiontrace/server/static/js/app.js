@@ -1,11 +1,13 @@
 // The page: which view is open, and the status at the top that shows whether it is live.
 
 import { el } from "./elements.js";
+import { fragmentOf } from "./values/thread.js";
 import { banner } from "./views/banner.js";
 import { compareView } from "./views/compare.js";
 import { login, loginView } from "./views/login.js";
 import { listView } from "./views/session_list.js";
-import { sessionView } from "./views/session_view.js";
+import { sessionPage } from "./views/session_page.js";
+import { userView } from "./views/user_view.js";
 
 const main = document.getElementById("main");
 const crumbs = document.getElementById("crumbs");
@@ -50,6 +52,8 @@ function open(path, { replace = false, push = true } = {}) {
   const route = new URL(path, location.origin);
   const match = route.pathname.match(/^\/sessions\/([^/]+)$/);
   const pair = route.pathname.match(/^\/compare\/([^/]+)\/([^/]+)$/);
+  const user = route.pathname.match(/^\/users\/([^/]+)$/);
+  const key = match ? route.pathname + route.search : route.pathname; // the views of a session differ
   main.replaceChildren();
   setStatus("starting");
   const context = {
@@ -57,16 +61,18 @@ function open(path, { replace = false, push = true } = {}) {
     setStatus,
     setCrumbs,
     navigate: open,
-    saved: saved.get(route.pathname),
+    saved: saved.get(key),
     search: route.search,
     listPath: `/${listSearch}`,
+    from: view?.path ?? "/",
   };
   if (pair) view = compareView(context, decodeURIComponent(pair[1]), decodeURIComponent(pair[2]));
+  else if (user) view = userView(context, decodeURIComponent(user[1]));
   else
     view = match
-      ? sessionView(context, decodeURIComponent(match[1]), route.hash.slice(1))
+      ? sessionPage(context, decodeURIComponent(match[1]), fragmentOf(route.hash))
       : listView(context);
-  view.path = route.pathname;
+  view.path = key;
   if (!context.saved) window.scrollTo(0, 0);
 }
 

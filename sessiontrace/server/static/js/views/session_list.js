@@ -16,6 +16,7 @@ import {
 } from "../values/list_state.js";
 import { arrivals, merged } from "../values/list_update.js";
 import { withTerm } from "../values/query_text.js";
+import { userIn, userPath } from "../values/thread.js";
 import { charts } from "./charts.js";
 import { queryField } from "./query_field.js";
 import { savedViews } from "./saved_views.js";
@@ -73,6 +74,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
     "aria-pressed": "true",
     onclick: () => change({ from: null, to: null }),
   });
+  const asThread = el("a", { class: "quiet", "data-route": true, hidden: true }, "As one thread");
   const overview = charts({
     chosen: (from, to) => change({ range: "", from, to }),
   });
@@ -120,6 +122,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
       times.element,
       el("span", { class: "order" }, order, direction),
       views.element,
+      asThread,
       spanChip,
     ),
     overview.element,
@@ -155,6 +158,10 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
   }
 
   function showState() {
+    const user = userIn(state.q);
+    asThread.hidden = !user;
+    asThread.href = user ? userPath(user) : "/";
+    asThread.title = `All that ${user} and the application said`;
     errors.setAttribute("aria-pressed", String(state.errors));
     times.show(state);
     order.value = state.order;

@@ -1,29 +1,16 @@
 // One session: its summary, its steps as a waterfall, and the selected step.
 
 import { get, poll, unchanged } from "../api.js";
-import { copyButton, el } from "../elements.js";
-import { amount, cost, count, duration, moment, scoreText } from "../values/format.js";
-import { termOf } from "../values/query_text.js";
+import { el } from "../elements.js";
+import { amount } from "../values/format.js";
+import { sessionHead } from "./session_head.js";
 import { detail, feedbackForm } from "./step_detail.js";
 import { waterfall } from "./waterfall.js";
 
 const EVERY = 2000;
 
-/** A value that leads to the sessions that have it. */
-const filterLink = (key, value) =>
-  el(
-    "a",
-    {
-      href: `/?${new URLSearchParams({ q: termOf(key, value) })}`,
-      "data-route": true,
-      class: "value",
-      title: `Sessions with ${termOf(key, value)}`,
-    },
-    value,
-  );
-
 export function sessionView(context, id, hash) {
-  const { main, setStatus, setCrumbs, navigate, saved, listPath } = context;
+  const { main, setStatus, setCrumbs, navigate, saved, listPath, upPath } = context;
   const state = { answer: null, records: new Map(), selected: hash || saved?.selected || id };
   const head = el("section", { class: "head", "aria-label": "Session" });
   const panel = el("aside", { class: "detail", "aria-label": "Selected step", tabindex: "-1" });
@@ -84,18 +71,22 @@ export function sessionView(context, id, hash) {
     const own = answer.session.session_id;
     if (own !== id) {
       // The address has the application's own id, or how an id begins.
-      navigate(`/sessions/${encodeURIComponent(own)}${location.hash}`, { replace: true });
+      navigate(`/sessions/${encodeURIComponent(own)}${location.search}${location.hash}`, {
+        replace: true,
+      });
       return;
     }
+    const isFirst = state.answer === null;
     state.answer = answer;
     note.hidden = true;
     split.hidden = false;
     bar.hidden = answer.events.length < 1;
     document.title = `${answer.session.name ?? "Session"} · sessiontrace`;
-    drawHead(answer.session, answer.record);
+    sessionHead(head, answer.session, answer.record, { view: "tree" });
     chart.draw(answer);
     if (!chart.has(state.selected)) state.selected = id;
     chart.select(state.selected);
+    if (isFirst && hash && document.activeElement === document.body) chart.focus();
     show();
   }
 
@@ -142,69 +133,12 @@ export function sessionView(context, id, hash) {
     );
   }
 
-  function drawHead(session, record) {
-    const failed = session.error !== null;
-    const status = failed && session.status === "ended" ? "error" : session.status;
-    const facts = [
-      ["User", session.user ? filterLink("user", session.user) : null],
-      ["Source", session.source],
-      ["Started", moment(session.start_time)],
-      ["Duration", duration(session.duration)],
-      ["Steps", count(session.events)],
-      ["Errors", session.errors ? el("span", { class: "bad" }, count(session.errors)) : null],
-      ["Tokens", session.tokens ? count(session.tokens) : null],
-      ["Cost", cost(session)],
-      ["Score", Object.entries(session.scores).map(scoreText).join(", ")],
-      [
-        "Tags",
-        Array.isArray(record.metadata?.tags)
-          ? record.metadata.tags
-              .filter((tag) => typeof tag === "string")
-              .flatMap((tag, at) => [at ? ", " : "", filterLink("tag", tag)])
-          : null,
-      ],
-    ].filter(
-      ([, value]) => value !== null && value !== undefined && value !== "" && value.length !== 0,
-    );
-    head.replaceChildren(
-      ...[
-        el(
-          "div",
-          { class: "title" },
-          el("h1", {}, session.name ?? "unnamed session"),
-          el(
-            "span",
-            { class: `status s-${status}` },
-            status === "error" ? "failed" : session.status,
-          ),
-          el("span", { class: "grow" }),
-          copyButton("Copy id", () => id),
-        ),
-        el(
-          "dl",
-          { class: "facts" },
-          facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
-        ),
-        failed ? el("p", { class: "failure" }, session.error) : null,
-        session.status === "abandoned"
-          ? el(
-              "p",
-              { class: "warning" },
-              "The program ended before this session did. Steps that had finished are shown; steps that were running are not.",
-            )
-          : null,
-      ].filter(Boolean),
-    );
-  }
-
   async function select(chosen) {
     state.selected = chosen;
     history.replaceState(
       {},
       "",
-      chosen === id
-        ? `/sessions/${encodeURIComponent(id)}`
-        : `/sessions/${encodeURIComponent(id)}#${encodeURIComponent(chosen)}`,
+      `${location.pathname}${location.search}${chosen === id ? "" : `#${encodeURIComponent(chosen)}`}`,
     );
     await show();
   }
@@ -285,7 +219,7 @@ export function sessionView(context, id, hash) {
         if (panel.contains(document.activeElement) || panel.classList.contains("up")) {
           panel.classList.remove("up");
           chart.focus();
-        } else if (!chart.unzoom()) navigate(listPath);
+        } else if (!chart.unzoom()) navigate(upPath);
         event.preventDefault();
       } else chart.key(event);
     },

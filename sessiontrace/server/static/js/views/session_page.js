@@ -1,0 +1,52 @@
+// One session in one of its views: a conversation opens as a thread, any other session as its steps,
+// and the address may name either. The key t goes from one to the other.
+
+import { get } from "../api.js";
+import { fragmentOf, sessionPath, viewOf } from "../values/thread.js";
+import { sessionView } from "./session_view.js";
+import { firstPagePath, threadView } from "./thread_view.js";
+
+export function sessionPage(context, id, hash) {
+  const ended = new AbortController();
+  const named = viewOf(context.search, hash);
+  const isFromUser = context.from.startsWith("/users/");
+  const isFromThread = [sessionPath(id), sessionPath(id, "thread")].includes(context.from);
+  const isOther = context.from !== location.pathname + location.search; // else it was a reload
+  let kind = named;
+  let view = null;
+  if (named) show(named);
+  else decide();
+
+  async function decide() {
+    let first = null;
+    try {
+      first = (await get(firstPagePath(id), ended.signal)).body;
+    } catch {
+      if (ended.signal.aborted) return; // the steps say what is wrong
+    }
+    show(first?.conversation ? "thread" : "tree", first);
+  }
+
+  function show(name, first = null) {
+    kind = name;
+    const isBack = isFromUser || (name === "tree" && isFromThread && isOther);
+    const inner = { ...context, upPath: isBack ? context.from : context.listPath };
+    view = name === "thread" ? threadView(inner, id, hash, first) : sessionView(inner, id, hash);
+  }
+
+  return {
+    save: () => view?.save(),
+    close() {
+      ended.abort();
+      view?.close();
+    },
+    key(event) {
+      if (event.key === "t" && view && !event.shiftKey) {
+        event.preventDefault();
+        const other = kind === "thread" ? "tree" : "thread";
+        const chosen = kind === "thread" ? (view.turn?.() ?? "") : fragmentOf(location.hash);
+        context.navigate(sessionPath(id, other, chosen));
+      } else view?.key(event);
+    },
+  };
+}
