@@ -55,7 +55,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     now = time.time_ns() // 10**6
     support, old, long, hostile = new_id(), new_id(), new_id(), new_id()
     ada = {"user_properties": {"user_id": "ada"}, "event_name": "support"}
-    first = turn(support, now - 60_000, "Where is my order?", "In Hamburg.", **ada,
+    first = turn(support, now - 60_000, "Where is my order?", "In **Hamburg**.", **ada,
                  feedback={"helpful": 1})  # fmt: skip
     model = event(
         support, now - 59_900, 500, parent_id=id_of(first), event_type="model",
@@ -105,6 +105,7 @@ def test_what_the_last_conversation_of_a_user_said_is_two_clicks_away(page: Page
     page.until(NAMES, ["support", "support"])
     page.click(NAMES)
     page.until(".line .said", ["Where is my order?", "In Hamburg.", "Thanks!", "You are welcome."])
+    assert page.texts(".line strong") == ["Hamburg"]
     (head, second) = page.texts(".turn-facts")
     assert "900 ms" in head
     assert "42 tokens" in head
@@ -167,10 +168,10 @@ def test_the_address_holds_the_view_and_t_changes_it(page: Page, store: Store):
 def test_tools_are_folded_and_open_with_what_they_were_given(page: Page, store: Store):
     """Between question and answer; the content comes when it is asked for."""
     page.open(f"/sessions/{store.support}")
-    page.until("details.tools > summary .names", ["look_up"])
+    page.until("details.in-tools > summary .names", ["look_up"])
     assert not page.all(".tool-content")
     page.press("o")
-    page.click("details.tool > summary")
+    page.click("details.in-tool > summary")
     page.until(".tool-content dd", ["4711", "Hamburg"])
 
 
@@ -195,12 +196,12 @@ def test_a_conversation_that_goes_on_is_followed(page: Page, store: Store):
     page.open(f"/sessions/{session}")
     page.until(".line .said", ["one?", "one."])
     page.press("o")
-    page.see("details.tools[open]")
+    page.see("details.in-tools[open]")
     write(store.db, turn(session, now + 1000, "two?", "two."))
     page.until(".line .said", ["one?", "one.", "two?", "two."])
     write(store.db, update(id_of(first), session, feedback={"rating": 0}))
     page.until(".turn .chip", ["rating 0"])
-    assert page.count("details.tools[open]") == 1
+    assert page.count("details.in-tools[open]") == 1
 
 
 def test_a_users_sessions_are_one_thread(page: Page):
@@ -249,7 +250,7 @@ def test_thread_and_user_have_no_fault(page: Page, store: Store, scheme: str, wi
     page.open(f"/sessions/{store.support}")
     page.see(".line .said")
     page.press("o")
-    page.see("details.tool")
+    page.see("details.in-tool")
     wrong = faults(page, axe)
     page.open("/users/ada")
     page.see(".conversation .said")

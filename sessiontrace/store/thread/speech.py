@@ -26,7 +26,7 @@ _ASKED = (
 )  # fmt: skip
 _ANSWERED = (
     "reply", "answer", "response", "output", "text", "content", "message", "completion", "result",
-    "final_output", "final_answer", "generation",
+    "final_output", "final_answer", "generation", "raw",
 )  # fmt: skip
 _NO_CHATS = frozenset({"embeddings", "rerank"})
 

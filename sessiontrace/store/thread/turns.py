@@ -1,7 +1,7 @@
 """One turn of a thread: its messages, its tools, and what it took.
 
 Pure functions over a unit and the records of some of its steps, no thread owns them. Invariant:
-each message is in one turn, and a turn whose content nobody can read shows its inputs and outputs
+each message is in one turn, and a turn without any readable message shows its inputs and outputs
 as they are.
 """
 
@@ -33,14 +33,14 @@ _NOT_SHOWN = frozenset({"tool", "system", "developer"})
 class Line:
     """One message: its ``role``, ``text`` and ``step``, the event that has the whole of it.
 
-    ``parts``: of a content that is not all text, the kinds of its other parts. ``data``: inputs or
-    outputs that nobody can read as a message. ``earlier``: it is of before the session.
+    ``parts``: of a content that is not all text, its other parts, such as pictures. ``data``:
+    inputs or outputs that are not a message. ``earlier``: it is of before the session.
     """
 
     role: str
     text: str
     step: str
-    parts: Sequence[str] = ()
+    parts: Sequence[Any] = ()
     reasoning: str = ""
     data: Any = None
     earlier: bool = False
@@ -281,25 +281,18 @@ class _Talk:
             self.lines.append(Line(role, text, step, parts, reasoning, earlier=earlier))
 
 
-def _content(content: Any) -> tuple[str, list[str]]:
-    """The text of a message's content, and the kinds of its other parts."""
+def _content(content: Any) -> tuple[str, list[Any]]:
+    """The text of a message's content, and its other parts."""
     if content is None:
         return "", []
     text = text_of(content)
     if text is not None:
         return text, []
     if not isinstance(content, list):
-        return "", [type(content).__name__]
-    texts: list[str] = []
-    parts: list[str] = []
-    for part in content:
-        inner = text_of(part)
-        if inner is not None:
-            texts.append(inner)
-        else:
-            kind = part.get("type") if isinstance(part, dict) else None
-            parts.append(kind if isinstance(kind, str) else "data")
-    return "\n".join(texts), parts
+        return "", [content]
+    texts = [text_of(part) for part in content]
+    parts = [part for part, text in zip(content, texts, strict=True) if text is None]
+    return "\n".join(text for text in texts if text is not None), parts
 
 
 def _unread(unit: Unit, records: Records) -> list[Line]:

@@ -28,6 +28,7 @@ _MOST_TURNS = 200
 _TURNS = 40
 _MOST_CHARACTERS = 20_000  # of one message; its step has the whole
 _MOST_VALUE = 6_000
+_MOST_PART = 100_000
 _MOST_ERROR = 2_000
 
 
@@ -96,7 +97,15 @@ def _line(line: Line) -> dict[str, Any]:
             fields[name] = text[:_MOST_CHARACTERS]
             fields["length"] = max(len(text), fields.get("length", 0))
     fields["data"] = _bounded(line.data)
+    fields["parts"] = [_part(part) for part in line.parts]
     return fields
+
+
+def _part(part: Any) -> Any:
+    """A part of a message, such as a picture; of a large one, what it is."""
+    if len(encode(part)) <= _MOST_PART:
+        return part
+    return {"type": part.get("type")} if isinstance(part, dict) else type(part).__name__
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

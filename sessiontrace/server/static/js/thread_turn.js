@@ -1,8 +1,11 @@
 // One turn of a thread as an element: who said what, the tools between, and what it took.
 
 import { get } from "./api.js";
+import { mediaCard } from "./chat/cards.js";
 import { el, shape } from "./elements.js";
-import { json, text } from "./json_tree.js";
+import { json } from "./json_tree.js";
+import { prose } from "./markdown.js";
+import { text } from "./plain_text.js";
 import {
   amount,
   bytes,
@@ -14,6 +17,7 @@ import {
   moment,
   scoreText,
 } from "./values/format.js";
+import { normalized } from "./values/message_parts.js";
 import { groupsOf, isUser, roleName, sessionPath, toolNames } from "./values/thread.js";
 
 /**
@@ -95,7 +99,7 @@ function groupElement({ kind, lines }, turn, sessionId) {
     kind === "system"
       ? `Instructions, ${bytes(lines[0].length ?? lines[0].text.length)}`
       : `${amount(all, "earlier message")}, said before the first turn here`;
-  return folded(`folded ${kind}`, title, () => [
+  return folded(`folded in-${kind}`, title, () => [
     ...lines.map((line) => lineElement(line, sessionId)),
     kind === "earlier" && turn.omitted
       ? el("p", { class: "soft" }, `${amount(turn.omitted, "message")} more in the first call`)
@@ -122,17 +126,11 @@ function lineElement(line, sessionId) {
     { class: `line ${side}` },
     el("p", { class: "role" }, roleName(line.role)),
     line.reasoning
-      ? folded("folded reasoning", "Reasoning", () => [text(line.reasoning, "prose")])
+      ? folded("folded in-reasoning", "Reasoning", () => [prose(line.reasoning)])
       : null,
-    line.text ? el("div", { class: "said" }, text(line.text, "prose")) : null,
+    line.text ? el("div", { class: "said" }, prose(line.text)) : null,
     line.data !== null ? el("div", { class: "said" }, value(line.data)) : null,
-    line.parts.length
-      ? el(
-          "p",
-          { class: "soft" },
-          line.parts.map((part) => el("span", { class: "chip" }, part)),
-        )
-      : null,
+    normalized({ role: "user", content: line.parts }).parts.map(part),
     line.length
       ? el(
           "a",
@@ -141,6 +139,12 @@ function lineElement(line, sessionId) {
         )
       : null,
   );
+}
+
+/** A part of a message that is not a text. @param {any} content as `normalized` gives it */
+function part(content) {
+  if (content.kind === "media") return mediaCard(content.media);
+  return el("div", { class: "said" }, content.text ? prose(content.text) : value(content.value));
 }
 
 const value = (content) =>
@@ -154,7 +158,7 @@ function tools(turn, sessionId) {
     el("span", { class: "names" }, toolNames(turn.tools).join(", ")),
     failed ? [" ", el("span", { class: "bad" }, `${count(failed)} failed`)] : null,
   ].flat();
-  return folded("folded tools", title, () => [
+  return folded("folded in-tools", title, () => [
     el(
       "ul",
       {},
@@ -172,7 +176,7 @@ function toolElement(tool, sessionId) {
     " ",
     tool.error !== null ? el("span", { class: "bad" }, "failed") : null,
   ].filter(Boolean);
-  return folded("folded tool", title, () => {
+  return folded("folded in-tool", title, () => {
     const place = el("div", { class: "tool-content" });
     if (tool.event_id === null) fill(place, tool.arguments, tool.result, null);
     else load(place, tool.event_id, sessionId);

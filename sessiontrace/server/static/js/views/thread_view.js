@@ -286,7 +286,7 @@ export function threadView(context, id, hash, first = null) {
         },
         End: latest,
         o: () => {
-          const fold = feed.children[current()]?.querySelector("details.tools");
+          const fold = feed.children[current()]?.querySelector("details.in-tools");
           if (fold) fold.open = !fold.open;
         },
         ...(isTurn && { Enter: () => navigate(sessionPath(id, "tree", turn.dataset.id)) }),
