@@ -106,6 +106,10 @@ platforms: $(VENV)/.installed-dev  ## the spool under the rules of macOS's and W
 	@for rules in macos ntfs; do \
 	  $(BIN)/python -m pytest -q -n 2 -p no:cacheprovider --file-system $$rules $(SPOOL_TESTS) || exit 1; done
 
+.PHONY: wheels
+wheels: $(VENV)/.installed-dev  ## all wheels and the source distribution, into dist; WHEELS="--no-tests"
+	@$(BIN)/python tools/wheels.py $(WHEELS)
+
 .PHONY: package
 package: $(VENV)/.installed-dev  ## the distributions: metadata, contents, types, what editors show, workflows
 	@$(BIN)/python tools/package_checks.py

@@ -4,7 +4,8 @@ Each of them is the compiled form of one concept: ``_frame_c.pyx`` of ``frame.py
 form is ``_frame_py.py``. Where compiling fails, for want of a compiler say, the package is
 installed without the compiled forms: slower at capture, the same in all else.
 ``SESSIONTRACE_PURE=1`` leaves them out. ``SESSIONTRACE_PURE=0`` fails the installation if they
-cannot be compiled.
+cannot be compiled. A build for another machine sets ``SETUPTOOLS_EXT_SUFFIX``, as setuptools reads
+it, beside ``CC`` and ``LDSHARED``.
 """
 
 from __future__ import annotations
@@ -54,7 +55,13 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
 
 def _target(source: Path) -> Path:
-    return source.with_name(f"{source.stem}{sysconfig.get_config_var('EXT_SUFFIX')}")
+    return source.with_name(f"{source.stem}{_suffix()}")
+
+
+def _suffix() -> str:
+    """The end of the name of a compiled module, which names Python, processor and C library."""
+    own = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    return os.environ.get("SETUPTOOLS_EXT_SUFFIX", own)
 
 
 def _is_supported() -> bool:
@@ -68,7 +75,7 @@ def _compile(root: Path, sources: list[Path]) -> list[Path]:
     from setuptools import Distribution, Extension
 
     os.chdir(root)
-    directory = root / "build" / str(sys.implementation.cache_tag)
+    directory = root / "build" / _suffix().split(".")[1]
     sources_by_module = {".".join(source.with_suffix("").parts): str(source) for source in sources}
     extensions = cythonize(
         [Extension(name, [source]) for name, source in sources_by_module.items()],

