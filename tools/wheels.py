@@ -1,11 +1,12 @@
-"""Builds the distributions into ``dist``, installs and tests each that can run here, and prints sizes.
+"""Builds the distributions into ``dist``, installs and tests each that can run here.
 
 For every supported Python of this machine: a wheel for manylinux_2_17 on this processor, by the C
-compiler and auditwheel, and wheels for musl and for the other processor, by zig. Then the wheel without
-compiled forms and the source distribution. A compiled form that does not compile fails the build.
+compiler and auditwheel, and wheels for musl and for the other processor, by zig. Then the wheel
+without compiled forms and the source distribution. A compiled form that does not compile fails the
+build. Prints the size of each.
 
-A wheel for this machine is installed into an empty environment, with pip, from a folder of wheels, with
-no compiler on the path. The unit and property tests then run on what was installed.
+A wheel for this machine is installed into an empty environment, with pip, from a folder of wheels,
+with no compiler on the path. The unit and property tests then run on what was installed.
 
     python tools/wheels.py [--pythons 3.10,3.13] [--no-tests]
 """
@@ -33,8 +34,8 @@ HOUSE = PLACE / "house"
 SOURCES = ("sessiontrace", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE")
 TESTS = ("tests/unit", "tests/property")
 LEFT_OUT = (  # of tools and of the source tree
-    "tests/unit/test_api_signatures.py", "tests/unit/test_benchmarks.py", "tests/unit/test_house.py",
-    "tests/unit/test_typing.py",
+    "tests/unit/test_api_signatures.py", "tests/unit/test_benchmarks.py",
+    "tests/unit/test_house.py", "tests/unit/test_typing.py",
 )  # fmt: skip
 INSTALL_MAX_S = 3.0
 _FLAGS = "-O3 -g0 -DNDEBUG -fwrapv"
@@ -132,7 +133,7 @@ def without_compiler(folder: Path) -> str:
 
 
 def install(wheel: Path, python: str, room: Path) -> tuple[Path, float]:
-    """The interpreter of a new environment with the wheel in it, and the processor time of pip, in seconds."""
+    """A new environment's interpreter, and the seconds of a processor that pip took in it."""
     place = room / "clean"
     run(python, "-m", "venv", place)
     own = place / "bin" / "python"
@@ -178,10 +179,8 @@ def try_out(wheel: Path, python: str, tests: bool) -> None:
         if seconds > INSTALL_MAX_S:
             sys.exit(f"{wheel.name}: pip took {seconds:.1f} s")
         result = test(own, Path(name), compiled) if tests else "not tested"
-    print(
-        f"{wheel.name}: installed in {seconds:.1f} s of processor time, compiled {compiled}, {result}",
-        flush=True,
-    )
+    outcome = f"installed in {seconds:.1f} s of processor time, compiled {compiled}, {result}"
+    print(f"{wheel.name}: {outcome}", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
