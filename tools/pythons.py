@@ -19,7 +19,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
 PLACE = REPO / ".venv" / "pythons"
-VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 _PATIENCE_S = 420
 
 
@@ -89,8 +89,9 @@ def main() -> None:
         return
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     pythons = {v: python for v in VERSIONS if v != running and (python := find(v))}
+    outermost = [*pythons][:1] + [*pythons][-1:]
     for version, python in pythons.items():
-        dev = options.dev and version in (min(VERSIONS), max(VERSIONS))
+        dev = options.dev and version in outermost
         if make(version, python, dev) or (dev and make(version, python, dev=False)):
             print(f"python {version}: ready in {PLACE / version}")
     if missing := [v for v in VERSIONS if v != running and v not in pythons]:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import attrs
 from floors import uv
+from platform_tests import run_tests
 from pythons import VERSIONS, find
 
 REPO = Path(__file__).resolve().parent.parent
@@ -32,11 +33,6 @@ PLACE = REPO / ".venv" / "wheels"
 DIST = REPO / "dist"
 HOUSE = PLACE / "house"
 SOURCES = ("sessiontrace", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE")
-TESTS = ("tests/unit", "tests/property")
-LEFT_OUT = (  # of tools and of the source tree
-    "tests/unit/test_api_signatures.py", "tests/unit/test_benchmarks.py",
-    "tests/unit/test_house.py", "tests/unit/test_typing.py",
-)  # fmt: skip
 INSTALL_MAX_S = 3.0
 _FLAGS = "-O3 -g0 -DNDEBUG -fwrapv"
 
@@ -139,36 +135,13 @@ def install(wheel: Path, python: str, room: Path) -> tuple[Path, float]:
     own = place / "bin" / "python"
     run(own, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary",
         ":all:", "--dest", HOUSE, wheel)  # fmt: skip
+    path = without_compiler(room / "programs")
     before = os.times()
     run(own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index",
-        "--find-links", HOUSE, wheel, env={"PATH": without_compiler(room / "programs")})  # fmt: skip
+        "--find-links", HOUSE, wheel, env={"PATH": path})  # fmt: skip
     after = os.times()
     spent = after.children_user - before.children_user
     return own, spent + after.children_system - before.children_system
-
-
-def test(own: Path, room: Path, compiled: bool) -> str:
-    """The last line of the unit and property tests on what is installed; ends where one fails."""
-    code = "import sessiontrace as st; print(st.__compiled__, st.__file__)"
-    answer = subprocess.run([own, "-c", code], cwd=room, capture_output=True, text=True, check=True)
-    forms, _, file = answer.stdout.strip().partition(" ")
-    if forms != str(compiled):
-        sys.exit(f"{own}: compiled is {forms}")
-    run(uv(), "pip", "install", "--quiet", "--python", own, "--group", "dev")
-    tree = room / "tree"
-    tree.mkdir()
-    package = Path(file).parent
-    for path in REPO.iterdir():  # the tests' tree, with the installed package in the source's place
-        if path.name not in (".git", ".venv", "build", "dist", "node_modules"):
-            tree.joinpath(path.name).symlink_to(package if path.name == "sessiontrace" else path)
-    done = subprocess.run(
-        [own, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *TESTS,
-         *(f"--ignore={path}" for path in LEFT_OUT)],
-        cwd=tree, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        sys.exit(f"{own}: {done.stdout[-5000:]}")
-    return done.stdout.strip().splitlines()[-1]
 
 
 def try_out(wheel: Path, python: str, tests: bool) -> None:
@@ -178,7 +151,10 @@ def try_out(wheel: Path, python: str, tests: bool) -> None:
         own, seconds = install(wheel, python, Path(name))
         if seconds > INSTALL_MAX_S:
             sys.exit(f"{wheel.name}: pip took {seconds:.1f} s")
-        result = test(own, Path(name), compiled) if tests else "not tested"
+        status, printed = run_tests(str(own), compiled) if tests else (0, "not tested")
+    if status:
+        sys.exit(f"{wheel.name}: {printed[-5000:]}")
+    result = printed.strip().splitlines()[-1]
     outcome = f"installed in {seconds:.1f} s of processor time, compiled {compiled}, {result}"
     print(f"{wheel.name}: {outcome}", flush=True)
 

@@ -10,7 +10,7 @@ that the application waits for.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 __all__ = ["Throttle", "Throttled", "now", "throttled"]
@@ -20,7 +20,7 @@ T = TypeVar("T")
 _SLICE_S = 0.0005
 _PAUSE_S = 1e-6  # the kernel's timer slack makes about 60 us of it
 
-now = time.perf_counter
+now: Callable[[], float] = time.perf_counter
 """The clock of ``Throttle.until``, for loops in which a call of the throttle would be felt."""
 
 

@@ -11,7 +11,7 @@ from support.fake_backend import Backend, answer, eventually
 from support.subprocesses import python_of, run, start
 from support.tracers import arrived, hive, names, steps, tracing
 
-VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 OPENING = """
 import atexit, os, signal, sys, threading, time

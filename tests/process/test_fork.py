@@ -18,7 +18,7 @@ from support.fake_backend import Backend, answer, eventually
 from support.subprocesses import environment, python_of, run
 from support.tracers import arrived, names
 
-VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 OPENING = """
 import gc, os, sys, threading, time, warnings

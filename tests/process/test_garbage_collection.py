@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.subprocesses import python_of, run
 
-VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 
 SETUP = """
 import gc, json, sys, threading
