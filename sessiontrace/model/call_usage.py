@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
-__all__ = ["CallUsage", "call_cost", "call_tokens", "call_usage", "has_cost", "is_cached"]
+__all__ = [
+    "CallUsage",
+    "call_cost",
+    "call_tokens",
+    "call_usage",
+    "has_cost",
+    "is_cached",
+    "is_usage",
+]
 
 Places = list[dict[str, Any]]
 
@@ -158,6 +166,11 @@ def has_cost(event: dict[str, Any]) -> bool:
         if any(values.get(name) is not None for name in _COSTS):
             return True
     return False
+
+
+def is_usage(name: str) -> bool:
+    """Whether an entry of this name is a count or an amount of a call's usage."""
+    return name.endswith("_tokens") or name in _COUNTS or name in _COSTS
 
 
 def is_cached(event: dict[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_dee
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.store import models, summary_fields
 from sessiontrace.store.facets import Facets
-from sessiontrace.store.gathered import resolve
+from sessiontrace.store.gathered import FOLDED, resolve
 from sessiontrace.store.rehoming import rehomed
 
 __all__ = [
@@ -193,6 +193,8 @@ class EventState:
     rank: int = 0
     body: str | None = None
     patch: str | None = None
+    folded: bool = False
+    """Another record of the same model call shows what it knows: it counts nothing."""
     _scores: dict[str, int] | None = None
 
     def totals(self) -> Totals:
@@ -203,7 +205,7 @@ class EventState:
 
     def add_to(self, totals: Totals) -> None:
         """Add this event to the totals of its session; most events are added once, so in place."""
-        if not self.rank:
+        if not self.rank or self.folded:
             return
         totals.events += 1
         totals.tokens += self.tokens
@@ -223,8 +225,12 @@ class EventState:
         return self._scores
 
     def _stored_scores(self) -> dict[str, int]:
-        if self.body is None or not any(
-            f'"{name}"' in text for text in (self.body, self.patch or "") for name in SCORES
+        if (
+            self.folded
+            or self.body is None
+            or not any(
+                f'"{name}"' in text for text in (self.body, self.patch or "") for name in SCORES
+            )
         ):
             return {}
         return summary_fields.scores_nano(patched(orjson.loads(self.body), self.patch))
@@ -257,7 +263,8 @@ class EventState:
         self.duration = summary_fields.duration(event, start, self.end_time)
         self.status = _status(event, self.rank)
         self.error = summary_fields.error(event)
-        self._scores = summary_fields.scores_nano(event)
+        self.folded = isinstance(event.get(FOLDED), str)
+        self._scores = {} if self.folded else summary_fields.scores_nano(event)
         if self.type == "model":
             self.tokens = summary_fields.tokens(event)
             cost_nano = summary_fields.cost_nano(event)

@@ -12,9 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sessiontrace.store.call_union import united
+
 __all__ = [
+    "CALL",
     "CHOICE",
     "ERROR",
+    "FOLDED",
     "GATHERED",
     "LOG",
     "MESSAGE",
@@ -24,6 +28,7 @@ __all__ = [
     "SOURCE",
     "USER",
     "first_part",
+    "folded_into",
     "part_key",
     "resolve",
 ]
@@ -37,6 +42,10 @@ SESSION = "session"
 """Of a trace: id and sender's id of the session that it belongs to; the first part counts."""
 MESSAGE, CHOICE, LOG = "message", "choice", "log"
 """Messages of a chat, a model's answers, and log records: all parts, in their order."""
+CALL = "call"
+"""What other records of the same model call know beyond this one: all parts, in their order."""
+FOLDED = "folded"
+"""Of a record that another one of the same call shows: the id of that one."""
 
 Record = dict[str, Any]
 
@@ -51,6 +60,13 @@ def first_part(parts: Mapping[str, Any], field: str) -> tuple[str, Any] | None:
     prefix = field + " "
     keys = [key for key, value in parts.items() if key.startswith(prefix) and value is not None]
     return (key, parts[key]) if (key := min(keys, default=None)) is not None else None
+
+
+def folded_into(patch: Mapping[str, Any]) -> str | None:
+    """The event that shows the one with these late updates as a part of itself."""
+    parts = patch.get(GATHERED)
+    first = first_part(parts, FOLDED) if isinstance(parts, dict) else None
+    return first[1] if first is not None and isinstance(first[1], str) else None
 
 
 def resolve(record: Record) -> Record:
@@ -102,6 +118,14 @@ def _add_logs(record: Record, values: list[Any]) -> None:
     _add_to_metadata(record, "logs", values)
 
 
+def _unite(record: Record, values: list[Any]) -> None:
+    record.update(united(record, [value for value in values if isinstance(value, dict)]))
+
+
+def _set_folded(record: Record, values: list[Any]) -> None:
+    record[FOLDED] = values[0]
+
+
 def _add_to_metadata(record: Record, name: str, value: Any) -> None:
     metadata = record.get("metadata")
     record["metadata"] = {name: value, **(metadata if isinstance(metadata, dict) else {})}
@@ -115,5 +139,7 @@ _SETTERS: Mapping[str, Callable[[Record, list[Any]], None]] = {
     REFERENCE: _set_reference,
     MESSAGE: _set_messages,
     CHOICE: _set_choices,
+    CALL: _unite,
+    FOLDED: _set_folded,
     LOG: _add_logs,
 }

@@ -33,7 +33,9 @@ __all__ = [
     "SessionPage",
     "SessionQuery",
     "SessionSummary",
+    "StoredCall",
     "StoredSession",
+    "visible",
 ]
 
 OPEN = "open"
@@ -185,7 +187,7 @@ class EventQuery:
 
     ``session_id`` and ``event_id`` restrict the result, ``since`` and ``until`` bound the start
     (Unix ms, until exclusive), ``fits`` decides on the decoded record. ``skip`` and ``limit`` cut a
-    page.
+    page. ``folded``: also the events that are shown as parts of others.
     """
 
     session_id: str | None = None
@@ -195,6 +197,21 @@ class EventQuery:
     fits: Callable[[Mapping[str, Any]], bool] | None = None
     skip: int = 0
     limit: int = 100
+    folded: bool = False
+
+
+@attrs.frozen
+class StoredCall:
+    """A model call that belongs together with another one.
+
+    ``record``: as it arrived. ``patch``: its late updates, merged.
+    """
+
+    event_id: str
+    session_id: str
+    parent_id: str | None
+    record: Mapping[str, Any]
+    patch: Mapping[str, Any]
 
 
 @attrs.frozen
@@ -237,3 +254,12 @@ class PropertyCounts(dict[str, "Counter[str]"]):
     """For each property, how many sessions have each text; ``count`` sessions were read."""
 
     count = 0
+
+
+def visible(event_id: str | None, outer: Mapping[str, str]) -> str | None:
+    """The event that shows this one. ``outer``: which one shows an event as a part of itself."""
+    for _ in outer:
+        if event_id is None or event_id not in outer:
+            break
+        event_id = outer[event_id]
+    return event_id

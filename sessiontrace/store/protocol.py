@@ -19,6 +19,7 @@ from sessiontrace.store.models import (
     PropertyCounts,
     SessionPage,
     SessionQuery,
+    StoredCall,
     StoredSession,
 )
 
@@ -63,6 +64,17 @@ class Store(Protocol):
 
     def steps_of(self, session_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
         """The ids of the events of these sessions, also of events with late updates only."""
+        ...
+
+    def related_calls(
+        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
+    ) -> Sequence[StoredCall] | None:
+        """The model calls in, above and, with ``beside``, at the time of others below one parent.
+
+        Begins at ``event_ids`` in ``session_ids`` and follows what belongs together; calls that
+        nothing belongs to are left out. None where too many belong together
+        (``related_calls.MOST``).
+        """
         ...
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.otlp_replicas import everything, take_in_any_way, traces
+from support.otlp_replicas import calls, everything, take_in_any_way, traces
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.store.clickhouse.store import ClickHouseStore
@@ -21,8 +21,10 @@ def test_two_servers_and_any_order_give_the_same_sessions(engine: Any, tmp_path:
     """Without a transaction over reading and writing; each sees what the other inserted."""
     line = engine.line()
 
-    @settings(max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(spans=traces(), requests=st.integers(2, 8), seed=st.integers(0, 2**32))
+    @settings(max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(
+        spans=st.one_of(traces(), calls()), requests=st.integers(2, 8), seed=st.integers(0, 2**32)
+    )
     def compared(spans: list[dict[str, Any]], requests: int, seed: int) -> None:
         project = f"test-{new_id()}"
         servers = [ClickHouseStore(line, project) for _ in range(2)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.otlp_replicas import everything, take_in_any_way, traces
+from support.otlp_replicas import calls, everything, take_in_any_way, traces
 
 from sessiontrace.store.sqlite.store import SqliteStore
 
@@ -46,5 +46,17 @@ def test_any_order_requests_and_servers_give_the_same_sessions(
     """Children end first, batches are cut by time, and a load balancer knows no traces.
 
     Two servers decide on the session of the same trace at the same time, from different spans.
+    """
+    assert shown(spans, requests, 2, seed) == shown(spans, 1, 1, 0)
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=12, deadline=None)
+@given(spans=calls(), requests=st.integers(1, 20), seed=st.integers(0, 2**32))
+def test_E23_calls_that_arrive_twice_are_the_same_events_in_any_order(
+    spans: list[dict[str, Any]], requests: int, seed: int
+):
+    """A later span makes one event of two calls, or two of one: a sibling shows that the outer
+    call was a router. Two servers fold at the same time.
     """
     assert shown(spans, requests, 2, seed) == shown(spans, 1, 1, 0)

@@ -46,9 +46,48 @@ def traces(draw: st.DrawFn) -> list[dict[str, Any]]:
     return spans
 
 
+CALLS: Sequence[tuple[str, dict[str, Any]]] = (
+    ("openinference.instrumentation.openai", {"openinference.span.kind": "LLM"}),
+    ("opentelemetry.instrumentation.openai.v1", {"gen_ai.operation.name": "chat"}),
+    ("anthropic", {"gen_ai.operation.name": "chat"}),
+)
+"""Instrumentations that may record one call, each in its own scope."""
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """An agent's calls, each recorded once or by several instrumentations, or with calls in it."""
+    spans = [span("agent", TRACES[0], spanId=f"{1:016x}", endTimeUnixNano=str(START + 10**9))]
+    for number in range(draw(st.integers(1, 3))):
+        parent, start, end = f"{1:016x}", START, START + 10**9
+        for scope, attributes in CALLS[: draw(st.integers(1, 3))]:
+            start, end = start + 1_000_000, end - 1_000_000
+            says = {
+                "gen_ai.request.model": draw(st.sampled_from(("gpt-4o", "gpt-4o", "gpt-4o-mini"))),
+                "gen_ai.usage.input_tokens": draw(st.integers(0, 9)),
+                f"of {scope}": number,
+                **attributes,
+                **draw(st.sampled_from(_SESSIONS[:4])),
+            }
+            for _ in range(draw(st.sampled_from((1, 1, 1, 2)))):
+                own = f"{len(spans) + 1:016x}"
+                spans.append(
+                    span(
+                        "call", TRACES[0], parent, attributes=says, spanId=own, scope=scope,
+                        startTimeUnixNano=str(start), endTimeUnixNano=str(end),
+                        status={"code": draw(st.sampled_from((0, 0, 0, 2))), "message": "no"},
+                    )
+                )  # fmt: skip
+            parent = draw(st.sampled_from((own, own, parent)))
+        spans.append(span("GET", TRACES[0], parent, spanId=f"{len(spans) + 1:016x}"))
+    return spans
+
+
 def taken(store: Store, spans: Sequence[dict[str, Any]]) -> Iterator[None]:
     """A server takes one request; it pauses wherever another server may do something."""
     received, _ = from_json(request(*spans))
+    for step, sent in zip(received, spans, strict=True):
+        step.scope = sent.get("scope", "s")
     assembly = mapping.convert(received).assembly
     change, again = assembly.plan(store)[0], True
     for _ in range(10):

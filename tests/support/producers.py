@@ -54,7 +54,7 @@ class Producer:
     ``root``: the name of the event at the top. ``trace``: the name of the session, where it has
     another. ``many``: it makes a trace of its own for each message. ``tool``: the name of the
     tool's event. ``session``, ``user``, ``chat``, ``tags``: whether the producer says these at all.
-    ``models``: how many calls of a model it reports.
+    ``models``: how many calls of a model it reports. ``counts``: tokens of a call, in and out.
     """
 
     program: str
@@ -68,6 +68,7 @@ class Producer:
     models: int = 2
     trace: str | None = None
     many: bool = False
+    counts: tuple[int, int] = (12, 7)
 
     @property
     def name(self) -> str:
@@ -126,6 +127,14 @@ PRODUCERS = (
         session=False, user=False, tool=None,
     ),
     Producer("opentelemetry_openai.py", "OpenTelemetry: OpenAI", "forecaster"),
+    Producer(
+        "doubled_openai.py", "OpenAI by OpenInference and OpenLLMetry", "forecaster",
+        session=False, user=False, models=5,
+    ),
+    Producer(
+        "doubled_anthropic.py", "Anthropic by itself, OpenInference and OpenLLMetry", "forecaster",
+        session=False, user=False, tool=None, chat=False, counts=(17, 7),
+    ),
 )  # fmt: skip
 
 
@@ -189,7 +198,8 @@ def _check_calls(producer: Producer, models: list[dict[str, Any]]) -> None:
     first, second = models[0], models[min(1, len(models) - 1)]
     for model in models[:2]:
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
-        assert [model["metadata"].get(name) for name in names] == [12, 7, 19]
+        counts = [*producer.counts, sum(producer.counts)]
+        assert [model["metadata"].get(name) for name in names] == counts
         assert model["config"]["model"], model
     if producer.chat:
         user_messages = [

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
 import orjson
 
 from sessiontrace.model.record import turn_event
+from sessiontrace.store.clickhouse.calls import FOLDED, outer_events
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
-from sessiontrace.store.clickhouse.rows import TURN_ROLE
+from sessiontrace.store.clickhouse.rows import HIDES, TURN_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patched_event, patches, summaries
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.folding import apply_patch
 from sessiontrace.store.gathered import resolve
-from sessiontrace.store.models import EventSummary, SessionSummary, StoredSession
+from sessiontrace.store.models import EventSummary, SessionSummary, StoredSession, visible
 
 __all__ = [
+    "below_visible",
     "event",
     "find_places",
     "find_steps",
@@ -87,7 +90,7 @@ SELECT event_id FROM (
     ORDER BY event_id, version DESC
     LIMIT 1 BY event_id
 )
-WHERE (
+WHERE event_id NOT IN {folded} AND (
     positionCaseInsensitiveUTF8(body, {text:String}) > 0
     OR event_id IN (
         SELECT event_id FROM patches FINAL
@@ -131,6 +134,13 @@ def session(
     updates = patches(changes)
     steps = {row[0]: _step(session_id, row) for row in rows}
     _show_changes(connection, values, steps, [patch for patch in updates if patch.matters])
+    if any(patch.effect >= HIDES for patch in updates):
+        outer = outer_events(connection, project, [session_id])
+        steps = {
+            step.event_id: attrs.evolve(step, parent_id=visible(step.parent_id, outer))
+            for step in steps.values()
+            if step.event_id not in outer
+        }
     record = _own_record(summary, own, updates)
     return StoredSession(summary, record, list(steps.values()), summary.events - len(steps))
 
@@ -215,7 +225,18 @@ def event(connection: Connection, project: str, event_id: str) -> Mapping[str, A
     session_id, role, body = rows[0]
     values = {"project": project, "session": session_id, "id": event_id}
     changes = connection.query(Query(_PATCHES + " AND event_id = {id:String} ORDER BY at", values))
-    return whole(role, body, patches(changes))
+    record = whole(role, body, patches(changes))
+    if isinstance(record.get("folded"), str):
+        return None
+    return below_visible(record, outer_events(connection, project, [session_id]))
+
+
+def below_visible(record: dict[str, Any], outer: Mapping[str, str]) -> dict[str, Any]:
+    """The record, below the call that shows its parent if another one does."""
+    parent = record.get("parent_id")
+    if parent is None or parent not in outer:
+        return record
+    return {**record, "parent_id": visible(parent, outer)}
 
 
 def records(
@@ -301,7 +322,9 @@ def find_steps(
         "project": project, "session": session_id, "text": escaped,
         "limit": max(1, min(limit, _MOST)),
     }  # fmt: skip
-    return [row[0] for row in connection.query(Query(_CONTAINING, values))]
+    folded = FOLDED.replace("{within}", " AND session_id = {session:String}")
+    text = _CONTAINING.replace("{folded}", folded)
+    return [row[0] for row in connection.query(Query(text, values))]
 
 
 def ids_with_prefix(connection: Connection, project: str, prefix: str, limit: int) -> Sequence[str]:

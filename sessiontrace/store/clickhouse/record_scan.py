@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sessiontrace.model.errors import StoreTimeoutError
+from sessiontrace.store.clickhouse.calls import FOLDED, outer_events
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
-from sessiontrace.store.clickhouse.queries import session_record, whole
+from sessiontrace.store.clickhouse.queries import below_visible, session_record, whole
 from sessiontrace.store.clickhouse.rows import SESSION_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patches
 from sessiontrace.store.clickhouse.tables import NEVER
@@ -28,7 +29,7 @@ _LATEST = (NEVER, "")
 _PAGE = """
 SELECT start_time, event_id, session_id, role, body FROM (
     SELECT start_time, event_id, session_id, role, body FROM events
-    WHERE project = {project:String} AND role > 0{narrow}
+    WHERE project = {project:String} AND role > 0{narrow}{unfolded}
     ORDER BY event_id, version DESC
     LIMIT 1 BY event_id
     UNION ALL
@@ -47,7 +48,7 @@ LIMIT {most:UInt64}
 _COUNT = """
 SELECT count() FROM (
     SELECT event_id, start_time FROM events
-    WHERE project = {project:String} AND role > 0{narrow}
+    WHERE project = {project:String} AND role > 0{narrow}{unfolded}
     ORDER BY event_id, version DESC
     LIMIT 1 BY event_id
     UNION ALL
@@ -161,7 +162,11 @@ def _question(
         values["event"] = query.event_id
         narrow += " AND event_id = {event:String}"
         heads += " AND session_id = {event:String}"
-    return Query(text.replace("{narrow}", narrow).replace("{heads}", heads), values)
+    within = "" if query.session_id is None else " AND session_id = {session:String}"
+    unfolded = "" if query.folded else f" AND event_id NOT IN {FOLDED}".replace("{within}", within)
+    for place, condition in (("narrow", narrow), ("heads", heads), ("unfolded", unfolded)):
+        text = text.replace("{" + place + "}", condition)
+    return Query(text, values)
 
 
 def _decoded(
@@ -176,10 +181,11 @@ def _decoded(
     changes: dict[str, list[Patch]] = {}
     for patch in patches(connection.query(Query(_PATCHES, values))):
         changes.setdefault(patch.event_id, []).append(patch)
+    outer = outer_events(connection, project, values["sessions"])
     for _, event_id, session_id, role, body in rows:
         if role == SESSION_ROLE:
             record = session_record(connection, project, session_id)
             if record is not None:
                 yield record
         else:
-            yield whole(role, body, changes.get(event_id, []))
+            yield below_visible(whole(role, body, changes.get(event_id, [])), outer)

@@ -19,13 +19,15 @@ from sessiontrace.store import summary_fields
 from sessiontrace.store.clickhouse.documents import StoredVersion
 from sessiontrace.store.facets import facets_of
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
-from sessiontrace.store.gathered import resolve
+from sessiontrace.store.gathered import CALL, FOLDED, GATHERED, resolve
 from sessiontrace.store.models import Document
 from sessiontrace.store.search_text import text_of
 
 __all__ = [
     "EVENT_ROLE",
+    "HIDES",
     "SESSION_ROLE",
+    "SHOWS_NOTHING",
     "TURN_ROLE",
     "Columns",
     "documents",
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 SESSION_ROLE, EVENT_ROLE, TURN_ROLE = 0, 1, 2
+SHOWS_NOTHING, SHOWS, HIDES, HIDES_NO_MORE = 0, 1, 2, 3
+"""What an update does (``matters``): to a list or a tree, and to the event itself."""
 
 _EVENT_COLUMNS = (
     "project", "session_id", "event_id", "day", "role", "rank", "start_time", "end_time",
@@ -62,6 +66,8 @@ _SHOWN_WITHIN = frozenset(
      "completion_tokens", "output_tokens", "cost", "total_cost", "prompt_cost",
      "completion_cost", "output_cost", "cache_read_tokens", "cache_write_tokens"}
 )  # fmt: skip
+
+_CALL, _FOLDED = CALL + " ", FOLDED + " "
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -150,7 +156,8 @@ def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[An
     )
     return (
         project, event["session_id"], event["event_id"], _content(record.body), at, month,
-        int(_matters(event)), int(event.get("error") is not None), _folded(*words),
+        _effect(event, record.event.get(GATHERED)), int(event.get("error") is not None),
+        _folded(*words),
         facets_of(record.kind, event), record.body, text_of(None, event),
     )  # fmt: skip
 
@@ -160,12 +167,17 @@ def _content(body: str) -> int:
     return int.from_bytes(hashlib.blake2b(body.encode(), digest_size=8).digest(), "big")
 
 
-def _matters(event: Mapping[str, Any]) -> bool:
-    """Whether an update changes what a list or a tree of steps shows."""
+def _effect(event: Mapping[str, Any], parts: Any) -> int:
+    """Whether an update changes what a list or a tree of steps shows, or hides the event."""
+    if isinstance(parts, dict) and (marks := [key for key in parts if key.startswith(_FOLDED)]):
+        return HIDES if any(parts[mark] is not None for mark in marks) else HIDES_NO_MORE
+    if isinstance(parts, dict) and any(key.startswith(_CALL) for key in parts):
+        return SHOWS
     if not _SHOWN.isdisjoint(event):
-        return True
+        return SHOWS
     metadata = event.get("metadata", {})
-    return not isinstance(metadata, dict) or not _SHOWN_WITHIN.isdisjoint(metadata)
+    shows = not isinstance(metadata, dict) or not _SHOWN_WITHIN.isdisjoint(metadata)
+    return SHOWS if shows else SHOWS_NOTHING
 
 
 def documents(

@@ -14,6 +14,7 @@ from typing import Any
 from sessiontrace.model.record import UPDATE, Record
 from sessiontrace.store import folding
 from sessiontrace.store.clickhouse import (
+    calls,
     deletion,
     moving,
     queries,
@@ -36,6 +37,7 @@ from sessiontrace.store.models import (
     PropertyCounts,
     SessionPage,
     SessionQuery,
+    StoredCall,
     StoredSession,
 )
 
@@ -116,6 +118,12 @@ class ClickHouseStore:
 
     def steps_of(self, session_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
         return moving.steps_of(self._connection, self.project, session_ids)
+
+    def related_calls(
+        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
+    ) -> Sequence[StoredCall] | None:
+        stored = calls.Stored(self._connection, self.project, session_ids)
+        return calls.related(stored, event_ids, beside)
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
         return 0  # the tables' TTL does it, by the clock of ClickHouse

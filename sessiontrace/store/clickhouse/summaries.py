@@ -14,7 +14,7 @@ import orjson
 
 from sessiontrace.model.record import END, EVENT, START, UPDATE
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
-from sessiontrace.store.clickhouse.rows import EVENT_ROLE, SESSION_ROLE
+from sessiontrace.store.clickhouse.rows import EVENT_ROLE, SESSION_ROLE, SHOWS_NOTHING
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.folding import (
     DecodedRecord,
@@ -72,13 +72,18 @@ LIMIT 1 BY event_id
 
 @attrs.frozen
 class Patch:
-    """A late update, decoded; ``matters`` where it changes what a list or a tree shows."""
+    """A late update, decoded. ``effect``: what it does to lists, trees and its event (``rows``)."""
 
     session_id: str
     event_id: str
     event: dict[str, Any]
     body: str
-    matters: bool
+    effect: int
+
+    @property
+    def matters(self) -> bool:
+        """Whether it changes what a list or a tree shows."""
+        return self.effect != SHOWS_NOTHING
 
     @property
     def update(self) -> DecodedRecord:
@@ -88,8 +93,8 @@ class Patch:
 def patches(rows: Iterable[Row]) -> list[Patch]:
     """The updates in ``rows``, in order of arrival."""
     return [
-        Patch(session_id, event_id, orjson.loads(body), body, bool(matters))
-        for session_id, event_id, body, matters in rows
+        Patch(session_id, event_id, orjson.loads(body), body, effect)
+        for session_id, event_id, body, effect in rows
     ]
 
 

@@ -210,5 +210,11 @@ _SIXTH = (
     "INSERT INTO search_queue SELECT -rowid FROM session_records",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+# ``rank`` is negative in an event that its parent shows as a part of itself (``gathered.FOLDED``).
+_SEVENTH = (
+    "CREATE INDEX calls_by_parent ON events (parent_id, start_time) WHERE type = 'model'",
+    "CREATE INDEX events_folded ON events (session_id) WHERE rank < 0",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 """``MIGRATIONS[n]`` are the statements that bring version n to version n + 1."""

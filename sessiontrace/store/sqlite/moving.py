@@ -81,7 +81,7 @@ def move(
         rows.store_events(connection, events)
         sessions[source].first_seen, sessions[source].last_seen = connection.execute(
             "SELECT min(start_time), max(coalesce(end_time, start_time)) FROM events "
-            "WHERE session_id = ? AND rank > 0",
+            "WHERE session_id = ? AND rank != 0",
             (source,),
         ).fetchone()
         for session in sessions.values():

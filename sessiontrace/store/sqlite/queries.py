@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import attrs
 import orjson
 
 from sessiontrace.model.record import turn_event
@@ -21,11 +22,14 @@ from sessiontrace.store.models import (
     SessionQuery,
     SessionSummary,
     StoredSession,
+    visible,
 )
 from sessiontrace.store.preview import OPENING, preview_of
+from sessiontrace.store.sqlite.calls import outer_events, visible_event
 from sessiontrace.store.sqlite.query_conditions import ORDERS, conditions
 
 __all__ = [
+    "below_visible",
     "changes",
     "event",
     "ids_with_prefix",
@@ -102,6 +106,8 @@ def session(
         (session_id, limit),
     ).fetchall()
     events = [_step(step) for step in steps]
+    if outer := outer_events(connection, session_id):
+        events = [attrs.evolve(e, parent_id=visible(e.parent_id, outer)) for e in events]
     return StoredSession(
         summary, _own_record(connection, summary), events, summary.events - len(events)
     )
@@ -157,7 +163,7 @@ def _own_record(connection: sqlite3.Connection, summary: SessionSummary) -> dict
 def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
     """The whole record of one event; for a turn, the chain event that represents it."""
     row = _row_of(connection, event_id)
-    return None if row is None else _whole(row)
+    return None if row is None else _whole(connection, row)
 
 
 def records(
@@ -169,7 +175,7 @@ def records(
     for event_id in ids:
         row = _row_of(connection, event_id)
         if row is not None:
-            by_id[event_id] = _whole(row)
+            by_id[event_id] = _whole(connection, row)
             size += len(row[0])
         if size >= most_bytes:
             break
@@ -183,10 +189,18 @@ def _row_of(connection: sqlite3.Connection, event_id: str) -> tuple[str, str | N
     return row
 
 
-def _whole(row: tuple[str, str | None, int]) -> Mapping[str, Any]:
+def _whole(connection: sqlite3.Connection, row: tuple[str, str | None, int]) -> Mapping[str, Any]:
     body, patch, is_turn = row
     record: dict[str, Any] = orjson.loads(body)
-    return patched(turn_event(record) if is_turn else record, patch)
+    return below_visible(connection, patched(turn_event(record) if is_turn else record, patch))
+
+
+def below_visible(connection: sqlite3.Connection, record: dict[str, Any]) -> dict[str, Any]:
+    """The record, below the call that shows its parent if another one does."""
+    parent = record.get("parent_id")
+    if isinstance(parent, str) and (above := visible_event(connection, parent)) != parent:
+        return {**record, "parent_id": above}
+    return record
 
 
 def sessions_known(connection: sqlite3.Connection, session_ids: Collection[str]) -> frozenset[str]:

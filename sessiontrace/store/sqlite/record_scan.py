@@ -14,11 +14,14 @@ import orjson
 from sessiontrace.model.record import turn_event
 from sessiontrace.store.folding import patched
 from sessiontrace.store.models import EventPage, EventQuery
-from sessiontrace.store.sqlite.queries import session_record
+from sessiontrace.store.sqlite.calls import has_folded
+from sessiontrace.store.sqlite.queries import below_visible, session_record
 
 __all__ = ["events", "find_steps"]
 
 _MOST = 10_000
+_SHOWN = ("rank > 0", "rank != 0")
+"""Which events a query reads: without, and with those that are shown as parts of others."""
 
 
 def events(connection: sqlite3.Connection, query: EventQuery) -> EventPage:
@@ -65,9 +68,10 @@ def _records(connection: sqlite3.Connection, query: EventQuery) -> Iterator[dict
     where, values = _conditions(query, "event_id")
     steps = connection.execute(
         "SELECT start_time, event_id, body, patch, turn FROM events "  # noqa: S608 - from below
-        f"WHERE rank > 0 AND {where} ORDER BY start_time DESC, event_id DESC",
+        f"WHERE {_SHOWN[query.folded]} AND {where} ORDER BY start_time DESC, event_id DESC",
         values,
     )
+    folded = has_folded(connection)
     where, values = _conditions(query, "session_id")
     heads = connection.execute(
         "SELECT start_time, session_id FROM sessions "  # noqa: S608 - from below
@@ -82,7 +86,8 @@ def _records(connection: sqlite3.Connection, query: EventQuery) -> Iterator[dict
         record = orjson.loads(body)
         if turn:
             record = turn_event(record)
-        yield patched(record, patch)
+        record = patched(record, patch)
+        yield below_visible(connection, record) if folded else record
     while head is not None:
         yield _session(connection, head[1])
         head = heads.fetchone()
@@ -96,7 +101,7 @@ def _session(connection: sqlite3.Connection, session_id: str) -> dict[str, Any]:
 def _count(connection: sqlite3.Connection, query: EventQuery) -> int:
     total = 0
     for table, condition, column in (
-        ("events", "rank > 0", "event_id"),
+        ("events", _SHOWN[query.folded], "event_id"),
         ("sessions", "start_time IS NOT NULL", "session_id"),
     ):
         where, values = _conditions(query, column)

@@ -147,7 +147,8 @@ def _event_row(event: EventState) -> tuple[Any, ...]:
         event.event_id, event.session_id, event.parent_id, event.type, event.name,
         event.start_time, event.end_time, event.duration, event.status, int(event.turn),
         0 if event.error is None else event.error, event.tokens, event.cost_nano, event.unpriced,
-        event.rank, event.body, 0 if event.patch is None else event.patch,
+        -event.rank if event.folded else event.rank, event.body,
+        0 if event.patch is None else event.patch,
     )  # fmt: skip
 
 
@@ -214,6 +215,8 @@ def load_events(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str,
     for row in _select(connection, "events", _EVENT, ids):
         event = events[row[0]] = EventState(*row)
         event.turn = bool(event.turn)
+        if event.rank < 0:
+            event.rank, event.folded = -event.rank, True
         if row[_UNPRICED] is None:  # written before version 5
             unpriced = event.type == "model" and event.tokens > 0 and not event.cost_nano
             event.unpriced = int(unpriced)

@@ -31,9 +31,11 @@ from sessiontrace.store.models import (
     PropertyCounts,
     SessionPage,
     SessionQuery,
+    StoredCall,
     StoredSession,
 )
 from sessiontrace.store.sqlite import (
+    calls,
     deletion,
     files,
     histogram,
@@ -127,6 +129,13 @@ class SqliteStore:
 
     def steps_of(self, session_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
         return self._read(lambda connection: moving.steps_of(connection, session_ids))
+
+    def related_calls(
+        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
+    ) -> Sequence[StoredCall] | None:
+        return self._read(
+            lambda connection: calls.related(calls.Stored(connection), event_ids, beside)
+        )
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
         trimmed = self._run(

@@ -22,6 +22,7 @@ import attrs
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
+from sessiontrace.server.apis.otlp import call_folding
 from sessiontrace.server.apis.otlp.parts import Parts, offer_step
 from sessiontrace.server.apis.otlp.span_ids import trace_session
 from sessiontrace.server.store_writer import Change, Move
@@ -48,6 +49,8 @@ AnyRecord = Record | DecodedRecord
 _STEPS_AT_ONCE = 10_000
 _OF_STEPS = (NAME, SOURCE, USER)
 _EXPLICIT_NAME = f"{NAME} 00 "
+_SCOPE = "scope:"  # before the name of an instrumentation that recorded model calls of a trace
+_SCOPES_MAX = 16
 
 
 @attrs.frozen
@@ -68,6 +71,8 @@ class Claim:
 class _Trace:
     """One trace in a request: what its spans say of their session, and which one they name.
 
+    ``scopes``: the instrumentations that recorded its model calls.
+
     ``target``: where the request wrote its followers, and the sender's ``reference`` for it.
     ``claimed``: it brought a new claim. ``is_settled``: the target still counts.
     """
@@ -75,6 +80,7 @@ class _Trace:
     session_id: str
     parts: Parts = attrs.field(factory=Parts)
     claims: Parts = attrs.field(factory=Parts)
+    scopes: Parts = attrs.field(factory=Parts)
     target: str = ""
     reference: str = ""
     claimed: bool = False
@@ -91,6 +97,7 @@ class Assembly:
         self._records: list[tuple[AnyRecord, _Trace | None]] = []
         self._traces: dict[str, _Trace] = {}
         self._sessions: dict[str, Parts] = {}
+        self._calls: dict[str, set[str]] = {}
         self.starts: dict[str, Record] = {}
 
     @property
@@ -133,6 +140,15 @@ class Assembly:
         """Write a record that was built for this place."""
         self._records.append((record, place.trace))
 
+    def add_call(self, trace_id: str, event_id: str, scope: str | None = None) -> None:
+        """An event that may be a model call, or say more of one; two events may be one call.
+
+        ``scope``: the instrumentation that recorded it.
+        """
+        self._calls.setdefault(trace_id, set()).add(event_id)
+        if scope is not None and (trace := self._traces.get(trace_id)) is not None:
+            trace.scopes.offer(f"{_SCOPE}{scope.replace(' ', '_')[:100]}", (0, 0, ""), True)
+
     def start(self, session_id: str, record: Record) -> None:
         """Write the start of a session, unless the store has it or the request began with one."""
         self.starts.setdefault(session_id, record)
@@ -159,15 +175,35 @@ class Assembly:
         for trace in self._traces.values():
             parts = stored.get(trace.session_id, {})
             fresh = trace.claims.improvements(parts) | trace.parts.improvements(parts)
+            if len(_scopes(parts)) < _SCOPES_MAX:
+                fresh |= trace.scopes.improvements(parts)
             yield from _patch(trace.session_id, fresh)
         yield from self._missing(stored)
 
     def settle(self, store: Store) -> tuple[Change, bool]:
         """Move what followed a trace to another session than the one that counts now.
 
-        Also returns whether to settle again: another server may have written in between.
+        Once all is in place, makes one event of each call that arrived twice. Also returns whether
+        to settle again: another server may have written in between.
         """
         stored = dict(store.gathered(self.touches))
+        change = self._moved(store, stored)
+        if not (change.records or change.moves) and self._calls:
+            change = Change(self._folded(store, stored))
+        return change, bool(change.records or change.moves)
+
+    def _folded(self, store: Store, stored: Mapping[str, Mapping[str, Any]]) -> list[Record]:
+        """One event of each call that several instrumentations recorded."""
+        sessions = {trace.target for trace in self._traces.values()} | self._sessions.keys()
+        records: list[Record] = []
+        for trace_id, event_ids in self._calls.items():
+            parts = stored.get(self._traces[trace_id].session_id, {})
+            is_mixed = len(_scopes(parts)) > 1
+            calls = store.related_calls(sessions, event_ids, beside=is_mixed)
+            records += call_folding.changes(calls) if calls else ()
+        return records
+
+    def _moved(self, store: Store, stored: dict[str, Mapping[str, Any]]) -> Change:
         current = {
             trace.session_id: _elected(stored.get(trace.session_id, {}), trace.session_id)
             for trace in self._traces.values()
@@ -202,7 +238,7 @@ class Assembly:
                 _refer(of_target, target, reference)
                 after = in_place.get(target, {})
                 records += _patch(target, {**_added(after, said), **of_target.improvements(after)})
-        return Change(records, moves=moves), bool(records or moves)
+        return Change(records, moves=moves)
 
     def _missing(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
         """What the request says of sessions and the store does not have."""
@@ -267,6 +303,10 @@ def _placed(record: AnyRecord, trace: _Trace | None) -> AnyRecord:
     return Record(record.kind, record.route, body)
 
 
+def _scopes(parts: Mapping[str, Any]) -> list[str]:
+    return [key for key in parts if key.startswith(_SCOPE)]
+
+
 def _patch(session_id: str, parts: Mapping[str, Any]) -> Iterable[Record]:
     if parts:
         yield record_builder.patch(session_id, session_id, {GATHERED: parts})
@@ -277,7 +317,9 @@ def _said(parts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in parts.items()
-        if value is not None and key.partition(" ")[0] not in (SESSION, ERROR)
+        if value is not None
+        and key.partition(" ")[0] not in (SESSION, ERROR)
+        and not key.startswith(_SCOPE)
     }
 
 
@@ -315,7 +357,9 @@ def _split(store: Store, session_id: str, trace_id: str) -> tuple[list[str], Par
     """The events of a session that are there because their trace is; what the others say of it."""
     parts = Parts()
     followers: list[str] = []
-    for record in store.events(EventQuery(session_id=session_id, limit=_STEPS_AT_ONCE)).events:
+    for record in store.events(
+        EventQuery(session_id=session_id, limit=_STEPS_AT_ONCE, folded=True)
+    ).events:
         metadata = record.get("metadata")
         otel = metadata.get("otel") if isinstance(metadata, dict) else None
         if not isinstance(otel, dict):

@@ -90,6 +90,8 @@ def _convert(
     """Add a log record's records; what belongs to an event that it does not make, to ``parts``."""
     session_id = place.session_id
     event_id = _event_of(log) or session_id
+    if log.trace_id is not None and event_id != session_id:
+        assembly.add_call(log.trace_id, event_id)
     if log.name == EVALUATION:
         if own_spans.is_own_score(log):
             return

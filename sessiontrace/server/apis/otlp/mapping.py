@@ -26,7 +26,7 @@ from sessiontrace.store.gathered import ERROR, NAME
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_name
-from sessiontrace.wire.span_reader import SpanFields, first_text, read_span
+from sessiontrace.wire.span_reader import SpanFields, event_type, first_text, read_span
 
 __all__ = ["Converted", "claim_of", "convert", "fields_of"]
 
@@ -83,6 +83,8 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
             continue
         assembly.add(record, place)
         event_ids.append(fields["event_id"])
+        if fields["event_type"] == "model":
+            assembly.add_call(span.trace_id, fields["event_id"], span.scope)
         if fields["event_type"] != "session":
             _describe(place, span, fields)
     return Converted(assembly, event_ids, rejected)
@@ -92,6 +94,8 @@ def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
     """Add the record that a span of our own exporter was made of; returns its event's id."""
     record, start = own_spans.record(span, place.session_id)
     assembly.add(record, place)
+    if event_type(span.attributes) == "model":
+        assembly.add_call(span.trace_id, _own_id(span), span.scope)
     if start is not None:
         assembly.start(place.session_id, start)
     return record.body[13:49].decode()
@@ -153,6 +157,8 @@ def _parent_of(span: ReceivedSpan, session_id: str, ids: Ids) -> str:
 def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record | DecodedRecord, Fields]:
     read = read_span(span)
     kind, session_id = read.type, place.session_id
+    if kind == "model":  # two instrumentations may have recorded one call
+        read.metadata["otel"]["scope"] = span.scope
     is_trace = span.trace_id == session_id.replace("-", "")
     if is_trace and kind == "chain" and span.trace_id[16:] == span.span_id:
         kind = "session"
