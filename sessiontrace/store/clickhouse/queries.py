@@ -231,7 +231,7 @@ def event(connection: Connection, project: str, event_id: str) -> Mapping[str, A
     return below_visible(record, outer_events(connection, project, [session_id]))
 
 
-def below_visible(record: dict[str, Any], outer: Mapping[str, str]) -> dict[str, Any]:
+def below_visible(record: Mapping[str, Any], outer: Mapping[str, str]) -> Mapping[str, Any]:
     """The record, below the call that shows its parent if another one does."""
     parent = record.get("parent_id")
     if parent is None or parent not in outer:
@@ -248,12 +248,13 @@ def records(
 ) -> dict[str, Mapping[str, Any]]:
     """The whole records of some steps, in their order, until they have ``most_bytes``."""
     by_id: dict[str, Mapping[str, Any]] = {}
+    outer = outer_events(connection, project, [session_id]) if steps else {}
     size, chunk = 0, _FIRST_RECORDS
     remaining = list(steps)
     while remaining and size < most_bytes:
         part, remaining = remaining[:chunk], remaining[chunk:]
         for event_id, record, length in _records_of(connection, project, session_id, part):
-            by_id[event_id] = record
+            by_id[event_id] = below_visible(record, outer)
             size += length
         mean = max(1, size // max(1, len(by_id)))
         chunk = max(1, min((most_bytes - size) // mean, _MOST_RECORDS))
