@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 import pytest
 from support.otlp_recorder import load
 from support.producers import (
+    ANSWER,
     PRODUCERS,
     PROGRAMS,
+    QUESTION,
     RECORDED,
     SESSION,
     Producer,
@@ -20,29 +22,34 @@ from support.producers import (
     check,
     sessions_of,
 )
-from support.server_process import serving
+from support.server_process import Served, serving
 
 pytestmark = pytest.mark.contract
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, list[Session]]]:
-    """Each producer's sessions, by its own id of the session."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("producers") / "store.db") as served:
-        before: set[str] = set()
-        sessions: dict[str, list[Session]] = {}
-        for number, producer in enumerate(PRODUCERS):
-            own = own_session(number)
-            for request in load(RECORDED / f"{producer.name}.json"):
-                body = request.body.replace(SESSION.encode(), own.encode())
-                status, _, reply = served.request(
-                    request.path, "POST", body, Content_Type=request.content_type
-                )
-                assert status == 200, reply
-            added = sessions_of(served, but=before)
-            before |= {session.summary["session_id"] for session in added}
-            sessions[producer.name] = added
-        yield sessions
+        yield served
+
+
+@pytest.fixture(scope="module")
+def stored(server: Served) -> Mapping[str, list[Session]]:
+    """Each producer's sessions, by its own id of the session."""
+    before: set[str] = set()
+    sessions: dict[str, list[Session]] = {}
+    for number, producer in enumerate(PRODUCERS):
+        own = own_session(number)
+        for request in load(RECORDED / f"{producer.name}.json"):
+            body = request.body.replace(SESSION.encode(), own.encode())
+            status, _, reply = server.request(
+                request.path, "POST", body, Content_Type=request.content_type
+            )
+            assert status == 200, reply
+        added = sessions_of(server, but=before)
+        before |= {session.summary["session_id"] for session in added}
+        sessions[producer.name] = added
+    return sessions
 
 
 def own_session(number: int) -> str:
@@ -62,6 +69,30 @@ def test_a_producer_s_requests_are_a_session_with_chats_tools_and_tokens(
     no attribute is left raw that has a field.
     """
     check(producer, stored[producer.name], own_session(number))
+
+
+UNSAID = {
+    "autogen_agent": "its spans have no messages",
+    "crewai_crew": "the question is the description of a task, below the values that it is given",
+    "litellm_otel": "the recorded call asks for the tool and has no answer",
+}
+
+
+@pytest.mark.parametrize("producer", PRODUCERS, ids=lambda producer: str(producer.name))
+def test_a_thread_shows_the_question_and_the_answer(
+    producer: Producer, server: Served, stored: Mapping[str, list[Session]]
+) -> None:
+    """Whatever the producer calls them, and on whichever of its spans they are."""
+    if producer.name in UNSAID:
+        return
+    (session,) = stored[producer.name]
+    thread = server.json(f"/api/sessions/{session.summary['session_id']}/thread")
+    first = [(line["role"], line["text"]) for line in thread["turns"][0]["lines"]]
+    lines = [line for line in first if line[0] != "system"]
+    assert lines[0][0] == "user", "the instructions are apart"
+    assert QUESTION in lines[0][1]
+    assert lines[-1][0] == "assistant"
+    assert ANSWER in lines[-1][1]
 
 
 def test_the_list_shows_what_the_user_asked_first(stored: Mapping[str, list[Session]]) -> None:

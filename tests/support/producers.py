@@ -16,8 +16,10 @@ import attrs
 from support.server_process import Served
 
 __all__ = [
+    "ANSWER",
     "PRODUCERS",
     "PROGRAMS",
+    "QUESTION",
     "RECORDED",
     "SESSION",
     "Producer",

@@ -82,6 +82,8 @@ def _chat_in(fields: Mapping[str, Any]) -> tuple[str, list[Any]]:
         entries = fields.get(name)
         # The last message decides: to read all of a long history would cost more than the rest.
         if isinstance(entries, list) and entries and chat_of(entries[-1:]):
+            if isinstance(entries[-1], list):  # LangChain's batches
+                entries = [entry for batch in entries if isinstance(batch, list) for entry in batch]
             return name, [message for message in entries if isinstance(message, (dict, str))]
     return "", []
 

@@ -266,7 +266,7 @@ class _Talk:
 
     def _say(self, step: str, message: Message, *, earlier: bool = False) -> None:
         role = str(message.get("role"))
-        if message.get("tool_calls") or role == "tool":
+        if not earlier and (message.get("tool_calls") or role == "tool"):
             self.called.append(message)
         if role == "tool":
             return

@@ -22,7 +22,7 @@ from sessiontrace.store.protocol import Store
 from sessiontrace.store.thread.pages import Position, thread_page
 from sessiontrace.store.thread.turns import Line, Tool, Turn
 
-__all__ = ["ThreadQuery", "thread", "thread_query"]
+__all__ = ["ThreadQuery", "thread", "thread_query", "thread_turn"]
 
 _MOST_TURNS = 200
 _TURNS = 40
@@ -74,12 +74,14 @@ def thread(store: Store, query: ThreadQuery) -> dict[str, Any] | None:
         "session": stored.summary.as_json(),
         "record": {"metadata": {"tags": tags}},
         "conversation": page.is_conversation,
-        "turns": [_turn(turn) for turn in page.turns],
+        "turns": [thread_turn(turn) for turn in page.turns],
+        "omitted": stored.omitted,
         "next": None if page.next is None else f"{page.next[0]}:{page.next[1]}",
     }
 
 
-def _turn(turn: Turn) -> dict[str, Any]:
+def thread_turn(turn: Turn) -> dict[str, Any]:
+    """A turn as the page reads it; long texts and values are cut."""
     fields = attrs.asdict(turn, recurse=False)
     return {
         **fields,

@@ -114,11 +114,13 @@ function notify() {
  * Changes that are announced during a request lead to one request after it, so that a store that
  * changes all the time cannot keep every response from being shown.
  * @param {() => string} path
- * @param {{every: number, seen: (body: any) => void, failed: (error: any) => void}} options
+ * `first`: the tag of a response that the caller has already.
+ * @param {{every: number, seen: (body: any) => void, failed: (error: any) => void,
+ *   first?: string | null}} options
  */
-export function poll(path, { every, seen, failed }) {
+export function poll(path, { every, seen, failed, first = null }) {
   const ended = new AbortController();
-  let tag = null;
+  let tag = first;
   let timer = 0;
   let misses = 0;
   let inFlight = null; // the abort controller of the request under way

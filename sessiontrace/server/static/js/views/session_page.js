@@ -20,11 +20,11 @@ export function sessionPage(context, id, hash) {
   async function decide() {
     let first = null;
     try {
-      first = (await get(firstPagePath(id), ended.signal)).body;
+      first = await get(firstPagePath(id), ended.signal);
     } catch {
       if (ended.signal.aborted) return; // the steps say what is wrong
     }
-    show(first?.conversation ? "thread" : "tree", first);
+    show(first?.body.conversation ? "thread" : "tree", first);
   }
 
   function show(name, first = null) {

@@ -53,8 +53,9 @@ export function threadView(context, id, hash, first = null) {
       ["Esc", "back"],
     ].map(([key, what]) => el("span", {}, el("kbd", {}, key), ` ${what}`)),
   );
+  const omitted = el("p", { class: "omitted", hidden: true });
   const note = el("div", { class: "note", hidden: true });
-  main.append(head, feed, more, hint, note, el("div", { role: "status" }, fresh));
+  main.append(head, feed, more, omitted, hint, note, el("div", { role: "status" }, fresh));
   setCrumbs(
     el("a", { href: listPath, "data-route": true }, "Sessions"),
     el("span", { class: "here mono" }, id.slice(0, 18)),
@@ -68,12 +69,13 @@ export function threadView(context, id, hash, first = null) {
   const isAtBottom = () =>
     window.scrollY + innerHeight > document.documentElement.scrollHeight - BOTTOM;
 
-  if (first) receivePage(null, first);
+  if (first) receivePage(null, first.body);
   const scroll = infiniteScroll(more, loadNext);
   const live = poll(() => pagePath(id, lastBegin()), {
     every: EVERY,
     seen: receive,
     failed: fail,
+    first: first?.tag,
   });
 
   function receive(answer) {
@@ -103,6 +105,8 @@ export function threadView(context, id, hash, first = null) {
     note.hidden = true;
     document.title = `${session.name ?? "Session"} · sessiontrace`;
     sessionHead(head, session, answer.record, { view: "thread" });
+    omitted.hidden = !answer.omitted || answer.next !== null;
+    omitted.textContent = `${amount(answer.omitted, "later step")} of this session not shown`;
     draw();
   }
 
