@@ -19,7 +19,7 @@ pytest.importorskip("mcp.server.lowlevel", reason="the contract group is not ins
 
 import httpx2
 from mcp import Client
-from mcp.client.stdio import StdioServerParameters
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from sessiontrace.model.ids import new_id
@@ -180,7 +180,7 @@ async def test_the_command_speaks_on_stdin_and_stdout(db: Path, ids: dict[str, s
         args=["-m", "sessiontrace", "mcp", "--db", str(db), "--project", "other"],
         env=environment(db.parent),
     )
-    async with Client(command) as client:
+    async with Client(stdio_client(command)) as client:
         assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
         text = await text_of(client, "show_session", session="last")
         assert ids["other"] in text

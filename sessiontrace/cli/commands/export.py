@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,13 @@ import click
 import orjson
 
 from sessiontrace.cli.render.html_report import page
-from sessiontrace.cli.store_options import db_option, open_store
+from sessiontrace.cli.store_options import db_option, project_option, reading_store, url_option
 from sessiontrace.model.json_depth import encode
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.store.models import StoredSession
 from sessiontrace.store.protocol import Store
+from sessiontrace.store.thread.pages import Position, thread_page
+from sessiontrace.store.thread.turns import Turn
 from sessiontrace.text.format import printable
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.views.session_lookup import find_session, with_records
@@ -35,6 +36,8 @@ __all__ = ["command"]
 @click.command("export")
 @click.argument("session_id", metavar="ID")
 @db_option
+@url_option
+@project_option
 @click.option(
     "--format",
     "kind",
@@ -50,13 +53,21 @@ __all__ = ["command"]
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write, readable by its owner only. Default: stdout.",
 )
-def command(session_id: str, db: Path | None, kind: str, output: Path | None) -> None:
+def command(
+    session_id: str,
+    db: Path | None,
+    url: str | None,
+    project: str,
+    kind: str,
+    output: Path | None,
+) -> None:
     """Write one session as JSON, OTLP or HTML.
 
-    ID: any unambiguous prefix of the session's id, or "last" for the latest session. HTML is one
-    self-contained file, without scripts.
+    ID: the session's id, your application's own id for it, an unambiguous prefix of one of them, or
+    "last" for the session that was active last. HTML is one self-contained file, without scripts:
+    the conversation, and all steps with their fields.
     """
-    with closing(open_store(db)) as store:
+    with reading_store(db, url, project) as store:
         stored = find_session(store, session_id)
         content = _FORMATS[kind](store, stored)
     if output is None:
@@ -118,7 +129,21 @@ def _turn(record: Mapping[str, Any], user: str | None) -> dict[str, Any]:
 
 def _html(store: Store, stored: StoredSession) -> bytes:
     records = {event.event_id: store.event(event.event_id) for event in stored.events}
-    return page(stored, records).encode(errors="replace")
+    return page(stored, records, _turns(store, stored)).encode(errors="replace")
+
+
+def _turns(store: Store, stored: StoredSession) -> Sequence[Turn]:
+    """The turns of a conversation; none of another session."""
+    turns: list[Turn] = []
+    after: Position | None = None
+    while True:
+        part = thread_page(store, stored, after)
+        if not part.is_conversation:
+            return ()
+        turns += part.turns
+        if part.next is None:
+            return turns
+        after = part.next
 
 
 _FORMATS = {"json": _json, "otlp": _otlp, "html": _html}

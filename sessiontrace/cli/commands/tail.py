@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _POLL_S = 0.2
+_MOST_EARLIER = 2_000  # sessions of before, which a late step does not open or end again
 _NAME_WIDTH = 40
 _ERROR_WIDTH = 120
 _ID_WIDTH = 13
@@ -77,6 +78,8 @@ def command(
 def _follow(store: SqliteStore, printer: _Printer, query: tuple[str, ...]) -> None:
     changes = store.changes(None, 1 << 62)
     last, at = changes.last, time.time_ns() // 1_000_000
+    earlier = store.sessions(SessionQuery(limit=_MOST_EARLIER)).sessions
+    printer.statuses.update((session.session_id, session.status) for session in earlier)
     version = -1
     click.echo(f"following {printable(str(store.path))} (Ctrl-C to stop)", err=True)
     while True:
