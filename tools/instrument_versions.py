@@ -78,7 +78,7 @@ def run(library: Library, version: str) -> Result:
     installed = subprocess.run(
         [str(python), "-c", program], capture_output=True, text=True, check=True
     ).stdout.strip()
-    age = version if version in (NEWEST, LOCKED) else ""
+    age = "" if version not in (NEWEST, LOCKED) else LOCKED if library.group else NEWEST
     return Result(library.name, installed, age, *counts)
 
 

@@ -75,5 +75,7 @@ LIBRARIES = (
     Library("haystack-ai", "3.0.0", ("haystack.py",), group="haystack"),
     Library("dspy", "3.3.0", ("dspy.py",), group="dspy"),
     Library("smolagents[openai]", "1.24.0", ("smolagents.py",), group="smolagents"),
+    Library("strands-agents[openai]", "1.55.0", ("strands.py",), group="strands-agents"),
+    Library("google-adk", "2.12.0", ("google_adk.py",), group="google-adk"),
     Library("celery", "5.4.0", ("celery.py",)),
 )

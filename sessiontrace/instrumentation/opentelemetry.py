@@ -32,6 +32,7 @@ from sessiontrace.instrumentation.core.model_calls import open_model
 from sessiontrace.instrumentation.core.placement import deeper, foreign_spans
 from sessiontrace.instrumentation.core.reporters import framework_of, is_reported
 from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
+from sessiontrace.instrumentation.otel_sdk.kinds import kind_by_name
 from sessiontrace.instrumentation.otel_sdk.log_events import readers, take_events
 from sessiontrace.instrumentation.otel_sdk.sdk_span import received_span, scope_name
 from sessiontrace.model.lru_cache import LruCache
@@ -164,11 +165,12 @@ class SpanProcessor:
         if recorder is None or len(self._open) >= _OPEN_MAX:
             return
         key = span.context.span_id
-        if any(key in other for other in foreign_spans if other is not self):
-            return  # it is an event already, by another processor
+        if any(key in other for other in foreign_spans):
+            return  # it is an event already, by this processor or another
         here = self._here(recorder, span)
         parent = deeper(here, None if span.parent is None else _event_of(span.parent.span_id))
-        kind, scope = _event_type(span), scope_name(span)
+        scope = scope_name(span)
+        kind = _event_type(span) or kind_by_name(span.name, scope)
         outer = open_model(recorder, parent) if kind == "model" else None
         reported = is_reported(scope)
         if reported or (outer is not None and _ATTEMPT not in span.attributes):
@@ -221,6 +223,7 @@ class SpanProcessor:
             fields = read_span(received_span(span, events))
             if fields.type == "model" and (open_span.covered or _is_step(span, fields)):
                 fields = _as_step(span, fields)
+            fields = _with_provider(event, fields)
         else:
             if kind == "model" and event is not None and event.type == "model":
                 _complete(event, read_span(received_span(span, events)))
@@ -274,6 +277,16 @@ def _as_step(span: Any, fields: SpanFields) -> SpanFields:
     """A model's span as the step around the model event."""
     metadata = {name: fields.metadata[name] for name in fields.metadata if name not in TOKEN_COUNTS}
     return fields._replace(type="chain", name=span.name, metadata=metadata)
+
+
+def _with_provider(event: Handle, fields: SpanFields) -> SpanFields:
+    """The provider that the SDK inside has named: a framework's span may name the framework."""
+    provider = (event.field_group("config") or {}).get("provider")
+    return (
+        fields
+        if provider is None
+        else fields._replace(config={**fields.config, "provider": provider})
+    )
 
 
 def _event_type(span: Any) -> str | None:

@@ -17,6 +17,7 @@ __all__ = ["framework_of", "is_reported", "reporters"]
 reporters: dict[str, Callable[[], bool]] = {}
 """The libraries that report here, each with a test of whether it still does."""
 
+# The spans that Strands and Google ADK make themselves are what their instrumentors read.
 _LIBRARIES = {
     "langchain": "langchain",
     "langgraph": "langchain",
@@ -25,7 +26,12 @@ _LIBRARIES = {
     "llamaindex": "llama_index",
     "openai_agents": "openai_agents",
     "mcp": "mcp",
-    **{name: name for name in ("agno", "crewai", "dspy", "haystack", "smolagents", "strands")},
+    "gcp_vertex_agent": "gcp_vertex_agent",
+    "strands_telemetry": "strands_telemetry",
+    **{
+        name: name
+        for name in ("agno", "crewai", "dspy", "google_adk", "haystack", "smolagents", "strands")
+    },
 }
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.otel_sdk.api_tracer import Tracing
 from sessiontrace.instrumentation.pydantic_ai_runs.model_request import (
     ModelRequest,
+    completion,
     current_request,
 )
-from sessiontrace.instrumentation.pydantic_ai_runs.tracer import Tracing
 
 
 class PydanticAi:
@@ -38,7 +39,7 @@ class PydanticAi:
 
         from sessiontrace.instrumentation.opentelemetry import SpanProcessor
 
-        self._tracing = tracing = Tracing(trace, SpanProcessor(calls.tracer))
+        self._tracing = tracing = Tracing(trace, SpanProcessor(calls.tracer), completion)
         self._agent = module.Agent
 
         def wrap(original: Any) -> Any:

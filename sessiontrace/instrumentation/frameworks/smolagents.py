@@ -17,9 +17,9 @@ from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.never_raises import never_raises
-from sessiontrace.instrumentation.core.placement import innermost
 from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
+from sessiontrace.instrumentation.core.streamed_runs import run as run_of
 
 
 class Smolagents:
@@ -51,7 +51,7 @@ class Smolagents:
             if span is None:
                 return original(agent, task, *args, **options)
             if options.get("stream") or (args and args[0] is True):
-                return _streamed(original(agent, task, *args, **options), span)
+                return run_of(original(agent, task, *args, **options), span, _final_answer)
             with span:
                 result = original(agent, task, *args, **options)
                 _set_result(span, result)
@@ -119,31 +119,7 @@ def _set_result(span: Span, result: Any) -> None:
     span.set(outputs=get_field(result, "output") if full else result)
 
 
-def _streamed(steps: Any, span: Span) -> Iterator[Any]:
-    """The steps of a streamed run; ``span`` opens with the first and ends with the last."""
-    recorder = span.recorder
-    span.open(innermost(recorder))
-    error: BaseException | None = None
-    try:
-        while True:
-            token = recorder.current.set(span)
-            try:
-                step = next(steps)
-            except StopIteration:
-                return
-            finally:
-                recorder.current.reset(token)
-            if type(step).__name__ == "FinalAnswerStep":
-                _set_result(span, step.output)
-            yield step
-    except GeneratorExit:
-        span.set(metadata={"stream_end": "closed"})
-        raise
-    except BaseException as failure:
-        error = failure
-        raise
-    finally:
-        if error is None:
-            span.end()
-        else:
-            span.__exit__(type(error), error, error.__traceback__)
+def _final_answer(span: Span, step: Any) -> None:
+    """What a streamed run answers, in its last step."""
+    if type(step).__name__ == "FinalAnswerStep":
+        _set_result(span, step.output)

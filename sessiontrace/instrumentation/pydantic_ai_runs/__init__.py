@@ -1,1 +1,1 @@
-"""Pydantic AI's own spans, as events and still as its user's spans."""
+"""What Pydantic AI's own spans lack."""

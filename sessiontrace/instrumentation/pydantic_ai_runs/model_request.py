@@ -6,12 +6,13 @@ Runs in the task of the call. Invariant: the messages are read where the span la
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 from sessiontrace.instrumentation.core.never_raises import never_raises
 
-__all__ = ["ModelRequest", "current_request"]
+__all__ = ["ModelRequest", "completion", "current_request"]
 
 _MESSAGES = "gen_ai.input.messages"
 _INSTRUCTIONS = "gen_ai.system_instructions"
@@ -27,7 +28,9 @@ class ModelRequest:
     @never_raises({})
     def missing_in(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """The attributes with the messages and instructions, where a span lacks them."""
-        if _MESSAGES in attributes or not getattr(self._settings, "include_content", False):
+        if _MESSAGES in attributes or "gen_ai.request.model" not in attributes:
+            return {}
+        if not getattr(self._settings, "include_content", False):
             return {}
         messages = self._context.messages
         written = self._settings.messages_to_otel_messages(messages)
@@ -42,3 +45,9 @@ current_request: ContextVar[ModelRequest | None] = ContextVar(
     "sessiontrace.pydantic_ai_request", default=None
 )
 """The request that this context makes."""
+
+
+def completion() -> Callable[[dict[str, Any]], dict[str, Any]] | None:
+    """What completes a span that starts here."""
+    request = current_request.get()
+    return None if request is None else request.missing_in

@@ -1,31 +1,44 @@
 """A tracer of OpenTelemetry's API whose spans become events, beside another tracer or alone.
 
-    Pydantic AI ──start_span──> Tracer ──> a span of the user's tracer, where there is one
+    a framework ──start_span──> Tracer ──> a span of the user's tracer, where there is one
                                   │
                                   └──────> SpanProcessor ──> an event
 
-The classes run inside the runs. They need OTel's API, which Pydantic AI depends on, and no OTel
-SDK. Invariant: the user's tracer gets every call that it would get without us, and a span that a
-processor of the user's provider records already is not recorded here.
+For frameworks that trace themselves: Pydantic AI, Strands, Google ADK. The classes run inside the
+runs. They need OTel's API, which these frameworks depend on, and no OTel SDK. Invariant: the user's
+tracer gets every call that it would get without us, and a span that a processor of the user's
+provider records already is not recorded here.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sessiontrace.instrumentation.opentelemetry import SpanProcessor
-from sessiontrace.instrumentation.pydantic_ai_runs.model_request import current_request
 
 __all__ = ["Tracing"]
 
+Completion = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 class Tracing:
-    """The tracers that record to ``processor``. ``active``: False once uninstalled."""
+    """The tracers that record to ``processor``. ``active``: False once uninstalled.
 
-    def __init__(self, api: Any, processor: SpanProcessor) -> None:
+    ``completion``: called where a span starts; returns what adds attributes to those that the span
+    has at its end, or None.
+    """
+
+    def __init__(
+        self,
+        api: Any,
+        processor: SpanProcessor,
+        completion: Callable[[], Completion | None] | None = None,
+    ) -> None:
         self.active: bool = True
+        self.completion = completion
         self._api = api
         self._processor = processor
         self._span_class: Any = type("Span", (_SpanMethods, api.Span), {})
@@ -34,9 +47,12 @@ class Tracing:
             "TracerProvider", (_ProviderMethods, api.TracerProvider), {}
         )
 
-    def beside(self, tracer: Any) -> Any:
-        """A tracer that hands on to ``tracer`` (None: to no other) what it records."""
-        return tracer if self.has_made(tracer) else self._tracer_class(self, tracer)
+    def beside(self, tracer: Any, scope: str = "") -> Any:
+        """A tracer that hands on to ``tracer`` (None: to no other) what it records.
+
+        ``scope``: the name of the library that makes the spans.
+        """
+        return tracer if self.has_made(tracer) else self._tracer_class(self, tracer, scope)
 
     def has_made(self, tracer: Any) -> bool:
         """Whether the tracer is one of these."""
@@ -46,19 +62,32 @@ class Tracing:
         """A provider of tracers that hand on to no other."""
         return self._provider_class(self)
 
+    def is_of(self, span: Any) -> bool:
+        """Whether the span records here."""
+        return isinstance(span, self._span_class)
+
+    def current_span(self) -> Any:
+        """OpenTelemetry's current span."""
+        return self._api.get_current_span()
+
+    def lacks(self, span: Any, group: str) -> bool:
+        """Whether the event of an open span has no such field yet."""
+        event = self._processor.event_of(span.context.span_id)
+        return event is None or event.lacks(group)
+
     def stop(self) -> None:
         """Record nothing more; what is handed on goes on."""
         self.active = False
         self._processor.shutdown()
 
-    def start(self, theirs: Any, name: str, context: Any, attributes: Any) -> Any:
+    def start(self, theirs: Any, name: str, context: Any, attributes: Any, scope: str = "") -> Any:
         """A span that records, around the span ``theirs`` (None: without another)."""
         api = self._api
         current = api.get_current_span(context).get_span_context()
         parent = current if current.is_valid else None
         ids = None if theirs is None else theirs.get_span_context()
-        if ids is None or not ids.is_valid:
-            theirs = None
+        if ids is None or not ids.is_valid or (parent and ids.span_id == parent.span_id):
+            theirs = None  # there is no SDK: the API gives the parent's ids to its children
             ids = api.SpanContext(
                 parent.trace_id if parent is not None else random.getrandbits(128) or 1,
                 random.getrandbits(64) or 1,
@@ -66,6 +95,10 @@ class Tracing:
                 trace_flags=api.TraceFlags(1),
             )
         span = self._span_class(name, ids, parent, attributes, theirs, self._processor.on_end)
+        if scope:
+            span.instrumentation_scope = _Scope(scope)
+        if self.completion is not None:
+            span.completion = self.completion()
         self._processor.on_start(span)
         return span
 
@@ -88,8 +121,9 @@ class _ProviderMethods:
 class _TracerMethods:
     """The methods of a tracer; mixed with the abstract class of OTel's API."""
 
-    def __init__(self, tracing: Tracing, theirs: Any) -> None:
+    def __init__(self, tracing: Tracing, theirs: Any, scope: str) -> None:
         self._tracing = tracing
+        self._scope = scope
         self.theirs = theirs
 
     def start_span(self, name: str, context: Any = None, *args: Any, **options: Any) -> Any:
@@ -99,7 +133,7 @@ class _TracerMethods:
         if not self._tracing.active and span is not None:
             return span
         attributes = options.get("attributes", args[1] if len(args) > 1 else None)
-        return self._tracing.start(span, name, context, attributes)
+        return self._tracing.start(span, name, context, attributes, self._scope)
 
     def start_as_current_span(self, name: str, *args: Any, **options: Any) -> Any:
         """Start a span that is current for a ``with`` block."""
@@ -110,6 +144,13 @@ class _TracerMethods:
         }
         use_options.setdefault("end_on_exit", True)
         return self._tracing.use(self.start_span(name, *args, **options), use_options)
+
+
+class _Scope:
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class _Status:
@@ -144,7 +185,7 @@ class _SpanMethods:
         self.end_time = 0
         self._theirs = theirs
         self._end = end
-        self._request = current_request.get()
+        self.completion: Completion | None = None
 
     def __getattr__(self, name: str) -> Any:  # what the SDK's spans have beside the API
         theirs = self.__dict__.get("_theirs")
@@ -210,8 +251,8 @@ class _SpanMethods:
             self._theirs.end(end_time)
         if not self.end_time:
             self.end_time = time.time_ns()
-            if self._request is not None and "gen_ai.request.model" in self.attributes:
-                self.attributes.update(self._request.missing_in(self.attributes))
+            if self.completion is not None:
+                self.attributes.update(self.completion(self.attributes))
             self._end(self)
 
     def __exit__(self, exc_type: object, error: BaseException | None, tb: object) -> None:

@@ -1,0 +1,1 @@
+"""What Google ADK's own spans lack: the content of agents, tools and model calls."""
