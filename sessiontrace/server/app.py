@@ -27,6 +27,7 @@ from sessiontrace.runtime.log import logger
 from sessiontrace.server.apis.honeyhive import routes as honeyhive_routes
 from sessiontrace.server.apis.humanloop import routes as humanloop_routes
 from sessiontrace.server.apis.humanloop import routes_v5 as humanloop_routes_v5
+from sessiontrace.server.apis.langfuse import routes as langfuse_routes
 from sessiontrace.server.apis.mcp.routes import McpEndpoint
 from sessiontrace.server.apis.otlp import grpc_server
 from sessiontrace.server.apis.otlp import routes as otlp_routes
@@ -117,6 +118,7 @@ def make_app(
     app.add_routes(humanloop_routes_v5.routes(readers, writer, intake))
     app.add_routes(posthog_routes.routes(readers, writer, auth, budget))
     app.add_routes(otlp_routes.routes(intake))
+    app.add_routes(langfuse_routes.routes(intake, version))
     app.add_routes([web.post(request_guard.LOGIN, _login(auth, budget))])
     mcp = McpEndpoint(readers, version)
     app.add_routes(mcp.routes())

@@ -23,6 +23,7 @@ __all__ = [
     "LOG",
     "MESSAGE",
     "NAME",
+    "RATING",
     "REFERENCE",
     "SESSION",
     "SOURCE",
@@ -44,6 +45,8 @@ MESSAGE, CHOICE, LOG = "message", "choice", "log"
 """Messages of a chat, a model's answers, and log records: all parts, in their order."""
 CALL = "call"
 """What other records of the same model call know beyond this one: all parts, in their order."""
+RATING = "rating"
+"""Of a trace, or of what it is shown as: scores, as late changes; the last one of a name counts."""
 FOLDED = "folded"
 """Of a record that another one of the same call shows: the id of that one."""
 
@@ -122,6 +125,13 @@ def _unite(record: Record, values: list[Any]) -> None:
     record.update(united(record, [value for value in values if isinstance(value, dict)]))
 
 
+def _rate(record: Record, values: list[Any]) -> None:
+    for value in values:
+        for name, change in value.items() if isinstance(value, dict) else ():
+            before = record.get(name)
+            record[name] = {**(before if isinstance(before, dict) else {}), **change}
+
+
 def _set_folded(record: Record, values: list[Any]) -> None:
     record[FOLDED] = values[0]
 
@@ -141,5 +151,6 @@ _SETTERS: Mapping[str, Callable[[Record, list[Any]], None]] = {
     CHOICE: _set_choices,
     CALL: _unite,
     FOLDED: _set_folded,
+    RATING: _rate,
     LOG: _add_logs,
 }

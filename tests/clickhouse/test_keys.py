@@ -266,6 +266,7 @@ def test_every_route_that_is_not_known_to_send_asks_for_more_than_a_sending_key(
         "POST /v1/sessions/{id}/events/batch", "POST /session/{id}/traces", "PUT /v1/events/{id}",
         "PUT /events", "POST /v4/sessions", "POST /v4/logs", "POST /v4/feedback",
         "POST /v4/traces", "POST /v5/flows/log", "POST /v5/import/otel/v1/traces", "POST /batch",
+        "POST /api/public/scores", "POST /api/public/ingestion",
         "POST /capture", "POST /track", "POST /engage", "POST /e", "POST /i/v0/e",
         "POST /i/v0/ai/batch", "POST /i/v1/analytics/events",
     }  # fmt: skip

@@ -44,6 +44,7 @@ def run(question):
     answer = client.chat.completions.create(
         model="ok", messages=messages, tools=tools, name="final-answer", temperature=0.5
     )
+    get_client().score_current_trace(name="accuracy", value=0.9, comment="right")
     return answer.choices[0].message.content
 
 
@@ -55,4 +56,7 @@ with propagate_attributes(
     trace_name="forecast",
 ):
     run("What is the weather in Oslo?")
+get_client().create_score(
+    name="helpful", value="very", data_type="CATEGORICAL", session_id="chat-7"
+)
 get_client().flush()

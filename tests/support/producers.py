@@ -98,6 +98,10 @@ PRODUCERS = (
     Producer(
         "langfuse_js.mjs", "Langfuse for JavaScript", "forecaster", trace="forecast", tags=True
     ),
+    Producer(
+        "langfuse_ingestion.py", "Langfuse, SDK 2 and REST", "forecaster", trace="forecaster",
+        tool=None,
+    ),
     Producer("vercel_ai.mjs", "Vercel AI SDK", "forecast", tags=True, models=4),
     Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
     Producer("langsmith_python.py", "LangSmith", "forecaster", tags=True),

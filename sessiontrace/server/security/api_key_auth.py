@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from sessiontrace.server.otlp_paths import OTLP_PATHS
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
-from sessiontrace.server.security.token_auth import TokenAuth
+from sessiontrace.server.security.token_auth import TokenAuth, credentials_of
 from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, active, hashed, pass_of
 from sessiontrace.store.models import DEFAULT_PROJECT
 from sessiontrace.store.protocol import Stores
@@ -30,6 +30,7 @@ _SENDING = re.compile(
     r"POST (/v1/sessions|/v1/sessions/[^/]+/events/batch|/v1/events|/v1/events/batch"
     r"|/session/start|/session/[^/]+/traces|/events|/events/batch|/events/model(/batch)?"
     r"|/v4/(sessions|logs|feedback|traces)"
+    r"|/api/public/(scores|ingestion)"
     r"|/v5/(flows|prompts|tools|agents|evaluators)/log|/v5/import/otel/v1/traces"
     r"|/(batch|capture|track|engage|e|i/v0/e|i/v0/ai/batch|i/v1/analytics/events)/?)"
     r"|PUT (/v1/events/[^/]+|/events)"
@@ -112,10 +113,9 @@ class ApiKeyAuth(TokenAuth):
         return True
 
     def _shown_key(self, headers: Mapping[str, str]) -> Key | None:
-        kind, _, bearer = headers.get("Authorization", "").partition(" ")
-        credential = bearer.strip() if kind.lower() == "bearer" else headers.get("X-API-KEY", "")
-        if credential:
-            return self._key(credential)
+        credentials = [*credentials_of(headers), headers.get("X-API-KEY", "")]
+        if any(credentials):
+            return next(filter(None, map(self._key, credentials)), None)
         for part in headers.get("Cookie", "").split(";"):
             name, _, value = part.strip().partition("=")
             if name == self._cookie and (key := self._by_cookie.get(hashed(value))) is not None:

@@ -7,6 +7,8 @@ log, URL or repr; a browser's cookie holds a hash made with the token, not the t
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 import os
@@ -20,7 +22,7 @@ from pathlib import Path
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.model.secret import Secret
 
-__all__ = ["COOKIE_S", "TOKEN_ENV", "TokenAuth", "TokenError", "load_token"]
+__all__ = ["COOKIE_S", "TOKEN_ENV", "TokenAuth", "TokenError", "credentials_of", "load_token"]
 
 TOKEN_ENV = "SESSIONTRACE_SERVE_TOKEN"  # noqa: S105 - the variable's name
 _MIN_CHARS = 20
@@ -62,14 +64,13 @@ class TokenAuth:
         return False
 
     def admits(self, headers: Mapping[str, str], permission: str = "") -> bool:
-        """Whether the headers show the token, as bearer token, as Humanloop's key or as cookie.
+        """Whether the headers show the token: as bearer, in Basic, as Humanloop's key or as cookie.
 
         ``permission``: what a key must allow (``store.api_keys``); a token allows everything.
         """
         if self._token is None:
             return True
-        kind, _, credential = headers.get("Authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self.is_valid(credential.strip()):
+        if any(map(self.is_valid, credentials_of(headers))):
             return True
         return self.is_valid(headers.get("X-API-KEY", "")) or self._has_cookie(headers)
 
@@ -102,6 +103,24 @@ class TokenAuth:
     def _cookie_value(self) -> str:
         token = b"" if self._token is None else self._token.reveal().encode()
         return hmac.new(token, self._cookie.encode(), hashlib.sha256).hexdigest()
+
+
+def credentials_of(headers: Mapping[str, str]) -> list[str]:
+    """The credentials in ``Authorization``: a bearer token, or password and user of Basic.
+
+    Langfuse's clients send their secret key as password and their public key as user.
+    """
+    kind, _, credential = headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return [credential.strip()]
+    if kind.lower() != "basic":
+        return []
+    try:
+        decoded = base64.b64decode(credential.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return []
+    user, _, password = decoded.partition(":")
+    return [part for part in (password, user) if part]
 
 
 def load_token(path: Path | None, environment: Mapping[str, str] = os.environ) -> Secret | None:

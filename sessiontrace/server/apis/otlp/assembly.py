@@ -23,7 +23,7 @@ from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import call_folding
-from sessiontrace.server.apis.otlp.parts import Parts, offer_step
+from sessiontrace.server.apis.otlp.parts import Order, Parts, offer_step
 from sessiontrace.server.apis.otlp.span_ids import trace_session
 from sessiontrace.server.store_writer import Change, Move
 from sessiontrace.store.folding import DecodedRecord, in_session
@@ -31,11 +31,13 @@ from sessiontrace.store.gathered import (
     ERROR,
     GATHERED,
     NAME,
+    RATING,
     REFERENCE,
     SESSION,
     SOURCE,
     USER,
     first_part,
+    part_key,
 )
 from sessiontrace.store.models import EventQuery
 from sessiontrace.store.protocol import Store
@@ -51,6 +53,11 @@ _OF_STEPS = (NAME, SOURCE, USER)
 _EXPLICIT_NAME = f"{NAME} 00 "
 _SCOPE = "scope:"  # before the name of an instrumentation that recorded model calls of a trace
 _SCOPES_MAX = 16
+_ROOT = "root"
+"""The event at the root of a trace."""
+_RATED = "rated "
+"""Before the rest of the key of a trace's score: the event or session that has it now."""
+_OF_TRACE = (_SCOPE, f"{_ROOT} ", f"{RATING} ", _RATED)
 
 
 @attrs.frozen
@@ -71,7 +78,8 @@ class Claim:
 class _Trace:
     """One trace in a request: what its spans say of their session, and which one they name.
 
-    ``scopes``: the instrumentations that recorded its model calls.
+    ``facts``: its root, and the instrumentations that recorded its model calls. ``ratings``: its
+    scores, by the keys of their parts.
 
     ``target``: where the request wrote its followers, and the sender's ``reference`` for it.
     ``claimed``: it brought a new claim. ``is_settled``: the target still counts.
@@ -80,7 +88,8 @@ class _Trace:
     session_id: str
     parts: Parts = attrs.field(factory=Parts)
     claims: Parts = attrs.field(factory=Parts)
-    scopes: Parts = attrs.field(factory=Parts)
+    facts: Parts = attrs.field(factory=Parts)
+    ratings: dict[str, Any] = attrs.field(factory=dict)
     target: str = ""
     reference: str = ""
     claimed: bool = False
@@ -103,7 +112,7 @@ class Assembly:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
-        return not self._records
+        return not self._records and not any(trace.ratings for trace in self._traces.values())
 
     @property
     def records(self) -> list[AnyRecord]:
@@ -147,7 +156,19 @@ class Assembly:
         """
         self._calls.setdefault(trace_id, set()).add(event_id)
         if scope is not None and (trace := self._traces.get(trace_id)) is not None:
-            trace.scopes.offer(f"{_SCOPE}{scope.replace(' ', '_')[:100]}", (0, 0, ""), True)
+            trace.facts.offer(f"{_SCOPE}{scope.replace(' ', '_')[:100]}", (0, 0, ""), True)
+
+    def add_root(self, trace_id: str, start_ns: int, event_id: str) -> None:
+        """The event at the root of a trace, which has the trace's scores."""
+        if (trace := self._traces.get(trace_id)) is not None:
+            trace.facts.offer(_ROOT, (0, start_ns, event_id), event_id)
+
+    def rate(self, trace_id: str, order: Order, changes: Mapping[str, Any]) -> None:
+        """A score of a trace: of its session if it is one, else of its root.
+
+        ``order``: where it is among other scores of the trace. ``changes``: as of a late update.
+        """
+        self._traces[trace_id].ratings[part_key(RATING, *order)] = dict(changes)
 
     def start(self, session_id: str, record: Record) -> None:
         """Write the start of a session, unless the store has it or the request began with one."""
@@ -176,7 +197,8 @@ class Assembly:
             parts = stored.get(trace.session_id, {})
             fresh = trace.claims.improvements(parts) | trace.parts.improvements(parts)
             if len(_scopes(parts)) < _SCOPES_MAX:
-                fresh |= trace.scopes.improvements(parts)
+                fresh |= trace.facts.improvements(parts)
+            fresh |= {k: v for k, v in trace.ratings.items() if parts.get(k) != v}
             yield from _patch(trace.session_id, fresh)
         yield from self._missing(stored)
 
@@ -188,9 +210,30 @@ class Assembly:
         """
         stored = dict(store.gathered(self.touches))
         change = self._moved(store, stored)
-        if not (change.records or change.moves) and self._calls:
-            change = Change(self._folded(store, stored))
+        if not (change.records or change.moves):
+            change = Change([*self._rated(stored), *self._folded(store, stored)])
         return change, bool(change.records or change.moves)
+
+    def _rated(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
+        """Give the scores of a trace to what it is shown as now."""
+        for trace in self._traces.values():
+            alias = trace.session_id
+            parts = stored.get(alias, {})
+            target, _ = _elected(parts, alias)
+            root = first_part(parts, _ROOT)
+            owner = None if target == alias else root[1] if root is not None else target
+            for key, value in parts.items():
+                mark = f"{_RATED}{key[len(RATING) + 1 :]}"
+                if not key.startswith(f"{RATING} ") or parts.get(mark) == owner:
+                    continue
+                if (before := parts.get(mark)) is not None:
+                    of_root = root is not None and before == root[1]
+                    yield record_builder.patch(
+                        before, target if of_root else before, {GATHERED: {key: None}}
+                    )
+                if owner is not None:
+                    yield record_builder.patch(owner, target, {GATHERED: {key: value}})
+                yield from _patch(alias, {mark: owner})
 
     def _folded(self, store: Store, stored: Mapping[str, Mapping[str, Any]]) -> list[Record]:
         """One event of each call that several instrumentations recorded."""
@@ -319,7 +362,7 @@ def _said(parts: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in parts.items()
         if value is not None
         and key.partition(" ")[0] not in (SESSION, ERROR)
-        and not key.startswith(_SCOPE)
+        and not key.startswith(_OF_TRACE)
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -81,6 +81,13 @@ class Intake:
         await self._write(converted.assembly)
         rejected = Counter({f"spans {TOO_DEEP}": converted.rejected} if converted.rejected else {})
         return Outcome("rejectedSpans", rejected, converted.event_ids)
+
+    async def write(
+        self, assembly: Assembly, signal: str, received: int, problems: Sequence[str]
+    ) -> None:
+        """Write what another API took. ``problems``: why each of the others is not stored."""
+        await self._write(assembly)
+        self._counted(signal, received, Outcome(signal, Counter(problems)))
 
     async def _write(self, assembly: Assembly) -> None:
         if not assembly.is_empty:

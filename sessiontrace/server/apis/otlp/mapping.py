@@ -83,6 +83,8 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
             continue
         assembly.add(record, place)
         event_ids.append(fields["event_id"])
+        if span.parent_id is None:
+            assembly.add_root(span.trace_id, span.start_ns, fields["event_id"])
         if fields["event_type"] == "model":
             assembly.add_call(span.trace_id, fields["event_id"], span.scope)
         if fields["event_type"] != "session":

@@ -1,0 +1,1 @@
+"""Langfuse's API over the store, beside its OTLP paths."""
