@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _MOST = 10_000
-_FIRST_RECORDS = 16  # read together before the size of a record is known
+_FIRST_RECORDS = 50  # read together before the size of a record is known
 _MOST_RECORDS = 500
 
 _STEPS = """
