@@ -26,6 +26,7 @@ __all__ = [
     "Changes",
     "Cursor",
     "Document",
+    "Erased",
     "EventPage",
     "EventQuery",
     "EventSummary",
@@ -141,6 +142,20 @@ class StoredSession:
     record: Mapping[str, Any]
     events: Sequence[EventSummary]
     omitted: int = 0
+
+
+@attrs.frozen
+class Erased:
+    """What an erasure deleted. ``remains``: where bytes of it may be still, empty for nowhere."""
+
+    sessions: int = 0
+    steps: int = 0
+    remains: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether no file of the store has a byte of it any more."""
+        return not self.remains
 
 
 @attrs.frozen(kw_only=True)

@@ -13,6 +13,7 @@ from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.models import (
     Document,
+    Erased,
     EventPage,
     EventQuery,
     EventSummary,
@@ -48,6 +49,15 @@ class Store(Protocol):
 
     def forget(self, event_ids: Sequence[str]) -> int:
         """Delete events; returns how many were stored."""
+        ...
+
+    def erase(self, session_ids: Collection[str]) -> Erased:
+        """Delete sessions with all their steps and texts, from the files too.
+
+        Words of the deleted sessions leave the search index. SQLite fills it again in the
+        background, so a search finds less until then. What a program records into such a session
+        afterwards is stored again.
+        """
         ...
 
     def move(self, source: str, target: str, event_ids: Collection[str]) -> None:

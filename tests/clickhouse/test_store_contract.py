@@ -419,3 +419,23 @@ def test_A33_a_document_of_a_clock_that_was_ahead_can_be_changed(
     assert store.document("key", "a") is None
     store.write([], [Document("key", "a", 4, {"n": 4})])
     assert store.document("key", "a") == {"n": 4}
+
+
+def test_an_erased_session_is_gone_from_list_search_and_records(store: Store):
+    """Its own words cannot be searched any more; words that others have too find the others."""
+    gone, left = new_id(), new_id()
+    for sid, word in ((gone, "zebra"), (left, "walrus")):
+        step = event(sid, inputs={"text": f"{word} harbour"}, metrics={"good": 1})
+        store.write([session_end(sid), step, update(id_of(step), sid, metadata={"k": word})])
+    assert found(store, "harbour") == {gone, left}
+    erased = store.erase([gone, new_id()])
+    assert (erased.sessions, erased.steps) == (1, 1)
+    assert store.session(gone) is None
+    assert store.record(gone) is None
+    assert store.events(EventQuery(session_id=gone)).events == []
+    assert found(store, "zebra") == set()
+    assert found(store, "harbour") == found(store, "walrus") == {left}
+    assert {line.session_id for line in store.sessions(SessionQuery()).sessions} == {left}
+    assert store.erase([gone]).sessions == 0
+    store.write([session_end(gone)])
+    assert store.session(gone) is not None, "what is recorded afterwards is stored again"

@@ -1,4 +1,4 @@
-"""Deletes events for a caller; the TTL of the tables deletes old records.
+"""Deletes events and sessions for a caller; the TTL of the tables deletes old records.
 
 No thread owns it; the caller passes the connection. Invariant: an event is deleted in every
 version, with its share in the totals of its session and its late updates, and it may arrive again
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.queries import find_places
+from sessiontrace.store.models import Erased
 
-__all__ = ["forget"]
+__all__ = ["erase", "forget"]
 
 _WHERE = "WHERE project = {project:String} AND session_id IN {sessions:Array(String)} AND "
 _EVENTS = "event_id IN {ids:Array(String)} AND role > 0"
@@ -35,3 +36,49 @@ def forget(connection: Connection, project: str, event_ids: Sequence[str]) -> in
     for table, which in (("tallies", _STEPS), ("patches", _PATCHES), ("events", _EVENTS)):
         connection.run(Query(f"DELETE FROM {table} {_WHERE}{which}", values))
     return len(ids)
+
+
+_SESSIONS_AT_ONCE = 500
+_OF_SESSIONS = "WHERE project = {project:String} AND session_id IN {sessions:Array(String)}"
+_WORDS_OF = (
+    "SELECT DISTINCT arrayJoin(splitByChar(' ', trimBoth(words))) AS word FROM "
+    f"(SELECT words FROM events {_OF_SESSIONS} UNION ALL SELECT words FROM patches {_OF_SESSIONS})"
+)
+_COUNTS = (
+    f"SELECT uniqExact(session_id), uniqExactIf(event_id, role > 0) FROM events {_OF_SESSIONS}"
+)
+# Sessions last: after an interruption, the list shows what is left, and it can be deleted again.
+_TABLES = ("patches", "tallies", "session_hours", "events", "sessions")
+_NOW = " SETTINGS mutations_sync = 2"  # on every replica before the statement returns
+_WORDS_ANEW = """
+INSERT INTO vocabulary
+SELECT project, word, max(written) FROM (
+    SELECT project, arrayJoin(splitByChar(' ', trimBoth(words))) AS word, written
+    FROM (
+        SELECT project, words, written FROM events WHERE project = {project:String}
+        UNION ALL SELECT project, words, written FROM patches WHERE project = {project:String}
+    )
+)
+WHERE word IN {words:Array(String)}
+GROUP BY project, word
+"""
+_REMAINS = (
+    "ClickHouse removes the parts that it rewrote after old_parts_lifetime, 8 minutes by default"
+)
+
+
+def erase(connection: Connection, project: str, session_ids: Sequence[str]) -> Erased:
+    """Delete sessions from every table, and their words where no other session has them."""
+    sessions = steps = 0
+    for begin in range(0, len(session_ids), _SESSIONS_AT_ONCE):
+        chunk = session_ids[begin : begin + _SESSIONS_AT_ONCE]
+        values = {"project": project, "sessions": chunk}
+        counts, words = connection.ask_all([Query(_COUNTS, values), Query(_WORDS_OF, values)])
+        sessions, steps = sessions + int(counts[0][0]), steps + int(counts[0][1])
+        for table in _TABLES:
+            connection.run(Query(f"ALTER TABLE {table} DELETE {_OF_SESSIONS}{_NOW}", values))
+        of_words = {"project": project, "words": [word for (word,) in words]}
+        which = "WHERE project = {project:String} AND word IN {words:Array(String)}"
+        connection.run(Query(f"ALTER TABLE vocabulary DELETE {which}{_NOW}", of_words))
+        connection.run(Query(_WORDS_ANEW, of_words))
+    return Erased(sessions, steps, _REMAINS if sessions else "")

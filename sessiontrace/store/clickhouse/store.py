@@ -31,6 +31,7 @@ from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.models import (
     Document,
+    Erased,
     EventPage,
     EventQuery,
     EventSummary,
@@ -109,6 +110,10 @@ class ClickHouseStore:
             deletion.forget(self._connection, self.project, ids[begin : begin + _IDS_AT_ONCE])
             for begin in range(0, len(ids), _IDS_AT_ONCE)
         )
+
+    def erase(self, session_ids: Collection[str]) -> Erased:
+        ids = sorted(set(session_ids))
+        return deletion.erase(self._connection, self.project, ids)
 
     def move(self, source: str, target: str, event_ids: Collection[str]) -> None:
         moving.move(self._connection, self.project, source, target, event_ids)

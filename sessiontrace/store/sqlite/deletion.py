@@ -7,15 +7,19 @@ a session is deleted whole, with its events and search documents.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 
 import attrs
 
-from sessiontrace.store.sqlite import rows
+from sessiontrace.store.models import Erased
+from sessiontrace.store.sqlite import rows, search
 
-__all__ = ["Trimmed", "forget", "trim"]
+__all__ = ["Trimmed", "erase", "forget", "trim"]
 
 _PAGES_BACK = 2_000
+_READERS_END_S = 5.0  # how long to wait for readers that use the log
+_IN_LOG = "another program is reading the store; its log has the bytes until it has read"
 _NEVER = (1 << 63) - 1
 
 
@@ -34,6 +38,44 @@ def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
             rows.gather_facets(connection, session)
         rows.store_sessions(connection, sessions.values())
     return len(events)
+
+
+def erase(connection: sqlite3.Connection, session_ids: Collection[str]) -> Erased:
+    """Delete sessions, and overwrite their bytes in the file, the search index and the log."""
+    ids = list(session_ids)
+    connection.execute("PRAGMA secure_delete = ON")
+    try:
+        with rows.transaction(connection):
+            steps = sum(_count_steps(connection, session_id) for session_id in ids)
+            rows_of_ids = [(session_id,) for session_id in ids]
+            sessions = connection.executemany(
+                "DELETE FROM sessions WHERE session_id = ?", rows_of_ids
+            ).rowcount
+            connection.executemany("DELETE FROM facet_queue WHERE session_id = ?", rows_of_ids)
+            if sessions:
+                search.start_again(connection)
+        if not sessions:
+            return Erased()
+        connection.executescript("PRAGMA incremental_vacuum")
+        remains = "" if _empty_log(connection) else _IN_LOG
+    finally:
+        connection.execute("PRAGMA secure_delete = OFF")
+    return Erased(sessions, steps, remains)
+
+
+def _count_steps(connection: sqlite3.Connection, session_id: str) -> int:
+    statement = "SELECT count(*) FROM events WHERE session_id = ?"
+    return int(connection.execute(statement, (session_id,)).fetchone()[0])
+
+
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    """Move the log into the file and cut it to nothing; False when a reader is in the way."""
+    deadline = time.monotonic() + _READERS_END_S
+    while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @attrs.frozen

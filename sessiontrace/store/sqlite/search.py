@@ -17,7 +17,7 @@ from sessiontrace.store.folding import patched
 from sessiontrace.store.search_text import text_of, words_of
 from sessiontrace.store.sqlite import rows
 
-__all__ = ["HITS", "expression", "index", "unindexed"]
+__all__ = ["HITS", "expression", "index", "start_again", "unindexed"]
 
 _SPARE_DOCUMENTS = 50_000
 
@@ -141,8 +141,12 @@ def _sweep(connection: sqlite3.Connection) -> None:
     last, count = connection.execute(
         "SELECT coalesce(max(document), 0), count(*) FROM search_documents"
     ).fetchone()
-    if last - count < max(_SPARE_DOCUMENTS, count):
-        return
+    if last - count >= max(_SPARE_DOCUMENTS, count):
+        start_again(connection)
+
+
+def start_again(connection: sqlite3.Connection) -> None:
+    """Empty the index, to fill it again in steps; inside the caller's transaction."""
     connection.execute("INSERT INTO search (search) VALUES ('delete-all')")
     connection.execute("DELETE FROM search_documents")
     connection.execute("DELETE FROM sqlite_sequence WHERE name = 'search_documents'")

@@ -25,6 +25,7 @@ from sessiontrace.store.models import (
     DEFAULT_PROJECT,
     Changes,
     Document,
+    Erased,
     EventPage,
     EventQuery,
     EventSummary,
@@ -120,6 +121,9 @@ class SqliteStore:
 
     def forget(self, event_ids: Sequence[str]) -> int:
         return self._run(lambda connection: deletion.forget(connection, event_ids))
+
+    def erase(self, session_ids: Collection[str]) -> Erased:
+        return self._run(lambda connection: deletion.erase(connection, session_ids))
 
     def move(self, source: str, target: str, event_ids: Collection[str]) -> None:
         self._run(lambda connection: moving.move(connection, source, target, event_ids))
