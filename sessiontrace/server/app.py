@@ -32,7 +32,7 @@ from sessiontrace.server.apis.mcp.routes import McpEndpoint
 from sessiontrace.server.apis.otlp import grpc_server
 from sessiontrace.server.apis.otlp import routes as otlp_routes
 from sessiontrace.server.apis.otlp.intake import Intake
-from sessiontrace.server.apis.page import losses, markdown_trees, sessions
+from sessiontrace.server.apis.page import deletion, losses, markdown_trees, sessions
 from sessiontrace.server.apis.posthog import routes as posthog_routes
 from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
@@ -110,6 +110,7 @@ def make_app(
     intake = Intake(writer, counts)
     app[_INTAKE], app[_AUTH] = intake, auth
     app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name), counts))
+    app.add_routes(deletion.routes(writer))
     app.add_routes(losses.routes(readers, writer))
     app.add_routes(markdown_trees.routes())
     app.add_routes(changes.routes())

@@ -64,12 +64,16 @@ class Change:
 
 @attrs.define(eq=False)
 class _Job:
-    """One request's share of a transaction; ``plan`` reads the store before anything is written."""
+    """One request's share of a transaction; ``plan`` reads the store before anything is written.
+
+    ``alone``: work with transactions of its own, beside which nothing is written.
+    """
 
     outcome: ThreadsafeFuture[Any]
     project: str
     records: Sequence[Record | DecodedRecord] = ()
     plan: Callable[[Store], tuple[Change, Any]] | None = None
+    alone: Callable[[Store], Any] | None = None
     touches: frozenset[str] = frozenset()
     size: int = 0
 
@@ -110,6 +114,11 @@ class StoreWriter:
         one sees the writes of the earlier one.
         """
         answer: T = await self._submit(plan=plan, touches=touches)
+        return answer
+
+    async def run(self, work: Callable[[Store], T]) -> T:
+        """Run ``work`` on the writer thread, after what waits there; it writes by itself."""
+        answer: T = await self._submit(alone=work)
         return answer
 
     def close(self) -> None:
@@ -161,6 +170,8 @@ class StoreWriter:
                 break  # its plan must see the writes of the job before it
             if group and self._queue[0].project != group[0].project:
                 break  # a transaction belongs to one store
+            if group and (group[0].alone or self._queue[0].alone):
+                break
             job = self._queue.popleft()
             self._queued_bytes -= job.size
             touched |= job.touches
@@ -192,6 +203,8 @@ class StoreWriter:
 
     def _commit(self, group: list[_Job]) -> list[Any]:
         store = self._store(group[0].project)
+        if group[0].alone:
+            return [group[0].alone(store)]
         records: list[Record | DecodedRecord] = []
         documents: list[Document] = []
         forget: list[str] = []

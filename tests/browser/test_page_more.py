@@ -245,3 +245,22 @@ def test_scores_are_listed_and_those_of_steps_count(page: Page, db: Path):
     assert page.one(".scores").get_attribute("title") == "helpful 0.875\nrating 0"
     page.click("tbody .c-name a")
     page.until(".head .facts div:last-child", ["Score\nhelpful 0.875, rating 0"])
+
+
+def test_a_session_is_deleted_after_a_question(page: Page, agent: dict[str, str], db: Path):
+    """By the keyboard; Cancel has the focus at first, and the list no longer has the session."""
+    page.open(f"/sessions/{agent['sid']}")
+    page.until(".step .name", ["chat", "plan", "think", "fetch", "fetch"])
+    delete = next(one for one in page.all("button.quiet") if one.text == "Delete")
+    for keys in ((Keys.ENTER,), (Keys.TAB, Keys.ENTER)):
+        delete.send_keys(Keys.ENTER)
+        eventually(lambda: page.run("return document.activeElement.textContent") == "Cancel")
+        for key in keys:
+            page.press(key)
+        if len(keys) == 1:
+            page.until("dialog", [])
+    page.until("dialog h2", ["Deleted"])
+    page.until("dialog p", ["No byte of it is left in the store."])
+    page.press(Keys.ENTER)
+    page.until("dialog", [])
+    page.until(".note h2", ["No sessions yet"])

@@ -157,6 +157,9 @@ def test_a_key_may_do_what_it_is_for_and_nothing_else(door: Door):
         assert [one["session_id"] for one in door.request("/api/sessions", key)[1]["sessions"]] == [
             sid
         ]
+    none = {"ids": ["x"]}
+    deletions = [door.request("/api/sessions/delete", key, none) for key in (send, look, both)]
+    assert [status for status, _ in deletions] == [403, 403, 200]
     judged = {"event_id": sid, "name": "rating", "value": 1}
     assert [door.request("/api/score", key, judged)[0] for key in (send, look, both)] == [
         403,

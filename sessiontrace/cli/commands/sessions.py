@@ -1,6 +1,6 @@
 """``sessiontrace sessions list`` and ``sessions show``: the local store in the terminal.
 
-Reads only, and creates no file. Invariant: output for people has its control characters escaped;
+Both read only, and create no file. Invariant: output for people has its control characters escaped;
 the output of ``--json`` is whole JSON.
 """
 
@@ -19,6 +19,7 @@ from sessiontrace.cli.agent_options import (
     for_agent_option,
     start_option,
 )
+from sessiontrace.cli.commands import delete_sessions
 from sessiontrace.cli.query_options import QueryCommand, filter_options, query_argument, terms_of
 from sessiontrace.cli.render.console import stdout_console
 from sessiontrace.cli.render.session_table import lines_of
@@ -47,7 +48,10 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 
 @click.group("sessions")
 def command() -> None:
-    """List stored sessions, or show one as a tree."""
+    """List stored sessions, show one as a tree, or delete some."""
+
+
+command.add_command(delete_sessions.command)
 
 
 @command.command("list", cls=QueryCommand)

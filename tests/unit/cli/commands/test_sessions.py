@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -205,3 +206,29 @@ def test_commands_that_read_create_nothing(
     assert main(words.split()) in (0, 1)
     assert "Traceback" not in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sessions_are_deleted_by_query_and_by_id(ids: dict[str, str], capsys):
+    """All of a user, then one by the application's own id; the report counts them."""
+    user = "ada.lovelace@example.org"
+    text = output(capsys, "sessions", "delete", "--user", user, "--yes")
+    assert text.startswith("deleted 1 session with 3 steps from ")
+    assert names(capsys) == ["talk", "old"]
+    assert "deleted 1 session" in output(capsys, "sessions", "delete", "--id", OWN_ID, "--yes")
+    assert names(capsys) == ["old"]
+    told = output(capsys, "sessions", "delete", "--user", user, "--yes", status=1)
+    assert told == "no sessions match\n"
+
+
+def test_nothing_is_deleted_without_a_name_or_a_yes(
+    ids: dict[str, str], capsys, monkeypatch: pytest.MonkeyPatch
+):
+    """An empty command would be every session; a pipe that ends answers no question."""
+    assert "a query, --id or --all" in output(capsys, "sessions", "delete", status=2)
+    both = ("sessions", "delete", "--all", "--id", ids["old"])
+    assert "one of them" in output(capsys, *both, status=2)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert main(["sessions", "delete", "--all"]) == 130
+    captured = capsys.readouterr()
+    assert "delete 3 sessions from " in captured.out
+    assert len(names(capsys)) == 3

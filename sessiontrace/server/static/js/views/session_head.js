@@ -4,6 +4,7 @@ import { copyButton, el } from "../elements.js";
 import { cost, count, duration, moment, scoreText } from "../values/format.js";
 import { termOf } from "../values/query_text.js";
 import { sessionPath, userPath } from "../values/thread.js";
+import { deleteButton } from "./delete_button.js";
 
 const VIEWS = [
   ["thread", "Thread"],
@@ -74,6 +75,7 @@ export function sessionHead(head, session, record, { view }) {
         el("span", { class: "grow" }),
         viewSwitch(session.session_id, view),
         copyButton("Copy id", () => session.session_id),
+        deleteButton(session),
       ),
       el(
         "dl",
