@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from sessiontrace.cli.render.html_style import DEPTH_MAX, POLICY, STYLE
-from sessiontrace.cli.render.html_text import section_html
+from sessiontrace.cli.render.html_text import HtmlWriter
 from sessiontrace.cli.render.html_thread import thread_html
 from sessiontrace.cli.render.html_time import time_html
 from sessiontrace.model.fields import HTML_SECTIONS
@@ -41,7 +41,7 @@ def _pieces(
     records: Mapping[str, Mapping[str, Any] | None],
     turns: Sequence[Turn],
 ) -> Iterator[str]:
-    summary = stored.summary
+    summary, writer = stored.summary, HtmlWriter()
     name = escape(summary.name or "unnamed session")
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -56,12 +56,12 @@ def _pieces(
         yield f'<p class="bad">{escape(summary.error)}</p>\n'
     yield "</header>\n"
     if turns:
-        yield from thread_html(turns)
-    content = "".join(_content(stored.record))
+        yield from thread_html(turns, writer)
+    content = "".join(_content(stored.record, writer))
     if content:
         yield f"<section>\n<h2>Session</h2>\n{content}</section>\n"
     if stored.events:
-        yield from _steps(stored, records)
+        yield from _steps(stored, records, writer)
     yield "</main>\n</body>\n</html>\n"
 
 
@@ -79,21 +79,28 @@ def _facts(summary: SessionSummary) -> str:
     return " · ".join(facts)
 
 
-def _steps(stored: StoredSession, records: Mapping[str, Mapping[str, Any] | None]) -> Iterator[str]:
+def _steps(
+    stored: StoredSession,
+    records: Mapping[str, Mapping[str, Any] | None],
+    writer: HtmlWriter,
+) -> Iterator[str]:
     summary = stored.summary
     start = min([summary.start_time, *(event.start_time for event in stored.events)])
     end = max([summary.end_time, *(event.end_time or 0 for event in stored.events)])
     yield "<section>\n<h2>Steps</h2>\n"
     for event, depth in steps_with_depth(stored):
-        yield from _step(event, depth, start, max(1, end - start), records.get(event.event_id))
+        yield from _step(event, depth, start, max(1, end - start))
+        if event.error is not None:
+            yield f'<p class="bad">{escape(event.error)}</p>\n'
+        yield from _content(records.get(event.event_id) or {}, writer)
+        yield "</div></details>\n"
     if stored.omitted:
         yield f"<p>and {amount(stored.omitted, 'step')} more</p>\n"
     yield "</section>\n"
 
 
-def _step(
-    event: EventSummary, depth: int, start: int, length: int, record: Mapping[str, Any] | None
-) -> Iterator[str]:
+def _step(event: EventSummary, depth: int, start: int, length: int) -> Iterator[str]:
+    """The line of a step, and the opening of its content."""
     kind = "turn" if event.turn else event.type
     colour = kind if kind in ("model", "tool", "turn") else "chain"
     failed = event.error is not None
@@ -108,10 +115,6 @@ def _step(
         f'<rect class="{"bad" if failed else colour}" x="{left:.3f}" y="4" width="{width:.3f}" '
         f'height="8"/></svg></span></summary>\n<div class="in">\n'
     )
-    if failed:
-        yield f'<p class="bad">{escape(str(event.error))}</p>\n'
-    yield from _content(record or {})
-    yield "</div></details>\n"
 
 
 def _step_facts(event: EventSummary, kind: str) -> Iterator[str]:
@@ -125,7 +128,7 @@ def _step_facts(event: EventSummary, kind: str) -> Iterator[str]:
         yield money
 
 
-def _content(record: Mapping[str, Any]) -> Iterator[str]:
+def _content(record: Mapping[str, Any], writer: HtmlWriter) -> Iterator[str]:
     for part in HTML_SECTIONS:
         if value := record.get(part):
-            yield from section_html(part, value)
+            yield from writer.section(part, value)

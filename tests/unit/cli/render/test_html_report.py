@@ -11,7 +11,7 @@ import pytest
 from support.records import T0, event, id_of, session_end, write
 
 from sessiontrace.cli.render.html_report import page
-from sessiontrace.cli.render.html_text import section_html
+from sessiontrace.cli.render.html_text import HtmlWriter
 from sessiontrace.cli.render.html_time import time_html
 from sessiontrace.model.ids import new_id
 from sessiontrace.store.sqlite.store import SqliteStore
@@ -19,7 +19,7 @@ from sessiontrace.text import markdown
 
 
 def html(name: str, value: Any) -> str:
-    return "".join(section_html(name, value))
+    return "".join(HtmlWriter().section(name, value))
 
 
 def test_a_chat_is_messages_and_what_is_beside_it_stays():
@@ -44,6 +44,13 @@ def test_without_a_parser_of_markdown_a_text_is_as_it_is(monkeypatch: pytest.Mon
     monkeypatch.setattr(markdown, "is_available", lambda: False)
     text = html("outputs", {"role": "assistant", "content": "a **b**\n<i>c</i>"})
     assert '<p class="plain">a **b**\n&lt;i&gt;c&lt;/i&gt;</p>' in text
+
+
+def test_a_page_reads_so_much_markdown_and_shows_the_others_as_texts():
+    """Two thousand long answers take no minutes."""
+    writer = HtmlWriter(markdown_left=12)
+    texts = [writer.text(text) for text in ("**one**", "**two**", "*3*")]
+    assert ["<strong>" in texts[0], "**two**" in texts[1], "<em>" in texts[2]] == [True] * 3
 
 
 @pytest.mark.parametrize(
