@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from sessiontrace import api
 from sessiontrace.api import aflush as aflush
+from sessiontrace.api import agent as agent
 from sessiontrace.api import asgi as asgi
 from sessiontrace.api import ashutdown as ashutdown
 from sessiontrace.api import chain as chain
 from sessiontrace.api import current_session as current_session
 from sessiontrace.api import current_span as current_span
+from sessiontrace.api import embedding as embedding
+from sessiontrace.api import evaluator as evaluator
 from sessiontrace.api import extract as extract
 from sessiontrace.api import flush as flush
+from sessiontrace.api import guardrail as guardrail
 from sessiontrace.api import init as init
 from sessiontrace.api import inject as inject
 from sessiontrace.api import instrument as instrument
 from sessiontrace.api import model as model
+from sessiontrace.api import retriever as retriever
 from sessiontrace.api import score as score
 from sessiontrace.api import session as session
 from sessiontrace.api import shutdown as shutdown

@@ -15,17 +15,22 @@ from sessiontrace.tracer import Tracer
 
 __all__ = [
     "aflush",
+    "agent",
     "asgi",
     "ashutdown",
     "chain",
     "current_session",
     "current_span",
+    "embedding",
+    "evaluator",
     "extract",
     "flush",
+    "guardrail",
     "init",
     "inject",
     "instrument",
     "model",
+    "retriever",
     "score",
     "session",
     "shutdown",
@@ -75,17 +80,22 @@ default_tracer: DefaultTracer = DefaultTracer.unconfigured(_run_in_session)
 
 if TYPE_CHECKING:  # static tools read signatures and documentation from functions
     from sessiontrace.api_signatures import aflush as aflush
+    from sessiontrace.api_signatures import agent as agent
     from sessiontrace.api_signatures import asgi as asgi
     from sessiontrace.api_signatures import ashutdown as ashutdown
     from sessiontrace.api_signatures import chain as chain
     from sessiontrace.api_signatures import current_session as current_session
     from sessiontrace.api_signatures import current_span as current_span
+    from sessiontrace.api_signatures import embedding as embedding
+    from sessiontrace.api_signatures import evaluator as evaluator
     from sessiontrace.api_signatures import extract as extract
     from sessiontrace.api_signatures import flush as flush
+    from sessiontrace.api_signatures import guardrail as guardrail
     from sessiontrace.api_signatures import init as init
     from sessiontrace.api_signatures import inject as inject
     from sessiontrace.api_signatures import instrument as instrument
     from sessiontrace.api_signatures import model as model
+    from sessiontrace.api_signatures import retriever as retriever
     from sessiontrace.api_signatures import score as score
     from sessiontrace.api_signatures import session as session
     from sessiontrace.api_signatures import shutdown as shutdown
@@ -100,17 +110,22 @@ if TYPE_CHECKING:  # static tools read signatures and documentation from functio
     from sessiontrace.api_signatures import update as update
 else:
     aflush = default_tracer.aflush
+    agent = default_tracer.agent
     asgi = default_tracer.asgi
     ashutdown = default_tracer.ashutdown
     chain = default_tracer.chain
     current_session = default_tracer.current_session
     current_span = default_tracer.current_span
+    embedding = default_tracer.embedding
+    evaluator = default_tracer.evaluator
     extract = default_tracer.extract
     flush = default_tracer.flush
+    guardrail = default_tracer.guardrail
     init = default_tracer.init
     inject = default_tracer.inject
     instrument = default_tracer.instrument
     model = default_tracer.model
+    retriever = default_tracer.retriever
     score = default_tracer.score
     session = default_tracer.session
     shutdown = default_tracer.shutdown

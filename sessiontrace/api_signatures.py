@@ -29,17 +29,22 @@ from sessiontrace.report import Report, Stats
 
 __all__ = [
     "aflush",
+    "agent",
     "asgi",
     "ashutdown",
     "chain",
     "current_session",
     "current_span",
+    "embedding",
+    "evaluator",
     "extract",
     "flush",
+    "guardrail",
     "init",
     "inject",
     "instrument",
     "model",
+    "retriever",
     "score",
     "session",
     "shutdown",
@@ -60,6 +65,29 @@ H = TypeVar("H", bound=MutableMapping[str, str])
 
 async def aflush(timeout: float = 5.0) -> Report:
     """``flush`` without blocking the event loop (asyncio or trio)."""
+    raise NotImplementedError
+
+
+@overload
+def agent(fn: F, /) -> F: ...
+@overload
+def agent(
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Callable[[F], F]: ...
+def agent(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Any:
+    """``trace(type="agent")``: the function is an agent: it decides what to do."""
     raise NotImplementedError
 
 
@@ -114,6 +142,52 @@ def current_span() -> Span:
     raise NotImplementedError
 
 
+@overload
+def embedding(fn: F, /) -> F: ...
+@overload
+def embedding(
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Callable[[F], F]: ...
+def embedding(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Any:
+    """``trace(type="embedding")``: the function calls a model for vectors."""
+    raise NotImplementedError
+
+
+@overload
+def evaluator(fn: F, /) -> F: ...
+@overload
+def evaluator(
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Callable[[F], F]: ...
+def evaluator(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Any:
+    """``trace(type="evaluator")``: the function judges an answer."""
+    raise NotImplementedError
+
+
 def extract(headers: object, name: str = "remote", *, trust: str | None = None) -> Session:
     """The span in ``headers``, to run under: ``with extract(request.headers):``.
 
@@ -132,6 +206,29 @@ def flush(timeout: float = 5.0) -> Report:
 
     The report is true when every destination has settled all of it.
     """
+    raise NotImplementedError
+
+
+@overload
+def guardrail(fn: F, /) -> F: ...
+@overload
+def guardrail(
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Callable[[F], F]: ...
+def guardrail(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Any:
+    """``trace(type="guardrail")``: the function checks an input or an answer."""
     raise NotImplementedError
 
 
@@ -233,6 +330,29 @@ def model(
     raise NotImplementedError
 
 
+@overload
+def retriever(fn: F, /) -> F: ...
+@overload
+def retriever(
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Callable[[F], F]: ...
+def retriever(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    capture: bool | str = True,
+    ignore: Collection[str] = (),
+    reduce: Reduce | None = None,
+) -> Any:
+    """``trace(type="retriever")``: the function looks for documents."""
+    raise NotImplementedError
+
+
 def score(
     name: str,
     value: float | bool | str,
@@ -295,8 +415,9 @@ def span(
 ) -> Span:
     """A step: ``with span("retrieve", type="tool", inputs={...}) as s:``, or ``async with``.
 
-    ``type``: "chain", "model" or "tool". Inputs are encoded at once: later changes to them do
-    not show. A span outside any session opens a session named like it, and ends it with itself.
+    ``type``: "chain", "model", "tool", "agent", "retriever", "embedding", "guardrail" or
+    "evaluator". Inputs are encoded at once: later changes to them do not show. A span outside
+    any session opens a session named like it, and ends it with itself.
     """
     raise NotImplementedError
 
@@ -397,7 +518,7 @@ def trace(
     keeps its kind and signature. The span of a generator lasts until the generator is exhausted
     or closed, and has the time to the first chunk; likewise for a function that returns one.
 
-    ``name``: default the function's qualified name. ``type``: "chain", "model" or "tool".
+    ``name``: default the function's qualified name. ``type``: as of ``span``.
     ``capture``: False records neither arguments nor result, "inputs" or "outputs" only these.
     ``ignore``: names of arguments to leave out. ``reduce``: makes the outputs from the list of
     all chunks; by default texts and the deltas of OpenAI and Anthropic are joined.
@@ -418,6 +539,7 @@ def update(
     metadata: Mapping[str, object] | None = None,
     metrics: Mapping[str, object] | None = None,
     feedback: Mapping[str, object] | None = None,
+    error: str | BaseException | None = None,
 ) -> None:
     """``current_span().set(...)``."""
     raise NotImplementedError

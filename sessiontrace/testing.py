@@ -60,7 +60,7 @@ class Node:
 
     @property
     def type(self) -> str:
-        """ "session", "chain", "model" or "tool"."""
+        """The step's type, such as "model", or "session"."""
         return str(self.record["event_type"])
 
     @property

@@ -16,7 +16,14 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
 PLACE = REPO / "sessiontrace" / "api_signatures.py"
-SOURCES = [REPO / "sessiontrace" / path for path in ("capture/api_methods.py", "tracer.py")]
+SOURCES = [
+    REPO / "sessiontrace" / path
+    for path in (
+        "capture/decorators/typed.py",
+        "capture/api_methods.py",
+        "tracer.py",
+    )
+]
 HEAD = '''"""What static tools see of the functions of ``sessiontrace.api``; no program imports it.
 
 ``tools/api_signatures.py`` writes it from the methods of ``Tracer``.
@@ -94,7 +101,7 @@ def signatures() -> str:
                 HEAD,
                 *sorted(imports),
                 f"__all__ = {names!r}",
-                *variables,
+                *dict.fromkeys(variables),
                 *map(ast.unparse, functions),
             ]
         )

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from sessiontrace.capture import pickling
 from sessiontrace.capture.context.carried_span import let_go
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
+from sessiontrace.capture.decorators.typed import TypedDecorators
 from sessiontrace.capture.handle import SUPPRESSED, Handle
 from sessiontrace.capture.non_recording import NOOP, NonRecordingScope, SuppressedScope
 from sessiontrace.capture.session import Session
@@ -45,7 +46,7 @@ _NOOP_SPAN = cast("Span", NOOP)
 _NOOP_SESSION = cast("Session", NOOP)
 
 
-class Tracing:
+class Tracing(TypedDecorators):
     """The recording half of a tracer. A subclass has ``off``, ``recorder`` and ``begin``."""
 
     off: bool
@@ -106,8 +107,9 @@ class Tracing:
     ) -> Span:
         """A step: ``with span("retrieve", type="tool", inputs={...}) as s:``, or ``async with``.
 
-        ``type``: "chain", "model" or "tool". Inputs are encoded at once: later changes to them do
-        not show. A span outside any session opens a session named like it, and ends it with itself.
+        ``type``: "chain", "model", "tool", "agent", "retriever", "embedding", "guardrail" or
+        "evaluator". Inputs are encoded at once: later changes to them do not show. A span outside
+        any session opens a session named like it, and ends it with itself.
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SPAN
@@ -144,7 +146,7 @@ class Tracing:
         keeps its kind and signature. The span of a generator lasts until the generator is exhausted
         or closed, and has the time to the first chunk; likewise for a function that returns one.
 
-        ``name``: default the function's qualified name. ``type``: "chain", "model" or "tool".
+        ``name``: default the function's qualified name. ``type``: as of ``span``.
         ``capture``: False records neither arguments nor result, "inputs" or "outputs" only these.
         ``ignore``: names of arguments to leave out. ``reduce``: makes the outputs from the list of
         all chunks; by default texts and the deltas of OpenAI and Anthropic are joined.
@@ -154,55 +156,8 @@ class Tracing:
             return decorate(self, fn, options)
         return lambda fn: decorate(self, fn, options)
 
-    @overload
-    def chain(self, fn: F, /) -> F: ...
-    @overload
-    def chain(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        capture: bool | str = True,
-        ignore: Collection[str] = (),
-        reduce: Reduce | None = None,
-    ) -> Callable[[F], F]: ...
-    def chain(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """``trace(type="chain")``, with or without its other arguments."""
-        decorator = self.trace(type="chain", **options)
-        return decorator if fn is None else decorator(fn)
-
-    @overload
-    def model(self, fn: F, /) -> F: ...
-    @overload
-    def model(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        capture: bool | str = True,
-        ignore: Collection[str] = (),
-        reduce: Reduce | None = None,
-    ) -> Callable[[F], F]: ...
-    def model(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """``trace(type="model")``: the function calls a model."""
-        decorator = self.trace(type="model", **options)
-        return decorator if fn is None else decorator(fn)
-
-    @overload
-    def tool(self, fn: F, /) -> F: ...
-    @overload
-    def tool(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        capture: bool | str = True,
-        ignore: Collection[str] = (),
-        reduce: Reduce | None = None,
-    ) -> Callable[[F], F]: ...
-    def tool(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """``trace(type="tool")``: the function is a tool, or calls something outside."""
-        decorator = self.trace(type="tool", **options)
+    def _of_type(self, type: str, fn: Callable[..., Any] | None, options: dict[str, Any]) -> Any:
+        decorator = self.trace(type=type, **options)
         return decorator if fn is None else decorator(fn)
 
     def current_span(self) -> Span:
@@ -230,6 +185,7 @@ class Tracing:
         metadata: Mapping[str, object] | None = None,
         metrics: Mapping[str, object] | None = None,
         feedback: Mapping[str, object] | None = None,
+        error: str | BaseException | None = None,
     ) -> None:
         """``current_span().set(...)``."""
         self.current_span().set(
@@ -239,6 +195,7 @@ class Tracing:
             metadata=metadata,
             metrics=metrics,
             feedback=feedback,
+            error=error,
         )
 
     def start_span(

@@ -84,6 +84,7 @@ class Handle(Protocol):
         metrics: Mapping[str, object] | None = None,
         feedback: Mapping[str, object] | None = None,
         user_properties: Mapping[str, object] | None = None,
+        error: str | BaseException | None = None,
     ) -> Self:
         """Add to the event while it is open."""
 

@@ -69,7 +69,7 @@ class Noop:
         """Does nothing; returns itself."""
         return self
 
-    def end(self, *, outputs: object = None) -> None:
+    def end(self, *, outputs: object = None, error: object = None) -> None:
         """Does nothing."""
 
     def __repr__(self) -> str:
@@ -203,7 +203,7 @@ class NonRecordingScope:
     ) -> None:
         self.__exit__(exc_type, exc, tb)
 
-    def end(self, *, outputs: object = None) -> None:
+    def end(self, *, outputs: object = None, error: object = None) -> None:
         """Leave the scope."""
         self.__exit__(None, None, None)
 

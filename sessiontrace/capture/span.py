@@ -29,6 +29,7 @@ from sessiontrace.capture.interruptible_end import InterruptibleEnd
 from sessiontrace.capture.span_values import NO_INPUTS, UNSET, SpanValues, name_of
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import TRACE_ID, now_by, stamp
+from sessiontrace.model.step_types import SPAN_TYPES, STEP_TYPES
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import is_from_signal, without_entry_check
 
@@ -40,14 +41,12 @@ __all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "name_of"]
 
 CHILDREN_MAX = 10_000
 
-_TYPES = ("chain", "model", "tool", "session")
-
 
 class Span(InterruptibleEnd, SpanValues):
     """One step of a session. Use it with ``with`` or ``async with``; ``set`` may be called inside.
 
     ``event_id``: UUID string, fixed when the span opens (empty before). ``name``: text. ``type``:
-    "chain", "model" or "tool". What is not documented in the README is for this package (see
+    one of ``model.step_types``. What is not documented in the README is for this package (see
     ``handle.Handle``) and may change.
     """
 
@@ -95,7 +94,7 @@ class Span(InterruptibleEnd, SpanValues):
         # A new name is checked once; `__class__` may lie, but then the name is not among these.
         checked = name.__class__ is str and name in recorder.clean_texts.span_names
         self.name: str = name if checked else self._check_name(name)
-        self.type: str = type if type.__class__ is str and type in _TYPES else _type_of(type)
+        self.type: str = type if type.__class__ is str and type in SPAN_TYPES else _type_of(type)
         if inputs is not None and recorder.capture:
             if recorder.skips and _is_skipped(recorder.current.get()):
                 self._inputs = None
@@ -235,11 +234,14 @@ class Span(InterruptibleEnd, SpanValues):
         self.__exit__(exc_type, exc, tb)
 
     @without_entry_check
-    def end(self, *, outputs: object = UNSET) -> None:
-        """End the span now. Later calls, and leaving the block, do nothing more."""
+    def end(self, *, outputs: object = UNSET, error: str | BaseException | None = None) -> None:
+        """End the span now, as failed with ``error``. Later calls and leaving the block do nothing.
+
+        ``error``: as of ``set``.
+        """
         try:
-            if outputs is not UNSET:
-                self.set(outputs=outputs)
+            if outputs is not UNSET or error is not None:
+                self.set(outputs=outputs, error=error)
         finally:
             self._end(False)
 
@@ -295,9 +297,11 @@ class Span(InterruptibleEnd, SpanValues):
         metrics: Mapping[str, object] | None = None,
         feedback: Mapping[str, object] | None = None,
         user_properties: Mapping[str, object] | None = None,
+        error: str | BaseException | None = None,
     ) -> Self:
         """Add to the span: dicts merge key by key, ``inputs`` and ``outputs`` replace.
 
+        ``error``: a text, or an exception that was handled: the span failed.
         Values are encoded here and now, so later changes to them do not show. Returns the span.
         After the span has ended nothing changes any more.
         """
@@ -320,6 +324,8 @@ class Span(InterruptibleEnd, SpanValues):
             self.merge("feedback", feedback)
         if user_properties is not None:
             self.merge("user_properties", user_properties)
+        if error is not None:
+            self._record_error(error)
         return self
 
     def _encode(self, value: object, key: str) -> bytes:
@@ -408,11 +414,12 @@ def _open_ancestor(handle: Handle | None) -> Handle | None:
 
 
 def _type_of(type_: object) -> str:
-    if isinstance(type_, str) and type_ in _TYPES:
+    if isinstance(type_, str) and type_ in SPAN_TYPES:
         return str.__str__(type_)
     log_once(
         "span:type",
-        "span type %s is unknown, recorded as 'chain'; use chain, model or tool",
+        "span type %s is unknown, recorded as 'chain'; use one of %s",
         text_of(type_, 80),
+        ", ".join(STEP_TYPES),
     )
     return "chain"

@@ -31,6 +31,7 @@ UNSET: Any = object()
 
 NO_INPUTS = b"{}"
 
+_ERROR_MAX = 8_000
 _NAME_MAX = 512
 _NAMES_MAX = 1_000  # that are remembered
 _KEYS_MAX = 1_000  # of one dict in `set`
@@ -158,6 +159,13 @@ class SpanValues:
             self._needs_redaction = True
         if count > _KEYS_MAX:
             own["…"] = omitted(count - _KEYS_MAX, "keys")
+
+    def _record_error(self, error: object) -> None:
+        """Mark the event as failed with an exception, or with what an error says."""
+        if isinstance(error, BaseException):
+            self._record_failure(error, error.__traceback__)
+        elif error is not False:
+            self.set_error(text_of(error, _ERROR_MAX) or "error")
 
     def _record_failure(self, error: BaseException, tb: TracebackType | None) -> None:
         try:

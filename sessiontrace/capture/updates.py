@@ -68,7 +68,7 @@ def score(
     """Merge a score into a session or event, open or ended, of this process or another one."""
     label = name_of(name)
     bucket = "metrics" if issubclass(type(value), (int, float)) else "feedback"
-    parts: dict[str, dict[str, Any]] = {bucket: {label: value}}
+    parts: dict[str, Any] = {bucket: {label: value}}
     if comment is not None:
         parts.setdefault("feedback", {})[f"{label}_comment"] = text_of(comment)
     session = None if here is None else here.session

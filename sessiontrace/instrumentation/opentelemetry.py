@@ -36,6 +36,7 @@ from sessiontrace.instrumentation.otel_sdk.kinds import kind_by_name
 from sessiontrace.instrumentation.otel_sdk.log_events import readers, take_events
 from sessiontrace.instrumentation.otel_sdk.sdk_span import received_span, scope_name
 from sessiontrace.model.lru_cache import LruCache
+from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
@@ -221,11 +222,11 @@ class SpanProcessor:
         if open_span.own and event is not None:
             self._events.discard(event.event_id)
             fields = read_span(received_span(span, events))
-            if fields.type == "model" and (open_span.covered or _is_step(span, fields)):
+            if fields.type in CALL_TYPES and (open_span.covered or _is_step(span, fields)):
                 fields = _as_step(span, fields)
             fields = _with_provider(event, fields)
         else:
-            if kind == "model" and event is not None and event.type == "model":
+            if kind in CALL_TYPES and event is not None and event.type in CALL_TYPES:
                 _complete(event, read_span(received_span(span, events)))
             recorder = self._recorder()
             if kind is None or open_span.covered or recorder is None:

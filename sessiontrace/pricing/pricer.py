@@ -18,6 +18,7 @@ from sessiontrace.model import payload
 from sessiontrace.model.call_usage import CallUsage, call_usage, has_cost, is_cached
 from sessiontrace.model.fields import PAYLOADS
 from sessiontrace.model.record import EVENT, UPDATE, Record, decode_keeping_payloads
+from sessiontrace.model.step_types import CALL_TYPES, base_of
 from sessiontrace.pricing.price_table import (
     BATCH,
     Cost,
@@ -34,7 +35,7 @@ TABLE = "genai-prices"
 CUSTOM = "custom"
 REPORTED = "reported"
 
-_MODEL = b'"model"'
+_CALL_TYPES = tuple(f'"{name}"'.encode() for name in sorted(CALL_TYPES, reverse=True))
 _TOKENS = b'_tokens"'  # every count that a cost needs has a name that ends so
 _MILLION = 1_000_000
 _PATTERN = frozenset("*?[")
@@ -71,11 +72,7 @@ class Pricer:
                 kind = kinds[index]
                 if kind == EVENT:
                     body = bodies[index]
-                    if (
-                        self._knows_prices
-                        and _may_have_tokens(body)
-                        and body.find(_MODEL, _IDS, _HEAD) >= 0
-                    ):
+                    if self._knows_prices and _may_have_tokens(body) and _may_be_call(body):
                         yield index
                 elif kind == UPDATE and bodies[index].find(b"cost") >= 0:
                     yield index
@@ -102,7 +99,7 @@ class Pricer:
 
     def metadata(self, event: dict[str, Any]) -> dict[str, Any] | None:
         """The metadata of a decoded model call with its cost; None where there is none to add."""
-        if not self._enabled or event.get("event_type") != "model" or has_cost(event):
+        if not self._enabled or base_of(event) != "model" or has_cost(event):
             return None
         if is_cached(event):
             return None
@@ -167,6 +164,10 @@ def _may_have_tokens(body: bytes) -> bool:
     if body.find(_TOKENS, _IDS, payload) >= 0:
         return True
     return not body.endswith(b"\t}") and body.find(_TOKENS, body.rfind(b"\t")) >= 0
+
+
+def _may_be_call(body: bytes) -> bool:
+    return any(body.find(name, _IDS, _HEAD) >= 0 for name in _CALL_TYPES)
 
 
 def _usage(event: dict[str, Any]) -> CallUsage | None:

@@ -18,6 +18,7 @@ from sessiontrace.model.call_usage import is_cached
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
+from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import models, summary_fields
 from sessiontrace.store.facets import Facets
 from sessiontrace.store.gathered import FOLDED, resolve
@@ -213,7 +214,7 @@ class EventState:
         totals.unpriced += self.unpriced
         if self.error is not None:
             totals.errors += 1
-        if self.type == "model":
+        if self.type in CALL_TYPES:
             totals.models += 1
         if self.turn and self.rank == 1:
             totals.open_turns += 1
@@ -265,7 +266,7 @@ class EventState:
         self.error = summary_fields.error(event)
         self.folded = isinstance(event.get(FOLDED), str)
         self._scores = {} if self.folded else summary_fields.scores_nano(event)
-        if self.type == "model":
+        if self.type in CALL_TYPES:
             self.tokens = summary_fields.tokens(event)
             cost_nano = summary_fields.cost_nano(event)
             self.cost_nano = cost_nano or 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from sessiontrace.model.step_types import base_type
 from sessiontrace.store.models import SessionSummary, StoredSession
 from sessiontrace.text.format import amount, cost, duration, printable, when
 from sessiontrace.views.step_tree import StepNode, depth_first_with_last, nested
@@ -26,6 +27,7 @@ __all__ = ["about", "render_session", "render_text"]
 _NAME_WIDTH = 48
 _NAME_LEAST = 16  # columns of a name in the narrowest tree
 _NOTE_WIDTH = 200
+_KIND_LEAST, _KIND_MOST = 7, 9
 _FIXED = 21  # columns of type and duration, with the gaps
 _NOTES_LEAST = 22  # columns behind them, for tokens and cost
 _WIDE = 100_000
@@ -39,11 +41,15 @@ _GUIDES = {  # by the columns of a level: open, done, a step, the last step
 
 @attrs.frozen
 class _Layout:
-    """``indent``: columns of a level; ``levels``: the most that are drawn; ``name``: the column."""
+    """``indent``: columns of a level; ``levels``: the most that are drawn.
+
+    ``name``, ``kind``: the widths of their columns.
+    """
 
     indent: int
     levels: int
     name: int
+    kind: int
 
 
 @attrs.frozen
@@ -70,7 +76,9 @@ class _Line:
         failed = "bold red" if self.error else "bold"
         if self.kind:
             line.append(self.name, style=f"not dim {failed}")
-            line.append(f"  {self.kind:<7}", style=f"not dim {_STYLES.get(self.kind, 'default')}")
+            line.append(
+                f"  {self.kind:<7}", style=f"not dim {_STYLES.get(base_type(self.kind), 'default')}"
+            )
             line.append(f"  {self.took:>10}", style="not dim default")
         if self.notes:
             line.append(f"  {self.notes}", style="not dim yellow")
@@ -150,12 +158,13 @@ def _lines(stored: StoredSession, width: int) -> Iterator[_Line]:
 def _layout(nodes: Sequence[StepNode], width: int) -> _Layout:
     """The widest indentation that leaves room for names, and the column of the names."""
     deepest = max((node.depth for node in nodes), default=0)
-    room = max(_NAME_LEAST + 4, width - _FIXED - _NOTES_LEAST)
+    kind = max((min(len(node.kind), _KIND_MOST) for node in nodes), default=0)
+    room = max(_NAME_LEAST + 4, width - _FIXED - max(0, kind - _KIND_LEAST) - _NOTES_LEAST)
     for indent in _GUIDES:
         natural = max((_natural(node, indent) for node in nodes), default=0)
         if natural <= room or (deepest + 1) * indent + _NAME_LEAST <= room:
-            return _Layout(indent, deepest + 1, min(natural, room))
-    return _Layout(1, room - _NAME_LEAST, room)
+            return _Layout(indent, deepest + 1, min(natural, room), kind)
+    return _Layout(1, room - _NAME_LEAST, room, kind)
 
 
 def _natural(node: StepNode, indent: int) -> int:
@@ -173,7 +182,13 @@ def _lines_of(node: StepNode, last: Sequence[bool], layout: _Layout, width: int)
     room = max(1, layout.name - len(guides))
     name = name[: room - 1] + "…" if len(name) > room else name.ljust(room)
     took = "running" if node.event.duration is None else duration(node.event.duration)
-    line = _Line(guides, name, printable(node.kind, 7), took, " · ".join(node.notes))
+    line = _Line(
+        guides,
+        name,
+        printable(node.kind, _KIND_MOST).ljust(layout.kind),
+        took,
+        " · ".join(node.notes),
+    )
     if node.event.error is None:
         yield line
         return

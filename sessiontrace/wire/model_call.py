@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.step_types import STEP_TYPES, base_type, step_type
 from sessiontrace.wire.semconv import OPERATIONS
 
 __all__ = [
@@ -36,6 +37,10 @@ _KINDS_OF_CALL = {
     "transcription": "generate_content",
     "translation": "generate_content",
     "rerank": "rerank",
+    "moderation": "moderation",
+    "classification": "classification",
+    "decisions": "decision",
+    "ocr": "ocr",
 }
 """``config.type`` of calls that are no chats, as ``gen_ai.operation.name``."""
 
@@ -46,12 +51,13 @@ def operation(event: dict[str, Any]) -> str | None:
     metadata = event.get("metadata")
     if isinstance(metadata, dict):
         stated = metadata.get("operation")
-        if isinstance(stated, str) and OPERATIONS.get(stated) == kind:
-            return stated
-    if kind == "tool":
-        return "execute_tool"
-    if kind != "model":
+        own = OPERATIONS.get(stated) if isinstance(stated, str) else None
+        if own is not None and kind in (own, base_type(own)):
+            return str(stated)
+    if kind == "chain" or kind is None:
         return "invoke_agent" if isinstance(metadata, dict) and _is_agent(metadata) else None
+    if kind != "model":
+        return None if step_type(kind) is None else STEP_TYPES[kind].operation
     config = event.get("config")
     call_type = config.get("type") if isinstance(config, dict) else None
     return _KINDS_OF_CALL.get(call_type, "chat") if isinstance(call_type, str) else "chat"

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "AGENT_OPERATIONS",
-    "CHAIN_KINDS",
     "COPIES",
     "OPERATIONS",
     "SHARED",
@@ -30,11 +29,15 @@ OPERATIONS = {
     "chat": "model",
     "generate_content": "model",
     "text_completion": "model",
-    "embeddings": "model",
+    "embeddings": "embedding",
     "fetch_response": "model",
     "rerank": "model",
+    "moderation": "model",
+    "classification": "model",
+    "decision": "model",
+    "ocr": "model",
     "execute_tool": "tool",
-    "retrieval": "tool",
+    "retrieval": "retriever",
     "search_memory": "tool",
     "create_memory": "tool",
     "update_memory": "tool",
@@ -42,21 +45,18 @@ OPERATIONS = {
     "delete_memory": "tool",
     "create_memory_store": "tool",
     "delete_memory_store": "tool",
-    "invoke_agent": "chain",
-    "create_agent": "chain",
+    "invoke_agent": "agent",
+    "create_agent": "agent",
     "invoke_workflow": "chain",
     "plan": "chain",
 }
 """The values of ``gen_ai.operation.name``, each with the type of event that it is.
 
-"rerank" is a value of our own, as the conventions ask for where they have none.
+From "rerank" to "ocr" they are values of our own, as the conventions ask for where they have none.
 """
 
 AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
 """The operations of agents."""
-
-CHAIN_KINDS = frozenset({"evaluator", "guardrail"})
-"""Kinds of OpenInference that ``metadata.span_kind`` of a chain may name."""
 
 COPIES = {"gen_ai.usage.cache_write.input_tokens": "gen_ai.usage.cache_creation.input_tokens"}
 """Attributes that are also written under their older name, the only one that Phoenix reads."""

@@ -16,6 +16,7 @@ import orjson
 from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES
 from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID, session_uuid
+from sessiontrace.model.step_types import CALL_TYPES, base_of
 from sessiontrace.wire import model_call, semconv
 from sessiontrace.wire.roundtrip import changes as roundtrip
 from sessiontrace.wire.roundtrip.changes import Changes
@@ -134,7 +135,7 @@ def name_of(event: Event, operation: Value | None) -> str:
     if not isinstance(operation, str) or name.startswith(operation):
         return name
     about: Any = name
-    if event.get("event_type") == "model":
+    if base_of(event) == "model":
         about = payload.bucket(event, "config").get("model")
     elif operation in semconv.AGENT_OPERATIONS:
         about = payload.bucket(event, "metadata").get("agent_name") or name
@@ -268,7 +269,7 @@ def _add_field(
     attributes: dict[str, Value], event: Event, field: semconv.Field, value: Any, changes: Changes
 ) -> bool:
     """Set the attribute of a field in whatever form it has; whether that says all of the value."""
-    if field.path == _COST and event.get("event_type") != "model":
+    if field.path == _COST and base_of(event) != "model":
         return False  # a sum of its calls, which backends add up, too
     if (plain := _plain(value, field.kind)) is None:
         return False
@@ -298,7 +299,7 @@ def metadata_attributes(
         kind = type(value)
         if (name := _NAMES_OF.get((key, kind))) is not None:
             fields[name] = value
-        elif key == "cost" and kind is float and event_type == "model":
+        elif key == "cost" and kind is float and event_type in CALL_TYPES:
             fields[_COST_NAME] = value
         elif key == "finish_reason" and kind is str:
             fields[_REASONS_NAME] = [value]
@@ -378,7 +379,7 @@ def _add_kind(
         attributes["gen_ai.operation.name"] = operation
     if (kind := openinference_kind(event, operation)) is not None:
         attributes["openinference.span.kind"] = kind
-    is_named = operation is not None and event.get("event_type") != "tool"
+    is_named = operation is not None and base_of(event) != "tool"
     if is_named and (name := event_name(event)) != name_of(event, operation):
         attributes["sessiontrace.event.name"] = name
     if "config" in event and (answers := output_type(event)) is not None:

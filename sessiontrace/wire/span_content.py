@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model import payload
+from sessiontrace.model.step_types import STEP_TYPES, base_of, refined, step_type
 from sessiontrace.wire import chat_payload, model_call, semconv
 from sessiontrace.wire.retrieval.documents import convention_form, documents_of
 from sessiontrace.wire.roundtrip.changes import Changes, differences
@@ -56,6 +57,15 @@ choices themselves. ``input``, ``output``: the layouts of messages, by their pos
 _MESSAGES = {"inputs": "messages"}
 _MESSAGES_FORM = orjson.dumps(_MESSAGES).decode()
 
+_KINDS_OF_CALLS = {
+    "rerank": "RERANKER",
+    "moderation": "GUARDRAIL",
+    "classification": "LLM",
+    "decision": "LLM",
+    "ocr": "LLM",
+}
+"""By the operation: the kind of a model's span where backends do not know its operation."""
+
 _COPY_MAX = 16 << 10
 """Bytes of a tool's arguments or result that are written under OpenInference's name too."""
 
@@ -76,7 +86,7 @@ def add_content(
     """
     inputs: bytes | None = event.get("inputs")
     outputs: bytes | None = event.get("outputs")
-    kind = event.get("event_type")
+    kind = base_of(event)
     if kind == "model":
         inputs, outputs = _add_chat(attributes, event, inputs, outputs, changes)
     elif kind == "tool":
@@ -110,15 +120,17 @@ def _small(encoded: bytes | None) -> bytes | None:
 
 def openinference_kind(event: Event, operation: str | None) -> str | None:
     """``openinference.span.kind``; None for a model whose operation says it."""
-    kind = event.get("event_type")
-    if kind == "model":
-        return "RERANKER" if operation == "rerank" else None
-    if kind == "tool":
+    base = base_of(event)
+    if base == "model":
+        return _KINDS_OF_CALLS.get(operation or "")
+    if base == "tool":
         return "RETRIEVER" if operation == "retrieval" else "TOOL"
-    stated = payload.bucket(event, "metadata").get("span_kind")
-    if isinstance(stated, str) and stated.lower() in semconv.CHAIN_KINDS:
-        return stated.upper()
-    return "AGENT" if operation in semconv.AGENT_OPERATIONS else "CHAIN"
+    kind = step_type(event.get("event_type")) or "chain"
+    if kind == "chain":
+        kind = refined(kind, payload.bucket(event, "metadata").get("span_kind"))
+    if kind == "chain" and operation in semconv.AGENT_OPERATIONS:
+        kind = "agent"
+    return STEP_TYPES[kind].openinference
 
 
 def _add_chat(

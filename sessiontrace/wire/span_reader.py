@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
+from sessiontrace.model.step_types import SPAN_TYPES, STEP_TYPES, base_type
 from sessiontrace.wire.decoded.name_plan import OWN_TYPES, NamePlan, Others, plan_of
 from sessiontrace.wire.dialects.span_kinds import stated_kind, stated_operation
 from sessiontrace.wire.message_reader import indexed, input_messages, output_messages
@@ -32,22 +33,12 @@ __all__ = [
 ]
 
 _OPENINFERENCE = {
-    "LLM": "model",
-    "EMBEDDING": "model",
+    **{row.openinference: row.name for row in STEP_TYPES.values()},
     "RERANKER": "model",
     "DECISION": "model",
-    "TOOL": "tool",
-    "RETRIEVER": "tool",
-    "CHAIN": "chain",
-    "AGENT": "chain",
-    "GUARDRAIL": "chain",
-    "EVALUATOR": "chain",
-    "PROMPT": "chain",
-    "UNKNOWN": "chain",
 }
-_TRACELOOP = {"workflow": "chain", "task": "chain", "agent": "chain", "tool": "tool"}
+_TRACELOOP = {"workflow": "chain", "task": "chain", "agent": "agent", "tool": "tool"}
 _MODEL_SIGNS = ("llm.request.type", "gen_ai.system", "gen_ai.request.model", "llm.model_name")
-_TYPES = frozenset({"model", "tool", "chain", "session"})
 
 _TOOL_NAMES = ("gen_ai.tool.name", "tool.name", "traceloop.entity.name")
 _NAMES = (
@@ -94,7 +85,7 @@ def event_type(attributes: Mapping[str, Any]) -> str | None:
     """The event type that a span's attributes say; None: it is about no model, tool or agent."""
     for name in OWN_TYPES:
         kind = attributes.get(name)
-        if isinstance(kind, str) and kind in _TYPES:
+        if isinstance(kind, str) and kind in SPAN_TYPES:
             return kind
     operation = attributes.get("gen_ai.operation.name")
     if isinstance(operation, str):
@@ -190,15 +181,16 @@ def _name(span: ReceivedSpan, kind: str, config: dict[str, Any]) -> str:
     """The event's name; instrumentors name a model's span after their own function."""
     attributes = span.attributes
     name = first_text(attributes, "honeyhive_event_name", "sessiontrace.event.name")
-    if name is None and kind == "tool" and _is_ours(attributes):
+    if name is None and base_type(kind) == "tool" and _is_ours(attributes):
         name = first_text(attributes, "gen_ai.tool.name")
     if name is not None or _is_ours(attributes):
         return name or span.name
-    if kind == "model":
+    if base_type(kind) == "model":
         model = config.get("model")
         operation = stated_operation(attributes) or "chat"
         return f"{operation} {model}" if model else span.name
-    return first_text(attributes, *(_TOOL_NAMES if kind == "tool" else _NAMES)) or span.name
+    names = _TOOL_NAMES if base_type(kind) == "tool" else _NAMES
+    return first_text(attributes, *names) or span.name
 
 
 # -- single fields --------------------------------------------------------------------------
@@ -327,11 +319,11 @@ def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> A
     """Set what went in; the names of the attributes that need not be read again."""
     if _is_ours(attributes):  # the instructions are among the inputs
         attributes = {**attributes, "gen_ai.system_instructions": None}
-    is_call = kind == "tool" and any(name in attributes for name in _TOOL_INPUTS)
+    is_call = base_type(kind) == "tool" and any(name in attributes for name in _TOOL_INPUTS)
     if not is_call and (chat := input_messages(attributes)):
         fields["inputs"] = {"chat_history": chat}
         others = json_value(attributes.get("input.value"))
-        if isinstance(others, dict) and (_is_ours(attributes) or kind != "model"):
+        if isinstance(others, dict) and (_is_ours(attributes) or base_type(kind) != "model"):
             # Our exporter writes what is beside the chat; that of a model is its request's body.
             fields["inputs"] |= {k: v for k, v in others.items() if k not in _CHATS}
         return _INPUT_COPIES
@@ -344,7 +336,7 @@ def _read_inputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> A
 
 def _read_outputs(fields: dict[str, Any], kind: str, attributes: Attributes) -> AbstractSet[str]:
     """Set what came out; the names of the attributes that need not be read again."""
-    is_call = kind == "tool" and any(name in attributes for name in _TOOL_OUTPUTS)
+    is_call = base_type(kind) == "tool" and any(name in attributes for name in _TOOL_OUTPUTS)
     if not is_call and (choices := output_messages(attributes)):
         reasons = [choice.pop("finish_reason", None) for choice in choices]
         if any(reasons) and not _is_ours(attributes):  # ours may be a default

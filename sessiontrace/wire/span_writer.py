@@ -17,6 +17,7 @@ from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES, PAYLOADS
 from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID
 from sessiontrace.model.record import END, EVENT, UPDATE, Record, is_turn
+from sessiontrace.model.step_types import base_of
 from sessiontrace.wire.otlp_resource import Origin
 from sessiontrace.wire.roundtrip import changes as roundtrip
 from sessiontrace.wire.roundtrip.changes import Changes, differences
@@ -174,7 +175,7 @@ def span_name(event: Event, attributes: dict[str, Value]) -> str:
 
 def kind_of(event: Event) -> int:
     """The kind of an event's span."""
-    return CLIENT if event.get("event_type") == "model" else INTERNAL
+    return CLIENT if base_of(event) == "model" else INTERNAL
 
 
 def _dropped(attributes: dict[str, Value]) -> int:

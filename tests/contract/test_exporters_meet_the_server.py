@@ -11,7 +11,9 @@ from support.roads import ROADS, road
 from support.server_process import serving
 
 import sessiontrace as st
+from sessiontrace.model.step_types import STEP_TYPES
 from sessiontrace.store.models import SessionQuery
+from sessiontrace.store.query.parser import parse
 from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.contract
@@ -72,6 +74,34 @@ def test_a_session_arrives_with_its_ids_names_types_and_texts(name: str, tmp_pat
     assert ask is not None
     assert "To Genoa." in str(ask["outputs"])
     assert "Where to?" in str(ask["inputs"])
+    store.close()
+
+
+@pytest.mark.parametrize("name", ROADS)
+def test_each_type_of_step_arrives_as_it_was_recorded(name: str, tmp_path: Path) -> None:
+    """Also where the vendor has three types, and each is found by its type."""
+    if name == "otlp-protobuf":
+        pytest.importorskip("opentelemetry.proto", reason="needs opentelemetry-proto")
+    with serving(tmp_path / "store.db") as served:
+        traced = st.Tracer(road(name, served), spool=tmp_path / "spool")
+        with traced.session("typed"):
+            for kind in STEP_TYPES:
+                with traced.span(f"a {kind}", type=kind, metadata={"b": 2}):
+                    pass
+        assert traced.flush(20).complete
+        traced.shutdown(5)
+    store = SqliteStore(tmp_path / "store.db", read_only=True)
+    for kind in STEP_TYPES:
+        terms = parse(f"type:{kind}", 0)
+        (summary,) = store.sessions(SessionQuery(terms=terms)).sessions
+        stored = store.session(summary.session_id)
+        assert stored is not None
+        (event,) = (one for one in stored.events if one.name == f"a {kind}")
+        assert event.type == kind
+        record = store.event(event.event_id)
+        assert record is not None
+        assert record["metadata"]["b"] == 2
+        assert "span_kind" not in record["metadata"]
     store.close()
 
 

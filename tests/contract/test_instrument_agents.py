@@ -215,6 +215,7 @@ async def test_a_hand_off_is_no_error(tracing: ModelTracer, model: Any) -> None:
 
     assert {"Agent workflow/triage", "Agent workflow/expert"} <= set(tracing.paths)
     assert tracing.event("expert")["metadata"]["agent_name"] == "expert"
+    assert tracing.event("expert")["event_type"] == "agent"
     event = tracing.event("handoff")
     assert (event["inputs"], event["outputs"]) == ({"from": "triage"}, {"to": "expert"})
     assert tracing.failed == []

@@ -11,6 +11,8 @@ import pytest
 from support.instrumented import instrumented
 from support.mocked_sdk import client_of
 
+from sessiontrace.model.step_types import CALL_TYPES
+
 pytestmark = [
     pytest.mark.contract,
     pytest.mark.timeout(120),
@@ -94,7 +96,7 @@ async def test_openai_results_of_a_batch(
         await call(client.close)
 
     chain = next(event for event in tracing.events if event["event_type"] == "chain")
-    chat, embedding, failed = [e for e in tracing.events if e["event_type"] == "model"]
+    chat, embedding, failed = [e for e in tracing.events if e["event_type"] in CALL_TYPES]
     assert chain["outputs"]["results"] == {"succeeded": 2, "errored": 1, "expired": 1}
     assert {e["parent_id"] for e in (chat, embedding, failed)} == {chain["event_id"]}
     assert chat["outputs"]["content"] == "Hi"
@@ -171,7 +173,7 @@ async def test_anthropic_results_of_a_batch(surface: str, fetched_before: None) 
 
     assert kinds == ["succeeded", "errored", "canceled"]
     chain = next(event for event in tracing.events if event["event_type"] == "chain")
-    message, failed = [e for e in tracing.events if e["event_type"] == "model"]
+    message, failed = [e for e in tracing.events if e["event_type"] in CALL_TYPES]
     assert chain["outputs"]["results"] == {"succeeded": 1, "errored": 1, "canceled": 1}
     assert message["outputs"]["content"] == "Hi"
     assert message["metadata"]["total_tokens"] == 3

@@ -78,6 +78,7 @@ def test_an_agent(recorded: ModelTracer, provider: Provider) -> None:
     assert recorded.failed == []
     assert recorded.event("weather")["event_type"] == "tool"
     assert recorded.event("agent.run")["metadata"]["agent_name"] == "Agent"
+    assert recorded.event("agent.run")["event_type"] == "agent"
     assert recorded.event("weather")["inputs"] == {"city": "Oslo"}
     first, last = recorded.models
     assert first["inputs"]["chat_history"] == [{"role": "user", "content": "Weather in Oslo?"}]
@@ -111,8 +112,7 @@ async def test_a_pipeline(recorded: ModelTracer, provider: Provider, is_async: b
     assert recorded.model["inputs"]["chat_history"][0]["content"] == "rain in Oslo: Weather?"
     assert recorded.tokens == 19
     retriever = recorded.event("retriever")
-    assert (retriever["event_type"], retriever["inputs"]) == ("tool", {"query": "rain"})
-    assert retriever["metadata"]["operation"] == "retrieval"
+    assert (retriever["event_type"], retriever["inputs"]) == ("retriever", {"query": "rain"})
     assert retriever["outputs"]["documents"][0]["content"] == "rain in Oslo"
 
 
@@ -131,6 +131,7 @@ def test_an_embedder_and_a_failing_model(recorded: ModelTracer, provider: Provid
             failing.run({"llm": {"messages": [ChatMessage.from_user("Hello?")]}})
 
     vectors, failed = recorded.models
+    assert vectors["event_type"] == "embedding"
     assert (vectors["inputs"], vectors["outputs"]) == ({"text": "rain"}, {"embeddings": 1})
     assert vectors["metadata"]["prompt_tokens"] == 4
     assert failed["inputs"]["chat_history"] == [{"role": "user", "content": "Hello?"}]

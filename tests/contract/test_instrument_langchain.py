@@ -11,6 +11,7 @@ from support.stubs.openai_api import ROUTES, TEXT
 from support.stubs.provider import Provider, serving
 
 from sessiontrace.instrumentation.registry import Instruments
+from sessiontrace.model.step_types import STEP_TYPES
 
 pytest.importorskip("langchain_core", reason="the contract group is not installed")
 pytest.importorskip("langchain_openai", reason="the contract group is not installed")
@@ -44,7 +45,7 @@ def chat(provider: Provider, model: str = "ok") -> Any:
 
 
 def by_type(tracing: ModelTracer) -> dict[str, list[dict[str, Any]]]:
-    events: dict[str, list[dict[str, Any]]] = {"model": [], "chain": [], "tool": []}
+    events: dict[str, list[dict[str, Any]]] = {name: [] for name in STEP_TYPES}
     for event in tracing.events:
         events[event["event_type"]].append(event)
     return events
@@ -144,6 +145,7 @@ async def test_a_graph(tracing: ModelTracer, provider: Provider) -> None:
     (event,) = events["model"]
     names = {event["event_id"]: event["event_name"] for event in events["chain"]}
     assert names[event["parent_id"]] == "ask"
+    assert [event["event_name"] for event in events["agent"]] == ["LangGraph"]
 
 
 def test_uninstrument(provider: Provider) -> None:

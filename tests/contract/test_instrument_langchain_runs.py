@@ -148,7 +148,7 @@ async def test_a_retriever_holds_its_work(tracing: ModelTracer) -> None:
     assert [path for path in paths(tracing) if "after" in path] == ["after"]
     assert "Documents/look up" in paths(tracing)
     retrievals = [event for event in tracing.events if event["event_name"] == "Documents"]
-    assert [event["metadata"]["operation"] for event in retrievals] == ["retrieval"] * 2
+    assert [event["event_type"] for event in retrievals] == ["retriever"] * 2
 
 
 @pytest.mark.asyncio

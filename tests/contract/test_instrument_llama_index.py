@@ -147,6 +147,7 @@ async def test_an_agent_is_a_tree(
     assert tracing.failed == []
     tool, run = tracing.event("weather"), tracing.event(AGENT)
     assert run["metadata"]["agent_name"] == agent.name
+    assert run["event_type"] == "agent"
     assert (tool["event_type"], tool["inputs"]) == ("tool", {"city": "Oslo"})
     assert tool["outputs"] == {"result": "rain in Oslo"}
     assert run["inputs"]["user_msg"] == "Weather in Oslo?"
@@ -244,8 +245,7 @@ async def test_a_query_engine_holds_its_retrieval_and_its_model(
         assert tracing.event(query)["inputs"] == {"query": "Weather?"}
         assert tracing.event(query)["outputs"]["response"] == TEXT
         tool = tracing.event(retriever)
-        assert (tool["event_type"], tool["inputs"]) == ("tool", {"query": "Weather?"})
-        assert tool["metadata"]["operation"] == "retrieval"
+        assert (tool["event_type"], tool["inputs"]) == ("retriever", {"query": "Weather?"})
         assert tool["outputs"]["documents"][0]["content"] == "rain in Oslo"
     vectors = next(event for event in tracing.models if event["config"]["type"] == "embeddings")
     assert vectors["inputs"] == {"input": "Weather?"}

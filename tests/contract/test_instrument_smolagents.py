@@ -91,6 +91,7 @@ def test_an_agent(tracing: ModelTracer, provider: Provider, kind: Any, streamed:
     assert tracing.failed == []
     tool_event, run = tracing.event("weather"), tracing.event(name)
     assert run["metadata"]["agent_name"] == name
+    assert run["event_type"] == "agent"
     assert (tool_event["event_type"], tool_event["inputs"]) == ("tool", {"city": "Oslo"})
     assert tool_event["outputs"] == {"result": "rain in Oslo"}
     assert (run["inputs"], run["outputs"]) == ({"task": "Weather?"}, {"result": "rain"})

@@ -12,6 +12,8 @@ import pytest
 from support.instrumented import ModelTracer, instrumented
 from support.stubs.websocket_api import CLOSE, answering
 
+from sessiontrace.model.step_types import CALL_TYPES
+
 pytestmark = [
     pytest.mark.contract,
     pytest.mark.timeout(120),
@@ -153,7 +155,7 @@ def test_realtime_text_functions_and_refusals(tracing: ModelTracer) -> None:
             until(connection, "error")
         client.close()
 
-    call, answer, refused = [e for e in tracing.events if e["event_type"] == "model"]
+    call, answer, refused = [e for e in tracing.events if e["event_type"] in CALL_TYPES]
     assert call["event_name"] == "chat ok"
     assert call["config"]["provider"] == "openai"
     assert call["inputs"]["chat_history"] == [

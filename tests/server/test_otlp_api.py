@@ -143,7 +143,7 @@ PLAIN = [{"role": "user", "content": "hi"}]
         (
             {"openinference.span.kind": "RETRIEVER", "input.value": "q",
              "output.value": '{"d": 1}'},
-            {"event_type": "tool", "inputs": {"input": "q"}, "outputs": {"d": 1}},
+            {"event_type": "retriever", "inputs": {"input": "q"}, "outputs": {"d": 1}},
         ),
         (  # Traceloop
             {

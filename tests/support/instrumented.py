@@ -11,6 +11,7 @@ import pytest
 from support.recording_tracer import Captured
 
 from sessiontrace.instrumentation.registry import Instruments
+from sessiontrace.model.step_types import CALL_TYPES
 
 __all__ = ["ModelTracer", "collected", "instrumented"]
 
@@ -21,14 +22,14 @@ class ModelTracer(Captured):
     @property
     def model(self) -> dict[str, Any]:
         """The one model event; the test fails when there are none or several."""
-        models = [event for event in self.events if event["event_type"] == "model"]
+        models = [event for event in self.events if event["event_type"] in CALL_TYPES]
         assert len(models) == 1, [event["event_name"] for event in self.events]
         return models[0]
 
     @property
     def models(self) -> list[dict[str, Any]]:
         """The model events, in the order of their ends."""
-        return [event for event in self.events if event["event_type"] == "model"]
+        return [event for event in self.events if event["event_type"] in CALL_TYPES]
 
     @property
     def tokens(self) -> int:

@@ -15,6 +15,8 @@ from typing import Any
 import attrs
 from support.server_process import Served
 
+from sessiontrace.model.step_types import CALL_TYPES
+
 __all__ = [
     "ANSWER",
     "PRODUCERS",
@@ -182,7 +184,7 @@ def check(producer: Producer, sessions: list[Session], session: str = SESSION) -
         key=lambda event: (event["start_time"], event["event_type"]),
     )
     assert producer.root in {event["event_name"] for event in events}
-    models = [event for event in events if event["event_type"] == "model"]
+    models = [event for event in events if event["event_type"] in CALL_TYPES]
     assert len(models) == producer.models, [event["event_name"] for event in models]
     _check_calls(producer, models)
     if producer.tool:
@@ -193,7 +195,7 @@ def check(producer: Producer, sessions: list[Session], session: str = SESSION) -
     for event in events:
         raw = [name for name in event["metadata"] if _RAW.match(name)]
         assert raw == [], event["event_name"]
-        if producer.tags and event["event_type"] == "model":
+        if producer.tags and event["event_type"] in CALL_TYPES:
             assert event["metadata"]["tags"] == ["beta"]
 
 

@@ -20,6 +20,7 @@ import orjson
 from sessiontrace.cli.query_options import QueryCommand, query_argument, terms_of
 from sessiontrace.cli.render.console import stdout_console
 from sessiontrace.cli.store_options import db_option, open_store
+from sessiontrace.model.step_types import base_type
 from sessiontrace.store.models import (
     ENDED,
     OPEN,
@@ -185,7 +186,7 @@ class _LinePrinter(_Printer):
         self.console.print(line, soft_wrap=True)
 
     def print_event(self, event: EventSummary) -> None:
-        mark, style = _MARKS.get(event.type, ("○", "default"))
+        mark, style = _MARKS.get(base_type(event.type), ("○", "default"))
         at = event.start_time if event.end_time is None else event.end_time
         line = self._line(at, event.session_id, mark, style)
         line.append(f"  {printable(event.name, _NAME_WIDTH)}")

@@ -15,6 +15,7 @@ from sessiontrace.cli.render.html_text import HtmlWriter
 from sessiontrace.cli.render.html_thread import thread_html
 from sessiontrace.cli.render.html_time import time_html
 from sessiontrace.model.fields import HTML_SECTIONS
+from sessiontrace.model.step_types import BASES, base_type
 from sessiontrace.store.models import ENDED, EventSummary, SessionSummary, StoredSession
 from sessiontrace.store.thread.turns import Turn
 from sessiontrace.text.format import amount, cost, duration
@@ -102,7 +103,8 @@ def _steps(
 def _step(event: EventSummary, depth: int, start: int, length: int) -> Iterator[str]:
     """The line of a step, and the opening of its content."""
     kind = "turn" if event.turn else event.type
-    colour = kind if kind in ("model", "tool", "turn") else "chain"
+    colour = "turn" if event.turn else base_type(kind)
+    colour = colour if colour in ("turn", *BASES) else "chain"
     failed = event.error is not None
     left = (event.start_time - start) / length * 100
     width = max(0.3, ((event.end_time or event.start_time) - event.start_time) / length * 100)

@@ -15,7 +15,7 @@ A layer that opens a call gets
     a contribution  ``open_call`` is set in this context, its call has not ended, its span is open,
                     and it is of the same session as ``parent`` (of the same tracer, when there is
                     no parent)
-    a contribution  ``parent``, by default the current span, is itself an open span of type "model"
+    a contribution  ``parent``, by default the current span, is itself an open span of a call
     its own event   otherwise: also for a tool span inside a model span, whose calls are new ones
 
 A contribution adds to the event
@@ -40,7 +40,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, final
 
 from sessiontrace.capture.handle import ENDED, OPEN, SUPPRESSED, Handle
@@ -50,6 +50,7 @@ from sessiontrace.instrumentation.core.placement import foreign_spans, innermost
 from sessiontrace.instrumentation.core.token_counts import summed
 from sessiontrace.instrumentation.core.tool_calls import ToolCalls
 from sessiontrace.model.ids import now_by
+from sessiontrace.model.step_types import CALL_TYPES, type_of_call
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 
 __all__ = [
-    "RETRIEVAL",
     "Answer",
     "CallRecorder",
     "ModelCall",
@@ -70,9 +70,6 @@ __all__ = [
 _NO_COUNTS: dict[str, float] = {}  # never changed
 _LARGE = frozenset({"logprobs", "choices"})  # where outputs may have log probabilities
 _ON = frozenset({"1", "true", "yes", "on"})
-
-RETRIEVAL: Mapping[str, object] = MappingProxyType({"operation": "retrieval"})
-"""Metadata of a tool that looks for documents; backends then show a retriever."""
 
 open_call: ContextVar[ModelCall | None] = ContextVar("sessiontrace.call", default=None)
 """The call that this context is inside of: a call that a layer further in makes belongs to it."""
@@ -161,7 +158,7 @@ class CallRecorder:
             if foreign_spans or (parent is not None and parent.state != OPEN):
                 parent = innermost(recorder)
         layer = open_call.get()
-        if layer is None and (parent is None or parent.type != "model"):
+        if layer is None and (parent is None or parent.type not in CALL_TYPES):
             outer = None
         else:
             outer = open_model(recorder, parent)
@@ -172,7 +169,8 @@ class CallRecorder:
         tools = self._tools
         if tools is not None and isinstance(inputs, dict):
             tools.record_answered(recorder, inputs.get("chat_history"))
-        span = Span(recorder, name, "model", inputs, config, metadata)
+        kind = type_of_call(config.get("type")) if config else "model"
+        span = Span(recorder, name, kind, inputs, config, metadata)
         # Opened below the current span but not made current itself: a streamed answer outlives the
         # call, and its span may end in another task or thread.
         span.open(parent)
@@ -203,15 +201,18 @@ class CallRecorder:
             recorder.current.set(span)
         return span
 
-    def tool(self, name: str, **fields: Unpack[SpanFields]) -> Span | None:
-        """A tool span for a ``with`` block; the spans that open inside are its children."""
+    def step(self, name: str, type: str, **fields: Unpack[SpanFields]) -> Span | None:
+        """A span for a ``with`` block; the spans that open inside are its children."""
         recorder = self.recorder()
-        return None if recorder is None else Span(recorder, name, "tool", **fields)
+        return None if recorder is None else Span(recorder, name, type, **fields)
+
+    def tool(self, name: str, **fields: Unpack[SpanFields]) -> Span | None:
+        """``step`` of the type "tool"."""
+        return self.step(name, "tool", **fields)
 
     def chain(self, name: str, **fields: Unpack[SpanFields]) -> Span | None:
-        """A chain span for a ``with`` block; the spans that open inside are its children."""
-        recorder = self.recorder()
-        return None if recorder is None else Span(recorder, name, "chain", **fields)
+        """``step`` of the type "chain"."""
+        return self.step(name, "chain", **fields)
 
 
 @final
@@ -420,7 +421,7 @@ def open_model(recorder: TracerState, span: Handle | None = None) -> Handle | No
         span = recorder.current.get()
     if call is not None and not call.ended and _is_around(call.span, recorder, span):
         return call.span
-    return span if span is not None and span.type == "model" and span.state == OPEN else None
+    return span if span is not None and span.type in CALL_TYPES and span.state == OPEN else None
 
 
 def _is_around(outer: Handle, recorder: TracerState, parent: Handle | None) -> bool:

@@ -28,6 +28,8 @@ from sessiontrace.instrumentation.core.response_fields import get_field, pick, w
 from sessiontrace.instrumentation.core.token_counts import reported_usage
 
 _OPEN_MAX = 10_000
+_TYPES = {"ReAct": "agent", "CodeAct": "agent", "Avatar": "agent", "Retrieve": "retriever"}
+"""Modules that are no chains."""
 _HISTORY_MAX = 16
 _HYPERPARAMETERS = frozenset({"temperature", "max_tokens", "top_p", "n", "stop"})
 
@@ -77,7 +79,8 @@ class _Callbacks:
     @never_raises(None)
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         """A module is called."""
-        self._start(call_id, type(instance).__name__, "chain", _arguments(inputs))
+        name = type(instance).__name__
+        self._start(call_id, name, _TYPES.get(name, "chain"), _arguments(inputs))
 
     @never_raises(None)
     def on_tool_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
-from sessiontrace.instrumentation.core.model_calls import RETRIEVAL, CallRecorder, ModelCall
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.core.response_fields import get_field, tool_call, without_none
@@ -90,13 +90,9 @@ class _Operation:
         self._call: ModelCall | None = None
         if self._kind in ("chat", "embeddings"):
             self._call = calls.model(self._kind, config={"type": self._kind})
-        elif self._kind in ("tool", "retriever"):
-            metadata = RETRIEVAL if self._kind == "retriever" else None
-            self._span = calls.tool(_name(name, tags), metadata=metadata)
         else:
-            label = _name(name, tags)
-            metadata = {"agent_name": "Agent"} if name == "haystack.agent.run" else None
-            self._span = calls.chain(label, metadata=metadata)
+            metadata = {"agent_name": "Agent"} if self._kind == "agent" else None
+            self._span = calls.step(_name(name, tags), self._kind, metadata=metadata)
         for key in tags.keys() & _INPUTS:
             self.tag(key, tags[key])
 
@@ -180,7 +176,12 @@ def _kind(name: str, component: str) -> str:
         return "embeddings"
     if name.endswith(".step.tool"):
         return "tool"
-    return "retriever" if component.endswith("Retriever") else "chain"
+    if name == "haystack.agent.run":
+        return "agent"
+    for kind in ("retriever", "evaluator"):
+        if component.endswith(kind.capitalize()):
+            return kind
+    return "chain"
 
 
 def _name(name: str, tags: Mapping[str, Any]) -> str:

@@ -82,8 +82,9 @@ class Smolagents:
         model = get_field(get_field(agent, "model"), "model_id")
         name = get_field(agent, "name") or type(agent).__name__
         config = {"agent": type(agent).__name__, "model": model, "tools": tools}
-        return calls.chain(
+        return calls.step(
             name,
+            "agent",
             inputs=without_none(inputs),
             config=without_none(config),
             metadata={"agent_name": name},

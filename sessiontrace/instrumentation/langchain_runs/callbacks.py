@@ -27,7 +27,7 @@ from typing import Any
 from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import UNSET
-from sessiontrace.instrumentation.core.model_calls import RETRIEVAL, CallRecorder, ModelCall
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.placement import deeper, innermost
 from sessiontrace.instrumentation.core.response_fields import get_field, pick, without_none
@@ -47,6 +47,8 @@ _HYPERPARAMETERS = frozenset(
     {"temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "stream", "n", "seed"}
 )
 
+_AGENT_NAMES = frozenset({"AgentExecutor", "LangGraph"})
+_AGENT_METADATA = ("lc_agent_name", "ls_integration")  # of LangChain 1 and of graphs
 _INTERNAL_METADATA = ("ls_", "lc_", "__", "checkpoint_ns")
 _INTERNAL_TAGS = ("seq:step:", "graph:step:", "map:key:", "langsmith:")
 
@@ -253,7 +255,7 @@ class RunCallbacks:
     @never_raises(None)
     def on_chain_start(self, serialized: Any, inputs: Any, **extra: Any) -> None:
         """A runnable, or a node of a graph, starts."""
-        self._start("chain", serialized, inputs, extra)
+        self._start("agent" if self._is_agent(extra) else "chain", serialized, inputs, extra)
 
     @never_raises(None)
     def on_tool_start(self, serialized: Any, input_str: Any, **extra: Any) -> None:
@@ -264,7 +266,7 @@ class RunCallbacks:
     @never_raises(None)
     def on_retriever_start(self, serialized: Any, query: Any, **extra: Any) -> None:
         """A retriever starts; LangChain makes no context for its work."""
-        self._start("tool", serialized, {"query": query}, extra, RETRIEVAL, current=True)
+        self._start("retriever", serialized, {"query": query}, extra, current=True)
 
     @never_raises(None)
     def on_chain_end(self, outputs: Any, *, run_id: Any, **extra: Any) -> None:
@@ -319,7 +321,6 @@ class RunCallbacks:
         serialized: Any,
         inputs: Any,
         extra: dict[str, Any],
-        metadata: Mapping[str, object] | None = None,
         *,
         current: bool = False,
     ) -> None:
@@ -342,7 +343,7 @@ class RunCallbacks:
             parent=parent,
             current=current or not self._enters_context(),
             inputs=fields,
-            metadata={**(metadata or {}), **(self._config_of(extra) or {})} or None,
+            metadata=self._config_of(extra),
         )
         if span is not None:
             self._runs[extra["run_id"]] = _Run(span, extra, conversation, hidden=False)
@@ -383,6 +384,20 @@ class RunCallbacks:
             return None, None
         conversation = Session(recorder, name, session_id=str(thread_id), inputs=inputs)
         return (conversation, conversation) if conversation.open_here() else (None, None)
+
+    def _is_agent(self, extra: dict[str, Any]) -> bool:
+        """Whether a run is an agent's: LangChain's agents name it, and graphs are agents.
+
+        The runs inside an agent or a graph inherit its metadata.
+        """
+        if extra.get("name") in _AGENT_NAMES:
+            return True
+        metadata, run = extra.get("metadata") or {}, self._runs.get(extra.get("parent_run_id"))
+        inherited: Mapping[str, Any] = {} if run is None else run.metadata
+        return any(
+            metadata.get(name) is not None and metadata.get(name) != inherited.get(name)
+            for name in _AGENT_METADATA
+        )
 
     def _config_of(self, extra: dict[str, Any]) -> dict[str, Any] | None:
         """Metadata and tags of the run's config that its parent run does not have already."""

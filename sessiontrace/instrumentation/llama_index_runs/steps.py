@@ -20,7 +20,7 @@ from typing import Any
 
 from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.span import Span
-from sessiontrace.instrumentation.core.model_calls import RETRIEVAL, CallRecorder, ModelCall
+from sessiontrace.instrumentation.core.model_calls import CallRecorder, ModelCall
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.placement import deeper, innermost
 from sessiontrace.instrumentation.core.response_fields import get_field, pick, without_none
@@ -98,8 +98,8 @@ class Steps:
         if kind == "tool":
             name = _tool_name(instance) or name
             inputs = {name: value for name, value in inputs.items() if name != "args" or value}
-        event_type = "tool" if kind in ("tool", "retriever") else "chain"
-        metadata = RETRIEVAL if kind == "retriever" else _agent(instance, name)
+        metadata = _agent(instance, name) if kind == "chain" else None
+        event_type = kind if metadata is None else "agent"
         span = self._calls.open(name, event_type, parent=parent, inputs=inputs, metadata=metadata)
         self._steps[id_] = _Step(span, span, None, method)
 

@@ -38,6 +38,9 @@ __all__ = ["Processor"]
 _FRAMEWORK = {"framework": "openai-agents"}
 
 _MODELS = frozenset({"generation", "response"})
+_TYPES = {"function": "tool", "agent": "agent", "guardrail": "guardrail"}
+_GROUPS = frozenset({"chain", "agent"})
+"""Steps that have the inputs and outputs of the model calls in them."""
 _OPEN_MAX = 10_000
 
 
@@ -115,7 +118,7 @@ class Processor:
                 step.call.begin()
                 step.handle = step.call.span
         elif not (data.type == "task" and above is not None and _is_of(above, name)):
-            kind = "tool" if data.type == "function" else "chain"
+            kind = _TYPES.get(data.type, "chain")
             step.handle = step.span = calls.open(name, kind, parent=parent)
         self._open[span.span_id] = step
 
@@ -155,9 +158,9 @@ def _end_chain(step: _Step) -> None:
         above.outputs = above.outputs if step.outputs is UNSET else step.outputs
     if step.span is None:
         return
-    if step.span.type == "chain" and step.span.lacks("inputs"):
+    if step.span.type in _GROUPS and step.span.lacks("inputs"):
         step.span.set(inputs=step.inputs)
-    if step.span.type == "chain" and step.span.lacks("outputs"):
+    if step.span.type in _GROUPS and step.span.lacks("outputs"):
         step.span.set(outputs=step.outputs)
     step.span.end()
     if step.conversation is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.record import EVENT, START, UPDATE
+from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import folding
 from sessiontrace.store.facets import Facets
 from sessiontrace.store.folding import (
@@ -218,7 +219,7 @@ def load_events(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str,
         if event.rank < 0:
             event.rank, event.folded = -event.rank, True
         if row[_UNPRICED] is None:  # written before version 5
-            unpriced = event.type == "model" and event.tokens > 0 and not event.cost_nano
+            unpriced = event.type in CALL_TYPES and event.tokens > 0 and not event.cost_nano
             event.unpriced = int(unpriced)
     return events
 

@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
+from sessiontrace.model import payload
+from sessiontrace.model.step_types import BASES, STEP_TYPES, base_type
+from sessiontrace.wire.encoded.record_layout import without_nanos
+
 __all__ = [
+    "USUAL",
+    "USUAL_TYPES",
     "Body",
     "conversation",
     "event",
+    "event_bytes",
     "leftover",
     "merge",
     "session",
@@ -42,6 +51,13 @@ _CONVERSATION = ("session_id", "source", "start_time", "config", "metadata", "us
 _MERGED = ("metadata", "feedback", "metrics", "config", "user_properties")
 _REPLACED = ("outputs", "duration", "end_time", "children_ids")
 
+_AT, _TYPE = 152, b'","event_type":"'  # where capture writes it
+USUAL = slice(_AT, _AT + len(_TYPE) + 2)
+"""The bytes of a record by which it is one of ``USUAL_TYPES``."""
+USUAL_TYPES = frozenset(_TYPE + base.encode()[:2] for base in BASES)
+_OTHER_TYPES = frozenset(name.encode() for name in STEP_TYPES if base_type(name) != name)
+_HEAD = 4096  # the fields before what users gave
+
 # PostEventRequest without project_id.
 _EVENT = frozenset(
     (
@@ -50,6 +66,17 @@ _EVENT = frozenset(
         *("metrics", "feedback", "user_properties", "error", "children_ids"),
     )
 )
+
+
+def event_bytes(body: bytes) -> bytes:
+    """An event's own bytes without ``start_nanos``, the only field that HoneyHive does not have.
+
+    HoneyHive has three types; of any other type the event is written anew, as ``event`` does.
+    """
+    kind = body.find(_TYPE, 0, _HEAD) + len(_TYPE)
+    if body[kind : body.find(b'"', kind)] in _OTHER_TYPES:
+        return payload.compact_json(event(orjson.loads(body)))
+    return without_nanos(body)
 
 
 def session(record: Mapping[str, Any]) -> Body:
@@ -63,8 +90,16 @@ def conversation(record: Mapping[str, Any]) -> Body:
 
 
 def event(record: Mapping[str, Any]) -> Body:
-    """PostEventRequest: the fields of the record that the schema names."""
-    return {name: value for name, value in record.items() if name in _EVENT}
+    """PostEventRequest: the fields of the record that the schema names.
+
+    ``event_type`` is the nearest of HoneyHive's, and ``metadata.span_kind`` the step's own.
+    """
+    body = {name: value for name, value in record.items() if name in _EVENT}
+    kind = record.get("event_type")
+    if (base := base_type(kind)) != kind:
+        body["event_type"] = base
+        body["metadata"] = {**payload.bucket(body, "metadata"), "span_kind": kind}
+    return body
 
 
 def update(record: Mapping[str, Any]) -> Body:

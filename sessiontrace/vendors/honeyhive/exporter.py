@@ -144,10 +144,12 @@ class _Plan:
         self._sessions: dict[bytes, _Session] = {}
         self._decoded: dict[int, Body] = {}
         add_event, add_body = self._events.append, self._bodies.append
+        head, usual_types = bodies.USUAL, bodies.USUAL_TYPES
         for index, (kind, _, body) in enumerate(batch.records):
             if kind == EVENT:
                 add_event(index)
-                add_body(without_nanos(body))
+                usual = body[head] in usual_types
+                add_body(without_nanos(body) if usual else bodies.event_bytes(body))
             elif kind == UPDATE:
                 self._changes.append(index)
             else:

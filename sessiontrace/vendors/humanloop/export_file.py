@@ -26,7 +26,13 @@ __all__ = ["BadLineError", "Survey", "read_line", "records_of"]
 Body = dict[str, Any]
 
 _LARGEST = 512 << 10
-_KINDS = {"prompt": "model", "agent": "chain", "flow": "chain", "tool": "tool", "evaluator": "tool"}
+_KINDS = {
+    "prompt": "model",
+    "agent": "agent",
+    "flow": "chain",
+    "tool": "tool",
+    "evaluator": "evaluator",
+}
 _CALL = ("prompt_tokens", "output_tokens", "reasoning_tokens", "finish_reason")
 _EXTRAS = ("environment", "user", "judgment", "stdout", "log_status", "evaluation_results")
 _SETTINGS = ("temperature", "max_tokens", "top_p", "stop", "seed", "presence_penalty",

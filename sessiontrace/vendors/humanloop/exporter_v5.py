@@ -44,6 +44,7 @@ from sessiontrace.model import payload
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.record import EVENT, OPEN, START, Record
+from sessiontrace.model.step_types import base_of
 from sessiontrace.runtime.throttle import throttled
 from sessiontrace.vendors.humanloop import log_payload
 from sessiontrace.vendors.humanloop.parent_order import Forest, Node
@@ -91,7 +92,7 @@ class HumanloopFlowsExporter:
                 later.append(node)
             if not node.parent_id and node.event["event_id"] in self._routes:
                 continue
-            route = _ROUTES.get(str(node.event.get("event_type")), "/flows/log")
+            route = _ROUTES.get(str(base_of(node.event)), "/flows/log")
             body = payload.compact_json(self._log(forest, node))
             event_ids = (node.event["event_id"],)
             yield Request("POST", route, body, tuple(node.records), event_ids)
@@ -122,12 +123,12 @@ class HumanloopFlowsExporter:
         return body
 
     def _kind(self, event: Body, log: Body) -> Body:
-        if event.get("event_type") == "model":
+        if base_of(event) == "model":
             prompt = {k: v for k, v in log["config"].items() if k != "type"}
             names = ("prompt_tokens", "output_tokens", "prompt_cost", "output_cost")
             return {"prompt": prompt, **{name: log[name] for name in names if name in log}}
         name = payload.text(event.get("event_name") or "unknown")
-        if event.get("event_type") == "tool":
+        if base_of(event) == "tool":
             function = {"name": name, "description": "", "parameters": {}}
             return {"tool": {"function": function}}
         return {"flow": {"attributes": {"name": name}}, "log_status": "incomplete"}
@@ -233,7 +234,7 @@ class HumanloopFlowsExporter:
 
 
 def _is_flow(node: Node) -> bool:
-    return str(node.event.get("event_type")) not in _ROUTES
+    return str(base_of(node.event)) not in _ROUTES
 
 
 def _change(event: Body) -> Body:

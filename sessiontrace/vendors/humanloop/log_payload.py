@@ -12,6 +12,7 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.fields import ATTRIBUTES, SCORES
+from sessiontrace.model.step_types import base_of
 from sessiontrace.wire import chat_payload
 
 __all__ = ["chat", "feedback_of", "log", "update"]
@@ -58,7 +59,7 @@ def log(event: Body, project: str) -> Body:
     ``event``: its fields; ``inputs`` and ``outputs`` are encoded and go into the log unchanged.
     """
     inputs = event.get("inputs")
-    question = chat_payload.input_chat(inputs) if event.get("event_type") == "model" else None
+    question = chat_payload.input_chat(inputs) if base_of(event) == "model" else None
     answer = _answer(event)
     body: Body = {
         "reference_id": event["event_id"],
@@ -73,7 +74,7 @@ def log(event: Body, project: str) -> Body:
         body["source"] = event["source"]
     if (start := payload.milliseconds(event, "start_time")) is not None:
         body["created_at"] = payload.rfc3339(start)
-    if event.get("event_type") == "model":
+    if base_of(event) == "model":
         _add_chat(body, question, answer)
         _add_usage(body, event)
     if feedback := feedback_of(event):
@@ -87,11 +88,7 @@ def update(event: Body) -> Body:
 
 
 def _answer(event: Body) -> chat_payload.Chat | None:
-    return (
-        chat_payload.output_chat(event.get("outputs"))
-        if event.get("event_type") == "model"
-        else None
-    )
+    return chat_payload.output_chat(event.get("outputs")) if base_of(event) == "model" else None
 
 
 def _results(event: Body, answer: chat_payload.Chat | None) -> Body:
@@ -152,7 +149,7 @@ def _metadata(event: Body) -> Body:
 
 
 def _config(event: Body, chat: bool) -> Body:
-    if event.get("event_type") != "model":
+    if base_of(event) != "model":
         return {"type": "tool", "name": payload.text(event.get("event_name") or "unknown")}
     config = payload.bucket(event, "config")
     parameters = payload.bucket(config, "hyperparameters")

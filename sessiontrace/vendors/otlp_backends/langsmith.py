@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from sessiontrace.model.step_types import base_type
 from sessiontrace.vendors.otlp_backends.backend import OTLPBackend, vendor_for
 
 __all__ = ["VENDOR", "LangSmith"]
@@ -36,7 +37,7 @@ class LangSmith(OTLPBackend):
 
     def translate(self, attributes: dict[str, Any]) -> None:
         operation = attributes.get("gen_ai.operation.name")
-        kind = _KINDS.get(str(attributes.get("sessiontrace.event.type")), "chain")
+        kind = _KINDS.get(base_type(attributes.get("sessiontrace.event.type")), "chain")
         if operation in ("embeddings", "retrieval"):
             kind = "embedding" if operation == "embeddings" else "retriever"
         attributes["langsmith.span.kind"] = kind

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.model.step_types import base_type
 from sessiontrace.vendors.otlp_backends.plain_text import unwrap_text
 from sessiontrace.vendors.otlp_backends.span_metadata import METADATA, metadata_of
 from sessiontrace.wire.retrieval.documents import documents_of
@@ -24,7 +25,7 @@ _COPY_MAX = 16 << 10
 def translate(attributes: Attributes) -> None:
     """Add them to a span's attributes."""
     kind = attributes.get("openinference.span.kind")
-    if attributes.get("sessiontrace.event.type") == "model":
+    if base_type(attributes.get("sessiontrace.event.type")) == "model":
         _add_model(attributes)
     elif kind == "RETRIEVER":
         _add_documents(attributes)

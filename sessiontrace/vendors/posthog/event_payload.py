@@ -18,6 +18,7 @@ from sessiontrace.model.call_usage import call_cost, call_usage
 from sessiontrace.model.fields import PAYLOADS, STEP_ATTRIBUTES
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, UPDATE, Record
+from sessiontrace.model.step_types import base_type
 from sessiontrace.runtime.version import version
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.wire import chat_payload, model_call
@@ -120,7 +121,7 @@ def _span(event: Event, names: SessionCache) -> Event:
     _add_timing(properties, event)
     _add_texts(properties, event)
     _add_rest(properties, event, _BESIDE_CONFIG)
-    if kind == "model":
+    if base_type(kind) == "model":
         _add_call(properties, event)
         if model_call.operation(event) == "embeddings":
             _add_embedded(properties, event)
@@ -205,6 +206,8 @@ def _span_type(event: Event, kind: str) -> str:
     span_kind = payload.bucket(event, "metadata").get("span_kind")
     if isinstance(span_kind, str) and span_kind.lower() in _SPAN_TYPES:
         return _SPAN_TYPES[span_kind.lower()]
+    if kind != base_type(kind):
+        return kind  # any text is a type there
     return _OPERATIONS.get(model_call.operation(event) or "", kind)
 
 

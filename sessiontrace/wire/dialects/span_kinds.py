@@ -1,4 +1,4 @@
-"""What kind of step a span says it is, by any convention, as metadata of its event.
+"""What kind of step a span says it is, by any convention, beside the type of its event.
 
 Pure functions, no thread owns them. Invariant: an event that is exported again is of the kind that
 its span had.
@@ -6,13 +6,11 @@ its span had.
 
 from __future__ import annotations
 
+from sessiontrace.model.step_types import STEP_TYPES
 from sessiontrace.wire.received_span import Attributes
-from sessiontrace.wire.semconv import CHAIN_KINDS, OPERATIONS
+from sessiontrace.wire.semconv import OPERATIONS
 
 __all__ = ["stated_kind", "stated_operation"]
-
-_DEFAULTS = {"model": "chat", "tool": "execute_tool"}
-"""The operation of an event of a type that states none."""
 
 _OPERATIONS_OF_KINDS = {
     "EMBEDDING": "embeddings",
@@ -32,14 +30,11 @@ def stated_operation(attributes: Attributes) -> str:
 
 
 def stated_kind(attributes: Attributes, event_type: str) -> dict[str, str]:
-    """The metadata that say what the type of the event does not: an operation, a kind of chain."""
-    metadata = {}
+    """The metadata that say what the type of the event does not: an operation."""
     operation = stated_operation(attributes)
-    if OPERATIONS.get(operation) == event_type and operation != _DEFAULTS.get(event_type):
-        metadata["operation"] = operation
-    if event_type == "chain" and (kind := _kind(attributes).lower()) in CHAIN_KINDS:
-        metadata["span_kind"] = kind
-    return metadata
+    is_of_type = OPERATIONS.get(operation) == event_type
+    is_usual = event_type in STEP_TYPES and operation == STEP_TYPES[event_type].operation
+    return {"operation": operation} if is_of_type and not is_usual else {}
 
 
 def _kind(attributes: Attributes) -> str:

@@ -13,6 +13,7 @@ import orjson
 
 from sessiontrace.model.fields import ATTRIBUTES, BUCKETS
 from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID
+from sessiontrace.model.step_types import SPAN_TYPES, base_type
 from sessiontrace.wire import semconv
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 from sessiontrace.wire.roundtrip import changes as roundtrip
@@ -34,7 +35,6 @@ _CLASSES = {
     **dict.fromkeys(BUCKETS, dict),
     "children_ids": list,
 }
-_TYPES = ("model", "tool", "chain", "session")  # compared, as what a sender says may not hash
 _LATE = _CHANGED | {"end_time", "duration"}
 
 _USER = "user.id"  # may be the session's
@@ -64,7 +64,9 @@ def is_ours(span: ReceivedSpan) -> bool:
 def fields_of(span: ReceivedSpan) -> Fields:
     """The fields that are not ids or times."""
     attributes = span.attributes
-    kind = attributes[_TYPE] if attributes[_TYPE] in _TYPES else "chain"
+    kind = attributes[_TYPE]
+    if not isinstance(kind, str) or kind not in SPAN_TYPES:
+        kind = "chain"
     fields: Fields = {
         "event_type": kind,
         "event_name": _name(span, kind),
@@ -128,7 +130,7 @@ def _bucket(fields: Fields, name: str) -> Fields:
 
 def _name(span: ReceivedSpan, kind: Any) -> str:
     name = span.attributes.get("sessiontrace.event.name")
-    if name is None and kind == "tool":
+    if name is None and base_type(kind) == "tool":
         name = span.attributes.get("gen_ai.tool.name")
     return name if isinstance(name, str) else span.name
 
@@ -165,13 +167,13 @@ def _read_table(fields: Fields, attributes: Attributes) -> None:
 def _read_content(fields: Fields, kind: Any, attributes: Attributes) -> None:
     """Set inputs and outputs."""
     inputs, outputs = attributes.get("input.value"), attributes.get("output.value")
-    if kind == "tool":
+    if base_type(kind) == "tool":
         inputs = attributes.get("gen_ai.tool.call.arguments", inputs)
         outputs = attributes.get("gen_ai.tool.call.result", outputs)
     fields["inputs"] = _object(inputs, "input") if inputs is not None else {}
     if outputs is not None:
         fields["outputs"] = _object(outputs, "result")
-    if kind != "model":
+    if base_type(kind) != "model":
         return
     form = _json(attributes.get(CHAT))
     form = form if isinstance(form, dict) else {}

@@ -17,6 +17,7 @@ from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.span import Span
 from sessiontrace.model.fields import EVENT_FIELDS
 from sessiontrace.model.record import event_id_of, session_id_of
+from sessiontrace.model.step_types import STEP_TYPES
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_wrong_arguments_give_an_event_all_the_same(
     (event,) = captured.events
     assert isinstance(event["event_name"], str)
     assert len(event["event_name"]) < 1_000
-    assert event["event_type"] in {"chain", "model", "tool"}
+    assert event["event_type"] in STEP_TYPES
     for part in ("config", "metadata", "inputs"):
         assert isinstance(event.get(part, {}), dict)
     assert captured.drops == []
@@ -402,3 +403,39 @@ def test_bodies_are_what_orjson_would_write(captured: Captured) -> None:
     for body in captured.bodies:
         assert b"\n" not in body
         orjson.loads(body)
+
+
+def test_an_error_that_was_handled_marks_the_step(captured: Captured) -> None:
+    """The block ends without an exception; the record has the text, or all of the exception."""
+    with captured.session("s") as session:
+        with captured.span("a text") as span:
+            span.set(error="no seat")
+        with captured.span("an exception") as span:
+            try:
+                raise ValueError("no seat") from KeyError("seat")
+            except ValueError as error:
+                span.set(error=error)
+        captured.span("at its end").__enter__().end(outputs=1, error=TimeoutError("5 s"))
+        with captured.span("without") as span:
+            span.set(error=None)
+            span.set(error=False)
+        session.set(error="half of it failed")
+    events = {event["event_name"]: event for event in captured.events}
+    assert events["a text"]["error"] == "no seat"
+    assert events["an exception"]["error"] == "ValueError: no seat"
+    assert events["an exception"]["metadata"]["error"]["causes"][0]["type"] == "KeyError"
+    assert events["at its end"]["error"] == "TimeoutError: 5 s"
+    assert events["at its end"]["outputs"] == {"result": 1}
+    assert "error" not in events["without"]
+    assert captured.records[-1][1]["error"] == "half of it failed"
+
+
+@pytest.mark.parametrize("error", [["odd"], 7, b"bytes", object(), "", "x" * 100_000], ids=type)
+def test_an_error_of_any_form_marks_the_step(captured: Captured, error: Any) -> None:
+    """Nothing that is handed over as an error raises, or makes the step a success."""
+    with captured.session(), captured.span("s") as span:
+        span.set(error=error)
+    (event,) = captured.events
+    assert isinstance(event["error"], str)
+    assert 0 < len(event["error"]) < 10_000
+    assert captured.drops == []

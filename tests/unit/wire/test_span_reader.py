@@ -16,6 +16,7 @@ import orjson
 import pytest
 from support.recording_tracer import Captured
 
+from sessiontrace.model.step_types import STEP_TYPES
 from sessiontrace.otel import SpanProcessor
 from sessiontrace.server.apis.otlp import mapping
 from sessiontrace.wire import model_call
@@ -174,7 +175,7 @@ def by_the_server(spans: Any) -> dict[str, Any]:
     return next(
         event
         for event in (orjson.loads(record.body) for record in records)
-        if event.get("event_type") in ("model", "tool", "chain") and "inputs" in event
+        if event.get("event_type") in STEP_TYPES and "inputs" in event
     )
 
 
@@ -492,7 +493,7 @@ def test_messages_in_events_are_the_chat() -> None:
                 "retrieval.documents.1.document.score": 0.5,
             },
             {
-                "event_type": "tool",
+                "event_type": "retriever",
                 "event_name": "span",
                 "inputs": {"input": "cats"},
                 "outputs": {
@@ -501,7 +502,6 @@ def test_messages_in_events_are_the_chat() -> None:
                         {"content": "Cats.", "score": 0.5},
                     ]
                 },
-                "metadata": {"operation": "retrieval"},
             },
         ),
         (
@@ -511,11 +511,10 @@ def test_messages_in_events_are_the_chat() -> None:
                 "gen_ai.retrieval.documents": '[{"id": "d0"}]',
             },
             {
-                "event_type": "tool",
+                "event_type": "retriever",
                 "event_name": "span",
                 "inputs": {"input": "cats"},
                 "outputs": {"result": [{"id": "d0"}]},
-                "metadata": {"operation": "retrieval"},
             },
         ),
         (
@@ -526,11 +525,11 @@ def test_messages_in_events_are_the_chat() -> None:
                 "llm.token_count.prompt": 1,
             },
             {
-                "event_type": "model",
+                "event_type": "embedding",
                 "event_name": "embeddings e-3",
                 "inputs": {"input": ["cat"]},
                 "config": {"model": "e-3"},
-                "metadata": {"prompt_tokens": 1, "operation": "embeddings"},
+                "metadata": {"prompt_tokens": 1},
             },
         ),
         (
@@ -541,10 +540,10 @@ def test_messages_in_events_are_the_chat() -> None:
                 "gen_ai.request.encoding_formats": ["float"],
             },
             {
-                "event_type": "model",
+                "event_type": "embedding",
                 "event_name": "embeddings e-3",
                 "config": {"model": "e-3", "hyperparameters": {"encoding_formats": ["float"]}},
-                "metadata": {"operation": "embeddings", "gen_ai.embeddings.dimension.count": 8},
+                "metadata": {"gen_ai.embeddings.dimension.count": 8},
             },
         ),
         (
@@ -554,9 +553,9 @@ def test_messages_in_events_are_the_chat() -> None:
                 "gen_ai.response.time_to_first_chunk": 0.25,
             },
             {
-                "event_type": "chain",
+                "event_type": "agent",
                 "event_name": "planner",
-                "metadata": {"agent_name": "planner", "operation": "invoke_agent"},
+                "metadata": {"agent_name": "planner"},
                 "metrics": {"time_to_first_chunk_ms": 250.0},
             },
         ),
@@ -678,10 +677,18 @@ def test_a_kind_goes_out_as_it_came_in(
     ("attributes", "expected"),
     [
         ({"gen_ai.operation.name": "execute_tool"}, "tool"),
-        ({"gen_ai.operation.name": "invoke_agent"}, "chain"),
+        ({"gen_ai.operation.name": "invoke_agent"}, "agent"),
+        ({"gen_ai.operation.name": "embeddings"}, "embedding"),
+        ({"gen_ai.operation.name": "retrieval"}, "retriever"),
         ({"gen_ai.operation.name": "search_memory"}, "tool"),
         ({"mcp.method.name": "tools/call"}, "tool"),
-        ({"openinference.span.kind": "RETRIEVER"}, "tool"),
+        ({"openinference.span.kind": "RETRIEVER"}, "retriever"),
+        ({"openinference.span.kind": "EMBEDDING"}, "embedding"),
+        ({"openinference.span.kind": "AGENT"}, "agent"),
+        ({"openinference.span.kind": "GUARDRAIL"}, "guardrail"),
+        ({"openinference.span.kind": "EVALUATOR"}, "evaluator"),
+        ({"openinference.span.kind": "PROMPT"}, "chain"),
+        ({"traceloop.span.kind": "agent"}, "agent"),
         ({"openinference.span.kind": "llm"}, "model"),
         ({"traceloop.span.kind": "workflow"}, "chain"),
         ({"llm.model_name": "gpt-5"}, "model"),

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.model.fields import BUCKETS
+from sessiontrace.model.step_types import base_type
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.models import EventQuery
@@ -45,7 +46,7 @@ def schema_of(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     fields: dict[tuple[str, str], None] = {}
     datasets: dict[str, None] = {}
     for event in events:
-        kind = str(event.get("event_type") or "chain")
+        kind = str(base_type(event.get("event_type")) or "chain")
         metadata = event.get("metadata")
         dataset = metadata.get("dataset_id") if isinstance(metadata, dict) else None
         if isinstance(dataset, str):

@@ -16,6 +16,7 @@ from sessiontrace.model.fields import BUCKETS
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.json_depth import DEPTH_MAX, is_too_deep
 from sessiontrace.model.record import END, EVENT, Record
+from sessiontrace.model.step_types import BASES, SESSION, base_type, refined
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.record_builder import number
@@ -41,10 +42,10 @@ Body = dict[str, Any]
 LONG_ID = f"identified by more than {ID_MAX} characters"
 
 ORGANISATION = {"org_id": "local", "workspace_id": "local", "project_id": "local"}
-_TYPES = ("model", "tool", "chain", "session")  # compared, as what a client sends may not hash
+_TYPES = (*BASES, SESSION)  # compared, as what a client sends may not hash
 _TEXTS = frozenset({"event_id", "session_id", "parent_id", "event_name", "source"})
 _BUCKETS = frozenset(BUCKETS)
-_STEPS = frozenset({"model", "tool", "chain"})
+_STEPS = frozenset(BASES)
 _LATEST_MS = 1 << 53
 _TIMES = ("start_time", "end_time", "duration")
 _IGNORED = frozenset({"project", "project_id", "tenant", "org_id", "workspace_id"})
@@ -167,6 +168,8 @@ def _is_whole(event: Body) -> bool:
     if not event.keys() >= _NEEDED or event["event_type"] not in _STEPS:
         return False
     in_order = 0 <= event["start_time"] <= event["end_time"] < _LATEST_MS
+    if "span_kind" in event.get("metadata", ()):  # see `_of_own_type`
+        return False
     return in_order and bool(event["duration"] >= 0)
 
 
@@ -194,6 +197,19 @@ def _fields(event: Body, without: Sequence[str] = ()) -> Body:
         fields["children_ids"] = [str(child) for child in children]
     start, end, duration = map(number, map(event.get, _TIMES))
     fields |= record_builder.whole_times(start, end, duration, record_builder.now_ms())
+    return _of_own_type(fields)
+
+
+def _of_own_type(fields: Body) -> Body:
+    """The fields with the type that ``metadata.span_kind`` says, as our exporter writes it."""
+    metadata = fields.get("metadata", {})
+    kind = metadata.get("span_kind")
+    if (own := refined(fields["event_type"], kind)) != fields["event_type"] and own == kind:
+        others = {name: value for name, value in metadata.items() if name != "span_kind"}
+        fields["event_type"] = own
+        fields.pop("metadata")
+        if others:
+            fields["metadata"] = others
     return fields
 
 
@@ -264,6 +280,10 @@ def event_response(record: Mapping[str, Any]) -> Body:
     """A record as HoneyHive returns an event."""
     event = {**ORGANISATION, **record}
     event.pop("start_nanos", None)  # HoneyHive's times are in ms
+    kind = event.get("event_type")
+    if (base := base_type(kind)) != kind:
+        event["event_type"] = base
+        event["metadata"] = {**(event.get("metadata") or {}), "span_kind": kind}
     if event.get("event_type") == "session":
         event.setdefault("event_name", "unknown")
     return {name: value for name, value in event.items() if value is not None or name == "error"}
@@ -308,7 +328,7 @@ def _value(event: Mapping[str, Any], path: str) -> Any:
         if not isinstance(value, Mapping) or step not in value:
             return _MISSING
         value = value[step]
-    return value
+    return base_type(value) if path == "event_type" else value
 
 
 def _comparable(value: Any) -> float | str | None:

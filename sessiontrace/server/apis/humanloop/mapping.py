@@ -17,6 +17,7 @@ import orjson
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.json_depth import encode
 from sessiontrace.model.record import END, EVENT, Record
+from sessiontrace.model.step_types import SPAN_TYPES, base_type
 from sessiontrace.server import record_builder
 from sessiontrace.server.record_builder import number
 
@@ -57,7 +58,6 @@ _MODEL_CONFIG = frozenset(
         "prompt_template", "chat_template", "endpoint",
     }
 )  # fmt: skip
-_TYPES = frozenset({"model", "tool", "chain", "session"})
 
 
 # -- ids ------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def fields_of(log: Body, event_id: str, extra: Body) -> Body:
 
 def outputs_of(output: Any, kind: str) -> Body:
     """An output's text as a record's outputs."""
-    if kind == "model":
+    if base_type(kind) == "model":
         return {"role": "assistant", "content": output}
     if isinstance(output, str) and output[:1] == "{":
         try:
@@ -191,8 +191,8 @@ def changes_of(log: Body, record: Mapping[str, Any]) -> Body:
 
 def _type_of(log: Body, config: Any) -> str:
     event_type = _object(log, "metadata").get("event_type")
-    if event_type in _TYPES:
-        return str(event_type)
+    if isinstance(event_type, str) and event_type in SPAN_TYPES:
+        return event_type
     kind = config.get("type") if isinstance(config, dict) else None
     if kind == "tool":
         return "tool"
@@ -217,7 +217,7 @@ def config_of(config: Any, kind: str) -> Body:
     """A config of Humanloop's as a record's."""
     if not isinstance(config, dict):
         return {}
-    if kind != "model":
+    if base_type(kind) != "model":
         return {k: v for k, v in config.items() if k not in ("type", "name") and v is not None}
     parameters = {n: config[n] for n in _PARAMETERS if config.get(n) is not None}
     names = ("model", "provider", "endpoint", "tools")

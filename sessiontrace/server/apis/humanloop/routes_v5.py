@@ -19,6 +19,7 @@ from aiohttp import web
 
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import END, EVENT, START
+from sessiontrace.model.step_types import step_type
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.humanloop import mapping
 from sessiontrace.server.apis.humanloop.responses import error_response
@@ -43,8 +44,8 @@ _KINDS = {  # route -> the file's kind, the prefix of its id, the record's type
     "flows": ("flow", "fl_", "chain"),
     "prompts": ("prompt", "pr_", "model"),
     "tools": ("tool", "tl_", "tool"),
-    "agents": ("agent", "ag_", "chain"),
-    "evaluators": ("evaluator", "ev_", "chain"),
+    "agents": ("agent", "ag_", "agent"),
+    "evaluators": ("evaluator", "ev_", "evaluator"),
 }
 _FILE_LOG = "humanloop.file-log"
 _LOG_ID = "humanloop.log-id"
@@ -265,9 +266,7 @@ def _fields(body: Body, kind: str, type: str, event_id: str) -> Body:
     fields = mapping.fields_of(request, event_id, {"path": path, "project_name": path})
     metadata = body.get("metadata") if isinstance(body.get("metadata"), dict) else {}
     assert isinstance(metadata, dict)
-    fields["event_type"] = metadata.get("event_type") or type
-    if fields["event_type"] not in ("model", "tool", "chain"):
-        fields["event_type"] = type
+    fields["event_type"] = step_type(metadata.get("event_type")) or type
     fields["event_name"] = metadata.get("event_name") or path.rpartition("/")[2] or "unknown"
     if isinstance(body.get("user"), str):
         fields["user_properties"] = {"user_id": body["user"]}

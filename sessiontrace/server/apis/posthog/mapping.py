@@ -17,6 +17,7 @@ from sessiontrace.model.fields import STEP_ATTRIBUTES
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.json_depth import is_too_deep
 from sessiontrace.model.record import END, EVENT, Record
+from sessiontrace.model.step_types import step_type
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.record_builder import number
@@ -66,9 +67,8 @@ _USED = frozenset(
 # What our own exporter says twice; of other clients it is kept.
 _REPEATED = frozenset({"$ai_lib_version", "$ai_usage", "$ai_trace_name"})
 _CACHE = ("read", "creation")
-_TYPES = frozenset({"tool", "chain"})
-_TOOLS = frozenset({"tool", "retriever", "function", "mcp_tools"})
-_AI = {"$ai_span": "chain", "$ai_generation": "model", "$ai_embedding": "model"}
+_TOOLS = frozenset({"function", "mcp_tools"})
+_AI = {"$ai_span": "chain", "$ai_generation": "model", "$ai_embedding": "embedding"}
 
 
 @attrs.frozen
@@ -243,7 +243,9 @@ def _parent(event: _Event, trace: str) -> str:
 def _type(event: _Event) -> str:
     kind = _AI.get(event.name, "chain")
     span_type = event.properties.get("$ai_span_type")
-    return "tool" if kind == "chain" and span_type in _TOOLS else kind
+    if kind != "chain" or not isinstance(span_type, str):
+        return kind
+    return "tool" if span_type in _TOOLS else step_type(span_type) or kind
 
 
 def _times(event: _Event) -> Body:
@@ -275,7 +277,7 @@ def _content(event: _Event) -> Body:
     if event.name in ("$ai_generation", "$ai_embedding"):
         metadata |= _whole_prompt(properties)
     span_type = properties.get("$ai_span_type")
-    if isinstance(span_type, str) and span_type not in _TYPES:
+    if isinstance(span_type, str) and step_type(span_type) is None:
         metadata["span_kind"] = span_type
     if isinstance(properties.get("$ai_error_type"), str):
         metadata["error"] = {"type": properties["$ai_error_type"]}

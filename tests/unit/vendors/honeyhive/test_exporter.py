@@ -378,3 +378,23 @@ def test_a_batch_without_success_is_tried_again() -> None:
 def test_what_is_not_honeyhive_gets_no_data(request_: Request, reply: Reply) -> None:
     """A captive portal, or a wrong address that says 200 to everything: the data is kept."""
     assert isinstance(HoneyHiveExporter().interpret(request_, reply), Blocked)
+
+
+@pytest.mark.parametrize("parent", [{"parent_id": SESSION}, {}], ids=["as captured", "odd"])
+def test_a_step_of_another_type_is_the_nearest_of_honeyhives_three(parent: dict[str, str]) -> None:
+    """Its own type goes along in the metadata; fields that the closed schema lacks do not."""
+
+    def step(number: int, kind: str, **fields: Any) -> Record:
+        ids = {"event_id": id_of(number), "session_id": SESSION, **parent}
+        name = {"event_name": "step"}  # `start_nanos` is never the first field that is no id
+        body = {**ids, "event_type": kind, "start_nanos": 7, **name, "inputs": {}, **fields}
+        return Record(EVENT, b"*", orjson.dumps(body))
+
+    records = step(1, "agent", metadata={"plan": "pro"}), step(2, "embedding"), step(3, "model")
+    ((_, _, body, _),) = encode(*records)
+    assert [(event["event_type"], event.get("metadata")) for event in body["events"]] == [
+        ("chain", {"plan": "pro", "span_kind": "agent"}),
+        ("model", {"span_kind": "embedding"}),
+        ("model", None),
+    ]
+    assert all("start_nanos" not in event for event in body["events"])
