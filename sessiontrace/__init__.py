@@ -68,12 +68,14 @@ _PLACES = {
     "Stats": "sessiontrace.report",
     "Tracer": "sessiontrace.tracer",
     "clients": "sessiontrace.clients",
+    "logging": "sessiontrace.logging",
     "otel": "sessiontrace.otel",
 }
 """Where each public class and module is; what is not imported above loads on first use."""
 
 if TYPE_CHECKING:  # what a type checker cannot read from the table
     from sessiontrace import clients as clients
+    from sessiontrace import logging as logging
     from sessiontrace import otel as otel
     from sessiontrace.instrumentation.registry import InstrumentReport as InstrumentReport
     from sessiontrace.model.sampling import Sample as Sample

@@ -32,6 +32,8 @@ UNSET: Any = object()
 NO_INPUTS = b"{}"
 
 _ERROR_MAX = 8_000
+NOTES_MAX = 100
+NOTE_BYTES = 4_000
 _NAME_MAX = 512
 _NAMES_MAX = 1_000  # that are remembered
 _KEYS_MAX = 1_000  # of one dict in `set`
@@ -81,6 +83,24 @@ class SpanValues:
         """Mark the event as failed, with this message."""
         self._all_parts()["error"] = error
         self._check_text(error)
+
+    def add_note(self, note: dict[str, Any]) -> None:
+        """Add what the program logged to the metadata's ``logs``.
+
+        There are at most ``NOTES_MAX`` of at most ``NOTE_BYTES`` bytes; others are counted in
+        ``logs_omitted``. A value ``logs`` of the program's own stays.
+        """
+        metadata = self._own_group("metadata")
+        notes = metadata.setdefault("logs", [])
+        if type(notes) is not list or len(notes) >= NOTES_MAX:
+            omitted_before = metadata.get("logs_omitted")
+            count = omitted_before if type(omitted_before) is int else 0
+            metadata["logs_omitted"] = count + 1
+            return
+        encoded, needs_redaction = encode_and_check(note, self.recorder.clean_texts, NOTE_BYTES)
+        if needs_redaction:
+            self._needs_redaction = True
+        notes.append(_Fragment(encoded))
 
     def field_group(self, group: str) -> Mapping[str, Any] | None:
         """The values of one group ("metadata", ...) so far; None when the group was never set."""

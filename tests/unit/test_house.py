@@ -31,7 +31,7 @@ LAYERS = [
     {"generation"},
     {"tracer"},
     {"api", "api_signatures"},
-    {"clients", "otel", "testing", "conformance", "pytest_plugin"},
+    {"clients", "otel", "logging", "testing", "conformance", "pytest_plugin"},
     {"server"},
     {"cli"},
 ]
