@@ -203,9 +203,9 @@ def _of_record(record: logging.LogRecord) -> dict[str, Any]:
 def _formatted(template: Any, args: Any) -> str:
     """The message, as the standard library formats it where no code of an argument runs."""
     text = short_text(template)
-    named = isinstance(args, dict)
+    has_names = isinstance(args, dict)
     try:
-        if named:
+        if has_names:
             return text % {name: _plain(value) for name, value in args.items()}
         return text % tuple(_plain(value) for value in args)
     except (TypeError, ValueError, KeyError):

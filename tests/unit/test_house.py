@@ -313,7 +313,7 @@ def test_every_submodule_imports_and_shadows_no_public_name() -> None:
         "print(json.dumps({name: type(getattr(st, name)).__name__ for name in st.__all__}))\n"
     )
     modules = {name for name, kind in found.items() if kind == "module"}
-    assert modules <= {"clients", "otel", "testing"}
+    assert modules <= {"clients", "logging", "otel", "testing"}
     assert set(found) == set(sessiontrace.__all__)
 
 
