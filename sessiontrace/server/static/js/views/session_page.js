@@ -24,7 +24,10 @@ export function sessionPage(context, id, hash) {
     } catch {
       if (ended.signal.aborted) return; // the steps say what is wrong
     }
-    show(first?.body.conversation ? "thread" : "tree", first);
+    const own = first?.body.session.session_id ?? id;
+    // The address has the application's own id, or how an id begins.
+    if (own !== id) context.navigate(sessionPath(own), { replace: true });
+    else show(first?.body.conversation ? "thread" : "tree", first);
   }
 
   function show(name, first = null) {

@@ -60,6 +60,10 @@ export function threadView(context, id, hash, first = null) {
     el("a", { href: listPath, "data-route": true }, "Sessions"),
     el("span", { class: "here mono" }, id.slice(0, 18)),
   );
+  const seeLatest = () => {
+    if (unseen && isAtBottom() && !pages.at(-1)?.next) markSeen();
+  };
+  window.addEventListener("scroll", seeLatest, { passive: true, signal: ended.signal });
   feed.addEventListener("focusin", (event) => {
     const turn = /** @type {Element} */ (event.target).closest(".turn");
     if (turn) focused = /** @type {HTMLElement} */ (turn).dataset.id ?? null;
@@ -81,8 +85,7 @@ export function threadView(context, id, hash, first = null) {
   function receive(answer) {
     setStatus("live");
     if (answer === unchanged) return;
-    const isFollowing =
-      session?.status === "open" && isPlaced && isAtBottom() && !pages.at(-1)?.next;
+    const isFollowing = isPlaced && isAtBottom() && !pages.at(-1)?.next;
     const before = turnsOf(pages).length;
     receivePage(lastBegin(), answer);
     const arrived = turnsOf(pages).length - before;
@@ -209,9 +212,13 @@ export function threadView(context, id, hash, first = null) {
     fresh.hidden = false;
   }
 
-  async function latest() {
+  function markSeen() {
     fresh.hidden = true;
     unseen = 0;
+  }
+
+  async function latest() {
+    markSeen();
     while (pages.at(-1)?.next && !ended.signal.aborted) await loadNext();
     const last = turnsOf(pages).at(-1);
     if (last) focus(last.turn.turn_id, { block: "end" });
