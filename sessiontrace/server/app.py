@@ -50,7 +50,7 @@ from sessiontrace.server.intake_counts import IntakeCounts
 from sessiontrace.server.security import request_guard
 from sessiontrace.server.security.api_key_auth import ApiKeyAuth
 from sessiontrace.server.security.body_budget import BodyBudget
-from sessiontrace.server.security.request_context import MAY_READ, PROJECT
+from sessiontrace.server.security.request_context import MAY_READ, MAY_SCORE, PROJECT
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Retention, StoreWriter
@@ -247,6 +247,7 @@ def _guard(hosts: frozenset[str], auth: TokenAuth) -> Middleware:
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         PROJECT.set(DEFAULT_PROJECT)
         MAY_READ.set(True)
+        MAY_SCORE.set(True)
         await auth.refresh(request.headers)
         refused = request_guard.refusal(request.method, request.path, request.headers, hosts, auth)
         if refused is not None:

@@ -107,6 +107,7 @@ class SessionSummary:
 class EventSummary:
     """One step of a session without its inputs and outputs; units as in ``SessionSummary``.
 
+    ``start_nanos``: nanoseconds that it started after ``start_time``. ``model``: that a call named.
     ``first_chunk``: ms from the start to the first chunk of a streamed answer. ``unpriced``: it is
     a model call that used tokens at an unknown cost; its ``cost`` is 0 then. ``turn`` marks a
     turn of a conversation. ``parent_id`` names the session, another event, or an event that never
@@ -128,6 +129,8 @@ class EventSummary:
     cost: float
     unpriced: bool = attrs.field(converter=bool)
     first_chunk: float | None = None
+    start_nanos: int = 0
+    model: str | None = None
 
 
 @attrs.frozen

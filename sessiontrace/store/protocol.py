@@ -119,8 +119,8 @@ class Store(Protocol):
     ) -> StoredSession | None:
         """A session with at most ``limit`` steps; None when it is not stored.
 
-        Without ``first_chunks`` the steps lack the times of their first chunks, and the store need
-        not read their records.
+        Without ``first_chunks`` the steps lack the times of their first chunks, their models and
+        nanoseconds, and the store need not read their records.
         """
         ...
 
@@ -157,7 +157,7 @@ class Store(Protocol):
         ...
 
     def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
-        """Ids of the steps of a session whose record contains ``text``, in any case."""
+        """Ids of the steps of a session whose name, error or values have ``text``, in any case."""
         ...
 
     def document(self, kind: str, id: str) -> Mapping[str, Any] | None:

@@ -223,6 +223,22 @@ def test_names_can_be_read_at_every_width(page: Page):
         assert page.run(right) <= width, width
 
 
+def test_a_phone_shows_what_a_session_used_and_compares(page: Page):
+    """Steps, tokens and cost below the name; two sessions are picked as on a wide screen."""
+    page.size(390)
+    page.open()
+    page.until(NAMES, ALL)
+    steps = [text for text in page.texts("tbody .c-steps") if text]
+    assert steps
+    assert all(text.endswith("1 step" if text.split()[0] == "1" else "steps") for text in steps)
+    assert any(text.endswith("tokens") for text in page.texts("tbody .c-tokens"))
+    assert any(text.startswith("$") for text in page.texts("tbody .c-cost"))
+    for box in page.all("tbody .c-pick input")[:2]:
+        box.click()
+    page.see("button.compare")
+    assert page.run("return document.documentElement.scrollWidth") <= 390
+
+
 def test_bars_are_reached_with_the_keyboard(page: Page):
     """One stop for Tab, arrows from bar to bar, Enter filters."""
     page.open()

@@ -11,7 +11,8 @@ from support.records import T0, event, session_end, write
 from support.server_process import serving
 
 from sessiontrace.model.ids import new_id
-from sessiontrace.store import loss_reports
+from sessiontrace.store import api_keys, loss_reports
+from sessiontrace.store.api_keys import INGEST, READ
 from sessiontrace.store.sqlite.store import SqliteStore
 
 pytestmark = MARKS
@@ -147,6 +148,30 @@ def test_a_server_with_a_token_asks_for_it_and_then_for_nothing_more(page: Page,
         locked.until("tbody .c-name a", ["chat"])
         assert token not in locked.driver.current_url
         assert "Live" in locked.texts("#pulse")[0]
+        assert [line for line in locked.leave() if "401" not in line] == []
+
+
+def test_a_server_with_keys_asks_for_a_key_that_may_read(page: Page, db: Path):
+    """The form says what it wants; a key that only reads sees no form for feedback."""
+    sid = new_id()
+    write(db, session_end(sid), event(sid))
+    store = SqliteStore(db)
+    send, look = (api_keys.add(store, may, "default", may).reveal() for may in (INGEST, READ))
+    store.close()
+    with serving(db, "--keys") as server:
+        locked = Page(page.driver, server)
+        locked.open(f"/sessions/{sid}")
+        box = locked.one('.login [aria-label="API key"]')
+        for wrong in ("wrong", send):
+            box.send_keys(wrong, Keys.ENTER)
+            locked.until(
+                ".note [role=alert]", ["This is not an API key of this server that may read."]
+            )
+            box.clear()
+        box.send_keys(look, Keys.ENTER)
+        locked.until(".detail h2", ["chat"])
+        eventually(lambda: not locked.one(".score").is_displayed())
+        locked.driver.delete_all_cookies()
         assert [line for line in locked.leave() if "401" not in line] == []
 
 

@@ -54,6 +54,11 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, 
         config={"model": "m", "tools": [TOOL]},
     )  # fmt: skip
     picture = {"media_type": "image/png", "bytes": 48211, "sha256": "9f86d081884c7d65"}
+    following = event(
+        sid, T0 + 410, 20, event_type="model", event_name="following",
+        inputs={"chat_history": [*HISTORY, {"role": "assistant", "content": "Sent."},
+                                 {"role": "user", "content": "When?"}]},
+    )  # fmt: skip
     choices = event(
         sid, T0 + 500, 10, event_type="model", event_name="choices",
         inputs={"messages": [{"role": "user", "content": [
@@ -65,10 +70,10 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, 
     )  # fmt: skip
     tool = event(sid, T0 + 600, 10, event_name="tool", outputs={"page": ANSWER, "scan": picture})
     attack = event(sid, T0 + 700, 10, event_type="model", event_name="attack", **_attacks())
-    write(db, session_end(sid, event_name="chat", inputs={"q": ATTACKS}), call, choices, tool,
-          attack)  # fmt: skip
-    ids = {"sid": sid, "call": id_of(call), "choices": id_of(choices), "tool": id_of(tool),
-           "attack": id_of(attack)}  # fmt: skip
+    steps = {"call": call, "following": following, "choices": choices, "tool": tool,
+             "attack": attack}  # fmt: skip
+    write(db, session_end(sid, event_name="chat", inputs={"q": ATTACKS}), *steps.values())
+    ids = {"sid": sid, **{name: id_of(one) for name, one in steps.items()}}
     with serving(db) as server:
         yield server, ids
 
@@ -143,6 +148,15 @@ def test_a_long_system_prompt_is_folded_and_a_call_has_its_result(step: Any):
     eventually(lambda: page.count(".long li") == 60)
     page.click(".tools summary")
     page.until(".parameters", ["order\ninteger, required"])
+
+
+def test_what_a_call_repeats_of_the_one_before_is_folded(step: Any):
+    """Only the new messages are open; the others say which call they are known from."""
+    page = step("following")
+    page.until(".chat .said", ["Sent.", "When?"])
+    assert page.texts(".earlier summary") == ["4 earlier messages, known from call at 0.0 ms"]
+    page.click(".earlier summary")
+    page.until(".earlier .call", ["calls look_up\norder\n4711\nreturned\nstatus\nsent"])
 
 
 def test_each_choice_and_each_picture_is_shown(step: Any):

@@ -19,7 +19,7 @@ from support.records import (
 )
 
 from sessiontrace.model.ids import new_id
-from sessiontrace.model.record import Record
+from sessiontrace.model.record import EVENT, Record
 from sessiontrace.store import retention
 from sessiontrace.store.models import Document, EventQuery, SessionQuery
 from sessiontrace.store.protocol import Store
@@ -299,6 +299,39 @@ def test_steps_of_a_session_are_found_by_a_piece_of_text(store: Store):
     assert store.find_steps(sid, "HI") == [id_of(one), id_of(two)]
     assert store.find_steps(sid, '"Hi"') == [id_of(one)]
     assert store.find_steps(sid, "absent") == []
+
+
+def test_a_step_is_not_found_by_what_it_does_not_say(store: Store):
+    """Names of fields, ids, times and types are in the record of every step."""
+    sid = new_id()
+    one = event(sid, T0, event_name="One", outputs={"answer": ["yes", 4711, True]})
+    two = event(sid, T0 + 1, event_name="zwei", error="no way", config={"model": "m-7"})
+    store.write([session_end(sid), one, two, update(id_of(two), sid, metadata={"late": "add-on"})])
+    for text in ("event_id", "duration", "tool", "answer", str(T0), id_of(one), "late", "tests"):
+        assert store.find_steps(sid, text) == [], text
+    for text in ("one", "YES", "4711", "true"):
+        assert store.find_steps(sid, text) == [id_of(one)], text
+    for text in ("zwei", "No Way", "m-7", "add-ON"):
+        assert store.find_steps(sid, text) == [id_of(two)], text
+
+
+def test_a_step_has_its_model_and_the_nanoseconds_of_its_start(store: Store):
+    """Wherever the record has them: near its head as we write it, or behind its inputs."""
+    sid = new_id()
+    first = {"session_id": sid, "parent_id": sid, "event_type": "model", "event_name": "call"}
+    times = {"start_time": T0, "start_nanos": 250_000, "end_time": T0, "duration": 0.5}
+    model = {"config": {"n": {"a": 1}, "model": 'a "b"'}}
+    inputs = {"inputs": {"q": '"config":{"model":"no"' + "x" * 2_000}}
+    near = record(EVENT, event_id=new_id(), **first, **times, **model, **inputs)
+    far = record(EVENT, event_id=new_id(), **first, **times, **inputs, config={"model": "far"})
+    none = event(sid, T0 + 2, event_type="model", inputs={"start_nanos": 5, "model": "no"})
+    tool = event(sid, T0 + 3, config={"model": "no"})
+    store.write([session_end(sid), near, far, none, tool])
+    session = store.session(sid)
+    assert session is not None
+    assert [(step.model, step.start_nanos) for step in session.events] == [
+        ('a "b"', 250_000), ("far", 250_000), (None, 0), (None, 0),
+    ]  # fmt: skip
 
 
 def test_notes_are_kept_listed_and_taken_away(store: Store):

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 
 from sessiontrace.server.otlp_paths import OTLP_PATHS
-from sessiontrace.server.security.request_context import MAY_READ, PROJECT
+from sessiontrace.server.security.request_context import MAY_READ, MAY_SCORE, PROJECT
 from sessiontrace.server.security.token_auth import TokenAuth, credentials_of
 from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, active, hashed, pass_of
 from sessiontrace.store.models import DEFAULT_PROJECT
@@ -110,6 +110,7 @@ class ApiKeyAuth(TokenAuth):
             return False
         PROJECT.set(key.project)
         MAY_READ.set(key.allows(READ))
+        MAY_SCORE.set(key.allows(BOTH))
         return True
 
     def _shown_key(self, headers: Mapping[str, str]) -> Key | None:

@@ -21,6 +21,7 @@ from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.folding import apply_patch
 from sessiontrace.store.gathered import resolve
 from sessiontrace.store.models import EventSummary, SessionSummary, StoredSession, visible
+from sessiontrace.store.step_text import contains
 
 __all__ = [
     "below_visible",
@@ -43,7 +44,7 @@ _MOST_RECORDS = 500
 _STEPS = """
 SELECT
     event_id, parent_id, type, name, start_time, end_time, duration, status, role, error, tokens,
-    cost_nano, unpriced, first_chunk
+    cost_nano, unpriced, first_chunk, {nanos}, {model}
 FROM (
     SELECT * FROM events
     WHERE project = {project:String} AND session_id = {session:String} AND role > 0
@@ -53,6 +54,10 @@ FROM (
 ORDER BY start_time, event_id
 LIMIT {limit:UInt64}
 """
+_OUTLINE = _STEPS.replace("{nanos}", "0").replace("{model}", "''")
+_STEPS = _STEPS.replace("{nanos}", "JSONExtractUInt(body, 'start_nanos')").replace(
+    "{model}", "if(type = 'model', JSONExtractString(body, 'config', 'model'), '')"
+)
 _BODIES = """
 SELECT event_id, role, rank, body FROM events
 WHERE project = {project:String} AND session_id = {session:String}
@@ -84,8 +89,8 @@ SELECT DISTINCT session_id, event_id FROM events
 WHERE project = {project:String} AND event_id IN {ids:Array(String)} AND role > 0
 """
 _CONTAINING = """
-SELECT event_id FROM (
-    SELECT event_id, start_time, body FROM events
+SELECT event_id, role, rank, body FROM (
+    SELECT event_id, role, rank, start_time, body FROM events
     WHERE project = {project:String} AND session_id = {session:String} AND role > 0
     ORDER BY event_id, version DESC
     LIMIT 1 BY event_id
@@ -99,7 +104,6 @@ WHERE event_id NOT IN {folded} AND (
     )
 )
 ORDER BY start_time, event_id
-LIMIT {limit:UInt64}
 """
 _MATCHING = """
 SELECT session_id FROM sessions
@@ -116,7 +120,7 @@ WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role 
 
 
 def session(
-    connection: Connection, project: str, session_id: str, limit: int
+    connection: Connection, project: str, session_id: str, limit: int, first_chunks: bool = True
 ) -> StoredSession | None:
     """A session, its own record, and its steps in order of their start."""
     summary = summaries(connection, project, [session_id]).get(session_id)
@@ -126,7 +130,7 @@ def session(
     values = {"project": project, "session": session_id}
     rows, own, changes = connection.ask_all(
         [
-            Query(_STEPS, {**values, "limit": limit}),
+            Query(_STEPS if first_chunks else _OUTLINE, {**values, "limit": limit}),
             Query(_BODIES, {**values, "ids": [session_id]}),
             Query(_PATCHES + " ORDER BY at", values),
         ]
@@ -148,11 +152,12 @@ def session(
 def _step(session_id: str, row: Row) -> EventSummary:
     (
         event_id, parent, kind, name, start, end, took, status, role, error, tokens, cost, unpriced,
-        chunk,
+        chunk, nanos, model,
     ) = row  # fmt: skip
     return EventSummary(
         event_id, session_id, parent, kind, name, start, end, _float(took), status,
         role == TURN_ROLE, error, tokens, cost / 1e9, unpriced, _float(chunk),
+        nanos, model or None,
     )  # fmt: skip
 
 
@@ -179,7 +184,7 @@ def _show_changes(
             state.event_id, state.session_id, state.parent_id, state.type, state.name,
             state.start_time or 0, state.end_time, state.duration, state.status, state.turn,
             state.error, state.tokens, state.cost_nano / 1e9, bool(state.unpriced),
-            steps[row[0]].first_chunk,
+            steps[row[0]].first_chunk, steps[row[0]].start_nanos, steps[row[0]].model,
         )  # fmt: skip
 
 
@@ -316,16 +321,27 @@ def session_record(connection: Connection, project: str, session_id: str) -> dic
 def find_steps(
     connection: Connection, project: str, session_id: str, text: str, limit: int
 ) -> Sequence[str]:
-    """Steps of one session whose record contains a text, in order of their start."""
-    # The bodies are searched as JSON text, so escape the text in the same way.
+    """Steps of one session that contain a text, in order of their start."""
+    folded = text.casefold()
+    # First a search in the JSON of a step, in which the text is escaped; most are not decoded.
     escaped = orjson.dumps(text)[1:-1].decode()
-    values = {
-        "project": project, "session": session_id, "text": escaped,
-        "limit": max(1, min(limit, _MOST)),
-    }  # fmt: skip
-    folded = FOLDED.replace("{within}", " AND session_id = {session:String}")
-    text = _CONTAINING.replace("{folded}", folded)
-    return [row[0] for row in connection.query(Query(text, values))]
+    values = {"project": project, "session": session_id}
+    hidden = FOLDED.replace("{within}", " AND session_id = {session:String}")
+    rows, changes = connection.ask_all(
+        [
+            Query(_CONTAINING.replace("{folded}", hidden), {**values, "text": escaped}),
+            Query(_PATCHES + " ORDER BY at", values),
+        ]
+    )
+    by_event: dict[str, list[Patch]] = {}
+    for patch in patches(changes):
+        by_event.setdefault(patch.event_id, []).append(patch)
+    event_ids = [
+        row[0]
+        for row in rows
+        if contains(_overlaid(orjson.loads(row[3] or "{}"), by_event.get(row[0], [])), folded)
+    ]
+    return event_ids[: max(1, min(limit, _MOST))]
 
 
 def ids_with_prefix(connection: Connection, project: str, prefix: str, limit: int) -> Sequence[str]:

@@ -148,7 +148,7 @@ class ClickHouseStore:
     def session(
         self, session_id: str, limit: int = 10_000, *, first_chunks: bool = True
     ) -> StoredSession | None:
-        return queries.session(self._connection, self.project, session_id, limit)
+        return queries.session(self._connection, self.project, session_id, limit, first_chunks)
 
     def sessions_known(self, session_ids: Collection[str]) -> frozenset[str]:
         ids = sorted(session_ids)

@@ -6,6 +6,7 @@ statement, and every result is bounded by a limit.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -44,6 +45,12 @@ __all__ = [
 
 _MOST = 10_000
 _FIRST_STEPS = 8
+_HEAD = 1024  # characters of a record: its times, and mostly the model of a call
+
+_NANOS = re.compile(r'[,{]"start_nanos":(\d{1,6})[,}]')
+_MODEL = re.compile(
+    r'"config":\{(?:(?!"metadata":|"inputs":|"outputs":).)*?"model":("(?:[^"\\]|\\.)*")'
+)
 
 _SUMMARIES = (
     "SELECT session_id, name, source, user, start_time, end_time, duration, status, error, "
@@ -63,9 +70,13 @@ _COLUMNS = (
 _STEPS = (
     # First a search in the text: parsing the JSON of every step would cost more than the query.
     _COLUMNS + "CASE WHEN instr(body, '\"time_to_first_chunk_ms\"') > 0 "
-    "THEN json_extract(body, '$.metrics.time_to_first_chunk_ms') END FROM events WHERE "
+    "THEN json_extract(body, '$.metrics.time_to_first_chunk_ms') END, "
+    f"substr(body, 1, {_HEAD}), "
+    f"CASE WHEN type = 'model' AND instr(substr(body, 1, {_HEAD}), '\"config\":') = 0 "
+    "AND instr(body, '\"config\":') > 0 THEN json_extract(body, '$.config.model') END "
+    "FROM events WHERE "
 )
-_OUTLINE = _COLUMNS + "NULL FROM events WHERE "
+_OUTLINE = _COLUMNS + "NULL, NULL, NULL FROM events WHERE "
 
 
 def sessions(connection: sqlite3.Connection, query: SessionQuery) -> SessionPage:
@@ -114,7 +125,27 @@ def session(
 
 
 def _step(row: Sequence[Any]) -> EventSummary:
-    return EventSummary(*[*row[:-1], _first_chunk(row[-1])])
+    *columns, chunk, head, model = row
+    if model is None and columns[3] == "model":
+        model = _model_in(head)
+    return EventSummary(
+        *columns,
+        first_chunk=_first_chunk(chunk),
+        start_nanos=_nanos_in(head),
+        model=model if isinstance(model, str) else None,
+    )
+
+
+def _nanos_in(head: str | None) -> int:
+    """The nanoseconds of a start in the first characters of a record."""
+    match = _NANOS.search((head or "").partition('"inputs":')[0])
+    return int(match[1]) if match else 0
+
+
+def _model_in(head: str | None) -> str | None:
+    """The model that a call names in the first characters of its record."""
+    match = _MODEL.search(head or "")
+    return orjson.loads(match[1]) if match else None
 
 
 def _first_chunk(ms: Any) -> float | None:

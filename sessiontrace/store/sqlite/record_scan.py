@@ -16,6 +16,7 @@ from sessiontrace.store.folding import patched
 from sessiontrace.store.models import EventPage, EventQuery
 from sessiontrace.store.sqlite.calls import has_folded
 from sessiontrace.store.sqlite.queries import below_visible, session_record
+from sessiontrace.store.step_text import contains
 
 __all__ = ["events", "find_steps"]
 
@@ -45,9 +46,9 @@ def events(connection: sqlite3.Connection, query: EventQuery) -> EventPage:
 def find_steps(
     connection: sqlite3.Connection, session_id: str, text: str, limit: int
 ) -> Sequence[str]:
-    """Steps of one session whose record contains a text, in order of their start."""
+    """Steps of one session that contain a text, in order of their start."""
     folded = text.casefold()
-    # The bodies are searched as JSON text, so escape the text in the same way.
+    # First a search in the JSON of a step, in which the text is escaped; most are not decoded.
     escaped = orjson.dumps(folded)[1:-1].decode()
     rows = connection.execute(
         "SELECT event_id, body, patch FROM events WHERE session_id = ? AND rank > 0 "
@@ -56,7 +57,9 @@ def find_steps(
     )
     event_ids: list[str] = []
     for event_id, body, patch in rows:
-        if escaped in (body or "").casefold() or escaped in (patch or "").casefold():
+        if escaped not in (body or "").casefold() and escaped not in (patch or "").casefold():
+            continue
+        if contains(patched(orjson.loads(body or "{}"), patch), folded):
             event_ids.append(event_id)
             if len(event_ids) >= limit:
                 break

@@ -10,7 +10,7 @@ GET /api/sessions/{id}   {session, record, events, omitted}; the id may be the a
 GET /api/sessions/{id}/thread    the parameters of ``thread`` -> {session, record, turns, next, ...}
 GET /api/sessions/{id}/steps?q=   {steps}: ids of the steps that contain the text
 GET /api/events/{id}     the whole record of one step
-GET /api/about           {version, store, unindexed, otlp}: otlp counts what came by OTLP
+GET /api/about           {version, store, unindexed, may_score, otlp}: otlp counts what came by OTLP
 POST /api/score          {event_id, name, value}: feedback given by hand
 """
 
@@ -35,6 +35,7 @@ from sessiontrace.server.http import (
     with_vendor_errors,
 )
 from sessiontrace.server.intake_counts import IntakeCounts
+from sessiontrace.server.security.request_context import MAY_SCORE
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.histogram import DURATIONS_MS
@@ -126,7 +127,11 @@ class _Api:
 
     async def about(self, request: web.Request) -> web.Response:
         unindexed = await self._readers.query(lambda store: store.unindexed())
-        about = {**attrs.asdict(self._about), "unindexed": unindexed}
+        about = {
+            **attrs.asdict(self._about),
+            "unindexed": unindexed,
+            "may_score": MAY_SCORE.get(),
+        }
         return json_response({**about, "otlp": self._counts.as_json()})
 
     async def score(self, request: web.Request) -> web.Response:

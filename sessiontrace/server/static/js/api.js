@@ -31,8 +31,12 @@ export async function get(path, signal, tag = null) {
     cache: "no-store",
   });
   if (response.status === 304) return { tag, body: unchanged };
-  if (response.status === 401) window.dispatchEvent(new Event("locked"));
-  if (!response.ok) throw await errorOf(response);
+  if (!response.ok) {
+    const error = await errorOf(response);
+    if (error.status === 401)
+      window.dispatchEvent(new CustomEvent("locked", { detail: error.message }));
+    throw error;
+  }
   return { tag: response.headers.get("ETag"), body: await response.json() };
 }
 
@@ -48,6 +52,24 @@ export async function post(path, body) {
   if (!response.ok) throw await errorOf(response);
   return response.json();
 }
+
+let permission = null;
+
+/** Whether this browser's key may score; true where the server cannot be asked. */
+export function mayScore() {
+  permission ??= get("/api/about").then(
+    ({ body }) => body.may_score !== false,
+    () => {
+      permission = null;
+      return true;
+    },
+  );
+  return permission;
+}
+
+/** An error as a person wants to read it: browsers say "Failed to fetch". @param {any} error */
+export const reasonOf = (error) =>
+  error.status ? error.message : "The server does not answer. Is it still running?";
 
 /**
  * The trees of texts in markdown.

@@ -84,7 +84,11 @@ document.addEventListener("click", (event) => {
   open(link.getAttribute("href"));
 });
 const here = () => location.pathname + location.search + location.hash;
-window.addEventListener("popstate", () => open(here(), { push: false }));
+window.addEventListener("popstate", () => {
+  const path = location.pathname + location.search;
+  if (view?.path === path && view.back?.()) return;
+  open(here(), { push: false });
+});
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = /** @type {Element} */ (event.target).matches?.(
@@ -96,12 +100,17 @@ document.addEventListener("keydown", (event) => {
 
 // A server with a token: the token is in the fragment of the address, or a form asks for it.
 let locked = false;
-window.addEventListener("locked", () => {
+window.addEventListener("locked", (event) => {
   if (locked) return;
   locked = true;
   view?.close();
   main.replaceChildren();
-  view = loginView({ main, setStatus, setCrumbs });
+  view = loginView({
+    main,
+    setStatus,
+    setCrumbs,
+    withKeys: /API key/.test(/** @type {CustomEvent} */ (event).detail),
+  });
   view.path = location.pathname;
 });
 

@@ -1,6 +1,6 @@
 // One turn of a thread as an element: who said what, the tools between, and what it took.
 
-import { get } from "./api.js";
+import { get, reasonOf } from "./api.js";
 import { mediaCard } from "./chat/cards.js";
 import { el, shape } from "./elements.js";
 import { json } from "./json_tree.js";
@@ -196,7 +196,7 @@ async function load(place, eventId, sessionId) {
       ),
     );
   } catch (error) {
-    place.replaceChildren(el("p", { class: "failure" }, error.message));
+    place.replaceChildren(el("p", { class: "failure" }, reasonOf(error)));
   }
 }
 

@@ -16,6 +16,10 @@ test("a duration has the unit that a reader expects at its size", () => {
   const cases = [
     [null, "–"],
     [0, "0.0 ms"],
+    [0.0004, "0.4 µs"],
+    [0.25, "250 µs"],
+    [0.9994, "999 µs"],
+    [0.9996, "1.0 ms"],
     [9.94, "9.9 ms"],
     [9.96, "10 ms"],
     [999.4, "999 ms"],

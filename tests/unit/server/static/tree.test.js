@@ -2,11 +2,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  above,
   countBelow,
+  endOf,
   extent,
   grow,
+  isFailed,
   rows,
+  startOf,
   tickStep,
+  usages,
+  withAbove,
 } from "../../../../sessiontrace/server/static/js/values/tree.js";
 
 const session = { session_id: "s", start_time: 1000, end_time: 2000, duration: 1000 };
@@ -16,6 +22,7 @@ const step = (id, parent = "s", more = {}) => ({
   type: "chain",
   start_time: 1000,
   end_time: 1500,
+  error: null,
   ...more,
 });
 
@@ -71,4 +78,45 @@ test("ticks are round and not more than wanted", () => {
   assert.equal(tickStep(1000, 10), 100);
   assert.equal(tickStep(60_000, 7), 10_000);
   assert.equal(tickStep(40 * 864e5, 4), 10 * 864e5);
+});
+
+test("starts and ends have the nanoseconds that a record has", () => {
+  const one = step("a", "s", {
+    start_time: 1000,
+    start_nanos: 250_000,
+    end_time: 1000,
+    duration: 0.5,
+  });
+  assert.equal(startOf(one), 1000.25);
+  assert.equal(endOf(one), 1000.75);
+  assert.equal(endOf({ ...one, duration: null, end_time: null }), null);
+  assert.equal(endOf({ ...one, end_time: 5000 }), 5000);
+  const session = { ...one, session_id: "s" };
+  assert.deepEqual(extent(session, [one]), { from: 1000.25, to: 1000.75 });
+  assert.equal(tickStep(0.5, 5), 0.1);
+});
+
+test("errors only shows failed steps and those above them", () => {
+  const bad = { error: "no" };
+  const { root } = grow(session, [step("a"), step("b", "a", bad), step("c"), step("d", "c")]);
+  const kept = withAbove(root, isFailed);
+  assert.deepEqual([...kept], ["s", "a", "b"]);
+  const ids = rows(root, new Set(), kept).map(({ node }) => node.id);
+  assert.deepEqual(ids, ["s", "a", "b"]);
+  assert.deepEqual(above(root, "d"), ["s", "c"]);
+  assert.deepEqual(above(root, "gone"), []);
+});
+
+test("a step without tokens has those of the steps below it, each counted once", () => {
+  const agent = { tokens: 9, cost: 0.5 };
+  const { root } = grow(session, [
+    step("a"),
+    step("b", "a", agent),
+    step("c", "b", agent),
+    step("d", "a", { tokens: 1, cost: 0, unpriced: true }),
+  ]);
+  const all = usages(root);
+  assert.deepEqual(all.get("a"), { tokens: 10, cost: 0.5, unpriced: 1, own: false });
+  assert.deepEqual(all.get("b"), { tokens: 9, cost: 0.5, unpriced: 0, own: true });
+  assert.deepEqual(all.get("s"), all.get("a"));
 });

@@ -22,36 +22,44 @@ const LONG_SYSTEM = 500; // characters
 
 /** @param {any[]} messages @param {Options} [options] */
 export function conversation(messages, options = {}) {
-  const all = messages.map(normalized);
-  const { results, rest } = withCalls(all);
-  const within = { ...options, results };
   const { earlier = 0 } = options;
-  const items = rest.map((message) => (message ? drawn(message, within) : null));
-  if (earlier <= 0) return el("ol", { class: "chat" }, items);
+  const { results, rest } = withCalls(messages.map(normalized), earlier);
+  const draw = (some) =>
+    some.map((message) => (message ? drawn(message, { ...options, results }) : null));
+  const chat = el("ol", { class: "chat" }, draw(rest.slice(earlier)));
+  if (earlier <= 0) return chat;
   const before = el("ol", { class: "chat" });
   const fold = el(
     "details",
     { class: "earlier" },
-    el("summary", {}, `${amount(earlier, "earlier message")} `, options.earlierNote ?? ""),
+    el("summary", {}, amount(earlier, "earlier message"), options.earlierNote ?? ""),
     before,
   );
   fold.addEventListener("toggle", () => {
-    if (!before.firstChild) before.append(...items.slice(0, earlier).filter(Boolean));
+    if (!before.firstChild) before.append(...draw(rest.slice(0, earlier)).filter(Boolean));
   });
-  return el("div", {}, fold, el("ol", { class: "chat" }, items.slice(earlier)));
+  return el("div", {}, fold, chat);
 }
 
 /** One message. @param {any} message @param {Options} [options] */
 export const messageItem = (message, options = {}) => drawn(normalized(message), options);
 
-/** The results of calls by their ids, and the messages without those that only hold such results. */
-function withCalls(messages) {
-  const ids = new Set();
+/**
+ * The results of calls by their ids, and the messages without those that only hold such results. A
+ * new result of a call that is folded stays where it is, with the name of its tool.
+ */
+function withCalls(messages, earlier) {
+  const calls = new Map();
   const results = new Map();
-  const rest = messages.map((message) => {
+  const rest = messages.map((message, at) => {
     const left = message.parts.filter((part) => {
-      if (part.kind === "call" && part.id) ids.add(part.id);
-      if (part.kind !== "result" || !ids.has(part.id) || results.has(part.id)) return true;
+      if (part.kind === "call" && part.id) calls.set(part.id, { name: part.name, at });
+      const call = part.kind === "result" ? calls.get(part.id) : null;
+      if (!call || results.has(part.id)) return true;
+      if (at >= earlier && call.at < earlier) {
+        part.name ??= call.name;
+        return true;
+      }
       results.set(part.id, part);
       return false;
     });

@@ -2,6 +2,7 @@
 
 export function duration(ms) {
   if (ms === null || ms === undefined) return "–";
+  if (ms > 0 && ms < 0.9995) return `${Number((ms * 1000).toPrecision(3))} µs`;
   if (ms < 9.95) return `${ms.toFixed(1)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 9995) return `${(ms / 1000).toFixed(2)} s`;

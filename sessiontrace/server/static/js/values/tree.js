@@ -43,16 +43,77 @@ function isBelow(node, parent, nodes) {
   return false;
 }
 
+/** When a session or a step started, in Unix ms with a fraction. */
+export const startOf = ({ start_time: start, start_nanos: nanos }) => start + (nanos ?? 0) / 1e6;
+
+/** When it ended; null while it is open. Durations are finer than ends. */
+export function endOf(step) {
+  const { duration, end_time: end } = step;
+  if (duration === null || duration === undefined || end === null) return end ?? null;
+  const exact = startOf(step) + duration;
+  return Math.abs(exact - end) < 2 ? exact : Math.max(exact, end);
+}
+
+export const isFailed = (node) => Boolean(node.event) && node.event.error !== null;
+
+/** The steps that a condition selects, and the steps above them, by their ids. */
+export function withAbove(root, condition) {
+  const kept = new Set();
+  const path = [];
+  for (const { node, depth } of rows(root, new Set())) {
+    path.length = depth;
+    path.push(node.id);
+    if (condition(node)) for (const id of path) kept.add(id);
+  }
+  return kept;
+}
+
+/** The ids of the steps above one, from the session down. */
+export function above(root, id) {
+  const path = [];
+  for (const { node, depth } of rows(root, new Set())) {
+    path.length = depth;
+    if (node.id === id) return path;
+    path.push(node.id);
+  }
+  return [];
+}
+
+/**
+ * Tokens and cost of every step by its id: its own, or those of the steps below where it has none.
+ * @returns {Map<string, {tokens: number, cost: number, unpriced: number, own: boolean}>}
+ */
+export function usages(root) {
+  const all = new Map();
+  for (const { node } of rows(root, new Set()).reverse()) {
+    const { tokens = 0, cost = 0, unpriced = false } = node.event ?? {};
+    const own = tokens > 0 || cost > 0;
+    const sum = { tokens, cost, unpriced: Number(unpriced), own };
+    if (!own)
+      for (const child of node.children) {
+        const below = all.get(child.id);
+        sum.tokens += below.tokens;
+        sum.cost += below.cost;
+        sum.unpriced += below.unpriced;
+      }
+    all.set(node.id, sum);
+  }
+  return all;
+}
+
 // Depth first, without folded subtrees. Each row is {node, depth, guides}; `guides` says for each
 // level whether its line continues below.
-export function rows(root, folded) {
+// `kept`: only these steps, by their ids.
+export function rows(root, folded, kept = null) {
   const visible = [];
   const ahead = [{ node: root, depth: 0, guides: [] }];
   while (ahead.length) {
     const row = ahead.pop();
     visible.push(row);
     if (folded.has(row.node.id)) continue;
-    const below = row.node.children;
+    const below = kept
+      ? row.node.children.filter((child) => kept.has(child.id))
+      : row.node.children;
     for (let at = below.length - 1; at >= 0; at -= 1) {
       const goesOn = at < below.length - 1;
       ahead.push({
@@ -78,18 +139,19 @@ export function countBelow(node) {
 
 // The common axis: from the first start to the last end, never empty.
 export function extent(session, events) {
-  let from = session.start_time;
-  let to = Math.max(session.end_time, from + session.duration);
+  let from = startOf(session);
+  let to = Math.max(endOf(session), from);
   for (const event of events) {
-    from = Math.min(from, event.start_time);
-    to = Math.max(to, event.end_time ?? event.start_time);
+    const start = startOf(event);
+    from = Math.min(from, start);
+    to = Math.max(to, endOf(event) ?? start);
   }
-  return { from, to: Math.max(to, from + 1) };
+  return { from, to: to > from ? to : from + 1 };
 }
 
 const STEPS = [
-  1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5,
-  36e5, 72e5, 144e5, 216e5, 432e5, 864e5,
+  0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3,
+  2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 144e5, 216e5, 432e5, 864e5,
 ];
 
 // The distance of ticks in ms for about `wanted` of them.

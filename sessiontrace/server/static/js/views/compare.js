@@ -1,7 +1,7 @@
 // Two sessions side by side: their facts, and their steps lined up, so that a step that only one of
 // them has is alone on its row.
 
-import { get, poll, unchanged } from "../api.js";
+import { get, poll, reasonOf, unchanged } from "../api.js";
 import { conversation } from "../chat/conversation.js";
 import { el, shape } from "../elements.js";
 import { json } from "../json_tree.js";
@@ -55,7 +55,7 @@ export function compareView({ main, setStatus, setCrumbs, navigate }, left, righ
                   ? "One of these sessions was not found"
                   : "The sessions cannot be shown",
               ),
-              el("p", {}, error.message),
+              el("p", {}, reasonOf(error)),
             ),
           );
       },
@@ -242,7 +242,7 @@ export function compareView({ main, setStatus, setCrumbs, navigate }, left, righ
       inside.replaceChildren(el("td", { colspan: 3 }, parts(records)));
     } catch (error) {
       inside.replaceChildren(
-        el("td", { colspan: 3 }, el("p", { class: "failure" }, error.message)),
+        el("td", { colspan: 3 }, el("p", { class: "failure" }, reasonOf(error))),
       );
     }
   }

@@ -43,6 +43,7 @@ export function sessionPage(context, id, hash) {
       ended.abort();
       view?.close();
     },
+    back: () => view?.back?.() ?? false,
     key(event) {
       if (event.key === "t" && view && !event.shiftKey) {
         event.preventDefault();

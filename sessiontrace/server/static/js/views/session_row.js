@@ -105,7 +105,10 @@ const COLUMNS = [
     title: "Steps",
     class: "c-steps num",
     order: "steps",
-    cell: (session) => count(session.events),
+    cell: (session) => [
+      count(session.events),
+      el("span", { class: "unit" }, session.events === 1 ? " step" : " steps"),
+    ],
   },
   {
     title: "Errors",
@@ -120,7 +123,8 @@ const COLUMNS = [
     title: "Tokens",
     class: "c-tokens num",
     order: "tokens",
-    cell: (session) => (session.tokens ? count(session.tokens) : none()),
+    cell: (session) =>
+      session.tokens ? [count(session.tokens), el("span", { class: "unit" }, " tokens")] : none(),
   },
   {
     title: "Cost",

@@ -1,8 +1,10 @@
 // One session: its summary, its steps as a waterfall, and the selected step.
 
-import { get, poll, unchanged } from "../api.js";
+import { get, poll, reasonOf, unchanged } from "../api.js";
 import { el } from "../elements.js";
-import { amount } from "../values/format.js";
+import { splitter } from "../splitter.js";
+import { amount, count } from "../values/format.js";
+import { earlierMessages } from "./earlier_messages.js";
 import { sessionHead } from "./session_head.js";
 import { detail, feedbackForm } from "./step_detail.js";
 import { waterfall } from "./waterfall.js";
@@ -11,18 +13,11 @@ const EVERY = 2000;
 
 export function sessionView(context, id, hash) {
   const { main, setStatus, setCrumbs, navigate, saved, listPath, upPath } = context;
+  let placed = false; // what the address names has been scrolled to
+  let found = ""; // how many steps contain the text
   const state = { answer: null, records: new Map(), selected: hash || saved?.selected || id };
   const head = el("section", { class: "head", "aria-label": "Session" });
   const panel = el("aside", { class: "detail", "aria-label": "Selected step", tabindex: "-1" });
-  const chart = waterfall({
-    selected: select,
-    opened: () => {
-      panel.classList.add("up");
-      panel.focus({ preventScroll: getComputedStyle(panel).position === "sticky" });
-    },
-    folded: saved?.folded,
-  });
-  const split = el("div", { class: "split", hidden: true }, chart.element, panel);
   const note = el("div", { class: "note", hidden: true });
   const finder = el("input", {
     type: "search",
@@ -32,6 +27,27 @@ export function sessionView(context, id, hash) {
     spellcheck: "false",
   });
   const findStatus = el("span", { role: "status" });
+  const chart = waterfall({
+    selected: select,
+    opened: openPanel,
+    folded: saved?.folded,
+    finder: el(
+      "div",
+      { class: "finder" },
+      el("div", { class: "search" }, finder, el("kbd", { "aria-hidden": "true" }, "/")),
+      findStatus,
+    ),
+  });
+  const width = splitter({
+    key: "sessiontrace.panel",
+    label: "Width of the selected step",
+    controls: () => split,
+    property: "--panel-width",
+    sign: -1,
+    width: () => panel.offsetWidth,
+    range: () => [300, Math.max(300, split.clientWidth - 360)],
+  });
+  const split = el("div", { class: "split", hidden: true }, chart.element, width.line, panel);
   let typed = 0;
   finder.addEventListener("input", () => {
     clearTimeout(typed);
@@ -40,17 +56,12 @@ export function sessionView(context, id, hash) {
   finder.addEventListener("keydown", (event) => {
     if (event.key === "Enter") {
       event.preventDefault();
-      chart.nextFound();
-      finder.focus();
+      const place = chart.nextFound(event.shiftKey ? -1 : 1);
+      if (place) findStatus.textContent = `${count(place)} of ${found}`;
+      finder.focus({ preventScroll: true });
     }
   });
-  const bar = el(
-    "div",
-    { class: "finder", hidden: true },
-    el("div", { class: "search" }, finder, el("kbd", { "aria-hidden": "true" }, "/")),
-    findStatus,
-  );
-  main.append(head, bar, split, note);
+  main.append(head, split, note);
   setCrumbs(
     el("a", { href: listPath, "data-route": true }, "Sessions"),
     el("span", { class: "here mono" }, id.slice(0, 18)),
@@ -80,14 +91,35 @@ export function sessionView(context, id, hash) {
     state.answer = answer;
     note.hidden = true;
     split.hidden = false;
-    bar.hidden = answer.events.length < 1;
+    width.show();
     document.title = `${answer.session.name ?? "Session"} · sessiontrace`;
     sessionHead(head, answer.session, answer.record, { view: "tree" });
+    const { session, record } = answer;
+    if (record.start_time === session.start_time) session.start_nanos = record.start_nanos;
     chart.draw(answer);
-    if (!chart.has(state.selected)) state.selected = id;
-    chart.select(state.selected);
+    const isThere = chart.has(state.selected);
+    if (!isThere) state.selected = id;
+    const isNamed = isThere && state.selected !== id && state.selected !== saved?.selected;
+    if (!placed && isNamed) chart.reveal(state.selected);
+    else chart.select(state.selected);
+    if (!placed && saved && !isNamed) window.scrollTo(0, saved.scroll);
+    placed = true;
     if (isFirst && hash && document.activeElement === document.body) chart.focus();
     show();
+  }
+
+  // A phone shows the step over the rows: an entry in the history, which Back closes.
+  function openPanel() {
+    panel.classList.add("up");
+    const isSheet = getComputedStyle(panel).position === "fixed";
+    if (isSheet && !history.state?.sheet) history.pushState({ sheet: true }, "", location.href);
+    panel.focus({ preventScroll: getComputedStyle(panel).position === "sticky" });
+  }
+
+  function closePanel() {
+    if (history.state?.sheet) return history.back(); // which calls `back`
+    panel.classList.remove("up");
+    chart.focus();
   }
 
   async function find() {
@@ -102,12 +134,13 @@ export function sessionView(context, id, hash) {
         `/api/sessions/${encodeURIComponent(id)}/steps?q=${encodeURIComponent(text)}`,
       );
       if (finder.value.trim() !== text) return;
+      found = count(body.steps.length);
       findStatus.textContent = body.steps.length
         ? `${amount(body.steps.length, "step")}, Enter for the next`
         : "No step contains this text";
       chart.find(body.steps);
     } catch (error) {
-      findStatus.textContent = error.message;
+      findStatus.textContent = reasonOf(error);
     }
   }
 
@@ -125,9 +158,7 @@ export function sessionView(context, id, hash) {
         {},
         error.status === 404
           ? "It may not have arrived yet, or may be in another store."
-          : error.status
-            ? error.message
-            : "The server does not answer. Is it still running?",
+          : reasonOf(error),
       ),
       el("a", { href: "/", "data-route": true, class: "quiet" }, "All sessions"),
     );
@@ -136,11 +167,22 @@ export function sessionView(context, id, hash) {
   async function select(chosen) {
     state.selected = chosen;
     history.replaceState(
-      {},
+      history.state,
       "",
       `${location.pathname}${location.search}${chosen === id ? "" : `#${encodeURIComponent(chosen)}`}`,
     );
     await show();
+  }
+
+  /** The record of a step; it is sent only where it has changed. */
+  async function load(eventId) {
+    const cached = state.records.get(eventId);
+    const path = `/api/events/${encodeURIComponent(eventId)}`;
+    const { tag, body } = await get(path, undefined, cached?.tag ?? null);
+    const whole = body === unchanged ? cached.whole : body;
+    if (state.records.size > 200) state.records.clear();
+    state.records.set(eventId, { tag, whole });
+    return whole;
   }
 
   let drawn = "";
@@ -150,25 +192,24 @@ export function sessionView(context, id, hash) {
     const { session, record, events } = state.answer;
     const summary = chosen === id ? null : events.find((event) => event.event_id === chosen);
     let whole = record;
+    let earlier = null;
     if (summary) {
-      const cached = state.records.get(chosen);
       try {
-        const { tag, body } = await get(
-          `/api/events/${encodeURIComponent(chosen)}`,
-          undefined,
-          cached?.tag ?? null,
+        whole = await load(chosen);
+        earlier = await earlierMessages(
+          events,
+          summary,
+          whole,
+          async (other) => state.records.get(other)?.whole ?? load(other),
         );
-        whole = body === unchanged ? cached.whole : body;
-        if (state.records.size > 200) state.records.clear();
-        state.records.set(chosen, { tag, whole });
       } catch (error) {
-        if (state.selected === chosen && !cached)
-          panel.replaceChildren(el("p", { class: "failure" }, error.message));
+        if (state.selected === chosen && !state.records.has(chosen))
+          panel.replaceChildren(el("p", { class: "failure" }, reasonOf(error)));
         return;
       }
       if (state.selected !== chosen) return;
     }
-    const mark = JSON.stringify([chosen, summary ?? session, whole]);
+    const mark = JSON.stringify([chosen, summary ?? session, whole, earlier?.count]);
     if (mark === drawn) return;
     drawn = mark;
     // Feedback that is being typed stays while everything around it changes.
@@ -182,12 +223,10 @@ export function sessionView(context, id, hash) {
         session,
         summary,
         record: whole,
+        earlier,
         feedback: form.node,
         turns: events.filter((event) => event.turn).length,
-        close: () => {
-          panel.classList.remove("up");
-          chart.focus();
-        },
+        close: closePanel,
       }),
     );
     panel.dataset.shown = chosen;
@@ -200,6 +239,13 @@ export function sessionView(context, id, hash) {
     close: () => {
       live.stop();
       chart.close();
+    },
+    /** Back closes the step that lies over the rows; whether it did. */
+    back() {
+      if (!panel.classList.contains("up") || history.state?.sheet) return false;
+      panel.classList.remove("up");
+      chart.focus();
+      return true;
     },
     key(event) {
       if (event.key === "/" && !event.target.matches?.("input, textarea")) {
@@ -217,8 +263,7 @@ export function sessionView(context, id, hash) {
       }
       if (event.key === "Escape") {
         if (panel.contains(document.activeElement) || panel.classList.contains("up")) {
-          panel.classList.remove("up");
-          chart.focus();
+          closePanel();
         } else if (!chart.unzoom()) navigate(upPath);
         event.preventDefault();
       } else chart.key(event);

@@ -1,6 +1,6 @@
 // The selected step, or the session itself: its facts, error, inputs and outputs.
 
-import { post } from "../api.js";
+import { mayScore, post, reasonOf } from "../api.js";
 import { richValue, toolCards } from "../chat/cards.js";
 import { conversation } from "../chat/conversation.js";
 import { copyButton, el, shape, thumb } from "../elements.js";
@@ -9,6 +9,7 @@ import { rawSwitch } from "../raw_switch.js";
 import { splitMessages, toolDefinitions } from "../values/chat_messages.js";
 import { curl } from "../values/curl.js";
 import { amount, cost, count, duration, moment } from "../values/format.js";
+import { startOf } from "../values/tree.js";
 
 const SECTIONS = [
   ["inputs", "Inputs"],
@@ -20,7 +21,7 @@ const SECTIONS = [
   ["metadata", "Metadata"],
 ];
 
-export function detail({ session, summary, record, turns, close, feedback }) {
+export function detail({ session, summary, record, earlier = null, turns, close, feedback }) {
   const type = summary ? (summary.turn ? "turn" : summary.type) : "session";
   const failure = summary ? summary.error : session.error;
   const status = summary ? summary.status : session.status;
@@ -61,7 +62,13 @@ export function detail({ session, summary, record, turns, close, feedback }) {
           `A conversation of ${amount(turns, "turn")}: each has inputs and outputs of its own.`,
         )
       : null,
-    SECTIONS.map(([name, title]) => section(title, content(name, record[name]))),
+    SECTIONS.map(([name, title]) =>
+      section(
+        title,
+        content(name, record[name]),
+        name === "inputs" ? chatOptions(earlier, session) : {},
+      ),
+    ),
     feedback,
     ids(record, summary),
   );
@@ -76,7 +83,7 @@ function facts(session, summary, record) {
     ["Took", summary.duration === null ? "still running" : duration(summary.duration)],
     [
       "Starts",
-      `${duration(Math.max(0, summary.start_time - session.start_time))} in`,
+      `${duration(Math.max(0, startOf(summary) - startOf(session)))} in`,
       moment(summary.start_time),
     ],
     ["Model", typeof record.config?.model === "string" ? record.config.model : null],
@@ -131,7 +138,7 @@ export function feedbackForm(eventId) {
       await post("/api/score", { event_id: eventId, name: name.value.trim(), value: score });
       saveStatus.textContent = "Saved";
     } catch (error) {
-      saveStatus.textContent = error.message;
+      saveStatus.textContent = reasonOf(error);
     }
   }
   const typed = (text) =>
@@ -158,7 +165,11 @@ export function feedbackForm(eventId) {
     event.preventDefault();
     if (value.value.trim()) save(typed(value.value));
   });
-  return el("div", { class: "section" }, el("h3", {}, "Give feedback"), form);
+  const section = el("div", { class: "section" }, el("h3", {}, "Give feedback"), form);
+  mayScore().then((may) => {
+    section.hidden = !may;
+  });
+  return section;
 }
 
 function failed(failure, record) {
@@ -187,10 +198,19 @@ function content(name, field) {
   return field;
 }
 
-function section(title, field) {
+/** How the chat of a call is drawn: what it repeats of the call before is folded. */
+function chatOptions(earlier, session) {
+  if (!earlier) return {};
+  const { call, count: messages } = earlier;
+  const at = duration(Math.max(0, startOf(call) - startOf(session)));
+  return { earlier: messages, earlierNote: `, known from ${call.name} at ${at}` };
+}
+
+function section(title, field, options = {}) {
   if (field === null) return null;
   const body = el("div", { class: "body" });
-  const draw = (raw) => body.replaceChildren(...(raw ? [json(field)] : rendered(title, field)));
+  const draw = (raw) =>
+    body.replaceChildren(...(raw ? [json(field)] : rendered(title, field, options)));
   return el(
     "details",
     { class: "section", open: true },
@@ -208,7 +228,7 @@ function section(title, field) {
 }
 
 /** A field as its reader wants it: a chat, cards of tools, and JSON with texts in markdown. */
-function rendered(title, field) {
+function rendered(title, field, options) {
   if (title === "Config") {
     const tools = toolDefinitions(field.tools);
     const { tools: _, ...rest } = field;
@@ -217,9 +237,10 @@ function rendered(title, field) {
   }
   if (title !== "Inputs" && title !== "Outputs") return [json(field)];
   const { messages, rest } = splitMessages(field);
-  return [messages ? conversation(messages) : null, rest ? json(rest, richValue) : null].filter(
-    Boolean,
-  );
+  return [
+    messages ? conversation(messages, options) : null,
+    rest ? json(rest, richValue) : null,
+  ].filter(Boolean);
 }
 
 function ids(record, summary) {
