@@ -46,10 +46,7 @@ export function stepRow({ node, depth, guides }, context) {
       ),
     ),
     " ",
-    el("div", { class: "use tokens" }, tokensOf(usage)),
-    " ",
-    el("div", { class: "use cost" }, costOf(usage)),
-    " ",
+    usage.tokens || usage.cost ? used(usage) : null,
     lane(node, context, failed, status),
   );
   return row;
@@ -83,20 +80,20 @@ function marks(node, { failed, error, status, folded }) {
   ].flatMap((mark) => (mark ? [" ", mark] : []));
 }
 
-function tokensOf({ tokens, own }) {
-  if (!tokens) return null;
-  return el(
-    "span",
-    { class: own ? null : "sum", title: own ? null : "Of the steps below" },
-    count(tokens),
-    el("span", { class: "hidden" }, " tokens"),
-  );
-}
-
-function costOf(usage) {
-  const text = usage.tokens || usage.cost ? cost(usage) : null;
-  if (!text) return null;
-  return el("span", { class: usage.own ? null : "sum", title: text }, text);
+function used(usage) {
+  const sum = usage.own ? "" : " sum";
+  const money = cost(usage);
+  const title = usage.own ? null : "Of the steps below";
+  return [
+    el(
+      "div",
+      { class: `use tokens${sum}`, title },
+      usage.tokens ? [count(usage.tokens), el("span", { class: "hidden" }, " tokens")] : null,
+    ),
+    " ",
+    el("div", { class: `use cost${sum}`, title: money }, money),
+    " ",
+  ];
 }
 
 /** Start, end and duration of a row. */
