@@ -128,12 +128,8 @@ def _step(row: Sequence[Any]) -> EventSummary:
     *columns, chunk, head, model = row
     if model is None and columns[3] == "model":
         model = _model_in(head)
-    return EventSummary(
-        *columns,
-        first_chunk=_first_chunk(chunk),
-        start_nanos=_nanos_in(head),
-        model=model if isinstance(model, str) else None,
-    )
+    model = model if isinstance(model, str) else None
+    return EventSummary(*[*columns, _first_chunk(chunk), _nanos_in(head), model])
 
 
 def _nanos_in(head: str | None) -> int:
@@ -145,7 +141,7 @@ def _nanos_in(head: str | None) -> int:
 def _model_in(head: str | None) -> str | None:
     """The model that a call names in the first characters of its record."""
     match = _MODEL.search(head or "")
-    return orjson.loads(match[1]) if match else None
+    return str(orjson.loads(match[1])) if match else None
 
 
 def _first_chunk(ms: Any) -> float | None:
