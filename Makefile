@@ -18,7 +18,7 @@ demo: $(VENV)/.installed  ## run the example agent and print its session
 
 # Two processes run what computes; what counts seconds, kills programs or shares a browser is alone.
 # A test that fails beside another process runs once more alone, and that counts.
-PARALLEL := tests/unit tests/property tests/contract tests/server tests/clients
+PARALLEL := tests/unit tests/property tests/contract tests/server tests/clients tests/field
 test: $(VENV)/.installed-dev  ## all tests, or those that TESTS names
 ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
