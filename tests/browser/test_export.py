@@ -106,7 +106,7 @@ def test_an_exported_conversation_reads_like_the_page(browser: Any, db: Path):
         assert found == []
 
 
-def test_nothing_that_was_recorded_runs_in_an_export_or_a_notebook(browser: Any, db: Path):
+def test_E27_nothing_that_was_recorded_runs_in_an_export_or_a_notebook(browser: Any, db: Path):
     """Scripts, handlers, styles, frames, links and pictures, in every field, as text and as
     markdown; a notebook has no policy of its own."""
     conversation(db, ATTACKS)

@@ -33,7 +33,7 @@ def tail(monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., list[tuple[st
     return run
 
 
-def test_a_late_step_ends_or_opens_no_session_once_more(tmp_path: Path, tail):
+def test_E25_a_late_step_ends_or_opens_no_session_once_more(tmp_path: Path, tail):
     """A session that ended yesterday, and one that began before: a line for the step alone."""
     db, ended, going = tmp_path / "store.db", new_id(), new_id()
     write(db, session_end(ended, error="E: no"), session_start(going, T0, event_name="going"))

@@ -101,7 +101,7 @@ def test_a_small_session_is_there_as_a_whole(path: Path):
     ]
 
 
-def test_recorded_text_cannot_leave_its_marks(path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_E24_recorded_text_cannot_leave_its_marks(path: Path, monkeypatch: pytest.MonkeyPatch):
     """Wherever an instruction is recorded, and whatever mark it copies, it is inside quotes or a
     block; no line, quote or direction of its own."""
     number = "0123456789ab"  # a number that cannot be guessed, guessed
