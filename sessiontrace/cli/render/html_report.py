@@ -16,7 +16,7 @@ from sessiontrace.cli.render.html_thread import thread_html
 from sessiontrace.cli.render.html_time import time_html
 from sessiontrace.model.fields import HTML_SECTIONS
 from sessiontrace.model.step_types import BASES, base_type
-from sessiontrace.store.models import ENDED, EventSummary, SessionSummary, StoredSession
+from sessiontrace.store.models import ENDED, FAILED, EventSummary, SessionSummary, StoredSession
 from sessiontrace.store.thread.turns import Turn
 from sessiontrace.text.format import amount, cost, duration
 from sessiontrace.views.step_tree import steps_with_depth
@@ -124,6 +124,8 @@ def _step_facts(event: EventSummary, kind: str) -> Iterator[str]:
     yield "running" if event.duration is None else duration(event.duration)
     if event.status != ENDED:
         yield event.status
+    if event.error is not None:
+        yield FAILED
     if event.tokens:
         yield amount(event.tokens, "token")
     if money := cost(event.cost, event.unpriced, event.tokens):
