@@ -126,7 +126,7 @@ def test_a_cut_text_says_so():
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 @pytest.mark.parametrize("levels", [1, 3, 9, 14, 60])
-def test_E26_a_step_is_one_line_that_fits_whatever_its_depth(tmp_path: Path, width: int, levels: int):
+def test_E26_a_step_is_one_line_that_fits_at_any_depth(tmp_path: Path, width: int, levels: int):
     """Eighty columns and a nested agent: no word is broken, and every step can be told by its
     name or its number; an error is whole, on lines of its own."""
     sid = new_id()
