@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
+from sessiontrace.model.step_types import SPAN_TYPES
 from sessiontrace.store.models import (
     ABANDONED,
     CANCELLED,
@@ -22,7 +23,7 @@ from sessiontrace.views.agent.recorded import bare_id, quote
 __all__ = ["moment", "session_line", "step_line"]
 
 _STATUSES = frozenset({ABANDONED, CANCELLED, ENDED, OPEN})
-_TYPES = frozenset({"model", "tool", "chain", "session"})
+
 _ERROR_WIDTH = 240
 
 
@@ -67,7 +68,7 @@ def step_line(event: EventSummary, number: int, orphan: bool = False) -> str:
 
 
 def _step_facts(event: EventSummary, orphan: bool) -> Iterator[str]:
-    kind = event.type if event.type in _TYPES else quote(event.type, 20)
+    kind = event.type if event.type in SPAN_TYPES else quote(event.type, 20)
     yield f"{'turn' if event.turn else kind} {quote(event.name, 90)}"
     yield "running" if event.duration is None else duration(event.duration)
     if event.status != ENDED:

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from sessiontrace.model.fields import PAYLOADS, SCORES
+from sessiontrace.model.step_types import base_type
 from sessiontrace.store.models import StoredSession
 from sessiontrace.store.protocol import Store
 from sessiontrace.text.format import amount
@@ -142,8 +143,8 @@ def _is_cut(content: Sequence[str]) -> bool:
 def _rank(row: _Row) -> tuple[int, int]:
     """Failed steps, then turns, then model calls, each the latest first."""
     event = row.node.event
-    kind = 0 if event.error is not None else 1 if event.turn else 2 if event.type == "model" else 3
-    return kind, -row.number
+    is_call = base_type(event.type) == "model"
+    return 0 if event.error is not None else 1 if event.turn else 2 if is_call else 3, -row.number
 
 
 def _content(record: Mapping[str, Any], marks: Marks, indent: str, room: int) -> list[str]:
