@@ -197,6 +197,67 @@ def test_a_pipeline_is_no_conversation(store: Store):
     assert said(answer) == [["user: cats", "assistant: Cats."]]
 
 
+def test_an_agents_loop_for_one_question_is_no_conversation(store: Store):
+    """Its calls repeat under one name and go on from one another, but the user spoke once."""
+    session = new_id()
+    ask = {"role": "user", "content": "Weather?"}
+    chat: list[Any] = [ask]
+    records = [session_end(session, took=9000)]
+    for number in range(5):
+        answer = {"role": "assistant", "content": f"step {number}"}
+        records.append(call(session, T0 + number * 1000, list(chat), answer))
+        chat += [{**answer, "tool_calls": [{"id": "1", "function": {"name": "look"}}]},
+                 {"role": "tool", "tool_call_id": "1", "content": "x"}]  # fmt: skip
+    store.write(records)
+    answer = page(store, session)
+    assert not answer["conversation"]
+    assert said(answer)[0][0] == "user: Weather?"
+
+
+def test_a_batch_of_steps_with_texts_is_no_conversation(store: Store):
+    """A loop over documents: one name, one after another, but nothing in it is a question."""
+    session = new_id()
+    steps = [
+        event(session, T0 + n * 1000, 9, event_type="chain", event_name="clean",
+              inputs={"document": f"text {n}"}, outputs={"cleaned": "text"})
+        for n in range(4)
+    ]  # fmt: skip
+    store.write([session_end(session, took=9000), *steps])
+    assert not page(store, session)["conversation"]
+
+
+def test_questions_and_answers_without_a_model_call_are_a_conversation(store: Store):
+    """HoneyHive's clients may record a chain event for each exchange, and nothing below it."""
+    session = new_id()
+    steps = [
+        event(session, T0 + n * 1000, 9, event_type="chain", event_name="turn",
+              inputs={"question": f"{n}?"}, outputs={"answer": f"{n}."})
+        for n in range(3)
+    ]  # fmt: skip
+    store.write([session_end(session, took=9000), *steps])
+    answer = page(store, session)
+    assert answer["conversation"]
+    assert said(answer) == [[f"user: {n}?", f"assistant: {n}."] for n in range(3)]
+
+
+def test_exchanges_below_one_root_are_turns(store: Store):
+    """A voice agent's trace: one span for the call, a span for each exchange."""
+    session = new_id()
+    root = event(session, T0, 90_000, event_type="chain", event_name="call")
+    records = [session_start(session), root]
+    for number, messages in enumerate(chat(3)):
+        answer = {"role": "assistant", "content": f"{number}."}
+        exchange = event(session, T0 + number * 1000, 500, event_type="chain", event_name="turn",
+                         parent_id=id_of(root))  # fmt: skip
+        records += [exchange, call(session, T0 + number * 1000 + 1, messages, answer,
+                                   parent_id=id_of(exchange))]  # fmt: skip
+    store.write(records)
+    answer = page(store, session)
+    assert answer["conversation"]
+    assert said(answer)[1:] == [["user: 1?", "assistant: 1."], ["user: 2?", "assistant: 2."]]
+    assert sum(turn["steps"] for turn in answer["turns"]) == 7
+
+
 def test_a_turn_that_nobody_can_read_shows_its_values(store: Store):
     """Nothing of a turn is left out because it is no text."""
     session = new_id()

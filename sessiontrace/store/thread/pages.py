@@ -3,9 +3,10 @@
 Runs on the caller's thread; reads the outline of the session and, of the page's turns, the records
 that say something. Invariant: what a page costs depends on its turns, not on the turns before it.
 
-A session is a conversation if it has turns, or if its roots look like the exchanges of one chat:
-they have one name and follow one another, or one goes on from the chat of another. Any other
-session is one turn, the session itself.
+A session is a conversation if it has turns, or if its roots look like the exchanges of one chat: a
+user says something in several, and they have one name and follow one another, or one goes on from
+the chat of another. Where the session has one root, which says nothing, the steps below it may be
+the exchanges. Any other session is one turn, the session itself.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import attrs
 from sessiontrace.store.models import EventSummary, StoredSession
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.thread.history import History
+from sessiontrace.store.thread.speech import speech_of
 from sessiontrace.store.thread.turns import (
     Turn,
     calls_needed,
@@ -29,6 +31,7 @@ from sessiontrace.store.thread.units import (
     Unit,
     is_repeated,
     of_conversation,
+    units_below,
     units_of,
     whole_unit,
     with_tools,
@@ -41,7 +44,7 @@ Position = tuple[int, str]
 
 _MOST_BYTES = 4 << 20  # of the records of a page
 _SEEDS = 3  # turns before a page, whose chats its first turn may go on from
-_PROBED = 6  # roots that are read to see whether they are exchanges
+_PROBED = 3  # first and last roots that are read to see whether they are exchanges
 
 
 @attrs.frozen
@@ -107,21 +110,36 @@ def _units(store: Store, stored: StoredSession) -> tuple[list[Unit], bool]:
     """The units of the thread, and whether the session is a conversation."""
     if any(event.turn for event in stored.events):
         return of_conversation(units_of(stored.events)), True
-    units = with_tools(units_of(stored.events))
-    if len(units) > 1 and (is_repeated(units) or _goes_on(store, stored, units)):
+    roots = units_of(stored.events)
+    units = with_tools(roots if len(roots) > 1 else _below(store, stored, roots))
+    if _is_chat(store, stored, units):
         return units, True
     return [whole_unit(stored.summary.session_id, stored.events)], False
 
 
-def _goes_on(store: Store, stored: StoredSession, units: Sequence[Unit]) -> bool:
-    """Whether one of the first roots goes on from the chat of another, after a user's message."""
-    probed = [unit for unit in units if unit.has_call][:_PROBED]
+def _below(store: Store, stored: StoredSession, roots: Sequence[Unit]) -> list[Unit]:
+    """The units below the only root, where the root itself says nothing."""
+    steps = [unit.root for unit in roots if unit.root is not None]
+    records = store.records(stored.summary.session_id, steps, _MOST_BYTES)
+    is_silent = not any(speech_of(record).is_given for record in records.values())
+    return [below for unit in roots for below in units_below(unit)] if is_silent else []
+
+
+def _is_chat(store: Store, stored: StoredSession, units: Sequence[Unit]) -> bool:
+    """Whether a user says something in several of the units, and they belong together."""
+    spoken = [unit for unit in units if unit.may_speak]
+    probed = [*spoken[:_PROBED], *spoken[_PROBED:][-_PROBED:]]
     if len(probed) < 2:
         return False
     records, complete = _records(store, stored, probed, 0)
+    probed = probed[:complete]
+    if not all(unit.has_call or speech_in(unit, records)[1].is_named for unit in probed):
+        return False
     history = History()
-    turns = [turn_of(unit, records, history) for unit in probed[:complete]]
-    return any(turn.carried and turn.opens for turn in turns[1:])
+    turns = [turn_of(unit, records, history) for unit in probed]
+    opening = [turn for turn in turns if turn.opens]
+    goes_on = any(turn.carried for turn in opening[1:])
+    return len(opening) > 1 and (goes_on or is_repeated(spoken))
 
 
 def _records(

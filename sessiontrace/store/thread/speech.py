@@ -35,13 +35,15 @@ _NO_CHATS = frozenset({"embeddings", "rerank"})
 class Speech:
     """``chat``: the messages in the inputs as they were recorded, which may repeat the history.
 
-    ``system``: instructions beside them. ``question``: a text in the inputs. ``answers``: the
+    ``system``: instructions beside them. ``question``: a text in the inputs; ``is_named``: it, or
+    a chat, has a name by which people call such a thing. ``answers``: the
     messages of the outputs; ``whole_chat``: outputs that repeat the history, as agents' states do.
     """
 
     chat: list[Any] = attrs.field(factory=list)
     system: str | None = None
     question: str | None = None
+    is_named: bool = False
     answers: list[Message] = attrs.field(factory=list)
     whole_chat: list[Any] = attrs.field(factory=list)
 
@@ -73,7 +75,8 @@ def speech_of(record: Mapping[str, Any]) -> Speech:
     if isinstance(outputs, dict):
         _, whole_chat = _chat_in(outputs)
         answers = [] if whole_chat else _answers(outputs)
-    return Speech(chat, system, question, answers, whole_chat)
+    is_named = bool(chat) or any(inputs.get(key) == question for key in _ASKED)
+    return Speech(chat, system, question, is_named, answers, whole_chat)
 
 
 def _chat_in(fields: Mapping[str, Any]) -> tuple[str, list[Any]]:

@@ -12,11 +12,12 @@ from typing import Any
 
 import attrs
 
+from sessiontrace.model.step_types import base_type
 from sessiontrace.store import summary_fields
 from sessiontrace.store.models import EventSummary
 from sessiontrace.store.thread.history import History, name_of_call
 from sessiontrace.store.thread.speech import Message, Speech, speech_of
-from sessiontrace.store.thread.units import Unit, calls_of
+from sessiontrace.store.thread.units import GROUPS, Unit, calls_of
 from sessiontrace.wire.dialects.chat_shapes import text_of
 
 __all__ = ["Line", "Turn", "calls_needed", "speakers_of", "turn_of"]
@@ -25,8 +26,8 @@ Records = Mapping[str, Mapping[str, Any]]
 
 _SPEAKERS = 3  # steps below a silent root that are read for it
 _MOST_TOOLS = 200
+_SPEAKING = frozenset({*GROUPS, "session"})
 _USER = "user"
-_NOT_SHOWN = frozenset({"tool", "system", "developer"})
 
 
 @attrs.frozen
@@ -117,7 +118,7 @@ class Turn:
 def speakers_of(unit: Unit) -> list[EventSummary]:
     """The steps whose inputs and outputs are the turn's: the root, and chains near to it."""
     chains = sorted(
-        (row for row in unit.steps if row[1].type == "chain" and row[0]), key=lambda row: row[0]
+        (row for row in unit.steps if row[1].type in GROUPS and row[0]), key=lambda row: row[0]
     )
     roots = [] if unit.root is None else [unit.root]
     return [*roots, *(step for _, step in chains[:_SPEAKERS])]
@@ -137,7 +138,7 @@ def speech_in(unit: Unit, records: Records) -> tuple[str, Speech]:
     ids = [unit.unit_id, *(step.event_id for step in speakers_of(unit))]
     for event_id in dict.fromkeys(ids):
         record = records.get(event_id)
-        if record is None or record.get("event_type") in ("model", "tool"):
+        if record is None or record.get("event_type") not in _SPEAKING:
             continue
         speech = speech_of(record)
         if speech.is_given and speech.is_answered:
@@ -308,7 +309,7 @@ def _tools(unit: Unit, talk: _Talk) -> list[Tool]:
     steps = [
         Tool(step.name, step.event_id, step.duration, step.error)
         for _, step in unit.steps
-        if step.type == "tool"
+        if base_type(step.type) == "tool"
     ]
     results = {
         call_id: message.get("content")

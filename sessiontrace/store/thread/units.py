@@ -9,22 +9,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import attrs
 
 from sessiontrace.store.models import EventSummary
 
 __all__ = [
+    "GROUPS",
     "Unit",
     "calls_of",
     "is_repeated",
     "of_conversation",
+    "units_below",
     "units_of",
     "whole_unit",
     "with_tools",
 ]
 
 MODEL = "model"
+GROUPS = frozenset({"chain", "agent"})
+"""Types of steps whose inputs and outputs may be what a user and the application said."""
 MOST_CALLS = 12
 """How many model calls of one unit are read: the first and the latest."""
 
@@ -54,6 +59,11 @@ class Unit:
     def position(self) -> tuple[int, str]:
         """Where the unit is in the order of its session."""
         return self.start, self.unit_id
+
+    @property
+    def may_speak(self) -> bool:
+        """Whether it can be an exchange, and not a tool or a guardrail beside one."""
+        return self.root is None or self.root.type in GROUPS or self.has_call
 
     @property
     def has_call(self) -> bool:
@@ -131,7 +141,7 @@ def with_tools(units: Sequence[Unit]) -> list[Unit]:
     merged: list[Unit] = []
     waiting: list[Unit] = []  # tools behind the last unit, and before the next
     for unit in units:
-        if unit.root is not None and unit.root.type == "tool" and not unit.has_call:
+        if not unit.may_speak:
             waiting.append(unit)
             continue
         for tool in waiting:
@@ -146,15 +156,30 @@ def with_tools(units: Sequence[Unit]) -> list[Unit]:
     return merged
 
 
+def units_below(unit: Unit) -> list[Unit]:
+    """The steps below a root as units of their own; the root itself belongs to the first."""
+    root = unit.root
+    if root is None or root.type not in GROUPS:
+        return []
+    session_id, root_id = root.session_id, root.event_id
+    steps = [step for _, step in unit.steps if step is not root]
+    units = units_of(
+        [
+            attrs.evolve(step, parent_id=session_id) if step.parent_id == root_id else step
+            for step in steps
+        ]
+    )
+    return [joined(units[0], Unit(root_id, root, [(0, root)])), *units[1:]] if units else []
+
+
 def is_repeated(units: Sequence[Unit]) -> bool:
-    """Whether most units look like exchanges of one chat: one name, one after another, a model."""
-    exchanges = [unit for unit in units if unit.has_call and unit.root is not None]
-    if len(exchanges) < 2:
+    """Whether most units look like exchanges of one chat: one name, one after another."""
+    roots = [unit.root for unit in units if unit.root is not None]
+    if len(roots) < 2:
         return False
-    names = Counter(unit.root.name for unit in exchanges if unit.root is not None)
-    ends = [unit.end for unit in exchanges[:-1]]
-    in_sequence = all(end <= unit.start for end, unit in zip(ends, exchanges[1:], strict=True))
-    return in_sequence and max(names.values()) * 2 > len(exchanges)
+    names = Counter(root.name for root in roots)
+    in_sequence = all(before.end <= unit.start for before, unit in pairwise(units))
+    return in_sequence and max(names.values()) * 2 > len(roots)
 
 
 def calls_of(unit: Unit) -> list[EventSummary]:
