@@ -8,7 +8,6 @@ or None, and never raise.
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -95,59 +94,60 @@ def _input(counts: dict[str, int]) -> tuple[int, int, int, bool]:
 
 
 _NOTHING = CallUsage()
-_NAMES = (
-    ("prompt_tokens", "prompt"),
-    ("input_tokens", "prompt"),
-    ("completion_tokens", "completion"),
-    ("output_tokens", "completion"),
-    ("total_tokens", "total"),
-    ("cache_read_tokens", "read"),
-    ("cache_write_tokens", "written"),
-    ("cache_write_5m_tokens", "written_5m"),
-    ("cache_write_1h_tokens", "written_1h"),
-    ("prompt_audio_tokens", "prompt_audio"),
-    ("prompt_image_tokens", "prompt_images"),
-    ("completion_audio_tokens", "completion_audio"),
-    ("completion_image_tokens", "completion_images"),
-    ("web_search_requests", "web_searches"),
-)
-"""The names of the counts, each with what it counts; of two names for one, the first counts."""
-_TOTAL = frozenset({"total_tokens"})
-_COUNTS = frozenset(name for name, _ in _NAMES)
+_NAMES: dict[str, tuple[str, str | None]] = {
+    "prompt_tokens": ("prompt", None),
+    "input_tokens": ("prompt", "prompt_tokens"),
+    "completion_tokens": ("completion", None),
+    "output_tokens": ("completion", "completion_tokens"),
+    "total_tokens": ("total", None),
+    "cache_read_tokens": ("read", None),
+    "cache_write_tokens": ("written", None),
+    "cache_write_5m_tokens": ("written_5m", None),
+    "cache_write_1h_tokens": ("written_1h", None),
+    "prompt_audio_tokens": ("prompt_audio", None),
+    "prompt_image_tokens": ("prompt_images", None),
+    "completion_audio_tokens": ("completion_audio", None),
+    "completion_image_tokens": ("completion_images", None),
+    "web_search_requests": ("web_searches", None),
+}
+"""The names of the counts, each with what it counts, and the name that goes before it."""
+_COUNTS = frozenset(_NAMES)
 """All names that ``call_usage`` reads."""
 
 
-def _places(event: dict[str, Any], names: AbstractSet[str]) -> Places:
-    """The record's objects that have any of these names, the first one first."""
-    return [
-        values
-        for place in _PLACES
-        if isinstance(values := event.get(place), dict) and not names.isdisjoint(values)
-    ]
-
-
 def _counts(event: dict[str, Any]) -> dict[str, int]:
-    """What the record counts: by place, the first one first, then in the order of the names."""
+    """What the record counts: the first place counts, and of two names in it the first one."""
     counts: dict[str, int] = {}
-    for values in _places(event, _COUNTS):
-        for name, count in _NAMES:
-            if name in values and count not in counts and _is_amount(value := values[name]):
-                counts[count] = int(value)
+    for place in _PLACES:
+        values = event.get(place)
+        if not isinstance(values, dict) or not (names := _COUNTS.intersection(values)):
+            continue
+        of_place: dict[str, int] = {}
+        for name in names:
+            value = values[name]
+            if (type(value) is int or type(value) is float) and 0 <= value < _MOST:
+                count, first = _NAMES[name]
+                if first is None or not _is_amount(values.get(first)):
+                    of_place[count] = int(value)
+        counts = {**of_place, **counts} if counts else of_place
     return counts
 
 
 def call_tokens(event: dict[str, Any]) -> int:
     """Tokens of a call, input and output together; 0 where unknown."""
-    total = _number(_places(event, _TOTAL), ("total_tokens",))
-    if total and total >= 1:
-        return int(total)
     counts = _counts(event)
-    return _input(counts)[0] + counts.get("completion", 0) if counts else 0
+    if not counts:
+        return 0
+    return counts.get("total") or _input(counts)[0] + counts.get("completion", 0)
 
 
 def call_cost(event: dict[str, Any]) -> float | None:
     """The cost of a call: its total, else the sum of its parts; None where neither is known."""
-    places = _places(event, _COSTS)
+    places = [
+        values
+        for place in _PLACES
+        if isinstance(values := event.get(place), dict) and not _COSTS.isdisjoint(values)
+    ]
     if not places:
         return None
     whole = _number(places, _WHOLE)
