@@ -42,6 +42,7 @@ __all__ = [
 
 _LATEST_MS = 1 << 53
 _MS_NS = 1_000_000
+_LATEST_NS = _LATEST_MS * _MS_NS - 1
 _FRACTION = re.compile(r"(?<=\.)(\d+)")
 
 
@@ -141,9 +142,9 @@ def whole_times(
 
 def times_of_ns(start_ns: int, end_ns: int) -> dict[str, Any]:
     """The times of a record, from Unix ns, exactly."""
-    latest = _LATEST_MS * _MS_NS - 1
-    start_ns = min(max(start_ns, 0), latest)
-    end_ns = min(max(end_ns, start_ns), latest)
+    if not 0 <= start_ns <= end_ns <= _LATEST_NS:
+        start_ns = min(max(start_ns, 0), _LATEST_NS)
+        end_ns = min(max(end_ns, start_ns), _LATEST_NS)
     start, nanos = divmod(start_ns, _MS_NS)
     return {
         "start_time": start,

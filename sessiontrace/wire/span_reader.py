@@ -133,7 +133,11 @@ def read_claiming_span(span: ReceivedSpan, claim: tuple[int, str, str] | None) -
         _merge_tree(fields, tree)
     if error := _exception(span):
         put(fields, ("metadata", "error"), error)
-    put(fields, ("metadata", "otel"), _otel(span, name, claim))
+    otel = _otel(span, name, claim)
+    if "otel" in metadata:
+        put(fields, ("metadata", "otel"), otel)
+    else:
+        metadata["otel"] = otel
     get = fields.get
     return SpanFields(
         kind,
@@ -156,13 +160,14 @@ def _otel(span: ReceivedSpan, name: str, claim: tuple[int, str, str] | None) -> 
         otel["name"] = span.name
     if claim is not None:
         otel[NAMED_BY] = claim[1]
-    events = [
-        {"name": event, "attributes": attributes}
-        for event, attributes in span.events
-        if event != "exception"
-    ]
-    if events:
-        otel["events"] = events
+    if span.events:
+        events = [
+            {"name": event, "attributes": attributes}
+            for event, attributes in span.events
+            if event != "exception"
+        ]
+        if events:
+            otel["events"] = events
     if span.links:
         otel["links"] = span.links
     return otel
@@ -279,6 +284,8 @@ def _set_total(metadata: dict[str, Any]) -> None:
 
 def _exception(span: ReceivedSpan) -> dict[str, Any]:
     """Type, message and stack of what went wrong, as far as the span says."""
+    if not span.failed and not span.events and "error.type" not in span.attributes:
+        return {}
     exception = _exception_event(span)
     kind = first_text(span.attributes, "error.type")
     if not (exception or kind or span.failed):

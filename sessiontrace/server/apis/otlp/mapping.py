@@ -26,7 +26,12 @@ from sessiontrace.store.gathered import ERROR, NAME
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_name
-from sessiontrace.wire.span_reader import SpanFields, event_type, first_text, read_span
+from sessiontrace.wire.span_reader import (
+    SpanFields,
+    event_type,
+    first_text,
+    read_claiming_span,
+)
 
 __all__ = ["Converted", "claim_of", "convert", "fields_of"]
 
@@ -67,8 +72,10 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     assembly = Assembly()
     event_ids: list[str] = []
     rejected = 0
+    now = now_ns()
     for span in spans:
-        claim = claim_of(span.attributes, span.resource)
+        stated = session_claim(span.attributes, span.resource)
+        claim = _claim(stated, span.attributes)
         place = assembly.place(span.trace_id, claim, span.parent_id is None)
         try:
             if own_spans.is_update(span):
@@ -77,7 +84,8 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
             if own_spans.is_ours(span):
                 event_ids.append(_add_own(assembly, span, place))
                 continue
-            record, fields = _record(span, place, ids)
+            read = read_claiming_span(span, stated)
+            record, fields = _record(span, read, place, ids, now)
         except RequestRejected:
             rejected += 1
             continue
@@ -115,14 +123,17 @@ def _is_ours(attributes: Attributes) -> bool:
 
 def claim_of(attributes: Attributes, resource: Attributes) -> Claim | None:
     """The session that a span or log record names."""
-    claim = session_claim(attributes, resource)
-    if claim is None:
+    return _claim(session_claim(attributes, resource), attributes)
+
+
+def _claim(stated: tuple[int, str, str] | None, attributes: Attributes) -> Claim | None:
+    if stated is None:
         return None
-    rank, name, reference = claim
-    session_id = _session_id(reference)
-    is_own = name not in CONVERSATIONS or _is_ours(attributes)
-    reference = "" if _is_ours(attributes) else reference  # our records have it where it belongs
-    return Claim(session_id, reference, rank, is_own)
+    rank, name, reference = stated
+    session_id, is_ours = _session_id(reference), _is_ours(attributes)
+    is_own = name not in CONVERSATIONS or is_ours
+    # Our records have the reference where it belongs.
+    return Claim(session_id, "" if is_ours else reference, rank, is_own)
 
 
 def _describe(place: Place, span: ReceivedSpan, fields: Fields) -> None:
@@ -156,8 +167,9 @@ def _parent_of(span: ReceivedSpan, session_id: str, ids: Ids) -> str:
 # -- fields ---------------------------------------------------------------------------------
 
 
-def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record | DecodedRecord, Fields]:
-    read = read_span(span)
+def _record(
+    span: ReceivedSpan, read: SpanFields, place: Place, ids: Ids, now: int
+) -> tuple[Record | DecodedRecord, Fields]:
     kind, session_id = read.type, place.session_id
     if kind == "model":  # two instrumentations may have recorded one call
         read.metadata["otel"]["scope"] = span.scope
@@ -171,9 +183,9 @@ def _record(span: ReceivedSpan, place: Place, ids: Ids) -> tuple[Record | Decode
         "event_name": read.name,
         "source": first_text(span.attributes, *_SOURCES)
         or first_text(span.resource, "service.name"),
-        **_times(span, read.metadata),
-        **fields_of(read),
     }
+    fields |= _times(span, read.metadata, now)
+    fields |= fields_of(read)
     if kind == "session":
         return record_builder.build_record(END, fields), fields
     fields["parent_id"] = _parent_of(span, session_id, ids)
@@ -198,7 +210,7 @@ _EARLIEST_NS = 946_684_800 * 10**9  # the year 2000
 _AHEAD_NS = 366 * 86_400 * 10**9
 
 
-def _times(span: ReceivedSpan, metadata: Fields) -> Fields:
+def _times(span: ReceivedSpan, metadata: Fields, now: int) -> Fields:
     """Start, end and duration in ms.
 
     Of a clock that is wrong by decades, as one that counts from the start of a machine, only the
@@ -206,8 +218,6 @@ def _times(span: ReceivedSpan, metadata: Fields) -> Fields:
     ended now, and the metadata have its times.
     """
     start, end = span.start_ns, span.end_ns
-    stated = record_builder.number(span.attributes.get("honeyhive_duration_ms"))
-    now = now_ns()
     is_sane = start >= _EARLIEST_NS and end <= now + _AHEAD_NS
     if not is_sane and not _is_ours(span.attributes) and span.scope != _OURS:
         start = start or end
@@ -215,4 +225,8 @@ def _times(span: ReceivedSpan, metadata: Fields) -> Fields:
         took = end - start if end - start < _AHEAD_NS else 0
         start, end = now - took, now
     times = record_builder.times_of_ns(start, end)
-    return times if stated is None else {**times, "duration": float(max(stated, 0.0))}
+    if "honeyhive_duration_ms" in span.attributes:
+        stated = record_builder.number(span.attributes["honeyhive_duration_ms"])
+        if stated is not None:
+            times["duration"] = float(max(stated, 0.0))
+    return times

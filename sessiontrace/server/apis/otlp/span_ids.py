@@ -13,6 +13,9 @@ from sessiontrace.wire.received_span import Attributes
 __all__ = ["derived_id", "own_event_id", "rated_event_id", "trace_session"]
 
 
+_OWN_IDS = frozenset({"honeyhive_event_id", "sessiontrace.event.id"})
+
+
 def trace_session(trace_id: str) -> str:
     """The session that a trace is, where none of its spans names another."""
     return f"{trace_id[:8]}-{trace_id[8:12]}-{trace_id[12:16]}-{trace_id[16:20]}-{trace_id[20:]}"
@@ -28,6 +31,8 @@ def derived_id(trace_id: str, span_id: str) -> str:
 
 def own_event_id(attributes: Attributes) -> str | None:
     """The event id that HoneyHive's or our own exporter gave a span."""
+    if _OWN_IDS.isdisjoint(attributes):  # as most spans do
+        return None
     for name in ("honeyhive_event_id", "sessiontrace.event.id"):
         event_id = attributes.get(name)
         # Our exporter's id counts only beside the parent's: else a child could not name its parent.
