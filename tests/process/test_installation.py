@@ -94,6 +94,7 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
         "sessiontrace/capture/redaction/_patterns_c",
         "sessiontrace/instrumentation/openai_family/_text_piece_c",
         "sessiontrace/spool/_frame_c",
+        "sessiontrace/store/_facet_lines_c",
         "sessiontrace/wire/decoded/_field_reader_c",
         "sessiontrace/wire/encoded/_filling_c",
         "sessiontrace/wire/encoded/_key_values_c",

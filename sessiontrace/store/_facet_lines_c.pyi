@@ -1,0 +1,3 @@
+from typing import Any
+
+def lines_of(kind: bytes, event: dict[str, Any]) -> list[str]: ...
