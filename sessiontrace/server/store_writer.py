@@ -76,6 +76,7 @@ class _Job:
     alone: Callable[[Store], Any] | None = None
     touches: frozenset[str] = frozenset()
     size: int = 0
+    count: int = 1
 
 
 class StoreWriter:
@@ -102,18 +103,26 @@ class StoreWriter:
         if not records:
             return {}
         size = sum(len(record.body) for record in records)
-        rejected: Mapping[int, str] = await self._submit(records=records, size=size)
+        rejected: Mapping[int, str] = await self._submit(
+            records=records, size=size, count=len(records)
+        )
         return rejected
 
     async def transact(
-        self, touches: frozenset[str], plan: Callable[[Store], tuple[Change, T]]
+        self,
+        touches: frozenset[str],
+        plan: Callable[[Store], tuple[Change, T]],
+        *,
+        size: int = 0,
+        count: int = 1,
     ) -> T:
         """Run ``plan`` on the writer thread, write its change and return its second result.
 
         ``touches``: the ids whose state the plan reads. Of two plans that share an id, the later
-        one sees the writes of the earlier one.
+        one sees the writes of the earlier one. ``size`` and ``count``: bytes and number of the
+        records that the plan has with it.
         """
-        answer: T = await self._submit(plan=plan, touches=touches)
+        answer: T = await self._submit(plan=plan, touches=touches, size=size, count=count)
         return answer
 
     async def run(self, work: Callable[[Store], T]) -> T:
@@ -175,7 +184,7 @@ class StoreWriter:
             job = self._queue.popleft()
             self._queued_bytes -= job.size
             touched |= job.touches
-            count += len(job.records) or 1
+            count += job.count
             group.append(job)
         return group
 

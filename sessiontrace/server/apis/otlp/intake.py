@@ -91,8 +91,9 @@ class Intake:
 
     async def _write(self, assembly: Assembly) -> None:
         if not assembly.is_empty:
-            touches = assembly.touches
-            await self._writer.transact(touches, assembly.plan)
+            touches, records = assembly.touches, assembly.records
+            size = sum(len(record.body) for record in records)
+            await self._writer.transact(touches, assembly.plan, size=size, count=len(records))
             for _ in range(_SETTLE_MOST):
                 if not await self._writer.transact(touches, assembly.settle):
                     break
