@@ -238,12 +238,21 @@ class Assembly:
     def _folded(self, store: Store, stored: Mapping[str, Mapping[str, Any]]) -> list[Record]:
         """One event of each call that several instrumentations recorded."""
         sessions = {trace.target for trace in self._traces.values()} | self._sessions.keys()
-        records: list[Record] = []
+        alike: dict[bool, list[set[str]]] = {}  # by whether several instrumentations are in a trace
         for trace_id, event_ids in self._calls.items():
             parts = stored.get(self._traces[trace_id].session_id, {})
-            is_mixed = len(_scopes(parts)) > 1
-            calls = store.related_calls(sessions, event_ids, beside=is_mixed)
-            records += call_folding.changes(calls) if calls else ()
+            alike.setdefault(len(_scopes(parts)) > 1, []).append(event_ids)
+        records: list[Record] = []
+        for is_mixed, traces in alike.items():
+            together = store.related_calls(sessions, set().union(*traces), beside=is_mixed)
+            several = [together]
+            if together is None:  # too many belong together in one of the traces
+                several = [
+                    store.related_calls(sessions, event_ids, beside=is_mixed)
+                    for event_ids in traces
+                ]
+            for calls in several:
+                records += call_folding.changes(calls) if calls else ()
         return records
 
     def _moved(self, store: Store, stored: dict[str, Mapping[str, Any]]) -> Change:
