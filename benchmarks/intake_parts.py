@@ -1,0 +1,112 @@
+"""What each part of the server's intake costs: the server's own functions, called in one thread.
+
+Owned by the main thread of ``server.py``. Times are of this thread's processor in us an event, the
+least of several rounds. Invariant: the parts do in their order what a request does, over a store of
+their own, four requests in a transaction.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sessiontrace.pricing.pricer import Pricer
+from sessiontrace.pricing.prices import Prices
+from sessiontrace.server.apis.honeyhive.mapping import event_record
+from sessiontrace.server.apis.otlp import mapping
+from sessiontrace.server.http import decode_json
+from sessiontrace.store import folding
+from sessiontrace.store.sqlite.store import SqliteStore
+from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
+
+__all__ = ["PARTS", "of_events", "of_spans"]
+
+PARTS = ("decode", "records", "sessions of traces", "prices", "fold", "SQLite", "index")
+ROUNDS = 3
+TOGETHER = 4  # requests in a transaction
+
+T = TypeVar("T")
+Costs = dict[str, float]
+
+
+class _Round:
+    """One pass over all requests, into a new store."""
+
+    def __init__(self, folder: str) -> None:
+        self.costs: Costs = defaultdict(float)
+        self._store = SqliteStore(Path(folder) / "store.db", busy_s=5.0)
+        self._store.open()
+        self._pricer = Pricer(Prices())
+
+    def time(self, part: str, work: Callable[..., T], *arguments: Any) -> T:
+        begun = time.thread_time()
+        result = work(*arguments)
+        self.costs[part] += time.thread_time() - begun
+        return result
+
+    def events(self, bodies: Sequence[bytes]) -> None:
+        records = []
+        for body in bodies:
+            events = self.time("decode", decode_json, body)["events"]
+            records += self.time("records", lambda events=events: [*map(event_record, events)])
+        self._write(records)
+
+    def spans(self, bodies: Sequence[bytes]) -> None:
+        requests = []
+        for body in bodies:
+            spans, _ = self.time("decode", from_protobuf, body)
+            requests.append(self.time("records", mapping.convert, spans).assembly)
+        changes = [self.time("sessions of traces", one.plan, self._store)[0] for one in requests]
+        self._write([record for change in changes for record in change.records])
+        while requests:
+            settled = [self.time("sessions of traces", one.settle, self._store) for one in requests]
+            self._write([record for change, _ in settled for record in change.records])
+            requests = [one for one, (_, again) in zip(requests, settled, strict=True) if again]
+
+    def _write(self, records: Sequence[Any]) -> None:
+        decoded = [one for one in map(folding.decode, records) if not isinstance(one, str)]
+        self.time("prices", lambda: [self._pricer.metadata(one.event) for one in decoded])
+        before = self.costs["fold"]
+        self.time("fold", _fold, decoded)
+        self.time("SQLite", self._store.write, decoded)
+        self.costs["SQLite"] -= self.costs["fold"] - before  # the store folds them again
+
+    def finish(self) -> Costs:
+        while self.time("index", self._store.index):
+            pass
+        self._store.close()
+        return self.costs
+
+
+def _fold(records: Iterable[folding.DecodedRecord]) -> None:
+    sessions: dict[str, folding.SessionState] = {}
+    events: dict[str, folding.EventState] = {}
+    for record in records:
+        folding.fold(record, sessions, events)
+
+
+def of_events(bodies: Sequence[bytes], events: int) -> Costs:
+    """us of each part for an event of HoneyHive's batch."""
+    return _least(_Round.events, bodies, events)
+
+
+def of_spans(bodies: Sequence[bytes], events: int) -> Costs:
+    """us of each part for a span of OTLP in protobuf."""
+    return _least(_Round.spans, bodies, events)
+
+
+def _least(
+    requests: Callable[[_Round, Sequence[bytes]], None], bodies: Sequence[bytes], events: int
+) -> Costs:
+    rounds: list[Costs] = []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            one = _Round(folder)
+            for at in range(0, len(bodies), TOGETHER):
+                requests(one, bodies[at : at + TOGETHER])
+            rounds.append(one.finish())
+    return {part: min(one.get(part, 0.0) for one in rounds) / events * 1e6 for part in PARTS}
