@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from sessiontrace.model.step_types import SPAN_TYPES, STEP_TYPES, base_type
 from sessiontrace.wire.decoded.name_plan import OWN_TYPES, NamePlan, Others, plan_of
+from sessiontrace.wire.decoded.plain_span import plain_chat
 from sessiontrace.wire.dialects.span_kinds import stated_kind, stated_operation
 from sessiontrace.wire.message_reader import indexed, input_messages, output_messages
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
@@ -112,10 +113,14 @@ def read_span(span: ReceivedSpan) -> SpanFields:
 def read_claiming_span(span: ReceivedSpan, claim: tuple[int, str, str] | None) -> SpanFields:
     """As ``read_span``, for a caller that has the span's ``session_claim``."""
     attributes = span.attributes
+    plan = plan_of(attributes)
+    if plan.plain is not None and not (span.events or span.failed):
+        chat = plain_chat(attributes, plan.plain)
+        if chat is not None:
+            return _plain_fields(span, chat, claim)
     kind = event_type(attributes) or "chain"
     metadata: dict[str, Any] = {}
     fields: dict[str, Any] = {"inputs": {}, "config": {}, "metadata": metadata}
-    plan = plan_of(attributes)
     others = plan.others
     if not _read_fields(fields, plan, attributes):
         others = plan.others_without_values(attributes)
@@ -150,6 +155,20 @@ def read_claiming_span(span: ReceivedSpan, claim: tuple[int, str, str] | None) -
         get("feedback", {}),
         get("user_properties", {}),
         _error(span),
+    )
+
+
+def _plain_fields(
+    span: ReceivedSpan, chat: dict[str, Any], claim: tuple[int, str, str] | None
+) -> SpanFields:
+    """The fields of a plain span, of whose attributes ``plain_chat`` made these objects."""
+    get, config, metadata = chat.get, chat["config"], chat["metadata"]
+    model = config.get("model")
+    name = f"chat {model}" if model else span.name
+    metadata["otel"] = _otel(span, name, claim)
+    properties = get("user_properties", {})
+    return SpanFields(
+        "model", name, chat["inputs"], get("outputs"), config, metadata, {}, {}, properties, None
     )
 
 

@@ -8,7 +8,7 @@ bounded in number and size.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sessiontrace.model.fields import BUCKETS
@@ -17,7 +17,7 @@ from sessiontrace.wire.received_span import DEPTH
 from sessiontrace.wire.semconv import TABLE, Field
 from sessiontrace.wire.session_facts import SESSION_KEYS
 
-__all__ = ["OWN_TYPES", "NamePlan", "Others", "bucket_path", "plan_of"]
+__all__ = ["OWN_TYPES", "NamePlan", "Others", "PlainField", "bucket_path", "plan_of"]
 
 OWN_TYPES = ("sessiontrace.event.type", "honeyhive_event_type")
 """The names of a type that HoneyHive's or our own exporter wrote."""
@@ -56,6 +56,15 @@ _READ = frozenset(
 )
 """Attributes that ``span_reader``, or the server for ids and sessions, reads by name."""
 
+_PLAIN = frozenset(
+    {
+        *("session.id", "gen_ai.conversation.id", "gen_ai.operation.name"),
+        *("gen_ai.input.messages", "gen_ai.output.messages"),
+    }
+)
+_PLAIN_OBJECTS = frozenset({"config", "metadata", "user_properties"})
+_COPIED = frozenset({"text", "int"})
+
 _BY_NAME: dict[str, tuple[int, Field]] = {}
 """The field that an attribute gives, with its rank: the lower rank wins a field.
 
@@ -69,6 +78,8 @@ for _rank, (_field, _name_of_field) in enumerate(
     _BY_NAME.setdefault(_name_of_field, (_rank, _field))
 
 
+PlainField = tuple[str, str, bool, str]
+"""Object and key of a field, whether it is a text (else a count), and the attribute it is in."""
 Others = tuple[tuple[str, tuple[str, ...] | None], ...]
 
 
@@ -77,11 +88,13 @@ class NamePlan(NamedTuple):
 
     ``fields``: of the conventions' table, each with the attribute that gives it, the one that wins
     first. ``others``: attributes for the metadata, each with the path that an exporter of
-    HoneyHive's or ours wrote into its name, in their order.
+    HoneyHive's or ours wrote into its name, in their order. ``plain``: the fields, where nothing
+    but them, a session's id and a chat's messages is among the names; else None.
     """
 
     fields: tuple[tuple[Field, str], ...]
     others: Others
+    plain: tuple[PlainField, ...] | None
 
     def others_without_values(self, attributes: Mapping[str, Any]) -> Others:
         """``others``, with those attributes of ``fields`` that have no value, which say nothing."""
@@ -100,13 +113,25 @@ def plan_of(attributes: Mapping[str, Any]) -> NamePlan:
 
 def _plan(names: tuple[str, ...]) -> NamePlan:
     ranked = sorted((_BY_NAME[name][0], name) for name in names if name in _BY_NAME)
-    others = [
-        (name, bucket_path(name)) for name in names if name not in _BY_NAME and name not in _READ
-    ]
-    return NamePlan(
-        tuple((_BY_NAME[name][1], name) for _, name in ranked),
-        tuple((name, path) for name, path in others if path or not MESSAGE_FIELD.match(name)),
+    fields = tuple((_BY_NAME[name][1], name) for _, name in ranked)
+    others = tuple(
+        (name, path)
+        for name in names
+        if name not in _BY_NAME and name not in _READ
+        if (path := bucket_path(name)) or not MESSAGE_FIELD.match(name)
     )
+    is_plain = _PLAIN.issuperset(name for name in names if name not in _BY_NAME)
+    return NamePlan(fields, others, _plain_fields(fields) if is_plain else None)
+
+
+def _plain_fields(fields: Iterable[tuple[Field, str]]) -> tuple[PlainField, ...] | None:
+    """The fields as ``plain_span`` reads them; None where one needs more than a copy."""
+    plain: list[PlainField] = []
+    for field, name in fields:
+        if len(field.path) != 2 or field.path[0] not in _PLAIN_OBJECTS or field.kind not in _COPIED:
+            return None
+        plain.append((field.path[0], field.path[1], field.kind == "text", name))
+    return tuple(plain)
 
 
 _remembered_plan = functools.lru_cache(maxsize=_PLANS)(_plan)

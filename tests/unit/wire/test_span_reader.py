@@ -172,11 +172,14 @@ NAMES_A_SESSION = (
 def by_the_server(spans: Any) -> dict[str, Any]:
     """The event that the server writes of a request's only span."""
     records = mapping.convert(spans).records
-    return next(
-        event
-        for event in (orjson.loads(record.body) for record in records)
-        if event.get("event_type") in STEP_TYPES and "inputs" in event
+    event = next(
+        written
+        for written in (orjson.loads(record.body) for record in records)
+        if written.get("event_type") in STEP_TYPES and "inputs" in written
     )
+    if event["event_type"] == "model":  # by which it knows a call that arrives twice
+        assert event["metadata"]["otel"].pop("scope") == ""
+    return event
 
 
 def read(
