@@ -17,6 +17,10 @@ from sessiontrace.store.sqlite.store import SqliteStore
 pytestmark = MARKS
 
 
+MARKDOWN = "# Title\n\n| a |\n|---|\n| `b` |\n\n```python\nx = 1\n```\n\n> [c](https://d.test)"
+CALL = {"id": "c", "function": {"name": "find", "arguments": '{"q": "tea"}', "parameters": {}}}
+
+
 @pytest.fixture(scope="module")
 def axe() -> str:
     """The checker's source."""
@@ -29,9 +33,12 @@ def two(db: Path) -> list[str]:
     ids = [new_id(), new_id()]
     for n, sid in enumerate(ids):
         think = event(sid, T0 + 10, 50, event_type="model", event_name="think",
-                      inputs={"chat_history": [{"role": "user", "content": "Where is it?"}]},
-                      outputs={"role": "assistant", "content": f"Here, {n}."},
-                      config={"model": "gpt-x"}, feedback={"rating": n})  # fmt: skip
+                      inputs={"chat_history": [{"role": "system", "content": "Be brief. " * 90},
+                                               {"role": "user", "content": "Where is it?"}]},
+                      outputs={"role": "assistant", "content": f"Here, {n}.\n\n{MARKDOWN}",
+                               "reasoning": "It is here.", "tool_calls": [CALL]},
+                      config={"model": "gpt-x", "tools": [CALL["function"]]},
+                      metadata={"total_tokens": 12}, feedback={"rating": n})  # fmt: skip
         error = {"error": "TimeoutError: no answer"} if n else {}
         write(db, session_end(sid, T0 + n, event_name=f"run {n}"), think,
               event(sid, T0 + 70, 20, parent_id=id_of(think), **error))  # fmt: skip
@@ -58,7 +65,8 @@ def test_every_view_passes(page: Page, two: list[str], axe: str, scheme: str, wi
     look("list", "/", "tbody .c-name a")
     look("session", f"/sessions/{two[1]}", ".step .name")
     page.click(".step", 1)
-    page.see(".chat .said")
+    page.see(".chat .md table")
+    page.run("document.querySelectorAll('.detail details').forEach(one => { one.open = true; })")
     wrong["step"] = faults(page, axe)
     look("comparison", f"/compare/{two[0]}/{two[1]}", ".pair .name")
     page.click("tr.pair", 0)
