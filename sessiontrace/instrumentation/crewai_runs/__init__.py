@@ -1,0 +1,1 @@
+"""What the events of CrewAI's bus say, as steps."""
