@@ -77,5 +77,13 @@ LIBRARIES = (
     Library("smolagents[openai]", "1.24.0", ("smolagents.py",), group="smolagents"),
     Library("strands-agents[openai]", "1.55.0", ("strands.py",), group="strands-agents"),
     Library("google-adk", "2.12.0", ("google_adk.py",), group="google-adk"),
+    Library(
+        "crewai",
+        "1.15.20",
+        ("crewai.py",),
+        ("openai", "openinference-instrumentation-crewai", "openinference-instrumentation-openai"),
+        group="crewai",
+    ),
+    Library("claude-agent-sdk", "0.2.150", ("claude_agent_sdk.py",), group="claude-agent-sdk"),
     Library("celery", "5.4.0", ("celery.py",)),
 )

@@ -119,7 +119,7 @@ def test_an_agent(tracing: ModelTracer, provider: Provider) -> None:
     run, call = tracing.event(AGENT), tracing.event("weather")
     assert run["inputs"]["chat_history"][-1] == {"role": "user", "content": "Weather?"}
     assert run["outputs"]["content"].strip() == "Hello from the stub"
-    assert run["metadata"]["agent_name"] == AGENT
+    assert (run["event_type"], run["metadata"]["agent_name"]) == ("agent", AGENT)
     assert (call["event_type"], call["inputs"]) == ("tool", {"city": "Oslo"})
     assert call["outputs"] == {"result": "rain in Oslo"}
     assert call["metadata"]["tool_call_id"] == "call_Oslo"

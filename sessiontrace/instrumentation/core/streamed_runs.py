@@ -9,7 +9,7 @@ steps the reader's own spans are current, and inside each step those that the ru
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,7 +18,7 @@ from sessiontrace.capture.span import Span
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.placement import innermost
 
-__all__ = ["async_run", "async_steps", "run", "steps"]
+__all__ = ["async_steps", "run", "steps"]
 
 Current = ContextVar[Any]
 OnStep = Callable[[Span, Any], None]
@@ -68,9 +68,16 @@ def steps(source: Any, current: Current, span: Handle | None = None) -> Iterator
                 source.close()
 
 
-async def async_steps(source: Any, current: Current, span: Handle | None = None) -> Any:
-    """The steps of an async generator; ``span`` is current inside of the first."""
+async def async_steps(
+    make: Callable[[], Any], current: Current, span: Handle | None = None
+) -> AsyncGenerator[Any, None]:
+    """The steps of an async generator; ``span`` is current inside of the first.
+
+    ``make`` makes the generator, *after* the one around it: the garbage collector ends nested
+    generators in the order of their creation, and one that is not the outermost fails to end.
+    """
     inside = _Inside(current, span)
+    source = make()
     try:
         while True:
             with inside:
@@ -93,25 +100,6 @@ def run(source: Any, span: Span, on_step: OnStep) -> Iterator[Any]:
         for step in steps(source, recorder.current, span):
             _observe(on_step, span, step)
             yield step
-    except BaseException as failure:
-        _end(span, failure)
-        raise
-    _end(span, None)
-
-
-async def async_run(source: Any, span: Span, on_step: OnStep) -> AsyncIterator[Any]:
-    """The steps of an async run whose ``span`` opens with the first and ends with the last."""
-    recorder = span.recorder
-    span.open(innermost(recorder))
-    inner = async_steps(source, recorder.current, span)
-    try:
-        async for step in inner:
-            _observe(on_step, span, step)
-            yield step
-    except GeneratorExit as closed:
-        await inner.aclose()
-        _end(span, closed)
-        raise
     except BaseException as failure:
         _end(span, failure)
         raise

@@ -18,7 +18,7 @@ import functools
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
@@ -26,7 +26,9 @@ from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.google_adk_runs.completions import Agent, Inference, Tool
 from sessiontrace.instrumentation.google_adk_runs.run import Run, completion, observed
-from sessiontrace.instrumentation.otel_sdk.api_tracer import Tracing
+
+if TYPE_CHECKING:
+    from sessiontrace.instrumentation.otel_sdk.api_tracer import Tracing
 
 _SCOPE = "gcp.vertex.agent"
 _TRACING, _RUNNERS = "google.adk.telemetry.tracing", "google.adk.runners"
@@ -38,7 +40,6 @@ class GoogleAdk:
     def __init__(self) -> None:
         self._patcher = MethodPatcher()
         self._tracing: Tracing | None = None
-        self._tracer: Any = None
         self._calls: CallRecorder | None = None
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
@@ -48,41 +49,46 @@ class GoogleAdk:
             self._patcher.patch(module.Runner, "run_async", self._wrap_run)
         elif module.__name__ == _TRACING:
             self._patch_content(module)
-        if self._tracing is None:
-            from opentelemetry import trace
-
-            from sessiontrace.instrumentation.opentelemetry import SpanProcessor
-
-            self._tracing = Tracing(trace, SpanProcessor(calls.tracer), completion)
-            reporters["google_adk"] = lambda: True
-        owner: Any = module
-        theirs = getattr(owner, "tracer", None)
-        if theirs is not None:
-            owner.tracer = self._tracing.beside(theirs, _SCOPE)
+        reporters["google_adk"] = lambda: True
+        theirs = vars(module).get("tracer")  # some modules load theirs when it is asked for
+        if theirs is not None and not isinstance(theirs, _LateTracer):
+            vars(module)["tracer"] = _LateTracer(theirs, self._beside)
 
     def uninstall(self) -> None:
         """Record nothing more; the framework's own spans go on."""
         self._calls = None
         self._patcher.restore()
         reporters.pop("google_adk", None)
+        tracing, self._tracing = self._tracing, None
+        if tracing is not None:
+            tracing.stop()
+        for name, module in list(sys.modules.items()):
+            fields = vars(module) if name.startswith("google.adk.") else {}
+            if isinstance(tracer := fields.get("tracer"), _LateTracer):
+                fields["tracer"] = tracer.theirs
+
+    def _beside(self, theirs: Any) -> Any:
+        """A tracer that records; imports what reads spans, when the first one starts."""
+        calls = self._calls
+        if calls is None:
+            return theirs
         if self._tracing is None:
-            return
-        self._tracing.stop()
-        modules: list[tuple[str, Any]] = list(sys.modules.items())
-        for name, module in modules:
-            tracer = getattr(module, "tracer", None) if name.startswith("google.adk.") else None
-            if tracer is not None and self._tracing.has_made(tracer):
-                module.tracer = tracer.theirs
-        self._tracing = None
+            from opentelemetry import trace
+
+            from sessiontrace.instrumentation.opentelemetry import SpanProcessor
+            from sessiontrace.instrumentation.otel_sdk.api_tracer import Tracing
+
+            self._tracing = Tracing(trace, SpanProcessor(calls.tracer), completion)
+        return self._tracing.beside(theirs, _SCOPE)
 
     def _wrap_run(self, original: Any) -> Any:
         @functools.wraps(original)
         def run_async(runner: Any, *args: Any, **options: Any) -> Any:
-            source = original(runner, *args, **options)
+            make = functools.partial(original, runner, *args, **options)
             recorder = None if self._calls is None else self._calls.recorder()
             if recorder is None:
-                return source
-            return observed(source, Run(options.get("new_message")), recorder.current)
+                return make()
+            return observed(make, Run(options.get("new_message")), recorder.current)
 
         return run_async
 
@@ -148,6 +154,17 @@ class GoogleAdk:
         """Whether the event of a span lacks a field, asked when the span ends."""
         tracing = self._tracing
         return lambda group: tracing is None or tracing.lacks(span, group)
+
+
+class _LateTracer:
+    """A tracer in the place of ``theirs`` that becomes one that records when it is used."""
+
+    def __init__(self, theirs: Any, beside: Callable[[Any], Any]) -> None:
+        self.theirs: Any = theirs
+        self._beside = beside
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._beside(self.theirs), name)
 
 
 ENTRY = Entry(

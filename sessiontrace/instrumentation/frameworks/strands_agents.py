@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import functools
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.core.streamed_runs import async_steps
-from sessiontrace.instrumentation.otel_sdk.api_tracer import Tracing
+
+if TYPE_CHECKING:
+    from sessiontrace.instrumentation.otel_sdk.api_tracer import Tracing
 
 _SCOPE = "strands.telemetry.tracer"
 _AGENTS = ("Agent", "Graph", "Swarm")
@@ -36,48 +39,56 @@ class Strands:
         for name in _AGENTS:
             if hasattr(module, name):
                 self._patcher.patch(getattr(module, name), "stream_async", self._wrap_stream)
-        if self._tracing is not None or module.__name__ != _SCOPE:
+        if module.__name__ != _SCOPE:
             return
-        from opentelemetry import trace
-
-        from sessiontrace.instrumentation.opentelemetry import SpanProcessor
-
         self._module = module
-        self._tracing = tracing = Tracing(trace, SpanProcessor(calls.tracer))
-
-        def wrap(original: Any) -> Any:
-            @functools.wraps(original)
-            def __init__(tracer: Any, *args: Any, **options: Any) -> None:  # noqa: N807
-                original(tracer, *args, **options)
-                if tracing.active:
-                    tracer.tracer = tracing.beside(tracer.tracer, _SCOPE)
-
-            return __init__
-
-        self._patcher.patch(self._module.Tracer, "__init__", wrap)
+        self._patcher.patch(self._module.Tracer, "__init__", self._wrap_init)
         if (existing := self._existing()) is not None:
-            existing.tracer = tracing.beside(existing.tracer, _SCOPE)
+            self._record(existing)
         reporters["strands"] = lambda: True
 
     def uninstall(self) -> None:
         """Record nothing more; the framework's own spans go on."""
-        if self._tracing is None:
-            return
         self._calls = None
         reporters.pop("strands", None)
-        self._tracing.stop()
         self._patcher.restore()
+        tracing, self._tracing = self._tracing, None
+        if tracing is None:
+            return
+        tracing.stop()
         existing = self._existing()
-        if existing is not None and self._tracing.has_made(existing.tracer):
+        if existing is not None and tracing.has_made(existing.tracer):
             existing.tracer = existing.tracer.theirs
-        self._tracing = None
+
+    def _wrap_init(self, original: Any) -> Any:
+        @functools.wraps(original)
+        def __init__(tracer: Any, *args: Any, **options: Any) -> None:  # noqa: N807
+            original(tracer, *args, **options)
+            self._record(tracer)
+
+        return __init__
+
+    @never_raises(None)
+    def _record(self, tracer: Any) -> None:
+        """Record beside a tracer. Imports what reads spans here, where an agent is made."""
+        calls = self._calls
+        if calls is None:
+            return
+        if self._tracing is None:
+            from opentelemetry import trace
+
+            from sessiontrace.instrumentation.opentelemetry import SpanProcessor
+            from sessiontrace.instrumentation.otel_sdk.api_tracer import Tracing
+
+            self._tracing = Tracing(trace, SpanProcessor(calls.tracer))
+        tracer.tracer = self._tracing.beside(tracer.tracer, _SCOPE)
 
     def _wrap_stream(self, original: Any) -> Any:
         @functools.wraps(original)
         def stream_async(agent: Any, *args: Any, **options: Any) -> Any:
-            source = original(agent, *args, **options)
+            make = functools.partial(original, agent, *args, **options)
             recorder = None if self._calls is None else self._calls.recorder()
-            return source if recorder is None else async_steps(source, recorder.current)
+            return make() if recorder is None else async_steps(make, recorder.current)
 
         return stream_async
 

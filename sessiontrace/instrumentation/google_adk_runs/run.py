@@ -45,9 +45,9 @@ def completion() -> Callable[[dict[str, Any]], dict[str, Any]] | None:
     return run.attributes
 
 
-async def observed(source: Any, run: Run, current: ContextVar[Any]) -> Any:
-    """The events of a run."""
-    events, end = async_steps(source, current), object()
+async def observed(make: Callable[[], Any], run: Run, current: ContextVar[Any]) -> Any:
+    """The events of a run, whose generator ``make`` makes."""
+    events, end = async_steps(make, current), object()
     try:
         before = started_run.get()
         started_run.set(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 
@@ -49,7 +50,10 @@ def test_async_runs_in_turn_and_one_that_is_closed() -> None:
     seen: list[str] = []
 
     async def read() -> None:
-        first, second = (async_steps(async_run(name, seen), current) for name in ("one", "two"))
+        first, second = (
+            async_steps(functools.partial(async_run, name, seen), current)
+            for name in ("one", "two")
+        )
         await first.__anext__()
         await second.__anext__()
         assert current.get() == "reader"
