@@ -172,6 +172,7 @@ class Instruments:
         # Takes no lock: the thread holds the import lock of the library, and an instrumentor may
         # import further modules of it.
         def hook(module: ModuleType) -> None:
+            instrumentor = None
             try:
                 instrumentor = self._instrumentors.get(entry.name)
                 if instrumentor is None:
@@ -180,6 +181,7 @@ class Instruments:
             except Exception as error:
                 raise_if_from_signal(error)
                 self._failed(entry.name, error)
+                _take_back(instrumentor)
             else:
                 self._installed[entry.name] = instrumentor
                 self._faults.pop(entry.name, None)
@@ -210,6 +212,16 @@ class Instruments:
         for name in sorted(self._blocked):
             report.blocked[name] = "not asked for"
         return report
+
+
+def _take_back(instrumentor: Instrumentor | None) -> None:
+    """Undo an install that failed: half of the hooks would record half of the calls."""
+    if instrumentor is None:
+        return
+    try:
+        instrumentor.uninstall()
+    except Exception as fault:  # it was not installed as a whole, and its failure is reported
+        raise_if_from_signal(fault)
 
 
 def _is_there(target: str) -> bool:

@@ -23,6 +23,8 @@ from claude_agent_sdk import (
     tool,
 )
 
+from sessiontrace.instrumentation.registry import Instruments
+
 pytestmark = [
     pytest.mark.contract,
     pytest.mark.timeout(300),
@@ -84,6 +86,18 @@ def test_a_query(tracing: ModelTracer, program: Path) -> None:
     assert second["inputs"]["chat_history"][-1]["content"][0]["tool_use_id"] == "toolu_1"
     assert first["metadata"]["cache_read_tokens"] == 5
     assert cost_of(tracing) == pytest.approx(claude_cli.COST)
+
+
+def test_no_tool_is_inferred_beside_its_event(program: Path) -> None:
+    """Where tools are inferred, as below ``sessiontrace run``, each is one event all the same."""
+    tracing = ModelTracer()
+    instruments = Instruments(tracing)
+    instruments.calls.infer_tools()
+    instruments.add(("claude-agent-sdk",), ())
+    ask(tracing, "Weather?", options_of(program))
+    instruments.remove()
+
+    assert tracing.paths == [AGENT, CALL, CALL, f"{AGENT}/weather"]
 
 
 def test_parallel_tools_of_which_one_fails(tracing: ModelTracer, program: Path) -> None:

@@ -118,6 +118,7 @@ class Thread:
             inputs={"chat_history": list(self._history)},
             config={"type": "chat", "model": model, "provider": "anthropic"},
             parent=self.span,
+            reports_tools=True,
         )
         self._call = call
         self._message = {"id": message.get("id")}

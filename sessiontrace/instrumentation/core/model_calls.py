@@ -145,11 +145,13 @@ class CallRecorder:
         metadata: Mapping[str, object] | None = None,
         parent: Handle | None = None,
         recorder: TracerState | None = None,
+        reports_tools: bool = False,
     ) -> ModelCall | None:
         """Open a model event, or a contribution to the one that is open; None when off.
 
         ``parent``: the span it belongs below, by default the current one. ``recorder``: the result
-        of ``self.recorder()``, for a caller that has it.
+        of ``self.recorder()``, for a caller that has it. ``reports_tools``: the caller records the
+        tools that the model requests, so none is inferred.
         """
         if recorder is None and (recorder := self.recorder()) is None:
             return None
@@ -166,7 +168,7 @@ class CallRecorder:
             if inputs is not None and outer.lacks("inputs"):
                 outer.set(inputs=inputs)
             return ModelCall(outer, config or {}, None)
-        tools = self._tools
+        tools = None if reports_tools else self._tools
         if tools is not None and isinstance(inputs, dict):
             tools.record_answered(recorder, inputs.get("chat_history"))
         kind = type_of_call(config.get("type")) if config else "model"

@@ -73,12 +73,14 @@ def test_the_report_says_absent_blocked_and_unknown(monkeypatch: pytest.MonkeyPa
 def test_the_report_says_why_an_instrumentor_failed(
     library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An unsupported version of a library: a reason in the report, no exception."""
-    one_library(monkeypatch, Stub("no attribute 'request'"))
+    """An unsupported version of a library: a reason in the report, no exception, no half hooks."""
+    stub = Stub("no attribute 'request'")
+    one_library(monkeypatch, stub)
     instruments = Instruments(ModelTracer())
     instruments.add((), ())
     module = importlib.import_module(library)
     report = instruments.add((), ())
+    assert stub.steps == ["uninstall"]
     instruments.remove()
 
     assert module.ask() == "answer"
