@@ -64,13 +64,13 @@ class ClaudeAgentSdk:
 
     def _wrap_query(self, original: Any) -> Any:
         @functools.wraps(original)
-        def process_query(client: Any, prompt: Any, options: Any, *args: Any, **rest: Any) -> Any:
+        def process_query(client: Any, prompt: Any, options: Any, *args: Any, **fields: Any) -> Any:
             conversation = self._conversation(options, one_turn=True)
             if conversation is None:
-                return original(client, prompt, options, *args, **rest)
+                return original(client, prompt, options, *args, **fields)
             is_streamed = isinstance(prompt, AsyncIterable)
             sent = conversation.watched(prompt) if is_streamed else prompt
-            make = functools.partial(original, client, sent, options, *args, **rest)
+            make = functools.partial(original, client, sent, options, *args, **fields)
             return self._observed(make, conversation, None if is_streamed else prompt)
 
         return process_query

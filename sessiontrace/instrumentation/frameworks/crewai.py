@@ -81,8 +81,10 @@ class CrewAi:
     def _started(self, stem: str, source: Any, event: Any) -> None:
         calls = self._calls
         recorder = None if calls is None else calls.recorder()
-        if calls is None or recorder is None or len(self._open) >= _OPEN_MAX:
+        if calls is None or recorder is None:
             return
+        if len(self._open) >= _OPEN_MAX:  # of steps whose end was never emitted
+            self._open.pop(next(iter(self._open)), None)
         _, around = self._open.get(event.parent_event_id or "", (None, None))
         parent = deeper(innermost(recorder), around)
         step = step_of(stem, source, event)
