@@ -17,6 +17,7 @@ pytest.importorskip("claude_agent_sdk", reason=f"claude_agent_sdk {OWN_ENVIRONME
 from claude_agent_sdk import (
     ClaudeAgentOptions,
     ClaudeSDKClient,
+    HookMatcher,
     SystemMessage,
     create_sdk_mcp_server,
     query,
@@ -144,6 +145,29 @@ def test_a_server_in_this_process(tracing: ModelTracer, program: Path) -> None:
     assert [event["event_name"] for event in tools] == ["mcp__local__measure"]
     assert tools[0]["outputs"] == {"result": "cold in Oslo"}
     assert f"{AGENT}/mcp__local__measure/measure/thermometer" in tracing.paths
+    assert tracing.failed == []
+
+
+@pytest.mark.parametrize("by_client", [False, True], ids=["query", "client"])
+def test_a_hook_of_the_program(tracing: ModelTracer, program: Path, by_client: bool) -> None:
+    """It is asked as before, and what it records is below the tool."""
+
+    async def check(data: Any, key: Any, context: Any) -> dict[str, Any]:
+        with tracing.span("check"):
+            return {}
+
+    options = options_of(program, hooks={"PreToolUse": [HookMatcher(hooks=[check])]})
+
+    async def talk() -> None:
+        async with ClaudeSDKClient(options) as client:
+            await client.query("hook")
+            async for _ in client.receive_response():
+                pass
+
+    with tracing.session():
+        asyncio.run(talk() if by_client else read("hook", options))
+
+    assert f"{AGENT}/weather/check" in tracing.paths
     assert tracing.failed == []
 
 

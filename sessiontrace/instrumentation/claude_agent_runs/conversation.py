@@ -120,6 +120,14 @@ class Conversation:
         name = f"mcp__{server}__{(message.get('params') or {}).get('name')}"
         return self._turns[0].tool_of(name)
 
+    @never_raises(None)
+    def place_of(self, request: Mapping[str, Any]) -> Span | None:
+        """The event below which the program answers a request: the tool's or the agent's."""
+        if not self._turns:
+            return None
+        turn, key = self._turns[0], (request.get("request") or {}).get("tool_use_id")
+        return turn.tool_by_id(str(key)) or turn.span
+
     def _cost_of(self, data: Mapping[str, Any]) -> float | None:
         """The cost of a turn; the command line counts that of the whole connection."""
         total = data.get("total_cost_usd")

@@ -65,6 +65,10 @@ class Turn:
         """A further message by the user within the turn."""
         self._main.add_message("user", content)
 
+    def tool_by_id(self, key: str) -> Span | None:
+        """The open tool of this id."""
+        return self._tools.get(key)
+
     def tool_of(self, name: str) -> Span | None:
         """The tool of this name that is open longest."""
         for key, span in self._tools.items():

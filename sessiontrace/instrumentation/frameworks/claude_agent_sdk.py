@@ -54,6 +54,7 @@ class ClaudeAgentSdk:
         patch(client, "query", self._wrap_client_query)
         patch(client, "disconnect", self._wrap_disconnect)
         patch(Query, "start", self._wrap_start)
+        patch(Query, "_handle_control_request", self._wrap_request)
         patch(Query, "_handle_sdk_mcp_request", self._wrap_server_request)
         patch(SubprocessCLITransport, "__init__", self._wrap_transport)
 
@@ -156,6 +157,19 @@ class ClaudeAgentSdk:
             return await original(query)
 
         return start
+
+    def _wrap_request(self, original: Any) -> Any:
+        """Hooks and permissions of the program run below the tool, or the agent, that asks."""
+
+        @functools.wraps(original)
+        async def handle(query: Any, request: Any) -> Any:
+            conversation = self._queries.get(query)
+            place = None if conversation is None else conversation.place_of(request)
+            if place is not None:
+                place.recorder.current.set(place)  # each request has a task of its own
+            return await original(query, request)
+
+        return handle
 
     def _wrap_server_request(self, original: Any) -> Any:
         @functools.wraps(original)

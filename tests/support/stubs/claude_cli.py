@@ -1,8 +1,9 @@
 """A stand-in for Claude's command line, as the SDK starts it: it speaks stream-json, and no model.
 
 The prompt's first word says what happens: "weather" uses a tool, "parallel" two of which one fails,
-"subagent" hands a task to a subagent, "server" calls a tool of a server in the SDK's process,
-"stream" streams its answer, "fail" ends with an error, "wait" stops after its first message.
+"hook" asks the program's hook before a tool, "subagent" hands a task to a subagent, "server" calls
+a tool of a server in the SDK's process, "stream" streams its answer, "fail" ends with an error,
+"wait" stops after its first message.
 Source: ``claude_agent_sdk._internal`` of 0.2.189, ``message_parser`` and ``query``.
 """
 
@@ -120,6 +121,14 @@ class CommandLine:
         self._give("toolu_Oslo", [text("rain in Oslo")])
         yield self._say(text("Hello from the stub"))
 
+    def _hook(self) -> Iterator[int]:
+        yield self._say(use("weather", "toolu_1", city="Oslo"))
+        fields = {"hook_event_name": "PreToolUse", "tool_name": "weather", "tool_input": {}}
+        body = {"subtype": "hook_callback", "callback_id": "hook_0", "tool_use_id": "toolu_1"}
+        self._ask({**body, "input": fields})
+        self._give("toolu_1", "rain in Oslo")
+        yield self._say(text("Hello from the stub"))
+
     def _subagent(self) -> Iterator[int]:
         task = use("Task", "toolu_t", subagent_type="helper", prompt="Look", description="look")
         yield self._say(task)
@@ -146,7 +155,9 @@ class CommandLine:
 
     def _request(self, message: dict[str, Any]) -> Any:
         body = {"jsonrpc": "2.0", **message}
-        request = {"subtype": "mcp_message", "server_name": "local", "message": body}
+        return self._ask({"subtype": "mcp_message", "server_name": "local", "message": body})
+
+    def _ask(self, request: dict[str, Any]) -> Any:
         self._send(type="control_request", request_id=f"r{next(self._numbers)}", request=request)
         while (data := self._read())["type"] != "control_response":
             pass
