@@ -193,7 +193,7 @@ def test_help_lists_every_command(tmp_path: Path, program):
     ("typed", "completions"),
     [
         ("sessiontrace s", ["serve", "sessions", "spool", "store"]),
-        ("sessiontrace sessions ", ["list", "show"]),
+        ("sessiontrace sessions ", ["delete", "list", "show"]),
         ("sessiontrace spool d", ["dead", "drain", "drop"]),
         ("sessiontrace serve --keep", ["--keep-days", "--keep-mib"]),
         ("sessiontrace keys add --may ", ["ingest", "read", "both"]),
