@@ -41,9 +41,14 @@ const SHAPES = {
   tool: () => svg("rect", { x: 2.5, y: 2.5, width: 11, height: 11, rx: 2 }),
   chain: () => svg("circle", { cx: 8, cy: 8, r: 5.2, class: "ring" }),
   agent: () => svg("path", { d: "M8 1 14.5 4.5v7L8 15 1.5 11.5v-7Z" }),
-  retriever: () => svg("path", { d: "M7 2.2a4.6 4.6 0 1 1 0 9.2 4.6 4.6 0 0 1 0-9.2ZM10.4 10.2 14 14", class: "lines" }),
+  retriever: () =>
+    svg("path", {
+      d: "M7 2.2a4.6 4.6 0 1 1 0 9.2 4.6 4.6 0 0 1 0-9.2ZM10.4 10.2 14 14",
+      class: "lines",
+    }),
   embedding: () => svg("path", { d: "M1.5 12.5h13M2.5 9 6 4.5l3.5 3L13.5 2.5", class: "lines" }),
-  guardrail: () => svg("path", { d: "M8 1 14 3.2v4.3c0 3.6-2.4 6.2-6 7.5-3.6-1.3-6-3.9-6-7.5V3.2Z" }),
+  guardrail: () =>
+    svg("path", { d: "M8 1 14 3.2v4.3c0 3.6-2.4 6.2-6 7.5-3.6-1.3-6-3.9-6-7.5V3.2Z" }),
   evaluator: () => svg("path", { d: "M2 8.8 6 13 14 3.5", class: "lines" }),
   turn: () =>
     svg("path", {
