@@ -39,6 +39,7 @@ from sessiontrace.api import tool as tool
 from sessiontrace.api import trace as trace
 from sessiontrace.api import uninstrument as uninstrument
 from sessiontrace.api import update as update
+from sessiontrace.api import wsgi as wsgi
 from sessiontrace.model.errors import ConfigError as ConfigError
 from sessiontrace.model.errors import SessionTraceError as SessionTraceError
 from sessiontrace.tracer import Tracer as Tracer

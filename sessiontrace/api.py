@@ -43,6 +43,7 @@ __all__ = [
     "trace",
     "uninstrument",
     "update",
+    "wsgi",
 ]
 
 
@@ -108,6 +109,7 @@ if TYPE_CHECKING:  # static tools read signatures and documentation from functio
     from sessiontrace.api_signatures import trace as trace
     from sessiontrace.api_signatures import uninstrument as uninstrument
     from sessiontrace.api_signatures import update as update
+    from sessiontrace.api_signatures import wsgi as wsgi
 else:
     aflush = default_tracer.aflush
     agent = default_tracer.agent
@@ -138,3 +140,4 @@ else:
     trace = default_tracer.trace
     uninstrument = default_tracer.uninstrument
     update = default_tracer.update
+    wsgi = default_tracer.wsgi

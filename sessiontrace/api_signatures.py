@@ -57,6 +57,7 @@ __all__ = [
     "trace",
     "uninstrument",
     "update",
+    "wsgi",
 ]
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -542,4 +543,12 @@ def update(
     error: str | BaseException | None = None,
 ) -> None:
     """``current_span().set(...)``."""
+    raise NotImplementedError
+
+
+def wsgi(app: Any, *, ignore: Collection[str] = (), trust: str | None = None) -> Any:
+    """A WSGI application with a session around each request: ``app.wsgi_app = st.wsgi(...)``.
+
+    The session stays open while the body is streamed. ``ignore``, ``trust``: as of ``asgi``.
+    """
     raise NotImplementedError

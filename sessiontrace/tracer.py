@@ -385,6 +385,15 @@ class Tracer(Tracing):
 
         return Asgi(app, self, ignore=ignore, trust=trust)
 
+    def wsgi(self, app: Any, *, ignore: Collection[str] = (), trust: str | None = None) -> Any:
+        """A WSGI application with a session around each request: ``app.wsgi_app = st.wsgi(...)``.
+
+        The session stays open while the body is streamed. ``ignore``, ``trust``: as of ``asgi``.
+        """
+        from sessiontrace.instrumentation.web.wsgi import Wsgi
+
+        return Wsgi(app, self, ignore=ignore, trust=trust)
+
     # -- life cycle -------------------------------------------------------------------------
 
     def keep_open(self, holder: object) -> None:

@@ -8,13 +8,11 @@ and for background tasks, and ends with the application's call.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from sessiontrace.capture.context.w3c import extract, trust_in
-from sessiontrace.capture.non_recording import RemoteSpan
-from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
+from sessiontrace.instrumentation.web.request import SEEN, open_request
 from sessiontrace.model.ids import now_by
 from sessiontrace.runtime.signals import raise_if_from_signal
 
@@ -27,10 +25,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-SESSION_HEADER = b"x-session-id"
-
 _MOUNTS_MAX = 16
-_SEEN = "sessiontrace"  # the key in a scope that an outer middleware of ours has set
 
 
 class Asgi:
@@ -80,9 +75,9 @@ class Asgi:
         try:
             tracer = self._tracer
             path = scope.get("path", "")
-            if tracer.off or path in self._ignore or _SEEN in scope:
+            if tracer.off or path in self._ignore or SEEN in scope:
                 return None
-            scope[_SEEN] = True
+            scope[SEEN] = True
             recorder = tracer.recorder or tracer.begin()
             if recorder is None:
                 return None
@@ -91,20 +86,11 @@ class Asgi:
             inputs = {"method": scope.get("method"), "path": path, "query": query}
             client = scope.get("client")
             metadata = {"client": client[0]} if client else {}
-            headers = {key.lower(): value for key, value in scope.get("headers") or ()}
-            session_id = None
-            if trust_in(recorder, self._trust) == "all":
-                session_id = headers.get(SESSION_HEADER, b"").decode("latin-1") or None
-            if session_id is None and b"traceparent" in headers:
-                caller = extract(recorder, headers.items(), name, self._trust)
-                if isinstance(caller, RemoteSpan):
-                    return caller, Span(recorder, name, "chain", inputs, None, metadata)
-                if caller is not None:
-                    return nullcontext(), caller.set(inputs=inputs, metadata=metadata)
-            session = Session(
-                recorder, name, session_id=session_id, inputs=inputs, metadata=metadata
+            headers = (
+                (key.decode("latin-1").lower(), value.decode("latin-1"))
+                for key, value in scope.get("headers") or ()
             )
-            return nullcontext(), session
+            return open_request(recorder, name, inputs, metadata, headers, self._trust)
         except Exception as fault:
             raise_if_from_signal(fault)
             return None

@@ -15,6 +15,7 @@ import attrs
 
 from sessiontrace.model.ids import now_ns
 from sessiontrace.model.record import END, EVENT, Record
+from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.assembly import AnyRecord, Assembly, Claim, Place
@@ -93,7 +94,7 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
         event_ids.append(fields["event_id"])
         if span.parent_id is None:
             assembly.add_root(span.trace_id, span.start_ns, fields["event_id"])
-        if fields["event_type"] == "model":
+        if fields["event_type"] in CALL_TYPES:
             assembly.add_call(span.trace_id, fields["event_id"], span.scope)
         if fields["event_type"] != "session":
             _describe(place, span, fields)
@@ -104,7 +105,7 @@ def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
     """Add the record that a span of our own exporter was made of; returns its event's id."""
     record, start = own_spans.record(span, place.session_id)
     assembly.add(record, place)
-    if event_type(span.attributes) == "model":
+    if event_type(span.attributes) in CALL_TYPES:
         assembly.add_call(span.trace_id, _own_id(span), span.scope)
     if start is not None:
         assembly.start(place.session_id, start)

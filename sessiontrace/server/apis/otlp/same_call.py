@@ -45,6 +45,8 @@ from typing import Any
 
 import attrs
 
+from sessiontrace.model.step_types import base_type
+
 __all__ = ["CallFacts", "facts_of", "is_same_below", "is_same_beside"]
 
 Record = Mapping[str, Any]
@@ -160,13 +162,15 @@ def facts_of(record: Record) -> CallFacts:
     response_id = _text(metadata.get("response_id"))
     form = _ID.match(response_id)
     operation = _text(metadata.get("operation"))
+    if record.get("event_type") == "embedding":
+        operation = operation or "embeddings"
     models = _text(_bucket(record, "config").get("model")), _text(metadata.get("response_model"))
     start = _start_ns(record)
     duration = record.get("duration")
     return CallFacts(
         event_id=_text(record.get("event_id")),
         session_id=_text(record.get("session_id")),
-        is_model=record.get("event_type") == "model",
+        is_model=base_type(record.get("event_type")) == "model",
         scope=scope if isinstance(scope := otel.get("scope"), str) else None,
         operation="" if operation in _CHATS else operation,
         models=frozenset(_without_provider(model) for model in models if model),
