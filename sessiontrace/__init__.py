@@ -14,6 +14,7 @@ from sessiontrace.api import aflush as aflush
 from sessiontrace.api import agent as agent
 from sessiontrace.api import asgi as asgi
 from sessiontrace.api import ashutdown as ashutdown
+from sessiontrace.api import aws_lambda as aws_lambda
 from sessiontrace.api import chain as chain
 from sessiontrace.api import current_session as current_session
 from sessiontrace.api import current_span as current_span

@@ -18,6 +18,7 @@ __all__ = [
     "agent",
     "asgi",
     "ashutdown",
+    "aws_lambda",
     "chain",
     "current_session",
     "current_span",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:  # static tools read signatures and documentation from functio
     from sessiontrace.api_signatures import agent as agent
     from sessiontrace.api_signatures import asgi as asgi
     from sessiontrace.api_signatures import ashutdown as ashutdown
+    from sessiontrace.api_signatures import aws_lambda as aws_lambda
     from sessiontrace.api_signatures import chain as chain
     from sessiontrace.api_signatures import current_session as current_session
     from sessiontrace.api_signatures import current_span as current_span
@@ -115,6 +117,7 @@ else:
     agent = default_tracer.agent
     asgi = default_tracer.asgi
     ashutdown = default_tracer.ashutdown
+    aws_lambda = default_tracer.aws_lambda
     chain = default_tracer.chain
     current_session = default_tracer.current_session
     current_span = default_tracer.current_span

@@ -32,6 +32,7 @@ __all__ = [
     "agent",
     "asgi",
     "ashutdown",
+    "aws_lambda",
     "chain",
     "current_session",
     "current_span",
@@ -107,6 +108,20 @@ def asgi(app: Any, *, ignore: Collection[str] = (), trust: str | None = None) ->
 
 async def ashutdown(timeout: float | None = None) -> Report:
     """``shutdown`` without blocking the event loop (asyncio or trio)."""
+    raise NotImplementedError
+
+
+@overload
+def aws_lambda(handler: F, /) -> F: ...
+@overload
+def aws_lambda(*, flush_timeout: float = 2.0) -> Callable[[F], F]: ...
+def aws_lambda(handler: Any = None, /, *, flush_timeout: float = 2.0) -> Any:
+    """Decorate a handler of AWS Lambda: each invocation is a session, delivered within it.
+
+    The session has the event as inputs and the answer as outputs. Trace headers of an HTTP
+    event count as in ``asgi``. ``flush_timeout``: seconds that delivery may take, at most until
+    half a second before the function's deadline.
+    """
     raise NotImplementedError
 
 

@@ -145,10 +145,15 @@ class Options:
 
 
 def default_spool(env: Env | None = None) -> Path:
-    """The default root of all spools: ``SESSIONTRACE_SPOOL``, else the user's state directory."""
+    """The default root of all spools: ``SESSIONTRACE_SPOOL``, else the user's state directory.
+
+    In AWS Lambda, the folder for temporary files.
+    """
     env = os.environ if env is None else env
     if path := env.get("SESSIONTRACE_SPOOL"):
         return Path(path)
+    if env.get("AWS_LAMBDA_FUNCTION_NAME"):  # where only this folder can be written
+        return Path(env.get("TMPDIR") or "/tmp") / "sessiontrace" / "spool"  # noqa: S108
     import platformdirs
 
     return Path(platformdirs.user_state_dir("sessiontrace")) / "spool"

@@ -13,7 +13,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.context import executors, gc_guard
@@ -54,6 +54,9 @@ def _tracer_of(token: str) -> Tracer:
         tracer = Tracer.unconfigured()
         tracer.off = True
     return tracer
+
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Tracer(Tracing):
@@ -393,6 +396,24 @@ class Tracer(Tracing):
         from sessiontrace.instrumentation.web.wsgi import Wsgi
 
         return Wsgi(app, self, ignore=ignore, trust=trust)
+
+    @overload
+    def aws_lambda(self, handler: F, /) -> F: ...
+    @overload
+    def aws_lambda(self, /, *, flush_timeout: float = 2.0) -> Callable[[F], F]: ...
+    def aws_lambda(self, handler: Any = None, /, *, flush_timeout: float = 2.0) -> Any:
+        """Decorate a handler of AWS Lambda: each invocation is a session, delivered within it.
+
+        The session has the event as inputs and the answer as outputs. Trace headers of an HTTP
+        event count as in ``asgi``. ``flush_timeout``: seconds that delivery may take, at most until
+        half a second before the function's deadline.
+        """
+        from sessiontrace.instrumentation.web.aws_lambda import traced_handler
+
+        def decorate(handler: Any) -> Any:
+            return traced_handler(handler, self, self.flush, flush_timeout)
+
+        return decorate if handler is None else decorate(handler)
 
     # -- life cycle -------------------------------------------------------------------------
 
