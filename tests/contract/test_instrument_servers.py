@@ -205,7 +205,7 @@ async def test_django() -> None:
 @pytest.mark.asyncio
 async def test_aiohttp() -> None:
     """Two requests of one connection, a body that is made after the handler, an exception."""
-    with instrumented("aiohttp.web") as tracing:
+    with instrumented("aiohttp-server") as tracing:
 
         async def user(request: web.Request) -> web.Response:
             with tracing.span(f"work for {request.match_info['name']}"):

@@ -27,7 +27,7 @@ def begin(tracer: TracerProtocol) -> None:
     """Instrument this process with everything; called when it imports the first library."""
     process_instruments = instruments(tracer)
     process_instruments.add((), ())
-    process_instruments.add(("uvicorn", "gunicorn", "flask", "django", "aiohttp.web"), ())
+    process_instruments.add(("uvicorn", "gunicorn", "flask", "django", "aiohttp-server"), ())
     calls = process_instruments.calls
     parts = os.environ.get(RUN, "").split(" ", 2)
     if len(parts) == 3:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from support.extending import blocks_of
 
 from sessiontrace.conformance import instrumentor
 from sessiontrace.conformance.instrumentor import Library
@@ -17,6 +21,8 @@ from sessiontrace.instrumentation.core.model_methods import (
     ModelCallArgs,
     ModelMethods,
 )
+
+REPO = Path(__file__).resolve().parents[3]
 
 
 class Client:
@@ -152,3 +158,23 @@ def test_an_unknown_type_is_an_error_that_says_what_to_do() -> None:
     subject.type = "modell"
     with pytest.raises(ValueError, match="one of chain, model"):
         instrumentor.run(subject)
+
+
+def test_the_template_of_the_guide_passes_its_own_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Word by word: the module and the test of docs/extending/instrumentor.md."""
+    blocks = blocks_of(REPO / "docs" / "extending" / "instrumentor.md")
+    for name in ("chatlib_tracing.py", "test_chatlib_tracing.py"):
+        (tmp_path / name).write_text(blocks[name])
+    (tmp_path / "chatlib.py").write_text(
+        "class Client:\n"
+        "    def complete(self, question):\n"
+        "        if not question:\n"
+        "            raise ValueError('no question')\n"
+        "        return 'Hello'\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("chatlib", "chatlib_tracing", "test_chatlib_tracing"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    importlib.import_module("test_chatlib_tracing").test_the_instrumentor_breaks_nothing()

@@ -1,4 +1,4 @@
-"""aiohttp.web: each request to a server is a session, until the last byte of its reply.
+"""aiohttp-server: each request to a server is a session, until the last byte of its reply.
 
 The wrappers run in the server's event loop, in the connection's task, which serves one request
 after the other. Invariant: without ``sessiontrace run`` it is instrumented only by name, and a
@@ -21,7 +21,7 @@ from sessiontrace.instrumentation.web.request import Work, open_request, open_wo
 _work: ContextVar[Work | None] = ContextVar("sessiontrace.aiohttp", default=None)
 
 
-class AiohttpWeb:
+class AiohttpServer:
     """The instrumentor of aiohttp's server."""
 
     def __init__(self) -> None:
@@ -38,7 +38,9 @@ class AiohttpWeb:
         self._patcher.restore()
 
 
-ENTRY = Entry(name="aiohttp.web", target="aiohttp.web_protocol", make=AiohttpWeb, by_default=False)
+ENTRY = Entry(
+    name="aiohttp-server", target="aiohttp.web_protocol", make=AiohttpServer, by_default=False
+)
 
 
 def _serve(original: Any, calls: CallRecorder) -> Any:
