@@ -97,6 +97,9 @@ class Handle(Protocol):
     def set_error(self, error: str) -> None:
         """Mark the event as failed, with this message."""
 
+    def add_note(self, note: dict[str, Any]) -> None:
+        """Add what the program logged to the metadata's ``logs``."""
+
     def field_group(self, group: str) -> Mapping[str, Any] | None:
         """The values of one group so far; None when the group was never set."""
 

@@ -226,6 +226,9 @@ class NonRecordingScope:
     def set_error(self, error: str) -> None:
         """Does nothing."""
 
+    def add_note(self, note: dict[str, Any]) -> None:
+        """Does nothing."""
+
     def field_group(self, group: str) -> Mapping[str, Any] | None:
         """None: a scope has no values."""
         return None

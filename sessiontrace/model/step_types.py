@@ -6,6 +6,7 @@ a vendor's reads this table. Invariant: the base of a type is one of ``BASES`` a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -70,7 +71,7 @@ def base_type(event_type: Any) -> Any:
     return _BASES.get(event_type, event_type) if isinstance(event_type, str) else event_type
 
 
-def base_of(event: dict[str, Any]) -> Any:
+def base_of(event: Mapping[str, Any]) -> Any:
     """``base_type`` of an event's type, None where it has none."""
     return base_type(event.get("event_type"))
 

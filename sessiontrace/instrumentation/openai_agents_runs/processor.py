@@ -214,7 +214,7 @@ def _request_id(step: _Step, name: Any, arguments: Any) -> Any:
 
 def _read_step(step: _Step, target: Span, span: Any) -> None:
     data = span.span_data
-    metadata: dict[str, Any] = {"span_kind": data.type}
+    metadata: dict[str, Any] = {} if data.type == target.type else {"span_kind": data.type}
     if span.error:
         text = error_message(span.error)
         target.set_error(text)

@@ -158,11 +158,9 @@ class _Content:
         finally:
             self._work.end()
 
+    @never_raises(None)
     def __del__(self) -> None:  # a response that is never closed
-        try:
-            self._work.end()
-        except Exception:  # while the interpreter ends
-            return
+        self._work.end()
 
 
 class _AsyncContent:
@@ -191,8 +189,6 @@ class _AsyncContent:
         """Django closes the response."""
         self._work.end()
 
+    @never_raises(None)
     def __del__(self) -> None:
-        try:
-            self._work.end()
-        except Exception:  # while the interpreter ends
-            return
+        self._work.end()

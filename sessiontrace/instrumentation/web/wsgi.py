@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.web.request import SEEN, Opened, Work, open_request, open_work
 from sessiontrace.model.ids import now_by
 from sessiontrace.runtime.signals import raise_if_from_signal
@@ -187,11 +188,9 @@ class _Body:
             raise
         self._reply.end()
 
+    @never_raises(None)
     def __del__(self) -> None:  # a server that never closes
-        try:
-            self._reply.end()
-        except Exception:  # while the interpreter ends
-            return
+        self._reply.end()
 
 
 def _route_of_werkzeug(environ: Environ) -> str | None:

@@ -17,7 +17,7 @@ from sessiontrace.model.fields import STEP_ATTRIBUTES
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.json_depth import is_too_deep
 from sessiontrace.model.record import END, EVENT, Record
-from sessiontrace.model.step_types import step_type
+from sessiontrace.model.step_types import base_type, step_type
 from sessiontrace.server import record_builder
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.record_builder import number
@@ -245,6 +245,10 @@ def _type(event: _Event) -> str:
     span_type = event.properties.get("$ai_span_type")
     if kind != "chain" or not isinstance(span_type, str):
         return kind
+    metadata = event.properties.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("span_kind"), str):
+        # Our own exporter's: the type is what the metadata say, and not the step's.
+        return "tool" if span_type in _TOOLS else base_type(step_type(span_type) or kind)
     return "tool" if span_type in _TOOLS else step_type(span_type) or kind
 
 
