@@ -172,7 +172,7 @@ def _record(
     span: ReceivedSpan, read: SpanFields, place: Place, ids: Ids, now: int
 ) -> tuple[Record | DecodedRecord, Fields]:
     kind, session_id = read.type, place.session_id
-    if kind == "model":  # two instrumentations may have recorded one call
+    if kind in CALL_TYPES:  # two instrumentations may have recorded one call
         read.metadata["otel"]["scope"] = span.scope
     is_trace = span.trace_id == session_id.replace("-", "")
     if is_trace and kind == "chain" and span.trace_id[16:] == span.span_id:
