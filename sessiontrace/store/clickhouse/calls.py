@@ -35,8 +35,8 @@ FOLDED = f"""(
 
 _CALLS = """
 SELECT event_id, parent_id, start_time, ifNull(end_time, start_time) FROM events
-WHERE project = {project:String} AND session_id IN {sessions:Array(String)} AND type = 'model'
-    AND COLUMN IN {ids:Array(String)}{window}
+WHERE project = {project:String} AND session_id IN {sessions:Array(String)}
+    AND type IN ('embedding', 'model') AND COLUMN IN {ids:Array(String)}{window}
 ORDER BY event_id, version DESC
 LIMIT 1 BY event_id
 LIMIT {limit:UInt64}

@@ -212,7 +212,8 @@ _SIXTH = (
 
 # ``rank`` is negative in an event that its parent shows as a part of itself (``gathered.FOLDED``).
 _SEVENTH = (
-    "CREATE INDEX calls_by_parent ON events (parent_id, start_time) WHERE type = 'model'",
+    "CREATE INDEX calls_by_parent ON events (parent_id, start_time) "
+    "WHERE type IN ('embedding', 'model')",
     "CREATE INDEX events_folded ON events (session_id) WHERE rank < 0",
 )
 
