@@ -155,7 +155,7 @@ def test_a_fault_is_found(flaw: str, name: str) -> None:
 def test_an_unknown_type_is_an_error_that_says_what_to_do() -> None:
     """Before any check runs."""
     subject = library(Good)
-    subject.type = "modell"
+    subject.type = "thing"
     with pytest.raises(ValueError, match="one of chain, model"):
         instrumentor.run(subject)
 
