@@ -38,6 +38,7 @@ from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
 from sessiontrace.server.http import (
     BODY_MAX,
+    LEASE,
     Handler,
     decode_json,
     encoded_response,
@@ -50,6 +51,7 @@ from sessiontrace.server.intake_counts import IntakeCounts
 from sessiontrace.server.security import request_guard
 from sessiontrace.server.security.api_key_auth import ApiKeyAuth
 from sessiontrace.server.security.body_budget import BodyBudget
+from sessiontrace.server.security.intake_budget import IntakeBudget
 from sessiontrace.server.security.request_context import MAY_READ, MAY_SCORE, PROJECT
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
@@ -68,6 +70,7 @@ _YOUNG_OBJECTS = (
 
 _INTAKE = web.AppKey("intake", Intake)
 _AUTH = web.AppKey("auth", TokenAuth)
+_BUDGET = web.AppKey("budget", IntakeBudget)
 
 _CONTENT_TYPES = {
     ".html": "text/html",
@@ -94,11 +97,12 @@ def make_app(
     API key instead. ``prices``: of calls whose clients report no cost.
     """
     auth = ApiKeyAuth(stores, port) if keys else TokenAuth(token, port)
+    intake_budget = IntakeBudget()
     app = web.Application(
         middlewares=[
             connections.middleware,
             _errors_as_responses,
-            _guard(request_guard.hosts_of(port), auth),
+            _guard(request_guard.hosts_of(port), auth, intake_budget),
         ],
         client_max_size=BODY_MAX,
     )
@@ -108,7 +112,7 @@ def make_app(
     budget = BodyBudget()
     counts = IntakeCounts()
     intake = Intake(writer, counts)
-    app[_INTAKE], app[_AUTH] = intake, auth
+    app[_INTAKE], app[_AUTH], app[_BUDGET] = intake, auth, intake_budget
     app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name), counts))
     app.add_routes(deletion.routes(writer))
     app.add_routes(losses.routes(readers, writer))
@@ -187,7 +191,7 @@ async def serve(
     try:
         if grpc_port is not None:
             grpc_port, stop_grpc = await grpc_server.start(
-                app[_INTAKE], app[_AUTH], host, grpc_port
+                app[_INTAKE], app[_AUTH], app[_BUDGET], host, grpc_port
             )
         await web.SockSite(runner, listener).start()
         connections.watch(lambda: () if runner.server is None else runner.server.connections)
@@ -242,7 +246,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
             return
 
 
-def _guard(hosts: frozenset[str], auth: TokenAuth) -> Middleware:
+def _guard(hosts: frozenset[str], auth: TokenAuth, budget: IntakeBudget) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         PROJECT.set(DEFAULT_PROJECT)
@@ -252,7 +256,9 @@ def _guard(hosts: frozenset[str], auth: TokenAuth) -> Middleware:
         refused = request_guard.refusal(request.method, request.path, request.headers, hosts, auth)
         if refused is not None:
             return error_response(refused.status, refused.reason)
-        return await handler(request)
+        with budget.lease(auth.caller(request.headers)) as lease:
+            request[LEASE] = lease
+            return await handler(request)
 
     return guarded
 

@@ -21,9 +21,11 @@ from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutEr
 from sessiontrace.model.json_depth import DEPTH_MAX, TOO_DEEP, encode, is_too_deep
 from sessiontrace.server.security.body_budget import BodyBudget, BudgetExceededError, unpacked
 from sessiontrace.server.security.body_decoder import EncodingNotSupportedError
+from sessiontrace.server.security.intake_budget import IntakeFullError, Lease
 
 __all__ = [
     "BODY_MAX",
+    "LEASE",
     "ErrorResponse",
     "Handler",
     "RequestRejected",
@@ -42,6 +44,9 @@ __all__ = [
 
 BODY_MAX = 16 << 20
 """The most bytes of a request's body, unpacked."""
+
+LEASE: web.RequestKey[Lease] = web.RequestKey("lease", Lease)
+"""A request's share of the memory for bodies."""
 
 _BODY_S = 30.0
 _PARTS_MAX = 500_000
@@ -104,7 +109,7 @@ def with_vendor_errors(handler: Handler, error_response: ErrorResponse) -> Handl
             return await handler(request)
         except RequestRejected as error:
             response = error_response(error.status, error.reason)
-            if error.status == 503:
+            if error.status in (429, 503):
                 response.headers["Retry-After"] = "1"
             return response
         except web.HTTPRequestEntityTooLarge:
@@ -125,7 +130,10 @@ async def read_body(request: web.Request) -> bytes:
 
 async def _joined(request: web.Request) -> bytes:
     body = bytearray()
+    lease = request.get(LEASE)
     async for part in unpacked(request, BODY_MAX):
+        if lease is not None:
+            lease.add(len(part))
         body += part
     return bytes(body)
 
@@ -146,6 +154,8 @@ async def _read_in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
             return await reading
     except BudgetExceededError as error:
         raise RequestRejected(503, "the server reads too many bodies at once; try again") from error
+    except IntakeFullError as error:
+        raise RequestRejected(error.status, str(error)) from error
     except TimeoutError as error:
         raise RequestRejected(408, f"the body took longer than {_BODY_S:.0f} s") from error
     except web.HTTPRequestEntityTooLarge:

@@ -80,13 +80,24 @@ def encode_checked(body: Mapping[str, Any]) -> bytes:
     try:
         text = orjson.dumps(body)
     except orjson.JSONEncodeError as error:
-        if not is_too_deep(body, RECORD_DEPTH_MAX):
-            raise
-        raise RequestRejected(400, f"an event is {TOO_DEEP}") from error
+        if is_too_deep(body, RECORD_DEPTH_MAX):
+            raise RequestRejected(400, f"an event is {TOO_DEEP}") from error
+        text = orjson.dumps(_in_64_bits(body))  # sums of counts that a sender made up
     brackets = text.count(b"{") + text.count(b"[")  # a text with fewer cannot be that deep
     if brackets > RECORD_DEPTH_MAX and is_too_deep(body, RECORD_DEPTH_MAX):
         raise RequestRejected(400, f"an event is {TOO_DEEP}")
     return text
+
+
+def _in_64_bits(value: Any) -> Any:
+    """The value with integers beyond 64 bits, which JSON's readers refuse, as floats."""
+    if isinstance(value, dict):
+        return {key: _in_64_bits(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_in_64_bits(item) for item in value]
+    if type(value) is int and not -(1 << 63) <= value < 1 << 64:
+        return float(value)
+    return value
 
 
 def find_session(store: Store, session_id: str) -> Mapping[str, Any] | None:

@@ -21,7 +21,7 @@ from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, t
 from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import models, summary_fields
 from sessiontrace.store.facets import Facets
-from sessiontrace.store.gathered import FOLDED, resolve
+from sessiontrace.store.gathered import FOLDED, GATHERED, capped, resolve
 from sessiontrace.store.rehoming import rehomed
 
 __all__ = [
@@ -155,7 +155,10 @@ def patched(event: dict[str, Any], patch: str | None) -> dict[str, Any]:
 def _merged(patch: str | None, event: dict[str, Any]) -> str:
     changes = {name: event[name] for name in event if name not in ("event_id", "session_id")}
     below = orjson.loads(patch) if patch else {}
-    return orjson.dumps(apply_patch(below, changes)).decode()
+    merged = apply_patch(below, changes)
+    if isinstance(parts := merged.get(GATHERED), dict):
+        merged[GATHERED] = capped(parts)
+    return orjson.dumps(merged).decode()
 
 
 def _status(event: dict[str, Any], rank: int) -> str:

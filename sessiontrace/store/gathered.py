@@ -28,6 +28,7 @@ __all__ = [
     "SESSION",
     "SOURCE",
     "USER",
+    "capped",
     "first_part",
     "folded_into",
     "part_key",
@@ -58,6 +59,29 @@ def part_key(field: str, rank: int, at_ns: int, tie: str) -> str:
     return f"{field} {rank:02d} {at_ns:020d} {tie}"
 
 
+_MOST = {"log": 1_000, "message": 2_000, "choice": 200}
+"""Parts of these fields that one record keeps: the first ones in their order."""
+_CUT = "cut"
+
+
+def capped(parts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parts, without those of a field beyond what one record keeps; a part says that.
+
+    A service may log for hours within one span. Which parts stay does not depend on the order in
+    which they arrive.
+    """
+    if len(parts) <= min(_MOST.values()):
+        return parts
+    first = dict(parts)
+    for field, most in _MOST.items():
+        keys = sorted(key for key in parts if key.startswith(f"{field} "))
+        for key in keys[most:]:
+            del first[key]
+        if len(keys) > most:
+            first[f"{_CUT} {field}"] = True
+    return first
+
+
 def first_part(parts: Mapping[str, Any], field: str) -> tuple[str, Any] | None:
     """Key and value of the first part of a field; None without any."""
     prefix = field + " "
@@ -80,9 +104,13 @@ def resolve(record: Record) -> Record:
     whole = {name: value for name, value in record.items() if name != GATHERED}
     by_field: dict[str, list[Any]] = {}
     if isinstance(parts, dict):
+        parts = capped(parts)
         for key in sorted(parts):
             if parts[key] is not None:
                 by_field.setdefault(key.partition(" ")[0], []).append(parts[key])
+    for key in parts if isinstance(parts, Mapping) else ():
+        if key.startswith(f"{_CUT} "):
+            _add_to_metadata(whole, f"{key.partition(' ')[2]}s_cut", True)
     for field, setter in _SETTERS.items():
         if values := by_field.get(field):
             setter(whole, values)

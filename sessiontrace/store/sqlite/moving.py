@@ -20,6 +20,7 @@ from sessiontrace.store.sqlite import rows
 __all__ = ["gathered", "move", "steps_of"]
 
 _IDS_AT_ONCE = 500
+_MOVED_AT_ONCE = 1_000
 
 
 def gathered(
@@ -58,7 +59,15 @@ def _rows(
 def move(
     connection: sqlite3.Connection, source: str, target: str, event_ids: Collection[str]
 ) -> None:
-    """Move those of the events that are in ``source``."""
+    """Move those of the events that are in ``source``, some at a time: an event may be large."""
+    ids = sorted(event_ids)
+    for at in range(0, len(ids), _MOVED_AT_ONCE):
+        _move(connection, source, target, ids[at : at + _MOVED_AT_ONCE])
+
+
+def _move(
+    connection: sqlite3.Connection, source: str, target: str, event_ids: Collection[str]
+) -> None:
     with rows.transaction(connection):
         events = [
             event

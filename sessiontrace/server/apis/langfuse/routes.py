@@ -31,7 +31,7 @@ from sessiontrace.server.http import (
 )
 from sessiontrace.server.security.request_context import PROJECT
 
-__all__ = ["routes"]
+__all__ = ["Ingestion", "routes"]
 
 Body = dict[str, Any]
 
@@ -90,7 +90,7 @@ class _Api:
         batch = body.get("batch") if isinstance(body, dict) else None
         if not isinstance(batch, list):
             raise RequestRejected(400, "the body has no batch, a list of events")
-        ingestion = _Ingestion()
+        ingestion = Ingestion()
         for event in batch[:_BATCH_MAX]:
             ingestion.take(event)
         for event in batch[_BATCH_MAX:]:
@@ -121,7 +121,7 @@ def _add(assembly: Assembly, score: Any) -> str:
     return ""
 
 
-class _Ingestion:
+class Ingestion:
     """The events of one batch, those of one observation merged."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class _Ingestion:
 
     def take(self, event: Any) -> None:
         """Take one event of the batch."""
-        kind = event.get("type") if isinstance(event, dict) else None
+        kind = str(event.get("type")) if isinstance(event, dict) else ""
         body = event.get("body") if isinstance(event, dict) else None
         if kind == "sdk-log":
             self._accept(event.get("id"))
@@ -146,9 +146,9 @@ class _Ingestion:
         elif kind == "score-create":
             self._scores.append((event.get("id"), body))
         elif kind not in observations.KINDS:
-            self.refuse(event, f"the type {str(kind)[:50]!r} is not known")
+            self.refuse(event, f"the type {kind[:50]!r} is not known")
         else:
-            self._merge(event, str(kind), body)
+            self._merge(event, kind, body)
 
     def refuse(self, event: Any, reason: str) -> None:
         """Answer that an event is not stored."""

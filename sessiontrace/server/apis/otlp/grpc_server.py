@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from sessiontrace.model.errors import SessionTraceError, StoreError
 from sessiontrace.server.apis.otlp.intake import Intake, Outcome
 from sessiontrace.server.http import BODY_MAX, RequestRejected
+from sessiontrace.server.security.intake_budget import IntakeBudget, IntakeFullError
 from sessiontrace.server.security.request_context import MAY_READ, PROJECT
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.store.api_keys import INGEST
@@ -35,7 +36,7 @@ class GrpcUnavailableError(SessionTraceError):
 
 
 async def start(
-    intake: Intake, auth: TokenAuth, host: str, port: int
+    intake: Intake, auth: TokenAuth, budget: IntakeBudget, host: str, port: int
 ) -> tuple[int, Callable[[], Awaitable[None]]]:
     """Listen on ``port``, or on a free one for 0; returns the port, and what stops the server.
 
@@ -59,7 +60,7 @@ async def start(
             export = exports.get(handler_call_details.method)
             if export is None:
                 return None
-            return grpc.unary_unary_rpc_method_handler(_handler(grpc, export, auth))
+            return grpc.unary_unary_rpc_method_handler(_handler(grpc, export, auth, budget))
 
     server = grpc.aio.server(
         options=[
@@ -82,7 +83,7 @@ async def start(
 
 
 def _handler(
-    grpc: Any, export: Export, auth: TokenAuth
+    grpc: Any, export: Export, auth: TokenAuth, budget: IntakeBudget
 ) -> Callable[[bytes, Any], Awaitable[bytes]]:
     codes = grpc.StatusCode
     by_status = {400: codes.INVALID_ARGUMENT, 413: codes.INVALID_ARGUMENT, 503: codes.UNAVAILABLE}
@@ -99,7 +100,11 @@ def _handler(
             code = codes.PERMISSION_DENIED if recognised else codes.UNAUTHENTICATED
             await context.abort(code, auth.denial(INGEST))
         try:
-            outcome = await export(body, True)
+            with budget.lease(auth.caller(headers)) as lease:
+                lease.add(len(body))
+                outcome = await export(body, True)
+        except IntakeFullError as error:  # of the codes that exporters try again
+            await context.abort(codes.UNAVAILABLE, str(error))
         except RequestRejected as error:
             await context.abort(by_status.get(error.status, codes.INTERNAL), error.reason)
         except StoreError as error:

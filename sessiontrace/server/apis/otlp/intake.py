@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import attrs
 
-from sessiontrace.model.json_depth import TOO_DEEP
 from sessiontrace.server.apis.otlp import mapping
 from sessiontrace.server.apis.otlp.assembly import Assembly
 from sessiontrace.server.apis.otlp.json_body import decode_request
@@ -34,7 +33,7 @@ __all__ = ["Intake", "Outcome"]
 T = TypeVar("T")
 
 _LARGE = 128 << 10
-_SETTLE_MOST = 5
+_SETTLE_MOST = 20
 _NOT_KEPT = "metric data points: sessions have no metrics of their own"
 
 
@@ -79,8 +78,7 @@ class Intake:
         """Write spans to the sessions that they or their traces name."""
         converted = mapping.convert(spans)
         await self._write(converted.assembly)
-        rejected = Counter({f"spans {TOO_DEEP}": converted.rejected} if converted.rejected else {})
-        return Outcome("rejectedSpans", rejected, converted.event_ids)
+        return Outcome("rejectedSpans", converted.rejected, converted.event_ids)
 
     async def write(
         self, assembly: Assembly, signal: str, received: int, problems: Sequence[str]

@@ -16,6 +16,7 @@ import attrs
 import orjson
 
 from sessiontrace.model.record import EVENT
+from sessiontrace.runtime.log import logger
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.assembly import Assembly, Place
@@ -41,6 +42,7 @@ _NOTES_MAX = 500  # of one event or session, in one request
 
 NO_PLACE = "log records without a session or a trace"
 TOO_DEEP = "log records nested too deeply"
+UNREADABLE = "log records that the server cannot read (see its log)"
 TOO_MANY = f"log records beyond {_NOTES_MAX} of one span in one request"
 
 
@@ -62,15 +64,18 @@ def convert_logs(logs: Iterable[ReceivedLog]) -> ConvertedLogs:
     parts: _PartsOfEvents = {}
     rejected: Counter[str] = Counter()
     for log in logs:
-        claim = claim_of(log.attributes, log.resource)
-        if claim is None and log.trace_id is None:
-            rejected[NO_PLACE] += 1
-            continue
-        place = assembly.place(log.trace_id, claim, is_root=False)
         try:
+            claim = claim_of(log.attributes, log.resource)
+            if claim is None and log.trace_id is None:
+                rejected[NO_PLACE] += 1
+                continue
+            place = assembly.place(log.trace_id, claim, is_root=False)
             _convert(log, place, assembly, parts, rejected)
         except RequestRejected:
             rejected[TOO_DEEP] += 1
+        except Exception:
+            rejected[UNREADABLE] += 1
+            logger().exception("a log record cannot be read")
     for (event_id, session_id), (place, gathered) in parts.items():
         try:
             change = {GATHERED: gathered}

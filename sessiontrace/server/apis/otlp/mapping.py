@@ -8,14 +8,17 @@ them; a span that cannot be stored costs no other span.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from sessiontrace.model.ids import now_ns
+from sessiontrace.model.json_depth import TOO_DEEP
 from sessiontrace.model.record import END, EVENT, Record
 from sessiontrace.model.step_types import CALL_TYPES
+from sessiontrace.runtime.log import logger
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.assembly import AnyRecord, Assembly, Claim, Place
@@ -47,13 +50,12 @@ _SOURCES = ("sessiontrace.source", "honeyhive.source")
 class Converted:
     """The records of a request, to be placed in their sessions.
 
-    ``event_ids``: of the spans. ``rejected``: how many have no record, because no response could
-    write it back.
+    ``event_ids``: of the spans. ``rejected``: how many have no record, by reason.
     """
 
     assembly: Assembly
     event_ids: list[str]
-    rejected: int
+    rejected: Counter[str]
 
     @property
     def records(self) -> list[AnyRecord]:
@@ -68,37 +70,59 @@ class Converted:
 
 def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     """The records of the spans of one request, and what they say of their sessions."""
-    spans = [conventional(span) for span in spans]
-    ids = {(span.trace_id, span.span_id): _own_id(span) for span in spans}
+    rejected: Counter[str] = Counter()
+    readable = [span for span in spans if _is_readable(span, rejected)]
+    ids = {(span.trace_id, span.span_id): _own_id(span) for span in readable}
     assembly = Assembly()
     event_ids: list[str] = []
-    rejected = 0
     now = now_ns()
-    for span in spans:
-        stated = session_claim(span.attributes, span.resource)
-        claim = _claim(stated, span.attributes)
-        place = assembly.place(span.trace_id, claim, span.parent_id is None)
+    for span in readable:
         try:
-            if own_spans.is_update(span):
-                assembly.add(own_spans.update(span, place.session_id), place)
-                continue
-            if own_spans.is_ours(span):
-                event_ids.append(_add_own(assembly, span, place))
-                continue
-            read = read_claiming_span(span, stated)
-            record, fields = _record(span, read, place, ids, now)
+            if (event_id := _add(assembly, span, ids, now)) is not None:
+                event_ids.append(event_id)
         except RequestRejected:
-            rejected += 1
-            continue
-        assembly.add(record, place)
-        event_ids.append(fields["event_id"])
-        if span.parent_id is None:
-            assembly.add_root(span.trace_id, span.start_ns, fields["event_id"])
-        if fields["event_type"] in CALL_TYPES:
-            assembly.add_call(span.trace_id, fields["event_id"], span.scope)
-        if fields["event_type"] != "session":
-            _describe(place, span, fields)
+            rejected[f"spans {TOO_DEEP}"] += 1
+        except Exception:
+            _count_unreadable(rejected)
     return Converted(assembly, event_ids, rejected)
+
+
+def _is_readable(span: ReceivedSpan, rejected: Counter[str]) -> bool:
+    try:
+        conventional(span)
+    except Exception:
+        _count_unreadable(rejected)
+        return False
+    return True
+
+
+def _count_unreadable(rejected: Counter[str]) -> None:
+    """Count a span whose content the server has no answer to; the others of its request count."""
+    rejected["spans that the server cannot read (see its log)"] += 1
+    logger().exception("a span cannot be read")
+
+
+def _add(assembly: Assembly, span: ReceivedSpan, ids: Ids, now: int) -> str | None:
+    """Add the records of a span; returns the id of its event, if it is one."""
+    stated = session_claim(span.attributes, span.resource)
+    claim = _claim(stated, span.attributes)
+    place = assembly.place(span.trace_id, claim, span.parent_id is None)
+    if own_spans.is_update(span):
+        assembly.add(own_spans.update(span, place.session_id), place)
+        return None
+    if own_spans.is_ours(span):
+        return _add_own(assembly, span, place)
+    read = read_claiming_span(span, stated)
+    record, fields = _record(span, read, place, ids, now)
+    event_id: str = fields["event_id"]
+    assembly.add(record, place)
+    if span.parent_id is None:
+        assembly.add_root(span.trace_id, span.start_ns, event_id)
+    if fields["event_type"] in CALL_TYPES:
+        assembly.add_call(span.trace_id, event_id, span.scope)
+    if fields["event_type"] != "session":
+        _describe(place, span, fields)
+    return event_id
 
 
 def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
