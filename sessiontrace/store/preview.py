@@ -11,11 +11,13 @@ import re
 
 import orjson
 
-__all__ = ["CHARACTERS", "OPENING", "preview_of"]
+__all__ = ["CHARACTERS", "FIRST_STEPS", "OPENING", "preview_of"]
 
 OPENING = 16_384
 """How many characters of a record are looked at."""
 CHARACTERS = 160
+FIRST_STEPS = 8
+"""In how many steps of a session the message is looked for."""
 
 _TEXT = rf'"((?:[^"\\]|\\.){{1,{2 * CHARACTERS}}})'
 _PART = r"(?:\[\{(?:\"type\":\"text\",)?\"text\":)?"

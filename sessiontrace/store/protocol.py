@@ -129,10 +129,7 @@ class Store(Protocol):
         ...
 
     def previews(self, session_ids: Collection[str]) -> Mapping[str, str]:
-        """By session, the first message by a user in its first steps, as one short line.
-
-        ClickHouse keeps its rows in another order and gives none.
-        """
+        """By session, the first message by a user in its first steps, as one short line."""
         ...
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:

@@ -472,3 +472,15 @@ def test_an_erased_session_is_gone_from_list_search_and_records(store: Store):
     assert store.erase([gone]).sessions == 0
     store.write([session_end(gone)])
     assert store.session(gone) is not None, "what is recorded afterwards is stored again"
+
+
+def test_the_list_has_the_first_message_by_a_user(store: Store):
+    """Of the first steps in their order; a session without one has none."""
+    sid, other = new_id(), new_id()
+    chats = [[{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+             for text in ("And  now?", "Wie geht's, Zoë?")]  # fmt: skip
+    store.write([event(sid, T0 + 20, event_type="model", inputs={"chat_history": chats[0]})])
+    store.write([event(sid, T0 + 10, event_type="model", inputs={"chat_history": chats[1]})])
+    store.write([event(other, T0)])
+    assert store.previews([sid, other, new_id()]) == {sid: "Wie geht's, Zoë?"}
+    assert store.previews([]) == {}

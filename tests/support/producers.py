@@ -56,9 +56,10 @@ class Producer:
 
     ``program``: its file in ``tests/producers``. ``title``: its heading in the documentation.
     ``root``: the name of the event at the top. ``trace``: the name of the session, where it has
-    another. ``many``: it makes a trace of its own for each message. ``tool``: the name of the
-    tool's event. ``session``, ``user``, ``chat``, ``tags``: whether the producer says these at all.
-    ``models``: how many calls of a model it reports. ``counts``: tokens of a call, in and out.
+    another. ``many``: it makes a trace of its own for each message, and ``sessions`` of them.
+    ``tool``: the name of the tool's event. ``session``, ``user``, ``chat``, ``tags``: whether the
+    producer says these at all. ``models``: how many calls of a model it reports. ``counts``: tokens
+    of a call, in and out.
     """
 
     program: str
@@ -72,6 +73,7 @@ class Producer:
     models: int = 2
     trace: str | None = None
     many: bool = False
+    sessions: int = 1
     counts: tuple[int, int] = (12, 7)
 
     @property
@@ -128,7 +130,7 @@ PRODUCERS = (
     ),
     Producer(
         "autogen_agent.py", "AutoGen", "forecaster",
-        session=False, user=False, tool=None, models=0, many=True,
+        session=False, user=False, tool=None, models=0, many=True, sessions=2,
     ),
     Producer(
         "azure_inference.py", "Azure AI Inference", "forecast",
@@ -174,6 +176,7 @@ def check(producer: Producer, sessions: list[Session], session: str = SESSION) -
     if not producer.many:
         (only,) = sessions
         assert only.summary["name"] == (producer.trace or producer.root)
+    assert len(sessions) == producer.sessions, [entry.summary["name"] for entry in sessions]
     for entry in sessions:
         if producer.user:
             assert entry.summary["user"] == "ada", entry.summary

@@ -6,7 +6,7 @@ query reads the greatest, whether the server has merged them or not, and no dele
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -21,6 +21,7 @@ from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.folding import apply_patch
 from sessiontrace.store.gathered import resolve
 from sessiontrace.store.models import EventSummary, SessionSummary, StoredSession, visible
+from sessiontrace.store.preview import FIRST_STEPS, OPENING, preview_of
 from sessiontrace.store.step_text import contains
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "find_places",
     "find_steps",
     "ids_with_prefix",
+    "previews",
     "record",
     "records",
     "session",
@@ -87,6 +89,20 @@ WHERE project = {project:String} AND session_id = {session:String}
 _PLACES = """
 SELECT DISTINCT session_id, event_id FROM events
 WHERE project = {project:String} AND event_id IN {ids:Array(String)} AND role > 0
+"""
+# Two queries: the first reads no body, and the key of the table leads the second to its rows.
+_FIRST = f"""
+SELECT session_id, event_id, start_time FROM events
+WHERE project = {{project:String}} AND session_id IN {{ids:Array(String)}} AND role > 0
+ORDER BY session_id, start_time, event_id
+LIMIT {FIRST_STEPS} BY session_id
+"""
+_OPENINGS = """
+SELECT session_id, event_id, substringUTF8(body, 1, {most:UInt64}) FROM events
+WHERE project = {project:String} AND session_id IN {sessions:Array(String)}
+    AND start_time IN {starts:Array(UInt64)} AND event_id IN {ids:Array(String)} AND role > 0
+ORDER BY session_id, start_time, event_id, version DESC
+LIMIT 1 BY session_id, event_id
 """
 _CONTAINING = """
 SELECT event_id, role, rank, body FROM (
@@ -342,6 +358,23 @@ def find_steps(
         if contains(_overlaid(orjson.loads(row[3] or "{}"), by_event.get(row[0], [])), folded)
     ]
     return event_ids[: max(1, min(limit, _MOST))]
+
+
+def previews(connection: Connection, project: str, session_ids: Collection[str]) -> dict[str, str]:
+    """The first message by a user in the first steps of each session that has one there."""
+    values: dict[str, Any] = {"project": project, "ids": sorted(session_ids)}
+    first = connection.query(Query(_FIRST, values)) if session_ids else []
+    if not first:
+        return {}
+    values |= {
+        "sessions": sorted({row[0] for row in first}), "starts": sorted({row[2] for row in first}),
+        "ids": [row[1] for row in first], "most": OPENING,
+    }  # fmt: skip
+    lines: dict[str, str] = {}
+    for session_id, _, opening in connection.query(Query(_OPENINGS, values)):
+        if session_id not in lines and (line := preview_of(opening)) is not None:
+            lines[session_id] = line
+    return lines
 
 
 def ids_with_prefix(connection: Connection, project: str, prefix: str, limit: int) -> Sequence[str]:

@@ -159,7 +159,7 @@ class ClickHouseStore:
         return stored
 
     def previews(self, session_ids: Collection[str]) -> Mapping[str, str]:
-        return {}
+        return queries.previews(self._connection, self.project, session_ids)
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return queries.event(self._connection, self.project, event_id)

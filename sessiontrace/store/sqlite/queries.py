@@ -25,7 +25,7 @@ from sessiontrace.store.models import (
     StoredSession,
     visible,
 )
-from sessiontrace.store.preview import OPENING, preview_of
+from sessiontrace.store.preview import FIRST_STEPS, OPENING, preview_of
 from sessiontrace.store.sqlite.calls import outer_events, visible_event
 from sessiontrace.store.sqlite.query_conditions import ORDERS, conditions
 
@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 _MOST = 10_000
-_FIRST_STEPS = 8
 _HEAD = 1024  # characters of a record: its times, and mostly the model of a call
 
 _NANOS = re.compile(r'[,{]"start_nanos":(\d{1,6})[,}]')
@@ -248,8 +247,8 @@ def previews(connection: sqlite3.Connection, session_ids: Collection[str]) -> di
     for session_id in session_ids:
         steps = connection.execute(
             "SELECT substr(body, 1, ?) FROM events WHERE session_id = ? AND body IS NOT NULL "
-            "ORDER BY start_time LIMIT ?",
-            (OPENING, session_id, _FIRST_STEPS),
+            "ORDER BY start_time, event_id LIMIT ?",
+            (OPENING, session_id, FIRST_STEPS),
         )
         line = next(filter(None, (preview_of(opening) for (opening,) in steps)), None)
         if line is not None:

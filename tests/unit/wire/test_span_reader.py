@@ -170,7 +170,10 @@ NAMES_A_SESSION = (
 
 
 def by_the_server(spans: Any) -> dict[str, Any]:
-    """The event that the server writes of a request's only span."""
+    """The event that the server writes of a request's only span.
+
+    Of a model call the server remembers the instrumentation, to see which events are one call.
+    """
     records = mapping.convert(spans).records
     event = next(
         written
