@@ -76,6 +76,14 @@ class Store(Protocol):
         """The ids of the events of these sessions, also of events with late updates only."""
         ...
 
+    def children(self, session_id: str, parent_ids: Collection[str]) -> Mapping[str, str]:
+        """The events of a session whose parent is one of these, each with its parent."""
+        ...
+
+    def ending_with(self, session_id: str, endings: Collection[str]) -> Mapping[str, str]:
+        """The events of a session whose ids end with these 17 characters, by their endings."""
+        ...
+
     def related_calls(
         self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
     ) -> Sequence[StoredCall] | None:

@@ -24,7 +24,7 @@ from sessiontrace.store.related_calls import (
     related,
 )
 
-__all__ = ["FOLDED", "Stored", "outer_events", "related"]
+__all__ = ["FOLDED", "Stored", "children", "ending_with", "outer_events", "related"]
 
 FOLDED = f"""(
     SELECT event_id FROM patches FINAL
@@ -60,6 +60,21 @@ SELECT event_id, argMax(body, at) FROM patches FINAL
 WHERE project = {{project:String}} AND session_id IN {{sessions:Array(String)}}
     AND matters >= {HIDES}
 GROUP BY event_id HAVING argMax(matters, at) = {HIDES}
+"""
+
+
+_OF_SESSION = """
+SELECT COLUMNS FROM events
+WHERE project = {project:String} AND session_id = {session:String} AND role > 0
+    AND CONDITION IN {ids:Array(String)}
+ORDER BY event_id, version DESC
+LIMIT 1 BY event_id
+"""
+_PARENT_CHANGES = """
+SELECT event_id, body FROM patches FINAL
+WHERE project = {project:String} AND session_id = {session:String}
+    AND position(body, '"parent_id"') > 0
+ORDER BY at
 """
 
 
@@ -117,6 +132,30 @@ def _merged(changes: Iterable[Row]) -> dict[str, dict[str, Any]]:
         fields = {k: v for k, v in change.items() if k not in ("event_id", "session_id")}
         patches[event_id] = apply_patch(patches.get(event_id, {}), fields)
     return patches
+
+
+def children(
+    connection: Connection, project: str, session_id: str, parent_ids: Collection[str]
+) -> dict[str, str]:
+    """The events of a session whose parent is one of these, each with its parent."""
+    values = {"project": project, "session": session_id, "ids": sorted(parent_ids)}
+    text = _OF_SESSION.replace("COLUMNS", "event_id, parent_id").replace("CONDITION", "parent_id")
+    rows, changes = connection.ask_all([Query(text, values), Query(_PARENT_CHANGES, values)])
+    parents: dict[str, Any] = dict(rows)
+    for event_id, body in changes:
+        if event_id in parents:
+            parents[event_id] = orjson.loads(body).get("parent_id", parents[event_id])
+    return {event_id: parent for event_id, parent in parents.items() if parent in parent_ids}
+
+
+def ending_with(
+    connection: Connection, project: str, session_id: str, endings: Collection[str]
+) -> dict[str, str]:
+    """The events of a session whose ids end with these 17 characters, by their endings."""
+    values = {"project": project, "session": session_id, "ids": sorted(endings)}
+    ending = "substring(event_id, 20)"
+    text = _OF_SESSION.replace("COLUMNS", f"{ending}, event_id").replace("CONDITION", ending)
+    return dict(connection.query(Query(text, values)))
 
 
 def outer_events(connection: Connection, project: str, sessions: Collection[str]) -> dict[str, str]:

@@ -124,6 +124,12 @@ class ClickHouseStore:
     def steps_of(self, session_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
         return moving.steps_of(self._connection, self.project, session_ids)
 
+    def children(self, session_id: str, parent_ids: Collection[str]) -> Mapping[str, str]:
+        return calls.children(self._connection, self.project, session_id, parent_ids)
+
+    def ending_with(self, session_id: str, endings: Collection[str]) -> Mapping[str, str]:
+        return calls.ending_with(self._connection, self.project, session_id, endings)
+
     def related_calls(
         self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
     ) -> Sequence[StoredCall] | None:

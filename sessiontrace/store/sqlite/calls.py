@@ -22,7 +22,15 @@ from sessiontrace.store.related_calls import (
     related,
 )
 
-__all__ = ["Stored", "has_folded", "outer_events", "related", "visible_event"]
+__all__ = [
+    "Stored",
+    "children",
+    "ending_with",
+    "has_folded",
+    "outer_events",
+    "related",
+    "visible_event",
+]
 
 _IDS_AT_ONCE = 500
 
@@ -78,6 +86,32 @@ def _chunks(ids: Iterable[str]) -> Iterator[tuple[list[str], str]]:
     for at in range(0, len(in_order), _IDS_AT_ONCE):
         chunk = in_order[at : at + _IDS_AT_ONCE]
         yield chunk, ",".join("?" * len(chunk))
+
+
+def children(
+    connection: sqlite3.Connection, session_id: str, parent_ids: Iterable[str]
+) -> dict[str, str]:
+    """The events of a session whose parent is one of these, each with its parent."""
+    return dict(_of_session(connection, session_id, "event_id, parent_id", "parent_id", parent_ids))
+
+
+def ending_with(
+    connection: sqlite3.Connection, session_id: str, endings: Iterable[str]
+) -> dict[str, str]:
+    """The events of a session whose ids end with these 17 characters, by their endings."""
+    ending = "substr(event_id, 20)"
+    return dict(_of_session(connection, session_id, f"{ending}, event_id", ending, endings))
+
+
+def _of_session(
+    connection: sqlite3.Connection, session_id: str, columns: str, column: str, ids: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    for chunk, marks in _chunks(ids):
+        yield from connection.execute(
+            f"SELECT {columns} FROM events "  # noqa: S608 - from above
+            f"WHERE session_id = ? AND rank != 0 AND {column} IN ({marks})",
+            [session_id, *chunk],
+        )
 
 
 def has_folded(connection: sqlite3.Connection) -> bool:

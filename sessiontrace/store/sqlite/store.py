@@ -134,6 +134,12 @@ class SqliteStore:
     def steps_of(self, session_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
         return self._read(lambda connection: moving.steps_of(connection, session_ids))
 
+    def children(self, session_id: str, parent_ids: Collection[str]) -> Mapping[str, str]:
+        return self._read(lambda connection: calls.children(connection, session_id, parent_ids))
+
+    def ending_with(self, session_id: str, endings: Collection[str]) -> Mapping[str, str]:
+        return self._read(lambda connection: calls.ending_with(connection, session_id, endings))
+
     def related_calls(
         self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
     ) -> Sequence[StoredCall] | None:

@@ -24,7 +24,7 @@ from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import call_folding
 from sessiontrace.server.apis.otlp.parts import Order, Parts, offer_step
-from sessiontrace.server.apis.otlp.span_ids import trace_session
+from sessiontrace.server.apis.otlp.span_ids import derived_id, trace_session
 from sessiontrace.server.store_writer import Change, Move
 from sessiontrace.store.folding import DecodedRecord, in_session
 from sessiontrace.store.gathered import (
@@ -55,9 +55,11 @@ _SCOPE = "scope:"  # before the name of an instrumentation that recorded model c
 _SCOPES_MAX = 16
 _ROOT = "root"
 """The event at the root of a trace."""
+_ORPHANS, _OURS = "orphans", "ours"
+"""Whether a trace has spans whose parents came in other requests, and events of our SDK."""
 _RATED = "rated "
 """Before the rest of the key of a trace's score: the event or session that has it now."""
-_OF_TRACE = (_SCOPE, f"{_ROOT} ", f"{RATING} ", _RATED)
+_OF_TRACE = (_SCOPE, f"{_ROOT} ", f"{_ORPHANS} ", f"{_OURS} ", f"{RATING} ", _RATED)
 
 
 @attrs.frozen
@@ -79,7 +81,9 @@ class _Trace:
     """One trace in a request: what its spans say of their session, and which one they name.
 
     ``facts``: its root, and the instrumentations that recorded its model calls. ``ratings``: its
-    scores, by the keys of their parts.
+    scores, by the keys of their parts. ``orphans``: the parents that the request has not, by their
+    events' ids, as the ends of ids of our SDK. ``own``: events of our SDK, by the ids that they
+    would have as spans of another.
 
     ``target``: where the request wrote its followers, and the sender's ``reference`` for it.
     ``claimed``: it brought a new claim. ``is_settled``: the target still counts.
@@ -90,6 +94,8 @@ class _Trace:
     claims: Parts = attrs.field(factory=Parts)
     facts: Parts = attrs.field(factory=Parts)
     ratings: dict[str, Any] = attrs.field(factory=dict)
+    orphans: dict[str, str] = attrs.field(factory=dict)
+    own: dict[str, str] = attrs.field(factory=dict)
     target: str = ""
     reference: str = ""
     claimed: bool = False
@@ -163,6 +169,18 @@ class Assembly:
         if (trace := self._traces.get(trace_id)) is not None:
             trace.facts.offer(_ROOT, (0, start_ns, event_id), event_id)
 
+    def add_orphan(self, trace_id: str, parent_span: str) -> None:
+        """A span whose parent is not in the request, and may be an event of our SDK."""
+        trace = self._traces[trace_id]
+        trace.orphans[derived_id(trace_id, parent_span)] = f"{parent_span[:4]}-{parent_span[4:]}"
+        trace.facts.offer(_ORPHANS, (0, 0, ""), True)
+
+    def add_own(self, trace_id: str, span_id: str, event_id: str) -> None:
+        """An event of our SDK, which spans of others may have as parent by its span's id."""
+        trace = self._traces[trace_id]
+        trace.own[derived_id(trace_id, span_id)] = event_id
+        trace.facts.offer(_OURS, (0, 0, ""), True)
+
     def rate(self, trace_id: str, order: Order, changes: Mapping[str, Any]) -> None:
         """A score of a trace: of its session if it is one, else of its root.
 
@@ -211,7 +229,8 @@ class Assembly:
         stored = dict(store.gathered(self.touches))
         change = self._moved(store, stored)
         if not (change.records or change.moves):
-            change = Change([*self._rated(stored), *self._folded(store, stored)])
+            adopted = self._adopted(store, stored)
+            change = Change([*self._rated(stored), *adopted, *self._folded(store, stored)])
         return change, bool(change.records or change.moves)
 
     def _rated(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
@@ -234,6 +253,23 @@ class Assembly:
                 if owner is not None:
                     yield record_builder.patch(owner, target, {GATHERED: {key: value}})
                 yield from _patch(alias, {mark: owner})
+
+    def _adopted(self, store: Store, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
+        """Put spans of others below the events of our SDK that they name as their parents."""
+        for trace in self._traces.values():
+            if not (trace.orphans or trace.own):
+                continue
+            parts = stored.get(trace.session_id, {})
+            session_id, _ = _elected(parts, trace.session_id)
+            parents = dict(trace.own) if first_part(parts, _ORPHANS) else {}
+            if trace.orphans and (first_part(parts, _OURS) or store.sessions_known({session_id})):
+                own = store.ending_with(session_id, trace.orphans.values())
+                own = {session_id[19:]: session_id, **own}
+                parents |= {alias: own[end] for alias, end in trace.orphans.items() if end in own}
+            parents = {alias: own for alias, own in parents.items() if alias != own}
+            below = store.children(session_id, parents) if parents else {}
+            for event_id, alias in below.items():
+                yield record_builder.patch(event_id, session_id, {"parent_id": parents[alias]})
 
     def _folded(self, store: Store, stored: Mapping[str, Mapping[str, Any]]) -> list[Record]:
         """One event of each call that several instrumentations recorded."""
@@ -420,5 +456,5 @@ def _split(store: Store, session_id: str, trace_id: str) -> tuple[list[str], Par
         if otel.get("trace_id") == trace_id and follows:
             followers.append(record["event_id"])
         else:
-            offer_step(parts, record, str(otel.get("span_id")))
+            offer_step(parts, record, f"{otel.get('span_id')}{otel.get('trace_id')}")
     return followers, parts

@@ -118,6 +118,8 @@ def _add(assembly: Assembly, span: ReceivedSpan, ids: Ids, now: int) -> str | No
     assembly.add(record, place)
     if span.parent_id is None:
         assembly.add_root(span.trace_id, span.start_ns, event_id)
+    elif (span.trace_id, span.parent_id) not in ids:
+        assembly.add_orphan(span.trace_id, span.parent_id)
     if fields["event_type"] in CALL_TYPES:
         assembly.add_call(span.trace_id, event_id, span.scope)
     if fields["event_type"] != "session":
@@ -129,6 +131,7 @@ def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
     """Add the record that a span of our own exporter was made of; returns its event's id."""
     record, start = own_spans.record(span, place.session_id)
     assembly.add(record, place)
+    assembly.add_own(span.trace_id, span.span_id, record.body[13:49].decode())
     if event_type(span.attributes) in CALL_TYPES:
         assembly.add_call(span.trace_id, _own_id(span), span.scope)
     if start is not None:
@@ -163,9 +166,10 @@ def _claim(stated: tuple[int, str, str] | None, attributes: Attributes) -> Claim
 
 def _describe(place: Place, span: ReceivedSpan, fields: Fields) -> None:
     """What a span says of its session."""
-    offer_step(place.parts, fields, span.span_id)
+    tie = f"{span.span_id}{span.trace_id}"
+    offer_step(place.parts, fields, tie)
     if name := session_name(span.attributes):
-        place.parts.offer(NAME, (0, span.start_ns, span.span_id), name)
+        place.parts.offer(NAME, (0, span.start_ns, tie), name)
     if span.parent_id is None and fields["error"] is not None and place.trace is not None:
         place.parts.offer(ERROR, (0, span.start_ns, span.span_id), fields["error"])
 

@@ -51,11 +51,14 @@ class Parts:
         return fresh
 
 
-def offer_step(parts: Parts, fields: Mapping[str, Any], span_id: str) -> None:
-    """What an event says of its session; the root of a trace counts before its other steps."""
+def offer_step(parts: Parts, fields: Mapping[str, Any], tie: str) -> None:
+    """What an event says of its session; the root of a trace counts before its other steps.
+
+    ``tie``: decides between steps of the same start; no two steps of a session have the same.
+    """
     rank = 0 if fields.get("parent_id") == fields["session_id"] else 1
     at = fields["start_time"] * 1_000_000 + (fields.get("start_nanos") or 0)
-    parts.offer(NAME, (1 + rank, at, span_id), fields["event_name"])
+    parts.offer(NAME, (1 + rank, at, tie), fields["event_name"])
     source = fields.get("source")
     if source and not source.startswith("unknown_service"):
         parts.offer(SOURCE, (rank, 0, source), source)
