@@ -19,6 +19,7 @@ from support.server_process import Served, serving
 
 TOKEN = "t" * 32
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"pk-any:{TOKEN}".encode()).decode()}
+EARLIER = "2026-11-01T09:59:59.000Z"
 START, END = "2026-11-01T10:00:00.000Z", "2026-11-01T10:00:02.500Z"
 
 
@@ -180,9 +181,10 @@ def test_an_observation_is_one_event_whenever_its_parts_come(server: Served) -> 
     for part in (
         ("generation-update", {**end, "usage": {**end["usage"], **usage}}),
         ("generation-create", start),
-        ("trace-create", {"id": trace, "name": "chat", "sessionId": own, "userId": "ada"}),
+        ("trace-create", {"id": trace, "name": "chat", "sessionId": own, "userId": "ada",
+                          "timestamp": EARLIER}),
         ("trace-create", {"id": trace, "output": "Hello"}),
-    ):
+    ):  # fmt: skip
         assert ingest(server, part)["errors"] == []
     detail, events = session_of(server, own)
     answer, root = sorted(events, key=lambda event: event["event_type"] != "model")
@@ -191,7 +193,8 @@ def test_an_observation_is_one_event_whenever_its_parts_come(server: Served) -> 
     assert (root["outputs"], answer["parent_id"]) == ({"result": "Hello"}, root["event_id"])
     assert answer["inputs"]["chat_history"] == [{"role": "user", "content": "Hi"}]
     assert answer["outputs"]["content"] == "Hello"
-    assert {event["duration"] for event in detail["events"]} == {0, 2500}
+    assert {event["duration"] for event in detail["events"]} == {1000, 2500}
+    assert detail["session"]["duration"] == 3500
 
 
 def test_ingestion_says_which_events_it_does_not_take(server: Served) -> None:

@@ -17,11 +17,13 @@ from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.span_reader import read_span
 
-__all__ = ["KINDS", "TRACE", "changes_of", "merged", "span_of"]
+__all__ = ["KINDS", "SENT", "TRACE", "changes_of", "merged", "span_of"]
 
 Body = dict[str, Any]
 
 TRACE = "trace"
+SENT = "sent at"
+"""In a body: when its event was sent, which counts where the body has no time of its own."""
 KINDS: Mapping[str, str] = {
     "trace-create": TRACE,
     "span-create": "span",
@@ -88,7 +90,7 @@ def span_of(kind: str, body: Body, at: float) -> ReceivedSpan:
         above = body.get("parentObservationId")
         has_parent = isinstance(above, str) and above
         parent = observation_span(str(above)) if has_parent else trace_span(trace_id)
-    start = record_builder.moment(body.get("startTime") or body.get("timestamp"))
+    start = record_builder.moment(body.get("startTime") or body.get("timestamp") or body.get(SENT))
     start = at if start is None else start
     end = record_builder.moment(body.get("endTime"))
     name = body.get("name")
@@ -115,6 +117,11 @@ def changes_of(kind: str, body: Body, span: ReceivedSpan) -> Body:
     changes: Body = {name: fields[name] for name in _PATCHED if fields[name]}
     if isinstance(body.get("name"), str) and body["name"]:
         changes["event_name"] = body["name"]
+    began = record_builder.moment(body.get("timestamp")) if kind == TRACE else None
+    if began is not None:  # a later change of the trace has no time of its own
+        times = record_builder.times_of_ns(_ns(began), _ns(began))
+        changes |= {"start_time": times["start_time"], "start_nanos": times["start_nanos"]}
+        changes["duration"] = None
     end = record_builder.moment(body.get("endTime"))
     if end is not None and kind != TRACE:
         changes |= {"end_time": max(0, int(end)), "duration": None}

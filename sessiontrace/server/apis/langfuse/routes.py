@@ -162,7 +162,7 @@ class Ingestion:
         own = observations.KINDS[kind]
         family = observations.TRACE if own == observations.TRACE else "observation"
         key = (family, str(body.get("traceId")), str(body.get("id")))
-        before = self._bodies.get(key, {"timestamp": event.get("timestamp")})
+        before = self._bodies.get(key, {observations.SENT: event.get("timestamp")})
         self._bodies[key] = observations.merged(before, body)
         self._ids.setdefault(key, []).append(event.get("id"))
         self._kinds[key] = self._kinds.get(key) or own
