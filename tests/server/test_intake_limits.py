@@ -83,14 +83,14 @@ def test_E29_a_span_that_cannot_be_read_costs_no_other_one(monkeypatch: pytest.M
     """Not even where the fault is ours: the sender gets a count and a reason."""
     trace, _ = new_trace()
     received, _ = from_json(request(span("good", trace), span("bad", trace), span("fine", trace)))
-    read = mapping.read_span
+    read = mapping.read_claiming_span
 
-    def reading(step: ReceivedSpan) -> Any:
+    def reading(step: ReceivedSpan, claim: Any) -> Any:
         if step.name == "bad":
             raise ZeroDivisionError
-        return read(step)
+        return read(step, claim)
 
-    monkeypatch.setattr(mapping, "read_span", reading)
+    monkeypatch.setattr(mapping, "read_claiming_span", reading)
     converted = mapping.convert(received)
     assert len(converted.records) == 2
     assert list(converted.rejected.values()) == [1]
