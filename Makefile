@@ -107,6 +107,10 @@ platforms: $(VENV)/.installed-dev  ## the spool under the rules of macOS's and W
 wheels: $(VENV)/.installed-dev  ## all wheels and the source distribution, into dist; WHEELS="--no-tests"
 	@$(BIN)/python tools/wheels.py $(WHEELS)
 
+.PHONY: windows
+windows: $(VENV)/.installed-dev  ## a CPython for Windows under Wine: the quickstart, a kill and an adoption
+	@$(BIN)/python tools/windows.py
+
 .PHONY: dependencies
 dependencies: $(VENV)/.installed-dev  ## size and known faults of the dependencies, and what they fit beside
 	@$(BIN)/python tools/dependencies.py $(DEPENDENCIES)

@@ -68,7 +68,8 @@ def run_tests(own: str, compiled: bool | None = None) -> tuple[int, str]:
         place = tree(Path(name), Path(file).parent)
         group = [own, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1"]
         subprocess.run(group, check=True)
-        group = [own, "-m", "pip", "install", "--quiet", "--group", f"{REPO}/pyproject.toml:dev"]
+        group = [own, "-m", "pip", "install", "--quiet", "rich>=13.0", "--group"]  # rich: of `cli`
+        group.append(f"{REPO}/pyproject.toml:dev")
         subprocess.run(group, check=True)
         left_out = [f"--ignore={path}" for path in LEFT_OUT]
         done = subprocess.run(
