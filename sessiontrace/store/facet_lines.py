@@ -9,10 +9,10 @@ from __future__ import annotations
 
 try:
     from sessiontrace.store._facet_lines_c import lines_of
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.store._facet_lines_py import lines_of
 
     COMPILED = False

@@ -336,6 +336,19 @@ def test_names_that_do_not_exist_say_so() -> None:
     assert set(sessiontrace.__all__) <= set(dir(sessiontrace))
 
 
+def test_an_error_caught_at_import_is_no_public_name() -> None:
+    """It would be one without a declared type, which `make package` counts."""
+    public = [
+        f"{module}: {handler.name}"
+        for module in MODULES
+        for node in tree_of(module).body
+        if isinstance(node, ast.Try)
+        for handler in node.handlers
+        if handler.name and not handler.name.startswith("_")
+    ]
+    assert public == []
+
+
 def test_every_module_says_what_lives_in_it() -> None:
     """Each opens with a docstring; one of them that has no words is no documentation."""
     silent = [m for m in MODULES if not ast.get_docstring(tree_of(m))]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 try:
     from sessiontrace.wire.decoded._plain_span_c import plain_chat
-except ImportError as error:
+except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
-    compiled_forms.note(error)
+    compiled_forms.note(_error)
     from sessiontrace.wire.decoded._plain_span_py import plain_chat
 
     COMPILED = False
