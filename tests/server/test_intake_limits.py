@@ -93,7 +93,7 @@ def test_E29_a_span_that_cannot_be_read_costs_no_other_one(monkeypatch: pytest.M
     monkeypatch.setattr(mapping, "read_claiming_span", reading)
     converted = mapping.convert(received)
     assert len(converted.records) == 2
-    assert list(converted.rejected.values()) == [1]
+    assert list(converted.reasons.values()) == [1]
 
 
 def test_logs_of_hours_within_one_span_are_cut_and_say_so(server: Served) -> None:
@@ -181,7 +181,7 @@ def test_E30_no_content_of_a_request_is_an_error_of_the_server(
     records = []
     try:
         converted = mapping.convert(from_json(request(step, second))[0])
-        assert not [reason for reason in converted.rejected if "cannot read" in reason]
+        assert not [reason for reason in converted.reasons if "cannot read" in reason]
         records += converted.records
         written = convert_logs(logs_from_json(logs(record))[0])
         assert not [reason for reason in written.rejected if "cannot read" in reason]

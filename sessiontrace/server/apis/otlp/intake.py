@@ -78,7 +78,7 @@ class Intake:
         """Write spans to the sessions that they or their traces name."""
         converted = mapping.convert(spans)
         await self._write(converted.assembly)
-        return Outcome("rejectedSpans", converted.rejected, converted.event_ids)
+        return Outcome("rejectedSpans", converted.reasons, converted.event_ids)
 
     async def write(
         self, assembly: Assembly, signal: str, received: int, problems: Sequence[str]

@@ -50,12 +50,17 @@ _SOURCES = ("sessiontrace.source", "honeyhive.source")
 class Converted:
     """The records of a request, to be placed in their sessions.
 
-    ``event_ids``: of the spans. ``rejected``: how many have no record, by reason.
+    ``event_ids``: of the spans. ``reasons``: how many have no record, by reason.
     """
 
     assembly: Assembly
     event_ids: list[str]
-    rejected: Counter[str]
+    reasons: Counter[str]
+
+    @property
+    def rejected(self) -> int:
+        """How many spans have no record."""
+        return sum(self.reasons.values())
 
     @property
     def records(self) -> list[AnyRecord]:
