@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Some images set it; the tests start hundreds of interpreters, and each would compile the package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-page lint lint-page types docs bench bench-peers soak contract clickhouse pythons floors platforms instrument-versions frameworks producers otel-backends clean
+.PHONY: help demo test test-page lint lint-page types docs bench bench-peers guard soak contract clickhouse pythons floors platforms instrument-versions frameworks producers otel-backends clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,6 +54,9 @@ soak: $(VENV)/.installed-dev  ## two minutes of every kind of trouble; SOAK="--s
 
 bench: $(VENV)/.installed-dev  ## that all benchmarks run; BENCH=full measures, into benchmarks/RESULTS.md
 	@$(BIN)/python benchmarks/suite.py $(if $(filter full,$(BENCH)),--full)
+
+guard: $(VENV)/.installed-dev  ## instructions of capture and export against the baseline; GUARD="--against main"
+	@$(BIN)/python benchmarks/guard.py $(GUARD)
 
 bench-peers: $(VENV)/.installed-dev  ## ours beside other SDKs, each in an environment of its own
 	@$(BIN)/python benchmarks/environments.py

@@ -21,11 +21,11 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
 import subprocess_run
 from harness import Bench, Column, Table
+from nowhere import Nowhere
 from plot import Bar, Bars
 
 CHUNKS = 200
@@ -145,31 +145,6 @@ def jobs(library: str) -> dict[str, Callable[[], Any]]:
         "async stream": lambda: loop.run_until_complete(read()),
         "ignored route": lambda: client.models.list(),
     }
-
-
-class Nowhere:
-    """A tracer whose records are made and dropped, so that only the user's thread is measured."""
-
-    off = False
-
-    def __init__(self) -> None:
-        from sessiontrace.capture.frame_headers import FrameHeaders
-        from sessiontrace.capture.session import Session
-        from sessiontrace.capture.tracer_state import TracerState
-
-        self.recorder: Any = TracerState(
-            offer=lambda head, body: True,
-            drop=void,
-            current=ContextVar("benchmark", default=None),
-            new_session=Session,
-            frame_headers=FrameHeaders(b" start * ", b" event * ", b" end * "),
-            source="benchmark",
-            service="benchmark",
-        )
-
-    def begin(self) -> Any:
-        """The recorder."""
-        return self.recorder
 
 
 def ours(library: str) -> Switch:

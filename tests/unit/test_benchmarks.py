@@ -216,3 +216,23 @@ def test_a_script_shows_its_table_and_writes_what_it_shows(tmp_path: Path) -> No
     assert (row["events"], row["lost"], row["missing"]) == (300, 0, 0)
     assert f"{row['spool_mib']:.1f}" in done.stdout
     ET.fromstring(drawn.read_text())
+
+
+def test_a_case_that_takes_over_three_percent_more_is_marked(part: Callable[[str], Any]) -> None:
+    """Less, a little more, too much, and a case that the baseline does not have."""
+    before = {"less": 1000.0, "little": 1000.0, "much": 1000.0}
+    now = {"less": 900.0, "little": 1029.0, "much": 1031.0, "added": 5.0}
+    _, *lines = part("guard").compared(now, before)
+    assert [line.split()[-1] for line in lines] == ["-10.0%", "+2.9%", "MUCH", "new"]
+
+
+def test_the_total_of_a_part_of_callgrinds_output_is_read(
+    part: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """Callgrind writes a file for each count; without a total the guard stops and says which."""
+    output = tmp_path / "count.2"
+    output.write_text("version: 1\nsummary: 7\n\ntotals: 7\n")
+    assert part("guard").total(output) == 7
+    output.write_text("version: 1\n")
+    with pytest.raises(SystemExit, match=r"no total into count\.2"):
+        part("guard").total(output)
