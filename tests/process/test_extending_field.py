@@ -85,7 +85,7 @@ def test_a_row_in_the_table_and_an_argument_make_a_field(
     table = "sessiontrace/model/fields.py"
     insert(tmp_path / table, '    Field("error"', blocks[table], 4)
     span = "sessiontrace/capture/span.py"
-    last_argument = "        user_properties: Mapping[str, object] | None = None,\n    ) -> Self:\n"
+    last_argument = "        error: str | BaseException | None = None,\n    ) -> Self:\n"
     insert(tmp_path / span, last_argument, blocks[span], 8)
     last_merge = '            self.merge("user_properties", user_properties)\n'
     insert(tmp_path / span, last_merge, blocks[f"{span}, in the body"], 8, after=True)
