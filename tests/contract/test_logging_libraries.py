@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import loguru
-import structlog
+import pytest
 
 import sessiontrace as st
 from sessiontrace.testing import capture
+
+structlog: Any = pytest.importorskip("structlog", reason="the contract group is not installed")
+loguru: Any = pytest.importorskip("loguru", reason="the contract group is not installed")
+pytestmark = pytest.mark.contract
 
 
 def logs_of(event: dict[str, Any]) -> list[dict[str, Any]]:
