@@ -15,6 +15,8 @@ from sessiontrace.spool import spool_directory
 from sessiontrace.spool.filesystem import OS_FILES, Files
 from sessiontrace.spool.spool import Spool
 
+pytestmark = pytest.mark.not_under("macos", "ntfs", reason="it sets rules of its own")
+
 
 @pytest.fixture
 def _ntfs(monkeypatch: pytest.MonkeyPatch) -> None:
