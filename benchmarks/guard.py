@@ -9,7 +9,8 @@ a wheel of it. Fails where a case takes over 3 % more.
   <vendor> ...  what the sender does to an event until its bytes are ready, in sessions of ten
 
 ``--record`` writes the baseline: for a change that costs more and is worth it. A baseline is for
-one Python and one set of libraries. Elsewhere the figures are printed and compared with nothing.
+one Python, one kind of processor and one set of libraries. Elsewhere the figures are printed and
+compared with nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import machine_info
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BASELINE = HERE / "instructions.json"
@@ -41,7 +44,8 @@ def machine(compiled: bool) -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in ("attrs", "orjson")}
     return {
         "python": platform.python_version(),
-        "machine": platform.machine(),
+        "processor": machine_info.describe()["processor"],  # the C library has code for each
+        "libc": "-".join(platform.libc_ver()),
         "compiled": compiled,
         **versions,
     }
