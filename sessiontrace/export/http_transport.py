@@ -166,12 +166,9 @@ class HttpTransport:
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """At most 64 KiB of the decoded body; the connection is closed where there is more."""
         content = response.content
-        body = await content.read(_MAX_REPLY)  # nearly always all of it
-        while not content.at_eof():
-            part = await content.read(_MAX_REPLY - len(body)) if len(body) < _MAX_REPLY else b""
-            if not part:
-                break
-            body += part
+        body = b""
+        while len(body) < _MAX_REPLY and not content.at_eof():  # nearly always once
+            body += await content.read(_MAX_REPLY - len(body))
         if not content.at_eof():
             response.close()
         key = self._key.reveal().encode() if self._key else b""
