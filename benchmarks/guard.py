@@ -112,8 +112,8 @@ def compared(figures: Figures, before: Figures) -> list[str]:
         old = before.get(name)
         change = "new" if old is None else f"{figure / old - 1:+.1%}"
         mark = "  TOO MUCH" if old is not None and figure > old * (1 + LIMIT) else ""
-        shown = "-" if old is None else f"{old:,.0f}"
-        lines.append(f"{name:<42}{shown:>10}{figure:>10,.0f}{change:>9}{mark}")
+        earlier = "-" if old is None else f"{old:,.0f}"
+        lines.append(f"{name:<42}{earlier:>10}{figure:>10,.0f}{change:>9}{mark}")
     return lines
 
 

@@ -60,16 +60,22 @@ class _Round:
         for body in bodies:
             spans, _ = self.time("decode", from_protobuf, body)
             requests.append(self.time("records", mapping.convert, spans).assembly)
-        changes = [self.time("sessions of traces", one.plan, self._store)[0] for one in requests]
+        changes = [
+            self.time("sessions of traces", request.plan, self._store)[0] for request in requests
+        ]
         self._write([record for change in changes for record in change.records])
         while requests:
-            settled = [self.time("sessions of traces", one.settle, self._store) for one in requests]
+            settled = [
+                self.time("sessions of traces", request.settle, self._store) for request in requests
+            ]
             self._write([record for change, _ in settled for record in change.records])
-            requests = [one for one, (_, again) in zip(requests, settled, strict=True) if again]
+            requests = [
+                request for request, (_, again) in zip(requests, settled, strict=True) if again
+            ]
 
     def _write(self, records: Sequence[Any]) -> None:
-        decoded = [one for one in map(folding.decode, records) if not isinstance(one, str)]
-        self.time("prices", lambda: [self._pricer.metadata(one.event) for one in decoded])
+        decoded = [entry for entry in map(folding.decode, records) if not isinstance(entry, str)]
+        self.time("prices", lambda: [self._pricer.metadata(entry.event) for entry in decoded])
         before = self.costs["fold"]
         self.time("fold", _fold, decoded)
         self.time("SQLite", self._store.write, decoded)
@@ -105,8 +111,8 @@ def _least(
     rounds: list[Costs] = []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
-            one = _Round(folder)
+            measured = _Round(folder)
             for at in range(0, len(bodies), TOGETHER):
-                requests(one, bodies[at : at + TOGETHER])
-            rounds.append(one.finish())
-    return {part: min(one.get(part, 0.0) for one in rounds) / events * 1e6 for part in PARTS}
+                requests(measured, bodies[at : at + TOGETHER])
+            rounds.append(measured.finish())
+    return {part: min(times.get(part, 0.0) for times in rounds) / events * 1e6 for part in PARTS}

@@ -280,11 +280,11 @@ def in_parts(filled: dict[str, Any], traced: dict[str, Any]) -> list[dict[str, A
         {"part": part, "event_us": of_events[part], "span_us": of_spans[part]}
         for part in intake_parts.PARTS
     ]
-    taken = [row for row in rows if row["part"] != "index"]
+    intake = [row for row in rows if row["part"] != "index"]
     beyond = {
         "part": "HTTP, threads",
-        "event_us": filled["cpu_us"] - sum(row["event_us"] for row in taken),
-        "span_us": traced["cpu_us"] - sum(row["span_us"] for row in taken),
+        "event_us": filled["cpu_us"] - sum(row["event_us"] for row in intake),
+        "span_us": traced["cpu_us"] - sum(row["span_us"] for row in intake),
     }
     return [beyond, *rows]
 

@@ -55,7 +55,7 @@ class StandIn(Transport):
         """Nothing is started."""
 
     async def write(self, data: str) -> None:
-        """What the SDK sends: a control request, the prompt, or the answer to a request of ours."""
+        """What the SDK sends: a control request, the prompt, or the answer to our request."""
         message = json.loads(data)
         if message["type"] == "control_request":
             response = {"subtype": "success", "request_id": message["request_id"], "response": {}}
@@ -107,7 +107,7 @@ class StandIn(Transport):
         return True
 
     async def end_input(self) -> None:
-        """There is no input to close."""
+        """Nothing has to be closed."""
 
 
 _CLIENT = {

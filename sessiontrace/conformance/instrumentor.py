@@ -1,4 +1,4 @@
-"""The conformance suite of an instrumentor: run it on one of ours, or on a third party's.
+"""The conformance suite of an instrumentor: for our instrumentors and third parties'.
 
     from sessiontrace.conformance import instrumentor
     library = instrumentor.Library(ChatLib, chatlib.client, call=lambda: client.complete(...))

@@ -72,7 +72,7 @@ class Thread:
             self._usage = {**self._usage, **(event.get("usage") or {})}
 
     def add_message(self, role: str, content: Any) -> None:
-        """A message of the conversation that is no answer; the next answer is about it."""
+        """A message of the conversation that is not an answer; the next answer is about it."""
         self.end_answer()
         self._history.append({"role": role, "content": content})
         self._ready_ns = self._now()

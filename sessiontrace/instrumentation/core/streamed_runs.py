@@ -113,7 +113,7 @@ def _observe(on_step: OnStep, span: Span, step: Any) -> None:
 
 @never_raises(None)
 def _end(span: Span, failure: BaseException | None) -> None:
-    """End the span; a reader that stops is no failure."""
+    """End the span; a reader that stops is not a failure."""
     if isinstance(failure, GeneratorExit):
         span.set(metadata={"stream_end": "closed"})
     if failure is None or isinstance(failure, GeneratorExit):

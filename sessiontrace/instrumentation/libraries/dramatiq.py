@@ -29,7 +29,7 @@ class Dramatiq:
         self._patcher = MethodPatcher()
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
-        """Give brokers that are made from now on, and the global one, a middleware of ours."""
+        """Give brokers that are made from now on, and the global one, our middleware."""
         base: Any = module.Middleware
         kind: Any = type("SessionTrace", (_Hooks, base), {})
         broker_module: Any = module.broker

@@ -26,7 +26,7 @@ __all__ = ["SEEN", "SESSION_HEADER", "Work", "open_request", "open_work"]
 
 SESSION_HEADER = "x-session-id"
 SEEN = "sessiontrace"
-"""The key of a request's environment or scope that an outer middleware of ours has set."""
+"""The key of a request's environment or scope that our outer middleware has set."""
 
 Opened = tuple[AbstractContextManager[object], Span]
 T = TypeVar("T")

@@ -15,7 +15,7 @@ __all__ = ["IntakeBudget", "IntakeFullError", "Lease"]
 
 
 class IntakeFullError(Exception):
-    """There is no room for more of a body; ``status`` and the message are for its sender."""
+    """More of a body does not fit; ``status`` and the message are for its sender."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -56,7 +56,7 @@ class Lease:
         self._used = 0
 
     def add(self, size: int) -> None:
-        """Use more; raises ``IntakeFullError`` where there is no room."""
+        """Use more; raises ``IntakeFullError`` where it does not fit."""
         budget = self._budget
         if budget.used + size > budget.most:
             raise IntakeFullError(503, "the server takes in as much as it can; try again")

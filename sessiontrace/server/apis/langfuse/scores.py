@@ -54,7 +54,9 @@ def _changes(name: str, body: dict[str, Any]) -> dict[str, Any]:
     if isinstance(value, bool) or (data_type == "BOOLEAN" and value in (0, 1)):
         value = bool(value)
     elif record_builder.number(value) is None and not (isinstance(value, str) and value):
-        raise RequestRejected(400, f"the value of the score {name[:50]!r} is no number and no text")
+        raise RequestRejected(
+            400, f"the value of the score {name[:50]!r} is neither a number nor a text"
+        )
     bucket = "feedback" if isinstance(value, str) or is_measure(name) else "metrics"
     changes: dict[str, Any] = {bucket: {name: value}}
     details = {
@@ -80,5 +82,5 @@ def _text(body: dict[str, Any], name: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or len(value) > _ID_MAX:
-        raise RequestRejected(400, f"{name} is no text of at most {_ID_MAX} characters")
+        raise RequestRejected(400, f"{name} must be a text of at most {_ID_MAX} characters")
     return value
