@@ -8,12 +8,20 @@ Invariant: a call passes the same check of its credential as a request before it
 from __future__ import annotations
 
 import errno
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from multidict import CIMultiDict
 
-from sessiontrace.model.errors import SessionTraceError, StoreError
+from sessiontrace.model.errors import (
+    SessionTraceError,
+    StoreBusyError,
+    StoreError,
+    StoreTimeoutError,
+)
+from sessiontrace.runtime.log import logger
+from sessiontrace.server.apis.otlp.grpc_status import retry_trailers
 from sessiontrace.server.apis.otlp.intake import Intake, Outcome
 from sessiontrace.server.http import BODY_MAX, RequestRejected
 from sessiontrace.server.security.intake_budget import IntakeBudget, IntakeFullError
@@ -29,6 +37,7 @@ Export = Callable[[bytes, bool], Awaitable[Outcome]]
 
 _SERVICE = "/opentelemetry.proto.collector.{0}.v1.{1}Service/Export"
 _STOP_S = 1.0
+_RETRY_S = 1.0
 
 
 class GrpcUnavailableError(SessionTraceError):
@@ -86,7 +95,17 @@ def _handler(
     grpc: Any, export: Export, auth: TokenAuth, budget: IntakeBudget
 ) -> Callable[[bytes, Any], Awaitable[bytes]]:
     codes = grpc.StatusCode
-    by_status = {400: codes.INVALID_ARGUMENT, 413: codes.INVALID_ARGUMENT, 503: codes.UNAVAILABLE}
+    by_status = {
+        400: codes.INVALID_ARGUMENT,
+        413: codes.INVALID_ARGUMENT,
+        429: codes.RESOURCE_EXHAUSTED,
+        503: codes.UNAVAILABLE,
+    }
+
+    async def refuse(context: Any, status: int, reason: str, *, again: bool) -> None:
+        code = by_status.get(status, codes.INTERNAL)
+        trailers = retry_trailers(code.value[0], reason, _RETRY_S) if again else ()
+        await context.abort(code, reason, trailers)
 
     async def handle(body: bytes, context: Any) -> bytes:
         PROJECT.set(DEFAULT_PROJECT)
@@ -103,12 +122,18 @@ def _handler(
             with budget.lease(auth.caller(headers)) as lease:
                 lease.add(len(body))
                 outcome = await export(body, True)
-        except IntakeFullError as error:  # of the codes that exporters try again
-            await context.abort(codes.UNAVAILABLE, str(error))
+        except IntakeFullError as error:
+            await refuse(context, error.status, str(error), again=True)
         except RequestRejected as error:
-            await context.abort(by_status.get(error.status, codes.INTERNAL), error.reason)
+            await refuse(context, error.status, error.reason, again=error.status in (429, 503))
         except StoreError as error:
-            await context.abort(codes.UNAVAILABLE, str(error))
+            is_brief = isinstance(error, (StoreBusyError, StoreTimeoutError))
+            await refuse(context, 503, str(error), again=is_brief)
+        except Exception:
+            number = secrets.token_hex(4)
+            logger().exception("call %s over gRPC failed", number)
+            reason = f"internal error; see call {number} in the server's log"
+            await refuse(context, 500, reason, again=False)
         return write_partial_success(outcome.count, outcome.reason) if outcome.count else b""
 
     return handle
