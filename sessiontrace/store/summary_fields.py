@@ -10,9 +10,11 @@ from typing import Any
 
 from sessiontrace.model.call_usage import call_cost, call_tokens
 from sessiontrace.model.fields import SCORES, is_measure
+from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import models
 
 __all__ = [
+    "IS_CALL",
     "bucket",
     "cost_nano",
     "duration",
@@ -24,6 +26,9 @@ __all__ = [
     "tokens",
     "user",
 ]
+
+IS_CALL = f"type IN {tuple(sorted(CALL_TYPES))}"
+"""The condition in SQL for an event that calls a model, of either store."""
 
 _NANO = 1_000_000_000
 _LATEST_MS = 1 << 53

@@ -192,6 +192,25 @@ def test_a_migration_that_broke_off_goes_on_where_it_stopped(engine):
     line.close()
 
 
+def test_a_migration_counts_the_calls_for_vectors_that_are_stored(engine, monkeypatch):
+    """Before its fourth version the store counted them as steps only; merged or not, once each."""
+    database = f"vectors_{new_id().replace('-', '')}"
+    line = engine.line(database)
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+    schema.migrate(line)
+    store, sid = ClickHouseStore(line, "p"), new_id()
+    store.write([event(sid, T0, event_type="embedding"), event(sid, T0, event_type="model")])
+    assert store.sessions(SessionQuery()).sessions[0].models == 1
+    monkeypatch.undo()
+    schema.migrate(line)
+    assert store.sessions(SessionQuery()).sessions[0].models == 2
+    line.run(Query("OPTIMIZE TABLE tallies FINAL"))
+    (one,) = store.sessions(SessionQuery()).sessions
+    assert (one.events, one.models) == (2, 2)
+    line.run(Query(f"DROP DATABASE {database}"))
+    line.close()
+
+
 def test_on_a_cluster_every_table_is_replicated_and_made_everywhere():
     """``?cluster=`` names it; a table that was forgotten would be on one machine only."""
     address = parse("clickhouse://h/d?cluster=prod")

@@ -73,6 +73,21 @@ def test_calls_without_a_price_are_counted_until_a_cost_arrives(store: Store):
     assert (one.unpriced, one.cost) == (0, 1.25)
 
 
+def test_a_call_for_vectors_is_a_call_of_a_model(store: Store):
+    """The session counts it beside the others, and its step shows the model."""
+    sid = new_id()
+    vectors = event(
+        sid, T0 + 1, event_type="embedding", config={"model": "v"}, metadata={"total_tokens": 5}
+    )
+    store.write([vectors, event(sid, T0, event_type="model", config={"model": "m"})])
+    store.write([event(sid, T0 + 2, event_type="retriever"), session_end(sid, took=500)])
+    (one,) = store.sessions(SessionQuery()).sessions
+    assert (one.events, one.models, one.tokens, one.unpriced) == (3, 2, 5, 1)
+    stored = store.session(sid)
+    assert stored is not None
+    assert [step.model for step in stored.events] == ["m", "v", None]
+
+
 def test_the_end_has_the_last_word_on_the_user(store: Store):
     """Who it was may come out only while the session runs."""
     sid = new_id()

@@ -35,7 +35,7 @@ def steps(draw: st.DrawFn, sid: str, parent: str, base: int) -> list[Record]:
             draw(times),
             parent_id=parent,
             event_name=draw(names),
-            event_type=draw(st.sampled_from(["chain", "tool", "model"])),
+            event_type=draw(st.sampled_from(["chain", "tool", "model", "embedding"])),
             error=draw(st.sampled_from([None, "boom"])),
             metadata={"total_tokens": draw(times), "cost": draw(costs)},
         )

@@ -23,6 +23,7 @@ from sessiontrace.store.related_calls import (
     TooManyCallsError,
     related,
 )
+from sessiontrace.store.summary_fields import IS_CALL
 
 __all__ = ["FOLDED", "Stored", "children", "ending_with", "outer_events", "related"]
 
@@ -33,13 +34,13 @@ FOLDED = f"""(
 )"""
 """The events that others show as parts of themselves; ``{within}`` narrows it to sessions."""
 
-_CALLS = """
+_CALLS = f"""
 SELECT event_id, parent_id, start_time, ifNull(end_time, start_time) FROM events
-WHERE project = {project:String} AND session_id IN {sessions:Array(String)}
-    AND type IN ('embedding', 'model') AND COLUMN IN {ids:Array(String)}{window}
+WHERE project = {{project:String}} AND session_id IN {{sessions:Array(String)}}
+    AND {IS_CALL} AND COLUMN IN {{ids:Array(String)}}{{window}}
 ORDER BY event_id, version DESC
 LIMIT 1 BY event_id
-LIMIT {limit:UInt64}
+LIMIT {{limit:UInt64}}
 """
 _WINDOW = " AND start_time BETWEEN {start:UInt64} AND {end:UInt64}"
 _WHOLE = """

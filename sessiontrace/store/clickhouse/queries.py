@@ -23,6 +23,7 @@ from sessiontrace.store.gathered import resolve
 from sessiontrace.store.models import EventSummary, SessionSummary, StoredSession, visible
 from sessiontrace.store.preview import FIRST_STEPS, OPENING, preview_of
 from sessiontrace.store.step_text import contains
+from sessiontrace.store.summary_fields import IS_CALL
 
 __all__ = [
     "below_visible",
@@ -58,7 +59,7 @@ LIMIT {limit:UInt64}
 """
 _OUTLINE = _STEPS.replace("{nanos}", "0").replace("{model}", "''")
 _STEPS = _STEPS.replace("{nanos}", "JSONExtractUInt(body, 'start_nanos')").replace(
-    "{model}", "if(type = 'model', JSONExtractString(body, 'config', 'model'), '')"
+    "{model}", f"if({IS_CALL}, JSONExtractString(body, 'config', 'model'), '')"
 )
 _BODIES = """
 SELECT event_id, role, rank, body FROM events

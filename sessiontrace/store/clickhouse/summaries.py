@@ -47,7 +47,7 @@ FROM (
     SELECT session_id, step, failed, model, tokens, cost_nano, unpriced, open, scores
     FROM tallies
     WHERE project = {project:String} AND session_id IN {ids:Array(String)}
-    ORDER BY session_id, step, version DESC
+    ORDER BY session_id, step, version DESC, model DESC
     LIMIT 1 BY session_id, step
 )
 GROUP BY session_id

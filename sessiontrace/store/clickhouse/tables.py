@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["FACETS", "NEVER", "SESSIONS_ANEW", "TABLES", "UNPRICED", "WORDS"]
+__all__ = ["EMBEDDINGS", "FACETS", "NEVER", "SESSIONS_ANEW", "TABLES", "UNPRICED", "WORDS"]
 
 NEVER = 2**64 - 1
 """The start of a session of which neither a record nor an event arrived."""
@@ -311,6 +311,18 @@ FACETS: Sequence[str] = (
     f"INSERT INTO session_hours (project, hour, session_id, month, written) {_HOURS_OF_ENDS}",
 )
 """The third migration: what filters look at, and the hours in which something ended."""
+
+_EVERY_CALL = _PRICED_TALLIES.replace(
+    "type = 'model' AS model", "type IN ('embedding', 'model') AS model"
+)
+
+EMBEDDINGS: Sequence[str] = (
+    f"ALTER TABLE tallies_of_events {{cluster}} MODIFY QUERY {_EVERY_CALL}",
+    # A second row of the same version, which the sums prefer because it counts as a call.
+    "INSERT INTO tallies (project, session_id, step, month, failed, model, open, tokens, "
+    f"cost_nano, unpriced, scores, version, written) {_EVERY_CALL.rstrip()} AND type = 'embedding'",
+)
+"""The fourth migration: a call for vectors is a call of a model."""
 
 
 def _of_one_session(query: str, columns: str) -> str:

@@ -21,6 +21,7 @@ from sessiontrace.store.related_calls import (
     TooManyCallsError,
     related,
 )
+from sessiontrace.store.summary_fields import IS_CALL
 
 __all__ = [
     "Stored",
@@ -36,7 +37,7 @@ _IDS_AT_ONCE = 500
 
 _CALLS = (
     "SELECT event_id, parent_id, start_time, coalesce(end_time, start_time) FROM events "
-    "WHERE type IN ('embedding', 'model') AND rank != 0 AND "
+    f"WHERE {IS_CALL} AND rank != 0 AND "
 )
 _BESIDE = f"{_CALLS}parent_id = ? AND start_time BETWEEN ? AND ? LIMIT {LIMIT}"
 _WHOLE = "SELECT event_id, session_id, parent_id, body, patch FROM events WHERE "

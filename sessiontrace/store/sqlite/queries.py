@@ -15,6 +15,7 @@ import attrs
 import orjson
 
 from sessiontrace.model.record import turn_event
+from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store.folding import patched
 from sessiontrace.store.models import (
     Changes,
@@ -28,6 +29,7 @@ from sessiontrace.store.models import (
 from sessiontrace.store.preview import FIRST_STEPS, OPENING, preview_of
 from sessiontrace.store.sqlite.calls import outer_events, visible_event
 from sessiontrace.store.sqlite.query_conditions import ORDERS, conditions
+from sessiontrace.store.summary_fields import IS_CALL
 
 __all__ = [
     "below_visible",
@@ -71,7 +73,7 @@ _STEPS = (
     _COLUMNS + "CASE WHEN instr(body, '\"time_to_first_chunk_ms\"') > 0 "
     "THEN json_extract(body, '$.metrics.time_to_first_chunk_ms') END, "
     f"substr(body, 1, {_HEAD}), "
-    f"CASE WHEN type = 'model' AND instr(substr(body, 1, {_HEAD}), '\"config\":') = 0 "
+    f"CASE WHEN {IS_CALL} AND instr(substr(body, 1, {_HEAD}), '\"config\":') = 0 "
     "AND instr(body, '\"config\":') > 0 THEN json_extract(body, '$.config.model') END "
     "FROM events WHERE "
 )
@@ -125,7 +127,7 @@ def session(
 
 def _step(row: Sequence[Any]) -> EventSummary:
     *columns, chunk, head, model = row
-    if model is None and columns[3] == "model":
+    if model is None and columns[3] in CALL_TYPES:
         model = _model_in(head)
     model = model if isinstance(model, str) else None
     return EventSummary(*[*columns, _first_chunk(chunk), _nanos_in(head), model])
