@@ -14,8 +14,6 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable
-from importlib import resources
-from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -24,6 +22,7 @@ from sessiontrace.model.errors import StoreError
 from sessiontrace.model.secret import Secret
 from sessiontrace.pricing.prices import Prices
 from sessiontrace.runtime.log import logger
+from sessiontrace.server import page_files
 from sessiontrace.server.apis.honeyhive import routes as honeyhive_routes
 from sessiontrace.server.apis.humanloop import routes as humanloop_routes
 from sessiontrace.server.apis.humanloop import routes_v5 as humanloop_routes_v5
@@ -71,13 +70,6 @@ _YOUNG_OBJECTS = (
 _INTAKE = web.AppKey("intake", Intake)
 _AUTH = web.AppKey("auth", TokenAuth)
 _BUDGET = web.AppKey("budget", IntakeBudget)
-
-_CONTENT_TYPES = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".svg": "image/svg+xml",
-}
 
 
 def make_app(
@@ -127,7 +119,7 @@ def make_app(
     app.add_routes([web.post(request_guard.LOGIN, _login(auth, budget))])
     mcp = McpEndpoint(readers, version)
     app.add_routes(mcp.routes())
-    app.add_routes(_page_routes())
+    app.add_routes(page_files.routes())
 
     async def close(_: web.Application) -> None:
         await mcp.close()
@@ -306,34 +298,3 @@ def _explained(request: web.Request, error: web.HTTPException) -> str:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(request_guard.HEADERS)
-
-
-def _page_routes() -> list[web.RouteDef]:
-    """A route for each file of the page, read at start: no request names a path."""
-    files = [web.get(f"/page/{name}", _file_handler(name)) for name in _page_files()]
-    index = _file_handler("index.html")
-    return [
-        *files,
-        web.get("/", index),
-        web.get("/sessions/{id}", index),
-        web.get("/users/{user}", index),
-        web.get("/compare/{a}/{b}", index),
-    ]
-
-
-def _page_files() -> list[str]:
-    folder = Path(str(resources.files("sessiontrace.server"))) / "static"
-    paths = (path for path in folder.rglob("*") if path.suffix in _CONTENT_TYPES)
-    return sorted(path.relative_to(folder).as_posix() for path in paths)
-
-
-def _file_handler(name: str) -> Handler:
-    body = (resources.files("sessiontrace.server") / "static" / name).read_bytes()
-    kind = _CONTENT_TYPES[Path(name).suffix]
-
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(
-            body=body, content_type=kind, charset="utf-8", headers={"Cache-Control": "no-cache"}
-        )
-
-    return answer

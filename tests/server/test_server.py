@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from support.subprocesses import environment
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.server.security.request_guard import HEADERS
+
+STATIC = Path(__file__).parents[2] / "sessiontrace" / "server" / "static"
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +136,20 @@ def test_every_answer_carries_the_guards_headers(server: Served, path: str):
     assert headers["cache-control"] == (
         "no-store" if path[1:4] == "api" or path == "/no" else "no-cache"
     )
+
+
+def test_a_browser_keeps_the_pages_files_and_requests_all_of_them_at_once(server: Served):
+    """Each import behind the other costs a round trip; a page of another version still opens."""
+    _, headers, index = server.request("/")
+    links = re.findall(r'href="(/page/[^"]+\.js)"', index.decode())
+    assert headers["cache-control"] == "no-cache"
+    assert {path.split("/", 3)[3] for path in links} == {
+        path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")
+    }
+    status, headers, _ = server.request(links[0])
+    assert (status, headers["cache-control"]) == (200, "public, max-age=31536000, immutable")
+    status, headers, _ = server.request(f"/page/{'0' * 16}/js/app.js")
+    assert (status, headers["cache-control"]) == (200, "no-cache")
 
 
 @pytest.mark.parametrize(
