@@ -118,6 +118,13 @@ class Options:
             "those of `genai-prices`, where installed",
         )
     )
+    media: str = attrs.field(
+        metadata=_row(
+            '`"keep"` stores images, sounds and files beside a local store; with `"digest"` '
+            "records say their type, size and SHA-256 only, as all other destinations get them",
+            '`"keep"`',
+        )
+    )
     threads: bool = attrs.field(
         metadata=_row("`False` leaves threads and executors without the current span", "`True`")
     )
@@ -287,6 +294,7 @@ def _options(arguments: Mapping[str, Any], env: Env, faults: list[str]) -> Optio
         redact=value("redact", _parse_redact, Redaction()),
         sample=value("sample", _parse_sample, Sample()),
         prices=value("prices", parse_prices, Prices()),
+        media=value("media", _choice("keep", "digest"), "keep"),
         threads=value("threads", _parse_bool, True),
         trust=value("trust", _choice("trace", "none", "all"), "trace"),
         propagators=value("propagators", parse_propagators, PROPAGATORS),

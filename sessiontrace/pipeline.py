@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from sessiontrace.capture.encoding.media_buffer import BUFFER
 from sessiontrace.config import Options
 from sessiontrace.export.dead_letters import DeadLetters
 from sessiontrace.export.sender import LaneSpec, Sender
@@ -139,10 +140,21 @@ class Pipeline:
             )
         )
         self.offer: Callable[[bytes, bytes], bool] = self.spool.append
+        self._media_item: int = 0  # bytes of the largest medium that a local store keeps
+        if options.media == "keep":
+            limits = [getattr(item, "media_item", 0) for item in destinations]
+            self._media_item = max(limits, default=0)
+        if self._media_item:
+            BUFFER.open(self._media_item)
 
     def _lane(self, destination: Destination) -> LaneSpec:
         reader = self.spool.reader(destination.name)
-        services = PipelineServices(submit=self.worker.submit, loss_report=self._loss_report)
+        services = PipelineServices(
+            submit=self.worker.submit,
+            loss_report=self._loss_report,
+            keeps_media=self.options.media == "keep",
+            note=self.counters.note,
+        )
         parts = registry.connect(destination, services)
         return LaneSpec(
             destination.name,
@@ -206,12 +218,19 @@ class Pipeline:
         if self._recovery is not None:
             self._recovery.release()
         self.spool.close()
+        self._close_buffer()
         return Report(self.nothing_pending(), time.monotonic() - begun, stats)
 
     def abandon(self) -> None:
         """In a forked child: leave spool, threads and sockets to the parent."""
         self.closed = True
         self.spool.abandon()
+        self._close_buffer()
+
+    def _close_buffer(self) -> None:
+        if self._media_item:
+            BUFFER.close(self._media_item)
+            self._media_item = 0
 
     def stats(self) -> Stats:
         """The delivery counts now."""

@@ -55,13 +55,18 @@ class Stats:
     def lost(self) -> Mapping[str, int]:
         """Records that will never arrive, by reason; records that sampling left out do not count.
 
-        Reasons of ``dropped`` as they are; "NAME rejected" and "NAME evicted" for a destination.
+        Reasons of ``dropped`` as they are; "NAME rejected" and "NAME evicted" for a destination;
+        "media ..." for images, sounds and files that a local store does not keep.
         """
         counts = {reason: count for reason, count in self.dropped.items() if reason != "sampled"}
+        counts.update(self._media_refused())
         for name, delivery in self.destinations.items():
             counts[f"{name} rejected"] = delivery.rejected + delivery.adopted_rejected
             counts[f"{name} evicted"] = delivery.evicted
         return {what: count for what, count in counts.items() if count}
+
+    def _media_refused(self) -> dict[str, int]:
+        return {name: count for name, count in self.noted.items() if name.startswith("media ")}
 
 
 @attrs.frozen

@@ -126,6 +126,7 @@ class Tracer(Tracing):
         trust: str | None = None,
         propagators: str | Sequence[str] | None = None,
         otel_context: bool | None = None,
+        media: str | None = None,
     ) -> None:
         """Configure the tracer. Without it the first session reads the environment.
 
@@ -146,7 +147,8 @@ class Tracer(Tracing):
         ``propagators``: which headers ``inject`` writes and ``extract`` reads, "tracecontext" and
         "baggage" (default both), or "none".
         ``otel_context``: False keeps the current span from OpenTelemetry, and OpenTelemetry's from
-        us; else spans of either are parents of the other's.
+        us; else spans of either are parents of the other's. ``media``: "keep" (default) stores
+        images, sounds and files beside a local store, "digest" only their type, size and SHA-256.
 
         ``spool``: directory for records not delivered yet, False for memory only. ``durability``:
         "process" (default) survives the death of the process; "sync" also that of the machine, at
@@ -177,6 +179,7 @@ class Tracer(Tracing):
                 "trust": trust,
                 "propagators": propagators,
                 "otel_context": otel_context,
+                "media": media,
             },
         )
 

@@ -31,7 +31,7 @@ from sessiontrace.server.apis.mcp.routes import McpEndpoint
 from sessiontrace.server.apis.otlp import grpc_server
 from sessiontrace.server.apis.otlp import routes as otlp_routes
 from sessiontrace.server.apis.otlp.intake import Intake
-from sessiontrace.server.apis.page import deletion, losses, markdown_trees, sessions
+from sessiontrace.server.apis.page import deletion, losses, markdown_trees, media, sessions
 from sessiontrace.server.apis.posthog import routes as posthog_routes
 from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
@@ -55,6 +55,7 @@ from sessiontrace.server.security.request_context import MAY_READ, MAY_SCORE, PR
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Retention, StoreWriter
+from sessiontrace.store.media.limits import DEFAULT_LIMITS, MediaLimits
 from sessiontrace.store.models import DEFAULT_PROJECT
 from sessiontrace.store.protocol import Stores
 
@@ -82,11 +83,13 @@ def make_app(
     *,
     keys: bool = False,
     prices: Prices | None = None,
+    media_limits: MediaLimits | None = DEFAULT_LIMITS,
 ) -> web.Application:
     """The application over ``stores``, for a server that listens on ``port``.
 
     ``token``: requests must show it; None: no token is required. ``keys``: requests must show an
-    API key instead. ``prices``: of calls whose clients report no cost.
+    API key instead. ``prices``: of calls whose clients report no cost. ``media_limits``: of the
+    images, sounds and files that are stored; None stores none.
     """
     auth = ApiKeyAuth(stores, port) if keys else TokenAuth(token, port)
     intake_budget = IntakeBudget()
@@ -99,7 +102,7 @@ def make_app(
         client_max_size=BODY_MAX,
     )
     readers = StoreReaders(stores)
-    writer = StoreWriter(stores, retention, prices or Prices())
+    writer = StoreWriter(stores, retention, prices or Prices(), media_limits)
     changes = ChangeStream(readers, auth)
     budget = BodyBudget()
     counts = IntakeCounts()
@@ -108,6 +111,7 @@ def make_app(
     app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name), counts))
     app.add_routes(deletion.routes(writer))
     app.add_routes(losses.routes(readers, writer))
+    app.add_routes(media.routes(readers))
     app.add_routes(markdown_trees.routes())
     app.add_routes(changes.routes())
     app.add_routes(honeyhive_routes.routes(readers, writer))
@@ -145,6 +149,7 @@ async def serve(
     keys: bool = False,
     prices: Prices | None = None,
     grpc_port: int | None = None,
+    media_limits: MediaLimits | None = DEFAULT_LIMITS,
 ) -> None:
     """Serve until SIGINT or SIGTERM; calls ``ready`` with the URL once it answers requests.
 
@@ -169,6 +174,7 @@ async def serve(
         token,
         keys=keys,
         prices=prices,
+        media_limits=media_limits,
     )
     runner = web.AppRunner(
         app,
@@ -297,4 +303,5 @@ def _explained(request: web.Request, error: web.HTTPException) -> str:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(request_guard.HEADERS)
+    for name, value in request_guard.HEADERS.items():
+        response.headers.setdefault(name, value)  # media have a stricter policy of their own

@@ -19,15 +19,18 @@ from typing import Any, TypeVar
 import attrs
 import orjson
 
+from sessiontrace.capture.encoding.media_buffer import BUFFER
 from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import EVENT, Record
 from sessiontrace.pricing.pricer import Pricer
 from sessiontrace.pricing.prices import Prices
 from sessiontrace.runtime.log import logger
 from sessiontrace.runtime.threadsafe_future import ThreadsafeFuture
+from sessiontrace.server.media_intake import ServerMedia
 from sessiontrace.server.security.request_context import PROJECT
 from sessiontrace.store import retention
 from sessiontrace.store.folding import DecodedRecord
+from sessiontrace.store.media.limits import DEFAULT_LIMITS, MediaLimits
 from sessiontrace.store.models import DEFAULT_PROJECT, Document
 from sessiontrace.store.protocol import Store, Stores
 from sessiontrace.store.retention import Retention
@@ -80,10 +83,19 @@ class _Job:
 
 
 class StoreWriter:
-    """The one writer of this process to the stores."""
+    """The one writer of this process to the stores; ``media``: None stores no media."""
 
-    def __init__(self, stores: Stores, retention: Retention, prices: Prices) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        retention: Retention,
+        prices: Prices,
+        media: MediaLimits | None = DEFAULT_LIMITS,
+    ) -> None:
         self._source = stores
+        self._media_limits = media
+        self._media: dict[str, ServerMedia] = {}
+        BUFFER.open(0 if media is None else media.item_bytes)
         self._pricer = Pricer(prices)
         self._stores = {DEFAULT_PROJECT: stores.writer(DEFAULT_PROJECT)}
         self._retention = retention
@@ -136,6 +148,7 @@ class StoreWriter:
             self._stopped = True
             self._queue_changed.notify()
         self._thread.join()
+        BUFFER.close(0 if self._media_limits is None else self._media_limits.item_bytes)
         for store in self._stores.values():
             store.close()
 
@@ -210,8 +223,15 @@ class StoreWriter:
             store = self._stores[project] = self._source.writer(project)
         return store
 
+    def _media_of(self, project: str) -> ServerMedia:
+        media = self._media.get(project)
+        if media is None:
+            media = self._media[project] = ServerMedia(self._media_limits)
+        return media
+
     def _commit(self, group: list[_Job]) -> list[Any]:
         store = self._store(group[0].project)
+        media = self._media_of(group[0].project)
         if group[0].alone:
             return [group[0].alone(store)]
         records: list[Record | DecodedRecord] = []
@@ -229,10 +249,11 @@ class StoreWriter:
                 documents.extend(change.documents)
                 forget.extend(change.forget)
                 moves.extend(change.moves)
-            job_records = [self._priced(record) for record in job_records]
+            job_records = [media.store_media(store, self._priced(record)) for record in job_records]
             outcomes.append(outcome)
             ranges.append((len(records), len(records) + len(job_records)))
             records.extend(job_records)
+        documents.extend(media.loss_report())
         rejected = store.write(records, documents) if records or documents else {}
         if forget:
             store.forget(forget)

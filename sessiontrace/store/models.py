@@ -149,11 +149,17 @@ class StoredSession:
 
 @attrs.frozen
 class Erased:
-    """What an erasure deleted. ``remains``: where bytes of it may be still, empty for nowhere."""
+    """What an erasure deleted. ``remains``: where bytes of it may be still, empty for nowhere.
+
+    ``media``: images, sounds and files that no other session refers to; ``media_bytes``: how many
+    bytes these have.
+    """
 
     sessions: int = 0
     steps: int = 0
     remains: str = ""
+    media: int = 0
+    media_bytes: int = 0
 
     @property
     def complete(self) -> bool:

@@ -5,12 +5,14 @@ No thread owns it. Invariant: nothing outside ``store`` knows which database kee
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sessiontrace.model.record import Record
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.media.limits import MediaLimits
+from sessiontrace.store.media.references import Key
 from sessiontrace.store.models import (
     Document,
     Erased,
@@ -54,10 +56,31 @@ class Store(Protocol):
     def erase(self, session_ids: Collection[str]) -> Erased:
         """Delete sessions with all their steps and texts, from the files too.
 
+        Media that no other session refers to are deleted too.
         Words of the deleted sessions leave the search index. SQLite fills it again in the
         background, so a search finds less until then. What a program records into such a session
         afterwards is stored again.
         """
+        ...
+
+    def stored_media(self, keys: Collection[Key]) -> Mapping[Key, str]:
+        """The SHA-256 of those of the media that are stored."""
+        ...
+
+    def keep_media(self, key: Key, content: Iterable[bytes], limits: MediaLimits) -> str:
+        """Store a medium; returns its SHA-256, or the reason why it is refused (``limits``).
+
+        It is deleted with the last session whose records refer to it, and after a day when no
+        record has done so. Content whose hash is not the one in ``key`` is refused.
+        """
+        ...
+
+    def medium(self, digest: str) -> bytes | None:
+        """The bytes of a medium by its SHA-256; None when it is not stored."""
+        ...
+
+    def media_size(self) -> tuple[int, int]:
+        """How many media are stored, and their bytes together."""
         ...
 
     def move(self, source: str, target: str, event_ids: Collection[str]) -> None:

@@ -34,11 +34,14 @@ class PipelineServices(NamedTuple):
     """What a pipeline provides to the vendors it connects.
 
     ``submit``: for transports that block. ``loss_report``: the counts of what this process has
-    lost so far, None while that is nothing.
+    lost so far, None while that is nothing. ``keeps_media``: whether a store may keep images,
+    sounds and files; ``note``: counts something that ``stats`` shows, by its name.
     """
 
     submit: Submit = lambda job, done: None
     loss_report: Callable[[], Document | None] = lambda: None
+    keeps_media: bool = False
+    note: Callable[[str], None] = lambda name: None
 
 
 class VendorParts(NamedTuple):

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sessiontrace.capture.encoding.media_buffer import BUFFER, Content, immutable
 from sessiontrace.model.lazy_pattern import lazy_pattern
+from sessiontrace.model.media_types import UNKNOWN, media_type_of
 
-__all__ = ["MEDIA_MIN", "is_media", "of_bytes", "of_text"]
+__all__ = [
+    "MEDIA_MIN",
+    "decoded_chunks",
+    "is_media",
+    "key_of",
+    "of_bytes",
+    "of_text",
+    "waiting_content",
+]
 
 MEDIA_MIN = 1_024
 """Shorter texts and byte strings are kept as they are."""
@@ -20,6 +31,7 @@ MEDIA_MIN = 1_024
 _UNNAMED_MIN = 4_096  # base64 without a header must be long to count as a medium
 _HASHED = 1 << 20
 _CHUNK = 1 << 16
+_STORED_CHUNK = 1 << 18  # characters or bytes that a store decodes at once
 
 _HEADER = lazy_pattern(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*);base64,")
 _BASE64 = lazy_pattern(r"[A-Za-z0-9+/_-]{256}")
@@ -27,22 +39,6 @@ _BASE64_END = lazy_pattern(r"[A-Za-z0-9+/_-]{32,}={0,2}\s*\Z")
 
 _WRAPPED = lazy_pattern(r"\s{0,64}([A-Za-z0-9+/_-]{16,1024})(\r?\n[ \t]*)[A-Za-z0-9+/_-]{16}")
 _WIDTHS = frozenset({64, 76})  # of lines, in PEM and in MIME
-
-_MAGIC = (
-    (b"\x89PNG\r\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"%PDF-", "application/pdf"),
-    (b"OggS", "audio/ogg"),
-    (b"fLaC", "audio/flac"),
-    (b"ID3", "audio/mpeg"),
-    (b"\xff\xfb", "audio/mpeg"),
-    (b"\x1aE\xdf\xa3", "video/webm"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"\x1f\x8b", "application/gzip"),
-)
-_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
-_UNKNOWN = "application/octet-stream"
 
 
 def is_media(text: str) -> bool:
@@ -60,7 +56,7 @@ def is_media(text: str) -> bool:
             return False
     if _BASE64_END.search(end or text[-64:]) is None:
         return False
-    if _sniff(_decoded(head)) != _UNKNOWN:
+    if media_type_of(_decoded(head)) != UNKNOWN:
         return True
     if width and width not in _WIDTHS:
         return False
@@ -83,16 +79,43 @@ def of_text(text: str) -> dict[str, Any]:
     import hashlib  # here: few programs record media, and importing it costs all of them
 
     digest = hashlib.sha256()
-    stop = min(len(text), start + _HASHED)
-    carry = ""
-    for at in range(start, stop, _CHUNK):
-        chunk = carry + _joined(text[at : min(at + _CHUNK, stop)])
-        whole = len(chunk) // 4 * 4 if at + _CHUNK < stop else len(chunk)
-        digest.update(_decoded(chunk[:whole]))
-        carry = chunk[whole:]
+    for chunk in _decoded_chunks(text, start, min(len(text), start + _HASHED), _CHUNK):
+        digest.update(chunk)
     media_type = header.group(1) if header else None
-    sniffed = media_type or _sniff(_decoded(_joined(text[start : start + 128])[:64]))
-    return _described(sniffed, size, len(text) - start, digest)
+    sniffed = media_type or media_type_of(_decoded(_joined(text[start : start + 128])[:64]))
+    described = _described(sniffed, size, len(text) - start, digest)
+    if BUFFER.item_most:
+        BUFFER.offer(key_of(described), text, size)
+    return described
+
+
+def decoded_chunks(content: Content) -> Iterator[bytes]:
+    """The bytes of a medium, some at a time, so that no other thread waits long."""
+    if isinstance(content, str):
+        header = _HEADER.match(content, 0, 256)
+        yield from _decoded_chunks(
+            content, header.end() if header else 0, len(content), _STORED_CHUNK
+        )
+    elif isinstance(content, bytes):
+        for at in range(0, len(content), _STORED_CHUNK):
+            yield content[at : at + _STORED_CHUNK]
+    else:
+        yield from content
+
+
+def waiting_content(key: tuple[str, int]) -> Iterator[bytes] | None:
+    """The bytes of a medium that waits in the buffer; None where it does not."""
+    content = BUFFER.content(key)
+    return None if content is None else decoded_chunks(content)
+
+
+def _decoded_chunks(text: str, start: int, stop: int, step: int) -> Iterator[bytes]:
+    carry = ""
+    for at in range(start, stop, step):
+        chunk = carry + _joined(text[at : min(at + step, stop)])
+        whole = len(chunk) // 4 * 4 if at + step < stop else len(chunk)
+        yield _decoded(chunk[:whole])
+        carry = chunk[whole:]
 
 
 def _is_even(text: str, lines: re.Match[str]) -> bool:
@@ -111,7 +134,17 @@ def of_bytes(value: memoryview) -> dict[str, Any]:
     import hashlib
 
     digest = hashlib.sha256(value[:_HASHED])
-    return _described(_sniff(bytes(value[:64])), value.nbytes, value.nbytes, digest)
+    head = bytes(value[:64])
+    described = _described(media_type_of(head), value.nbytes, value.nbytes, digest)
+    if BUFFER.item_most >= value.nbytes:
+        BUFFER.offer(key_of(described), immutable(value), value.nbytes)
+    return described
+
+
+def key_of(described: Mapping[str, Any]) -> tuple[str, int]:
+    """The key in the buffer of what a description is about; the hash alone where it is of all."""
+    whole = described.get("sha256")
+    return (whole, -1) if whole else (described["sha256_of_head"], described["bytes"])
 
 
 def _described(media_type: str, size: int, length: int, digest: Any) -> dict[str, Any]:
@@ -131,14 +164,3 @@ def _decoded(chunk: str) -> bytes:
 def _tail(chunk: str) -> str:
     tail = chunk[len(chunk) // 4 * 4 :]
     return tail + "=" * (4 - len(tail)) if len(tail) > 1 else ""
-
-
-def _sniff(head: bytes) -> str:
-    if head[:4] == b"RIFF":
-        return _RIFF.get(head[8:12], _UNKNOWN)
-    if head[4:8] == b"ftyp":
-        return "video/mp4"
-    for magic, media_type in _MAGIC:
-        if head.startswith(magic):
-            return media_type
-    return _UNKNOWN

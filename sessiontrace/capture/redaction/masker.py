@@ -26,6 +26,7 @@ _DEPTH_IN_TEXT = 44  # where JSON inside a string begins to count: deeper string
 
 _NAMES = ("name", "key", "header", "field", "Name", "Key", "header_name", "k")
 _VALUES = ("value", "val", "Value", "header_value", "v")
+_OF_MEDIA = frozenset({"sha256", "sha256_of_head"})
 _OF_LANGUAGE_MODELS = frozenset({
     "logprob", "logprobs", "top_logprobs", "prob", "probability", "token_id", "lemma", "pos",
     "entity", "ner", "special", "is_special", "offset", "offsets", "start_offset", "surprisal",
@@ -130,6 +131,8 @@ class Masker:
                 )
                 for key, inner in item.items()
             }
+        if isinstance(item, dict) and not _OF_MEDIA.isdisjoint(item):
+            return MASK  # a key or certificate in binary: a local store would keep its bytes
         return MASK if self._holds_secret(item, secrecy) else self.mask_value(item, depth)
 
     def _holds_secret(self, item: Any, secrecy: Secrecy) -> bool:

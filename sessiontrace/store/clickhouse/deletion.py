@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sessiontrace.store.clickhouse import media
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.queries import find_places
 from sessiontrace.store.models import Erased
@@ -48,7 +49,7 @@ _COUNTS = (
     f"SELECT uniqExact(session_id), uniqExactIf(event_id, role > 0) FROM events {_OF_SESSIONS}"
 )
 # Sessions last: after an interruption, the list shows what is left, and it can be deleted again.
-_TABLES = ("patches", "tallies", "session_hours", "events", "sessions")
+_TABLES = ("media_uses", "patches", "tallies", "session_hours", "events", "sessions")
 _NOW = " SETTINGS mutations_sync = 2"  # on every replica before the statement returns
 _WORDS_ANEW = """
 INSERT INTO vocabulary
@@ -68,17 +69,22 @@ _REMAINS = (
 
 
 def erase(connection: Connection, project: str, session_ids: Sequence[str]) -> Erased:
-    """Delete sessions from every table, and their words where no other session has them."""
+    """Delete sessions from every table, and the words and media that no other session has."""
     sessions = steps = 0
+    deleted = media.Unused()
     for begin in range(0, len(session_ids), _SESSIONS_AT_ONCE):
         chunk = session_ids[begin : begin + _SESSIONS_AT_ONCE]
         values = {"project": project, "sessions": chunk}
         counts, words = connection.ask_all([Query(_COUNTS, values), Query(_WORDS_OF, values)])
+        digests = media.used_by(connection, project, chunk)
         sessions, steps = sessions + int(counts[0][0]), steps + int(counts[0][1])
         for table in _TABLES:
             connection.run(Query(f"ALTER TABLE {table} DELETE {_OF_SESSIONS}{_NOW}", values))
+        unused = media.remove_unused(connection, project, digests)
+        deleted = media.Unused(deleted.media + unused.media, deleted.size + unused.size)
         of_words = {"project": project, "words": [word for (word,) in words]}
         which = "WHERE project = {project:String} AND word IN {words:Array(String)}"
         connection.run(Query(f"ALTER TABLE vocabulary DELETE {which}{_NOW}", of_words))
         connection.run(Query(_WORDS_ANEW, of_words))
-    return Erased(sessions, steps, _REMAINS if sessions else "")
+    remains = _REMAINS if sessions else ""
+    return Erased(sessions, steps, remains, deleted.media, deleted.size)

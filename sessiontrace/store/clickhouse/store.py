@@ -8,7 +8,7 @@ nothing twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sessiontrace.model.record import UPDATE, Record
@@ -16,6 +16,7 @@ from sessiontrace.store import folding
 from sessiontrace.store.clickhouse import (
     calls,
     deletion,
+    media,
     moving,
     queries,
     record_scan,
@@ -29,6 +30,8 @@ from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.url import Address
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.media.limits import MediaLimits
+from sessiontrace.store.media.references import Key
 from sessiontrace.store.models import (
     Document,
     Erased,
@@ -98,6 +101,8 @@ class ClickHouseStore:
             tables["events"] = rows.events(self.project, whole)
         if updates:
             tables["patches"] = rows.patches(self.project, updates)
+        if uses := media.uses(self.project, [*whole, *updates]):
+            tables["media_uses"] = uses
         if documents:
             stored = stored_documents.versions(self._connection, self.project, documents)
             tables["notes"] = rows.documents(self.project, documents, stored)
@@ -115,7 +120,20 @@ class ClickHouseStore:
         ids = sorted(set(session_ids))
         return deletion.erase(self._connection, self.project, ids)
 
+    def stored_media(self, keys: Collection[Key]) -> Mapping[Key, str]:
+        return media.stored(self._connection, self.project, keys)
+
+    def keep_media(self, key: Key, content: Iterable[bytes], limits: MediaLimits) -> str:
+        return media.keep(self._connection, self.project, key, content, limits)
+
+    def medium(self, digest: str) -> bytes | None:
+        return media.medium(self._connection, self.project, digest)
+
+    def media_size(self) -> tuple[int, int]:
+        return media.size(self._connection, self.project)
+
     def move(self, source: str, target: str, event_ids: Collection[str]) -> None:
+        media.share(self._connection, self.project, source, target)
         moving.move(self._connection, self.project, source, target, event_ids)
 
     def gathered(self, session_ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:

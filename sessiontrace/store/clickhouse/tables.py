@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["EMBEDDINGS", "FACETS", "NEVER", "SESSIONS_ANEW", "TABLES", "UNPRICED", "WORDS"]
+__all__ = [
+    "EMBEDDINGS",
+    "FACETS",
+    "MEDIA",
+    "NEVER",
+    "SESSIONS_ANEW",
+    "TABLES",
+    "UNPRICED",
+    "WORDS",
+]
 
 NEVER = 2**64 - 1
 """The start of a session of which neither a record nor an event arrived."""
@@ -323,6 +332,36 @@ EMBEDDINGS: Sequence[str] = (
     f"cost_nano, unpriced, scores, version, written) {_EVERY_CALL.rstrip()} AND type = 'embedding'",
 )
 """The fourth migration: a call for vectors is a call of a model."""
+
+
+_MEDIA = """
+CREATE TABLE IF NOT EXISTS media {cluster} (
+    project LowCardinality(String),
+    digest String CODEC(ZSTD(1)),
+    head String CODEC(ZSTD(1)),
+    bytes UInt64,
+    data String CODEC(ZSTD(1)),
+    written DateTime DEFAULT now()
+) ENGINE = {Replicated}ReplacingMergeTree(written)
+ORDER BY (project, digest)
+TTL written + INTERVAL {days} DAY
+SETTINGS index_granularity = 64
+"""
+
+_MEDIA_USES = """
+CREATE TABLE IF NOT EXISTS media_uses {cluster} (
+    project LowCardinality(String),
+    session_id String CODEC(ZSTD(1)),
+    digest String CODEC(ZSTD(1)),
+    written DateTime DEFAULT now()
+) ENGINE = {Replicated}ReplacingMergeTree(written)
+ORDER BY (project, session_id, digest)
+TTL written + INTERVAL {days} DAY
+SETTINGS index_granularity = 1024
+"""
+
+MEDIA: Sequence[str] = (_MEDIA, _MEDIA_USES)
+"""The fifth migration: media in base64, each once for a project, and who refers to them."""
 
 
 def _of_one_session(query: str, columns: str) -> str:

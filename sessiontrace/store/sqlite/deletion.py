@@ -1,7 +1,8 @@
 """Deletes events for a caller, and sessions that are too old or too many.
 
 Runs on the thread that writes. Invariant: the totals of a session are the sums over its events, and
-a session is deleted whole, with its events and search documents.
+a session is deleted whole, with its events, search documents and the media that
+no other session refers to.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Collection, Sequence
 
 import attrs
 
+from sessiontrace.store.media.files import MediaFiles
 from sessiontrace.store.models import Erased
-from sessiontrace.store.sqlite import rows, search
+from sessiontrace.store.sqlite import media, rows, search
 
 __all__ = ["Trimmed", "erase", "forget", "trim"]
 
@@ -40,7 +42,9 @@ def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
     return len(events)
 
 
-def erase(connection: sqlite3.Connection, session_ids: Collection[str]) -> Erased:
+def erase(
+    connection: sqlite3.Connection, session_ids: Collection[str], files: MediaFiles
+) -> Erased:
     """Delete sessions, and overwrite their bytes in the file, the search index and the log."""
     ids = list(session_ids)
     connection.execute("PRAGMA secure_delete = ON")
@@ -48,19 +52,21 @@ def erase(connection: sqlite3.Connection, session_ids: Collection[str]) -> Erase
         with rows.transaction(connection):
             steps = sum(_count_steps(connection, session_id) for session_id in ids)
             rows_of_ids = [(session_id,) for session_id in ids]
+            digests = media.used_by(connection, ids)
             sessions = connection.executemany(
                 "DELETE FROM sessions WHERE session_id = ?", rows_of_ids
             ).rowcount
             connection.executemany("DELETE FROM facet_queue WHERE session_id = ?", rows_of_ids)
             if sessions:
                 search.start_again(connection)
+            unused = media.remove_unused(connection, digests, files)
         if not sessions:
             return Erased()
         connection.executescript("PRAGMA incremental_vacuum")
-        remains = "" if _empty_log(connection) else _IN_LOG
+        remains = unused.failure or ("" if _empty_log(connection) else _IN_LOG)
     finally:
         connection.execute("PRAGMA secure_delete = OFF")
-    return Erased(sessions, steps, remains)
+    return Erased(sessions, steps, remains, unused.media, unused.size)
 
 
 def _count_steps(connection: sqlite3.Connection, session_id: str) -> int:
@@ -90,10 +96,15 @@ class Trimmed:
     newest: int = 0
     left: int = 0
     reason: str = ""
+    media: int = 0
 
 
 def trim(
-    connection: sqlite3.Connection, before: int | None, most_bytes: int | None, sessions: int
+    connection: sqlite3.Connection,
+    before: int | None,
+    most_bytes: int | None,
+    sessions: int,
+    files: MediaFiles,
 ) -> Trimmed:
     """Delete the oldest sessions, and return the file's free pages, some at a time."""
     with rows.transaction(connection):
@@ -104,12 +115,15 @@ def trim(
         elif most_bytes is not None and (share := _excess(connection, most_bytes)) > 0:
             excess = max(1, round(_count(connection) * share))
             old, reason = _oldest(connection, _NEVER, min(sessions, excess)), "size"
-        connection.executemany("DELETE FROM sessions WHERE id = ?", [(row,) for row, _ in old])
+        rows_of_ids = [(row,) for row, _ in old]
+        digests = media.used_by_rows(connection, rows_of_ids)
+        connection.executemany("DELETE FROM sessions WHERE id = ?", rows_of_ids)
+        unused = media.remove_unused(connection, digests, files)
     if not old:
         return Trimmed()
     # Each step of this statement frees one page, and ``execute`` takes one step only.
     connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_BACK})")
-    return Trimmed(len(old), old[0][1], old[-1][1], excess - len(old), reason)
+    return Trimmed(len(old), old[0][1], old[-1][1], excess - len(old), reason, unused.media)
 
 
 def _oldest(connection: sqlite3.Connection, before: int, most: int) -> list[tuple[int, int]]:

@@ -217,5 +217,26 @@ _SEVENTH = (
     "CREATE INDEX events_folded ON events (session_id) WHERE rank < 0",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
+# The bytes of media are files beside the store. ``head``: the hash of the first MiB of a long one,
+# by which records of the SDK name it.
+_MEDIA = (
+    """
+    CREATE TABLE media (
+        digest TEXT PRIMARY KEY, head TEXT, bytes INTEGER NOT NULL, at INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX media_by_head ON media (head) WHERE head IS NOT NULL",
+    """
+    CREATE TABLE media_uses (
+        session_id TEXT NOT NULL REFERENCES sessions (session_id) ON DELETE CASCADE,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (session_id, digest)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX media_uses_by_digest ON media_uses (digest)",
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (
+    _FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _MEDIA,
+)  # fmt: skip
 """``MIGRATIONS[n]`` are the statements that bring version n to version n + 1."""

@@ -15,7 +15,7 @@ import orjson
 from sessiontrace.store.folding import SessionState
 from sessiontrace.store.gathered import GATHERED
 from sessiontrace.store.rehoming import rehomed
-from sessiontrace.store.sqlite import rows
+from sessiontrace.store.sqlite import media, rows
 
 __all__ = ["gathered", "move", "steps_of"]
 
@@ -87,6 +87,7 @@ def _move(
             sessions[target].replace_scores({}, event.scores_nano())
         sessions[target].summarize()
         rows.store_sessions(connection, [sessions[target]])
+        media.share(connection, source, target)
         rows.store_events(connection, events)
         sessions[source].first_seen, sessions[source].last_seen = connection.execute(
             "SELECT min(start_time), max(coalesce(end_time, start_time)) FROM events "

@@ -28,6 +28,7 @@ from sessiontrace.store.folding import (
 )
 from sessiontrace.store.models import Document
 from sessiontrace.store.sqlite import documents as stored_documents
+from sessiontrace.store.sqlite import media
 
 __all__ = [
     "Walk",
@@ -105,6 +106,7 @@ def write(
         changed_events = [events.pop(event_id) for event_id in stored_ids]
         store_events(connection, walk(changed_events))
         connection.executemany(_ADD_EVENT, map(_event_row, walk(events.values())))
+        media.use(connection, decoded)
         stored_documents.write(connection, documents)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,9 @@ from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.media.files import MediaFiles
+from sessiontrace.store.media.limits import MediaLimits
+from sessiontrace.store.media.references import Key
 from sessiontrace.store.models import (
     DEFAULT_PROJECT,
     Changes,
@@ -40,6 +43,7 @@ from sessiontrace.store.sqlite import (
     deletion,
     files,
     histogram,
+    media,
     moving,
     property_counts,
     queries,
@@ -88,6 +92,7 @@ class SqliteStore:
         aside: bool = False,
     ) -> None:
         self.path = path
+        self._media = MediaFiles(path.with_name(f"{path.name}.media"))
         self._walk: rows.Walk = throttled if aside else iter
         self._read_only = read_only
         self._busy_s = busy_s
@@ -123,7 +128,22 @@ class SqliteStore:
         return self._run(lambda connection: deletion.forget(connection, event_ids))
 
     def erase(self, session_ids: Collection[str]) -> Erased:
-        return self._run(lambda connection: deletion.erase(connection, session_ids))
+        return self._run(lambda connection: deletion.erase(connection, session_ids, self._media))
+
+    def stored_media(self, keys: Collection[Key]) -> Mapping[Key, str]:
+        return self._run(lambda connection: media.stored(connection, keys))
+
+    def keep_media(self, key: Key, content: Iterable[bytes], limits: MediaLimits) -> str:
+        chunks = self._walk(content)
+        return self._run(
+            lambda connection: media.keep(connection, self._media, key, chunks, limits)
+        )
+
+    def medium(self, digest: str) -> bytes | None:
+        return self._media.read(digest)
+
+    def media_size(self) -> tuple[int, int]:
+        return self._read(media.size)
 
     def move(self, source: str, target: str, event_ids: Collection[str]) -> None:
         self._run(lambda connection: moving.move(connection, source, target, event_ids))
@@ -149,7 +169,7 @@ class SqliteStore:
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
         trimmed = self._run(
-            lambda connection: deletion.trim(connection, before, most_bytes, sessions)
+            lambda connection: deletion.trim(connection, before, most_bytes, sessions, self._media)
         )
         if trimmed.sessions:
             self._log(trimmed)
@@ -256,9 +276,10 @@ class SqliteStore:
         logger().log(
             _WARNING if due else _INFO,
             "%s: retention by %s deleted %d sessions, written last between %s and %s (UTC); "
-            "%d more are over the limit",
+            "%d more are over the limit%s",
             self.path, trimmed.reason, trimmed.sessions,
             _moment(trimmed.oldest), _moment(trimmed.newest), trimmed.left,
+            f"; {trimmed.media} media went with them" if trimmed.media else "",
         )  # fmt: skip
 
     def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:

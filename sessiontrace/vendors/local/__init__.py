@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from sessiontrace.model.record import Record
+from sessiontrace.store.media.limits import MediaLimits
 from sessiontrace.vendors.local.destination import Local
 from sessiontrace.vendors.probe import Finding
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
@@ -18,8 +19,21 @@ def _connect(destination: Local, services: PipelineServices) -> VendorParts:
     from sessiontrace.vendors.local.transport import LocalTransport
 
     assert destination.path is not None  # it is complete
-    transport = partial(LocalTransport, destination.path, services.submit, services.loss_report)
+    transport = partial(
+        LocalTransport,
+        destination.path,
+        services.submit,
+        services.loss_report,
+        limits=_limits(destination) if services.keeps_media else None,
+        note=services.note,
+    )
     return VendorParts(LocalExporter(), transport)
+
+
+def _limits(destination: Local) -> MediaLimits:
+    assert destination.media_item is not None  # it is complete
+    assert destination.media_total is not None
+    return MediaLimits(destination.media_item, destination.media_total)
 
 
 def _check(destination: Local, canary: Sequence[Record]) -> list[Finding]:

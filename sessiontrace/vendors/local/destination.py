@@ -9,6 +9,7 @@ from typing import ClassVar
 import attrs
 
 from sessiontrace.model.destination import Destination, Env
+from sessiontrace.store.media.limits import is_bytes, limits_of
 
 __all__ = ["Local", "default_store", "path_fault"]
 
@@ -20,17 +21,35 @@ class Local(Destination):
     ``path``: default ``SESSIONTRACE_STORE``, else ``store.db`` in the user's data directory. The
     store deletes sessions idle for 30 days, and the oldest ones above 2 GiB, unless a server of
     this store sets other limits (``sessiontrace serve --keep-days 0 --keep-mib 0``: no limit).
+    ``media_item`` and ``media_total``: bytes of the largest image, sound or file that is stored
+    beside the records, and of all together; default ``SESSIONTRACE_MEDIA_ITEM``, else 16 MiB, and
+    ``SESSIONTRACE_MEDIA_TOTAL``, else 1 GiB. ``init(media="digest")`` stores none.
     """
 
     kind: ClassVar[str] = "local"
 
     path: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
 
+    media_item: int | None = None
+    media_total: int | None = None
+
     def complete(self, env: Env) -> Local:
-        return attrs.evolve(self, path=(self.path or default_store(env)).expanduser().absolute())
+        limits = limits_of(env)
+        return attrs.evolve(
+            self,
+            path=(self.path or default_store(env)).expanduser().absolute(),
+            media_item=limits.item_bytes if self.media_item is None else self.media_item,
+            media_total=limits.total_bytes if self.media_total is None else self.media_total,
+        )
 
     def faults(self) -> list[str]:
         faults = super().faults()
+        faults += [
+            f"{self.name}: {name}={value!r} must be a whole number of bytes above 0; "
+            'init(media="digest") stores no media'
+            for name, value in (("media_item", self.media_item), ("media_total", self.media_total))
+            if not is_bytes(value)
+        ]
         if self.path is not None and (fault := path_fault(self.path)):
             faults.append(
                 f"{self.name}: path {fault}; name another file (path= or SESSIONTRACE_STORE)"

@@ -15,12 +15,16 @@ from typing import Any
 
 import orjson
 
+from sessiontrace.capture.encoding.media import waiting_content
+from sessiontrace.capture.encoding.media_buffer import BUFFER
 from sessiontrace.export.protocol import Reply, Request
 from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.runtime.threadsafe_future import ThreadsafeFuture
 from sessiontrace.store import loss_reports, retention
+from sessiontrace.store.media.intake import MediaIntake
+from sessiontrace.store.media.limits import MediaLimits
 from sessiontrace.store.models import Document
 from sessiontrace.store.protocol import Store
 from sessiontrace.vendors.local.exporter import BUSY, REFUSED, TAKEN, UNUSABLE
@@ -36,7 +40,8 @@ class LocalTransport:
     """Transport into the store at ``path``, which the first request opens.
 
     ``submit``: runs a job on the background worker. ``loss_report``: the counts of what this
-    process has lost so far, None while that is nothing.
+    process has lost so far, None while that is nothing. ``limits``: of the media that the store
+    keeps, None for no media; ``note``: counts one that is refused.
     """
 
     def __init__(
@@ -44,6 +49,9 @@ class LocalTransport:
         path: Path,
         submit: Submit,
         loss_report: Callable[[], Document | None] = lambda: None,
+        *,
+        limits: MediaLimits | None = None,
+        note: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._path = path
         self._submit = submit
@@ -51,6 +59,11 @@ class LocalTransport:
         self._reported_counts: Mapping[str, Any] | None = None
         self._store: Store | None = None
         self._next_trim = 0.0
+        self._media = (
+            None
+            if limits is None
+            else MediaIntake(limits, waiting_content, BUFFER.drop, note, counts_missing=True)
+        )
 
     async def send(self, request: Request, records: Sequence[Record]) -> Reply:
         """Write the records; an error of the store becomes the reply."""
@@ -84,6 +97,8 @@ class LocalTransport:
         return Reply(TAKEN, body=orjson.dumps({str(at): why for at, why in refused.items()}))
 
     def _write(self, store: Store, records: Sequence[Record]) -> Mapping[int, str]:
+        if self._media is not None:
+            records = self._media.store_media(store, records)
         note = self._loss_report()
         counts = None if note is None or note.body is None else note.body["counts"]
         if note is None or counts == self._reported_counts:
@@ -95,6 +110,7 @@ class LocalTransport:
     def _trim(self) -> None:
         """Delete some of the sessions beyond the store's limits; the next batch triggers more."""
         due = time.monotonic() + _TRIM_EVERY_S
+        BUFFER.expire()
         try:
             store = self._open()
             if old := loss_reports.stale(store):

@@ -7,6 +7,7 @@ import { text } from "../plain_text.js";
 import { bytes } from "../values/format.js";
 import { isMarkdown } from "../values/markdown_text.js";
 import { isDigest, mediaOf } from "../values/media.js";
+import { storedMedium } from "./stored_media.js";
 
 /**
  * The call of a tool, with its result where the conversation has it.
@@ -64,7 +65,8 @@ const mediaIn = (content) =>
 
 /** A picture, a sound or a file: itself if its pixels are here, else what is known of it. */
 export function mediaCard(media) {
-  const { type, label, bytes: length, digest, source } = media;
+  const { type, label, bytes: length, digest, source, stored } = media;
+  if (stored) return storedMedium(media);
   if (isPicture(source))
     return el("img", { src: source, alt: label || "picture", class: "picture" });
   const address = source && !source.startsWith("data:") ? source : null;

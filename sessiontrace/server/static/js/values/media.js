@@ -28,7 +28,7 @@ const isObject = (value) => value !== null && typeof value === "object" && !Arra
  * What a part of a message says of its medium, or null where it has none.
  * @param {any} block
  * @returns {{label: string, type: string, bytes: number | null, digest: string | null,
- *   source: string | null} | null} source: a data URL or an address
+ *   source: string | null, stored: boolean} | null} source: a data URL or an address
  */
 export function mediaOf(block) {
   const names = Object.keys(block).filter((key) => KINDS.test(key));
@@ -44,7 +44,21 @@ export function mediaOf(block) {
     bytes: digest?.bytes ?? null,
     digest: digest?.sha256 ?? null,
     source,
+    stored: digest?.stored === true,
   };
+}
+
+const SHOWN = /^image\/(png|jpe?g|gif|webp|avif)$/i;
+
+/**
+ * The element that shows a type: "img", "audio" or "video"; null for types that are downloads only,
+ * as SVG is, because it may run scripts.
+ * @param {string} type
+ */
+export function playerOf(type) {
+  if (SHOWN.test(type)) return "img";
+  if (/^audio\//i.test(type)) return "audio";
+  return /^video\//i.test(type) ? "video" : null;
 }
 
 /** A description that stands for a medium: {media_type, bytes, sha256}. */
