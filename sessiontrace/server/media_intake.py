@@ -20,7 +20,7 @@ from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media, of_text, wa
 from sessiontrace.capture.encoding.media_buffer import BUFFER
 from sessiontrace.model.media_types import UNKNOWN
 from sessiontrace.model.record import Record
-from sessiontrace.store import loss_reports
+from sessiontrace.store import folding, loss_reports
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.media.intake import MediaIntake
 from sessiontrace.store.media.limits import MediaLimits
@@ -49,9 +49,7 @@ class ServerMedia:
 
     def store_media(self, store: Store, record: _Record) -> _Record:
         """The record with descriptions in place of its media, which the store has then."""
-        described = record
-        if isinstance(record, DecodedRecord) and len(record.body) > MEDIA_MIN:
-            described = _described_record(record)
+        described = _described_record(record) if len(record.body) > MEDIA_MIN else record
         if self._intake is None:
             return described
         return self._intake.store_media(store, [described])[0]
@@ -67,11 +65,14 @@ class ServerMedia:
         self._refused[reason] += 1
 
 
-def _described_record(record: DecodedRecord) -> DecodedRecord:
-    event = _described(record.event)
-    if event is record.event:
+def _described_record(record: _Record) -> _Record:
+    decoded = folding.decode(record)
+    if isinstance(decoded, str):  # the store refuses it, and says why
         return record
-    return DecodedRecord(record.kind, event, orjson.dumps(event).decode())
+    event = _described(decoded.event)
+    if event is decoded.event:
+        return decoded
+    return DecodedRecord(decoded.kind, event, orjson.dumps(event).decode())
 
 
 def _described(value: Any) -> Any:

@@ -143,7 +143,7 @@ def test_a_key_may_do_what_it_is_for_and_nothing_else(door: Door):
     assert door.request("/v1/events/batch", send + "x", batch)[0] == 401
     for path in ("/api/sessions", f"/api/sessions/{sid}", f"/api/sessions/{sid}/thread",
                  "/api/live", f"/v1/events/{sid}", "/api/about", "/api/histogram", "/v4/projects",
-                 "/api/nothing"):  # fmt: skip
+                 "/api/media/" + 64 * "a", "/api/nothing"):  # fmt: skip
         status, told = door.request(path, send)
         assert status == 403, path
         assert told["error"] == "this request requires an API key that may read", path

@@ -36,7 +36,8 @@ def test_a_session_is_deleted_by_its_id(server: Served):
     """A second time there is nothing to delete, and the session cannot be read."""
     sid = new_id()
     write(store_of(server), session_end(sid), event(sid, inputs={"q": "why"}))
-    assert delete(server, {"ids": [sid]}) == (200, {"sessions": 1, "steps": 1, "remains": ""})
+    erased = {"sessions": 1, "steps": 1, "remains": "", "media": 0, "media_bytes": 0}
+    assert delete(server, {"ids": [sid]}) == (200, erased)
     assert server.request(f"/api/sessions/{sid}")[0] == 404
     assert delete(server, {"ids": [sid]})[1]["sessions"] == 0
 

@@ -23,6 +23,7 @@ from sessiontrace.text.format import printable
 
 if TYPE_CHECKING:
     from sessiontrace.model.secret import Secret
+    from sessiontrace.store.media.limits import MediaLimits
 
 __all__ = ["command"]
 
@@ -84,6 +85,15 @@ _UNENCRYPTED = (
     show_default=True,
     help="Delete the oldest sessions while the store file is larger than N MiB; 0 keeps all.",
 )
+@click.option(
+    "--media",
+    type=click.Choice(["keep", "digest"]),
+    default="keep",
+    show_default=True,
+    help="Store the images, sounds and files in what is received, or their type, size and SHA-256 "
+    "only. SESSIONTRACE_MEDIA_ITEM and SESSIONTRACE_MEDIA_TOTAL are the most bytes of one and of "
+    "all.",
+)
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def command(
     host: str,
@@ -95,6 +105,7 @@ def command(
     url: str | None,
     keep_days: int,
     keep_mib: int,
+    media: str,
     open_page: bool,
 ) -> None:
     """Show the sessions of a store in a browser.
@@ -132,6 +143,7 @@ def command(
         keys=keys,
         prices=_prices(),
         grpc_port=grpc_port,
+        media_limits=_media_limits() if media == "keep" else None,
     )
     try:
         asyncio.run(serving)
@@ -145,6 +157,20 @@ def command(
         pass
     finally:
         opener.close()
+
+
+def _media_limits() -> MediaLimits:
+    """The most bytes of a medium and of all, from the environment."""
+    from sessiontrace.store.media.limits import ITEM_ENV, TOTAL_ENV, is_bytes, limits_of
+
+    limits = limits_of(os.environ)
+    for name, value in ((ITEM_ENV, limits.item_bytes), (TOTAL_ENV, limits.total_bytes)):
+        if not is_bytes(value):
+            raise click.UsageError(
+                f"{name}={value!r} must be a whole number of bytes above 0; --media digest stores "
+                "no media"
+            )
+    return limits
 
 
 def _prices() -> Prices:

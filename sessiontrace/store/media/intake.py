@@ -114,5 +114,5 @@ def _encoded(record: Record | DecodedRecord) -> bytes:
 def _marked(record: R, stored: dict[Key, str]) -> R:
     body = marked(_encoded(record), stored)
     if isinstance(record, Record):
-        return record._replace(body=body)
-    return record._replace(event=orjson.loads(body), body=body.decode())
+        return Record(record.kind, record.route, body)
+    return DecodedRecord(record.kind, orjson.loads(body), body.decode())

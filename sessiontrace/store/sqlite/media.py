@@ -147,7 +147,8 @@ def remove_unused(
         "SELECT digest FROM media WHERE at < ? AND digest NOT IN (SELECT digest FROM media_uses)",
         (time.time_ns() // 1_000_000 - _UNCLAIMED_MS,),
     )
-    deleted, failure = Unused(), ""
+    sizes: list[int] = []
+    failure = ""
     for digest in sorted({*digests, *(digest for (digest,) in unclaimed)}):
         row = connection.execute(_UNUSED, (digest,)).fetchone()
         if row is None:
@@ -158,5 +159,5 @@ def remove_unused(
             failure = f"a file of media cannot be deleted: {error.strerror}"
             continue
         connection.execute("DELETE FROM media WHERE digest = ?", (digest,))
-        deleted = Unused(deleted.media + 1, deleted.size + row[0])
-    return deleted._replace(failure=failure)
+        sizes.append(row[0])
+    return Unused(len(sizes), sum(sizes), failure)

@@ -33,7 +33,7 @@ def test_the_last_store_empties_the_buffer():
 
 
 def test_the_oldest_make_room(monkeypatch: pytest.MonkeyPatch):
-    """A burst of pictures costs bounded memory; what is evicted is counted when its record comes."""
+    """A burst of pictures costs bounded memory; their records then come without them."""
     monkeypatch.setattr(media_buffer, "ROOM", 10)
     monkeypatch.setattr(media_buffer, "MOST", 3)
     buffer = MediaBuffer()
