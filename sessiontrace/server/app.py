@@ -68,6 +68,7 @@ _YOUNG_OBJECTS = (
     100_000  # objects: decoded requests hold many, all of them alive and none in a cycle
 )
 
+_POLICY = "Content-Security-Policy"
 _INTAKE = web.AppKey("intake", Intake)
 _AUTH = web.AppKey("auth", TokenAuth)
 _BUDGET = web.AppKey("budget", IntakeBudget)
@@ -303,5 +304,7 @@ def _explained(request: web.Request, error: web.HTTPException) -> str:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in request_guard.HEADERS.items():
-        response.headers.setdefault(name, value)  # media have a stricter policy of their own
+    stricter = response.headers.get(_POLICY)  # media have a policy of their own
+    response.headers.update(request_guard.HEADERS)
+    if stricter is not None:
+        response.headers[_POLICY] = stricter
