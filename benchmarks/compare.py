@@ -3,8 +3,8 @@
 Every peer has an environment of its own (`make bench-peers`; what is missing is left out and said).
 Each round runs, for one SDK after the other, a fresh process on one core, and a sink in another:
 
-  capture       a call of a traced function with a chat of 0.8 kB, fresh texts, 100 to a trace:
-                microseconds of the calling thread
+  capture       a call of a traced function with a chat of 0.8 kB, fresh texts, 100 to a trace
+                (``--session``): microseconds of the calling thread
   CPU           of all threads, an event, until the sink has acknowledged it
   events/s      by the clock, to the last acknowledged
   delivered     share of the events that the sink has seen when flush returns
@@ -47,6 +47,7 @@ COLUMNS = (
     Column("exit_s", "exit s"),
     Column("lost", "lost", ".0%"),
     Column("cpu_ratio", "CPU, ours / its", ".3f"),
+    Column("otel_ratio", "CPU, its / opentelemetry's", ".3f"),
     Column("distributions", "dists", "d"),
     Column("mib", "MiB", ".0f"),
 )
@@ -62,11 +63,12 @@ print('{"import_ms": %f, "import_wall_ms": %f}' % (cpu * 1000, taken * 1000))
 Figures = dict[str, Any]
 
 
-def deliver(name: str, sink: Sink, count: int) -> Figures:
+def deliver(name: str, sink: Sink, count: int, session: int) -> Figures:
     """To acknowledged; the share that the sink has seen by then."""
     sink.forget()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        found = run(command(name, "deliver", url=sink.url, count=count), scratch)
+        asked = command(name, "deliver", url=sink.url, count=count, session=session)
+        found = run(asked, scratch)
         counts = sink.counts()
     if "failed" in found:
         return found
@@ -121,7 +123,7 @@ def measure(names: list[str], options: Any, step: Any) -> dict[str, list[Figures
     with Sink() as sink:
         for what, name in steps(names, options):
             if what.startswith("deliver"):
-                found = deliver(name, sink, options.count)
+                found = deliver(name, sink, options.count, options.session)
             elif what.startswith("disabled"):
                 found = disabled(name, sink)
             elif what.startswith("import"):
@@ -179,6 +181,7 @@ def main() -> None:
     inside = alone()
     bench = Bench(__doc__)
     bench.option("--count", full=10_000, quick=1_000, help="events a round")
+    bench.option("--session", full=100, quick=100, help="events of a session")
     bench.option("--rounds", full=5, quick=1, help="rounds")
     bench.option("--exits", full=1, quick=1, help="rounds of the exit")
     bench.option("--patience", full=60.0, quick=12.0, help="seconds until an exit is killed")
@@ -197,7 +200,10 @@ def main() -> None:
         taken = measure(names, options, step)
     rows = [row_of(name, rounds) for name, rounds in taken.items()]
     own = rows[0]
+    theirs = next((row for row in rows if row["name"] == "opentelemetry"), {})
     for row in rows:
+        if "cpu_us" in row and "cpu_us" in theirs:
+            row["otel_ratio"] = row["cpu_us"] / theirs["cpu_us"]
         for key in ("cpu_us", "capture_us"):
             if key in row and key in own:
                 row[key.replace("_us", "_ratio")] = own[key] / row[key]

@@ -36,12 +36,17 @@ def ratio(name: str) -> Callable[[Found], float]:
     return lambda found: peer(found, "sessiontrace")["cpu_us"] / peer(found, name)["cpu_us"]
 
 
+def otlp_ratio(found: Found) -> float:
+    """Our CPU for an event over OTLP as a share of opentelemetry-sdk's."""
+    return float(peer(found, "sessiontrace_otlp")["otel_ratio"])
+
+
 def one_part(value: float) -> str:
     return f"1/{1 / value:.3g}"
 
 
-def cpu_bound(found: Found) -> str:
-    own = peer(found, "sessiontrace")
+def cpu_bound(found: Found, name: str = "sessiontrace") -> str:
+    own = peer(found, name)
     behind = own["cpu_us"] - own["capture_us"]
     return (
         f"{own['cpu_us']:.1f} us: {own['capture_us']:.1f} on the caller's thread (decorator, a "
@@ -185,6 +190,9 @@ GOALS = (
          ratio("langfuse"), cpu_bound, one_part, rounds=("compare", "rounds")),
     Goal("... of honeyhive's", 1 / 80,
          ratio("honeyhive"), cpu_bound, one_part, rounds=("compare", "rounds")),
+    Goal("... over OTLP (protobuf), of opentelemetry-sdk's", 1 / 3,
+         otlp_ratio, lambda found: cpu_bound(found, "sessiontrace_otlp"), one_part,
+         rounds=("compare", "rounds")),
     Goal("events a second to acknowledged, one core", 80_000,
          lambda found: row(found, "export", "at once", case="honeyhive")["events_per_second"],
          rate_bound, "{:,.0f}".format, at_least=True,

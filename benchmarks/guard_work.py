@@ -72,7 +72,8 @@ def destinations() -> dict[str, Any]:
         "honeyhive": st.HoneyHive(api_key="benchmark", base_url=url),
         "humanloop": st.Humanloop(api_key="benchmark", base_url=f"{url}/v5"),
         "posthog": st.PostHog(api_key="phc_benchmark", base_url=url),
-        "otlp": st.OTLP(endpoint=url),
+        "otlp": st.OTLP(endpoint=url, protobuf=False),
+        "otlp protobuf": st.OTLP(endpoint=url, protobuf=True),
     }
 
 

@@ -60,21 +60,23 @@ def bare(messages: payloads.Messages) -> dict[str, str]:
     return payloads.ANSWER
 
 
-def produce(adapter: Any, step: Any, chats: list[payloads.Messages]) -> float:
-    """The chats in sessions of 100; the seconds of this thread that it took."""
+def produce(
+    adapter: Any, step: Any, chats: list[payloads.Messages], session: int = A_SESSION
+) -> float:
+    """The chats in sessions of so many; the seconds of this thread that it took."""
     begun = time.thread_time()
-    for first in range(0, len(chats), A_SESSION):
+    for first in range(0, len(chats), session):
         with adapter.session():
-            for chat in chats[first : first + A_SESSION]:
+            for chat in chats[first : first + session]:
                 step(chat)
     return time.thread_time() - begun
 
 
-def deliver(adapter: Any, url: str, count: int) -> dict[str, Any]:
+def deliver(adapter: Any, url: str, count: int, session: int) -> dict[str, Any]:
     """So many events made and acknowledged; ``expected``: what the sink should have seen by now."""
     adapter.start(url)
     step = adapter.decorate(bare)
-    produce(adapter, step, payloads.fresh(WARM_UP))
+    produce(adapter, step, payloads.fresh(WARM_UP), session)
     adapter.flush()
     chats = payloads.fresh(count)
     gc.collect()
@@ -82,16 +84,17 @@ def deliver(adapter: Any, url: str, count: int) -> dict[str, Any]:
     machine_info.forget_peak()
     resident = machine_info.resident_mib()
     begun, cpu = time.perf_counter(), time.process_time()
-    capture = produce(adapter, step, chats)
+    capture = produce(adapter, step, chats, session)
     adapter.flush()
     taken, cpu = time.perf_counter() - begun, time.process_time() - cpu
     made = count + WARM_UP
+    sessions = -(-count // session) + -(-WARM_UP // session)
     return {
         "capture_us": capture / count * 1e6,
         "cpu_us": cpu / count * 1e6,
         "events_per_second": count / taken,
         "grown_mib": machine_info.peak_mib() - resident,
-        "expected": made + made // A_SESSION * adapter.ROOTS,
+        "expected": made + sessions * adapter.ROOTS,
     }
 
 

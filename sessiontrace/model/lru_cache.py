@@ -35,6 +35,10 @@ class LruCache(Generic[K, V]):
         if len(self._entries) > self._max_entries:
             self._entries.popitem(last=False)
 
+    def discard(self, key: K) -> None:
+        """Remove the entry of ``key`` if there is one."""
+        self._entries.pop(key, None)
+
     def __contains__(self, key: K) -> bool:
         return key in self._entries
 

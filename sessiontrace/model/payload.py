@@ -26,6 +26,7 @@ from sessiontrace.model.record import (
 )
 
 __all__ = [
+    "EMPTY",
     "bucket",
     "compact_json",
     "fields",
@@ -49,7 +50,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMESPACE = uuid.UUID("d3a1a0f7-52f1-5d2f-9c1c-6a4a0a8d7e21")
 _SESSION_KINDS = frozenset({START, OPEN, END})
-_EMPTY = frozenset({b"{}", b"[]", b'""', b"0", b"0.0", b"-0.0", b"false"})
+EMPTY = frozenset({b"{}", b"[]", b'""', b"0", b"0.0", b"-0.0", b"false"})
+"""Encoded values that say nothing."""
 
 
 def fields(record: Record) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def fields(record: Record) -> dict[str, Any]:
 def payload_of(event: dict[str, Any], part: str) -> bytes | None:
     """The encoded ``inputs`` or ``outputs``; None where they are empty."""
     encoded: bytes | None = event.get(part)
-    return None if encoded in _EMPTY else encoded
+    return None if encoded in EMPTY else encoded
 
 
 def merged(below: bytes | None, above: bytes) -> bytes:

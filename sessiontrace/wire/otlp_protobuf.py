@@ -25,7 +25,7 @@ from sessiontrace.wire.protobuf import SMALL, field, varint
 from sessiontrace.wire.span_attributes import Value
 from sessiontrace.wire.span_writer import ERROR, Span
 
-__all__ = ["protobuf_attributes", "protobuf_items", "protobuf_span"]
+__all__ = ["protobuf_attributes", "protobuf_item", "protobuf_items", "protobuf_span"]
 
 _TIMES = struct.Struct("<BQBQ")
 _AT = struct.Struct("<BQ")
@@ -59,10 +59,15 @@ def protobuf_attributes(attributes: dict[str, Value]) -> bytes:
     return key_values(b"\x4a", attributes)
 
 
+def protobuf_item(encoded: bytes) -> bytes:
+    """A ``Span`` or ``LogRecord`` message as it stands in its scope."""
+    return field(b"\x12", encoded)
+
+
 def protobuf_items(
     spans: Iterable[tuple[Origin, bytes]], resource: Mapping[str, str] = NO_ATTRIBUTES
 ) -> list[bytes]:
-    """Encoded spans, each with its origin, as the items of one request.
+    """Spans as ``protobuf_item`` gives them, each with its origin, as the items of one request.
 
     Without separators they make the body, which is not built in one piece (``RequestBody``).
     """
@@ -70,10 +75,7 @@ def protobuf_items(
     scope = field(b"\x0a", SCOPE.encode()) + field(b"\x12", version().encode())
     schema = field(b"\x1a", SCHEMA_URL.encode())
     for origin, group in by_origin(spans).items():
-        scoped = [field(b"\x0a", scope)]
-        for encoded in group:
-            scoped += (b"\x12", varint(len(encoded)), encoded)
-        scoped.append(schema)
+        scoped = [field(b"\x0a", scope), *group, schema]
         inner = sum(map(len, scoped))
         attributes: dict[str, Value] = dict(resource_attributes(origin, resource))
         described = field(b"\x0a", key_values(b"\x0a", attributes))

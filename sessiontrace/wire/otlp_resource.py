@@ -63,8 +63,13 @@ def resource_attributes(origin: Origin, extra: Mapping[str, str]) -> dict[str, s
 def by_origin(spans: Iterable[tuple[Origin, bytes]]) -> dict[Origin, list[bytes]]:
     """Encoded spans, grouped by origin, in order."""
     groups: dict[Origin, list[bytes]] = {}
+    group: list[bytes] = []
+    previous: Origin | None = None
     for origin, encoded in spans:
-        groups.setdefault(origin, []).append(encoded)
+        if origin is not previous:  # as few are: their strings need not be hashed
+            group = groups.setdefault(origin, [])
+            previous = origin
+        group.append(encoded)
     return groups
 
 

@@ -10,20 +10,24 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sessiontrace.wire.encoded import (
+    _event_span_py,
     _filling_py,
     _key_values_py,
     _plain_chat_py,
     _record_layout_py,
 )
 
+_event_span_c: Any
 _filling_c: Any
 _key_values_c: Any
 _plain_chat_c: Any
 _record_layout_c: Any
-_filling_c, _key_values_c, _plain_chat_c, _record_layout_c = (
+_event_span_c, _filling_c, _key_values_c, _plain_chat_c, _record_layout_c = (
     pytest.importorskip(f"sessiontrace.wire.encoded.{module}", reason="not compiled")
-    for module in ("_filling_c", "_key_values_c", "_plain_chat_c", "_record_layout_c")
-)
+    for module in (
+        "_event_span_c", "_filling_c", "_key_values_c", "_plain_chat_c", "_record_layout_c"
+    )
+)  # fmt: skip
 
 ID = "019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a11"
 OTHER = "019aa3c1-8a5e-7000-9d2c-6f1b8f0e5a12"
@@ -189,3 +193,83 @@ def test_a_value_that_is_not_there_raises_in_both_forms() -> None:
     for form in (_filling_c, _filling_py):
         with pytest.raises(IndexError):
             form.fill((b"a", 3), (b"b",))
+
+
+contents = st.one_of(
+    st.sampled_from([{}, {"q": 1}, {"role": 1}, {"messages": []}, {"k": "x" * 17_000}]),
+    st.fixed_dictionaries({"role": texts, "content": texts}),
+    st.tuples(st.sampled_from(["messages", "chat_history", "k"]), messages).map(
+        lambda pair: {pair[0]: pair[1]}
+    ),
+).map(orjson.dumps) | opaque  # fmt: skip
+spans_parts = st.lists(st.binary(max_size=9) | st.integers(0, 13), max_size=16).map(
+    lambda parts: (*parts, 9)  # inputs and outputs, which every plan has
+)
+
+
+@given(
+    base=st.sampled_from(["model", "tool", "chain"]),
+    parts=spans_parts,
+    inputs=contents,
+    outputs=st.none() | contents,
+    children=st.sampled_from([b"", b',"children_ids":["%b"]' % ID.encode()]),
+    parent=st.sampled_from([b"", b',"parent_id":"%b"' % OTHER.encode()]),
+    times=st.tuples(
+        st.sampled_from([b"0", b"1790000000000", b"9" * 15]),
+        st.sampled_from([b"", b',"start_nanos":999999']),
+        st.sampled_from([b"0", b"0.5", b"8.25e-05", b"0.0000005", b"9e11", b"9.3e12"]),
+    ),
+    metadata=st.sampled_from([b"", b',"metadata":{"k":1}', b',"metadata":{"k":{}}']),
+    user=texts,
+    number=st.integers(0, 2),
+    source=st.sampled_from(["tests", None]),
+)
+@settings(max_examples=100)
+def test_an_event_has_the_same_span(
+    base: str,
+    parts: tuple[bytes | int, ...],
+    inputs: bytes,
+    outputs: bytes | None,
+    children: bytes,
+    parent: bytes,
+    times: tuple[bytes, bytes, bytes],
+    metadata: bytes,
+    user: str,
+    number: int,
+    source: str | None,
+) -> None:
+    """Chats and answers of any form, the borders of times, and sessions without a plan."""
+    start, nanos, duration = times
+    body = (
+        b'{"event_id":"%b","session_id":"%b"%b,"event_type":"model","start_time":%b%b,'
+        b'"end_time":1,"duration":%b,"event_name":"step"%b%b,"inputs":\t%b\t'
+    ) % (ID.encode(), OTHER.encode(), parent, start, nanos, duration, metadata, children, inputs)
+    body += b"}" if outputs is None else b',"outputs":\t%b\t}' % outputs
+    pairs = (("user.id", 0), ("gen_ai.conversation.id", 1), ("sessiontrace.children_ids", 2))
+    plan = _event_span_py.plan_of(parts, pairs, base, "look_up", "tests")
+    origins = {source: "an origin"}
+    session = _event_span_py.SessionValues(number, user.encode(), b"chat", origins)
+    keys: list[bytes] = []
+
+    def plans_of(key: bytes) -> list[Any]:
+        keys.append(key)
+        return [plan, plan, None]
+
+    session_of = {OTHER.encode(): session}.get
+    span = _event_span_c.event_span(body, plans_of, session_of)
+    assert span == _event_span_py.event_span(body, plans_of, session_of)
+    assert keys[: len(keys) // 2] == keys[len(keys) // 2 :]
+
+
+def test_an_event_of_an_unknown_shape_or_session_has_no_span() -> None:
+    """Then the span is written in another way."""
+    body = (
+        b'{"event_id":"%b","session_id":"%b","event_type":"model","start_time":1,"end_time":1,'
+        b'"duration":1.0,"event_name":"step","inputs":\t{}\t}'
+    ) % (ID.encode(), OTHER.encode())
+    session = _event_span_py.SessionValues(0, b"", b"", {})
+    plan = _event_span_py.plan_of((), (), "chain", "step", None)
+    for form in (_event_span_c, _event_span_py):
+        assert form.event_span(body, {}.get, lambda _: session) is None
+        assert form.event_span(body, lambda _: [plan], {}.get) is None
+        assert form.event_span(body, lambda _: [plan], lambda _: session) is None

@@ -140,7 +140,9 @@ def test_a_template_gives_the_same_bytes(
     whole = SessionCache()
     for record in records_of(kind, event_type, shape, metadatas, contents):
         span = span_of(record, whole)
-        assert encoder.encode(record) == (span and (span.origin, encoding.span(span)))
+        assert encoder.encode(record) == (
+            span and (span.origin, encoding.item(encoding.span(span)))
+        )
 
 
 @pytest.mark.parametrize("limits", [AttributeLimits(6), AttributeLimits(256, 3)])
@@ -152,4 +154,6 @@ def test_limits_hold_for_repeated_steps(limits: AttributeLimits) -> None:
     whole = SessionCache()
     for record in records:
         span = span_of(record, whole, limits)
-        assert encoder.encode(record) == (span and (span.origin, PROTOBUF.span(span)))
+        assert encoder.encode(record) == (
+            span and (span.origin, PROTOBUF.item(PROTOBUF.span(span)))
+        )

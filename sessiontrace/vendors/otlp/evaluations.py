@@ -15,7 +15,7 @@ from sessiontrace.vendors.otlp import partial_success
 from sessiontrace.vendors.shared import responses
 from sessiontrace.vendors.shared.request_groups import chunks
 from sessiontrace.wire.logs.log_record import LogRecord, json_log, json_log_items, protobuf_log
-from sessiontrace.wire.otlp_protobuf import protobuf_items
+from sessiontrace.wire.otlp_protobuf import protobuf_item, protobuf_items
 from sessiontrace.wire.span_writer import Span
 
 __all__ = ["LOGS_PATH", "EvaluationRequests"]
@@ -66,7 +66,8 @@ class EvaluationRequests:
             indices = [logs[place][0] for place, _ in group]
             items = [(logs[place][1].origin, content) for place, content in group]
             if self._protobuf:
-                body = RequestBody(protobuf_items(items, self._resource))
+                framed = [(origin, protobuf_item(content)) for origin, content in items]
+                body = RequestBody(protobuf_items(framed, self._resource))
             else:
                 body = RequestBody(json_log_items(items, self._resource), b",")
             yield self._request("POST", body, indices)

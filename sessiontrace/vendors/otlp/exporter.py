@@ -123,37 +123,23 @@ class OTLPExporter:
             yield self._scores.late_requests(scores.late)
 
     def _requests(self, batch: Batch, scores: BatchScores) -> Iterator[Request]:
-        origins: dict[int, Origin] = {}
-        encoded = self._encoded(batch, origins, scores)
-        for group in chunks(encoded, _REQUEST_SPANS, _REQUEST_MAX):
-            items = self._items(
-                ((origins[index], encoded) for index, encoded in group), self._resource
-            )
-            body = RequestBody(items, self._separator)
-            yield Request("POST", self.path, body, tuple(index for index, _ in group))
+        for group in chunks(self._encoded(batch, scores), _REQUEST_SPANS, _REQUEST_MAX):
+            spans = [(origin, span) for _, span, origin in group]
+            body = RequestBody(self._items(spans, self._resource), self._separator)
+            yield Request("POST", self.path, body, tuple([index for index, _, _ in group]))
 
-    def _encoded(
-        self, batch: Batch, origins: dict[int, Origin], scores: BatchScores
-    ) -> Iterator[tuple[int, bytes]]:
+    def _encoded(self, batch: Batch, scores: BatchScores) -> Iterator[tuple[int, bytes, Origin]]:
+        needs_roots = self._scores is not None and self._scores.takes_late_scores
+        encode = self._spans.by_template
         for index, record in enumerate(batch.records):
-            encoded: tuple[Origin, bytes] | None
-            if self._needs_span(record):
+            encoded = None if needs_roots and record.kind == END else encode(record)
+            if encoded is None:
                 span = self._spans.span(record)
                 if span is None or self._takes_scores(index, record, span, scores):
                     continue
                 encoded = self._spans.encode_span(span)
-            else:
-                encoded = self._spans.encode(record)
-            if encoded is not None:
-                origins[index], content = encoded
-                yield index, content
-
-    def _needs_span(self, record: Record) -> bool:
-        """Whether the requests for scores look at the record's span."""
-        if self._scores is None:
-            return False
-        is_root = record.kind == END and self._scores.takes_late_scores
-        return is_root or may_have_scores(record.body)
+            origin, content = encoded
+            yield index, content, origin
 
     def _takes_scores(self, index: int, record: Record, span: Span, scores: BatchScores) -> bool:
         """Collect a record's scores; True where the span has nothing besides."""

@@ -6,17 +6,20 @@ Pure functions, no thread owns them. Invariant: records keep their order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from sessiontrace.export.request_body import RequestBody
 
 __all__ = ["chunks", "join_body"]
 
 
-def chunks(
-    items: Iterable[tuple[int, bytes]], most_items: int, most_bytes: int
-) -> Iterator[list[tuple[int, bytes]]]:
+Numbered = TypeVar("Numbered", bound="tuple[Any, ...]")
+"""The index of a record, its encoded bytes, and what else belongs to it."""
+
+
+def chunks(items: Iterable[Numbered], most_items: int, most_bytes: int) -> Iterator[list[Numbered]]:
     """Numbered encodings in order, in groups within both bounds; a single one may exceed them."""
-    group: list[tuple[int, bytes]] = []
+    group: list[Numbered] = []
     size = 0
     for item in items:
         if group and (len(group) >= most_items or size + len(item[1]) > most_bytes):

@@ -6,7 +6,6 @@ outside of ``raw``.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from sessiontrace.wire.encoded._plain_chat_py import ESCAPES
@@ -41,14 +40,9 @@ cdef Py_ssize_t _text_end(const char *raw, Py_ssize_t start, Py_ssize_t size) no
     return 0
 
 
-cdef struct Message:
-    Py_ssize_t role
-    Py_ssize_t role_end
-    Py_ssize_t start
-    Py_ssize_t end
-
-
-cdef bint _read(const char *first, Py_ssize_t at, Py_ssize_t size, Message *message) noexcept:
+cdef bint read_message(
+    const char *first, Py_ssize_t at, Py_ssize_t size, Message *message
+) noexcept:
     """Whether a message is at a position, and where its role and its text are."""
     if at + _ROLE_SIZE > size or memcmp(first + at, _ROLE, _ROLE_SIZE) != 0:
         return False
@@ -68,7 +62,7 @@ def plain_messages(bytes raw not None, Py_ssize_t at):
     cdef Py_ssize_t size = PyBytes_GET_SIZE(raw)
     cdef Message message
     cdef list messages = []
-    while _read(first, at, size, &message):
+    while read_message(first, at, size, &message):
         messages.append((
             PyBytes_FromStringAndSize(first + message.role, message.role_end - message.role),
             PyBytes_FromStringAndSize(first + message.start, message.end - message.start),
@@ -80,14 +74,22 @@ def plain_messages(bytes raw not None, Py_ssize_t at):
     return [], at
 
 
-cdef Py_ssize_t _plain_end(const char *first, Py_ssize_t at, Py_ssize_t size, Py_ssize_t *room):
-    """The position after plain messages, or -1, and room enough for their parts."""
+cdef inline bint _is_response(const char *first, const Message *message) noexcept:
+    """Whether a message is a tool's."""
+    return message.role_end - message.role == 4 and memcmp(first + message.role, b"tool", 4) == 0
+
+
+cdef Py_ssize_t parts_size(const char *first, Py_ssize_t at, Py_ssize_t size) noexcept:
     cdef Message message
-    while _read(first, at, size, &message):
-        room[0] += message.end - at + 80  # the longest words around a role and a text
+    cdef Py_ssize_t whole = 1
+    while read_message(first, at, size, &message):
+        whole += message.role_end - message.role + message.end - message.start + 13
+        whole += 51 if _is_response(first, &message) else 36
         at = message.end + 1
+        if at + 2 == size and memcmp(first + at, b"]}", 2) == 0:
+            return whole
         if at == size or first[at] != c",":
-            return at
+            return -1
         at += 1
     return -1
 
@@ -97,31 +99,29 @@ cdef inline char *_put(char *to, const char *text, Py_ssize_t size) noexcept:
     return to + size
 
 
-def plain_parts(bytes raw not None, Py_ssize_t at):
-    cdef const char *first = PyBytes_AS_STRING(raw)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(raw), room = 2, role_size
-    cdef Py_ssize_t end = _plain_end(first, at, size, &room)
-    if end < 0 or end + 2 != size or memcmp(first + end, b"]}", 2) != 0:
-        return None
+cdef char *put_parts(char *to, const char *first, Py_ssize_t at, Py_ssize_t size) noexcept:
     cdef Message message
-    cdef char *memory = <char *>malloc(room)
-    if memory == NULL:
-        raise MemoryError
-    cdef char *to = _put(memory, b"[", 1)
-    while at < end and _read(first, at, size, &message):
-        role_size = message.role_end - message.role
+    to = _put(to, b"[", 1)
+    while read_message(first, at, size, &message):
         to = _put(to, b'{"role":"', 9)
-        to = _put(to, first + message.role, role_size)
-        if role_size == 4 and memcmp(first + message.role, b"tool", 4) == 0:
+        to = _put(to, first + message.role, message.role_end - message.role)
+        if _is_response(first, &message):
             to = _put(to, b'","parts":[{"type":"tool_call_response","response":', 51)
         else:
             to = _put(to, b'","parts":[{"type":"text","content":', 36)
         to = _put(to, first + message.start, message.end - message.start)
-        to = _put(to, b"}]}", 3)
+        to = _put(to, b"}]},", 4)
         at = message.end + 2
-        if at < end:
-            to = _put(to, b",", 1)
-    to = _put(to, b"]", 1)
-    parts = PyBytes_FromStringAndSize(memory, to - memory)
-    free(memory)
+    (to - 1)[0] = c"]"
+    return to
+
+
+def plain_parts(bytes raw not None, Py_ssize_t at):
+    cdef const char *first = PyBytes_AS_STRING(raw)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(raw)
+    cdef Py_ssize_t whole = parts_size(first, at, size)
+    if whole < 0:
+        return None
+    parts = PyBytes_FromStringAndSize(NULL, whole)
+    put_parts(PyBytes_AS_STRING(parts), first, at, size)
     return parts

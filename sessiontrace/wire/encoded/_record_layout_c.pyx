@@ -6,13 +6,14 @@ Invariant: they give what the forms in ``_record_layout_py`` give, and read noth
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memchr, memcmp, memcpy
 
 from sessiontrace.wire.encoded._record_layout_py import Layout
 
 cdef extern from "Python.h":
-    double PyOS_string_to_double(const char *s, char **endptr, object overflow) except? -1.0
+    double PyOS_string_to_double(const char *s, char **endptr, PyObject *overflow) except? -1.0
 
 cdef object _new = tuple.__new__
 cdef object _Layout = Layout
@@ -109,30 +110,31 @@ cdef Py_ssize_t _ids_end(const char *raw, Py_ssize_t at, Py_ssize_t end) noexcep
     return -1
 
 
-cdef tuple _payloads(const char *raw, Py_ssize_t tab, Py_ssize_t size):
-    """Inputs and outputs, the first of which begins behind ``tab``; None in another layout."""
+cdef bint _read_payloads(const char *raw, Py_ssize_t size, Cut *cut) noexcept:
+    """Whether inputs and outputs, the first of which begins behind the tab, are laid out so."""
+    cdef Py_ssize_t tab = cut.tab, end
     cdef const char *place = <const char *>memchr(raw + tab + 1, c"\t", size - tab - 1)
+    cut.inputs = cut.outputs = -1
     if place == NULL:
-        return None
-    cdef Py_ssize_t end = place - raw, second, last
-    first = PyBytes_FromStringAndSize(raw + tab + 1, end - tab - 1)
+        return False
+    end = place - raw
     is_last = end + 2 == size and raw[end + 1] == c"}"
     if _is(raw, tab - 11, tab, b',"outputs":'):
-        return (None, first) if is_last else None
+        cut.outputs, cut.outputs_end = tab + 1, end
+        return is_last
     if not _is(raw, tab - 10, tab, b',"inputs":'):
-        return None
+        return False
+    cut.inputs, cut.inputs_end = tab + 1, end
     if is_last:
-        return first, None
+        return True
     if not _is(raw, end + 1, size, b',"outputs":\t'):
-        return None
-    second = end + 13
-    place = <const char *>memchr(raw + second, c"\t", size - second)
+        return False
+    cut.outputs = end + 13
+    place = <const char *>memchr(raw + cut.outputs, c"\t", size - cut.outputs)
     if place == NULL:
-        return None
-    last = place - raw
-    if last + 2 != size or raw[last + 1] != c"}":
-        return None
-    return first, PyBytes_FromStringAndSize(raw + second, last - second)
+        return False
+    cut.outputs_end = place - raw
+    return cut.outputs_end + 2 == size and raw[cut.outputs_end + 1] == c"}"
 
 
 cdef unsigned char _DIGITS[256]  # the value of a hex digit, 255 for any other byte
@@ -165,138 +167,137 @@ cdef bint _read_uuid(const char *text, unsigned char *to) noexcept:
     return wrong < 16 and text[8] == text[13] == text[18] == text[23] == c"-"
 
 
-cdef bytes _last_half(const unsigned char *identifier):
-    """The last 8 of 16 bytes; None if they are all zeros."""
+cdef bint _read_span(const char *text, unsigned char *span) noexcept:
+    """Whether 36 letters are a UUID whose last 8 bytes, which it writes, are not all zeros."""
+    cdef unsigned char identifier[16]
     cdef int i
-    for i in range(8, 16):
-        if identifier[i]:
-            return PyBytes_FromStringAndSize(<const char *>identifier + 8, 8)
-    return None
+    if not _read_uuid(text, identifier):
+        return False
+    memcpy(span, identifier + 8, 8)
+    for i in range(8):
+        if span[i]:
+            return True
+    return False
+
+
+cdef bint _read_times(const char *raw, Cut *cut) except -1:
+    """Whether the times are laid out as capture writes them; reads them."""
+    cdef Py_ssize_t name = cut.name, digits, place
+    cdef char *stop
+    place = _number(raw, cut.times + 14, name, &cut.start_ms)
+    cut.start_nanos = 0
+    if _is(raw, place, name, b',"start_nanos":'):
+        digits = place + 15
+        place = _number(raw, digits, name, &cut.start_nanos)
+        if place - digits > 6:
+            return False
+    if not _is(raw, place, name, b',"end_time":'):
+        return False
+    place = _number(raw, place + 12, name, &cut.end_ms)
+    if not _is(raw, place, name, b',"duration":') or not _is_float(raw, place + 12, name):
+        return False
+    cut.duration_ms = PyOS_string_to_double(raw + place + 12, &stop, NULL)
+    return stop - raw == name and cut.duration_ms <= _LONGEST
+
+
+cdef bint read_layout(const char *raw, Py_ssize_t size, Cut *cut) except -1:
+    cdef const char *tab
+    cut.at = 101
+    if _is(raw, 101, size, b'","parent_id":"') and size >= 152:
+        cut.at = 152
+    if not (
+        _is(raw, 0, size, b'{"event_id":"')
+        and _is(raw, 49, size, b'","session_id":"')
+        and _is(raw, cut.at, size, b'","event_type":"')
+        and (cut.at == 101 or _read_span(raw + 116, cut.parent_span))
+        and _read_span(raw + 13, cut.span)
+        and _read_uuid(raw + 65, cut.trace)
+    ):
+        return False
+    cut.times = _find(raw, cut.at, size, b',"start_time":')
+    if cut.times < 0:
+        return False
+    cut.name = _find(raw, cut.times, size, b',"event_name":')
+    if cut.name < 0 or not _read_times(raw, cut):
+        return False
+    tab = <const char *>memchr(raw + cut.name, c"\t", size - cut.name)
+    if tab == NULL:
+        return False
+    cut.tab = tab - raw
+    if not _read_payloads(raw, size, cut):
+        return False
+    cut.flat = _find(raw, cut.name, cut.tab, b',"metadata":')
+    cut.flat_end = -1 if cut.flat < 0 else _flat_end(raw, cut.flat + 12, cut.tab)
+    _read_children(raw, cut)
+    return True
+
+
+cdef void _read_children(const char *raw, Cut *cut) noexcept:
+    """Note where the ids of children are, which come last, so behind the metadata if it is flat."""
+    cdef Py_ssize_t first = cut.name if cut.flat_end < 0 else cut.flat_end, tab = cut.tab, ids
+    cut.children = _rfind(raw, first, tab, b',"children_ids":[')
+    if cut.children < 0:
+        return
+    ids = cut.ids_end = _ids_end(raw, cut.children + 17, tab)
+    if ids < 0 or not (
+        (tab - ids == 10 and _is(raw, ids, tab, b',"inputs":'))
+        or (tab - ids == 11 and _is(raw, ids, tab, b',"outputs":'))
+    ):
+        cut.children = -1
+
+
+cdef bytes shape_of(const char *raw, Cut *cut, const char *suffix, Py_ssize_t suffix_size):
+    cdef Py_ssize_t first = cut.name, whole = cut.times - cut.at + cut.tab - cut.name
+    if cut.flat_end >= 0:
+        whole -= cut.flat_end - cut.flat
+    if cut.children >= 0:
+        whole -= cut.ids_end - cut.children
+    cdef bytes shape = PyBytes_FromStringAndSize(NULL, whole + suffix_size)
+    cdef char *to = _put(PyBytes_AS_STRING(shape), raw + cut.at, cut.times - cut.at)
+    if cut.flat_end >= 0:
+        to = _put(to, raw + first, cut.flat - first)
+        first = cut.flat_end
+    if cut.children >= 0:
+        to = _put(to, raw + first, cut.children - first)
+        first = cut.ids_end
+    to = _put(to, raw + first, cut.tab - first)
+    _put(to, suffix, suffix_size)
+    return shape
+
+
+cdef inline char *_put(char *to, const char *text, Py_ssize_t size) noexcept:
+    memcpy(to, text, size)
+    return to + size
+
+
+cdef inline bytes _piece(const char *raw, Py_ssize_t start, Py_ssize_t end):
+    """These bytes; None where ``start`` is negative."""
+    return None if start < 0 else PyBytes_FromStringAndSize(raw + start, end - start)
 
 
 def layout_of(bytes body not None):
     cdef const char *raw = PyBytes_AS_STRING(body)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
-    cdef Py_ssize_t at = 101, times, name, tab, place
-    cdef int64_t start_ms = 0, nanos = 0, end_ms = 0
-    cdef Py_ssize_t digits
-    cdef unsigned char identifier[16]
-    cdef double lasted
-    cdef char *stop
-    parent_id = b""
-    if _is(raw, 101, size, b'","parent_id":"') and size >= 152:
-        parent_id = PyBytes_FromStringAndSize(raw + 116, 36)
-        at = 152
-    if not (
-        _is(raw, 0, size, b'{"event_id":"')
-        and _is(raw, 49, size, b'","session_id":"')
-        and _is(raw, at, size, b'","event_type":"')
-    ):
+    cdef Cut cut
+    if not read_layout(raw, PyBytes_GET_SIZE(body), &cut):
         return None
-    parent_span = b""
-    if at == 152:
-        if not _read_uuid(raw + 116, identifier):
-            return None
-        parent_span = _last_half(identifier)
-    if not _read_uuid(raw + 13, identifier):
-        return None
-    span = _last_half(identifier)
-    if span is None or parent_span is None or not _read_uuid(raw + 65, identifier):
-        return None
-    trace = PyBytes_FromStringAndSize(<const char *>identifier, 16)
-    times = _find(raw, at, size, b',"start_time":')
-    if times < 0:
-        return None
-    name = _find(raw, times, size, b',"event_name":')
-    if name < 0:
-        return None
-    place = _number(raw, times + 14, name, &start_ms)
-    if _is(raw, place, name, b',"start_nanos":'):
-        digits = place + 15
-        place = _number(raw, digits, name, &nanos)
-        if place - digits > 6:
-            return None
-    if not _is(raw, place, name, b',"end_time":'):
-        return None
-    place = _number(raw, place + 12, name, &end_ms)
-    if not _is(raw, place, name, b',"duration":') or not _is_float(raw, place + 12, name):
-        return None
-    try:
-        lasted = PyOS_string_to_double(raw + place + 12, &stop, OverflowError)
-    except (ValueError, OverflowError):
-        return None
-    if stop - raw != name or lasted > _LONGEST:
-        return None
-    cdef const char *mark = <const char *>memchr(raw + name, c"\t", size - name)
-    if mark == NULL:
-        return None
-    tab = mark - raw
-    payloads = _payloads(raw, tab, size)
-    if payloads is None:
-        return None
-    cdef Py_ssize_t flat = _find(raw, name, tab, b',"metadata":'), flat_end = -1
-    metadata = None
-    if flat >= 0:
-        flat_end = _flat_end(raw, flat + 12, tab)
-        if flat_end >= 0:
-            metadata = PyBytes_FromStringAndSize(raw + flat + 12, flat_end - flat - 12)
-    shape, children = _shape(raw, at, times, name, tab, flat, flat_end)
+    has_parent = cut.at == 152
     return _new(_Layout, (
-        shape,
-        metadata,
-        children,
+        shape_of(raw, &cut, NULL, 0),
+        _piece(raw, cut.flat + 12 if cut.flat_end >= 0 else -1, cut.flat_end),
+        _piece(raw, cut.children + 16 if cut.children >= 0 else -1, cut.ids_end),
         PyBytes_FromStringAndSize(raw + 13, 36),
         PyBytes_FromStringAndSize(raw + 65, 36),
-        parent_id,
-        trace,
-        span,
-        parent_span,
-        start_ms,
-        nanos,
-        end_ms,
-        lasted,
-        payloads[0],
-        payloads[1],
+        PyBytes_FromStringAndSize(raw + 116, 36) if has_parent else b"",
+        PyBytes_FromStringAndSize(<const char *>cut.trace, 16),
+        PyBytes_FromStringAndSize(<const char *>cut.span, 8),
+        PyBytes_FromStringAndSize(<const char *>cut.parent_span, 8) if has_parent else b"",
+        cut.start_ms,
+        cut.start_nanos,
+        cut.end_ms,
+        cut.duration_ms,
+        _piece(raw, cut.inputs, cut.inputs_end),
+        _piece(raw, cut.outputs, cut.outputs_end),
     ))
-
-
-cdef tuple _shape(
-    const char *raw, Py_ssize_t at, Py_ssize_t times, Py_ssize_t name, Py_ssize_t tab,
-    Py_ssize_t flat, Py_ssize_t flat_end,
-):
-    """What is left of a body without its values, its flat metadata and its children; these."""
-    cdef Py_ssize_t children, ids, last = tab, second, i
-    cdef Py_ssize_t starts[4]
-    cdef Py_ssize_t ends[4]
-    cdef Py_ssize_t count = 0, whole = 0
-    starts[0], ends[0] = at, times
-    starts[1], ends[1] = name, tab
-    count = 2
-    if flat_end >= 0:
-        ends[1] = flat
-        starts[2], ends[2] = flat_end, tab
-        count = 3
-    # The ids of children come last, so behind the metadata or without any.
-    ids_of_children = None
-    children = _rfind(raw, starts[count - 1], tab, b',"children_ids":[')
-    if children >= 0:
-        ids = _ids_end(raw, children + 17, tab)
-        if ids >= 0 and (
-            (tab - ids == 10 and _is(raw, ids, tab, b',"inputs":'))
-            or (tab - ids == 11 and _is(raw, ids, tab, b',"outputs":'))
-        ):
-            ids_of_children = PyBytes_FromStringAndSize(raw + children + 16, ids - children - 16)
-            ends[count - 1] = children
-            starts[count], ends[count] = ids, tab
-            count += 1
-    for i in range(count):
-        whole += ends[i] - starts[i]
-    shape = PyBytes_FromStringAndSize(NULL, whole)
-    cdef char *to = PyBytes_AS_STRING(shape)
-    for i in range(count):
-        memcpy(to, raw + starts[i], ends[i] - starts[i])
-        to += ends[i] - starts[i]
-    return shape, ids_of_children
 
 
 def without_nanos(bytes body not None):

@@ -6,7 +6,7 @@ import struct
 from binascii import hexlify
 
 from sessiontrace.wire.otlp_json import json_pairs, json_span
-from sessiontrace.wire.otlp_protobuf import protobuf_attributes, protobuf_span
+from sessiontrace.wire.otlp_protobuf import protobuf_attributes, protobuf_item, protobuf_span
 from sessiontrace.wire.span_templates.template import SpanEncoding
 
 __all__ = ["JSON", "PROTOBUF"]
@@ -28,5 +28,9 @@ def _protobuf(
     return trace, span, parent_span, _time(start), _time(end)
 
 
-JSON = SpanEncoding(json_span, json_pairs, b",", _json)
-PROTOBUF = SpanEncoding(protobuf_span, protobuf_attributes, b"", _protobuf)
+def _json_item(span: bytes) -> bytes:
+    return span
+
+
+JSON = SpanEncoding(json_span, json_pairs, b",", _json, _json_item, False)
+PROTOBUF = SpanEncoding(protobuf_span, protobuf_attributes, b"", _protobuf, protobuf_item, True)

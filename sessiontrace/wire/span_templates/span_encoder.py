@@ -6,6 +6,7 @@ Each exporter has its own, used in the sender's thread. Invariant: the bytes are
 
 from __future__ import annotations
 
+import itertools
 import re
 from binascii import unhexlify
 from collections.abc import Callable
@@ -16,8 +17,15 @@ import orjson
 from sessiontrace.model import payload
 from sessiontrace.model.ids import PARENT_SPAN_ID, SPAN_ID, TRACE_ID
 from sessiontrace.model.lru_cache import LruCache
-from sessiontrace.model.record import END, EVENT, Record, is_turn
+from sessiontrace.model.record import END, EVENT, UPDATE, Record, is_turn, session_id_of
+from sessiontrace.model.step_types import base_of
 from sessiontrace.wire import model_call
+from sessiontrace.wire.encoded.event_span import (
+    Plan,
+    SessionValues,
+    event_span,
+    plan_of,
+)
 from sessiontrace.wire.encoded.filling import fill
 from sessiontrace.wire.encoded.record_layout import Layout, layout_of
 from sessiontrace.wire.otlp_resource import Origin
@@ -57,6 +65,11 @@ _TRACE = re.compile(r"[0-9a-f]{32}")
 _OF_ANOTHER_TRACER = frozenset({SPAN_ID, PARENT_SPAN_ID})
 """Metadata whose records get no template: their ids are not those of the record."""
 
+_SCORES = frozenset({"metrics", "feedback"})
+"""Fields whose records get no template: a caller may need their spans."""
+
+_ALL_FACTS = tuple(Facts(*facts) for facts in itertools.product((False, True), repeat=3))
+
 _CONTENT_MOST = 12
 """Attributes that inputs and outputs come to, at most."""
 
@@ -65,17 +78,18 @@ class _Shape:
     """What records of one shape have in common.
 
     ``event``: the fields of such a record, decoded, without inputs and outputs. ``varies``: whether
-    each has metadata of its own. ``templates``: by what its session has.
+    each has metadata of its own. ``templates``: by what its session has. ``plans``: by the number
+    of that; None where ``event_span`` cannot write such records.
     """
 
     __slots__ = ("event", "event_type", "fits", "has_own_user", "has_parent_span", "is_turn",
-                 "name", "operation", "source", "templates", "varies")  # fmt: skip
+                 "name", "operation", "plans", "source", "templates", "varies")  # fmt: skip
 
     def __init__(self, record: Record, layout: Layout, varies: bool) -> None:
         self.event = event = payload.fields(record)
         event.pop("inputs", None)
         event.pop("outputs", None)
-        self.fits = _is_laid_out(event, layout)
+        self.fits = _is_laid_out(event, layout) and event.keys().isdisjoint(_SCORES)
         self.varies = varies
         self.has_parent_span = record.kind == EVENT and "parent_id" in event
         self.event_type = payload.text(event.get("event_type"))
@@ -86,12 +100,20 @@ class _Shape:
         self.name = event_name(event)
         self.operation = model_call.operation(event)
         self.templates: dict[Facts, Template | None] = {}
+        self.plans: list[Plan | None] | None = None
+        if record.kind == EVENT and not (
+            layout.metadata is not None
+            or self.has_own_user
+            or self.operation == "retrieval"
+            or model_call.finish_reasons(event)
+        ):
+            self.plans = [None] * len(_ALL_FACTS)
 
 
 class _Session:
     """What the spans of a session have of it, from its ``facts``."""
 
-    __slots__ = ("conversation", "facts", "has", "origins", "user")
+    __slots__ = ("conversation", "facts", "has", "origins", "user", "values")
 
     def __init__(self, session_id: str, facts: SessionFacts) -> None:
         self.facts = facts
@@ -99,7 +121,12 @@ class _Session:
         conversation = facts.conversation
         has_its_id = conversation is not None and is_session_of(session_id, conversation)
         self.has = Facts(facts.user is not None, conversation is not None, has_its_id)
-        self.origins: dict[str | None, Origin] = {}
+        origin = origin_of({"source": facts.source}, facts)
+        self.origins: dict[str | None, Origin] = {facts.source: origin}
+        user = (facts.user or "").encode()
+        application_id = (conversation or "").encode()
+        number = _ALL_FACTS.index(self.has)
+        self.values = SessionValues(number, user, application_id, self.origins)
 
 
 def _is_laid_out(event: dict[str, Any], layout: Layout) -> bool:
@@ -138,30 +165,50 @@ class SpanEncoder:
         self._attributes_max = limits.number - _CONTENT_MOST
         self._translate = translate
         self._known: LruCache[bytes, _Session] = LruCache(_SESSIONS_MAX)
+        self._values: LruCache[bytes, SessionValues] = LruCache(_SESSIONS_MAX)
+        self._plans: LruCache[bytes, list[Plan | None]] = LruCache(_SHAPES_MAX)
         self._shapes: LruCache[bytes, _Shape | None] = LruCache(_SHAPES_MAX)  # None: seen once
 
     def encode(self, record: Record) -> tuple[Origin, bytes] | None:
-        """The span's origin and its bytes; None for the start of a session or turn."""
-        if self._translate is None and (record.kind == EVENT or record.kind == END):
-            layout = layout_of(record.body)
-            if layout is not None and layout.inputs is not None:
-                encoded = self._by_template(record, layout)
-                if encoded is not None:
-                    return encoded
+        """The span's origin and the span as an item; None for the start of a session or turn."""
+        encoded = self.by_template(record)
+        if encoded is not None:
+            return encoded
         span = self.span(record)
         return None if span is None else self.encode_span(span)
 
+    def by_template(self, record: Record) -> tuple[Origin, bytes] | None:
+        """The same by a template; None where the record has none, or has scores."""
+        kind, _, body = record
+        if self._translate is not None or (kind != EVENT and kind != END):
+            return None
+        if kind == EVENT and self._encoding.has_plans:
+            encoded = event_span(body, self._plans.get, self._values.get)
+            if encoded is not None:
+                origin, item = encoded
+                return origin, item
+        layout = layout_of(body)
+        if layout is None or layout.inputs is None:
+            return None
+        return self._fill(record, layout)
+
     def span(self, record: Record) -> Span | None:
         """The span, made the whole way; None for the start of a session or turn."""
-        return span_of(record, self._sessions, self._limits)
+        span = span_of(record, self._sessions, self._limits)
+        if record.kind != EVENT and record.kind != UPDATE:
+            session_id = session_id_of(record.body)
+            self._values.discard(session_id)
+            if record.kind != END:
+                self._session(session_id)
+        return span
 
     def encode_span(self, span: Span) -> tuple[Origin, bytes]:
-        """Its origin and its bytes; adds what ``translate`` adds."""
+        """Its origin and the span as an item; adds what ``translate`` adds."""
         if self._translate is not None:
             self._translate(span.attributes)
-        return span.origin, self._encoding.span(span)
+        return span.origin, self._encoding.item(self._encoding.span(span))
 
-    def _by_template(self, record: Record, layout: Layout) -> tuple[Origin, bytes] | None:
+    def _fill(self, record: Record, layout: Layout) -> tuple[Origin, bytes] | None:
         _, encoded, children, event_id, session_id, parent_id, *_ = layout
         metadata: dict[str, Any] = {} if encoded is None else orjson.loads(encoded)
         if not _OF_ANOTHER_TRACER.isdisjoint(metadata):
@@ -185,10 +232,14 @@ class SpanEncoder:
         numbers = self._numbers(layout, metadata.get(TRACE_ID))
         ids = session_id, event_id, parent_id or session_id
         span = fill(template.parts, (*numbers, *ids, *attributes, *pairs))
+        if shape.plans is not None and shape.plans[session.values.number] is None:
+            base = base_of(shape.event)
+            plan = plan_of(template.parts, template.pairs, base, shape.name, shape.source)
+            shape.plans[session.values.number] = plan
         origin = session.origins.get(shape.source)
         if origin is None:
             origin = session.origins[shape.source] = origin_of(shape.event, session.facts)
-        return origin, span
+        return origin, self._encoding.item(span)
 
     def _numbers(self, layout: Layout, trace_id: str | None) -> tuple[bytes, ...]:
         trace = layout.trace if trace_id is None else unhexlify(trace_id)
@@ -207,6 +258,7 @@ class SpanEncoder:
         if layout.metadata is not None:
             event["metadata"] = metadata
         self._sessions.learn(event)
+        self._values.discard(layout.session_id)
 
     def _session(self, session_id: bytes) -> _Session:
         text = session_id.decode()
@@ -215,6 +267,7 @@ class SpanEncoder:
         if session is None or session.facts is not facts:
             session = _Session(text, facts)
             self._known.put(session_id, session)
+            self._values.put(session_id, session.values)
         return session
 
     def _shape(self, record: Record, layout: Layout, metadata: dict[str, Any]) -> _Shape | None:
@@ -239,6 +292,8 @@ class SpanEncoder:
         if shape is None:
             if key in self._shapes:
                 shape = _Shape(record, layout, varies)
+                if shape.plans is not None:
+                    self._plans.put(key, shape.plans)
             self._shapes.put(key, shape)
         return shape if shape is None or shape.fits else None
 

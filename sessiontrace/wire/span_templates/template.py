@@ -86,13 +86,16 @@ class SpanEncoding(NamedTuple):
     """How spans are encoded: whole, and their parts as they stand in a whole one.
 
     ``attributes``: without what precedes the first of them. ``separator``: between two attributes.
-    ``numbers``: the bytes of trace, span and parent span, start and end in Unix ns.
+    ``numbers``: the bytes of trace, span and parent span, start and end in Unix ns. ``item``: an
+    encoded span as it stands in a request. ``has_plans``: ``event_span`` writes this encoding.
     """
 
     span: Callable[[Span], bytes]
     attributes: Callable[[dict[str, Value]], bytes]
     separator: bytes
     numbers: Callable[[bytes, bytes, bytes, int, int], tuple[bytes, bytes, bytes, bytes, bytes]]
+    item: Callable[[bytes], bytes]
+    has_plans: bool
 
 
 class Template(NamedTuple):
