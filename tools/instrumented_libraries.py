@@ -85,5 +85,19 @@ LIBRARIES = (
         group="crewai",
     ),
     Library("claude-agent-sdk", "0.2.150", ("claude_agent_sdk.py",), group="claude-agent-sdk"),
+    Library(
+        "agno",
+        "3.0.0",
+        ("agno.py",),
+        ("openai", "openinference-instrumentation-agno", "opentelemetry-sdk"),
+        group="agno",
+    ),
+    Library(
+        "autogen-agentchat",
+        "0.7.0",
+        ("autogen.py",),
+        ("autogen-ext[openai]", "opentelemetry-sdk"),
+        group="autogen",
+    ),
     Library("celery", "5.4.0", ("celery.py",)),
 )

@@ -24,7 +24,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sessiontrace.capture.handle import Handle
+from sessiontrace.capture.handle import OPEN, Handle
 from sessiontrace.capture.span import UNSET, Span
 from sessiontrace.capture.updates import update_ended
 from sessiontrace.instrumentation.core.contribution import add_missing
@@ -129,7 +129,13 @@ class SpanProcessor:
 
     def current(self, recorder: TracerState) -> Handle | None:
         """The event of the OTel span that is current here, or of the next one above."""
-        return self.event_of(_current_span_id()) if self._open else None
+        open_span = self._open.get(_current_span_id()) if self._open else None
+        if open_span is None or open_span.own:
+            return None if open_span is None else open_span.event
+        here = recorder.current.get()  # what has opened inside of the span, which has no event
+        while here is not None and (here.state != OPEN or here.event_id in self._events):
+            here = here.parent
+        return deeper(here, open_span.event)
 
     def __contains__(self, span_id: object) -> bool:
         return span_id in self._open

@@ -30,7 +30,10 @@ _LIBRARIES = {
     "strands_telemetry": "strands_telemetry",
     **{
         name: name
-        for name in ("agno", "crewai", "dspy", "google_adk", "haystack", "smolagents", "strands")
+        for name in (
+            *("agno", "autogen", "crewai", "dspy", "google_adk", "haystack", "semantic_kernel"),
+            *("smolagents", "strands"),
+        )
     },
 }
 

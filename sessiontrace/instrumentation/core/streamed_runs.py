@@ -18,13 +18,13 @@ from sessiontrace.capture.span import Span
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.placement import innermost
 
-__all__ = ["async_steps", "run", "steps"]
+__all__ = ["Inside", "async_steps", "run", "steps"]
 
 Current = ContextVar[Any]
 OnStep = Callable[[Span, Any], None]
 
 
-class _Inside:
+class Inside:
     """Makes current, for a block, what the last block has left current."""
 
     def __init__(self, current: Current, span: Handle | None) -> None:
@@ -53,7 +53,7 @@ class _Inside:
 
 def steps(source: Any, current: Current, span: Handle | None = None) -> Iterator[Any]:
     """The steps of a generator; ``span`` is current inside of the first."""
-    inside = _Inside(current, span)
+    inside = Inside(current, span)
     try:
         while True:
             with inside:
@@ -76,7 +76,7 @@ async def async_steps(
     ``make`` makes the generator, *after* the one around it: the garbage collector ends nested
     generators in the order of their creation, and one that is not the outermost fails to end.
     """
-    inside = _Inside(current, span)
+    inside = Inside(current, span)
     source = make()
     try:
         while True:

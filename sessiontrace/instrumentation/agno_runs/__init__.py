@@ -1,0 +1,1 @@
+"""What Agno's runs, steps, functions and searches are as events."""
