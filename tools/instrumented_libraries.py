@@ -85,6 +85,7 @@ LIBRARIES = (
         group="crewai",
     ),
     Library("claude-agent-sdk", "0.2.150", ("claude_agent_sdk.py",), group="claude-agent-sdk"),
+    Library("ag2[openai]", "1.0.0", ("ag2.py",), ("opentelemetry-sdk",), group="ag2"),
     Library(
         "agno",
         "3.0.0",

@@ -27,6 +27,7 @@ _LIBRARIES = {
     "openai_agents": "openai_agents",
     "mcp": "mcp",
     "gcp_vertex_agent": "gcp_vertex_agent",
+    "instrumentation_ag2": "ag2",
     "strands_telemetry": "strands_telemetry",
     **{
         name: name

@@ -1,0 +1,1 @@
+"""AG2's events as messages of a conversation."""
