@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 __all__ = [
+    "CALL_COSTS",
+    "CALL_COUNTS",
     "CallUsage",
     "call_cost",
     "call_tokens",
@@ -25,7 +27,8 @@ Places = list[dict[str, Any]]
 _MOST = 1 << 32  # of tokens or money in one step: sums of them stay far within 64 bits
 _WHOLE = ("cost", "total_cost")
 _PARTS = (("prompt_cost",), ("completion_cost", "output_cost"))
-_COSTS = frozenset((*_WHOLE, *(name for names in _PARTS for name in names)))
+CALL_COSTS = _COSTS = frozenset((*_WHOLE, *(name for names in _PARTS for name in names)))
+"""All names of amounts."""
 _PLACES = ("metadata", "metrics")
 
 
@@ -111,7 +114,7 @@ _NAMES: dict[str, tuple[str, str | None]] = {
     "web_search_requests": ("web_searches", None),
 }
 """The names of the counts, each with what it counts, and the name that goes before it."""
-_COUNTS = frozenset(_NAMES)
+CALL_COUNTS = _COUNTS = frozenset(_NAMES)
 """All names that ``call_usage`` reads."""
 
 

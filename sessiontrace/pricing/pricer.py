@@ -99,12 +99,13 @@ class Pricer:
 
     def metadata(self, event: dict[str, Any]) -> dict[str, Any] | None:
         """The metadata of a decoded model call with its cost; None where there is none to add."""
-        if not self._enabled or base_of(event) != "model" or has_cost(event):
-            return None
-        if is_cached(event):
+        if not self._enabled or base_of(event) != "model":
             return None
         config = payload.bucket(event, "config")
         metadata = payload.bucket(event, "metadata")
+        stated = config.get("provider"), config.get("model"), metadata.get("response_model")
+        if not self._may_be_priced(*stated) or has_cost(event) or is_cached(event):
+            return None
         provider, names = _name(config.get("provider")), _names(config, metadata)
         own = self._find(_own_names(provider, config, metadata)) if self._own else None
         if own is None and not has_model(provider, names):
@@ -123,6 +124,17 @@ class Pricer:
             return None
         amounts = {"cost": cost.total, "prompt_cost": cost.prompt}
         return {**metadata, **amounts, "completion_cost": cost.completion, **stamp}
+
+    def _may_be_priced(self, provider: Any, model: Any, response: Any) -> bool:
+        """Whether there may be a price for what a call says of its model.
+
+        Most calls name what an earlier one named: a look at the texts as they are is enough.
+        """
+        if self._own or not (
+            type(provider) is type(model) is str and (response is None or type(response) is str)
+        ):
+            return True
+        return _has_model(provider, model, response)
 
     def _update(self, record: Record) -> Record:
         """A late change that reports a cost: it replaces a computed one, and says so."""
@@ -191,6 +203,12 @@ def _names(config: dict[str, Any], metadata: dict[str, Any]) -> tuple[str, ...]:
     """
     names = (_name(metadata.get("response_model")), _name(config.get("model")))
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_model(provider: str, model: str, response: str | None) -> bool:
+    names = _names({"model": model}, {"response_model": response})
+    return has_model(_name(provider), names)
 
 
 def _tier(config: dict[str, Any], metadata: dict[str, Any]) -> str | None:

@@ -6,11 +6,17 @@ and lines is bounded in number, and each of them in length.
 """
 
 from sessiontrace.model.record import EVENT
-from sessiontrace.store._facet_lines_py import is_measure_key
+from sessiontrace.store._facet_lines_py import (
+    MOST_LINES,
+    MOST_LINES_OF_KEY,
+    is_measure_key,
+)
 from sessiontrace.store.summary_fields import scores_nano
 
 cdef int _MOST_OF_KEY = 25, _KEY_CHARS = 100, _VALUE_CHARS = 200, _DEPTH = 3, _MOST_ENTRIES = 100
 cdef int _KEYS = 4096, _LINES = 8192
+
+cdef Py_ssize_t _MOST_LINES = MOST_LINES, _MOST_LINES_OF_KEY = MOST_LINES_OF_KEY
 
 cdef dict _keys = {}
 cdef dict _lines = {}
@@ -121,3 +127,18 @@ cdef str _line(str key, str value):
             _lines.clear()
         _lines[pair] = line
     return <str>line
+
+
+def add_lines(list lines not None, dict present not None, dict counts not None):
+    """Add lines to those of a session, as far as it keeps so many."""
+    cdef str line, key
+    cdef Py_ssize_t most = _MOST_LINES, of_key = _MOST_LINES_OF_KEY
+    for line in lines:
+        if line in present:
+            continue
+        key = line[: line.index("=")]
+        number = counts.get(key)
+        count = 0 if number is None else number
+        if len(present) < most and count < of_key:
+            present[line] = None
+            counts[key] = count + 1

@@ -9,7 +9,10 @@ from typing import Any
 from sessiontrace.model.record import EVENT
 from sessiontrace.store.summary_fields import scores_nano
 
-__all__ = ["is_measure_key", "lines_of"]
+__all__ = ["MOST_LINES", "MOST_LINES_OF_KEY", "add_lines", "is_measure_key", "lines_of"]
+
+MOST_LINES, MOST_LINES_OF_KEY = 300, 25
+"""Lines that a session keeps, in all and of one key."""
 
 _MOST_OF_KEY = 25
 _KEY_CHARS = 100
@@ -103,3 +106,18 @@ def _line(key: str, value: str) -> str:
     if not facet.isprintable():  # line breaks among them, which part facets
         facet = " ".join(facet.split())
     return f"\n{facet}\n"
+
+
+def add_lines(lines: list[str], present: dict[str, None], counts: dict[str, int]) -> None:
+    """Add lines to those of a session, as far as it keeps so many.
+
+    ``counts``: how many ``present`` has of each key.
+    """
+    for line in lines:
+        if line in present:
+            continue
+        key = line[: line.index("=")]
+        count = counts.get(key, 0)
+        if len(present) < MOST_LINES and count < MOST_LINES_OF_KEY:
+            present[line] = None
+            counts[key] = count + 1

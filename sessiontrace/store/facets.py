@@ -11,12 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from sessiontrace.store.facet_lines import lines_of
+from sessiontrace.store.facet_lines import add_lines, lines_of
 
 __all__ = ["MODEL", "Facets", "facets_of", "key_of", "split", "tallied"]
-
-_MOST = 300
-_MOST_OF_KEY = 25
 
 MODEL = "model"
 
@@ -39,19 +36,10 @@ class Facets:
     def add(self, kind: bytes, event: dict[str, Any]) -> None:
         """Add those of a record."""
         if self._text and not self._lines:
-            for facet in split(self._text):
-                self._append(f"\n{facet}\n")
+            stored = [f"\n{facet}\n" for facet in split(self._text)]
+            add_lines(stored, self._lines, self._counts)
         self._text = None
-        for line in lines_of(kind, event):
-            if line not in self._lines:
-                self._append(line)
-
-    def _append(self, line: str) -> None:
-        key = line[: line.index("=")]
-        count = self._counts.get(key, 0)
-        if len(self._lines) < _MOST and count < _MOST_OF_KEY:
-            self._lines[line] = None
-            self._counts[key] = count + 1
+        add_lines(lines_of(kind, event), self._lines, self._counts)
 
     def __str__(self) -> str:
         """All of them as lines, with a line break before and after each."""

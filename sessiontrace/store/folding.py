@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import attrs
 import orjson
 
-from sessiontrace.model.call_usage import is_cached
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import models, summary_fields
+from sessiontrace.store.columns.event_columns import columns_of
 from sessiontrace.store.facets import Facets
 from sessiontrace.store.gathered import FOLDED, GATHERED, capped, resolve
 from sessiontrace.store.rehoming import rehomed
@@ -258,23 +258,19 @@ class EventState:
         """Set the columns that summarise the event from its fields."""
         if self.turn:
             event = turn_event(event)
-        event = patched(event, self.patch)
-        start = summary_fields.time(event, "start_time") or 0
-        self.parent_id = summary_fields.text(event.get("parent_id"))
-        self.type = summary_fields.text(event.get("event_type")) or "chain"
-        self.name = summary_fields.text(event.get("event_name")) or "unknown"
-        self.start_time, self.end_time = start, summary_fields.time(event, "end_time")
-        self.duration = summary_fields.duration(event, start, self.end_time)
-        self.status = _status(event, self.rank)
-        self.error = summary_fields.error(event)
+        if self.patch is not None:
+            event = patched(event, self.patch)
+        tokens, cost_nano, unpriced = self.tokens, self.cost_nano, self.unpriced
+        (
+            self.parent_id, self.type, self.name, self.start_time, self.end_time, self.duration,
+            self.status, self.error, self.tokens, self.cost_nano, self.unpriced,
+        ) = columns_of(event)  # fmt: skip
+        if self.type not in CALL_TYPES:  # a step that was taken for a call keeps what it counted
+            self.tokens, self.cost_nano, self.unpriced = tokens, cost_nano, unpriced
+        if self.rank <= 1:
+            self.status = models.OPEN
         self.folded = isinstance(event.get(FOLDED), str)
         self._scores = {} if self.folded else summary_fields.scores_nano(event)
-        if self.type in CALL_TYPES:
-            self.tokens = summary_fields.tokens(event)
-            cost_nano = summary_fields.cost_nano(event)
-            self.cost_nano = cost_nano or 0
-            unpriced = cost_nano is None and self.tokens > 0 and not is_cached(event)
-            self.unpriced = int(unpriced)
 
 
 @attrs.define

@@ -11,7 +11,7 @@ from typing import Any
 
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.langfuse.ids import observation_span, trace_of, trace_span
-from sessiontrace.server.apis.otlp.mapping import fields_of
+from sessiontrace.server.apis.otlp.event_layout import fields_of
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import ReceivedSpan

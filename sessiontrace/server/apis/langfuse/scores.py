@@ -12,7 +12,7 @@ from sessiontrace.model.fields import is_measure
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.langfuse.ids import observation_span, trace_of
 from sessiontrace.server.apis.otlp.assembly import Assembly, Claim
-from sessiontrace.server.apis.otlp.span_ids import derived_id
+from sessiontrace.server.apis.otlp.event_layout import derived_id
 from sessiontrace.server.http import RequestRejected
 
 __all__ = ["add_score"]

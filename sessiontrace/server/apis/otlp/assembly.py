@@ -23,8 +23,9 @@ from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import call_folding
+from sessiontrace.server.apis.otlp.event_layout import derived_id
 from sessiontrace.server.apis.otlp.parts import Order, Parts, offer_step
-from sessiontrace.server.apis.otlp.span_ids import derived_id, trace_session
+from sessiontrace.server.apis.otlp.span_ids import trace_session
 from sessiontrace.server.store_writer import Change, Move
 from sessiontrace.store.folding import DecodedRecord, in_session
 from sessiontrace.store.gathered import (
@@ -304,24 +305,27 @@ class Assembly:
             stored |= store.gathered(unread)
         records = list(self._missing(stored))
         moves: list[Move] = []
+        changed: list[tuple[str, _Trace, set[str]]] = []
         for trace_id, trace in self._traces.items():
             alias = trace.session_id
-            target, reference = current[alias]
-            parts = stored.get(alias, {})
+            target, _ = current[alias]
             if target != alias and alias in steps:
                 moves.append(Move(alias, target, steps[alias]))
-            if not (trace.claimed or trace.target != target or alias in steps):
-                continue
-            others = _claimed(parts) - {target, alias}
-            said = _said(parts)
-            in_place = store.gathered({target, *others})
+            if trace.claimed or trace.target != target or alias in steps:
+                others = _claimed(stored.get(alias, {})) - {target, alias}
+                changed.append((trace_id, trace, others))
+        touched = {current[trace.session_id][0] for _, trace, _ in changed}
+        in_place = store.gathered(touched.union(*(others for _, _, others in changed)))
+        for trace_id, trace, others in changed:
+            target, reference = current[trace.session_id]
+            said = _said(stored.get(trace.session_id, {}))
             for source in others:
                 followers, of_source = _split(store, source, trace_id)
                 if followers:
                     moves.append(Move(source, target, followers))
                 change = _remade(in_place.get(source, {}), of_source, said)
                 records += _patch(source, change)
-            if target != alias:
+            if target != trace.session_id:
                 of_target = Parts()
                 _refer(of_target, target, reference)
                 after = in_place.get(target, {})

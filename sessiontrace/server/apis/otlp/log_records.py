@@ -20,9 +20,10 @@ from sessiontrace.runtime.log import logger
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.assembly import Assembly, Place
-from sessiontrace.server.apis.otlp.mapping import claim_of, fields_of
+from sessiontrace.server.apis.otlp.event_layout import derived_id, fields_of
+from sessiontrace.server.apis.otlp.mapping import claim_of
 from sessiontrace.server.apis.otlp.parts import offer_step
-from sessiontrace.server.apis.otlp.span_ids import derived_id, rated_event_id
+from sessiontrace.server.apis.otlp.span_ids import rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key
 from sessiontrace.wire.dialects.span_events import event_messages

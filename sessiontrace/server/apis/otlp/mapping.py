@@ -22,8 +22,9 @@ from sessiontrace.runtime.log import logger
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.assembly import AnyRecord, Assembly, Claim, Place
+from sessiontrace.server.apis.otlp.event_layout import derived_id, event_of
 from sessiontrace.server.apis.otlp.parts import offer_step
-from sessiontrace.server.apis.otlp.span_ids import derived_id, own_event_id, rated_event_id
+from sessiontrace.server.apis.otlp.span_ids import own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.gathered import ERROR, NAME
@@ -37,10 +38,11 @@ from sessiontrace.wire.span_reader import (
     read_claiming_span,
 )
 
-__all__ = ["Converted", "claim_of", "convert", "fields_of"]
+__all__ = ["Converted", "claim_of", "convert"]
 
 Fields = dict[str, Any]
 Ids = dict[tuple[str, str], str]
+Places = dict[tuple[Any, ...], Place]
 
 _OURS = "sessiontrace"
 _SOURCES = ("sessiontrace.source", "honeyhive.source")
@@ -80,10 +82,11 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     ids = {(span.trace_id, span.span_id): _own_id(span) for span in readable}
     assembly = Assembly()
     event_ids: list[str] = []
+    places: Places = {}
     now = now_ns()
     for span in readable:
         try:
-            if (event_id := _add(assembly, span, ids, now)) is not None:
+            if (event_id := _add(assembly, span, ids, now, places)) is not None:
                 event_ids.append(event_id)
         except RequestRejected:
             rejected[f"spans {TOO_DEEP}"] += 1
@@ -107,11 +110,10 @@ def _count_unreadable(rejected: Counter[str]) -> None:
     logger().exception("a span cannot be read")
 
 
-def _add(assembly: Assembly, span: ReceivedSpan, ids: Ids, now: int) -> str | None:
+def _add(assembly: Assembly, span: ReceivedSpan, ids: Ids, now: int, places: Places) -> str | None:
     """Add the records of a span; returns the id of its event, if it is one."""
     stated = session_claim(span.attributes, span.resource)
-    claim = _claim(stated, span.attributes)
-    place = assembly.place(span.trace_id, claim, span.parent_id is None)
+    place = _place(assembly, span, stated, places)
     if own_spans.is_update(span):
         assembly.add(own_spans.update(span, place.session_id), place)
         return None
@@ -142,6 +144,17 @@ def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
     if start is not None:
         assembly.start(place.session_id, start)
     return record.body[13:49].decode()
+
+
+def _place(
+    assembly: Assembly, span: ReceivedSpan, stated: tuple[int, str, str] | None, places: Places
+) -> Place:
+    """The place of a span; spans below a root of one trace and one claim have the same."""
+    key = (span.trace_id, span.parent_id is None, stated, _is_ours(span.attributes))
+    if (place := places.get(key)) is None:
+        claim = _claim(stated, span.attributes)
+        place = places[key] = assembly.place(span.trace_id, claim, span.parent_id is None)
+    return place
 
 
 @functools.lru_cache(maxsize=4096)
@@ -175,8 +188,9 @@ def _describe(place: Place, span: ReceivedSpan, fields: Fields) -> None:
     offer_step(place.parts, fields, tie)
     if name := session_name(span.attributes):
         place.parts.offer(NAME, (0, span.start_ns, tie), name)
-    if span.parent_id is None and fields["error"] is not None and place.trace is not None:
-        place.parts.offer(ERROR, (0, span.start_ns, span.span_id), fields["error"])
+    error = fields.get("error")
+    if span.parent_id is None and error is not None and place.trace is not None:
+        place.parts.offer(ERROR, (0, span.start_ns, span.span_id), error)
 
 
 # -- ids ------------------------------------------------------------------------------------
@@ -204,48 +218,39 @@ def _parent_of(span: ReceivedSpan, session_id: str, ids: Ids) -> str:
 def _record(
     span: ReceivedSpan, read: SpanFields, place: Place, ids: Ids, now: int
 ) -> tuple[Record | DecodedRecord, Fields]:
+    """The record of a span, and its fields."""
     kind, session_id = read.type, place.session_id
     if kind in CALL_TYPES:  # two instrumentations may have recorded one call
         read.metadata["otel"]["scope"] = span.scope
-    is_trace = span.trace_id == session_id.replace("-", "")
-    if is_trace and kind == "chain" and span.trace_id[16:] == span.span_id:
-        kind = "session"
-    fields: Fields = {
-        "event_id": session_id if kind == "session" else ids[span.trace_id, span.span_id],
-        "session_id": session_id,
-        "event_type": kind,
-        "event_name": read.name,
-        "source": first_text(span.attributes, *_SOURCES)
-        or first_text(span.resource, "service.name"),
-    }
-    fields |= _times(span, read.metadata, now)
-    fields |= fields_of(read)
-    if kind == "session":
-        return record_builder.build_record(END, fields), fields
-    fields["parent_id"] = _parent_of(span, session_id, ids)
-    return record_builder.build_decoded(EVENT, fields), fields
-
-
-def fields_of(read: SpanFields) -> Fields:
-    """A record's fields for what was read of a span, or of what a log record says of a step."""
-    return {
-        "inputs": read.inputs,
-        "outputs": read.outputs,
-        "config": read.config or None,
-        "metadata": read.metadata,
-        "metrics": read.metrics or None,
-        "feedback": read.feedback or None,
-        "user_properties": read.user_properties or None,
-        "error": read.error,
-    }
+    source = first_text(span.attributes, *_SOURCES) or first_text(span.resource, "service.name")
+    start, end = _bounds(span, read.metadata, now)
+    is_session = kind == "session" or (
+        kind == "chain"
+        and span.trace_id[16:] == span.span_id
+        and span.trace_id == session_id.replace("-", "")
+    )
+    if is_session:
+        read = read._replace(type="session")
+        event_id, parent_id = session_id, None
+    else:
+        event_id = ids[span.trace_id, span.span_id]
+        parent_id = _parent_of(span, session_id, ids)
+    event = event_of(read, event_id, session_id, parent_id, source, start, end)
+    if "honeyhive_duration_ms" in span.attributes:
+        stated = record_builder.number(span.attributes["honeyhive_duration_ms"])
+        if stated is not None:
+            event["duration"] = float(max(stated, 0.0))
+    body = record_builder.encode_checked(event)
+    record = Record(END, b"*", body) if is_session else DecodedRecord(EVENT, event, body.decode())
+    return record, event
 
 
 _EARLIEST_NS = 946_684_800 * 10**9  # the year 2000
 _AHEAD_NS = 366 * 86_400 * 10**9
 
 
-def _times(span: ReceivedSpan, metadata: Fields, now: int) -> Fields:
-    """Start, end and duration in ms.
+def _bounds(span: ReceivedSpan, metadata: Fields, now: int) -> tuple[int, int]:
+    """Start and end in Unix ns.
 
     Of a clock that is wrong by decades, as one that counts from the start of a machine, only the
     duration is kept, since it would give its whole session a wrong start or end; the span counts as
@@ -253,14 +258,9 @@ def _times(span: ReceivedSpan, metadata: Fields, now: int) -> Fields:
     """
     start, end = span.start_ns, span.end_ns
     is_sane = start >= _EARLIEST_NS and end <= now + _AHEAD_NS
-    if not is_sane and not _is_ours(span.attributes) and span.scope != _OURS:
-        start = start or end
-        metadata["otel"]["time_unix_nano"] = [start, end]
-        took = end - start if end - start < _AHEAD_NS else 0
-        start, end = now - took, now
-    times = record_builder.times_of_ns(start, end)
-    if "honeyhive_duration_ms" in span.attributes:
-        stated = record_builder.number(span.attributes["honeyhive_duration_ms"])
-        if stated is not None:
-            times["duration"] = float(max(stated, 0.0))
-    return times
+    if is_sane or span.scope == _OURS or _is_ours(span.attributes):
+        return start, end
+    start = start or end
+    metadata["otel"]["time_unix_nano"] = [start, end]
+    took = end - start if end - start < _AHEAD_NS else 0
+    return now - took, now

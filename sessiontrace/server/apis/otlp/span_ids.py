@@ -10,7 +10,7 @@ from __future__ import annotations
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.wire.received_span import Attributes
 
-__all__ = ["derived_id", "own_event_id", "rated_event_id", "trace_session"]
+__all__ = ["own_event_id", "rated_event_id", "trace_session"]
 
 
 _OWN_IDS = frozenset({"honeyhive_event_id", "sessiontrace.event.id"})
@@ -19,14 +19,6 @@ _OWN_IDS = frozenset({"honeyhive_event_id", "sessiontrace.event.id"})
 def trace_session(trace_id: str) -> str:
     """The session that a trace is, where none of its spans names another."""
     return f"{trace_id[:8]}-{trace_id[8:12]}-{trace_id[12:16]}-{trace_id[16:20]}-{trace_id[20:]}"
-
-
-def derived_id(trace_id: str, span_id: str) -> str:
-    """A UUID (version 4 in form) of a span's ids; two of their bits are lost."""
-    variant = "89ab"[int(span_id[0], 16) & 3]
-    return (
-        f"{trace_id[:8]}-{trace_id[8:12]}-4{trace_id[13:16]}-{variant}{span_id[1:4]}-{span_id[4:]}"
-    )
 
 
 def own_event_id(attributes: Attributes) -> str | None:

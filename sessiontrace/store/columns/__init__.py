@@ -1,0 +1,1 @@
+"""What a store's tables have of an event beside its record."""

@@ -1,0 +1,3 @@
+from sessiontrace.store.columns._event_columns_py import Columns
+
+def columns_of(event: dict[str, object]) -> Columns: ...
