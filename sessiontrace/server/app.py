@@ -120,7 +120,7 @@ def make_app(
     app.add_routes(humanloop_routes_v5.routes(readers, writer, intake))
     app.add_routes(posthog_routes.routes(readers, writer, auth, budget))
     app.add_routes(otlp_routes.routes(intake))
-    app.add_routes(langfuse_routes.routes(intake, version))
+    app.add_routes(langfuse_routes.routes(readers, intake, version))
     app.add_routes([web.post(request_guard.LOGIN, _login(auth, budget))])
     mcp = McpEndpoint(readers, version)
     app.add_routes(mcp.routes())

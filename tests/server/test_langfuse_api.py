@@ -212,3 +212,74 @@ def test_ingestion_says_which_events_it_does_not_take(server: Served) -> None:
     assert {event["event_name"] for event in session_of(server, trace)[1]} >= {"event"}
     assert send(server, "/api/public/ingestion", {"batch": 5})[0] == 400
     assert send(server, "/api/public/ingestion", [])[0] == 400
+
+
+def test_scores_are_read_back_as_they_were_given(server: Served) -> None:
+    """With their ids, times and comments, in the forms of the three versions of the API."""
+    trace, _ = new_trace()
+    own = secrets.token_hex(4)
+    step = span("agent", trace, attributes={"session.id": own, "user.id": own})
+    spans(server, step)
+    scores(
+        server,
+        {"id": f"{own}-a", "name": "mood", "value": "happy", "traceId": trace, "comment": "smiles",
+         "observationId": step["spanId"], "timestamp": START, "metadata": {"by": "ada"}},
+        {"id": f"{own}-b", "name": "latency", "value": 3, "sessionId": own, "timestamp": END},
+        {"id": f"{own}-c", "name": "ok", "value": 1, "dataType": "BOOLEAN", "traceId": trace,
+         "timestamp": EARLIER},
+    )  # fmt: skip
+    reply = read(server, f"/api/public/scores?userId={own}")
+    assert reply["meta"] == {"page": 1, "limit": 50, "totalItems": 3, "totalPages": 1}
+    latency, mood, ok = reply["data"]
+    assert (latency["id"], latency["value"], latency["dataType"]) == (f"{own}-b", 3, "NUMERIC")
+    assert (latency["sessionId"], latency["traceId"], latency["timestamp"]) == (own, None, END)
+    assert (mood["stringValue"], mood["comment"], mood["dataType"]) == (
+        "happy", "smiles", "CATEGORICAL",
+    )  # fmt: skip
+    assert (mood["traceId"], mood["observationId"]) == (trace, step["spanId"])
+    assert (ok["value"], ok["stringValue"], ok["observationId"]) == (1, "True", None)
+    assert mood["trace"]["userId"] == own
+    assert read(server, f"/api/public/scores/{own}-a") == mood
+    assert read(server, f"/api/public/v2/scores?traceId={trace}&name=ok,mood")["data"] == [mood, ok]
+    third = read(server, f"/api/public/v3/scores?traceId={trace}&fields=subject,details&id={own}-a")
+    assert third["data"][0]["metadata"] == {"by": "ada"}
+    subject = {"kind": "observation", "id": step["spanId"], "traceId": trace}
+    assert (third["data"][0]["subject"], third["data"][0]["value"]) == (subject, "happy")
+    assert third["meta"] == {"limit": 50}
+
+
+def test_scores_are_listed_page_by_page_until_the_last(server: Served) -> None:
+    """Each once, by page number and by cursor; a trace that is a session is rated as a trace."""
+    name = secrets.token_hex(4)
+    traces = [new_trace()[0] for _ in range(5)]
+    for number, trace in enumerate(traces):
+        spans(server, span("agent", trace))
+        scores(server, {"name": name, "value": number / 4, "traceId": trace})
+    seen: list[float] = []
+    cursor = ""
+    while cursor is not None:
+        query = f"limit=2&name={name}&cursor={cursor}&fields=subject"
+        page = read(server, f"/api/public/v3/scores?{query}")
+        seen += [score["value"] for score in page["data"]]
+        assert {score["subject"]["kind"] for score in page["data"]} <= {"trace"}
+        cursor = page["meta"].get("cursor")
+    assert sorted(seen) == [0, 0.25, 0.5, 0.75, 1]
+    pages = [read(server, f"/api/public/scores?limit=2&name={name}&page={n}") for n in (1, 2, 3, 4)]
+    assert [len(page["data"]) for page in pages] == [2, 2, 1, 0]
+    assert pages[2]["meta"]["totalItems"] == 5
+    above = read(server, f"/api/public/scores?name={name}&operator=%3E&value=0.5")["data"]
+    assert sorted(score["value"] for score in above) == [0.75, 1]
+    between = read(server, f"/api/public/v3/scores?name={name}&valueMin=0.5&valueMax=0.75")["data"]
+    assert sorted(score["value"] for score in between) == [0.5, 0.75]
+    assert read(server, f"/api/public/scores?name={name}&queueId=any")["data"] == []
+
+
+def test_a_question_for_scores_that_cannot_be_understood_says_why(server: Served) -> None:
+    """In Langfuse's form; and no other status than its clients know."""
+    for query in ("limit=0", "limit=x", "page=-1", "fromTimestamp=soon", "cursor=!", "cursor=e30=",
+                  "fields=all", "valueMin=a"):  # fmt: skip
+        path = "v3/scores" if query.startswith(("cursor", "fields", "valueMin")) else "scores"
+        status, _, reply = server.request(f"/api/public/{path}?{query}", **BASIC)
+        assert (status, json.loads(reply)["error"]) == (400, "InvalidRequestError"), query
+    status, _, reply = server.request("/api/public/scores/none-such", **BASIC)
+    assert (status, json.loads(reply)["error"]) == (404, "LangfuseNotFoundError")

@@ -5,6 +5,7 @@ answer counts as stored what is on the disk, and says of everything else why it 
 
 POST /api/public/scores       202 {"message"}, or 207 {"accepted", "rejected", "errors"}
 POST /api/public/ingestion    207 {"successes", "errors"}
+GET /api/public/scores        the scores of the store; see ``score_routes``
 GET /api/public/projects      the project of the credentials; Langfuse's ``auth_check``
 GET /api/public/health        {"status": "OK"}
 """
@@ -18,6 +19,7 @@ from aiohttp import web
 from sessiontrace.model.json_depth import TOO_DEEP, is_too_deep
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.langfuse import observations
+from sessiontrace.server.apis.langfuse.score_routes import ScoreRoutes
 from sessiontrace.server.apis.langfuse.scores import add_score
 from sessiontrace.server.apis.otlp.assembly import Assembly
 from sessiontrace.server.apis.otlp.event_layout import derived_id
@@ -30,6 +32,7 @@ from sessiontrace.server.http import (
     with_vendor_errors,
 )
 from sessiontrace.server.security.request_context import PROJECT
+from sessiontrace.server.store_readers import StoreReaders
 
 __all__ = ["Ingestion", "routes"]
 
@@ -39,10 +42,15 @@ _BATCH_MAX = 10_000
 _DEPTH = 128
 
 
-def routes(intake: Intake, version: str) -> list[web.RouteDef]:
+def routes(readers: StoreReaders, intake: Intake, version: str) -> list[web.RouteDef]:
     """The routes of the API over one store."""
-    api = _Api(intake, version)
+    api, scores = _Api(intake, version), ScoreRoutes(readers)
     table = (
+        ("GET", "/api/public/scores", scores.by_page),
+        ("GET", "/api/public/v2/scores", scores.by_page),
+        ("GET", "/api/public/v3/scores", scores.by_cursor),
+        ("GET", "/api/public/scores/{id}", scores.one),
+        ("GET", "/api/public/v2/scores/{id}", scores.one),
         ("POST", "/api/public/scores", api.scores),
         ("POST", "/api/public/ingestion", api.ingest),
         ("GET", "/api/public/projects", api.projects),
@@ -70,13 +78,14 @@ class _Api:
         body = await read_json_batch(request)
         scores = body if isinstance(body, list) else [body]
         assembly = Assembly()
-        problems = [problem for score in scores[:_BATCH_MAX] if (problem := _add(assembly, score))]
+        added = [_add(assembly, score) for score in scores[:_BATCH_MAX]]
+        problems = [problem for problem, _ in added if problem]
         problems += [f"more than {_BATCH_MAX} scores in one request"] * (len(scores) - _BATCH_MAX)
         if not isinstance(body, list) and problems:
             raise RequestRejected(400, problems[0])
         await self._intake.write(assembly, "scores", len(scores), problems)
         if not isinstance(body, list):
-            return json_response({"id": body.get("id") or record_builder.own_id(str(body))})
+            return json_response({"id": added[0][1]})
         if not problems:
             return json_response({"message": "Accepted"}, 202)
         errors = [{"message": problem} for problem in problems]
@@ -110,15 +119,14 @@ class _Api:
         return json_response({"status": "OK", "version": self._version})
 
 
-def _add(assembly: Assembly, score: Any) -> str:
-    """Add a score; returns why it cannot be stored."""
+def _add(assembly: Assembly, score: Any) -> tuple[str, str]:
+    """Add a score; returns why it cannot be stored, and its id where it can."""
     if is_too_deep(score, _DEPTH):
-        return f"a score is {TOO_DEEP}"
+        return f"a score is {TOO_DEEP}", ""
     try:
-        add_score(assembly, score)
+        return "", add_score(assembly, score)
     except RequestRejected as error:
-        return error.reason
-    return ""
+        return error.reason, ""
 
 
 class Ingestion:
@@ -199,7 +207,7 @@ class Ingestion:
                 assembly.add(record_builder.patch(event_id, place.session_id, changes), place)
                 assembly.add_call(trace_id, event_id)
         for own, body in self._scores:
-            if reason := _add(assembly, body):
+            if reason := _add(assembly, body)[0]:
                 self.errors.append({"id": own, "status": 400, "message": reason, "error": reason})
             else:
                 self._accept(own)

@@ -20,25 +20,31 @@ __all__ = ["add_score"]
 _ID_MAX = 512
 
 
-def add_score(assembly: Assembly, body: Any) -> None:
-    """Add one score; raises ``RequestRejected`` with the reason where it cannot be stored."""
+def add_score(assembly: Assembly, body: Any) -> str:
+    """Add one score; returns its id.
+
+    Raises ``RequestRejected`` with the reason where it cannot be stored.
+    """
     if not isinstance(body, dict):
         raise RequestRejected(400, "a score is an object")
     name = _text(body, "name")
     if name is None:
         raise RequestRejected(400, "the score has no name")
-    changes = _changes(name, body)
+    own = _text(body, "id")
     trace_id, observation = _text(body, "traceId"), _text(body, "observationId")
     if trace_id is not None:
         trace = trace_of(trace_id)
         place = assembly.place(trace, None, is_root=False)
         if observation is None:
-            assembly.rate(trace, _order(body, name), changes)
-            return
+            own = own or record_builder.own_id(trace, name)
+            details = {"id": own, "subject": "trace"}
+            assembly.rate(trace, _order(body, name), _changes(name, body, details))
+            return own
         event_id = derived_id(trace, observation_span(observation))
+        changes = _changes(name, body, {"id": own})
         assembly.add(record_builder.patch(event_id, place.session_id, changes), place)
         assembly.add_call(trace, event_id)
-        return
+        return own or record_builder.own_id(event_id, name)
     session = _text(body, "sessionId")
     if session is None:
         raise RequestRejected(
@@ -46,10 +52,12 @@ def add_score(assembly: Assembly, body: Any) -> None:
         )
     session_id = record_builder.session_id_for(session)[0]
     place = assembly.place(None, Claim(session_id, session, 0, is_own=True), is_root=False)
+    changes = _changes(name, body, {"id": own})
     assembly.add(record_builder.patch(session_id, session_id, changes), place)
+    return own or record_builder.own_id(session_id, name)
 
 
-def _changes(name: str, body: dict[str, Any]) -> dict[str, Any]:
+def _changes(name: str, body: dict[str, Any], stated: dict[str, Any]) -> dict[str, Any]:
     value, data_type = body.get("value"), str(body.get("dataType") or "").upper()
     if isinstance(value, bool) or (data_type == "BOOLEAN" and value in (0, 1)):
         value = bool(value)
@@ -60,6 +68,9 @@ def _changes(name: str, body: dict[str, Any]) -> dict[str, Any]:
     bucket = "feedback" if isinstance(value, str) or is_measure(name) else "metrics"
     changes: dict[str, Any] = {bucket: {name: value}}
     details = {
+        **stated,
+        "timestamp": body.get("timestamp"),
+        "data_type": data_type if data_type in ("TEXT", "CORRECTION") else None,
         "explanation": body.get("comment"),
         "metadata": body.get("metadata"),
         "source": body.get("source"),
