@@ -1,7 +1,7 @@
 """ClickHouse as far as a replica sees it, that keeps nothing: inserts are read and forgotten.
 
-``python void.py HOST PORT`` prints its port, and ends when its standard input does. What is no
-insert is asked of the engine at HOST and PORT. So a replica's own cost is measured without an
+``python null_clickhouse.py HOST PORT`` prints its port, and ends when its standard input does. What
+is no insert is asked of the engine at HOST and PORT. So a replica's own cost is measured without an
 engine's on the same cores. Owned by its one thread.
 """
 

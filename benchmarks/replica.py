@@ -30,7 +30,7 @@ __all__ = ["ENGINE", "Spent", "ingest", "process", "settled", "spent_by"]
 
 HERE = Path(__file__).resolve().parent
 ENGINE = HERE.parent / "tests" / "clickhouse" / "engine.py"
-VOID = HERE / "void.py"
+NULL_CLICKHOUSE = HERE / "null_clickhouse.py"
 DATABASE = "ingest"
 ROUNDS = 3
 CONNECTIONS = 48  # the more programs send at once, the larger are the groups that are inserted
@@ -101,7 +101,7 @@ def ingest(url: str, pid: int | None, count: int, settle_s: float, folder: str) 
     line, rows = Connection(address), []
     schema.migrate(line)
     if pid is not None:
-        with process(VOID, address.host, str(address.port)) as (port, void):
+        with process(NULL_CLICKHOUSE, address.host, str(address.port)) as (port, void):
             nowhere = f"clickhouse://127.0.0.1:{port}/{DATABASE}"
             rounds = [through(nowhere, count, folder, spent_by(void)) for _ in range(ROUNDS)]
         ((kept,),) = line.query(Query("SELECT count() FROM events"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib
 import json
+import re
 import subprocess
 import sys
 import urllib.error
@@ -236,3 +237,16 @@ def test_the_total_of_a_part_of_callgrinds_output_is_read(
     output.write_text("version: 1\n")
     with pytest.raises(SystemExit, match=r"no total into count\.2"):
         part("guard").total(output)
+
+
+def test_every_program_that_a_benchmark_starts_exists() -> None:
+    """A renamed program is missed only when the benchmark runs, which takes half an hour."""
+    named = {
+        (file.name, name)
+        for file in BENCHMARKS.glob("*.py")
+        for name in re.findall(r'"([a-z_]+\.py)"', file.read_text())
+    }
+    folders = (BENCHMARKS, BENCHMARKS.parent / "tests", BENCHMARKS.parent / "examples")
+    programs = {path.name for folder in folders for path in folder.rglob("*.py")}
+    assert named
+    assert {entry for entry in named if entry[1] not in programs} == set()
