@@ -46,7 +46,7 @@ def section(path: str, command: click.Command) -> Iterator[str]:
             yield "```text\n" + "\n".join(forms) + "\n```\n"
         else:
             yield " ".join(lines) + "\n"
-    options = [option for option in command.params if isinstance(option, click.Option)]
+    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
     if options:
         yield "| option | |\n|---|---|"
         yield from map(row, options)

@@ -108,5 +108,7 @@ def stores_of(db: Path | None, url: str | None) -> Stores:
 def _path_of(db: Path | None) -> Path:
     path = (db or default_store()).expanduser().absolute()
     if fault := path_fault(path):
-        raise click.UsageError(f"the store's path {fault}: name another file (--db)")
+        raise click.UsageError(
+            f"the store's path {fault}: name a file (--db), or a ClickHouse server with --store"
+        )
     return path

@@ -81,6 +81,8 @@ def says(done: subprocess.CompletedProcess[bytes], *texts: str) -> None:
         (f"sessions list --db {BAD}", 2, "is not valid UTF-8"),
         (f"tail --session {BAD}", 2, "not valid UTF-8"),
         ("tail --db none.db", 1, "does not exist"),
+        ("tail --store clickhouse://u:hidden@h/d", 2, "serve --store URL"),
+        ("tail --db clickhouse://u:hidden@h/d", 2, "is a URL and not a file's"),
         ("tail --db bad.db", 1, "is not a SQLite database"),
         ("serve --port 99999", 2, "--port"),
         ("serve --port -1", 2, "--port"),
@@ -125,6 +127,7 @@ def test_E20_bad_input_is_one_error(home: Path, words: str, status: int, text: s
     done = run(home, *words.split(" "))
     says(done, text)
     assert done.returncode == status
+    assert b"hidden" not in done.stderr
 
 
 @pytest.mark.parametrize("words", ["doctor", "import humanloop file", "spool retry local"])

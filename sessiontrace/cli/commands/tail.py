@@ -50,6 +50,15 @@ _ID_WIDTH = 13
 _MARKS = {"model": ("◆", "magenta"), "tool": ("■", "cyan"), "chain": ("○", "blue")}
 
 
+def _refuse_server(_context: click.Context, _option: click.Parameter, url: str | None) -> None:
+    if url is not None:
+        raise click.UsageError(
+            "tail follows a store file, since ClickHouse does not say what is new; "
+            "`sessiontrace serve --store URL` opens a page that follows its sessions, "
+            "`sessiontrace sessions list --store URL` lists the latest"
+        )
+
+
 @click.command("tail", cls=QueryCommand)
 @query_argument
 @db_option
@@ -58,13 +67,15 @@ _MARKS = {"model": ("◆", "magenta"), "tool": ("■", "cyan"), "chain": ("○",
 )
 @click.option("--errors", is_flag=True, help="Only steps and sessions that failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--store", expose_value=False, hidden=True, callback=_refuse_server)
 def command(
     query: tuple[str, ...], db: Path | None, session_id: str | None, errors: bool, as_json: bool
 ) -> None:
     """Print sessions and steps as programs write them.
 
     Runs until Ctrl-C. QUERY: only sessions that fit, as in `sessions list`. A line has the time at
-    which a session began, or a step or a session ended.
+    which a session began, or a step or a session ended. Follows a store file; the page of
+    `serve --store` follows a ClickHouse store.
     """
     terms_of(query, {})  # a fault in it is one before the store's
     with closing(open_store(db)) as store:

@@ -65,12 +65,19 @@ class Local(Destination):
         return ("", str(self.path))
 
 
+_URL_SCHEMES = frozenset(
+    f"{scheme}:" for scheme in ("clickhouse", "clickhouses", "file", "http", "https", "sqlite")
+)
+
+
 def path_fault(path: Path) -> str | None:
     """Why SQLite cannot open a file of this name, or None."""
     try:
         name = str(path).encode()
     except UnicodeEncodeError:
         return f"{str(path)!a} is not valid UTF-8"
+    if any(part in _URL_SCHEMES for part in path.parts):  # the URL may hold a password
+        return "is a URL and not a file's"
     return f"{str(path)!a} has a null byte" if b"\0" in name else None
 
 
