@@ -31,7 +31,15 @@ from sessiontrace.server.apis.mcp.routes import McpEndpoint
 from sessiontrace.server.apis.otlp import grpc_server
 from sessiontrace.server.apis.otlp import routes as otlp_routes
 from sessiontrace.server.apis.otlp.intake import Intake
-from sessiontrace.server.apis.page import deletion, losses, markdown_trees, media, sessions
+from sessiontrace.server.apis.page import (
+    deletion,
+    export,
+    judgements,
+    losses,
+    markdown_trees,
+    media,
+    sessions,
+)
 from sessiontrace.server.apis.posthog import routes as posthog_routes
 from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
@@ -51,7 +59,12 @@ from sessiontrace.server.security import request_guard
 from sessiontrace.server.security.api_key_auth import ApiKeyAuth
 from sessiontrace.server.security.body_budget import BodyBudget
 from sessiontrace.server.security.intake_budget import IntakeBudget
-from sessiontrace.server.security.request_context import MAY_READ, MAY_SCORE, PROJECT
+from sessiontrace.server.security.request_context import (
+    KEY_NAME,
+    MAY_READ,
+    MAY_SCORE,
+    PROJECT,
+)
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
 from sessiontrace.server.store_writer import Retention, StoreWriter
@@ -109,7 +122,9 @@ def make_app(
     counts = IntakeCounts()
     intake = Intake(writer, counts)
     app[_INTAKE], app[_AUTH], app[_BUDGET] = intake, auth, intake_budget
-    app.add_routes(sessions.routes(readers, writer, sessions.About(version, stores.name), counts))
+    app.add_routes(sessions.routes(readers, sessions.About(version, stores.name), counts))
+    app.add_routes(judgements.routes(readers, writer))
+    app.add_routes(export.routes(readers))
     app.add_routes(deletion.routes(writer))
     app.add_routes(losses.routes(readers, writer))
     app.add_routes(media.routes(readers))
@@ -251,6 +266,7 @@ def _guard(hosts: frozenset[str], auth: TokenAuth, budget: IntakeBudget) -> Midd
         PROJECT.set(DEFAULT_PROJECT)
         MAY_READ.set(True)
         MAY_SCORE.set(True)
+        KEY_NAME.set("")
         await auth.refresh(request.headers)
         refused = request_guard.refusal(request.method, request.path, request.headers, hosts, auth)
         if refused is not None:

@@ -8,7 +8,7 @@ replaced still finds the session. A session keeps at most 300 facets, and 25 of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sessiontrace.store.facet_lines import add_lines, lines_of
@@ -40,6 +40,13 @@ class Facets:
             add_lines(stored, self._lines, self._counts)
         self._text = None
         add_lines(lines_of(kind, event), self._lines, self._counts)
+
+    def replace(self, keys: Collection[str], facets: Iterable[str]) -> None:
+        """Put ``facets`` in the place of all those with these keys, beyond any limit."""
+        others = [facet for facet in split(str(self)) if facet.partition("=")[0] not in keys]
+        lines = [f"\n{facet}\n" for facet in (*facets, *others)]
+        self._text, self._lines = None, dict.fromkeys(lines)
+        self._counts = dict(Counter(line[: line.index("=")] for line in lines))
 
     def __str__(self) -> str:
         """All of them as lines, with a line break before and after each."""

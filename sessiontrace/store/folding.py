@@ -22,6 +22,8 @@ from sessiontrace.store import models, summary_fields
 from sessiontrace.store.columns.event_columns import columns_of
 from sessiontrace.store.facets import Facets
 from sessiontrace.store.gathered import FOLDED, GATHERED, capped, resolve
+from sessiontrace.store.judging import entries
+from sessiontrace.store.judging.entries import JUDGEMENTS, Judged
 from sessiontrace.store.rehoming import rehomed
 
 __all__ = [
@@ -158,6 +160,8 @@ def _merged(patch: str | None, event: dict[str, Any]) -> str:
     merged = apply_patch(below, changes)
     if isinstance(parts := merged.get(GATHERED), dict):
         merged[GATHERED] = capped(parts)
+    if isinstance(judgements := merged.get(JUDGEMENTS), dict):
+        merged[JUDGEMENTS] = entries.capped(judgements)
     return orjson.dumps(merged).decode()
 
 
@@ -233,7 +237,9 @@ class EventState:
             self.folded
             or self.body is None
             or not any(
-                f'"{name}"' in text for text in (self.body, self.patch or "") for name in SCORES
+                f'"{name}"' in text
+                for text in (self.body, self.patch or "")
+                for name in (*SCORES, JUDGEMENTS)
             )
         ):
             return {}
@@ -303,6 +309,7 @@ class SessionState:
     patch: str | None = None
     touched: bool = False  # body or patch changed
     facets: Facets = attrs.field(factory=Facets)
+    judged: Judged = attrs.field(factory=Judged)
 
     def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of the session itself in."""

@@ -9,10 +9,11 @@ that the record itself has stays as it is, and no result has the object ``gather
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sessiontrace.store.call_union import united
+from sessiontrace.store.judging import entries
 
 __all__ = [
     "CALL",
@@ -32,6 +33,7 @@ __all__ = [
     "first_part",
     "folded_into",
     "part_key",
+    "rating_parts",
     "resolve",
 ]
 
@@ -97,11 +99,11 @@ def folded_into(patch: Mapping[str, Any]) -> str | None:
 
 
 def resolve(record: Record) -> Record:
-    """The record with its gathered parts in their fields."""
-    parts = record.get(GATHERED)
-    if parts is None:
+    """The record with its gathered parts and its judgements in their fields."""
+    parts, judgements = record.get(GATHERED), record.get(entries.JUDGEMENTS)
+    if parts is None and judgements is None:
         return record
-    whole = {name: value for name, value in record.items() if name != GATHERED}
+    whole = {name: record[name] for name in record if name not in (GATHERED, entries.JUDGEMENTS)}
     by_field: dict[str, list[Any]] = {}
     if isinstance(parts, dict):
         parts = capped(parts)
@@ -114,7 +116,23 @@ def resolve(record: Record) -> Record:
     for field, setter in _SETTERS.items():
         if values := by_field.get(field):
             setter(whole, values)
+    if judgements is not None:
+        rated = {name: at for _, at, change in rating_parts(parts) for name in _names(change)}
+        entries.apply(whole, judgements, rated)
     return whole
+
+
+def rating_parts(parts: Any) -> Iterator[tuple[str, int, Record]]:
+    """The scores of a trace among the parts, in their order: key, time (Unix ms), late change."""
+    for key in sorted(parts) if isinstance(parts, dict) else ():
+        field, *place = key.split(" ")
+        if field == RATING and isinstance(parts[key], dict) and len(place) > 1:
+            yield key, int(place[1]) // 1_000_000 if place[1].isdigit() else 0, parts[key]
+
+
+def _names(change: Record) -> Iterator[str]:
+    for values in change.values():
+        yield from values if isinstance(values, dict) else ()
 
 
 def _first(name: str) -> Callable[[Record, list[Any]], None]:

@@ -72,7 +72,9 @@ class SessionSummary:
     ``models`` the model calls; ``tokens`` and ``cost`` are sums over the model calls, and
     ``unpriced`` counts those that used tokens at an unknown cost. ``scores``: by name; the
     session's own score if set, otherwise the mean over its steps. ``last_active`` is when anything
-    of it last began or ended, late steps included.
+    of it last began or ended, late steps included. ``labels``: of the session and of its steps.
+    ``reviewed``: who reviewed it, "" for a reviewer without a name, None for a session that is not
+    reviewed.
     """
 
     session_id: str
@@ -92,6 +94,8 @@ class SessionSummary:
     unpriced: int = 0
     scores: Mapping[str, float] = attrs.field(factory=dict)
     last_active: int = 0
+    labels: Sequence[str] = ()
+    reviewed: str | None = None
 
     @property
     def outcome(self) -> str:

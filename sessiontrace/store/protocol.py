@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from sessiontrace.model.record import Record
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.judging.history import Judgement
 from sessiontrace.store.media.limits import MediaLimits
 from sessiontrace.store.media.references import Key
 from sessiontrace.store.models import (
@@ -182,6 +183,10 @@ class Store(Protocol):
 
     def events(self, query: EventQuery) -> EventPage:
         """Whole records, across sessions."""
+        ...
+
+    def judgements(self, session_id: str) -> Sequence[Judgement]:
+        """All judgements of a session and its steps, those that later ones replaced too."""
         ...
 
     def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:

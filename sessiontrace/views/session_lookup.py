@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
+
 from sessiontrace.model.errors import SessionTraceError
 from sessiontrace.store.models import SessionQuery, StoredSession
 from sessiontrace.store.protocol import Store
@@ -78,10 +80,13 @@ def _line(store: Store, session_id: str) -> str:
 
 
 def with_records(store: Store, stored: StoredSession) -> dict[str, Any]:
-    """The session with the whole records of its steps, as plain values."""
+    """The session with the whole records of its steps and its judgements, as plain values."""
     return {
         "summary": stored.summary.as_json(),
         "session": stored.record,
         "events": [store.event(event.event_id) for event in stored.events],
         "omitted": stored.omitted,
+        "judgements": [
+            attrs.asdict(judgement) for judgement in store.judgements(stored.summary.session_id)
+        ],
     }

@@ -142,6 +142,7 @@ def test_a_key_may_do_what_it_is_for_and_nothing_else(door: Door):
     assert door.request("/v1/events/batch", None, batch)[0] == 401
     assert door.request("/v1/events/batch", send + "x", batch)[0] == 401
     for path in ("/api/sessions", f"/api/sessions/{sid}", f"/api/sessions/{sid}/thread",
+                 f"/api/sessions/{sid}/judgements", "/api/sessions.jsonl",
                  "/api/live", f"/v1/events/{sid}", "/api/about", "/api/histogram", "/v4/projects",
                  "/api/media/" + 64 * "a", "/api/nothing"):  # fmt: skip
         status, told = door.request(path, send)
@@ -160,12 +161,12 @@ def test_a_key_may_do_what_it_is_for_and_nothing_else(door: Door):
     none = {"ids": ["x"]}
     deletions = [door.request("/api/sessions/delete", key, none) for key in (send, look, both)]
     assert [status for status, _ in deletions] == [403, 403, 200]
-    judged = {"event_id": sid, "name": "rating", "value": 1}
-    assert [door.request("/api/score", key, judged)[0] for key in (send, look, both)] == [
-        403,
-        403,
-        200,
-    ]
+    judged = {"event_id": sid, "kind": "score", "name": "rating", "value": 1, "author": "ada"}
+    for path in ("/api/score", "/api/judgements"):
+        answers = [door.request(path, key, judged)[0] for key in (send, look, both)]
+        assert answers == [403, 403, 200], path
+    (_, judgement) = door.request(f"/api/sessions/{sid}/judgements", look)[1]["judgements"]
+    assert (judgement["author"], judgement["key"]) == ("ada", BOTH), "the name that made() gave"
 
 
 def test_a_sending_key_is_not_told_what_was_there_before(door: Door):

@@ -6,9 +6,7 @@ a browser would run or fetch.
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import click
 import orjson
 
+from sessiontrace.cli.file_output import output_option, write_file
 from sessiontrace.cli.render.html_report import page
 from sessiontrace.cli.store_options import db_option, project_option, reading_store, url_option
 from sessiontrace.model.json_depth import encode
@@ -24,7 +23,6 @@ from sessiontrace.store.models import StoredSession
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.thread.pages import Position, thread_page
 from sessiontrace.store.thread.turns import Turn
-from sessiontrace.text.format import printable
 from sessiontrace.vendors.shared.session_cache import SessionCache
 from sessiontrace.views.session_lookup import find_session, with_records
 from sessiontrace.wire.otlp_json import json_items, json_span
@@ -46,13 +44,7 @@ __all__ = ["command"]
     show_default=True,
     help="JSON of the records, OTLP/JSON for a collector, or one HTML page.",
 )
-@click.option(
-    "--output",
-    "-o",
-    metavar="PATH",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write, readable by its owner only. Default: stdout.",
-)
+@output_option
 def command(
     session_id: str,
     db: Path | None,
@@ -74,28 +66,7 @@ def command(
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    try:
-        _write(output, content)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        name = printable(str(output))
-        raise click.ClickException(f"{name} cannot be written: {reason}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone can read; a fault leaves the file as it was."""
-    if path.exists() and not path.is_file():  # a pipe or a device
-        path.write_bytes(content)
-        return
-    path = Path(os.path.realpath(path))
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    write_file(output, (content,))
 
 
 def _json(store: Store, stored: StoredSession) -> bytes:

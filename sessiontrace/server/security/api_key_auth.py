@@ -13,7 +13,12 @@ import time
 from collections.abc import Mapping
 
 from sessiontrace.server.otlp_paths import OTLP_PATHS
-from sessiontrace.server.security.request_context import MAY_READ, MAY_SCORE, PROJECT
+from sessiontrace.server.security.request_context import (
+    KEY_NAME,
+    MAY_READ,
+    MAY_SCORE,
+    PROJECT,
+)
 from sessiontrace.server.security.token_auth import TokenAuth, credentials_of
 from sessiontrace.store.api_keys import BOTH, INGEST, READ, Key, active, hashed, pass_of
 from sessiontrace.store.models import DEFAULT_PROJECT
@@ -111,6 +116,7 @@ class ApiKeyAuth(TokenAuth):
         PROJECT.set(key.project)
         MAY_READ.set(key.allows(READ))
         MAY_SCORE.set(key.allows(BOTH))
+        KEY_NAME.set(key.name)
         return True
 
     def _shown_key(self, headers: Mapping[str, str]) -> Key | None:

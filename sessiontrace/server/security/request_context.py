@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 from sessiontrace.store.models import DEFAULT_PROJECT
 
-__all__ = ["MAY_READ", "MAY_SCORE", "PROJECT"]
+__all__ = ["KEY_NAME", "MAY_READ", "MAY_SCORE", "PROJECT"]
 
 PROJECT: ContextVar[str] = ContextVar("sessiontrace_project", default=DEFAULT_PROJECT)
 """The project of the current request."""
@@ -20,3 +20,6 @@ MAY_READ: ContextVar[bool] = ContextVar("sessiontrace_may_read", default=True)
 
 MAY_SCORE: ContextVar[bool] = ContextVar("sessiontrace_may_score", default=True)
 """Whether the sender may judge what is stored, which takes a key that may both ingest and read."""
+
+KEY_NAME: ContextVar[str] = ContextVar("sessiontrace_key_name", default="")
+"""The name of the API key that the request shows; empty where the server asks for none."""

@@ -17,7 +17,7 @@ from sessiontrace.store import facets
 from sessiontrace.store.clickhouse.connection import Connection
 from sessiontrace.store.clickhouse.search_terms import looked_for
 from sessiontrace.store.models import SessionQuery
-from sessiontrace.store.query.matching import is_of_columns
+from sessiontrace.store.query.matching import is_judged, is_of_columns
 from sessiontrace.store.query.terms import Pattern, Term
 
 __all__ = ["FACETS", "NAMES", "ORDERS", "OWN", "SUMS", "ListConditions"]
@@ -112,6 +112,9 @@ class ListConditions:
                 self.needs.add(need)
             return self._bounds(_COLUMNS[term.field], term)
         key = facets.key_of(term.field, term.name)
+        if is_judged(term) and term.negated:  # facets only add up: one may have been taken back
+            condition = _any([self._facet(key, pattern) for pattern in term.patterns])
+            return f"({condition} AND NOT has(facets, 'judged=removed'))"
         return _any([self._facet(key, pattern) for pattern in term.patterns])
 
     def _bounds(self, column: str, term: Term) -> str:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from sessiontrace.model.errors import StoreTimeoutError
 from sessiontrace.store.clickhouse.calls import FOLDED, outer_events
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
@@ -17,9 +19,11 @@ from sessiontrace.store.clickhouse.queries import below_visible, session_record,
 from sessiontrace.store.clickhouse.rows import SESSION_ROLE
 from sessiontrace.store.clickhouse.summaries import Patch, patches
 from sessiontrace.store.clickhouse.tables import NEVER
+from sessiontrace.store.folding import apply_patch
+from sessiontrace.store.judging.history import Judgement, judgements_of
 from sessiontrace.store.models import EventPage, EventQuery
 
-__all__ = ["events"]
+__all__ = ["events", "judgements"]
 
 _MOST = 10_000
 _AT_ONCE = 500
@@ -189,3 +193,41 @@ def _decoded(
                 yield record
         else:
             yield below_visible(whole(role, body, changes.get(event_id, [])), outer)
+
+
+_JUDGED_BODIES = """
+SELECT event_id, body FROM (
+    SELECT event_id, role, start_time, body FROM events
+    WHERE project = {project:String} AND session_id = {session:String} AND (
+        position(body, '"feedback":') > 0 OR position(body, '"metrics":') > 0
+        OR event_id IN (
+            SELECT event_id FROM patches
+            WHERE project = {project:String} AND session_id = {session:String}
+        )
+    )
+    ORDER BY event_id, version DESC
+    LIMIT 1 BY event_id
+)
+ORDER BY role > 0, start_time, event_id
+"""
+_JUDGED_PATCHES = """
+SELECT event_id, body FROM patches FINAL
+WHERE project = {project:String} AND session_id = {session:String}
+ORDER BY at
+"""
+
+
+def judgements(connection: Connection, project: str, session_id: str) -> list[Judgement]:
+    """Those of the session first, then those of its steps in the order of their start."""
+    values = {"project": project, "session": session_id}
+    bodies, changes = connection.ask_all(
+        [Query(_JUDGED_BODIES, values), Query(_JUDGED_PATCHES, values)]
+    )
+    patches: dict[str, dict[str, Any]] = {}
+    for event_id, body in changes:
+        patches[event_id] = apply_patch(patches.get(event_id, {}), orjson.loads(body))
+    return [
+        judgement
+        for event_id, body in bodies
+        for judgement in judgements_of(event_id, orjson.loads(body), patches.get(event_id, {}))
+    ]

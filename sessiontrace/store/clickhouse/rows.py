@@ -20,6 +20,8 @@ from sessiontrace.store.clickhouse.documents import StoredVersion
 from sessiontrace.store.facets import facets_of
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
 from sessiontrace.store.gathered import CALL, FOLDED, GATHERED, resolve
+from sessiontrace.store.judging.entries import JUDGEMENTS, facets_of_entries
+from sessiontrace.store.judging.history import noted
 from sessiontrace.store.models import Document
 from sessiontrace.store.search_text import text_of
 
@@ -147,6 +149,9 @@ def patches(project: str, decoded: Sequence[DecodedRecord]) -> Columns:
 
 
 def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[Any, ...]:
+    content = _content(record.body)  # as it arrived: a repeated update is the same one
+    record = noted(record, at // 1_000_000)
+    judgements = record.event.get(JUDGEMENTS)
     event = resolve(record.event)
     user = summary_fields.user(event) if record.of_session else None
     words = (
@@ -155,10 +160,11 @@ def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[An
         summary_fields.text(event.get("source")),
     )
     return (
-        project, event["session_id"], event["event_id"], _content(record.body), at, month,
-        _effect(event, record.event.get(GATHERED)), int(event.get("error") is not None),
+        project, event["session_id"], event["event_id"], content, at, month,
+        _effect(event, record.event.get(GATHERED), judgements), int(event.get("error") is not None),
         _folded(*words),
-        facets_of(record.kind, event), record.body, text_of(None, event),
+        [*facets_of(record.kind, event), *facets_of_entries(judgements)], record.body,
+        text_of(None, event),
     )  # fmt: skip
 
 
@@ -167,11 +173,11 @@ def _content(body: str) -> int:
     return int.from_bytes(hashlib.blake2b(body.encode(), digest_size=8).digest(), "big")
 
 
-def _effect(event: Mapping[str, Any], parts: Any) -> int:
+def _effect(event: Mapping[str, Any], parts: Any, judgements: Any) -> int:
     """Whether an update changes what a list or a tree of steps shows, or hides the event."""
     if isinstance(parts, dict) and (marks := [key for key in parts if key.startswith(_FOLDED)]):
         return HIDES if any(parts[mark] is not None for mark in marks) else HIDES_NO_MORE
-    if isinstance(parts, dict) and any(key.startswith(_CALL) for key in parts):
+    if judgements or (isinstance(parts, dict) and any(key.startswith(_CALL) for key in parts)):
         return SHOWS
     if not _SHOWN.isdisjoint(event):
         return SHOWS

@@ -25,7 +25,7 @@ from sessiontrace.store.clickhouse.list_conditions import (
 from sessiontrace.store.clickhouse.summaries import summaries
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.models import Cursor, SessionPage, SessionQuery, SessionSummary
-from sessiontrace.store.query.matching import fits, is_of_columns
+from sessiontrace.store.query.matching import fits, is_judged, is_of_columns
 from sessiontrace.store.query.terms import Term
 
 __all__ = ["SCOPE", "bounds_of", "fitting", "sessions"]
@@ -244,6 +244,6 @@ def _fits(terms: Sequence[Term], summary: SessionSummary, sure: Sequence[int]) -
             fitting = bool(next(sure_texts)) or term.patterns[0].text.casefold() in names
             if fitting == term.negated:
                 return False
-        elif is_of_columns(term) and not fits(term, summary):
+        elif (is_of_columns(term) or is_judged(term)) and not fits(term, summary):
             return False
     return True

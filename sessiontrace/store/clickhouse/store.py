@@ -30,6 +30,7 @@ from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.url import Address
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.judging.history import Judgement
 from sessiontrace.store.media.limits import MediaLimits
 from sessiontrace.store.media.references import Key
 from sessiontrace.store.models import (
@@ -198,6 +199,9 @@ class ClickHouseStore:
 
     def events(self, query: EventQuery) -> EventPage:
         return record_scan.events(self._connection, self.project, query, self._limit_s)
+
+    def judgements(self, session_id: str) -> Sequence[Judgement]:
+        return record_scan.judgements(self._connection, self.project, session_id)
 
     def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
         return queries.find_steps(self._connection, self.project, session_id, text, limit)

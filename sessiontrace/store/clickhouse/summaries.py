@@ -24,6 +24,7 @@ from sessiontrace.store.folding import (
     SessionState,
     Totals,
 )
+from sessiontrace.store.judging.entries import JUDGEMENTS, Judged, judged_of
 from sessiontrace.store.models import SessionSummary
 
 __all__ = ["Patch", "patched_event", "patches", "summaries", "summary_of"]
@@ -115,8 +116,12 @@ def summaries(
             states[session_id].scored = {
                 name: [scores[name], counts[name]] for name in sorted(scores)[:_MOST_SCORES]
             }
-    _amend(connection, project, states, [patch for patch in patches(changes) if patch.matters])
+    updates = patches(changes)
+    _amend(connection, project, states, [patch for patch in updates if patch.matters])
     by_id: dict[str, SessionSummary] = {}
+    for session_id, judged in _judged(updates).items():
+        if session_id in states:
+            states[session_id].judged = judged
     for session_id, state in states.items():
         state.summarize()
         if (summary := summary_of(state)) is not None:
@@ -133,8 +138,21 @@ def summary_of(state: SessionState) -> SessionSummary | None:
         state.session_id, state.name, state.source, state.user, state.start_time, state.end_time,
         state.duration, state.status, state.error, totals.events, totals.errors, totals.models,
         totals.tokens, totals.cost_nano / 1e9, totals.unpriced, state.scores,
-        state.last_active or 0,
+        state.last_active or 0, state.judged.labels, state.judged.reviewed,
     )  # fmt: skip
+
+
+def _judged(updates: Sequence[Patch]) -> dict[str, Judged]:
+    """What judgements among late updates say of their sessions."""
+    by_session: dict[str, dict[str, dict[str, Any]]] = {}
+    for patch in updates:
+        if isinstance(judgements := patch.event.get(JUDGEMENTS), dict):
+            events = by_session.setdefault(patch.session_id, {})
+            events.setdefault(patch.event_id, {}).update(judgements)
+    return {
+        session_id: judged_of(events.pop(session_id, None), events.values())
+        for session_id, events in by_session.items()
+    }
 
 
 def _state(row: Row) -> SessionState:

@@ -13,8 +13,8 @@ from sessiontrace.store.models import ABANDONED, CANCELLED, ENDED, FAILED, OPEN
 
 __all__ = ["FIELDS", "STATUSES", "QueryField", "close_names", "field_of"]
 
-TEXT, NUMBER, DURATION, TIME, STATUS, SCORE = (
-    "text", "number", "duration", "time", "status", "score",
+TEXT, NUMBER, DURATION, TIME, STATUS, SCORE, REVIEWED = (
+    "text", "number", "duration", "time", "status", "score", "reviewed",
 )  # fmt: skip
 
 STATUSES = {
@@ -41,7 +41,7 @@ class QueryField:
 
 FIELDS = (
     QueryField("user", TEXT, "The user, or one of the user's properties", "user:ada", "may"),
-    QueryField("tag", TEXT, "A tag", "tag:vip", aliases=("tags", "label")),
+    QueryField("tag", TEXT, "A tag", "tag:vip", aliases=("tags",)),
     QueryField("name", TEXT, "The session's name", "name:support*", aliases=("session_name",)),
     QueryField("step", TEXT, "The name of a step", "step:fetch", aliases=("event", "span")),
     QueryField("source", TEXT, "Where it ran", "source:production", aliases=("service", "env")),
@@ -55,6 +55,14 @@ FIELDS = (
     QueryField(
         "score", SCORE, "A score, any or by name", "score.quality:<0.5", "may",
         aliases=("feedback",),
+    ),
+    QueryField(
+        "label", TEXT, "A label that a reviewer gave it or a step", "label:wrong",
+        aliases=("labels",),
+    ),
+    QueryField(
+        "reviewed", REVIEWED, "yes, no, or who reviewed it", "reviewed:no",
+        aliases=("reviewer", "reviewed_by"),
     ),
     QueryField(
         "duration", DURATION, "How long it took", "duration:>10s", aliases=("latency", "took")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sessiontrace.store.models import SessionSummary
 from sessiontrace.store.query.terms import Bound, Pattern, Term
 
-__all__ = ["fits", "is_of_columns"]
+__all__ = ["fits", "is_judged", "is_of_columns"]
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
@@ -34,6 +34,13 @@ _TEXTS: dict[str, Callable[[SessionSummary], str | None]] = {
     "source": lambda summary: summary.source,
 }
 
+_JUDGED: dict[str, Callable[[SessionSummary], Sequence[str]]] = {
+    "label": lambda summary: summary.labels,
+    "reviewed": lambda summary: (
+        () if summary.reviewed is None else ("yes", f"by {summary.reviewed}")
+    ),
+}
+
 _COLUMNS = frozenset({*_NUMBERS, *_TEXTS, "status", "failed", "score"})
 
 
@@ -42,8 +49,13 @@ def is_of_columns(term: Term) -> bool:
     return term.field in _COLUMNS and not (term.field == "user" and term.name)
 
 
+def is_judged(term: Term) -> bool:
+    """Whether judgements decide on the term, which may be taken back."""
+    return term.field in _JUDGED
+
+
 def fits(term: Term, summary: SessionSummary) -> bool:
-    """Whether the summary fits a term that ``is_of_columns``."""
+    """Whether the summary fits a term that ``is_of_columns`` or ``is_judged``."""
     return _fits(term, summary) != term.negated
 
 
@@ -61,6 +73,9 @@ def _fits(term: Term, summary: SessionSummary) -> bool:
     if term.field in _NUMBERS:
         value = _NUMBERS[term.field](summary)
         return all(_holds(bound, value) for bound in term.bounds)
+    if term.field in _JUDGED:
+        words = _JUDGED[term.field](summary)
+        return any(_is_like(pattern, word) for pattern in term.patterns for word in words)
     text = _TEXTS[term.field](summary) or ""
     return any(_is_like(pattern, text) for pattern in term.patterns)
 

@@ -30,6 +30,7 @@ _TOKEN = re.compile(
     r'(?P<value>(?:"(?:[^"\\]|\\.)*"|[^\s"])*)'
 )  # fmt: skip
 _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|[^,"]+|,|"')
+_ANSWERS = {"yes": "yes", "true": "yes", "*": "yes", "no": "no", "false": "no"}
 _ESCAPE = re.compile(r"\\(.)")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _WORD = re.compile(r'[^\s",:*\\]+')
@@ -237,6 +238,18 @@ def _statuses(token: _Token, field: QueryField, now: int, zone: tzinfo | None) -
     return Term(field.name, "", patterns, negated=token.negated)
 
 
+def _reviewed(token: _Token, field: QueryField, now: int, zone: tzinfo | None) -> Term:
+    """``yes``, ``no``, or names of reviewers."""
+    patterns = _split(token.value, field.name)
+    answers = [_ANSWERS.get(pattern.text.lower()) for pattern in patterns]
+    if all(answer is None for answer in answers):
+        names = [Pattern(f"by {pattern.text}", pattern.wildcard) for pattern in patterns]
+        return Term(field.name, "", names, negated=token.negated)
+    if len(answers) > 1:
+        raise ValueError("reviewed takes yes, no, or names of reviewers: reviewed:ada,grace")
+    return Term(field.name, "", [Pattern("yes")], negated=token.negated != (answers[0] == "no"))
+
+
 def _split(value: str, field: str) -> list[Pattern]:
     """The values between commas; in quotes, commas and stars are text."""
     patterns: list[Pattern] = []
@@ -323,4 +336,5 @@ _READERS: dict[str, Callable[[_Token, QueryField, int, tzinfo | None], Term]] = 
     fields.DURATION: _comparison(values.duration_ms),
     fields.SCORE: _comparison(values.score),
     fields.TIME: _time,
+    fields.REVIEWED: _reviewed,
 }

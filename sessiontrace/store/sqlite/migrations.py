@@ -236,7 +236,11 @@ _MEDIA = (
     "CREATE INDEX media_uses_by_digest ON media_uses (digest)",
 )
 
+# ``judged`` is empty, or the labels of the session and its steps and its reviewer, as JSON.
+_JUDGED = ("ALTER TABLE sessions ADD COLUMN judged TEXT NOT NULL DEFAULT ''",)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     _FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _MEDIA,
+    _JUDGED,
 )  # fmt: skip
 """``MIGRATIONS[n]`` are the statements that bring version n to version n + 1."""

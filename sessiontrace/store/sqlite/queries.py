@@ -29,6 +29,7 @@ from sessiontrace.store.models import (
 from sessiontrace.store.preview import FIRST_STEPS, OPENING, preview_of
 from sessiontrace.store.sqlite.calls import outer_events, visible_event
 from sessiontrace.store.sqlite.query_conditions import ORDERS, conditions
+from sessiontrace.store.sqlite.rows import judged_in
 from sessiontrace.store.summary_fields import IS_CALL
 
 __all__ = [
@@ -55,7 +56,7 @@ _MODEL = re.compile(
 
 _SUMMARIES = (
     "SELECT session_id, name, source, user, start_time, end_time, duration, status, error, "
-    "events, errors, models, tokens, cost_nano / 1e9, unpriced, last_active, scores "
+    "events, errors, models, tokens, cost_nano / 1e9, unpriced, last_active, judged, scores "
     "FROM sessions WHERE "
 )
 _PAGE = (
@@ -98,7 +99,11 @@ def sessions(connection: sqlite3.Connection, query: SessionQuery) -> SessionPage
 
 
 def _summary(row: Sequence[Any]) -> SessionSummary:
-    return SessionSummary(*[*row[:-2], orjson.loads(row[-1]), row[-2]])
+    *columns, last_active, judged, scores = row
+    marks = judged_in(judged)
+    return SessionSummary(
+        *[*columns, orjson.loads(scores), last_active, marks.labels, marks.reviewed]
+    )
 
 
 def session(

@@ -212,6 +212,8 @@ _COMPILERS: dict[str, Callable[[Term], Condition]] = {
     "name": _of_column("name"),
     "source": _of_column("source"),
     "tag": _of_facet,
+    "label": _of_facet,
+    "reviewed": _of_facet,
     "step": _of_facet,
     "model": _of_facet,
     "type": _of_facet,

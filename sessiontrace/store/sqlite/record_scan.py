@@ -13,12 +13,13 @@ import orjson
 
 from sessiontrace.model.record import turn_event
 from sessiontrace.store.folding import patched
+from sessiontrace.store.judging.history import Judgement, judgements_of
 from sessiontrace.store.models import EventPage, EventQuery
 from sessiontrace.store.sqlite.calls import has_folded
 from sessiontrace.store.sqlite.queries import below_visible, session_record
 from sessiontrace.store.step_text import contains
 
-__all__ = ["events", "find_steps"]
+__all__ = ["events", "find_steps", "judgements"]
 
 _MOST = 10_000
 _SHOWN = ("rank > 0", "rank != 0")
@@ -128,3 +129,29 @@ def _conditions(query: EventQuery, id_column: str) -> tuple[str, list[Any]]:
             where.append(condition)
             values.append(value)
     return " AND ".join(where), values
+
+
+_MAY_HAVE = (
+    "(patch IS NOT NULL OR instr(body, '\"feedback\":') > 0 OR instr(body, '\"metrics\":') > 0)"
+)
+_JUDGED = (
+    f"SELECT session_id, body, patch FROM session_records WHERE session_id = ? "  # noqa: S608
+    f"AND {_MAY_HAVE}",
+    f"SELECT event_id, body, patch FROM events WHERE session_id = ? AND rank > 0 "  # noqa: S608
+    f"AND {_MAY_HAVE} ORDER BY start_time, event_id",
+)
+
+
+def judgements(connection: sqlite3.Connection, session_id: str) -> list[Judgement]:
+    """Those of the session first, then those of its steps in the order of their start."""
+    return [
+        judgement
+        for statement in _JUDGED
+        for event_id, body, patch in connection.execute(statement, (session_id,))
+        for judgement in judgements_of(event_id, _loaded(body), _loaded(patch))
+    ]
+
+
+def _loaded(text: str | None) -> dict[str, object]:
+    decoded: dict[str, object] = orjson.loads(text) if text else {}
+    return decoded

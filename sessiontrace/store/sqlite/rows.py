@@ -26,6 +26,7 @@ from sessiontrace.store.folding import (
     SessionState,
     Totals,
 )
+from sessiontrace.store.judging.entries import JUDGEMENTS, LABEL, REVIEW, Judged, judged_of
 from sessiontrace.store.models import Document
 from sessiontrace.store.sqlite import documents as stored_documents
 from sessiontrace.store.sqlite import media
@@ -33,6 +34,7 @@ from sessiontrace.store.sqlite import media
 __all__ = [
     "Walk",
     "gather_facets",
+    "judged_in",
     "load_events",
     "load_sessions",
     "store_events",
@@ -46,7 +48,7 @@ _IDS_AT_ONCE = 500
 _SESSION = (
     "session_id", "name", "source", "user", "start_time", "end_time", "duration", "status",
     "error", "events", "errors", "models", "tokens", "cost_nano", "unpriced", "failed", "folded",
-    "scores", "last_active", "outcome", "facets", "scored", "state",
+    "scores", "last_active", "outcome", "judged", "facets", "scored", "state",
 )  # fmt: skip
 _EVENT = (
     "event_id", "session_id", "parent_id", "type", "name", "start_time", "end_time", "duration",
@@ -54,6 +56,10 @@ _EVENT = (
 )  # fmt: skip
 _UNPRICED = _EVENT.index("unpriced")
 _RECORD = ("session_id", "body", "patch")
+_JUDGED = tuple(
+    f"SELECT patch FROM {table} WHERE session_id = ? AND instr(patch, '\"judgements\"')"  # noqa: S608
+    for table in ("session_records", "events")
+)
 # Texts that most rows lack are bound as 0: for None, as for a bool, the sqlite3 module looks up an
 # adapter each time, which costs as much as a column of an index.
 _ABSENT = frozenset({"error", "patch"})
@@ -108,6 +114,18 @@ def write(
         connection.executemany(_ADD_EVENT, map(_event_row, walk(events.values())))
         media.use(connection, decoded)
         stored_documents.write(connection, documents)
+        for session_id in {record.event["session_id"] for record in decoded if _is_mark(record)}:
+            _judge(connection, sessions[session_id])
+            store_sessions(connection, [sessions[session_id]])
+
+
+def _is_mark(record: DecodedRecord) -> bool:
+    """Whether it labels a session or a step, or marks it as reviewed, or takes that back."""
+    entries = record.event.get(JUDGEMENTS)
+    return isinstance(entries, dict) and any(
+        isinstance(entry, dict) and entry.get("kind") in (LABEL, REVIEW)
+        for entry in entries.values()
+    )
 
 
 @contextmanager
@@ -165,8 +183,13 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
         session.end_time, session.duration, session.status, _or_0(session.error),
         totals.events, totals.errors, totals.models, totals.tokens, totals.cost_nano,
         totals.unpriced, int(failed), folded, _json(session.scores), session.last_active,
-        session.outcome, str(session.facets), _json(session.scored), _json(_state(session)),
+        session.outcome, _judged_row(session.judged), str(session.facets),
+        _json(session.scored), _json(_state(session)),
     )  # fmt: skip
+
+
+def _judged_row(judged: Judged) -> str:
+    return _json([judged.labels, judged.reviewed]) if judged != Judged() else ""
 
 
 def _state(session: SessionState) -> list[Any]:
@@ -232,6 +255,7 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
     for row in _select(connection, "sessions", _SESSION, ids):
         session = sessions[row[0]] = SessionState(*row[:9])
         session.totals = Totals(*row[9:15])
+        session.judged = judged_in(row[-4])
         session.facets = Facets(row[-3])
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         _restore(session, orjson.loads(row[-1]))
@@ -254,6 +278,27 @@ def gather_facets(connection: sqlite3.Connection, session: SessionState) -> None
             if text:
                 session.add_facets(DecodedRecord(kind, {**ids, **orjson.loads(text)}, text))
     connection.execute("DELETE FROM facet_queue WHERE session_id = ?", (session_id,))
+    _judge(connection, session)
+
+
+def _judge(connection: sqlite3.Connection, session: SessionState) -> None:
+    """What the judgements of a session and of its steps say of it."""
+    (of_session,), of_steps = (
+        [orjson.loads(patch).get(JUDGEMENTS) for (patch,) in patches] or [None]
+        for patches in (
+            connection.execute(statement, (session.session_id,)) for statement in _JUDGED
+        )
+    )
+    session.judged = judged_of(of_session, of_steps)
+    session.facets.replace(("label", "reviewed"), session.judged.facets())
+
+
+def judged_in(column: str) -> Judged:
+    """The judgements of a session in its column."""
+    if not column:
+        return Judged()
+    labels, reviewed = orjson.loads(column)
+    return Judged(tuple(labels), reviewed)
 
 
 def _scored_before(connection: sqlite3.Connection, session_id: str) -> dict[str, list[int]]:

@@ -21,6 +21,7 @@ from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
+from sessiontrace.store.judging.history import Judgement, noted
 from sessiontrace.store.media.files import MediaFiles
 from sessiontrace.store.media.limits import MediaLimits
 from sessiontrace.store.media.references import Key
@@ -114,12 +115,13 @@ class SqliteStore:
     ) -> Mapping[int, str]:
         legal: list[DecodedRecord] = []
         refused: dict[int, str] = {}
+        now = time.time_ns() // 1_000_000
         for index, record in enumerate(self._walk(records)):
             decoded = folding.decode(record)
             if isinstance(decoded, str):
                 refused[index] = decoded
             else:
-                legal.append(decoded)
+                legal.append(noted(decoded, now))
         if legal or documents:
             self._run(lambda connection: rows.write(connection, legal, documents, self._walk))
         return refused
@@ -211,6 +213,9 @@ class SqliteStore:
 
     def events(self, query: EventQuery) -> EventPage:
         return self._read(lambda connection: record_scan.events(connection, query))
+
+    def judgements(self, session_id: str) -> Sequence[Judgement]:
+        return self._read(lambda connection: record_scan.judgements(connection, session_id))
 
     def find_steps(self, session_id: str, text: str, limit: int = 10_000) -> Sequence[str]:
         return self._read(

@@ -1,4 +1,4 @@
-"""The page's API: sessions, one session, one event, and the scores that a user gives by hand.
+"""The page's API: sessions, one session, one event.
 
 Runs on the server's loop; reading and encoding run on the reading threads. Invariant: a response is
 complete or an error that says what is wrong; numbers in a query are checked and clamped.
@@ -11,7 +11,6 @@ GET /api/sessions/{id}/thread    the parameters of ``thread`` -> {session, recor
 GET /api/sessions/{id}/steps?q=   {steps}: ids of the steps that contain the text
 GET /api/events/{id}     the whole record of one step
 GET /api/about           {version, store, unindexed, may_score, otlp}: otlp counts what came by OTLP
-POST /api/score          {event_id, name, value}: feedback given by hand
 """
 
 from __future__ import annotations
@@ -23,21 +22,17 @@ import attrs
 import orjson
 from aiohttp import web
 
-from sessiontrace.server import record_builder
 from sessiontrace.server.apis.page.answers import answer, requested_session
 from sessiontrace.server.apis.page.list_query import filters, session_query, syntax_response
 from sessiontrace.server.apis.page.thread import thread, thread_query
 from sessiontrace.server.http import (
-    RequestRejected,
     error_response,
     json_response,
-    read_json,
     with_vendor_errors,
 )
 from sessiontrace.server.intake_counts import IntakeCounts
 from sessiontrace.server.security.request_context import MAY_SCORE
 from sessiontrace.server.store_readers import StoreReaders
-from sessiontrace.server.store_writer import Change, StoreWriter
 from sessiontrace.store.histogram import DURATIONS_MS
 from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.protocol import Store
@@ -46,7 +41,6 @@ from sessiontrace.store.query.parser import QuerySyntaxError
 __all__ = ["About", "routes"]
 
 _TEXT_CHARS = 200
-_COMMENT_CHARS = 10_000
 
 
 @attrs.frozen
@@ -57,11 +51,9 @@ class About:
     store: str
 
 
-def routes(
-    readers: StoreReaders, writer: StoreWriter, about: About, counts: IntakeCounts
-) -> list[web.RouteDef]:
+def routes(readers: StoreReaders, about: About, counts: IntakeCounts) -> list[web.RouteDef]:
     """The routes of the API over one store."""
-    api = _Api(readers, writer, about, counts)
+    api = _Api(readers, about, counts)
     gets = {
         "/api/sessions": api.sessions,
         "/api/sessions/{id}": api.session,
@@ -73,20 +65,13 @@ def routes(
         "/api/about": api.about,
     }
     return [
-        *(
-            web.get(path, with_vendor_errors(handler, error_response))
-            for path, handler in gets.items()
-        ),
-        web.post("/api/score", with_vendor_errors(api.score, error_response)),
+        web.get(path, with_vendor_errors(handler, error_response)) for path, handler in gets.items()
     ]
 
 
 class _Api:
-    def __init__(
-        self, readers: StoreReaders, writer: StoreWriter, about: About, counts: IntakeCounts
-    ) -> None:
+    def __init__(self, readers: StoreReaders, about: About, counts: IntakeCounts) -> None:
         self._readers = readers
-        self._writer = writer
         self._about = about
         self._counts = counts
 
@@ -134,20 +119,6 @@ class _Api:
         }
         return json_response({**about, "otlp": self._counts.as_json()})
 
-    async def score(self, request: web.Request) -> web.Response:
-        event_id, name, value = _score(await read_json(request))
-
-        def plan(store: Store) -> tuple[Change, bool]:
-            record = store.record(event_id)
-            if record is None:
-                return Change(), False
-            change = {"feedback": {name: value}}
-            return Change([record_builder.patch(event_id, record["session_id"], change)]), True
-
-        if not await self._writer.transact(frozenset((event_id,)), plan):
-            raise RequestRejected(404, "not in this store")
-        return json_response({"ok": True})
-
     async def _answer(self, request: web.Request, question: Callable[[Store], Any]) -> web.Response:
         return await answer(self._readers, request, question)
 
@@ -180,17 +151,3 @@ def _histogram(store: Store, query: SessionQuery) -> dict[str, Any]:
     if histogram is None:
         return {"start": 0, "width": 0, "sessions": [], "failed": [], "durations": [], "bounds": []}
     return {**attrs.asdict(histogram), "bounds": DURATIONS_MS}
-
-
-def _score(body: Any) -> tuple[str, str, Any]:
-    """The event, the name and the value of a score; null removes the score."""
-    if not isinstance(body, dict):
-        raise RequestRejected(400, "the body must be an object")
-    event_id, name, value = body.get("event_id"), body.get("name"), body.get("value")
-    if not isinstance(event_id, str) or not isinstance(name, str) or not name.strip():
-        raise RequestRejected(400, "event_id and name must be texts")
-    if value is not None and not isinstance(value, (str, int, float, bool)):
-        raise RequestRejected(400, "value must be a text, a number, true, false or null")
-    if len(name) > _TEXT_CHARS or (isinstance(value, str) and len(value) > _COMMENT_CHARS):
-        raise RequestRejected(400, "the name or the value is too long")
-    return event_id, name.strip(), value

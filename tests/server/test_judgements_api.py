@@ -1,0 +1,117 @@
+"""Judging over the page's API, and the sessions as JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.records import T0, event, id_of, session_end, write
+from support.server_process import Served, serving
+
+from sessiontrace.model.ids import new_id
+
+LINES = "/api/sessions.jsonl"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served") / "store.db") as served:
+        yield served
+
+
+def post(server: Served, body: Any, path: str = "/api/judgements") -> tuple[int, dict[str, Any]]:
+    status, _, answer = server.request(
+        path, "POST", json.dumps(body).encode(), content_type="application/json"
+    )
+    return status, json.loads(answer)
+
+
+def stored(server: Served, **session: Any) -> tuple[str, str]:
+    """A new session with one step: their ids."""
+    sid = new_id()
+    step = event(sid, T0)
+    write(Path(server.json("/api/about")["store"]), session_end(sid, **session), step)
+    return sid, id_of(step)
+
+
+def judgements(server: Served, session_id: str) -> list[dict[str, Any]]:
+    answer: list[dict[str, Any]] = server.json(f"/api/sessions/{session_id}/judgements")[
+        "judgements"
+    ]
+    return answer
+
+
+def test_who_judged_what_and_when_is_kept(server: Served):
+    """A score, its change, a comment that is edited, a label and a review."""
+    sid, step = stored(server)
+    score = {"event_id": step, "kind": "score", "name": "quality", "author": "ada"}
+    assert post(server, {**score, "value": 0.25, "comment": "vague"})[0] == 200
+    assert post(server, {**score, "value": 0.75, "author": "bob"})[0] == 200
+    _, comment = post(server, {"event_id": sid, "kind": "comment", "value": "look here"})
+    edited = {"event_id": sid, "kind": "comment", "name": comment["name"], "value": "look there"}
+    assert post(server, edited)[0] == 200
+    label = {"event_id": step, "kind": "label", "name": " wrong ", "value": True}
+    assert post(server, label)[0] == 200
+    review = {"event_id": sid, "kind": "review", "value": True, "author": "ada"}
+    assert post(server, review)[0] == 200
+    kept = [(each["kind"], each["name"], each["value"], each["author"])
+            for each in judgements(server, sid)]  # fmt: skip
+    name = comment["name"]
+    assert sorted(kept, key=str) == sorted([
+        ("comment", name, "look here", None), ("comment", name, "look there", None),
+        ("review", "reviewed", True, "ada"), ("score", "quality", 0.25, "ada"),
+        ("score", "quality", 0.75, "bob"), ("label", "wrong", True, None),
+    ], key=str)  # fmt: skip
+    summary = server.json(f"/api/sessions/{sid}")["session"]
+    assert (summary["scores"], summary["labels"], summary["reviewed"]) == (
+        {"quality": 0.75}, ["wrong"], "ada",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "reason"),
+    [
+        ({"kind": "mark"}, 400, "kind must be one of score, label, comment, review"),
+        ({"event_id": 7}, 400, "event_id must be the id of a session or of a step"),
+        ({"event_id": "nowhere"}, 404, "not in this store"),
+        ({"name": ""}, 400, "name must be the name of the score"),
+        ({"name": "x" * 201}, 400, "name is too long: it has more than 200 characters"),
+        ({"value": [1]}, 400, "value must be a text, a number, true, false or null"),
+        ({"value": 1e300}, 400, "value must be a number between -4294967296 and 4294967296"),
+        ({"author": 1}, 400, "author must be a text"),
+        ({"kind": "comment", "value": 1}, 400, "the value of a comment must be a text, or null"),
+        ({"kind": "review", "event_id": "step"}, 409, "a review is of a session, not of a step"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_with_the_reason(
+    server: Served, change: dict[str, Any], status: int, reason: str
+):
+    sid, step = stored(server)
+    body = {"event_id": sid, "kind": "score", "name": "quality", "value": 1, **change}
+    if body["event_id"] == "step":
+        body["event_id"] = step
+    answer = post(server, body)
+    assert (answer[0], answer[1]["error"]) == (status, reason)
+    assert judgements(server, sid) == []
+    assert server.request("/api/sessions/nowhere/judgements")[0] == 404
+
+
+def test_sessions_are_exported_as_lines_with_their_judgements(server: Served):
+    """What a query finds, or those of some ids; a line is what `sessions export` prints."""
+    sid, step = stored(server, user_properties={"user_id": "lines"})
+    other, _ = stored(server, user_properties={"user_id": "lines"})
+    post(server, {"event_id": step, "kind": "label", "name": "wrong", "value": True})
+    status, headers, body = server.request(f"{LINES}?q=user:lines")
+    assert (status, headers["content-type"]) == (200, "application/x-ndjson")
+    sessions = {line["summary"]["session_id"]: line for line in map(json.loads, body.splitlines())}
+    assert set(sessions) == {sid, other}
+    assert [each["event_id"] for each in sessions[sid]["events"]] == [step]
+    assert [each["name"] for each in sessions[sid]["judgements"]] == ["wrong"]
+    _, _, body = server.request(f"{LINES}?ids={other},nowhere")
+    lines = [json.loads(line) for line in body.splitlines()]
+    assert lines[0]["summary"]["session_id"] == other
+    assert lines[1] == {"gone": "nowhere"}
+    assert server.request(f"{LINES}?q=usr:lines")[0] == 400
