@@ -28,7 +28,7 @@ _CONTENT_TYPES = {
 _VERSION = "{version:[0-9a-f]{16}}"
 _INDEX = "index.html"
 _MODULES = b"<!-- modules -->"
-_ADDRESSES = ("/", "/sessions/{id}", "/users/{user}", "/compare/{a}/{b}")
+_ADDRESSES = ("/", "/sessions/{id}", "/users/{user}", "/compare/sets", "/compare/{a}/{b}")
 
 
 def routes() -> list[web.RouteDef]:

@@ -34,6 +34,7 @@ __all__ = [
     "SessionPage",
     "SessionQuery",
     "SessionSummary",
+    "StepGroup",
     "StoredCall",
     "StoredSession",
     "visible",
@@ -135,6 +136,32 @@ class EventSummary:
     first_chunk: float | None = None
     start_nanos: int = 0
     model: str | None = None
+
+
+@attrs.frozen
+class StepGroup:
+    """The steps of one type and name in some sessions.
+
+    ``type`` is "turn" for a turn of a conversation. ``sessions`` counts those with such a step,
+    ``failed`` the steps with an error, ``durations`` are ms, of the steps that have ended.
+    """
+
+    type: str
+    name: str
+    steps: int
+    sessions: int
+    failed: int
+    tokens: int
+    cost_nano: int
+    durations: Sequence[float]
+
+    def with_group(self, other: StepGroup) -> StepGroup:
+        """The steps of both groups, which have no session in common."""
+        return StepGroup(
+            self.type, self.name, self.steps + other.steps, self.sessions + other.sessions,
+            self.failed + other.failed, self.tokens + other.tokens,
+            self.cost_nano + other.cost_nano, [*self.durations, *other.durations],
+        )  # fmt: skip
 
 
 @attrs.frozen

@@ -23,6 +23,7 @@ from sessiontrace.store.models import (
     PropertyCounts,
     SessionPage,
     SessionQuery,
+    StepGroup,
     StoredCall,
     StoredSession,
 )
@@ -213,6 +214,10 @@ class Store(Protocol):
 
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
         """Count the matching sessions by last activity and by duration; None without any."""
+        ...
+
+    def step_groups(self, session_ids: Collection[str]) -> Sequence[StepGroup]:
+        """The steps of these sessions by type and name."""
         ...
 
     def version(self) -> int:

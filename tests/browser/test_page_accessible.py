@@ -72,6 +72,8 @@ def test_every_view_passes(page: Page, two: list[str], axe: str, scheme: str, wi
     page.click("tr.pair", 0)
     page.see(".part h2")
     wrong["open comparison"] = faults(page, axe)
+    page.see(".diff ins")
+    look("sets", "/compare/sets?a=&b=status:failed", ".pairs.sets .name")
     look("missing session", f"/sessions/{new_id()}", ".note h1")
     page.leave()  # the browser tells of the 404, rightly
     assert [f"{name}: {fault}" for name, found in wrong.items() for fault in found] == []

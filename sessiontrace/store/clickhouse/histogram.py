@@ -1,4 +1,4 @@
-"""Counts over many sessions: the charts above the list, and the texts of sessions.
+"""Counts over many sessions: the charts above the list, the texts of sessions, their steps.
 
 No thread owns it; the caller passes the connection. Invariant: each count counts a session once.
 """
@@ -6,7 +6,7 @@ No thread owns it; the caller passes the connection. Invariant: each count count
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -16,11 +16,12 @@ from sessiontrace.store import facets
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.list_conditions import ListConditions
 from sessiontrace.store.clickhouse.session_list import SCOPE, bounds_of, fitting, sessions
+from sessiontrace.store.clickhouse.summaries import changed_events, patches
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.histogram import DURATIONS_MS, Histogram, width_of
-from sessiontrace.store.models import PropertyCounts, SessionQuery
+from sessiontrace.store.models import PropertyCounts, SessionQuery, StepGroup
 
-__all__ = ["count_properties", "filter_values", "histogram"]
+__all__ = ["count_properties", "filter_values", "histogram", "step_groups"]
 
 _HOUR_MS = 3_600_000
 
@@ -148,3 +149,70 @@ def _count_entries(
             if key.startswith("$entry_") and value not in (None, ""):
                 text = value if isinstance(value, str) else encode(value).decode()
                 counts.setdefault(key, Counter())[text] += 1
+
+
+_LATE = """
+SELECT session_id, event_id, body, matters FROM patches FINAL
+WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND matters > 0
+ORDER BY at
+"""
+_STEPS = """
+SELECT
+    if(role = 2, 'turn', type) AS kind, name, count(), uniqExact(session_id), countIf(bad),
+    sum(used), sum(nano), groupArray(duration)
+FROM (
+    SELECT
+        session_id, event_id, role, type, name, isNotNull(error) AS bad, tokens AS used,
+        cost_nano AS nano, duration
+    FROM events
+    WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role > 0
+    ORDER BY event_id, version DESC
+    LIMIT 1 BY event_id
+)
+WHERE event_id NOT IN {late:Array(String)}
+GROUP BY kind, name
+"""
+
+
+def step_groups(
+    connection: Connection, project: str, session_ids: Collection[str]
+) -> list[StepGroup]:
+    """The steps of these sessions by type and name, their late updates merged in."""
+    if not session_ids:
+        return []
+    values = {"project": project, "ids": sorted(session_ids)}
+    late = patches(connection.query(Query(_LATE, values)))
+    changed = changed_events(connection, project, late)
+    ids = sorted({patch.event_id for patch in late})
+    groups = {
+        (kind, name): StepGroup(kind, name, *columns)
+        for kind, name, *columns in connection.query(Query(_STEPS, {**values, "late": ids}))
+    }
+    sessions = _sessions_of(connection, values, ids) if changed else {}
+    for event in changed:
+        key = ("turn" if event.turn else event.type, event.name)
+        is_new = event.session_id not in sessions.get(key, ())
+        sessions.setdefault(key, set()).add(event.session_id)
+        group = StepGroup(
+            *key, 1, int(is_new), int(event.error is not None), event.tokens, event.cost_nano,
+            [] if event.duration is None else [event.duration],
+        )  # fmt: skip
+        groups[key] = groups[key].with_group(group) if key in groups else group
+    return list(groups.values())
+
+
+_SESSIONS_OF = """
+SELECT DISTINCT if(role = 2, 'turn', type), name, session_id FROM events
+WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role > 0
+    AND event_id NOT IN {late:Array(String)}
+"""
+
+
+def _sessions_of(
+    connection: Connection, values: dict[str, Any], late: Sequence[str]
+) -> dict[tuple[str, str], set[str]]:
+    """The sessions that are counted already, by type and name of the step."""
+    sessions: dict[tuple[str, str], set[str]] = {}
+    for kind, name, session_id in connection.query(Query(_SESSIONS_OF, {**values, "late": late})):
+        sessions.setdefault((kind, name), set()).add(session_id)
+    return sessions

@@ -42,6 +42,7 @@ from sessiontrace.store.models import (
     PropertyCounts,
     SessionPage,
     SessionQuery,
+    StepGroup,
     StoredCall,
     StoredSession,
 )
@@ -224,6 +225,9 @@ class ClickHouseStore:
 
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
         return charts.histogram(self._connection, self.project, query, most)
+
+    def step_groups(self, session_ids: Collection[str]) -> Sequence[StepGroup]:
+        return charts.step_groups(self._connection, self.project, session_ids)
 
     def version(self) -> int:
         return int(self._connection.query(Query(_VERSION))[0][0])

@@ -27,7 +27,7 @@ from sessiontrace.store.folding import (
 from sessiontrace.store.judging.entries import JUDGEMENTS, Judged, judged_of
 from sessiontrace.store.models import SessionSummary
 
-__all__ = ["Patch", "patched_event", "patches", "summaries", "summary_of"]
+__all__ = ["Patch", "changed_events", "patched_event", "patches", "summaries", "summary_of"]
 
 _MOST_SCORES = 50  # as many as a session keeps in the SQLite store
 
@@ -214,6 +214,24 @@ def _amend_session(state: SessionState, row: Row | None, changes: Sequence[Patch
         state.apply(patch.update)
     if start is not None:
         state.own["start"] = start
+
+
+def changed_events(
+    connection: Connection, project: str, changes: Sequence[Patch]
+) -> list[EventState]:
+    """The steps that late updates change, without those that are shown as parts of others."""
+    by_event: dict[str, list[Patch]] = {}
+    for patch in changes:
+        if patch.event_id != patch.session_id:
+            by_event.setdefault(patch.event_id, []).append(patch)
+    if not by_event:
+        return []
+    sessions = sorted({patch.session_id for patch in changes})
+    rows = connection.query(
+        Query(_CHANGED, {"project": project, "ids": sessions, "events": sorted(by_event)})
+    )
+    states = [patched_event(by_event[row[0]][0].session_id, row, by_event[row[0]]) for row in rows]
+    return [state for state in states if state.rank and not state.folded]
 
 
 def _before_and_after(

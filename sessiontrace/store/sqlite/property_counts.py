@@ -1,4 +1,4 @@
-"""Counts of the texts of sessions: names, sources, users, error types, entries.
+"""Counts of the texts of sessions (names, sources, users, error types, entries) and of steps.
 
 No thread owns it. Invariant: each session counts once for each text.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import orjson
 
 from sessiontrace.model.json_depth import encode
 from sessiontrace.store import facets
-from sessiontrace.store.models import PropertyCounts
+from sessiontrace.store.models import PropertyCounts, StepGroup
 
-__all__ = ["count_properties", "filter_values"]
+__all__ = ["count_properties", "filter_values", "step_groups"]
 
 
 def count_properties(connection: sqlite3.Connection, most: int) -> PropertyCounts:
@@ -59,6 +60,36 @@ def filter_values(connection: sqlite3.Connection, sessions: int) -> dict[str, Co
     for position, key in enumerate(("name", "user", "source")):
         counts[key] = Counter(row[position] for row in rows if row[position])
     return counts
+
+
+_STEPS = """
+SELECT
+    CASE WHEN turn THEN 'turn' ELSE type END, name, count(*), count(DISTINCT session_id),
+    count(error), sum(tokens), sum(cost_nano), json_group_array(duration)
+FROM events
+WHERE session_id IN (SELECT value FROM json_each(?)) AND rank > 0
+GROUP BY 1, 2
+"""
+
+
+def step_groups(connection: sqlite3.Connection, session_ids: Collection[str]) -> list[StepGroup]:
+    """The steps of these sessions by type and name."""
+    ids = orjson.dumps(list(session_ids)).decode()
+    return [
+        StepGroup(
+            kind,
+            name,
+            steps,
+            sessions,
+            failed,
+            tokens,
+            cost,
+            [ms for ms in orjson.loads(durations) if ms is not None],
+        )
+        for kind, name, steps, sessions, failed, tokens, cost, durations in connection.execute(
+            _STEPS, (ids,)
+        )
+    ]
 
 
 def _properties(body: str | None, patch: str | None) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from sessiontrace.store.models import (
     PropertyCounts,
     SessionPage,
     SessionQuery,
+    StepGroup,
     StoredCall,
     StoredSession,
 )
@@ -243,6 +244,9 @@ class SqliteStore:
     def histogram(self, query: SessionQuery, most: int = 60) -> Histogram | None:
         """Count the matching sessions over time and by duration; None when there is none."""
         return self._read(lambda connection: histogram.histogram(connection, query, most))
+
+    def step_groups(self, session_ids: Collection[str]) -> Sequence[StepGroup]:
+        return self._read(lambda connection: property_counts.step_groups(connection, session_ids))
 
     def changes(self, after: int | None, since: int) -> Changes:
         """What was written: events after the row ``after``, sessions written at ``since`` or later.

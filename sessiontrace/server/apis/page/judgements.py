@@ -110,8 +110,11 @@ async def _judge(writer: StoreWriter, judgement: _Request) -> dict[str, Any]:
         session_id = record["session_id"]
         if judgement.kind == REVIEW and session_id != judgement.event_id:
             return Change(), "a review is of a session, not of a step"
-        own = [each for each in store.judgements(session_id) if each.event_id == record["event_id"]]
-        if sum(each.source == "hand" for each in own) >= ENTRIES_MAX:
+        count = sum(
+            judged.source == "hand" and judged.event_id == record["event_id"]
+            for judged in store.judgements(session_id)
+        )
+        if count >= ENTRIES_MAX:
             return Change(), f"it has {ENTRIES_MAX:,} judgements already"
         changes = {JUDGEMENTS: {key: entry}}
         return Change([record_builder.patch(judgement.event_id, session_id, changes)]), ""

@@ -57,10 +57,13 @@ def session_query(parameters: Mapping[str, str]) -> SessionQuery | QuerySyntaxEr
     )
 
 
-def syntax_response(error: QuerySyntaxError) -> web.Response:
-    """What the search field shows: the reason, the place of the fault, and a query that works."""
+def syntax_response(error: QuerySyntaxError, side: str = "") -> web.Response:
+    """What the search field shows: the reason, the place of the fault, and a query that works.
+
+    ``side``: which of several queries it is about.
+    """
     body = {
-        "error": error.reason,
+        "error": f"{side}: {error.reason}" if side else error.reason,
         "position": error.position,
         "length": error.length,
         "suggestion": error.suggestion,

@@ -1,9 +1,10 @@
 // The page: which view is open, and the status at the top that shows whether it is live.
 
+import { compareView } from "./comparing/compare_sessions.js";
+import { compareSetsView } from "./comparing/compare_sets.js";
 import { el } from "./elements.js";
 import { fragmentOf } from "./values/thread.js";
 import { banner } from "./views/banner.js";
-import { compareView } from "./views/compare.js";
 import { login, loginView } from "./views/login.js";
 import { listView } from "./views/session_list.js";
 import { sessionPage } from "./views/session_page.js";
@@ -67,6 +68,7 @@ function open(path, { replace = false, push = true } = {}) {
     from: view?.path ?? "/",
   };
   if (pair) view = compareView(context, decodeURIComponent(pair[1]), decodeURIComponent(pair[2]));
+  else if (route.pathname === "/compare/sets") view = compareSetsView(context);
   else if (user) view = userView(context, decodeURIComponent(user[1]));
   else
     view = match

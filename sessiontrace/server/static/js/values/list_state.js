@@ -28,6 +28,9 @@ export const RANGES = [
   ["2592000000", "Last 30 days"],
 ];
 
+/** Sessions that may be picked, so that they fit into an address. */
+export const PICKED_MAX = 50;
+
 const number = (text) => (/^\d{1,15}$/.test(text ?? "") ? Number(text) : null);
 
 /** @param {string} search the part of an address behind its path */
@@ -43,7 +46,7 @@ export function readState(search) {
     to: range ? null : number(query.get("to")),
     order,
     ascending: query.get("dir") ? query.get("dir") === "asc" : TEXT_ORDERS.has(order),
-    picked: (query.get("pick") ?? "").split(",").filter(Boolean).slice(0, 2),
+    picked: (query.get("pick") ?? "").split(",").filter(Boolean).slice(0, PICKED_MAX),
   };
 }
 

@@ -1,6 +1,7 @@
 // The head of a session: its name, its state, the switch between its views, and its facts.
 
 import { copyButton, el } from "../elements.js";
+import { queueOf, withQueue } from "../judging/queue.js";
 import { cost, count, duration, moment, scoreText } from "../values/format.js";
 import { termOf } from "../values/query_text.js";
 import { sessionPath, userPath } from "../values/thread.js";
@@ -102,7 +103,7 @@ function viewSwitch(id, view) {
       el(
         "a",
         {
-          href: sessionPath(id, name),
+          href: withQueue(sessionPath(id, name), queueOf(location.search)),
           "data-route": true,
           "aria-current": name === view ? "page" : null,
           title: name === view ? null : `${title} (t)`,

@@ -5,11 +5,14 @@ import { get, poll, unchanged } from "../api.js";
 import { el } from "../elements.js";
 import { notice, welcome } from "../empty_state.js";
 import { infiniteScroll } from "../infinite_scroll.js";
+import { reviewLinks } from "../judging/review_links.js";
+import { selectionBar } from "../judging/selection_bar.js";
 import { amount, clockTime, dayName, moment } from "../values/format.js";
 import {
   isFiltered,
   ORDERS,
   ordered,
+  PICKED_MAX,
   readState,
   requestOf,
   writeState,
@@ -78,16 +81,8 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
   const overview = charts({
     chosen: (from, to) => change({ range: "", from, to }),
   });
-  const compare = el(
-    "button",
-    {
-      type: "button",
-      class: "compare",
-      hidden: true,
-      onclick: () => navigate(`/compare/${[...picked].map(encodeURIComponent).join("/")}`),
-    },
-    "Compare these two",
-  );
+  const selection = selectionBar({ picked, navigate, clear: unpick });
+  const review = reviewLinks({ query: () => state.q, filter: (q) => field.set(q), navigate });
   const fresh = el("button", {
     type: "button",
     class: "fresh",
@@ -123,6 +118,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
       el("span", { class: "order" }, order, direction),
       views.element,
       asThread,
+      review.element,
       spanChip,
     ),
     overview.element,
@@ -130,7 +126,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
     table,
     note,
     olderButton,
-    compare,
+    selection.element,
   );
 
   const path = (after = null) => `/api/sessions?${queryOf({ limit: PAGE, preview: "1" }, after)}`;
@@ -161,6 +157,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
     const user = userIn(state.q);
     asThread.hidden = !user;
     asThread.href = user ? userPath(user) : "/";
+    review.show(`/api/sessions.jsonl?${queryOf({})}`);
     asThread.title = `All that ${user} and the application said`;
     errors.setAttribute("aria-pressed", String(state.errors));
     times.show(state);
@@ -357,23 +354,33 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
   function picker(session) {
     const box = el("input", {
       type: "checkbox",
-      "aria-label": `Compare ${session.name ?? "unnamed session"}`,
+      "aria-label": `Select ${session.name ?? "unnamed session"}`,
       checked: picked.has(session.session_id),
     });
     box.addEventListener("change", () => {
       if (box.checked) picked.add(session.session_id);
       else picked.delete(session.session_id);
-      if (picked.size > 2) {
+      if (picked.size > PICKED_MAX) {
         const [first] = picked;
         picked.delete(first);
         const other = rows.get(first)?.row.querySelector(".c-pick input");
         if (other) other.checked = false;
       }
-      compare.hidden = picked.size !== 2;
-      state = { ...state, picked: [...picked] };
-      remember();
+      showPicked();
     });
     return box;
+  }
+
+  function showPicked() {
+    selection.show();
+    state = { ...state, picked: [...picked] };
+    remember();
+  }
+
+  function unpick() {
+    picked.clear();
+    for (const { row } of rows.values()) row.querySelector(".c-pick input").checked = false;
+    showPicked();
   }
 
   function freshenTimes() {
@@ -411,7 +418,7 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
   }
 
   showState();
-  compare.hidden = picked.size !== 2;
+  selection.show();
   if (saved) {
     draw();
     chart(true);

@@ -2,11 +2,15 @@
 // and the address may name either. The key t goes from one to the other.
 
 import { get } from "../api.js";
+import { queueOf, withQueue } from "../judging/queue.js";
+import { reviewBar } from "../judging/review_bar.js";
 import { fragmentOf, sessionPath, viewOf } from "../values/thread.js";
 import { sessionView } from "./session_view.js";
 import { firstPagePath, threadView } from "./thread_view.js";
 
-export function sessionPage(context, id, hash) {
+export function sessionPage(outer, id, hash) {
+  const queue = queueOf(outer.search);
+  const context = { ...outer, queue };
   const ended = new AbortController();
   const named = viewOf(context.search, hash);
   const isFromUser = context.from.startsWith("/users/");
@@ -14,6 +18,7 @@ export function sessionPage(context, id, hash) {
   const isOther = context.from !== location.pathname + location.search; // else it was a reload
   let kind = named;
   let view = null;
+  const bar = reviewBar({ id, queue, navigate: context.navigate });
   if (named) show(named);
   else decide();
 
@@ -26,7 +31,7 @@ export function sessionPage(context, id, hash) {
     }
     const own = first?.body.session.session_id ?? id;
     // The address has the application's own id, or how an id begins.
-    if (own !== id) context.navigate(sessionPath(own), { replace: true });
+    if (own !== id) context.navigate(withQueue(sessionPath(own), queue), { replace: true });
     else show(first?.body.conversation ? "thread" : "tree", first);
   }
 
@@ -35,6 +40,7 @@ export function sessionPage(context, id, hash) {
     const isBack = isFromUser || (name === "tree" && isFromThread && isOther);
     const inner = { ...context, upPath: isBack ? context.from : context.listPath };
     view = name === "thread" ? threadView(inner, id, hash, first) : sessionView(inner, id, hash);
+    context.main.querySelector(".head").after(bar.element);
   }
 
   return {
@@ -49,8 +55,8 @@ export function sessionPage(context, id, hash) {
         event.preventDefault();
         const other = kind === "thread" ? "tree" : "thread";
         const chosen = kind === "thread" ? (view.turn?.() ?? "") : fragmentOf(location.hash);
-        context.navigate(sessionPath(id, other, chosen));
-      } else view?.key(event);
+        context.navigate(withQueue(sessionPath(id, other, chosen), queue));
+      } else if (!bar.key(event)) view?.key(event);
     },
   };
 }

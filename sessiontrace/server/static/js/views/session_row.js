@@ -59,6 +59,12 @@ const COLUMNS = [
       session.source
         ? filtering("source", session.source, context, { class: "value source" })
         : null,
+      ...(session.labels ?? []).map((label) =>
+        filtering("label", label, context, { class: "value label" }),
+      ),
+      session.reviewed === null || session.reviewed === undefined
+        ? null
+        : el("span", { class: "reviewed", title: reviewedBy(session.reviewed) }, "✓ reviewed"),
       session.preview ? el("span", { class: "preview" }, session.preview) : null,
     ],
   },
@@ -149,6 +155,8 @@ const COLUMNS = [
   },
   { title: "", label: "Compare", class: "c-pick", cell: (_session, { picker }) => picker },
 ];
+
+const reviewedBy = (name) => (name ? `Reviewed by ${name}` : "Reviewed");
 
 const hrefOf = (session) => `/sessions/${encodeURIComponent(session.session_id)}`;
 

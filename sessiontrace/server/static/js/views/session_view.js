@@ -2,11 +2,12 @@
 
 import { get, poll, reasonOf, unchanged } from "../api.js";
 import { el } from "../elements.js";
+import { judgementPanel } from "../judging/panel.js";
 import { splitter } from "../splitter.js";
 import { amount, count } from "../values/format.js";
 import { earlierMessages } from "./earlier_messages.js";
 import { sessionHead } from "./session_head.js";
-import { detail, feedbackForm } from "./step_detail.js";
+import { detail } from "./step_detail.js";
 import { waterfall } from "./waterfall.js";
 
 const EVERY = 2000;
@@ -186,7 +187,7 @@ export function sessionView(context, id, hash) {
   }
 
   let drawn = "";
-  let form = { id: null, node: null };
+  let form = { id: null, node: null, refresh: () => {} };
   async function show() {
     const chosen = state.selected;
     const { session, record, events } = state.answer;
@@ -210,10 +211,13 @@ export function sessionView(context, id, hash) {
       if (state.selected !== chosen) return;
     }
     const mark = JSON.stringify([chosen, summary ?? session, whole, earlier?.count]);
-    if (mark === drawn) return;
+    if (mark === drawn) return form.refresh();
     drawn = mark;
     // Feedback that is being typed stays while everything around it changes.
-    if (form.id !== chosen) form = { id: chosen, node: feedbackForm(chosen) };
+    if (form.id !== chosen) {
+      const judging = judgementPanel(id, chosen);
+      form = { id: chosen, node: judging.element, refresh: judging.refresh };
+    } else form.refresh();
     const focused = form.node.contains(document.activeElement)
       ? /** @type {HTMLElement} */ (document.activeElement)
       : null;

@@ -1,9 +1,8 @@
 // The selected step, or the session itself: its facts, error, inputs and outputs.
 
-import { mayScore, post, reasonOf } from "../api.js";
 import { richValue, toolCards } from "../chat/cards.js";
 import { conversation } from "../chat/conversation.js";
-import { copyButton, el, shape, thumb } from "../elements.js";
+import { copyButton, el, shape } from "../elements.js";
 import { json } from "../json_tree.js";
 import { rawSwitch } from "../raw_switch.js";
 import { splitMessages, toolDefinitions } from "../values/chat_messages.js";
@@ -110,66 +109,6 @@ function facts(session, summary, record) {
 function sourceOfCost(metadata) {
   if (!["custom", "genai-prices"].includes(metadata.cost_source)) return null;
   return `computed: ${[metadata.cost_source, metadata.cost_version].filter(Boolean).join(" ")}`;
-}
-
-// Feedback by hand: a name, and a thumb, a number or a text.
-export function feedbackForm(eventId) {
-  const name = el("input", {
-    type: "text",
-    value: "rating",
-    "aria-label": "Name of the score",
-    maxlength: 100,
-    spellcheck: "false",
-  });
-  const value = el("input", {
-    type: "text",
-    placeholder: "Value or comment",
-    "aria-label": "Value of the score",
-    maxlength: 10000,
-  });
-  const saveStatus = el("span", { role: "status", class: "soft" });
-  async function save(score) {
-    if (!name.value.trim()) {
-      saveStatus.textContent = "A score needs a name";
-      name.focus();
-      return;
-    }
-    try {
-      await post("/api/score", { event_id: eventId, name: name.value.trim(), value: score });
-      saveStatus.textContent = "Saved";
-    } catch (error) {
-      saveStatus.textContent = reasonOf(error);
-    }
-  }
-  const typed = (text) =>
-    text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
-  const form = el(
-    "form",
-    { class: "score", "aria-label": "Give feedback" },
-    name,
-    el(
-      "button",
-      { type: "button", class: "quiet", "aria-label": "Good", onclick: () => save(1) },
-      thumb(true),
-    ),
-    el(
-      "button",
-      { type: "button", class: "quiet", "aria-label": "Bad", onclick: () => save(0) },
-      thumb(false),
-    ),
-    value,
-    el("button", { type: "submit", class: "quiet" }, "Save"),
-    saveStatus,
-  );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (value.value.trim()) save(typed(value.value));
-  });
-  const section = el("div", { class: "section" }, el("h3", {}, "Give feedback"), form);
-  mayScore().then((may) => {
-    section.hidden = !may;
-  });
-  return section;
 }
 
 function failed(failure, record) {
