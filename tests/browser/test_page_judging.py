@@ -92,7 +92,7 @@ def test_which_failed_answers_has_nobody_reviewed_yet(page: Page, runs: Runs):
     assert page.texts(".head h1") == ["broken"], "the reviewed one has left the queue"
     page.driver.refresh()
     page.until(".head h1", ["broken"])
-    page.until(".review-state", ["Not reviewed"])
+    page.see(".review-bar[data-reviewed=false]")
     page.open("/?q=reviewed:ada")
     page.until(NAMES, ["late"])
     page.until("tbody .reviewed", ["✓ reviewed"])
