@@ -143,6 +143,7 @@ export function judgementPanel(sessionId, eventId) {
   /** The last judgement of a name, and those that it replaced. */
   function entry(title, group, ...actions) {
     const { current, history } = group;
+    const isText = typeof current.value === "string";
     return el(
       "div",
       { class: counts(group) ? "judgement" : "judgement removed" },
@@ -150,10 +151,11 @@ export function judgementPanel(sessionId, eventId) {
         "p",
         {},
         el("span", { class: "soft" }, `${title} `),
-        el("b", { dir: "auto" }, valueText(current.value)),
+        isText ? null : el("b", {}, valueText(current.value)),
         el("span", { class: "grow" }),
         editable ? actions : null,
       ),
+      isText ? el("p", { class: "prose text", dir: "auto" }, current.value) : null,
       current.comment ? el("p", { class: "prose", dir: "auto" }, current.comment) : null,
       el("p", { class: "by" }, by(current)),
       history.length
