@@ -1,11 +1,10 @@
 """Frameworks with spans of their own whose names need a table and little else.
 
-Pure functions over a draft, no thread owns them: Strands, Haystack, Semantic Kernel and AutoGen.
+Pure functions over a draft, no thread owns them: Strands, Haystack and Semantic Kernel.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
@@ -13,7 +12,7 @@ from sessiontrace.wire.dialects.chat_shapes import chat_of, text_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["AUTOGEN", "HAYSTACK", "SEMANTIC_KERNEL", "STRANDS"]
+__all__ = ["HAYSTACK", "SEMANTIC_KERNEL", "STRANDS"]
 
 
 # -- Strands --------------------------------------------------------------------------------
@@ -113,27 +112,3 @@ def _translate_semantic_kernel(draft: Draft) -> None:
 
 
 SEMANTIC_KERNEL = Dialect(frozenset({"gen_ai"}), _translate_semantic_kernel)
-
-
-# -- AutoGen --------------------------------------------------------------------------------
-
-
-_TEAM = re.compile(r"\.\(([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\)-[AT]$")
-
-
-def _translate_autogen(draft: Draft) -> None:
-    """A team's messages are traces of their own, which its topics and agents hold together."""
-    message = whole_json(draft.get("message"))
-    if isinstance(message, dict) and draft.offer("input.value", message):
-        draft.take("message")
-    span = draft.span
-    destination = draft.get("messaging.destination")
-    if isinstance(destination, str) and (team := _TEAM.search(destination)):
-        draft.offer("gen_ai.conversation.id", team[1])
-    elif span.name == "autogen ack" and len(span.links) == 1:  # it has no destination
-        span.trace_id, span.parent_id = span.links[0]["trace_id"], span.links[0]["span_id"]
-    if draft.get("gen_ai.operation.name") == "invoke_agent":
-        draft.offer("session.name", draft.get("gen_ai.agent.name"))
-
-
-AUTOGEN = Dialect(frozenset(), _translate_autogen)

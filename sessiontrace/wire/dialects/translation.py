@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessiontrace.wire.dialects.agent_runtimes import GENKIT, LIVEKIT, PIPECAT
+from sessiontrace.wire.dialects.autogen import AUTOGEN
 from sessiontrace.wire.dialects.coding_agents import CODING_AGENT, is_coding_agent
 from sessiontrace.wire.dialects.draft import Dialect, Draft
-from sessiontrace.wire.dialects.frameworks import AUTOGEN, HAYSTACK, SEMANTIC_KERNEL, STRANDS
+from sessiontrace.wire.dialects.frameworks import HAYSTACK, SEMANTIC_KERNEL, STRANDS
 from sessiontrace.wire.dialects.google_adk import GOOGLE_ADK
 from sessiontrace.wire.dialects.langfuse import LANGFUSE
 from sessiontrace.wire.dialects.langsmith import LANGSMITH
