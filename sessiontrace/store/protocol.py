@@ -166,7 +166,10 @@ class Store(Protocol):
         ...
 
     def event(self, event_id: str) -> Mapping[str, Any] | None:
-        """The whole record of one event, updates merged in; None when it is not stored."""
+        """The whole record of one event, updates merged in; None when it is not stored.
+
+        Of an event that is shown as a part of another, ``folded`` is the id of that one.
+        """
         ...
 
     def records(

@@ -240,7 +240,7 @@ def whole(role: int, body: str, changes: Sequence[Patch]) -> dict[str, Any]:
 
 
 def event(connection: Connection, project: str, event_id: str) -> Mapping[str, Any] | None:
-    """The whole record of one event."""
+    """The whole record of one event, also of one that is shown as a part of another."""
     rows = connection.query(Query(_EVENT, {"project": project, "id": event_id}))
     if not rows:
         return None
@@ -248,8 +248,6 @@ def event(connection: Connection, project: str, event_id: str) -> Mapping[str, A
     values = {"project": project, "session": session_id, "id": event_id}
     changes = connection.query(Query(_PATCHES + " AND event_id = {id:String} ORDER BY at", values))
     record = whole(role, body, patches(changes))
-    if isinstance(record.get("folded"), str):
-        return None
     return below_visible(record, outer_events(connection, project, [session_id]))
 
 

@@ -194,7 +194,10 @@ def _own_record(connection: sqlite3.Connection, summary: SessionSummary) -> dict
 
 
 def event(connection: sqlite3.Connection, event_id: str) -> Mapping[str, Any] | None:
-    """The whole record of one event; for a turn, the chain event that represents it."""
+    """The whole record of one event, also of one that is shown as a part of another.
+
+    For a turn, it is the chain event that represents it.
+    """
     row = _row_of(connection, event_id)
     return None if row is None else _whole(connection, row)
 
@@ -217,7 +220,7 @@ def records(
 
 def _row_of(connection: sqlite3.Connection, event_id: str) -> tuple[str, str | None, int] | None:
     row: tuple[str, str | None, int] | None = connection.execute(
-        "SELECT body, patch, turn FROM events WHERE event_id = ? AND rank > 0", (event_id,)
+        "SELECT body, patch, turn FROM events WHERE event_id = ? AND rank != 0", (event_id,)
     ).fetchone()
     return row
 
