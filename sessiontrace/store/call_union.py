@@ -103,10 +103,22 @@ def _by_key(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any
 
 
 def _inputs(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
+    if _CHAT in outer and _CHAT not in inner:
+        inner = _without_copy(inner, outer[_CHAT])
+    elif _CHAT in inner and _CHAT not in outer:
+        outer = _without_copy(outer, inner[_CHAT])
     both = _by_key(outer, inner)
     if isinstance(chat := outer.get(_CHAT), list) and isinstance(other := inner.get(_CHAT), list):
         both[_CHAT] = _chat(chat, other)
     return both
+
+
+def _without_copy(inputs: Mapping[str, Any], chat: Any) -> Mapping[str, Any]:
+    """The inputs without their messages, which are as many as those of the chat and say less."""
+    copy = inputs.get("messages")
+    if not (isinstance(copy, list) and isinstance(chat, list) and len(copy) == len(chat)):
+        return inputs
+    return {name: value for name, value in inputs.items() if name != "messages"}
 
 
 def _chat(outer: list[Any], inner: list[Any]) -> list[Any]:

@@ -27,6 +27,8 @@ _MESSAGE = re.compile(
 )
 _INPUT = re.compile(rf'"inputs":\{{"[^"\\]{{1,40}}":{_TEXT}')
 """The only input of a step that takes no chat, such as a decorated function's question."""
+_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
+"""What Python shows of an object without a text of its own."""
 
 
 def preview_of(opening: str) -> str | None:
@@ -40,4 +42,4 @@ def preview_of(opening: str) -> str | None:
     except orjson.JSONDecodeError:  # half of a surrogate pair, where the text was cut
         return None
     line = " ".join(text.split())
-    return line[:CHARACTERS] or None
+    return None if _OBJECT.match(line) else line[:CHARACTERS] or None

@@ -32,7 +32,9 @@ def input_messages(attributes: Attributes) -> list[Message]:
     """The chat a model was given, its system instructions first."""
     messages = _messages(attributes, "user", *_INPUT)
     system = _system_message(attributes)
-    return messages if system is None else [system, *messages]
+    if system is None or _says_same(system, messages):
+        return messages
+    return [system, *messages]
 
 
 def output_messages(attributes: Attributes) -> list[Message]:
@@ -40,9 +42,20 @@ def output_messages(attributes: Attributes) -> list[Message]:
     return _messages(attributes, "assistant", *_OUTPUT)
 
 
+def _says_same(system: Message, messages: list[Message]) -> bool:
+    """Whether a chat begins with its instructions, which some producers write beside it, too."""
+    first = messages[0] if messages else {}
+    return (
+        first.get("role") in ("system", "developer")
+        and first.get("content") == system.get("content") is not None
+    )
+
+
 def _system_message(attributes: Attributes) -> Message | None:
     """The instructions beside the chat; None without any."""
     parts = json_value(attributes.get("gen_ai.system_instructions"))
+    if isinstance(parts, str) and parts:
+        return {"role": "system", "content": parts}
     if not isinstance(parts, list) or not parts:
         return None
     return _from_parts({"role": "system", "parts": parts}, "system")
@@ -57,6 +70,8 @@ def _messages(attributes: Attributes, role: str, whole: str, *prefixes: str) -> 
             if isinstance(message, dict)
             for plain in _of_any_shape(message, role)
         ]
+    if isinstance(messages, str) and messages:  # a text in place of messages
+        return [{"role": role, "content": messages}]
     for prefix in prefixes:
         if fields := indexed(attributes, prefix):
             return [message for entry in fields for message in _from_fields(entry, role)]

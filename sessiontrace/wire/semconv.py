@@ -209,7 +209,7 @@ TABLE: tuple[Field, ...] = (
         "text",
         ("user.id", "enduser.id"),
         ("user.id",),
-        ("traceloop.association.properties.user_id", "gen_ai.user"),
+        ("traceloop.association.properties.user_id", "gen_ai.user", "gen_ai.request.user"),
     ),
 )
 """Single fields. Messages, inputs, outputs, ids and types of events follow rules of their own."""

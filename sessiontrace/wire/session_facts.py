@@ -40,7 +40,7 @@ CONVERSATIONS = frozenset({"gen_ai.conversation.id", "conversation.id"})
 NAMED_BY = "session_from"
 """In ``metadata.otel``: the attribute by which a span names its session."""
 
-USER_KEYS = ("user.id", "enduser.id", "gen_ai.user", "posthog.distinct_id")
+USER_KEYS = ("user.id", "enduser.id", "gen_ai.user", "gen_ai.request.user", "posthog.distinct_id")
 _NAMES_NO_SESSION = frozenset({SESSION, *SESSION_KEYS}).isdisjoint
 _NAMES = ("honeyhive.session_name", "session.name")
 

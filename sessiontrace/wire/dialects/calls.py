@@ -6,13 +6,24 @@ replies whole use these. Invariant: what a body holds beyond its chat is offered
 
 from __future__ import annotations
 
+import ast
 from typing import Any
+
+import orjson
 
 from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of
 from sessiontrace.wire.dialects.draft import Draft
 from sessiontrace.wire.value_tree import whole_json
 
-__all__ = ["arguments_of", "offer_inputs", "offer_outputs", "offer_parameters", "offer_usage"]
+__all__ = [
+    "arguments_of",
+    "offer_inputs",
+    "offer_outputs",
+    "offer_parameters",
+    "offer_usage",
+    "python_value",
+    "settle",
+]
 
 _IN_CHAT = frozenset(
     {"messages", "contents", "chat_history", "prompt", "system", "instructions", "input", "inputs"}
@@ -47,6 +58,7 @@ _COUNTS = {
 }  # fmt: skip
 """Each count's names in the usage objects of the APIs and of their tracers, the best one first."""
 _COUNT_NAMES = {name: count for count, names in _COUNTS.items() for name in names}
+_LITERAL_CHARS = 100_000
 _DETAILS = (
     "prompt_tokens_details", "input_tokens_details", "input_token_details", "inputTokenDetails",
     "completion_tokens_details", "output_tokens_details", "output_token_details",
@@ -101,15 +113,29 @@ def arguments_of(value: Any) -> Any:
 
     Any other value comes back as it is.
     """
-    if not isinstance(value, dict) or not value.keys() >= {"args", "kwargs"}:
+    if not isinstance(value, dict) or "kwargs" not in value:
         return value
-    positional, named_inputs = value["args"], value["kwargs"]
+    if "args" not in value and (len(value) > 1 or not isinstance(value["kwargs"], dict)):
+        return value
+    positional, named_inputs = value.get("args"), value["kwargs"]
     others = {name: item for name, item in value.items() if name not in ("args", "kwargs")}
     if not positional and isinstance(named_inputs, dict):
         return {**others, **named_inputs}
     if isinstance(positional, list) and len(positional) == 1 and not (named_inputs or others):
         return positional[0] if isinstance(positional[0], dict) else {"input": positional[0]}
     return value
+
+
+def python_value(text: Any) -> Any:
+    """The value that a text shows as Python does; the text where it shows none of JSON's values."""
+    if not isinstance(text, str) or len(text) > _LITERAL_CHARS or text[:1] not in ("{", "(", "["):
+        return text
+    try:
+        value = ast.literal_eval(text)
+        orjson.dumps(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return text
+    return [*value] if isinstance(value, tuple) else value
 
 
 def offer_usage(draft: Draft, value: Any) -> dict[str, Any]:
@@ -155,3 +181,81 @@ def _inclusive(counts: dict[str, int], usage: dict[str, Any]) -> dict[str, int]:
         if stated == apart + reasoning and reasoning:
             counts[completion] = counts.get(completion, 0) + reasoning
     return counts
+
+
+# -- steps ---------------------------------------------------------------------------------
+
+_TOOL_SIGNS = (
+    ("gen_ai.operation.name", "execute_tool"),
+    ("openinference.span.kind", "TOOL"),
+    ("traceloop.span.kind", "tool"),
+)
+_ARGUMENTS = ("gen_ai.tool.call.arguments", "input.value", "tool.parameters")
+_RESULTS = ("gen_ai.tool.call.result", "output.value")
+_OF_MESSAGES = frozenset(
+    {"content", "type", "name", "id", "tool_call_id", "status", "artifact", "additional_kwargs",
+     "response_metadata"}
+)  # fmt: skip
+
+
+def settle(draft: Draft) -> None:
+    """Put what a step was given and returned in place of what a framework wraps it in."""
+    if any(draft.get(name) == value for name, value in _TOOL_SIGNS):
+        _settle_tool(draft)
+    elif not draft.is_model:
+        for name in ("input.value", "output.value"):
+            value = whole_json(draft.get(name))
+            if (state := _state_of(value)) is not value:
+                draft.attributes[name] = state
+
+
+def _state_of(value: Any) -> Any:
+    """What a step of LangGraph is given or changes, with its messages as those of a chat."""
+    command = value[0] if isinstance(value, list) and len(value) == 1 else None
+    if isinstance(command, dict) and isinstance(command.get("update"), dict):
+        others = [other for name, other in command.items() if name != "update"]
+        if not any(others):
+            value = command["update"]
+    messages = value.get("messages") if isinstance(value, dict) else None
+    if not isinstance(messages, list) or all(
+        isinstance(message, dict) and "role" in message for message in messages
+    ):
+        return value
+    chat = chat_of(messages)
+    return value if chat is None else {**value, "messages": chat}
+
+
+def _settle_tool(draft: Draft) -> None:
+    for name in _ARGUMENTS:
+        value = whole_json(draft.get(name))
+        if (arguments := arguments_of(value)) is not value:
+            draft.attributes[name] = arguments
+    for name in _RESULTS:
+        value = whole_json(draft.get(name))
+        result, call_id = _result_of(value)
+        if result is not value:
+            draft.attributes[name] = result
+            draft.offer("gen_ai.tool.call.id", call_id)
+
+
+def _result_of(value: Any) -> tuple[Any, Any]:
+    """What a tool returned, and the id of its call, in a message or an object around it.
+
+    Such are LangChain's ``ToolMessage``, also as its constructor, and LlamaIndex's ``ToolOutput``.
+    A value with anything beyond it comes back as it is.
+    """
+    inner = value
+    if isinstance(inner, dict) and inner.keys() == {"output"}:
+        inner = inner["output"]
+    if isinstance(inner, dict) and inner.get("type") == "constructor":
+        inner = inner.get("kwargs")
+    if not isinstance(inner, dict):
+        return value, None
+    is_message = inner.get("type") == "tool" and inner.keys() <= _OF_MESSAGES
+    beside = ("artifact", "additional_kwargs", "response_metadata")
+    if is_message and not any(inner.get(name) for name in beside):
+        is_right = inner.get("status") in (None, "success")
+        return (inner.get("content") if is_right else value), inner.get("tool_call_id")
+    if {"raw_output", "raw_input", "tool_name"} <= inner.keys() and not inner.get("is_error"):
+        return inner["raw_output"], None
+    return value, None

@@ -1,18 +1,25 @@
 """Frameworks with spans of their own whose names need a table and little else.
 
-Pure functions over a draft, no thread owns them: Strands, Haystack and Semantic Kernel.
+Pure functions over a draft, no thread owns them: Strands, Haystack, Semantic Kernel, and
+the functions that OpenLIT's decorator records.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
+from sessiontrace.wire.dialects.calls import (
+    arguments_of,
+    offer_inputs,
+    offer_outputs,
+    offer_usage,
+    python_value,
+)
 from sessiontrace.wire.dialects.chat_shapes import chat_of, text_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["HAYSTACK", "SEMANTIC_KERNEL", "STRANDS"]
+__all__ = ["HAYSTACK", "OPENLIT", "SEMANTIC_KERNEL", "STRANDS"]
 
 
 # -- Strands --------------------------------------------------------------------------------
@@ -112,3 +119,24 @@ def _translate_semantic_kernel(draft: Draft) -> None:
 
 
 SEMANTIC_KERNEL = Dialect(frozenset({"gen_ai"}), _translate_semantic_kernel)
+
+
+# -- OpenLIT --------------------------------------------------------------------------------
+
+
+def _translate_openlit(draft: Draft) -> None:
+    """A decorated function's arguments, which are texts of Python, and what it returned."""
+    positional, keywords = (
+        python_value(draft.get(name)) for name in ("function.args", "function.kwargs")
+    )
+    arguments = {"args": positional, "kwargs": keywords or {}}
+    if isinstance(positional, list) and draft.offer("input.value", arguments_of(arguments)):
+        draft.take("function.args")
+        draft.take("function.kwargs")
+    if draft.get("gen_ai.operation.name") is None and isinstance(
+        draft.get("gen_ai.output.messages"), str
+    ):
+        draft.offer("output.value", draft.take("gen_ai.output.messages"))
+
+
+OPENLIT = Dialect(frozenset(), _translate_openlit)

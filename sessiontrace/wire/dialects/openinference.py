@@ -30,6 +30,8 @@ def _translate(draft: Draft) -> None:
                 draft.offer(conventional, value)
     _translate_embeddings(draft)
     kind = draft.get("openinference.span.kind")
+    if kind == "LLM" and draft.span.name.endswith(_PREPARATIONS):
+        kind = draft.attributes["openinference.span.kind"] = "CHAIN"
     if kind in ("CHAIN", "AGENT"):
         _complete_chat(draft)
     elif kind == "TOOL":
@@ -103,5 +105,8 @@ def _translate_tool(draft: Draft) -> None:
         draft.attributes["output.value"] = data.get("content")
         draft.offer("gen_ai.tool.call.id", data.get("tool_call_id"))
 
+
+_PREPARATIONS = ("._prepare_chat_with_tools", ".get_tool_calls_from_response")
+"""Ends of the names of LlamaIndex's functions that its models have and that call none."""
 
 OPENINFERENCE = Dialect(frozenset({"openinference", "llm", "embedding"}), _translate)

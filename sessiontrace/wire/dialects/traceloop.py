@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessiontrace.wire.dialects.calls import arguments_of
+from sessiontrace.wire.dialects.calls import arguments_of, python_value
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
@@ -22,6 +22,13 @@ _ASSOCIATIONS = {
     "chat_id": "session.id",
     "user_id": "user.id",
 }
+_VALUES = (
+    ("traceloop.entity.input", "input.value"),
+    ("gen_ai.task.input", "input.value"),
+    ("traceloop.entity.output", "output.value"),
+    ("gen_ai.task.output", "output.value"),
+)
+_OF_RUN = frozenset({"tags", "metadata", "kwargs"})
 _NAMES = {
     "llm.user": "user.id",
     "llm.is_streaming": "gen_ai.request.stream",
@@ -43,12 +50,36 @@ def _translate(draft: Draft) -> None:
     if (other := entries.pop("session_id", None)) is not None:  # it wins over a ``session.id``
         draft.attributes[f"{_PROPERTIES}session_id"] = other
     draft.offer_metadata(entries)
-    for name in ("traceloop.entity.input", "traceloop.entity.output"):
+    for name, side in _VALUES:
         if name in draft.attributes:
-            side = "input.value" if name.endswith("input") else "output.value"
-            if draft.offer(side, arguments_of(whole_json(draft.get(name)))):
+            value = _of_callback(draft, whole_json(draft.get(name)))
+            if draft.offer(side, arguments_of(value)):
                 draft.take(name)
+    for name in ("gen_ai.tool.call.arguments", "gen_ai.tool.call.result"):
+        if name in draft.attributes:
+            draft.attributes[name] = _of_callback(draft, whole_json(draft.get(name)))
     _translate_request(draft)
+
+
+def _of_callback(draft: Draft, value: Any) -> Any:
+    """What a callback of LangChain's was given, whose payload also says what the run is of.
+
+    Such a payload has ``tags`` and ``metadata``, or ``kwargs``, beside the value.
+    """
+    if not isinstance(value, dict) or not (value.keys() - _OF_RUN and value.keys() & _OF_RUN):
+        return value
+    (name, *others) = sorted(value.keys() - _OF_RUN)  # of a tool: input_str, inputs
+    if others not in ([], ["inputs"]) or name not in ("inputs", "input_str", "outputs", "output"):
+        return value
+    run = {key: entry for key in _OF_RUN if (entry := value.get(key))}
+    tags, metadata, keywords = (run.get(key) for key in ("tags", "metadata", "kwargs"))
+    draft.offer_metadata(metadata if isinstance(metadata, dict) else {})
+    draft.offer_metadata({"run_tags": tags} if tags else {})
+    draft.offer_metadata({"run": keywords} if keywords and keywords != {"tags": tags} else {})
+    if name != "input_str":
+        return value[name]
+    arguments = value.get("inputs")
+    return arguments if isinstance(arguments, dict) else python_value(value[name])
 
 
 def _translate_request(draft: Draft) -> None:

@@ -13,9 +13,15 @@ from typing import Any
 
 from sessiontrace.wire.dialects.agent_runtimes import GENKIT, LIVEKIT, PIPECAT
 from sessiontrace.wire.dialects.autogen import AUTOGEN
+from sessiontrace.wire.dialects.calls import settle
 from sessiontrace.wire.dialects.coding_agents import CODING_AGENT, is_coding_agent
 from sessiontrace.wire.dialects.draft import Dialect, Draft
-from sessiontrace.wire.dialects.frameworks import HAYSTACK, SEMANTIC_KERNEL, STRANDS
+from sessiontrace.wire.dialects.frameworks import (
+    HAYSTACK,
+    OPENLIT,
+    SEMANTIC_KERNEL,
+    STRANDS,
+)
 from sessiontrace.wire.dialects.google_adk import GOOGLE_ADK
 from sessiontrace.wire.dialects.langfuse import LANGFUSE
 from sessiontrace.wire.dialects.langsmith import LANGSMITH
@@ -72,6 +78,7 @@ def conventional(span: ReceivedSpan) -> ReceivedSpan:
         translate_events(draft)
     for dialect in dialects:
         dialect.translate(draft)
+    settle(draft)
     span.attributes = draft.attributes
     return span
 
@@ -94,6 +101,8 @@ def _of_scope(span: ReceivedSpan, attributes: Mapping[str, Any]) -> list[Dialect
         return [CODING_AGENT]
     if scope.startswith("autogen"):
         return [AUTOGEN]
+    if scope == "openlit":
+        return [OPENLIT]
     if scope.startswith("strands.") or "gen_ai.event.start_time" in attributes:
         return [STRANDS]
     return [SEMANTIC_KERNEL] if "gen_ai.response.finish_reason" in attributes else []

@@ -63,5 +63,5 @@ def offer_step(parts: Parts, fields: Mapping[str, Any], tie: str) -> None:
     if source and not source.startswith("unknown_service"):
         parts.offer(SOURCE, (rank, 0, source), source)
     user = (fields.get("user_properties") or {}).get("user_id")
-    if isinstance(user, (str, int)):
+    if isinstance(user, (str, int)) and user != "":
         parts.offer(USER, (rank, 0, str(user)), user)
