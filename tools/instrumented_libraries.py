@@ -100,5 +100,13 @@ LIBRARIES = (
         ("autogen-ext[openai]", "opentelemetry-sdk"),
         group="autogen",
     ),
+    Library("instructor", "1.16.0", ("instructor.py",), ("anthropic",), group="instructor"),
+    Library(
+        "semantic-kernel",
+        "1.40.0",
+        ("semantic_kernel.py",),
+        ("opentelemetry-sdk", "protobuf"),
+        group="semantic-kernel",
+    ),
     Library("celery", "5.4.0", ("celery.py",)),
 )

@@ -182,7 +182,8 @@ class FunctionRun(Run):
 
     def close(self) -> None:
         """All pieces are there."""
-        self.span.set(outputs={"result": "".join(self._pieces)})
+        if self.goes_on:
+            self.span.set(outputs={"result": "".join(self._pieces)})
 
 
 class SearchRun(Run):

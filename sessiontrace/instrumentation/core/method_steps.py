@@ -50,7 +50,7 @@ class Run:
         """The call's iterator has given an item; after the last one the span may end here."""
 
     def close(self) -> None:
-        """The iterator gives no more items: it is exhausted, has failed or was closed."""
+        """The iterator has ended, by itself, by a failure or by its reader; or the call failed."""
 
 
 Open = Callable[[CallRecorder, Arguments, dict[str, Any]], Run | None]
@@ -123,6 +123,7 @@ class MethodSteps:
             with Inside(span.recorder.current, span):
                 result = make()
         except BaseException as failure:
+            _close(run)
             self._fail(span, failure)
             raise
         if _is_read_later(result):
@@ -144,8 +145,11 @@ class MethodSteps:
             with Inside(span.recorder.current, span):
                 result = await result
         except BaseException as failure:
+            _close(run)
             self._fail(span, failure)
             raise
+        if _is_read_later(result):
+            return self.read_later(result, run)
         _finish(run, result)
         return result
 

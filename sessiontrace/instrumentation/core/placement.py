@@ -13,7 +13,7 @@ from sessiontrace.capture.handle import OPEN, Handle
 if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerState
 
-__all__ = ["ForeignSpans", "deeper", "foreign_spans", "innermost"]
+__all__ = ["ForeignSpans", "deeper", "foreign_spans", "innermost", "is_inside_agent"]
 
 
 class ForeignSpans(Protocol):
@@ -63,3 +63,15 @@ def deeper(here: Handle | None, reported: Handle | None) -> Handle | None:
             return here
         span = span.parent
     return reported
+
+
+def is_inside_agent(span: Handle | None, name: str) -> bool:
+    """Whether the next agent around is the one of this name, without a tool in between.
+
+    For agents with several methods, of which one calls the other: one turn is one event.
+    """
+    while span is not None and span.type != "tool":
+        if span.type == "agent":
+            return span.name == name
+        span = span.parent
+    return False

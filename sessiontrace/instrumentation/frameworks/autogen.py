@@ -19,13 +19,13 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from sessiontrace.capture.handle import OPEN, Handle
+from sessiontrace.capture.handle import OPEN
 from sessiontrace.capture.span import Span
 from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_patching import MethodPatcher
 from sessiontrace.instrumentation.core.method_steps import MethodSteps, Run
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
-from sessiontrace.instrumentation.core.placement import deeper, innermost
+from sessiontrace.instrumentation.core.placement import deeper, innermost, is_inside_agent
 from sessiontrace.instrumentation.core.response_fields import get_field, plain, without_none
 from sessiontrace.instrumentation.core.streamed_runs import Inside
 from sessiontrace.model.lru_cache import LruCache
@@ -109,7 +109,7 @@ class AutoGen:
     def _open_agent(self, calls: CallRecorder, args: Any, options: dict[str, Any]) -> Run | None:
         agent, recorder = args[0], calls.recorder()
         name = str(get_field(agent, "name"))
-        if recorder is None or _is_inside(innermost(recorder), name):
+        if recorder is None or is_inside_agent(innermost(recorder), name):
             return None
         for memory in get_field(agent, "_memory") or ():
             for method in ("update_context", "query"):
@@ -144,15 +144,6 @@ def _kinds(kind: Any) -> Iterator[Any]:
     yield kind
     for child in kind.__subclasses__():
         yield from _kinds(child)
-
-
-def _is_inside(span: Handle | None, name: str) -> bool:
-    """Whether a call of the agent's other method is open around this one."""
-    while span is not None and span.type != "tool":
-        if span.type == "agent":
-            return span.name == name
-        span = span.parent
-    return False
 
 
 def _message(message: Any, agent: str = "") -> dict[str, Any]:

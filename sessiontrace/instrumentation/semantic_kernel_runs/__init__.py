@@ -1,0 +1,1 @@
+"""What agents, functions, orchestrations and searches of Semantic Kernel are as events."""
