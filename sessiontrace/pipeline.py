@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sessiontrace.capture.encoding.media_buffer import BUFFER
 from sessiontrace.config import Options
@@ -40,10 +40,11 @@ from sessiontrace.runtime.worker import BackgroundWorker
 from sessiontrace.spool.frame import Consumer, head
 from sessiontrace.spool.recovery.spool_recovery import SpoolRecovery
 from sessiontrace.spool.spool import Spool
-from sessiontrace.store import loss_reports
-from sessiontrace.store.models import Document
 from sessiontrace.vendors import registry
 from sessiontrace.vendors.vendor import PipelineServices
+
+if TYPE_CHECKING:  # most pipelines have no store
+    from sessiontrace.store.models import Document
 
 __all__ = ["Pipeline", "PipelineOwner"]
 
@@ -170,6 +171,8 @@ class Pipeline:
         lost = self.stats().lost
         if not lost:
             return None
+        from sessiontrace.store import loss_reports
+
         return loss_reports.report(self.spool.id, self.options.service, os.getpid(), lost)
 
     def flush(self, timeout: float) -> Report:

@@ -9,7 +9,6 @@ import importlib.util
 import math
 import os
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,6 +145,8 @@ def _model_prices(model: str, prices: Any, faults: list[str]) -> ModelPrices:
 
 
 def _amount(price: Any) -> float | None:
+    from decimal import Decimal  # here, because most programs give no prices
+
     if isinstance(price, bool) or not isinstance(price, (int, float, Decimal)):
         return None
     try:

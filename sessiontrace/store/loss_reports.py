@@ -7,13 +7,15 @@ store outlives it. Invariant: a program has one document, which holds all of its
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from sessiontrace.model.ids import now_ns
 from sessiontrace.store.models import Document
-from sessiontrace.store.protocol import Store
+
+if TYPE_CHECKING:
+    from sessiontrace.store.protocol import Store
 
 __all__ = ["KIND", "Loss", "forgotten", "recent", "report", "stale"]
 

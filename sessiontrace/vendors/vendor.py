@@ -9,15 +9,17 @@ exporter and everything that does I/O is imported when ``connect`` or ``check`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 
 from sessiontrace.export.protocol import Exporter, Transport
 from sessiontrace.model.destination import Destination
 from sessiontrace.model.record import Record
-from sessiontrace.store.models import Document
 from sessiontrace.vendors.probe import Finding, HttpProbe
+
+if TYPE_CHECKING:  # most destinations have no store
+    from sessiontrace.store.models import Document
 
 __all__ = ["PipelineServices", "Submit", "Vendor", "VendorParts"]
 

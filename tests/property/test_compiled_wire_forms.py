@@ -178,6 +178,29 @@ def test_the_same_nanoseconds_are_cut_out(head: bytes, nanos: bytes, tail: bytes
 
 
 @given(
+    records=st.lists(
+        st.tuples(
+            st.sampled_from([b"event", b"start", b"end", b"update", b""]),
+            st.sampled_from([b"model", b"tool", b"chain", b"agent", b"models", b"session"]),
+            st.sampled_from([b"", b"x"]),
+            st.integers(0, 200),
+        ),
+        max_size=9,
+    )
+)
+def test_the_same_events_are_plain(records: list[tuple[bytes, bytes, bytes, int]]) -> None:
+    """Of any type, moved by a byte and broken off, beside records of other kinds."""
+    kinds, bodies = [], []
+    for kind, event_type, moved, cut in records:
+        body = b'%152b%b","event_type":"%b","start_time":1,"start_nanos":5,"end_time":2}'
+        body %= (b"", moved, event_type)
+        kinds.append(kind)
+        bodies.append(body[: len(body) - cut])
+    plain = _record_layout_c.plain_events(kinds, bodies)
+    assert plain == _record_layout_py.plain_events(kinds, bodies)
+
+
+@given(
     parts=st.lists(st.binary(max_size=9) | st.integers(0, 2), max_size=9).map(tuple),
     values=st.tuples(*[st.binary(max_size=300)] * 3),
 )

@@ -12,12 +12,10 @@ from typing import Any
 import orjson
 
 from sessiontrace.model import payload
-from sessiontrace.model.step_types import BASES, STEP_TYPES, base_type
+from sessiontrace.model.step_types import STEP_TYPES, base_type
 from sessiontrace.wire.encoded.record_layout import without_nanos
 
 __all__ = [
-    "USUAL",
-    "USUAL_TYPES",
     "Body",
     "conversation",
     "event",
@@ -51,10 +49,7 @@ _CONVERSATION = ("session_id", "source", "start_time", "config", "metadata", "us
 _MERGED = ("metadata", "feedback", "metrics", "config", "user_properties")
 _REPLACED = ("outputs", "duration", "end_time", "children_ids")
 
-_AT, _TYPE = 152, b'","event_type":"'  # where capture writes it
-USUAL = slice(_AT, _AT + len(_TYPE) + 2)
-"""The bytes of a record by which it is one of ``USUAL_TYPES``."""
-USUAL_TYPES = frozenset(_TYPE + base.encode()[:2] for base in BASES)
+_TYPE = b'","event_type":"'
 _OTHER_TYPES = frozenset(name.encode() for name in STEP_TYPES if base_type(name) != name)
 _HEAD = 4096  # the fields before what users gave
 

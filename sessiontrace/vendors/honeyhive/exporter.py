@@ -53,6 +53,7 @@ from sessiontrace.model.record import (
     START,
     UPDATE,
     Record,
+    Records,
     event_id_of,
     is_turn,
     session_id_of,
@@ -63,7 +64,7 @@ from sessiontrace.vendors.honeyhive.bodies import Body
 from sessiontrace.vendors.shared.request_groups import join_body
 from sessiontrace.vendors.shared.responses import broken_answer
 from sessiontrace.vendors.shared.truncate import replace_largest
-from sessiontrace.wire.encoded.record_layout import without_nanos
+from sessiontrace.wire.encoded.record_layout import plain_events
 
 __all__ = ["HoneyHiveExporter"]
 
@@ -72,6 +73,7 @@ _EVENTS_PATH = "/v1/events/batch"
 _MAX_BODY = 4_900_000  # HoneyHive refuses requests over 5 MB
 _MAX_EVENTS = 1000  # as many event ids in a reply stay below the 64 KiB that are read of it
 _REMEMBERED = 10_000
+_BLOCK = 64  # records that are looked at between two pauses
 
 
 class HoneyHiveExporter:
@@ -144,16 +146,26 @@ class _Plan:
         self._sessions: dict[bytes, _Session] = {}
         self._decoded: dict[int, Body] = {}
         add_event, add_body = self._events.append, self._bodies.append
-        head, usual_types = bodies.USUAL, bodies.USUAL_TYPES
-        for index, (kind, _, body) in enumerate(batch.records):
-            if kind == EVENT:
-                add_event(index)
-                usual = body[head] in usual_types
-                add_body(without_nanos(body) if usual else bodies.event_bytes(body))
-            elif kind == UPDATE:
-                self._changes.append(index)
-            else:
-                self._sort_session(index, kind, body, batch.replay)
+        for first in range(0, len(batch.records), _BLOCK):
+            block = Records.of(batch.records[first : first + _BLOCK])
+            plain = plain_events(block.kinds, block.bodies)
+            for index, event in enumerate(plain, first):
+                if event is not None:
+                    add_event(index)
+                    add_body(event)
+                else:
+                    self._sort(index, block[index - first], batch.replay)
+
+    def _sort(self, index: int, record: Record, replay: bool) -> None:
+        """Sort in a record that is not sent as it is."""
+        kind, _, body = record
+        if kind == EVENT:
+            self._events.append(index)
+            self._bodies.append(bodies.event_bytes(body))
+        elif kind == UPDATE:
+            self._changes.append(index)
+        else:
+            self._sort_session(index, kind, body, replay)
 
     def _sort_session(self, index: int, kind: bytes, body: bytes, replay: bool) -> None:
         session = self._sessions.setdefault(session_id_of(body), _Session())

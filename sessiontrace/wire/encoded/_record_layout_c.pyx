@@ -6,11 +6,13 @@ Invariant: they give what the forms in ``_record_layout_py`` give, and read noth
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from sessiontrace.wire.encoded._record_layout_py import Layout
+from sessiontrace.model.record import EVENT
+from sessiontrace.wire.encoded._record_layout_py import BASE_TYPES, Layout
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char *s, char **endptr, PyObject *overflow) except? -1.0
@@ -300,7 +302,37 @@ def layout_of(bytes body not None):
     ))
 
 
+cdef tuple _base_types = BASE_TYPES
+
+
+cdef bint _has_base_type(bytes body):
+    cdef const char *raw = PyBytes_AS_STRING(body)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
+    cdef bytes text
+    for text in _base_types:
+        if _is(raw, 152, size, text):
+            return True
+    return False
+
+
+def plain_events(list kinds not None, list bodies not None):
+    cdef list plain = []
+    cdef bytes body
+    cdef Py_ssize_t i
+    for i in range(min(PyList_GET_SIZE(kinds), PyList_GET_SIZE(bodies))):
+        body = bodies[i]
+        if kinds[i] == EVENT and _has_base_type(body):
+            plain.append(_without_nanos(body))
+        else:
+            plain.append(None)
+    return plain
+
+
 def without_nanos(bytes body not None):
+    return _without_nanos(body)
+
+
+cdef bytes _without_nanos(bytes body):
     cdef const char *raw = PyBytes_AS_STRING(body)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
     cdef Py_ssize_t start = _find(raw, 101, min(size, 4096), b',"start_nanos":')

@@ -6,7 +6,10 @@ import re
 from binascii import unhexlify
 from typing import NamedTuple
 
-__all__ = ["Layout", "layout_of", "without_nanos"]
+from sessiontrace.model.record import EVENT
+from sessiontrace.model.step_types import BASES
+
+__all__ = ["BASE_TYPES", "Layout", "layout_of", "plain_events", "without_nanos"]
 
 _OPENING, _SESSION, _PARENT = b'{"event_id":"', b'","session_id":"', b'","parent_id":"'
 _TYPE, _START, _NAME = b'","event_type":"', b',"start_time":', b',"event_name":'
@@ -19,6 +22,10 @@ _NANOS_FIELD = b',"start_nanos":'  # in quotes that no text has
 _IDS_END, _HEAD = 101, 4096  # where the ids end, and the fields before what users gave
 _LONGEST = 1e15  # ms
 _NO_SPAN = bytes(8)
+_TYPE_AT = 152  # behind the ids
+
+BASE_TYPES = tuple(b'","event_type":"%b"' % base.encode() for base in BASES)
+"""What follows the ids of an event of a base type."""
 
 
 class Layout(NamedTuple):
@@ -76,6 +83,14 @@ def layout_of(body: bytes) -> Layout | None:
     shape, event_id, session_id = body[at:times] + repeated, body[13:49], body[65:101]
     ids = shape, metadata, children, event_id, session_id, parent_id
     return Layout._make((*ids, *spans, *moments, *payloads))
+
+
+def plain_events(kinds: list[bytes], bodies: list[bytes]) -> list[bytes | None]:
+    """Each body without ``start_nanos``, or None where it is no event of a base type."""
+    return [
+        without_nanos(body) if kind == EVENT and body.startswith(BASE_TYPES, _TYPE_AT) else None
+        for kind, body in zip(kinds, bodies, strict=False)
+    ]
 
 
 def without_nanos(body: bytes) -> bytes:

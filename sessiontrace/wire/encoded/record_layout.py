@@ -12,16 +12,16 @@ from __future__ import annotations
 from sessiontrace.wire.encoded._record_layout_py import Layout
 
 try:
-    from sessiontrace.wire.encoded._record_layout_c import layout_of, without_nanos
+    from sessiontrace.wire.encoded._record_layout_c import layout_of, plain_events, without_nanos
 except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
     compiled_forms.note(_error)
-    from sessiontrace.wire.encoded._record_layout_py import layout_of, without_nanos
+    from sessiontrace.wire.encoded._record_layout_py import layout_of, plain_events, without_nanos
 
     COMPILED = False
     """Whether the compiled forms are in use."""
 else:
     COMPILED = True
 
-__all__ = ["COMPILED", "Layout", "layout_of", "without_nanos"]
+__all__ = ["COMPILED", "Layout", "layout_of", "plain_events", "without_nanos"]
