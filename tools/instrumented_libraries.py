@@ -108,5 +108,15 @@ LIBRARIES = (
         ("opentelemetry-sdk", "protobuf"),
         group="semantic-kernel",
     ),
+    Library("chromadb", "1.1.0", ("chromadb.py",), ("openai",), group="chromadb"),
+    Library("qdrant-client", "1.16.0", ("qdrant.py",), group="qdrant"),
+    Library("lancedb", "0.30.0", ("lancedb.py",), group="lancedb"),
+    Library(
+        "pgvector",
+        "0.4.0",
+        ("pgvector.py",),
+        ("psycopg[binary]", "asyncpg", "sqlalchemy", "greenlet", "numpy", "pgserver"),
+        group="pgvector",
+    ),
     Library("celery", "5.4.0", ("celery.py",)),
 )

@@ -18,7 +18,14 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sessiontrace.instrumentation import compatible, frameworks, libraries, sockets, web
+from sessiontrace.instrumentation import (
+    compatible,
+    frameworks,
+    libraries,
+    sockets,
+    stores,
+    web,
+)
 from sessiontrace.instrumentation.core.instrumentor import Entry, Instrumentor
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.import_hooks import Hooks
@@ -41,7 +48,7 @@ __all__ = [
 GROUP = "sessiontrace.instrumentors"
 """The entry-point group of third parties: name = the module to wait for, value = a factory."""
 
-PACKAGES = (libraries, frameworks, compatible, sockets, web)
+PACKAGES = (libraries, frameworks, compatible, sockets, stores, web)
 """The packages whose modules declare an instrumentor each."""
 
 _ENTRY = re.compile(
