@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.records import T0, event, id_of, session_end, write
+from support.records import T0, event, id_of, session_end, update, write
 from support.server_process import Served, serving
 
 from sessiontrace.model.ids import new_id
@@ -69,6 +69,56 @@ def test_who_judged_what_and_when_is_kept(server: Served):
     assert (summary["scores"], summary["labels"], summary["reviewed"]) == (
         {"quality": 0.75}, ["wrong"], "ada",
     )  # fmt: skip
+
+
+def test_scores_of_vendors_clients_are_judgements_with_a_history(server: Served):
+    """Each sender gives a score and changes it; all of it is in one list, in one form."""
+    sid, step = stored(server)
+
+    def ask(method: str, path: str, body: Any) -> None:
+        status, _, answer = server.request(
+            path, method, json.dumps(body).encode(), content_type="application/json"
+        )
+        assert status < 300, answer
+
+    def evaluation(value: float) -> dict[str, Any]:
+        attributes = [
+            {"key": "gen_ai.evaluation.name", "value": {"stringValue": "otel"}},
+            {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": value}},
+            {"key": "gen_ai.evaluation.explanation", "value": {"stringValue": f"was {value}"}},
+            {"key": "session.id", "value": {"stringValue": sid}},
+        ]
+        log = {"eventName": "gen_ai.evaluation.result", "attributes": attributes,
+               "timeUnixNano": str(T0 * 10**6)}  # fmt: skip
+        return {"resourceLogs": [{"scopeLogs": [{"logRecords": [log]}]}]}
+
+    for value in (0.25, 0.75):
+        score = {"name": "langfuse", "value": value, "sessionId": sid, "comment": f"was {value}",
+                 "source": "ANNOTATION"}  # fmt: skip
+        ask("POST", "/api/public/scores", score)
+        ask("POST", "/v1/logs", evaluation(value))
+        ask("PUT", f"/v1/events/{step}", {"feedback": {"honeyhive": value}})
+        metric = {"$ai_session_id": sid, "$ai_trace_id": sid, "$ai_span_id": step,
+                  "$ai_metric_name": "posthog", "$ai_metric_value": str(value)}  # fmt: skip
+        event_of = {"event": "$ai_metric", "distinct_id": "ada", "properties": metric}
+        ask("POST", "/batch/", {"api_key": "phc_x", "batch": [event_of]})
+        feedback = {"data_id": f"data_{step}", "type": "humanloop", "value": str(value)}
+        ask("POST", "/v4/feedback", feedback)
+        write(
+            Path(server.json("/api/about")["store"]),
+            update(step, sid, metrics={"sdk": value}, feedback={"sdk_comment": f"was {value}"}),
+        )
+    by_name: dict[str, list[Any]] = {}
+    for judged in judgements(server, sid):
+        by_name.setdefault(judged["name"], []).append(judged["value"])
+        assert (judged["kind"], judged["source"]) == ("score", "update"), judged
+        if judged["name"] in ("langfuse", "otel", "sdk"):
+            assert judged["comment"] == f"was {judged['value']}"
+    pair = [0.25, 0.75]
+    assert by_name == {**dict.fromkeys(["langfuse", "otel", "honeyhive", "posthog", "sdk"], pair),
+                       "humanloop": ["0.25", "0.75"]}  # fmt: skip
+    scores = server.json(f"/api/sessions/{sid}")["session"]["scores"]
+    assert scores == dict.fromkeys(["honeyhive", "langfuse", "otel", "posthog", "sdk"], 0.75)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_ai_events_become_a_session_with_a_tree(ask: Ask, server: Served):
     assert shown["record"]["user_properties"]["plan"] == "pro"
     assert shown["record"]["feedback"] == {"feedback": "nice"}
     model = server.json(f"/api/events/{call}")
-    assert model["metrics"] == {"ok": "1"}
+    assert model["metrics"] == {"ok": 1}
     assert model["inputs"]["chat_history"] == [{"role": "user", "content": "hi"}]
     assert model["outputs"] == {"role": "assistant", "content": "yo"}
     assert server.json(f"/api/events/{tool}")["error"] == "TimeoutError: no"

@@ -9,6 +9,7 @@ that an event received twice is one event.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -26,6 +27,7 @@ __all__ = ["Converted", "convert"]
 
 Body = dict[str, Any]
 
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,17})?")
 _MODEL = {
     "$ai_input_tokens": "prompt_tokens",
     "$ai_output_tokens": "completion_tokens",
@@ -369,6 +371,14 @@ def _object(name: str, value: Any) -> Body:
     return {} if value is None else {name: value}
 
 
+def _metric(value: Any) -> Any:
+    """The number in a metric's text, as which PostHog's clients send every value."""
+    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    return float(value) if match[1] else int(value)
+
+
 def _score(event: _Event) -> Record:
     """A metric or feedback as a patch of the span it names, or else of its session."""
     properties = event.properties
@@ -381,7 +391,7 @@ def _score(event: _Event) -> Record:
         target = _span_id(trace, trace)
     if event.name == "$ai_metric":
         name = str(properties.get("$ai_metric_name") or "metric")
-        changes = {"metrics": {name: properties.get("$ai_metric_value")}}
+        changes = {"metrics": {name: _metric(properties.get("$ai_metric_value"))}}
     else:
         name = str(properties.get("feedback_name") or "feedback")
         changes = {"feedback": {name: properties.get("$ai_feedback_text")}}
