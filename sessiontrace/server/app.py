@@ -41,6 +41,7 @@ from sessiontrace.server.apis.page import (
     media,
     sessions,
 )
+from sessiontrace.server.apis.page import retention as retention_routes
 from sessiontrace.server.apis.posthog import routes as posthog_routes
 from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
@@ -68,7 +69,7 @@ from sessiontrace.server.security.request_context import (
 )
 from sessiontrace.server.security.token_auth import TokenAuth
 from sessiontrace.server.store_readers import StoreReaders
-from sessiontrace.server.store_writer import Retention, StoreWriter
+from sessiontrace.server.store_writer import Retention, RetentionChange, StoreWriter
 from sessiontrace.store.media.limits import DEFAULT_LIMITS, MediaLimits
 from sessiontrace.store.models import DEFAULT_PROJECT
 from sessiontrace.store.protocol import Stores
@@ -92,7 +93,7 @@ def make_app(
     stores: Stores,
     port: int,
     version: str,
-    retention: Retention,
+    retention: Retention | RetentionChange | None,
     connections: Connections,
     token: Secret | None = None,
     *,
@@ -130,6 +131,7 @@ def make_app(
     app.add_routes(deletion.routes(writer))
     app.add_routes(losses.routes(readers, writer))
     app.add_routes(media.routes(readers))
+    app.add_routes(retention_routes.routes(writer, media_limits))
     app.add_routes(markdown_trees.routes())
     app.add_routes(changes.routes())
     app.add_routes(honeyhive_routes.routes(readers, writer))
@@ -161,7 +163,7 @@ async def serve(
     port: int,
     version: str,
     ready: Callable[[str, int | None], None],
-    retention: Retention | None = None,
+    retention: Retention | RetentionChange | None = None,
     token: Secret | None = None,
     *,
     keys: bool = False,
@@ -187,7 +189,7 @@ async def serve(
         stores,
         port,
         version,
-        retention or Retention(),
+        retention,
         connections,
         token,
         keys=keys,

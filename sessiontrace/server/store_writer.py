@@ -33,9 +33,9 @@ from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.media.limits import DEFAULT_LIMITS, MediaLimits
 from sessiontrace.store.models import DEFAULT_PROJECT, Document
 from sessiontrace.store.protocol import Store, Stores
-from sessiontrace.store.retention import Retention
+from sessiontrace.store.retention import Retention, RetentionChange
 
-__all__ = ["Change", "Move", "Retention", "StoreWriter"]
+__all__ = ["Change", "Move", "Retention", "RetentionChange", "StoreWriter"]
 
 T = TypeVar("T")
 
@@ -83,12 +83,15 @@ class _Job:
 
 
 class StoreWriter:
-    """The one writer of this process to the stores; ``media``: None stores no media."""
+    """The one writer of this process to the stores; ``media``: None stores no media.
+
+    ``retention``: the rule to begin with, or changes of the stored one; the page may change it.
+    """
 
     def __init__(
         self,
         stores: Stores,
-        retention: Retention,
+        retention: Retention | RetentionChange | None,
         prices: Prices,
         media: MediaLimits | None = DEFAULT_LIMITS,
     ) -> None:
@@ -99,6 +102,7 @@ class StoreWriter:
         self._pricer = Pricer(prices)
         self._stores = {DEFAULT_PROJECT: stores.writer(DEFAULT_PROJECT)}
         self._retention = retention
+        self._agreed: set[str] = set()
         self._queue: deque[_Job] = deque()
         self._queued_bytes = 0
         self._queue_changed = threading.Condition()
@@ -233,6 +237,7 @@ class StoreWriter:
         store = self._store(group[0].project)
         media = self._media_of(group[0].project)
         if group[0].alone:
+            self._begin(group[0].project, store)
             return [group[0].alone(store)]
         records: list[Record | DecodedRecord] = []
         documents: list[Document] = []
@@ -287,14 +292,26 @@ class StoreWriter:
             logger().debug("maintenance of the store failed: %s", error)
             return True
 
+    def _begin(self, project: str, store: Store) -> None:
+        """Store the rule to begin with, once; programs that write directly follow it too."""
+        if project in self._agreed:
+            return
+        rule = self._retention
+        if isinstance(rule, RetentionChange):
+            rule = rule.of(retention.agreed(store) or Retention())
+        if rule is not None:
+            retention.agree(store, rule)
+        self._agreed.add(project)
+
     def _trim(self) -> bool:
         """Delete some sessions beyond the retention; returns whether more may be left."""
         now = time.monotonic()
         if self._trimmed_at and now - self._trimmed_at < _TRIM_EVERY_S:
             return False
-        for store in self._stores.values():
-            retention.agree(store, self._retention)  # programs that write directly follow it too
-        if any(retention.trim(store, self._retention) for store in self._stores.values()):
+        for project, store in self._stores.items():
+            self._begin(project, store)
+        rules = [(store, retention.agreed(store)) for store in self._stores.values()]
+        if any(rule is not None and retention.trim(store, rule) for store, rule in rules):
             return True
         self._trimmed_at = now
         return False

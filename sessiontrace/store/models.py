@@ -30,6 +30,7 @@ __all__ = [
     "EventPage",
     "EventQuery",
     "EventSummary",
+    "Overdue",
     "PropertyCounts",
     "SessionPage",
     "SessionQuery",
@@ -196,6 +197,28 @@ class Erased:
     def complete(self) -> bool:
         """Whether no file of the store has a byte of it any more."""
         return not self.remains
+
+
+@attrs.frozen
+class Overdue:
+    """What a rule of retention would delete of a store as it is now.
+
+    ``aged``: sessions beyond the age; ``excess``: about how many of the others the size costs;
+    ``oldest`` and ``newest``: when the first and the last of these were written (Unix ms).
+    ``stored`` sessions are there in all, and take ``stored_bytes``; None where that is unknown.
+    """
+
+    aged: int = 0
+    excess: int = 0
+    oldest: int | None = None
+    newest: int | None = None
+    stored: int = 0
+    stored_bytes: int | None = None
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions would be deleted."""
+        return self.aged + self.excess
 
 
 @attrs.frozen(kw_only=True)

@@ -20,6 +20,7 @@ from sessiontrace.store.models import (
     EventPage,
     EventQuery,
     EventSummary,
+    Overdue,
     PropertyCounts,
     SessionPage,
     SessionQuery,
@@ -125,6 +126,17 @@ class Store(Protocol):
 
         Deletes sessions last written before ``before`` (Unix ms), then as many as bring the file
         below ``most_bytes``. The time of writing counts, since imported sessions started long ago.
+        """
+        ...
+
+    def overdue(self, before: int | None, most_bytes: int | None) -> Overdue:
+        """What ``trim`` would delete now in all, without deleting it."""
+        ...
+
+    def database_days(self) -> float | None:
+        """Days after which the database deletes records by itself, 0 for never.
+
+        None: the store deletes by the rule of ``retention`` instead.
         """
         ...
 

@@ -73,17 +73,15 @@ _UNENCRYPTED = (
     "--keep-days",
     metavar="N",
     type=click.IntRange(0, _MOST),
-    default=30,
-    show_default=True,
-    help="Delete sessions that were idle for N days; 0 keeps all.",
+    help="Delete sessions that were idle for N days; 0 keeps all. Default: what the page or an "
+    "earlier server has set, else 30.",
 )
 @click.option(
     "--keep-mib",
     metavar="N",
     type=click.IntRange(0, _MOST),
-    default=2048,
-    show_default=True,
-    help="Delete the oldest sessions while the store file is larger than N MiB; 0 keeps all.",
+    help="Delete the oldest sessions while the store file is larger than N MiB; 0 keeps all. "
+    "Default: what the page or an earlier server has set, else 2048.",
 )
 @click.option(
     "--media",
@@ -103,8 +101,8 @@ def command(
     keys: bool,
     db: Path | None,
     url: str | None,
-    keep_days: int,
-    keep_mib: int,
+    keep_days: int | None,
+    keep_mib: int | None,
     media: str,
     open_page: bool,
 ) -> None:
@@ -115,7 +113,7 @@ def command(
     from sessiontrace.server.apis.otlp.grpc_server import GrpcUnavailableError
     from sessiontrace.server.app import serve
     from sessiontrace.server.security.request_guard import is_loopback
-    from sessiontrace.store.retention import Retention
+    from sessiontrace.store.retention import RetentionChange
 
     token = _token_of(token_file)
     _check_access(host, token, keys)
@@ -131,7 +129,10 @@ def command(
             opener.open(address, token)
 
     opener = PageOpener()
-    retention = Retention(keep_days or None, keep_mib << 20 or None)
+    retention = RetentionChange(
+        None if keep_days is None else float(keep_days),
+        None if keep_mib is None else keep_mib << 20,
+    )
     serving = serve(
         stores,
         host,

@@ -6,10 +6,11 @@ forbids the browser to run or fetch anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from sessiontrace.cli.render.html_media import MediaWriter
 from sessiontrace.cli.render.html_style import DEPTH_MAX, POLICY, STYLE
 from sessiontrace.cli.render.html_text import HtmlWriter
 from sessiontrace.cli.render.html_thread import thread_html
@@ -28,21 +29,23 @@ def page(
     stored: StoredSession,
     records: Mapping[str, Mapping[str, Any] | None],
     turns: Sequence[Turn] = (),
+    medium: Callable[[str], bytes | None] = lambda digest: None,
 ) -> str:
     """The file's text.
 
     ``records``: the whole records of the steps by id. ``turns``: of the session's thread, where it
-    is a conversation.
+    is a conversation. ``medium``: the bytes of a stored picture, sound or file by its SHA-256.
     """
-    return "".join(_pieces(stored, records, turns))
+    return "".join(_pieces(stored, records, turns, HtmlWriter(media=MediaWriter(medium))))
 
 
 def _pieces(
     stored: StoredSession,
     records: Mapping[str, Mapping[str, Any] | None],
     turns: Sequence[Turn],
+    writer: HtmlWriter,
 ) -> Iterator[str]:
-    summary, writer = stored.summary, HtmlWriter()
+    summary = stored.summary
     name = escape(summary.name or "unnamed session")
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -1,6 +1,6 @@
 """The style of an exported page, and the policy under which a browser shows it.
 
-Pure values. Invariant: the policy allows this one style and pictures that the page itself holds; it
+Pure values. Invariant: the policy allows this one style, and media that the page itself holds; it
 allows no script, no request and no style of a recorded text.
 """
 
@@ -48,7 +48,7 @@ pre {{ background: var(--code); border-radius: 6px; padding: 8px 10px; margin: 6
 table {{ border-collapse: collapse; }} th, td {{ border: 1px solid var(--line); padding: 3px 8px;
   text-align: left; }}
 blockquote {{ border-left: 3px solid var(--line); margin: 6px 0; padding-left: 12px; }}
-img {{ max-width: 100%; }}
+img, video {{ max-width: 100%; }}
 summary {{ cursor: pointer; }}
 .fold > summary {{ color: var(--soft); font-size: 13px; }}
 .step {{ border-top: 1px solid var(--line); }}
@@ -74,6 +74,6 @@ rect.turn {{ fill: #b07a10; }} rect.bad {{ fill: #d33; }}
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; base-uri 'none'; "
-    "form-action 'none'"
+    f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; media-src data:; "
+    "base-uri 'none'; form-action 'none'"
 )

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import orjson
 
+from sessiontrace.cli.render.html_media import MediaWriter
 from sessiontrace.model.json_depth import encode
 from sessiontrace.text import markdown
 from sessiontrace.text.format import amount
@@ -29,11 +30,13 @@ _CHATS = ("chat_history", "messages", "contents", "input")
 class HtmlWriter:
     """Writes values of one page; ``markdown_left``: how many characters it still reads as markdown.
 
+    ``media``: writes the pictures, sounds and files that a value refers to, behind it.
     Reading markdown takes a second for a few hundred kB, so a page has a bound: what comes after
     it is shown as text.
     """
 
     markdown_left: int = 1_000_000
+    media: MediaWriter = attrs.field(factory=MediaWriter)
 
     def text(self, text: str) -> str:
         """A text as markdown, or as it is where it has no tree."""
@@ -50,7 +53,7 @@ class HtmlWriter:
         if isinstance(value, str):
             return self.text(value)
         text = encode(value, orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
-        return f"<pre>{escape(text)}</pre>\n"
+        return f"<pre>{escape(text)}</pre>\n{''.join(self.media.media_in(value))}"
 
     def section(self, name: str, value: Any) -> Iterator[str]:
         """A field of a record under its heading."""

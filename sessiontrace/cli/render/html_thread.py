@@ -62,7 +62,7 @@ def _line_html(line: Line, writer: HtmlWriter) -> Iterator[str]:
     elif line.text:
         yield writer.text(line.text)
     if line.parts:
-        yield f'<p class="role">{escape(", ".join(line.parts))}</p>\n'
+        yield from map(writer.value, line.parts)
     if line.data is not None:
         yield writer.value(line.data)
     yield "</div>\n"

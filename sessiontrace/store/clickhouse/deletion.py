@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from sessiontrace.store.clickhouse import media
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.queries import find_places
-from sessiontrace.store.models import Erased
+from sessiontrace.store.models import Erased, Overdue
 
-__all__ = ["erase", "forget"]
+__all__ = ["days_kept", "erase", "forget", "overdue"]
 
 _WHERE = "WHERE project = {project:String} AND session_id IN {sessions:Array(String)} AND "
 _EVENTS = "event_id IN {ids:Array(String)} AND role > 0"
@@ -66,6 +66,30 @@ GROUP BY project, word
 _REMAINS = (
     "ClickHouse removes the parts that it rewrote after old_parts_lifetime, 8 minutes by default"
 )
+
+
+_OVERDUE = (
+    "SELECT countIf(last < {before:UInt64}), minIf(last, last < {before:UInt64}), "
+    "maxIf(last, last < {before:UInt64}), count() FROM ("
+    "SELECT session_id, toUInt64(max(written)) * 1000 AS last FROM sessions "
+    "WHERE project = {project:String} GROUP BY session_id)"
+)
+_TTL = (
+    "SELECT extract(create_table_query, 'toIntervalDay\\\\((\\\\d+)\\\\)') FROM system.tables "
+    "WHERE database = currentDatabase() AND name = 'events'"
+)
+
+
+def overdue(connection: Connection, project: str, before: int | None) -> Overdue:
+    """Which sessions were written last before this time."""
+    values = {"project": project, "before": before or 0}
+    aged, oldest, newest, stored = map(int, connection.query(Query(_OVERDUE, values))[0])
+    return Overdue(aged, 0, oldest if aged else None, newest if aged else None, stored)
+
+
+def days_kept(connection: Connection) -> float:
+    """The days of the tables' TTL; 0 where they have none."""
+    return float(connection.query(Query(_TTL))[0][0] or 0)
 
 
 def erase(connection: Connection, project: str, session_ids: Sequence[str]) -> Erased:

@@ -39,6 +39,7 @@ from sessiontrace.store.models import (
     EventPage,
     EventQuery,
     EventSummary,
+    Overdue,
     PropertyCounts,
     SessionPage,
     SessionQuery,
@@ -158,6 +159,12 @@ class ClickHouseStore:
 
     def trim(self, before: int | None, most_bytes: int | None, sessions: int = 200) -> int:
         return 0  # the tables' TTL does it, by the clock of ClickHouse
+
+    def overdue(self, before: int | None, most_bytes: int | None) -> Overdue:
+        return deletion.overdue(self._connection, self.project, before)
+
+    def database_days(self) -> float | None:
+        return deletion.days_kept(self._connection)
 
     def cutoff(self, days: float) -> int:
         return time.time_ns() // 1_000_000 - round(days * _DAY_MS)

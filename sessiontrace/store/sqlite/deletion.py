@@ -13,11 +13,12 @@ from collections.abc import Collection, Sequence
 
 import attrs
 
+from sessiontrace.store import loss_reports, retention
 from sessiontrace.store.media.files import MediaFiles
-from sessiontrace.store.models import Erased
-from sessiontrace.store.sqlite import media, rows, search
+from sessiontrace.store.models import Document, Erased, Overdue
+from sessiontrace.store.sqlite import documents, media, rows, search
 
-__all__ = ["Trimmed", "erase", "forget", "trim"]
+__all__ = ["Trimmed", "erase", "forget", "overdue", "trim"]
 
 _PAGES_BACK = 2_000
 _READERS_END_S = 5.0  # how long to wait for readers that use the log
@@ -60,6 +61,7 @@ def erase(
             if sessions:
                 search.start_again(connection)
             unused = media.remove_unused(connection, digests, files)
+            _note(connection, retention.BY_HAND, sessions, unused)
         if not sessions:
             return Erased()
         connection.executescript("PRAGMA incremental_vacuum")
@@ -67,6 +69,21 @@ def erase(
     finally:
         connection.execute("PRAGMA secure_delete = OFF")
     return Erased(sessions, steps, remains, unused.media, unused.size)
+
+
+def _note(connection: sqlite3.Connection, reason: str, sessions: int, unused: media.Unused) -> None:
+    """Add to what was deleted today; a deletion for the size is also reported as a loss."""
+    if not sessions:
+        return
+    now = time.time_ns() // 1_000_000
+    day = time.strftime("%Y-%m-%d", time.gmtime(now / 1000))
+    before = documents.document(connection, retention.DELETIONS, day)
+    body = retention.with_deletion(before, reason, sessions, unused.media, unused.size)
+    notes = [Document(retention.DELETIONS, day, now, body)]
+    if reason == retention.SIZE:
+        counts = {"sessions over the size of the store": body[reason]}
+        notes.append(loss_reports.report(f"retention {day}", "Retention", 0, counts))
+    documents.write(connection, notes)
 
 
 def _count_steps(connection: sqlite3.Connection, session_id: str) -> int:
@@ -108,22 +125,39 @@ def trim(
 ) -> Trimmed:
     """Delete the oldest sessions, and return the file's free pages, some at a time."""
     with rows.transaction(connection):
-        excess, reason = 0, "age"
+        excess, reason = 0, retention.AGE
         old = [] if before is None else _oldest(connection, before, sessions)
         if old and before is not None:
             excess = _count(connection, "WHERE written < ?", before)
         elif most_bytes is not None and (share := _excess(connection, most_bytes)) > 0:
             excess = max(1, round(_count(connection) * share))
-            old, reason = _oldest(connection, _NEVER, min(sessions, excess)), "size"
+            old, reason = _oldest(connection, _NEVER, min(sessions, excess)), retention.SIZE
         rows_of_ids = [(row,) for row, _ in old]
         digests = media.used_by_rows(connection, rows_of_ids)
         connection.executemany("DELETE FROM sessions WHERE id = ?", rows_of_ids)
         unused = media.remove_unused(connection, digests, files)
+        _note(connection, reason, len(old), unused)
     if not old:
         return Trimmed()
     # Each step of this statement frees one page, and ``execute`` takes one step only.
     connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_BACK})")
     return Trimmed(len(old), old[0][1], old[-1][1], excess - len(old), reason, unused.media)
+
+
+def overdue(connection: sqlite3.Connection, before: int | None, most_bytes: int | None) -> Overdue:
+    """What ``trim`` would delete in all; for the size an estimate, since sessions differ."""
+    stored = _count(connection)
+    aged = 0 if before is None else _count(connection, "WHERE written < ?", before)
+    share = 0.0 if most_bytes is None else _excess(connection, most_bytes)
+    excess = max(0, round(stored * share) - aged)
+    times: tuple[int | None, int | None] = (None, None)
+    if aged + excess:
+        times = connection.execute(
+            "SELECT min(written), max(written) FROM "
+            "(SELECT written FROM sessions ORDER BY written LIMIT ?)",
+            (aged + excess,),
+        ).fetchone()
+    return Overdue(aged, excess, *times, stored, _used_bytes(connection))
 
 
 def _oldest(connection: sqlite3.Connection, before: int, most: int) -> list[tuple[int, int]]:
@@ -141,9 +175,13 @@ def _count(connection: sqlite3.Connection, where: str = "", *values: int) -> int
 
 def _excess(connection: sqlite3.Connection, most_bytes: int) -> float:
     """The share of the stored bytes that exceeds the limit."""
+    used = _used_bytes(connection)
+    return float((used - most_bytes) / used) if used > most_bytes else 0.0
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
     pages, free, size = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
     )
-    used = (pages - free) * size
-    return float((used - most_bytes) / used) if used > most_bytes else 0.0
+    return (pages - free) * size

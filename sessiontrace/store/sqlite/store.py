@@ -33,6 +33,7 @@ from sessiontrace.store.models import (
     EventPage,
     EventQuery,
     EventSummary,
+    Overdue,
     PropertyCounts,
     SessionPage,
     SessionQuery,
@@ -177,6 +178,12 @@ class SqliteStore:
         if trimmed.sessions:
             self._log(trimmed)
         return trimmed.sessions
+
+    def overdue(self, before: int | None, most_bytes: int | None) -> Overdue:
+        return self._read(lambda connection: deletion.overdue(connection, before, most_bytes))
+
+    def database_days(self) -> float | None:
+        return None
 
     def cutoff(self, days: float) -> int:
         return self._run(lambda connection: use_clock.cutoff(connection, days))

@@ -8,6 +8,7 @@ import { banner } from "./views/banner.js";
 import { login, loginView } from "./views/login.js";
 import { listView } from "./views/session_list.js";
 import { sessionPage } from "./views/session_page.js";
+import { storageButton } from "./views/storage_dialog.js";
 import { userView } from "./views/user_view.js";
 
 const main = document.getElementById("main");
@@ -122,4 +123,7 @@ if (tokenInUrl) {
   await login(decodeURIComponent(tokenInUrl[1])).catch(() => {});
 }
 open(here(), { replace: true });
-if (!locked) banner(document.getElementById("banner"));
+if (!locked) {
+  banner(document.getElementById("banner"));
+  pulse.before(storageButton());
+}

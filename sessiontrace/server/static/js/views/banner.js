@@ -13,6 +13,12 @@ const WORDS = {
   unrouted: "for an unknown destination",
   unredacted: "whose redaction took too long",
   spool_error: "accepted by neither disk nor memory",
+  "media too large": "media larger than the limit of one",
+  "media over the total": "media beyond the limit of all",
+  "media unreadable": "media whose bytes could not be decoded",
+  "media gone": "media no longer in memory when their record arrived",
+  "media not written": "media that the disk did not take",
+  "sessions over the size of the store": "deleted because the store is larger than its limit",
 };
 
 function words(what) {
@@ -22,6 +28,21 @@ function words(what) {
       ? `rejected by ${destination}`
       : `evicted before ${destination} received them, because the spool was full`;
   return WORDS[what] ?? what;
+}
+
+/** What was lost, by kind: records, and what a reason names itself. */
+function lostText(counts) {
+  const totals = { record: 0, medium: 0, session: 0 };
+  for (const [what, count] of Object.entries(counts))
+    totals[/^media /.test(what) ? "medium" : /^sessions /.test(what) ? "session" : "record"] +=
+      count;
+  return [
+    totals.record ? amount(totals.record, "record") : "",
+    totals.medium ? amount(totals.medium, "medium", "media") : "",
+    totals.session ? amount(totals.session, "session") : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 export function banner(container) {
@@ -34,7 +55,6 @@ export function banner(container) {
   });
 
   function line(loss) {
-    const total = Object.values(loss.counts).reduce((sum, count) => sum + count, 0);
     const reasons = Object.entries(loss.counts)
       .map(([what, count]) => `${count} ${words(what)}`)
       .join(", ");
@@ -54,7 +74,7 @@ export function banner(container) {
       el(
         "span",
         {},
-        el("strong", {}, `${loss.service || "A program"} lost ${amount(total, "record")}`),
+        el("strong", {}, `${loss.service || "A program"} lost ${lostText(loss.counts)}`),
         `: ${reasons}. `,
         el("span", { class: "soft" }, `Process ${loss.pid}, ${moment(loss.at)}`),
       ),
