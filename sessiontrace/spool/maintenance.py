@@ -8,6 +8,7 @@ every destination has read and settled it, or has counted what it loses.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from sessiontrace.model.record import Record
@@ -27,6 +28,7 @@ __all__ = ["SpoolMaintenance"]
 
 _CURSOR_WAIT_S = 0.1
 _ROUND_WAIT_S = 1.0
+_QUIET_S = 30.0
 
 
 class SpoolMaintenance:
@@ -52,6 +54,7 @@ class SpoolMaintenance:
         self._counters = counters
         self._quota = Quota(allocator.root, segments.id, quota, files, counters, recovered)
         self._written_cursors: dict[str, Position] = {}
+        self._quiet: tuple[Position, float] = (Position(0, 0), 0.0)  # the end, and since when
         self._round = threading.RLock()  # one round, or the closing, at a time
 
     def run_once(self) -> None:
@@ -64,6 +67,7 @@ class SpoolMaintenance:
             self._make_spare()
             self._sync()
             self._write_cursors()
+            self._roll_when_quiet()
             self._delete_settled()
             self._enforce_quota()
 
@@ -300,6 +304,29 @@ class SpoolMaintenance:
 
     def _is_settled(self, segment: Segment) -> bool:
         return all(reader.is_acknowledged(segment) for reader in self._segments.readers.values())
+
+    def _roll_when_quiet(self) -> None:
+        """Let go of delivered records when nothing has come for a while.
+
+        A deletion at the destination must not leave the text in this program's spool for as long
+        as it takes to fill a segment.
+        """
+        segments, end = self._segments, self._segments.end()
+        if end != self._quiet[0]:
+            self._quiet = (end, time.monotonic())
+            return
+        active = segments.active
+        if (
+            time.monotonic() - self._quiet[1] < _QUIET_S
+            or active.committed <= active.first
+            or active.mode == MEMORY
+            or segments.spare is None
+            or not self._is_settled(active)
+        ):
+            return
+        with segments.lock:
+            if active is segments.active and segments.end() == end:
+                segments.roll(0)
 
     def _delete_settled(self) -> None:
         segments = self._segments

@@ -22,10 +22,11 @@ from sessiontrace.cli.store_options import (
 )
 from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.session_ids import matching_ids
-from sessiontrace.text.format import amount
+from sessiontrace.text.format import amount, size
 from sessiontrace.views.session_lookup import find_session
 
 if TYPE_CHECKING:
+    from sessiontrace.store.models import Erased
     from sessiontrace.store.protocol import Store
 
 __all__ = ["command"]
@@ -54,7 +55,7 @@ def command(
     project: str,
     **filters: Any,
 ) -> None:
-    """Delete sessions with their steps, texts and words in the search index.
+    """Delete sessions with their steps, texts, media and words in the search index.
 
     QUERY: as in `sessions list`, which shows what it finds; --user USER finds all sessions of a
     user. A program that still records into a session stores what it records afterwards.
@@ -78,9 +79,14 @@ def command(
         _delete(writer, chosen, place)
 
 
+def _media(erased: Erased) -> str:
+    return f"{amount(erased.media, 'medium', 'media')} ({size(erased.media_bytes)})"
+
+
 def _delete(store: Store, ids: list[str], place: str) -> None:
     erased = store.erase(ids)
     sessions, steps = amount(erased.sessions, "session"), amount(erased.steps, "step")
-    click.echo(f"deleted {sessions} with {steps} from {place}")
+    media = f" and {_media(erased)}" if erased.media else ""
+    click.echo(f"deleted {sessions} with {steps}{media} from {place}")
     if not erased.complete:
         click.echo(f"their bytes are not all gone: {erased.remains}", err=True)

@@ -22,6 +22,7 @@ from support.spools import (
 
 from sessiontrace.model.record import EVENT, OPEN, START
 from sessiontrace.runtime.counters import Counters
+from sessiontrace.spool import maintenance
 from sessiontrace.spool.frame import Position, head
 
 ONLY_A = head(EVENT, b"a")
@@ -57,6 +58,35 @@ def test_records_for_others_are_settled_by_reading_over_them(tmp_path: Path) -> 
     assert len(spool.segments) > 3
     assert drain(spool.reader("b")) == []
     assert spool.reader("b").position() == spool.end()
+    spool.maintain()
+    assert len(spool.segments) == 1
+    spool.close()
+
+
+def test_a_quiet_spool_lets_go_of_what_is_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user was deleted at the destination; half a segment of their texts must not stay here."""
+    spool = make(tmp_path, A)
+    assert spool.append(ONLY_A, body(1, pad=500))
+    reader = spool.reader("a")
+
+    def stored() -> bool:
+        files = [path for path in tmp_path.rglob("*.seg") if path.is_file()]
+        return any(b"x" * 400 in path.read_bytes() for path in files)
+
+    now = maintenance.time.monotonic()
+    monkeypatch.setattr(maintenance.time, "monotonic", lambda: now)
+    spool.maintain()
+    now += 31
+    spool.maintain()
+    assert stored(), "it is not delivered"
+    assert numbers(drain(reader)) == [1]
+    spool.maintain()
+    assert not stored()
+    assert spool.append(ONLY_A, body(2))
+    assert numbers(drain(reader)) == [2]
+    assert (reader.pending(), spool.accepted()) == (0, {b"a": 2})
     spool.maintain()
     assert len(spool.segments) == 1
     spool.close()

@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { el } from "../elements.js";
-import { count } from "../values/format.js";
+import { amount, count } from "../values/format.js";
 
 /** A button for the head of a session. @param {any} session */
 export function deleteButton(session) {
@@ -62,6 +62,7 @@ function report(dialog, erased) {
       erased.remains
         ? `The rows are gone: ${erased.remains}.`
         : "No byte of it is left in the store.",
+      erased.media ? ` ${amount(erased.media, "medium", "media")} went with it.` : "",
     ),
   );
   addClose(dialog);
