@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ def picture(user: str) -> bytes:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> Iterator[tuple[Path, dict[str, bytes]]]:
+def recorded(tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
     """Two users' sessions, with texts, media and words for the index, recorded by a program."""
     pictures = {user: picture(user) for user in USERS}
     tracer = st.Tracer()
@@ -41,7 +40,7 @@ def recorded(tmp_path: Path) -> Iterator[tuple[Path, dict[str, bytes]]]:
         pass
     assert store.media_size()[0] == 2
     store.close()
-    yield tmp_path, pictures
+    return tmp_path, pictures
 
 
 def files_with(folder: Path, needle: bytes) -> list[str]:

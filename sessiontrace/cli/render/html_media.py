@@ -61,7 +61,7 @@ class MediaWriter:
 
 
 def _caption(description: Mapping[str, Any], reason: str) -> str:
-    kind = escape(str(description["media_type"]))
+    kind = escape(str(description.get("media_type", "file")))
     digest = escape(description["sha256"][:12])
     return f'<p class="role">{kind}, {size(description["bytes"])}, {digest}: {reason}</p>\n'
 
@@ -79,8 +79,4 @@ def _descriptions(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _is_description(value: Mapping[str, Any]) -> bool:
-    return (
-        isinstance(value.get("sha256"), str)
-        and isinstance(value.get("bytes"), int)
-        and "media_type" in value
-    )
+    return isinstance(value.get("sha256"), str) and isinstance(value.get("bytes"), int)

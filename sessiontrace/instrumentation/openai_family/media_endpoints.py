@@ -7,7 +7,6 @@ size, never as data; the encoder reduces images to the same.
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.encoding.media import of_bytes
+from sessiontrace.capture.encoding.media_digest import MediaDigest
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import get_field, other_fields, without_none
 from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
@@ -115,11 +115,10 @@ class SoundAssembler:
     ``media_type``: of the body, which may be a stream of events itself.
     """
 
-    __slots__ = ("_digest", "_line", "_media_type", "_size", "_usage")
+    __slots__ = ("_line", "_media_type", "_sound", "_usage")
 
     def __init__(self, media_type: str = "") -> None:
-        self._digest = hashlib.sha256()
-        self._size = 0
+        self._sound = MediaDigest()
         self._usage: Any = None
         is_stream = media_type.startswith("text/event-stream")
         self._media_type = "" if is_stream else media_type
@@ -132,25 +131,20 @@ class SoundAssembler:
         if not isinstance(piece, bytes):
             self._usage = get_field(piece, "usage") or self._usage
             encoded = get_field(piece, "audio") or get_field(piece, "b64") or ""
-            self._take(base64.b64decode(encoded))
+            self._sound.update(base64.b64decode(encoded))
         elif self._line is None:
-            self._take(piece)
+            self._sound.update(piece)
         else:
             *lines, self._line = (self._line + piece).split(b"\n")
             for line in lines:
                 if line.startswith(b"data:") and line[5:].strip() != b"[DONE]":
                     self.add(orjson.loads(line[5:]))
 
-    def _take(self, sound: bytes) -> None:
-        self._digest.update(sound)
-        self._size += len(sound)
-
     def answer(self) -> Answer:
         """The sound as far as it has come."""
         audio = {
             "media_type": self._media_type or "application/octet-stream",
-            "bytes": self._size,
-            "sha256": self._digest.hexdigest(),
+            **self._sound.described(),
         }
         return Answer({"audio": audio}, without_none(usage_of_response(self._usage)))
 

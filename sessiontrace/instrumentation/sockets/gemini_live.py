@@ -7,9 +7,9 @@ interrupted, or calls a function; what the program answers begins the next one.
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import Any
 
+from sessiontrace.capture.encoding.media_digest import MediaDigest
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
 from sessiontrace.instrumentation.core.response_fields import other_fields, tool_call, without_none
 from sessiontrace.instrumentation.core.stream_observer import StreamObserver
@@ -111,21 +111,19 @@ class _Sound:
 
     def __init__(self) -> None:
         self.transcript = ""
-        self._digest = hashlib.sha256()
-        self._size = 0
+        self._sound = MediaDigest()
 
     def add(self, chunk: dict[str, Any]) -> None:
         blobs = [chunk.get("audio"), chunk.get("video"), *(_field(chunk, "mediaChunks") or ())]
         for blob in blobs:
             if isinstance(blob, dict) and isinstance(blob.get("data"), str):
                 data = base64.urlsafe_b64decode(blob["data"].replace("+", "-").replace("/", "_"))
-                self._digest.update(data)
-                self._size += len(data)
+                self._sound.update(data)
 
     def message(self) -> dict[str, Any] | None:
-        if not self._size and not self.transcript:
+        if not self._sound.size and not self.transcript:
             return None
-        media = {"type": "media", "bytes": self._size, "sha256": self._digest.hexdigest()}
+        media = {"type": "media", **self._sound.described()}
         transcript = {"transcript": self.transcript} if self.transcript else {}
         return {"role": "user", "content": [{**media, **transcript}]}
 

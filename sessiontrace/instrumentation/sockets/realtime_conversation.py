@@ -7,9 +7,9 @@ it is counted.
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import Any
 
+from sessiontrace.capture.encoding.media_digest import MediaDigest
 from sessiontrace.instrumentation.core.response_fields import tool_call, without_none
 
 __all__ = ["Conversation"]
@@ -25,21 +25,18 @@ class Conversation:
         self._unconfirmed: list[dict[str, Any]] = []
         self._sounds: dict[Any, dict[str, Any]] = {}
         self._committed: list[dict[str, Any]] = []
-        self._digest = hashlib.sha256()
-        self._size = 0
+        self._sound = MediaDigest()
         self._left_out = 0
 
     def sent(self, message: dict[str, Any]) -> None:
         """Keep an item, or sound that belongs to the next one."""
         kind = message.get("type")
         if kind == "input_audio_buffer.append":
-            sound = base64.b64decode(message.get("audio") or "")
-            self._digest.update(sound)
-            self._size += len(sound)
+            self._sound.update(base64.b64decode(message.get("audio") or ""))
         elif kind == "input_audio_buffer.commit":
             self._commit()
         elif kind == "input_audio_buffer.clear":
-            self._digest, self._size = hashlib.sha256(), 0
+            self._sound = MediaDigest()
         elif kind == "conversation.item.create" and isinstance(message.get("item"), dict):
             self._unconfirmed.append(message["item"])
 
@@ -100,8 +97,8 @@ class Conversation:
             self._left_out += 1
 
     def _commit(self) -> None:
-        self._committed.append({"bytes": self._size, "sha256": self._digest.hexdigest()})
-        self._digest, self._size = hashlib.sha256(), 0
+        self._committed.append(self._sound.described())
+        self._sound = MediaDigest()
 
     def _message(self, identifier: Any, item: dict[str, Any]) -> dict[str, Any]:
         """An item as a message of a chat."""
@@ -128,7 +125,7 @@ class Conversation:
         if part.get("type") in ("input_audio", "audio", "output_audio"):
             described.update(self._sounds.get(identifier, {}))
             if isinstance(sound := part.get("audio"), str):
-                decoded = base64.b64decode(sound)
-                described["bytes"] = len(decoded)
-                described["sha256"] = hashlib.sha256(decoded).hexdigest()
+                digest = MediaDigest()
+                digest.update(base64.b64decode(sound))
+                described.update(digest.described())
         return without_none(described)

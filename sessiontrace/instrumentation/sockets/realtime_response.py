@@ -7,9 +7,9 @@ shape of a whole one.
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import Any
 
+from sessiontrace.capture.encoding.media_digest import MediaDigest
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import tool_call, without_none
 
@@ -25,7 +25,7 @@ _SOUND = frozenset({"response.output_audio.delta", "response.audio.delta"})
 class RealtimeAssembler:
     """One response, from its events."""
 
-    __slots__ = ("_digest", "_error", "_items", "_pieces", "_response", "_size", "_whole")
+    __slots__ = ("_error", "_items", "_pieces", "_response", "_sound", "_whole")
 
     def __init__(self) -> None:
         self._items: dict[int, dict[str, Any]] = {}
@@ -33,17 +33,14 @@ class RealtimeAssembler:
         self._response: dict[str, Any] = {}
         self._whole = False
         self._error: Any = None
-        self._digest = hashlib.sha256()
-        self._size = 0
+        self._sound = MediaDigest()
 
     def add(self, event: dict[str, Any]) -> None:
         """Keep an item, a piece of it, or the response."""
         kind = event["type"]
         index = event.get("output_index") or 0
         if kind in _SOUND:
-            sound = base64.b64decode(event.get("delta") or "")
-            self._digest.update(sound)
-            self._size += len(sound)
+            self._sound.update(base64.b64decode(event.get("delta") or ""))
         elif kind in _TEXT or kind == "response.function_call_arguments.delta":
             self._pieces.setdefault(index, []).append(event.get("delta") or "")
         elif kind in ("response.output_item.added", "response.output_item.done"):
@@ -60,8 +57,8 @@ class RealtimeAssembler:
         """The response as far as it has come."""
         items = self._response.get("output") if self._whole else None
         outputs = _outputs(items or self._arrived())
-        if self._size:
-            outputs["audio"] = {"bytes": self._size, "sha256": self._digest.hexdigest()}
+        if self._sound.size:
+            outputs["audio"] = self._sound.described()
         metadata = {**_usage(self._response.get("usage") or {}), **self._end()}
         if (identifier := self._response.get("id")) is not None:
             metadata["response_id"] = identifier

@@ -63,7 +63,9 @@ export function playerOf(type) {
 
 /** A description that stands for a medium: {media_type, bytes, sha256}. */
 export const isDigest = (value) =>
-  isObject(value) && typeof value.media_type === "string" && typeof value.sha256 === "string";
+  isObject(value) &&
+  typeof value.sha256 === "string" &&
+  (typeof value.media_type === "string" || value.stored === true);
 
 function digestOf(block, depth = 0) {
   if (isDigest(block)) return block;
