@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import uuid
+import wave
 from base64 import b64encode, encodebytes
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -190,3 +192,18 @@ def test_a_deleted_session_takes_its_media_along(server: Served):
 def test_only_a_hash_is_an_address(server: Served, name: str):
     """Nothing else of the disk is reachable."""
     assert server.request(f"/api/media/{name}")[0] == 404
+
+
+def test_raw_sound_is_a_file_that_browsers_play(server: Served):
+    """Gemini answers with samples alone; the page knows their rate from the type beside them."""
+    content = bytes(range(1, 200)) * 10
+    honeyhive(server, new_id(), url_of(content, "audio/pcm"))
+    digest = hashlib.sha256(content).hexdigest()
+    _, headers, body = server.request(f"/api/media/{digest}?pcm=24000")
+    with wave.open(io.BytesIO(body)) as sound:
+        assert (sound.getframerate(), sound.getsampwidth(), sound.getnchannels()) == (24_000, 2, 1)
+        assert sound.readframes(2_000) == content
+    assert headers["content-type"] == "audio/wav"
+    assert server.request(f"/api/media/{digest}")[1]["content-type"] == "application/octet-stream"
+    for rate in ("", "x", "-1", "99999999", "1e4"):
+        assert server.request(f"/api/media/{digest}?pcm={rate}")[2] == content

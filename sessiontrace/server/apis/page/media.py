@@ -6,13 +6,16 @@ of bytes without a type; every answer is sandboxed and never sniffed; a key read
 own project only.
 
 GET /api/media/{sha256}   the bytes, or the part of them that ``Range`` asks for
+    ?pcm=24000            bytes of no known format as a WAV file: 16 bits, one channel, this rate
 """
 
 from __future__ import annotations
 
+import struct
+
 from aiohttp import web
 
-from sessiontrace.model.media_types import INLINE, extension_of, media_type_of
+from sessiontrace.model.media_types import INLINE, UNKNOWN, extension_of, media_type_of
 from sessiontrace.server.http import RequestRejected, error_response, with_vendor_errors
 from sessiontrace.server.store_readers import StoreReaders
 
@@ -31,6 +34,8 @@ def routes(readers: StoreReaders) -> list[web.RouteDef]:
         content = await readers.query(lambda store: store.medium(digest))
         if content is None:
             raise RequestRejected(404, "this store does not keep such a medium")
+        if (rate := _rate(request)) and media_type_of(content[:64], later=True) == UNKNOWN:
+            content, tag = _wav_header(len(content), rate) + content, f'"{digest}-{rate}"'
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304, headers={"ETag": tag, "Cache-Control": _CACHE})
         return _response(request, content, digest, tag)
@@ -59,6 +64,19 @@ def _response(request: web.Request, content: bytes, digest: str, tag: str) -> we
         return web.Response(body=content, headers=headers)
     headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(content)}"
     return web.Response(status=206, body=content[begin:end], headers=headers)
+
+
+def _rate(request: web.Request) -> int:
+    """The rate of raw sound that the request names, 0 for none: models answer with such sound."""
+    text = request.query.get("pcm", "")
+    return int(text) if text.isdecimal() and len(text) <= 6 and 1_000 <= int(text) <= 192_000 else 0
+
+
+def _wav_header(length: int, rate: int) -> bytes:
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF", length + 36, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", length,
+    )  # fmt: skip
 
 
 def _range(request: web.Request, length: int) -> tuple[int, int]:

@@ -99,7 +99,14 @@ test("reasoning comes before what was said", () => {
 
 test("a medium is known by its digest, its address or its name", () => {
   const digest = { media_type: "image/png", bytes: 12, sha256: "ab" };
-  const known = { label: "", type: "image/png", bytes: 12, digest: "ab", source: null };
+  const known = {
+    label: "",
+    type: "image/png",
+    bytes: 12,
+    digest: "ab",
+    source: null,
+    stored: false,
+  };
   for (const block of [
     { type: "image_url", image_url: { url: digest } },
     { type: "image", source: { type: "base64", media_type: "image/png", data: digest } },

@@ -3,14 +3,14 @@
 
 import { el } from "../elements.js";
 import { bytes } from "../values/format.js";
-import { playerOf } from "../values/media.js";
+import { pcmQuery, playerOf } from "../values/media.js";
 
 /**
  * The element that shows or plays a stored medium, or a link to its file.
  * @param {{type: string, bytes: number | null, label: string, digest: string}} media
  */
 export function storedMedium(media) {
-  const address = `/api/media/${media.digest}`;
+  const address = `/api/media/${media.digest}${pcmQuery(media.type)}`;
   const name = media.label || nameOf(media.type);
   const kind = playerOf(media.type);
   const place = el("figure", { class: "medium" });

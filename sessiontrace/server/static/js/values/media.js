@@ -22,6 +22,7 @@ const HOLDERS = [
   "bytes",
 ];
 
+const UNKNOWN = "application/octet-stream";
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /**
@@ -37,7 +38,8 @@ export function mediaOf(block) {
   const source = digest ? null : sourceOf(block, 0);
   const fileId = firstText(block, ["file_id", "fileId", "id", "filename", "name", "title"]);
   if (!digest && !source && !fileId) return null;
-  const type = digest?.media_type ?? typeOf(block, 0) ?? dataType(source) ?? "";
+  const known = digest?.media_type === UNKNOWN ? null : digest?.media_type;
+  const type = known ?? typeOf(block, 0) ?? digest?.media_type ?? dataType(source) ?? "";
   return {
     label: nameOf(block) ?? (fileId && !digest && !source ? fileId : ""),
     type: type || String(block.type ?? names[0] ?? "file"),
@@ -59,6 +61,15 @@ export function playerOf(type) {
   if (SHOWN.test(type)) return "img";
   if (/^audio\//i.test(type)) return "audio";
   return /^video\//i.test(type) ? "video" : null;
+}
+
+/**
+ * The query with which the server makes raw sound, as models answer with, a file that browsers play.
+ * @param {string} type such as "audio/pcm;rate=24000"
+ */
+export function pcmQuery(type) {
+  if (!/^audio\/(pcm|l16)\b/i.test(type)) return "";
+  return `?pcm=${type.match(/rate=(\d{4,6})\b/)?.[1] ?? "24000"}`;
 }
 
 /** A description that stands for a medium: {media_type, bytes, sha256}. */
