@@ -2,13 +2,13 @@
 
 import { compareView } from "./comparing/compare_sessions.js";
 import { compareSetsView } from "./comparing/compare_sets.js";
+import { storageButton } from "./dialogs/storage_dialog.js";
 import { el } from "./elements.js";
 import { fragmentOf } from "./values/thread.js";
 import { banner } from "./views/banner.js";
 import { login, loginView } from "./views/login.js";
 import { listView } from "./views/session_list.js";
 import { sessionPage } from "./views/session_page.js";
-import { storageButton } from "./views/storage_dialog.js";
 import { userView } from "./views/user_view.js";
 
 const main = document.getElementById("main");

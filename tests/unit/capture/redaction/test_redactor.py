@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from typing import Any
 
 import orjson
 import pytest
 from support.recording_tracer import Captured
 
+from sessiontrace.capture.encoding.encoder import encode
 from sessiontrace.capture.redaction import clean_text_cache
 from sessiontrace.capture.redaction.redactor import MASK, Redactor
 
@@ -67,6 +69,16 @@ def test_values_under_secret_keys_are_masked_whatever_they_are(key: str) -> None
         assert redacted({"deep": [{key: value}]}) == {"deep": [{key: MASK}]}
     inner = orjson.dumps({key: "hunter2", "n": 1}).decode()
     assert orjson.loads(redacted({"body": inner})["body"]) == {key: MASK, "n": 1}
+
+
+@pytest.mark.parametrize("key", ["private_key", "password", "api_key"])
+@pytest.mark.parametrize("content", [bytes(range(256)) * 40, b64encode(bytes(range(256)) * 40)])
+def test_binary_under_a_secret_key_is_masked_like_a_text(key: str, content: bytes) -> None:
+    """A local store keeps the bytes of what a record describes: a key must not be among them."""
+    value = {key: content if content[:1] == b"\0" else content.decode(), "image": b"\x89PNG" * 400}
+    masked = redacted(orjson.loads(encode(value)))
+    assert masked[key] == MASK
+    assert masked["image"]["bytes"] == 1_600
 
 
 @pytest.mark.parametrize("key", ["password", "pwd", "secret", "otp", "cvv", "ssn", "card_number"])
