@@ -22,6 +22,7 @@ from sessiontrace.api import embedding as embedding
 from sessiontrace.api import evaluator as evaluator
 from sessiontrace.api import extract as extract
 from sessiontrace.api import flush as flush
+from sessiontrace.api import grpc as grpc
 from sessiontrace.api import guardrail as guardrail
 from sessiontrace.api import init as init
 from sessiontrace.api import inject as inject

@@ -26,6 +26,7 @@ __all__ = [
     "evaluator",
     "extract",
     "flush",
+    "grpc",
     "guardrail",
     "init",
     "inject",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:  # static tools read signatures and documentation from functio
     from sessiontrace.api_signatures import evaluator as evaluator
     from sessiontrace.api_signatures import extract as extract
     from sessiontrace.api_signatures import flush as flush
+    from sessiontrace.api_signatures import grpc as grpc
     from sessiontrace.api_signatures import guardrail as guardrail
     from sessiontrace.api_signatures import init as init
     from sessiontrace.api_signatures import inject as inject
@@ -125,6 +127,7 @@ else:
     evaluator = default_tracer.evaluator
     extract = default_tracer.extract
     flush = default_tracer.flush
+    grpc = default_tracer.grpc
     guardrail = default_tracer.guardrail
     init = default_tracer.init
     inject = default_tracer.inject

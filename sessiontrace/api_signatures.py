@@ -40,6 +40,7 @@ __all__ = [
     "evaluator",
     "extract",
     "flush",
+    "grpc",
     "guardrail",
     "init",
     "inject",
@@ -221,6 +222,17 @@ def flush(timeout: float = 5.0) -> Report:
     """Send everything recorded before this call; block for at most ``timeout`` seconds.
 
     The report is true when every destination has settled all of it.
+    """
+    raise NotImplementedError
+
+
+def grpc(*, ignore: Collection[str] = (), trust: str | None = None) -> Any:
+    """An interceptor of gRPC servers: ``grpc.server(pool, interceptors=[st.grpc()])``.
+
+    A session is around each call, and stays open while responses are streamed; for servers
+    of ``grpc.aio``, too. ``ignore``: methods without a session, such as
+    ``/grpc.health.v1.Health/Check``. ``trust``: as of ``asgi``, for the metadata of a call.
+    ImportError where grpcio is not installed.
     """
     raise NotImplementedError
 

@@ -400,6 +400,18 @@ class Tracer(Tracing):
 
         return Wsgi(app, self, ignore=ignore, trust=trust)
 
+    def grpc(self, *, ignore: Collection[str] = (), trust: str | None = None) -> Any:
+        """An interceptor of gRPC servers: ``grpc.server(pool, interceptors=[st.grpc()])``.
+
+        A session is around each call, and stays open while responses are streamed; for servers
+        of ``grpc.aio``, too. ``ignore``: methods without a session, such as
+        ``/grpc.health.v1.Health/Check``. ``trust``: as of ``asgi``, for the metadata of a call.
+        ImportError where grpcio is not installed.
+        """
+        from sessiontrace.instrumentation.web.grpc_server import grpc_interceptor
+
+        return grpc_interceptor(self, ignore=ignore, trust=trust)
+
     @overload
     def aws_lambda(self, handler: F, /) -> F: ...
     @overload

@@ -19,6 +19,8 @@ from sessiontrace.instrumentation.registry import instruments
 
 __all__ = ["RUN", "Program", "begin"]
 
+_SERVERS = ("uvicorn", "gunicorn", "flask", "django", "aiohttp-server", "grpc-server")
+
 RUN = "SESSIONTRACE_RUN"
 """The variable with ``<pid> <session id> <name>`` of the first process, for all below it."""
 
@@ -27,7 +29,7 @@ def begin(tracer: TracerProtocol) -> None:
     """Instrument this process with everything; called when it imports the first library."""
     process_instruments = instruments(tracer)
     process_instruments.add((), ())
-    process_instruments.add(("uvicorn", "gunicorn", "flask", "django", "aiohttp-server"), ())
+    process_instruments.add(_SERVERS, ())
     calls = process_instruments.calls
     parts = os.environ.get(RUN, "").split(" ", 2)
     if len(parts) == 3:
