@@ -118,5 +118,6 @@ LIBRARIES = (
         ("psycopg[binary]", "asyncpg", "sqlalchemy", "greenlet", "numpy", "pgserver"),
         group="pgvector",
     ),
+    Library("grpcio", "1.65.4", ("grpc.py",)),
     Library("celery", "5.4.0", ("celery.py",)),
 )
