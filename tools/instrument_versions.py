@@ -59,6 +59,7 @@ def run(library: Library, version: str) -> Result:
     python = python_of(library, version)
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     environment.update(PYTHONPATH=str(REPO), LITELLM_LOCAL_MODEL_COST_MAP="True")
+    environment["FRAMEWORK_EXAMPLES"] = "1"
     counts = [0, 0, 0]
     for test in library.tests:
         file, _, expression = test.partition(" ")

@@ -58,7 +58,7 @@ LIBRARIES = (
     Library(
         "langchain-core",
         "1.5.0",
-        ("langchain.py", "langchain_calls.py", "langchain_runs.py"),
+        ("langchain.py", "langchain_calls.py", "langchain_runs.py", "examples.py langgraph"),
         ("langchain-openai", "langgraph", "openai"),
         group="langchain",
     ),
@@ -70,7 +70,12 @@ LIBRARIES = (
         ("opentelemetry-sdk",),
         group="pydantic-ai",
     ),
-    Library("openai-agents", "0.20.0", ("agents.py",), group="openai-agents"),
+    Library(
+        "openai-agents",
+        "0.20.0",
+        ("agents.py", "examples.py openai_agents"),
+        group="openai-agents",
+    ),
     Library("mcp", "2.0.0", ("mcp.py",), group="mcp"),
     Library("haystack-ai", "3.0.0", ("haystack.py",), group="haystack"),
     Library("dspy", "3.3.0", ("dspy.py",), group="dspy"),
@@ -80,11 +85,16 @@ LIBRARIES = (
     Library(
         "crewai",
         "1.15.20",
-        ("crewai.py",),
+        ("crewai.py", "examples.py crewai"),
         ("openai", "openinference-instrumentation-crewai", "openinference-instrumentation-openai"),
         group="crewai",
     ),
-    Library("claude-agent-sdk", "0.2.150", ("claude_agent_sdk.py",), group="claude-agent-sdk"),
+    Library(
+        "claude-agent-sdk",
+        "0.2.150",
+        ("claude_agent_sdk.py", "examples.py claude"),
+        group="claude-agent-sdk",
+    ),
     Library("ag2[openai]", "1.0.0", ("ag2.py",), ("opentelemetry-sdk",), group="ag2"),
     Library(
         "agno",

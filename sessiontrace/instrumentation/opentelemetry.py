@@ -9,6 +9,8 @@ instrumentors, or another span, reports as well stays one event:
     ----------------------------------------  ----------------------------------------------------
     of a framework that an instrumentor       nothing; its children go below the event that is
     reports (``reporters``)                   current
+    the same, of a model, where that          nothing where the SDK's call is an event meanwhile,
+    instrumentor leaves models to SDKs        else the event
     of a model, inside a model event          nothing; it adds what the event lacks
     of a model, around a model event          the event; the calls inside add what it lacks
     of a framework's model, beside which an   a step: the SDK's call is the model event
@@ -30,7 +32,11 @@ from sessiontrace.capture.updates import update_ended
 from sessiontrace.instrumentation.core.contribution import add_missing
 from sessiontrace.instrumentation.core.model_calls import open_model
 from sessiontrace.instrumentation.core.placement import deeper, foreign_spans
-from sessiontrace.instrumentation.core.reporters import framework_of, is_reported
+from sessiontrace.instrumentation.core.reporters import (
+    framework_of,
+    is_reported,
+    reports_models,
+)
 from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
 from sessiontrace.instrumentation.otel_sdk.kinds import kind_by_name
 from sessiontrace.instrumentation.otel_sdk.log_events import readers, take_events
@@ -180,6 +186,10 @@ class SpanProcessor:
         kind = _event_type(span) or kind_by_name(span.name, scope)
         outer = open_model(recorder, parent) if kind == "model" else None
         reported = is_reported(scope)
+        if reported and kind == "model" and outer is None and not reports_models(scope):
+            open_span = self._open[key] = _OpenSpan(span, parent, parent, own=False)
+            self._wait(open_span, parent)
+            return
         if reported or (outer is not None and _ATTEMPT not in span.attributes):
             self._open[key] = _OpenSpan(span, outer or parent, parent, own=False, covered=True)
             return

@@ -122,6 +122,7 @@ class Instruments:
         self._instrumentors: dict[str, Instrumentor] = {}
         self._installed: dict[str, Instrumentor] = {}
         self._faults: dict[str, str] = {}
+        self._broken: dict[str, str] = {}  # the module that an instrumentor could not be put into
         self._blocked: set[str] = set()
 
     def add(
@@ -166,6 +167,7 @@ class Instruments:
             self._instrumentors.clear()
             self._installed.clear()
             self._faults.clear()
+            self._broken.clear()
             self._blocked.clear()
 
     def _known(self, names: Collection[str]) -> list[Entry]:
@@ -179,6 +181,8 @@ class Instruments:
         # Takes no lock: the thread holds the import lock of the library, and an instrumentor may
         # import further modules of it.
         def hook(module: ModuleType) -> None:
+            if self._broken.get(entry.name, module.__name__) != module.__name__:
+                return  # another module of the library is not as expected: no half hooks
             instrumentor = None
             try:
                 instrumentor = self._instrumentors.get(entry.name)
@@ -188,12 +192,23 @@ class Instruments:
             except Exception as error:
                 raise_if_from_signal(error)
                 self._failed(entry.name, error)
+                self._broken[entry.name] = module.__name__
+                self._installed.pop(entry.name, None)
                 _take_back(instrumentor)
             else:
                 self._installed[entry.name] = instrumentor
                 self._faults.pop(entry.name, None)
+                if self._broken.pop(entry.name, None) is not None:  # reloaded, and right now
+                    self._install_others(entry, module)
 
         return hook
+
+    def _install_others(self, entry: Entry, module: ModuleType) -> None:
+        """Put the hooks back into the other modules of a library, whose fault is gone."""
+        for target in (entry.target, *entry.also):
+            other = sys.modules.get(target)
+            if other is not None and other is not module:
+                self._hook(entry)(other)
 
     def _failed(self, name: str, error: Exception) -> None:
         self._faults[name] = f"{type(error).__name__}: {error}"

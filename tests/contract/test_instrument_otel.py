@@ -10,6 +10,8 @@ from support.instrumented import ModelTracer
 from support.stubs import anthropic_api, openai_api
 from support.stubs.provider import serving
 
+from sessiontrace.instrumentation.core.model_calls import CallRecorder
+from sessiontrace.instrumentation.core.reporters import reporters
 from sessiontrace.instrumentation.registry import Instruments
 from sessiontrace.otel import SpanProcessor
 
@@ -64,6 +66,46 @@ def test_the_tree_survives_spans_of_another_kind(
     assert events["planner"]["parent_id"] == session.session_id
     assert events["chat gpt-5"]["parent_id"] == events["planner"]["event_id"]
     assert events["ours"]["parent_id"] == events["planner"]["event_id"]
+
+
+def test_C37_what_opens_inside_of_a_span_without_an_event(
+    tracing: ModelTracer, provider: TracerProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A framework's own span, whose instrumentor reports its steps: they hold what is inside."""
+    monkeypatch.setitem(reporters, "autogen", lambda: True)
+    calls = CallRecorder(tracing)
+    attributes = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"}
+    autogen = provider.get_tracer("autogen-core")
+    with tracing.session(), autogen.start_as_current_span("planner", attributes=attributes):
+        agent, tool = calls.step("planner", "agent"), calls.tool("look up")
+        assert agent is not None
+        assert tool is not None
+        with agent, tool:
+            call = calls.model("chat m")
+            assert call is not None
+            call.end()
+
+    assert tracing.paths == ["planner", "planner/look up", "planner/look up/chat m"]
+
+
+@pytest.mark.parametrize("is_reported", [True, False])
+def test_models_that_an_instrumentor_leaves_to_sdks(
+    tracing: ModelTracer,
+    provider: TracerProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    is_reported: bool,
+) -> None:
+    """The framework's span of a model's call is the event, unless an SDK's instrumentor has it."""
+    monkeypatch.setitem(reporters, "agno", lambda: True)
+    calls = CallRecorder(tracing)
+    agno = provider.get_tracer("openinference.instrumentation.agno")
+    with tracing.session(), agno.start_as_current_span("llm", attributes=CHAT):
+        if is_reported:
+            call = calls.model("chat m", inputs={"chat_history": []})
+            assert call is not None
+            call.end()
+
+    assert tracing.paths == ["chat m" if is_reported else "chat gpt-5"]
 
 
 def test_errors_are_told(tracing: ModelTracer, provider: TracerProvider) -> None:

@@ -12,7 +12,7 @@ import functools
 import re
 from collections.abc import Callable
 
-__all__ = ["framework_of", "is_reported", "reporters"]
+__all__ = ["framework_of", "is_reported", "reporters", "reports_models"]
 
 reporters: dict[str, Callable[[], bool]] = {}
 """The libraries that report here, each with a test of whether it still does."""
@@ -37,6 +37,15 @@ _LIBRARIES = {
         )
     },
 }
+
+
+_MODELS_BY_SDKS = frozenset({"agno", "autogen", "semantic_kernel", "smolagents"})
+"""The frameworks whose instrumentors leave the calls of models to the SDKs' instrumentors."""
+
+
+def reports_models(scope: str) -> bool:
+    """Whether the instrumentor of this scope's framework reports the calls of models, too."""
+    return framework_of(scope) not in _MODELS_BY_SDKS
 
 
 def is_reported(scope: str) -> bool:

@@ -33,8 +33,6 @@ from sessiontrace.instrumentation.core.instrumentor import Entry
 from sessiontrace.instrumentation.core.method_steps import MethodSteps
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 
-_STEPS = ("Step", "Steps", "Parallel", "Loop", "Condition", "Router")
-
 
 class Agno:
     """The instrumentor of agno."""
@@ -47,31 +45,26 @@ class Agno:
         from agno.exceptions import AgentRunException, RunCancelledException
 
         self._steps.start(calls, AgentRunException, RunCancelledException)
-        for name in ("Agent", "Team"):
-            self._wrap_runs(module, name, self._open_agent)
-        self._wrap_runs(module, "Workflow", self._open_workflow)
-        for name in _STEPS:
+        name = module.__name__.rpartition(".")[2]
+        if name in ("agent", "team", "workflow"):
+            kind = getattr(module, name.capitalize())
+            open_run = self._open_workflow if name == "workflow" else self._open_agent
+            for method in ("run", "continue_run"):
+                self._steps.patch(kind, method, open_run)
+                self._steps.patch(kind, f"a{method}", open_run, is_lazy=True)
+        elif name == "function":
+            for method in ("execute", "aexecute"):
+                self._steps.patch(module.FunctionCall, method, self._open_function)
+        elif name == "knowledge":
+            for method in ("search", "asearch"):
+                self._steps.patch(module.Knowledge, method, self._open_search)
+        else:
             for method in ("execute", "execute_stream", "aexecute", "aexecute_stream"):
-                self._wrap(module, name, method, self._open_step)
-        for method in ("execute", "aexecute"):
-            self._wrap(module, "FunctionCall", method, self._open_function)
-        for method in ("search", "asearch"):
-            self._wrap(module, "Knowledge", method, self._open_search)
+                self._steps.patch(getattr(module, name.capitalize()), method, self._open_step)
 
     def uninstall(self) -> None:
         """Put the methods back."""
         self._steps.stop()
-
-    def _wrap_runs(self, module: Any, name: str, open: Any) -> None:
-        for method in ("run", "continue_run"):
-            self._wrap(module, name, method, open)
-            self._wrap(module, name, f"a{method}", open, is_lazy=True)
-
-    def _wrap(self, module: Any, name: str, method: str, open: Any, **options: Any) -> None:
-        """Wrap a method, where this module is the one that defines its class."""
-        kind = vars(module).get(name)
-        if kind is not None and kind.__module__ == module.__name__ and method in vars(kind):
-            self._steps.patch(kind, method, open, **options)
 
     def _open_agent(self, calls: CallRecorder, args: Any, options: Any) -> AgentRun | None:
         span = open_agent(calls, args, options)

@@ -52,6 +52,7 @@ class AutoGen:
         elif module.__name__.endswith("_base_group_chat"):
             self._steps.patch(module.BaseGroupChat, "run_stream", self._open_team)
         else:
+            self._steps.patch(module.BaseChatAgent, "on_messages_stream", self._open_agent)
             for kind in _kinds(module.BaseChatAgent):
                 self._adopt(kind)
             self._patcher.patch(module.BaseChatAgent, "__init__", self._wrap_init)

@@ -57,6 +57,8 @@ class SemanticKernel:
         self._steps.start(calls)
         name = module.__name__.rpartition(".")[2]
         if name == "agent":
+            for method in _AGENT_METHODS:
+                vars(module.Agent)[method]  # KeyError where agents work in another way
             for kind in _kinds(module.Agent):
                 self._adopt(kind)
             self._patcher.patch(module.Agent, "model_post_init", self._wrap_init)

@@ -40,6 +40,9 @@ class HuggingFaceHub:
                 for task, adapter in _TASKS.items():
                     if task in client.__dict__:
                         self._methods.patch(client, task, adapter)
+                break
+        else:
+            raise AttributeError(f"{module.__name__} defines no client of inference")
 
     def uninstall(self) -> None:
         """Put the methods back."""

@@ -73,6 +73,8 @@ class LiteLlm:
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap the functions in every module that has them, those of the program included."""
+        if "completion" not in module.__dict__:
+            raise AttributeError("litellm has no function named completion")
         self._methods.start(calls)
         for name, function in FUNCTIONS.items():
             if name in module.__dict__:
