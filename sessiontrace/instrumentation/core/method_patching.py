@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["MethodPatcher"]
+__all__ = ["MethodPatcher", "require_one"]
+
+
+def require_one(module: Any, *names: str) -> None:
+    """Raise AttributeError where a module has none of ``names``.
+
+    For what is hooked where it is there: a version that has nothing of it works in another way.
+    """
+    if vars(module).keys().isdisjoint(names):
+        raise AttributeError(f"module {module.__name__!r} has no {' or '.join(names)}")
 
 
 class MethodPatcher:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.core.method_patching import require_one
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
 from sessiontrace.instrumentation.core.model_methods import (
     MethodAdapter,
@@ -33,6 +34,7 @@ class HuggingFaceHub:
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap the tasks of the client that ``module`` defines."""
+        require_one(module, "InferenceClient", "AsyncInferenceClient")
         self._methods.start(calls)
         for name in ("InferenceClient", "AsyncInferenceClient"):
             client = module.__dict__.get(name)
@@ -40,9 +42,6 @@ class HuggingFaceHub:
                 for task, adapter in _TASKS.items():
                     if task in client.__dict__:
                         self._methods.patch(client, task, adapter)
-                break
-        else:
-            raise AttributeError(f"{module.__name__} defines no client of inference")
 
     def uninstall(self) -> None:
         """Put the methods back."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.core.method_patching import require_one
 from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
 from sessiontrace.instrumentation.core.model_methods import (
     MethodAdapter,
@@ -73,8 +74,7 @@ class LiteLlm:
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap the functions in every module that has them, those of the program included."""
-        if "completion" not in module.__dict__:
-            raise AttributeError("litellm has no function named completion")
+        require_one(module, *FUNCTIONS)
         self._methods.start(calls)
         for name, function in FUNCTIONS.items():
             if name in module.__dict__:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.core.method_patching import require_one
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.searches import SearchArgs, SearchMethods, document
 from sessiontrace.instrumentation.stores.vector_sql import (
@@ -30,6 +31,7 @@ class Asyncpg:
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap the methods that fetch."""
+        require_one(module, "Connection", "PreparedStatement")
         self._searches.start(calls)
         if (owner := vars(module).get("Connection")) is not None:
             for name in ("fetch", "fetchrow", "fetchval"):

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.core.method_patching import require_one
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.model_methods import (
     MethodAdapter,
@@ -46,6 +47,7 @@ class Chroma:
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap the searches of a module's collection, or what all collections embed with."""
+        require_one(module, "Collection", "AsyncCollection")
         self._searches.start(calls)
         self._embeddings.start(calls)
         for name in ("Collection", "AsyncCollection"):

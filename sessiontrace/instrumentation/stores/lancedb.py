@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
-from sessiontrace.instrumentation.core.method_patching import MethodPatcher
+from sessiontrace.instrumentation.core.method_patching import MethodPatcher, require_one
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.model_methods import (
     MethodAdapter,
@@ -61,6 +61,7 @@ class LanceDB:
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap the queries, or the functions for vectors, of the module."""
+        require_one(module, *_SYNC, *_ASYNC, "EmbeddingFunction")
         self._searches.start(calls)
         self._embeddings.start(calls)
         for name in (*_SYNC, *_ASYNC):

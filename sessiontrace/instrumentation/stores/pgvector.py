@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.core.method_patching import require_one
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.searches import SearchArgs, SearchMethods
 from sessiontrace.instrumentation.stores.vector_sql import (
@@ -35,6 +36,8 @@ class Pgvector:
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap ``execute`` of the module's cursors."""
+        if module.__name__ == ENTRY.target:
+            require_one(module, *_CURSORS)
         self._searches.start(calls)
         for name in _CURSORS:
             if (owner := vars(module).get(name)) is not None:

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from sessiontrace.instrumentation.core.instrumentor import Entry
+from sessiontrace.instrumentation.core.method_patching import require_one
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.core.model_methods import (
     MethodAdapter,
@@ -48,6 +49,7 @@ class Qdrant:
 
     def install(self, module: ModuleType, calls: CallRecorder) -> None:
         """Wrap the searches of the module's client."""
+        require_one(module, "QdrantClient", "AsyncQdrantClient", "Embedder")
         self._searches.start(calls)
         self._embeddings.start(calls)
         for name in ("QdrantClient", "AsyncQdrantClient"):
