@@ -24,7 +24,7 @@ PLOTS = HERE.parent / "docs"
 PAGE = HERE / "RESULTS.md"
 NOTES = HERE / "notes.md"
 ORDER = ("capture", "redaction", "export", "sessions", "scale", "outage", "jitter", "startup",
-         "server", "store", "instrument", "streams")  # fmt: skip
+         "server", "store", "dashboard", "instrument", "streams")  # fmt: skip
 
 Found = dict[str, Any]
 

@@ -30,6 +30,7 @@ SCRIPTS = (
     "jitter",
     "startup",
     "server",
+    "dashboard",
 )
 
 

@@ -33,6 +33,7 @@ from sessiontrace.server.apis.otlp import routes as otlp_routes
 from sessiontrace.server.apis.otlp.intake import Intake
 from sessiontrace.server.apis.page import (
     compare,
+    dashboard,
     deletion,
     export,
     judgements,
@@ -128,6 +129,7 @@ def make_app(
     app.add_routes(judgements.routes(readers, writer))
     app.add_routes(export.routes(readers))
     app.add_routes(compare.routes(readers))
+    app.add_routes(dashboard.routes(readers))
     app.add_routes(deletion.routes(writer))
     app.add_routes(losses.routes(readers, writer))
     app.add_routes(media.routes(readers))

@@ -28,7 +28,9 @@ _CONTENT_TYPES = {
 _VERSION = "{version:[0-9a-f]{16}}"
 _INDEX = "index.html"
 _MODULES = b"<!-- modules -->"
-_ADDRESSES = ("/", "/sessions/{id}", "/users/{user}", "/compare/sets", "/compare/{a}/{b}")
+_ADDRESSES = (
+    "/", "/dashboard", "/sessions/{id}", "/users/{user}", "/compare/sets", "/compare/{a}/{b}",
+)  # fmt: skip
 
 
 def routes() -> list[web.RouteDef]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sessiontrace.store.facet_lines import add_lines, lines_of
 
-__all__ = ["MODEL", "Facets", "facets_of", "key_of", "split", "tallied"]
+__all__ = ["MODEL", "Facets", "facets_of", "key_of", "split", "tags_in", "tallied"]
 
 MODEL = "model"
 
@@ -59,6 +59,13 @@ class Facets:
 def split(text: str) -> list[str]:
     """The facets in the text of ``Facets``."""
     return text[1:-1].split("\n") if text else []
+
+
+def tags_in(text: str) -> str:
+    """The tags among the facets in a text, one a line, in order; empty without any."""
+    if "\ntag=" not in text:
+        return ""
+    return "\n".join(sorted(line[4:] for line in split(text) if line.startswith("tag=")))
 
 
 def key_of(field: str, name: str) -> str:

@@ -20,6 +20,7 @@ from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, t
 from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import models, summary_fields
 from sessiontrace.store.columns.event_columns import columns_of
+from sessiontrace.store.dashboard.measures import Call, CallMeasures, micros, replace_call
 from sessiontrace.store.facets import Facets
 from sessiontrace.store.gathered import FOLDED, GATHERED, capped, resolve
 from sessiontrace.store.judging import entries
@@ -204,6 +205,7 @@ class EventState:
     folded: bool = False
     """Another record of the same model call shows what it knows: it counts nothing."""
     _scores: dict[str, int] | None = None
+    _model_and_chunk: tuple[str, float | None] | None = None
 
     def totals(self) -> Totals:
         """What this event adds to its session."""
@@ -245,6 +247,23 @@ class EventState:
             return {}
         return summary_fields.scores_nano(patched(orjson.loads(self.body), self.patch))
 
+    def call(self) -> Call | None:
+        """What a model call adds to the measures of its session; None for other events."""
+        if not self.rank or self.folded or self.type not in CALL_TYPES:
+            return None
+        if self._model_and_chunk is None:  # the row comes from the database
+            self._remember_call(patched(orjson.loads(self.body or "{}"), self.patch))
+        assert self._model_and_chunk is not None
+        model, chunk = self._model_and_chunk
+        return Call(
+            model, int(self.error is not None), self.tokens, self.cost_nano, self.unpriced,
+            micros(self.duration), micros(chunk),
+        )  # fmt: skip
+
+    def _remember_call(self, event: dict[str, Any]) -> None:
+        chunk = summary_fields.first_chunk_ms(event) if "metrics" in event else None
+        self._model_and_chunk = summary_fields.model(event), chunk
+
     def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of this event in."""
         if decoded.kind == UPDATE:
@@ -277,6 +296,8 @@ class EventState:
             self.status = models.OPEN
         self.folded = isinstance(event.get(FOLDED), str)
         self._scores = {} if self.folded else summary_fields.scores_nano(event)
+        if self.type in CALL_TYPES:
+            self._remember_call(event)
 
 
 @attrs.define
@@ -310,6 +331,10 @@ class SessionState:
     touched: bool = False  # body or patch changed
     facets: Facets = attrs.field(factory=Facets)
     judged: Judged = attrs.field(factory=Judged)
+    calls: dict[str, CallMeasures] = attrs.field(factory=dict)
+    """Measures of its model calls, by model."""
+    calls_changed: bool = False
+    calls_at: int | None = None  # the last activity beside which they are stored
 
     def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of the session itself in."""
@@ -394,8 +419,14 @@ class SessionState:
         names = sorted(name for name, (_, count) in self.scored.items() if count > 0)
         self.scored = {name: self.scored[name] for name in names[:_MOST_SCORES]}
 
+    def replace_call(self, before: Call | None, call: Call | None) -> None:
+        """Add what a model call adds now, and take away what it added ``before``."""
+        if replace_call(self.calls, before, call):
+            self.calls_changed = True
+
     def remove_event(self, event: EventState) -> None:
         """Take away what a deleted event added."""
+        self.replace_call(event.call(), None)
         self.replace_scores(event.scores_nano(), {})
         self.totals.subtract(event.totals())
 
@@ -482,12 +513,13 @@ def fold(
     if decoded.of_session:
         session.apply(decoded)
         return
-    before, scores = None, _NO_SCORES
+    before, scores, call = None, _NO_SCORES, None
     if event is None:
         event = events[event_id] = EventState(event_id, session_id)
     else:
-        before, scores = event.totals(), event.scores_nano()
+        before, scores, call = event.totals(), event.scores_nano(), event.call()
     event.apply(decoded)
+    session.replace_call(call, event.call())
     session.replace_totals(before, event)
     session.replace_scores(scores, event.scores_nano())
     if decoded.kind not in (EVENT, UPDATE):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sessiontrace.model.record import Record
+from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.judging.history import Judgement
@@ -233,6 +234,17 @@ class Store(Protocol):
 
     def step_groups(self, session_ids: Collection[str]) -> Sequence[StepGroup]:
         """The steps of these sessions by type and name."""
+        ...
+
+    def dashboard(self, query: SessionQuery, period: Period) -> Dashboard:
+        """The figures of the sessions that were last active in a period, and before it.
+
+        ``since``, ``until``, ``order`` and ``limit`` of the query do not count.
+        """
+        ...
+
+    def breakdown(self, query: SessionQuery, period: Period, by: str) -> Breakdown:
+        """The figures of a dashboard for each value of ``by``, one of ``DIMENSIONS``."""
         ...
 
     def version(self) -> int:

@@ -19,6 +19,8 @@ __all__ = [
     "cost_nano",
     "duration",
     "error",
+    "first_chunk_ms",
+    "model",
     "scores_nano",
     "status",
     "text",
@@ -36,6 +38,7 @@ _MOST = 1 << 32  # of a score in one step: sums of them stay far within 64 bits
 _ERROR_CHARS = 300
 _SCORES = 20
 _NAME_CHARS = 100
+_MODEL_CHARS = 200
 _RATINGS = {"good": _NANO, "bad": 0}
 _USER_KEYS = ("user_id", "user", "id", "distinct_id", "email", "name")
 
@@ -71,6 +74,19 @@ def duration(event: dict[str, Any], start: int, end: int | None) -> float | None
     if type(value) is int or type(value) is float:
         return float(value) if 0 <= value < _LATEST_MS else None
     return None if end is None else float(end - start)
+
+
+def model(event: dict[str, Any]) -> str:
+    """The model that a call asked for, else the one that answered; empty when it names none."""
+    requested = text(bucket(event, "config").get("model"))
+    answering = text(bucket(event, "metadata").get("response_model"))
+    return (requested or answering or "")[:_MODEL_CHARS]
+
+
+def first_chunk_ms(event: dict[str, Any]) -> float | None:
+    """Milliseconds until the first chunk of a streamed answer, or None."""
+    ms = bucket(event, "metrics").get("time_to_first_chunk_ms")
+    return float(ms) if isinstance(ms, (int, float)) and 0 <= ms < _LATEST_MS else None
 
 
 def tokens(event: dict[str, Any]) -> int:

@@ -39,7 +39,7 @@ HEADERS: Mapping[str, str] = {
 
 _SAFE = frozenset({"GET", "HEAD"})
 _OWN_SITE = frozenset({"same-origin", "none"})
-_PAGE = ("/page/", "/sessions/", "/users/", "/compare/")
+_PAGE = ("/page/", "/sessions/", "/users/", "/compare/", "/dashboard")
 LOGIN = "/api/login"
 _KEY_IN_BODY = frozenset(
     {"/batch", "/capture", "/track", "/engage", "/e", "/i/v0/e", "/i/v0/ai/batch",

@@ -43,7 +43,7 @@ SHOWS_NOTHING, SHOWS, HIDES, HIDES_NO_MORE = 0, 1, 2, 3
 
 _EVENT_COLUMNS = (
     "project", "session_id", "event_id", "day", "role", "rank", "start_time", "end_time",
-    "duration", "parent_id", "type", "name", "status", "error", "tokens", "cost_nano",
+    "duration", "parent_id", "type", "model", "name", "status", "error", "tokens", "cost_nano",
     "unpriced", "first_chunk", "scores", "told", "folded", "facets", "body",
     "text",
 )  # fmt: skip
@@ -90,21 +90,17 @@ def _row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any, ...]:
     event = record.event
     state = EventState(event["event_id"], event["session_id"])
     state.apply(record)
-    start = state.start_time or 0
+    start, call = state.start_time or 0, state.call()
     turns, folded = ("", ()) if record.kind == EVENT else _of_turn(record)
     return (
         project, state.session_id, state.event_id, days.of(start),
         EVENT_ROLE if record.kind == EVENT else TURN_ROLE, state.rank, start, state.end_time,
-        state.duration, state.parent_id, state.type, state.name, state.status, state.error,
+        state.duration, state.parent_id, state.type, call.model if call else "",
+        state.name, state.status, state.error,
         state.tokens, state.cost_nano, state.unpriced,
-        _first_chunk(event), summary_fields.scores_nano(event), turns, folded,
+        summary_fields.first_chunk_ms(event), summary_fields.scores_nano(event), turns, folded,
         facets_of(record.kind, event), record.body, text_of(state.name, event),
     )  # fmt: skip
-
-
-def _first_chunk(event: dict[str, Any]) -> float | None:
-    ms = summary_fields.bucket(event, "metrics").get("time_to_first_chunk_ms")
-    return float(ms) if isinstance(ms, (int, float)) and ms >= 0 else None
 
 
 def _session_row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any, ...]:
@@ -116,7 +112,7 @@ def _session_row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any,
     own_json = orjson.dumps([own, state.rank]).decode()
     return (
         project, state.session_id, state.session_id, days.of(own["start"]), SESSION_ROLE,
-        state.rank, own["start"], own["end"], own["duration"], None, "session",
+        state.rank, own["start"], own["end"], own["duration"], None, "session", "",
         own["name"] or "", own["status"], own["error"], 0, 0, 0, None, {}, own_json, folded,
         facets_of(record.kind, event), record.body, text_of(own["name"], event),
     )  # fmt: skip

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from sessiontrace.model.errors import StoreError
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.errors import NO_SCHEMA
-from sessiontrace.store.clickhouse.tables import EMBEDDINGS, FACETS, MEDIA, TABLES, UNPRICED, WORDS
+from sessiontrace.store.clickhouse.tables import (
+    CALLS,
+    EMBEDDINGS,
+    FACETS,
+    MEDIA,
+    TABLES,
+    UNPRICED,
+    WORDS,
+)
 from sessiontrace.store.clickhouse.url import Address
 
 __all__ = ["KEEP_DAYS", "MIGRATIONS", "Migration", "check", "migrate", "pending"]
@@ -23,7 +31,7 @@ KEEP_DAYS = 30
 Migration = Sequence[str]
 """Statements with the placeholders of ``tables``."""
 
-MIGRATIONS: Sequence[Migration] = (TABLES, UNPRICED, FACETS, EMBEDDINGS, MEDIA)
+MIGRATIONS: Sequence[Migration] = (TABLES, UNPRICED, FACETS, EMBEDDINGS, MEDIA, CALLS)
 """``MIGRATIONS[n]`` brings version n to version n + 1."""
 
 _CREATE_MIGRATIONS = (

@@ -28,7 +28,7 @@ from sessiontrace.store.models import Cursor, SessionPage, SessionQuery, Session
 from sessiontrace.store.query.matching import fits, is_judged, is_of_columns
 from sessiontrace.store.query.terms import Term
 
-__all__ = ["SCOPE", "bounds_of", "fitting", "sessions"]
+__all__ = ["SCOPE", "bounds_of", "fitting", "sessions", "shown"]
 
 _MOST = 10_000
 _HOUR_MS = 3_600_000
@@ -58,7 +58,10 @@ _OWN_COLUMNS = """
     JSONExtractString(own, 1, 'source') AS own_source,
     if(own_name != '', own_name, JSONExtractString(first_turn, 1, 3)) AS name,
     if(own_source != '', own_source, JSONExtractString(first_turn, 1, 4)) AS source,
-    if(own_user != '', own_user, JSONExtractString(last_user, 3, 4)) AS user,"""
+    if(own_user != '', own_user, JSONExtractString(last_user, 3, 4)) AS user,
+    if(own = '' OR first_turn != '' OR JSONExtractUInt(own, 2) = 1
+            OR JSONType(own, 1, 'duration') NOT IN ('Double', 'Int64', 'UInt64'),
+        toFloat64(greatest(end, start) - start), JSONExtractFloat(own, 1, 'duration')) AS lasted,"""
 _SUM_COLUMNS = """
     steps, errors, tokens, cost_nano, mapKeys(scores) AS score_names,
     mapValues(scores) AS score_sums, mapValues(score_numbers) AS score_counts,
@@ -92,8 +95,13 @@ LEFT JOIN (
 ) AS sums USING session_id"""
 
 
-def fitting(conditions: ListConditions, order: str, scope: str = "") -> str:
-    """A query for matching sessions: id, start, last activity, failed, ms, order, sure texts."""
+def fitting(
+    conditions: ListConditions, order: str, scope: str = "", columns: Sequence[str] = ()
+) -> str:
+    """A query for matching sessions: id, start, last activity, failed, ms, order, sure texts.
+
+    ``columns`` are further ones of those that the conditions need.
+    """
     needs = conditions.needs
     needs_own = OWN in needs or SUMS in needs
     arrays = [name for name in (FACETS, NAMES) if name in needs]
@@ -103,7 +111,9 @@ def fitting(conditions: ListConditions, order: str, scope: str = "") -> str:
     having = "".join(f" AND {condition}" for condition in conditions.having)
     texts = ", ".join(f"toUInt8({text})" for text in conditions.texts)
     query = f"""
-SELECT session_id, start, active, bad, took, {ORDERS[order][0]} AS place, [{texts}] AS sure FROM (
+SELECT session_id, start, active, bad, took, {ORDERS[order][0]} AS place, [{texts}] AS sure
+    {"".join(f", {name}" for name in columns)}
+FROM (
 SELECT
     session_id, start, greatest(told_end, seen_end, start) AS active, bad,
     {"".join(f"{name}, " for name in arrays)}
@@ -164,7 +174,7 @@ def _matches(
     low, high = bounds_of(query.conditions)
     if query.order != "active" or query.ascending:
         for rows in _pages(connection, query, conditions, (low, high), query.after, most):
-            yield from _shown(connection, project, query, rows)
+            yield from shown(connection, project, query, rows)
         return
     if query.after is not None:
         high = min(high, query.after[0])
@@ -175,7 +185,7 @@ def _matches(
             return
         begin = max(low, first * _HOUR_MS)
         for rows in _pages(connection, query, conditions, (begin, high), query.after, most):
-            yield from _shown(connection, project, query, rows)
+            yield from shown(connection, project, query, rows)
         high = begin - 1
         size *= _GROWTH_OF_SCANS if conditions.scans else _GROWTH
 
@@ -220,7 +230,7 @@ def _pages(
         after = (rows[-1][5], rows[-1][0])
 
 
-def _shown(
+def shown(
     connection: Connection, project: str, query: SessionQuery, rows: Sequence[Row]
 ) -> Iterator[tuple[Any, SessionSummary]]:
     """The summaries of these rows, without those that late updates exclude."""

@@ -25,9 +25,11 @@ from sessiontrace.store.clickhouse import (
     session_list,
 )
 from sessiontrace.store.clickhouse import documents as stored_documents
-from sessiontrace.store.clickhouse import histogram as charts
+from sessiontrace.store.clickhouse.charts import dashboard as dashboards
+from sessiontrace.store.clickhouse.charts import histogram as charts
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.url import Address
+from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.judging.history import Judgement
@@ -235,6 +237,12 @@ class ClickHouseStore:
 
     def step_groups(self, session_ids: Collection[str]) -> Sequence[StepGroup]:
         return charts.step_groups(self._connection, self.project, session_ids)
+
+    def dashboard(self, query: SessionQuery, period: Period) -> Dashboard:
+        return dashboards.dashboard(self._connection, self.project, query, period)
+
+    def breakdown(self, query: SessionQuery, period: Period, by: str) -> Breakdown:
+        return dashboards.breakdown(self._connection, self.project, query, period, by)
 
     def version(self) -> int:
         return int(self._connection.query(Query(_VERSION))[0][0])

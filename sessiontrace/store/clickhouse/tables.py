@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "CALLS",
     "EMBEDDINGS",
     "FACETS",
     "MEDIA",
@@ -332,6 +333,38 @@ EMBEDDINGS: Sequence[str] = (
     f"cost_nano, unpriced, scores, version, written) {_EVERY_CALL.rstrip()} AND type = 'embedding'",
 )
 """The fourth migration: a call for vectors is a call of a model."""
+
+_MODEL_BEFORE = (
+    "substringUTF8(coalesce(nullIf(JSONExtractString(body, 'config', 'model'), ''), "
+    "JSONExtractString(body, 'metadata', 'response_model')), 1, 200)"
+)
+_OF_CALL = "if(type IN ('embedding', 'model'), {value}, {other}) AS {name}"
+_CALL_COLUMNS = ", ".join(
+    _OF_CALL.replace("{value}", value).replace("{other}", other).replace("{name}", name)
+    for value, other, name in (
+        ("events.model", "''", "called"),
+        ("toUInt64(round(duration * 1000))", "NULL", "latency"),
+        ("toUInt64(round(first_chunk * 1000))", "NULL", "first_chunk_us"),
+    )
+)
+_CALL_TALLIES = _EVERY_CALL.replace("    version,\n", f"    {_CALL_COLUMNS},\n    version,\n")
+
+CALLS: Sequence[str] = (
+    "ALTER TABLE events {cluster} ADD COLUMN IF NOT EXISTS model LowCardinality(String) "
+    f"DEFAULT {_MODEL_BEFORE} CODEC(ZSTD(1)) AFTER type",
+    "ALTER TABLE tallies {cluster} ADD COLUMN IF NOT EXISTS called LowCardinality(String) "
+    "AFTER unpriced",
+    "ALTER TABLE tallies {cluster} ADD COLUMN IF NOT EXISTS latency Nullable(UInt64) "
+    "CODEC(ZSTD(1)) AFTER called",
+    "ALTER TABLE tallies {cluster} ADD COLUMN IF NOT EXISTS first_chunk_us Nullable(UInt64) "
+    "CODEC(ZSTD(1)) AFTER latency",
+    f"ALTER TABLE tallies_of_events {{cluster}} MODIFY QUERY {_CALL_TALLIES}",
+    "INSERT INTO tallies (project, session_id, step, month, failed, model, open, tokens, "
+    "cost_nano, unpriced, scores, called, latency, first_chunk_us, version, written) "
+    "SELECT project, session_id, step, month, failed, model, open, tokens, cost_nano, unpriced, "
+    f"scores, called, latency, first_chunk_us, version, written FROM ({_CALL_TALLIES})",
+)
+"""The sixth migration: the model of a call, and its times (µs), beside its tally."""
 
 
 _MEDIA = """

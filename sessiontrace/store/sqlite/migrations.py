@@ -239,8 +239,66 @@ _MEDIA = (
 # ``judged`` is empty, or the labels of the session and its steps and its reviewer, as JSON.
 _JUDGED = ("ALTER TABLE sessions ADD COLUMN judged TEXT NOT NULL DEFAULT ''",)
 
+# What a dashboard reads: a session's measures, and those of its calls by model. Numbers in a text
+# are microseconds, and ``at`` is the session's last activity. ``sessions_measured`` and the key of
+# ``session_models`` are in the order in which a dashboard sums up.
+_TEXT_OF = """
+    coalesce(
+        nullif(json_extract(patch, '$.config.model'), ''),
+        nullif(json_extract(body, '$.config.model'), ''),
+        nullif(json_extract(patch, '$.metadata.response_model'), ''),
+        nullif(json_extract(body, '$.metadata.response_model'), ''), ''
+    )
+"""
+_CHUNK_OF = """
+    CASE WHEN instr(body, '"time_to_first_chunk_ms"') > 0
+    THEN json_extract(body, '$.metrics.time_to_first_chunk_ms') END
+"""
+_MEASURES = (
+    "ALTER TABLE sessions ADD COLUMN tags TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE sessions ADD COLUMN first_chunks TEXT NOT NULL DEFAULT ''",
+    "UPDATE sessions SET tags = tags_in(facets) WHERE instr(facets, char(10) || 'tag=') > 0",
+    """
+    CREATE TABLE session_models (
+        model TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        calls INTEGER NOT NULL, errors INTEGER NOT NULL, tokens INTEGER NOT NULL,
+        cost_nano INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+        latencies TEXT NOT NULL, first_chunks TEXT NOT NULL,
+        PRIMARY KEY (model, at, session)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX session_models_by_session ON session_models (session)",
+    f"""
+    INSERT INTO session_models
+    SELECT
+        substr({_TEXT_OF}, 1, 200) AS model, coalesce(last_active, 0), sessions.id, count(*),
+        sum(events.error IS NOT NULL),
+        sum(events.tokens), sum(events.cost_nano),
+        sum(coalesce(events.unpriced, events.tokens > 0 AND events.cost_nano = 0)),
+        coalesce(group_concat(CAST(round(events.duration * 1000) AS INTEGER)), ''),
+        coalesce(group_concat(CAST(round({_CHUNK_OF} * 1000) AS INTEGER)), '')
+    FROM events JOIN sessions ON sessions.session_id = events.session_id
+    WHERE type IN ('embedding', 'model') AND rank > 0
+    GROUP BY sessions.id, 1
+    """,  # noqa: S608 - from above
+    """
+    UPDATE sessions SET first_chunks = coalesce((
+        SELECT group_concat(nullif(session_models.first_chunks, '')) FROM session_models
+        WHERE session = sessions.id
+    ), '') WHERE id IN (SELECT session FROM session_models WHERE session_models.first_chunks != '')
+    """,
+    """
+    CREATE INDEX sessions_measured ON sessions (
+        last_active, failed, events, errors, models, tokens, cost_nano, unpriced, duration,
+        name, user, source, first_chunks, tags
+    )
+    """,
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     _FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _MEDIA,
-    _JUDGED,
+    _JUDGED, _MEASURES,
 )  # fmt: skip
 """``MIGRATIONS[n]`` are the statements that bring version n to version n + 1."""

@@ -85,6 +85,7 @@ def _move(
             event.body = None if event.body is None else rehomed(event.body, source, target)
             sessions[target].replace_totals(None, event)
             sessions[target].replace_scores({}, event.scores_nano())
+            sessions[target].replace_call(None, event.call())
         sessions[target].summarize()
         rows.store_sessions(connection, [sessions[target]])
         media.share(connection, source, target)

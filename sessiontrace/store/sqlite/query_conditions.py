@@ -59,9 +59,10 @@ _COLUMNS = {
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Give the connection ``fold(text)`` and ``has_facet(pattern, facets)``."""
+    """Give the connection ``fold(text)``, ``has_facet(pattern, facets)``, ``tags_in(facets)``."""
     connection.create_function("fold", 1, _fold, deterministic=True)
     connection.create_function("has_facet", 2, _has_facet, deterministic=True)
+    connection.create_function("tags_in", 1, facets.tags_in, deterministic=True)
 
 
 def conditions(query: SessionQuery) -> tuple[list[str], list[Any]]:

@@ -17,7 +17,8 @@ import orjson
 from sessiontrace.model.record import EVENT, START, UPDATE
 from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import folding
-from sessiontrace.store.facets import Facets
+from sessiontrace.store.dashboard.measures import CallMeasures, first_chunks_of
+from sessiontrace.store.facets import Facets, tags_in
 from sessiontrace.store.folding import (
     DecodedRecord,
     EventState,
@@ -48,12 +49,18 @@ _IDS_AT_ONCE = 500
 _SESSION = (
     "session_id", "name", "source", "user", "start_time", "end_time", "duration", "status",
     "error", "events", "errors", "models", "tokens", "cost_nano", "unpriced", "failed", "folded",
-    "scores", "last_active", "outcome", "judged", "facets", "scored", "state",
+    "scores", "last_active", "outcome", "judged", "tags", "first_chunks", "facets", "scored",
+    "state",
 )  # fmt: skip
 _EVENT = (
     "event_id", "session_id", "parent_id", "type", "name", "start_time", "end_time", "duration",
     "status", "turn", "error", "tokens", "cost_nano", "unpriced", "rank", "body", "patch",
 )  # fmt: skip
+_MODEL = (
+    "model", "calls", "errors", "tokens", "cost_nano", "unpriced", "latencies", "first_chunks",
+)  # fmt: skip
+_JUDGED_AT = _SESSION.index("judged")
+_ACTIVE = _SESSION.index("last_active")
 _UNPRICED = _EVENT.index("unpriced")
 _RECORD = ("session_id", "body", "patch")
 _JUDGED = tuple(
@@ -81,6 +88,16 @@ _PUT_RECORD = _upsert("session_records", _RECORD)
 # pages of each row separately.
 _ADD_EVENT = _insert("events", _EVENT)
 _PUT_EVENT = _upsert("events", _EVENT)
+_OF_SESSION = "FROM sessions WHERE session_id = ?"
+_DROP_MODELS = f"DELETE FROM session_models WHERE session = (SELECT id {_OF_SESSION})"  # noqa: S608
+_ADD_MODEL = (
+    f"INSERT INTO session_models (session, at, {', '.join(_MODEL)}) "
+    f"SELECT id, coalesce(last_active, 0), {', '.join('?' * len(_MODEL))} {_OF_SESSION}"
+)
+_MODELS = (
+    f"SELECT session_id, {', '.join(f'session_models.{name}' for name in _MODEL)} "  # noqa: S608
+    "FROM sessions JOIN session_models ON session = id WHERE session_id IN ({marks})"
+)
 
 
 Walk = Callable[[Iterable[Any]], Iterator[Any]]
@@ -155,7 +172,39 @@ def _store_records(connection: sqlite3.Connection, sessions: Iterable[SessionSta
 def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
     """Write the rows of sessions, without their records."""
     now = time.time_ns() // 1_000_000
-    connection.executemany(_PUT_SESSION, [(*_session_row(session), now) for session in sessions])
+    states = list(sessions)
+    connection.executemany(_PUT_SESSION, [(*_session_row(session), now) for session in states])
+    _store_models(connection, list(filter(_has_new_measures, states)))
+
+
+def _has_new_measures(session: SessionState) -> bool:
+    moved = bool(session.calls) and session.last_active != session.calls_at
+    return session.calls_changed or moved
+
+
+def _store_models(connection: sqlite3.Connection, sessions: Sequence[SessionState]) -> None:
+    connection.executemany(_DROP_MODELS, [(session.session_id,) for session in sessions])
+    connection.executemany(
+        _ADD_MODEL,
+        [
+            (
+                model, own.calls, own.errors, own.tokens, own.cost_nano, own.unpriced,
+                _numbers(own.latencies), _numbers(own.first_chunks), session.session_id,
+            )
+            for session in sessions
+            for model, own in session.calls.items()
+        ],
+    )  # fmt: skip
+    for session in sessions:
+        session.calls_changed, session.calls_at = False, session.last_active
+
+
+def _numbers(values: Sequence[int]) -> str:
+    return ",".join(map(str, values))
+
+
+def _values(text: str) -> list[int]:
+    return sorted(map(int, text.split(","))) if text else []
 
 
 def store_events(connection: sqlite3.Connection, events: Iterable[EventState]) -> None:
@@ -177,13 +226,14 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
     failed = session.error is not None or session.totals.errors > 0
     words = (session.name, session.user, session.source)
     folded = "\n".join(word.casefold() for word in words if word)
-    totals = session.totals
+    totals, facets = session.totals, str(session.facets)
     return (
         session.session_id, session.name, session.source, session.user, session.start_time,
         session.end_time, session.duration, session.status, _or_0(session.error),
         totals.events, totals.errors, totals.models, totals.tokens, totals.cost_nano,
         totals.unpriced, int(failed), folded, _json(session.scores), session.last_active,
-        session.outcome, _judged_row(session.judged), str(session.facets),
+        session.outcome, _judged_row(session.judged), tags_in(facets),
+        _numbers(first_chunks_of(session.calls)), facets,
         _json(session.scored), _json(_state(session)),
     )  # fmt: skip
 
@@ -255,13 +305,26 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
     for row in _select(connection, "sessions", _SESSION, ids):
         session = sessions[row[0]] = SessionState(*row[:9])
         session.totals = Totals(*row[9:15])
-        session.judged = judged_in(row[-4])
+        session.judged = judged_in(row[_JUDGED_AT])
+        session.calls_at = row[_ACTIVE]
         session.facets = Facets(row[-3])
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         _restore(session, orjson.loads(row[-1]))
+    _load_models(connection, sessions)
     for (session_id,) in _select(connection, "facet_queue", ("session_id",), sessions):
         gather_facets(connection, sessions[session_id])
     return sessions
+
+
+def _load_models(connection: sqlite3.Connection, sessions: Mapping[str, SessionState]) -> None:
+    ids = sorted(sessions)
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        chunk = ids[start : start + _IDS_AT_ONCE]
+        statement = _MODELS.format(marks=",".join("?" * len(chunk)))
+        for session_id, model, *sums, latencies, chunks in connection.execute(statement, chunk):
+            measures = CallMeasures(*sums)
+            measures.latencies, measures.first_chunks = _values(latencies), _values(chunks)
+            sessions[session_id].calls[model] = measures
 
 
 def gather_facets(connection: sqlite3.Connection, session: SessionState) -> None:

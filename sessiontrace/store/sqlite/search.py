@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
+from sessiontrace.store.facets import tags_in
 from sessiontrace.store.folding import patched
 from sessiontrace.store.search_text import text_of, words_of
 from sessiontrace.store.sqlite import rows
@@ -28,7 +29,7 @@ HITS = (
 """The condition on ``sessions`` that a session holds the words of an ``expression``."""
 
 _SESSIONS_AT_ONCE = 20
-_SET_FACETS = "UPDATE sessions SET facets = ? WHERE session_id = ?"
+_SET_FACETS = "UPDATE sessions SET facets = ?, tags = ? WHERE session_id = ?"
 _UNFACETED = "SELECT session_id FROM facet_queue LIMIT ?"
 _QUEUED = "SELECT id FROM search_queue ORDER BY id LIMIT ?"
 _EVENTS = (
@@ -130,7 +131,8 @@ def _gather_facets(connection: sqlite3.Connection) -> None:
         return
     sessions = rows.load_sessions(connection, ids)
     for session in sessions.values():
-        connection.execute(_SET_FACETS, (str(session.facets), session.session_id))
+        text = str(session.facets)
+        connection.execute(_SET_FACETS, (text, tags_in(text), session.session_id))
     connection.executemany(
         "DELETE FROM facet_queue WHERE session_id = ?", [(session_id,) for session_id in ids]
     )

@@ -19,6 +19,7 @@ from sessiontrace.model.record import Record
 from sessiontrace.runtime.log import log_once, logger
 from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store import folding
+from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.judging.history import Judgement, noted
@@ -45,7 +46,6 @@ from sessiontrace.store.sqlite import (
     calls,
     deletion,
     files,
-    histogram,
     media,
     moving,
     property_counts,
@@ -57,6 +57,8 @@ from sessiontrace.store.sqlite import (
     use_clock,
 )
 from sessiontrace.store.sqlite import documents as stored_documents
+from sessiontrace.store.sqlite.charts import dashboard as dashboards
+from sessiontrace.store.sqlite.charts import histogram
 from sessiontrace.store.sqlite.deletion import Trimmed
 from sessiontrace.store.sqlite.files import FileIdentity
 from sessiontrace.store.sqlite.fork_safety import rest_at_forks
@@ -254,6 +256,12 @@ class SqliteStore:
 
     def step_groups(self, session_ids: Collection[str]) -> Sequence[StepGroup]:
         return self._read(lambda connection: property_counts.step_groups(connection, session_ids))
+
+    def dashboard(self, query: SessionQuery, period: Period) -> Dashboard:
+        return self._read(lambda connection: dashboards.dashboard(connection, query, period))
+
+    def breakdown(self, query: SessionQuery, period: Period, by: str) -> Breakdown:
+        return self._read(lambda connection: dashboards.breakdown(connection, query, period, by))
 
     def changes(self, after: int | None, since: int) -> Changes:
         """What was written: events after the row ``after``, sessions written at ``since`` or later.

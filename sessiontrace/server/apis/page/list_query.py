@@ -28,7 +28,7 @@ from sessiontrace.store.protocol import Store
 from sessiontrace.store.query.fields import FIELDS, STATUSES
 from sessiontrace.store.query.parser import QuerySyntaxError, parse
 
-__all__ = ["filters", "session_query", "syntax_response"]
+__all__ = ["filters", "session_query", "syntax_response", "zone_of"]
 
 _MOST_LISTED = 500
 _MOST_VALUES = 50  # of one key
@@ -42,7 +42,7 @@ def session_query(parameters: Mapping[str, str]) -> SessionQuery | QuerySyntaxEr
     if order not in ORDERS:
         raise RequestRejected(400, f"sort must be one of {', '.join(ORDERS)}")
     try:
-        terms = parse(parameters.get("q", ""), time.time_ns() // 1_000_000, _zone(parameters))
+        terms = parse(parameters.get("q", ""), time.time_ns() // 1_000_000, zone_of(parameters))
     except QuerySyntaxError as error:
         return error
     return SessionQuery(
@@ -83,7 +83,8 @@ def _by_count(item: tuple[str, int]) -> tuple[int, str]:
     return -item[1], item[0]
 
 
-def _zone(parameters: Mapping[str, str]) -> timezone:
+def zone_of(parameters: Mapping[str, str]) -> timezone:
+    """The zone of a request, from its ``tz``; UTC where it is missing or not a number."""
     text = parameters.get("tz", "")
     digits = text.removeprefix("-")
     if not digits.isascii() or not digits.isdigit() or len(digits) > 4:

@@ -2,6 +2,7 @@
 
 import { compareView } from "./comparing/compare_sessions.js";
 import { compareSetsView } from "./comparing/compare_sets.js";
+import { dashboardView } from "./dashboard/dashboard_view.js";
 import { storageButton } from "./dialogs/storage_dialog.js";
 import { el } from "./elements.js";
 import { fragmentOf } from "./values/thread.js";
@@ -70,6 +71,7 @@ function open(path, { replace = false, push = true } = {}) {
   };
   if (pair) view = compareView(context, decodeURIComponent(pair[1]), decodeURIComponent(pair[2]));
   else if (route.pathname === "/compare/sets") view = compareSetsView(context);
+  else if (route.pathname === "/dashboard") view = dashboardView(context);
   else if (user) view = userView(context, decodeURIComponent(user[1]));
   else
     view = match
@@ -84,7 +86,8 @@ document.addEventListener("click", (event) => {
   if (!link || event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  open(link.getAttribute("href"));
+  const filtered = link.hasAttribute("data-filters") && view?.path === "/"; // they go along
+  open(link.getAttribute("href") + (filtered ? location.search : ""));
 });
 const here = () => location.pathname + location.search + location.hash;
 window.addEventListener("popstate", () => {

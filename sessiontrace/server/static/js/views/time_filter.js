@@ -5,13 +5,16 @@ import { RANGES } from "../values/list_state.js";
 
 const CUSTOM = "custom";
 
-/** @param {{changed: (times: {range: string, from: number | null, to: number | null}) => void}} options */
-export function timeFilter({ changed }) {
+/**
+ * @param {{changed: (times: {range: string, from: number | null, to: number | null}) => void,
+ *   unbounded?: boolean}} options `unbounded`: any time may be chosen
+ */
+export function timeFilter({ changed, unbounded = true }) {
   const select = el(
     "select",
     { "aria-label": "Time range" },
-    [["", "Any time"], ...RANGES, [CUSTOM, "From … to …"]].map(([value, label]) =>
-      el("option", { value }, label),
+    [...(unbounded ? [["", "Any time"]] : []), ...RANGES, [CUSTOM, "From … to …"]].map(
+      ([value, label]) => el("option", { value }, label),
     ),
   );
   const from = moment("From");

@@ -1,0 +1,1 @@
+"""Counts over many sessions: the charts above the list, and the dashboard."""
