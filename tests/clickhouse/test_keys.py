@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import sqlite3
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,25 @@ def door(tmp_path: Path) -> Iterator[Door]:
 def one_event(sid: str, name: str = "step") -> dict[str, Any]:
     return {"event_id": new_id(), "session_id": sid, "event_type": "tool", "event_name": name,
             "start_time": T0, "end_time": T0 + 5, "duration": 5.0, "inputs": {}}  # fmt: skip
+
+
+def test_media_and_retention_belong_to_a_project(door: Door):
+    """A read key gets the media of its own project, and changes no rule."""
+    content = b"\x89PNG\r\n\x1a\n" + bytes(2_000)
+    path = f"/api/media/{hashlib.sha256(content).hexdigest()}"
+    alpha, beta = (made(door.db, f"read {name}", READ, name) for name in ("alpha", "beta"))
+    both = made(door.db, "both alpha", BOTH, "alpha")
+    url = f"data:image/png;base64,{b64encode(content).decode()}"
+    batch = {"events": [{**one_event(new_id()), "inputs": {"image": url}}]}
+    assert door.request("/v1/events/batch", both, batch)[0] == 200
+    assert [door.request(path, key)[0] for key in (alpha, beta, both, None)] == [200, 404, 200, 401]
+    shown = [door.request("/api/retention", key)[1] for key in (alpha, beta, both)]
+    assert [state["media"]["count"] for state in shown] == [1, 0, 1]
+    assert [state["may_change"] for state in shown] == [False, False, True]
+    rule = {"days": 90, "most_bytes": None, "expect": 0}
+    assert [door.request("/api/retention", key, rule)[0] for key in (alpha, both)] == [403, 200]
+    days = [door.request("/api/retention", key)[1]["rule"]["days"] for key in (alpha, beta)]
+    assert days == [90.0, 30.0]
 
 
 def test_a_key_may_do_what_it_is_for_and_nothing_else(door: Door):
