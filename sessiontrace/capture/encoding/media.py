@@ -33,6 +33,9 @@ _HASHED = 1 << 20
 _CHUNK = 1 << 16
 _STORED_CHUNK = 1 << 18  # characters or bytes that a store decodes at once
 
+_recent: dict[tuple[int, int], dict[str, Any]] = {}
+_RECENT_MOST = 256
+
 _HEADER = lazy_pattern(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*);base64,")
 _BASE64 = lazy_pattern(r"[A-Za-z0-9+/_-]{256}")
 _BASE64_END = lazy_pattern(r"[A-Za-z0-9+/_-]{32,}={0,2}\s*\Z")
@@ -65,7 +68,24 @@ def is_media(text: str) -> bool:
 
 
 def of_text(text: str) -> dict[str, Any]:
-    """``{media_type, bytes, sha256}`` for a text that ``is_media``."""
+    """``{media_type, bytes, sha256}`` for a text that ``is_media``.
+
+    A chat repeats its pictures in every call: Python's own hash of the text, which a text computes
+    once, finds the description again.
+    """
+    key = (hash(text), len(text))
+    described = _recent.get(key)
+    if described is None:
+        described = _description(text)
+        if len(_recent) >= _RECENT_MOST:
+            _recent.clear()
+        _recent[key] = described
+    if BUFFER.item_most:
+        BUFFER.offer(key_of(described), text, described["bytes"])
+    return dict(described)
+
+
+def _description(text: str) -> dict[str, Any]:
     header = _HEADER.match(text, 0, 256)
     start = header.end() if header else 0
     start += len(text[start : start + 64]) - len(text[start : start + 64].lstrip())
@@ -83,10 +103,7 @@ def of_text(text: str) -> dict[str, Any]:
         digest.update(chunk)
     media_type = header.group(1) if header else None
     sniffed = media_type or media_type_of(_decoded(_joined(text[start : start + 128])[:64]))
-    described = _described(sniffed, size, len(text) - start, digest)
-    if BUFFER.item_most:
-        BUFFER.offer(key_of(described), text, size)
-    return described
+    return _described(sniffed, size, len(text) - start, digest)
 
 
 def decoded_chunks(content: Content) -> Iterator[bytes]:

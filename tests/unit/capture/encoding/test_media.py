@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from sessiontrace.capture.encoding import media
 from sessiontrace.capture.encoding.encoder import CAP, encode
 
 
@@ -72,3 +73,13 @@ def test_lines_of_names_are_not_taken_for_media() -> None:
     paths = "\n".join(f"src/package{n}/Module/with/a/long/Path/of/directories" for n in range(200))
     assert decoded(names) == names
     assert decoded(paths) == paths
+
+
+def test_a_picture_that_a_chat_repeats_is_described_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call of an agent sends it again; another picture of the same length is another one."""
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
+    other = picture[:-1] + b"!"
+    first = decoded(b64encode(picture).decode())
+    monkeypatch.setattr(media, "_HASHED", 0)  # what is hashed now has another hash
+    assert decoded(b64encode(picture).decode()) == first
+    assert decoded(b64encode(other).decode()) != first
