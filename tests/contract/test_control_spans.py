@@ -36,6 +36,8 @@ def test_an_autogen_team_is_its_agents_tools_and_messages(server: Served) -> Non
     assert names.count("forecaster") == 3
     assert not any("-" in name for name in names), "ids are no part of a name"
     assert team.summary["preview"] == QUESTION
+    places = {team.summary["session_id"], *(event["event_id"] for event in team.events)}
+    assert {event["parent_id"] for event in team.events} <= places, "each is below what is shown"
     start = min(team.events, key=lambda event: event["start_time"])
     (question,) = start["inputs"]["chat_history"]
     assert (question["role"], question["content"]) == ("user", QUESTION)

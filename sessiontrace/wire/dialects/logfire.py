@@ -48,6 +48,8 @@ def _translate(draft: Draft) -> None:
     if isinstance(message, str) and message and draft.get("gen_ai.operation.name") is None:
         draft.span.name = message
     draft.rename(_NAMES)
+    if isinstance(metrics := json_value(draft.get("logfire.metrics")), dict):  # a text of JSON
+        draft.attributes["logfire.metrics"] = metrics
     _translate_history(draft)
     for name in ("events", "all_messages_events"):  # Pydantic AI's first format
         events = json_value(draft.get(name))

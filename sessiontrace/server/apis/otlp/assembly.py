@@ -30,6 +30,7 @@ from sessiontrace.server.store_writer import Change, Move
 from sessiontrace.store.folding import DecodedRecord, in_session
 from sessiontrace.store.gathered import (
     ERROR,
+    FOLDED,
     GATHERED,
     NAME,
     RATING,
@@ -83,7 +84,8 @@ class _Trace:
 
     ``facts``: its root, and the instrumentations that recorded its model calls. ``ratings``: its
     scores, by the keys of their parts. ``orphans``: the parents that the request has not, by their
-    events' ids, as the ends of ids of our SDK. ``own``: events of our SDK, by the ids that they
+    events' ids, as the ends of ids of our SDK. ``hidden``: events that are shown as parts of their
+    parents, with these. ``own``: events of our SDK, by the ids that they
     would have as spans of another.
 
     ``target``: where the request wrote its followers, and the sender's ``reference`` for it.
@@ -97,6 +99,7 @@ class _Trace:
     ratings: dict[str, Any] = attrs.field(factory=dict)
     orphans: dict[str, str] = attrs.field(factory=dict)
     own: dict[str, str] = attrs.field(factory=dict)
+    hidden: dict[str, str] = attrs.field(factory=dict)
     target: str = ""
     reference: str = ""
     claimed: bool = False
@@ -156,6 +159,13 @@ class Assembly:
         """Write a record that was built for this place."""
         self._records.append((record, place.trace))
 
+    def hide(self, event_id: str, parent_id: str, place: Place) -> None:
+        """Show an event as a part of the one above it, or of its session."""
+        if place.trace is None:
+            self._records.append((_hidden(event_id, place.session_id, parent_id), None))
+        else:
+            place.trace.hidden[event_id] = parent_id
+
     def add_call(self, trace_id: str, event_id: str, scope: str | None = None) -> None:
         """An event that may be a model call, or say more of one; two events may be one call.
 
@@ -209,6 +219,10 @@ class Assembly:
             stored |= store.gathered(unread)
         records = [_placed(record, trace) for record, trace in self._records]
         starts = record_builder.new_sessions(store, self.starts) if self.starts else ()
+        for trace in traces:
+            for event_id, parent in trace.hidden.items():
+                parent = trace.target if parent == trace.session_id else parent
+                records.append(_hidden(event_id, trace.target, parent))
         return Change([*starts, *records, *self._patches(stored)]), None
 
     def _patches(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
@@ -397,6 +411,11 @@ def _placed(record: AnyRecord, trace: _Trace | None) -> AnyRecord:
 
 def _scopes(parts: Mapping[str, Any]) -> list[str]:
     return [key for key in parts if key.startswith(_SCOPE)]
+
+
+def _hidden(event_id: str, session_id: str, parent_id: str) -> Record:
+    mark = {part_key(FOLDED, 0, 0, ""): parent_id}
+    return record_builder.patch(event_id, session_id, {GATHERED: mark})
 
 
 def _patch(session_id: str, parts: Mapping[str, Any]) -> Iterable[Record]:

@@ -27,7 +27,7 @@ from sessiontrace.server.apis.otlp.parts import offer_step
 from sessiontrace.server.apis.otlp.span_ids import own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.folding import DecodedRecord
-from sessiontrace.store.gathered import ERROR, FOLDED, GATHERED, LOG, NAME, part_key
+from sessiontrace.store.gathered import ERROR, GATHERED, LOG, NAME, part_key
 from sessiontrace.wire.dialects.control_spans import is_control
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
@@ -140,8 +140,7 @@ def _add(assembly: Assembly, span: ReceivedSpan, ids: Ids, now: int, places: Pla
 def _hide(assembly: Assembly, span: ReceivedSpan, place: Place, fields: Fields) -> None:
     """Show the event of a span that only carries a message as a note of the event above it."""
     event_id, parent_id = fields["event_id"], fields["parent_id"]
-    mark = {part_key(FOLDED, 0, 0, ""): parent_id}
-    assembly.add(record_builder.patch(event_id, place.session_id, {GATHERED: mark}), place)
+    assembly.hide(event_id, parent_id, place)
     note = {
         "time": record_builder.iso(fields["start_time"]),
         "name": span.name,
