@@ -165,3 +165,11 @@ def test_sessions_are_exported_as_lines_with_their_judgements(server: Served):
     assert lines[0]["summary"]["session_id"] == other
     assert lines[1] == {"gone": "nowhere"}
     assert server.request(f"{LINES}?q=usr:lines")[0] == 400
+
+
+def test_completions_offer_reviewers_as_a_query_writes_them(server: Served):
+    sid, _ = stored(server)
+    post(server, {"event_id": sid, "kind": "review", "value": True, "author": "Grace"})
+    values = dict(server.json("/api/filters")["values"]["reviewed"])
+    assert values["no"] == 0
+    assert (values["yes"] > 0, values["grace"]) == (True, 1)

@@ -75,8 +75,14 @@ def filters(store: Store) -> dict[str, Any]:
     """The keys of the query language, and the values that the latest sessions have, with counts."""
     counts = store.filter_values()
     values = {key: sorted(own.items(), key=_by_count)[:_MOST_VALUES] for key, own in counts.items()}
+    values["reviewed"] = [("no", 0), *map(_reviewer, values.get("reviewed", ()))]
     values["status"] = [(status, 0) for status in dict.fromkeys(STATUSES.values())]
     return {"keys": [attrs.asdict(field) for field in FIELDS], "values": values}
+
+
+def _reviewer(item: tuple[str, int]) -> tuple[str, int]:
+    """The value as a query writes it: a reviewer's name without the word before it."""
+    return item[0].removeprefix("by "), item[1]
 
 
 def _by_count(item: tuple[str, int]) -> tuple[int, str]:

@@ -92,3 +92,16 @@ export function requestOf(state, now, offsetMinutes = -new Date(now).getTimezone
   if (state.ascending) query.set("dir", "asc");
   return query;
 }
+
+/** What the list shows as one query, for a queue or a set; times are moments. @param {number} now */
+export function queryText(state, now) {
+  const from = state.range ? now - Number(state.range) : state.from;
+  return [
+    state.q,
+    state.errors ? "errors:>0" : "",
+    from === null ? "" : `since:${Math.floor(from)}`,
+    state.to === null ? "" : `before:${Math.floor(state.to)}`,
+  ]
+    .filter(Boolean)
+    .join(" ");
+}

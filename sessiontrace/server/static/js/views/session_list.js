@@ -13,6 +13,7 @@ import {
   ORDERS,
   ordered,
   PICKED_MAX,
+  queryText,
   readState,
   requestOf,
   writeState,
@@ -82,7 +83,11 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
     chosen: (from, to) => change({ range: "", from, to }),
   });
   const selection = selectionBar({ picked, navigate, clear: unpick });
-  const review = reviewLinks({ query: () => state.q, filter: (q) => field.set(q), navigate });
+  const review = reviewLinks({
+    query: () => queryText(state, Date.now()),
+    filter: (q) => field.set(q),
+    navigate,
+  });
   const fresh = el("button", {
     type: "button",
     class: "fresh",
