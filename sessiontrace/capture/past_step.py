@@ -13,6 +13,7 @@ import orjson
 
 from sessiontrace.capture.encoding.encoder import encode_and_check, encode_object_and_check
 from sessiontrace.capture.encoding.record_body import assemble, encode_event, redact_and_bound
+from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.span_values import NO_INPUTS, name_of
 from sessiontrace.capture.tracer_state import TracerState
 
@@ -41,8 +42,13 @@ class PastStep(NamedTuple):
     error: str | None = None
 
 
-def offer_event(recorder: TracerState, step: PastStep) -> bool:
-    """Offer a step as an event; whether it was accepted."""
+def offer_event(
+    recorder: TracerState, step: PastStep, frame_headers: FrameHeaders | None = None
+) -> bool:
+    """Offer a step as an event; whether it was accepted.
+
+    ``frame_headers``: of its session, where that has destinations of its own.
+    """
     parts, inputs, outputs, needs_redaction = _encoded(recorder, step)
     encoded = encode_event(
         step.event_id,
@@ -58,9 +64,8 @@ def offer_event(recorder: TracerState, step: PastStep) -> bool:
         inputs,
         outputs,
     )
-    return recorder.offer(
-        recorder.frame_headers.event, redact_and_bound(encoded, recorder.redact, needs_redaction)
-    )
+    head = (frame_headers or recorder.frame_headers).event
+    return recorder.offer(head, redact_and_bound(encoded, recorder.redact, needs_redaction))
 
 
 def offer_start(recorder: TracerState, step: PastStep) -> bool:
