@@ -87,6 +87,9 @@ PRODUCERS = (
     Producer("openinference_langgraph.py", "OpenInference: LangChain, LangGraph", "forecaster"),
     Producer("openinference_agents.py", "OpenInference: OpenAI Agents", "Agent workflow"),
     Producer("openinference_agno.py", "OpenInference: Agno", "forecaster"),
+    Producer(
+        "openinference_llama_index.py", "OpenInference: LlamaIndex", "FunctionAgent.run", tags=True
+    ),
     Producer("openinference_js.mjs", "OpenInference for JavaScript", "forecaster", tool=None),
     Producer(
         "smolagents_agent.py", "OpenInference: smolagents", "forecaster.run",
@@ -97,6 +100,7 @@ PRODUCERS = (
         session=False, user=False, models=0,
     ),
     Producer("traceloop_python.py", "Traceloop (OpenLLMetry)", "forecaster"),
+    Producer("traceloop_langgraph.py", "Traceloop: LangChain, LangGraph", "forecaster"),
     Producer("traceloop_js.mjs", "Traceloop for JavaScript", "forecaster"),
     Producer("langfuse_python.py", "Langfuse", "forecaster", trace="forecast", tags=True),
     Producer(
@@ -109,6 +113,8 @@ PRODUCERS = (
     Producer("vercel_ai.mjs", "Vercel AI SDK", "forecast", tags=True, models=4),
     Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
     Producer("langsmith_python.py", "LangSmith", "forecaster", tags=True),
+    Producer("langsmith_langgraph.py", "LangSmith: LangChain, LangGraph", "forecaster"),
+    Producer("openlit_openai.py", "OpenLIT", "forecaster", session=False, tool=None),
     Producer("pydantic_ai_agent.py", "Pydantic AI, Logfire", "forecast for Oslo"),
     Producer(
         "logfire_agents.py", "Logfire: OpenAI Agents", "forecaster", session=False, user=False,

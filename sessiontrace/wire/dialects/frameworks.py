@@ -126,6 +126,8 @@ SEMANTIC_KERNEL = Dialect(frozenset({"gen_ai"}), _translate_semantic_kernel)
 
 def _translate_openlit(draft: Draft) -> None:
     """A decorated function's arguments, which are texts of Python, and what it returned."""
+    if (kind := draft.take("gen_ai.output.type")) is not None:  # of a call of a model
+        draft.offer("llm.invocation_parameters", {"output_type": kind})
     positional, keywords = (
         python_value(draft.get(name)) for name in ("function.args", "function.kwargs")
     )

@@ -101,7 +101,7 @@ def _of_scope(span: ReceivedSpan, attributes: Mapping[str, Any]) -> list[Dialect
         return [CODING_AGENT]
     if scope.startswith("autogen"):
         return [AUTOGEN]
-    if scope == "openlit":
+    if scope.startswith("openlit"):
         return [OPENLIT]
     if scope.startswith("strands.") or "gen_ai.event.start_time" in attributes:
         return [STRANDS]
