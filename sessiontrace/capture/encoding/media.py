@@ -33,8 +33,9 @@ _HASHED = 1 << 20
 _CHUNK = 1 << 16
 _STORED_CHUNK = 1 << 18  # characters or bytes that a store decodes at once
 
-_recent: dict[tuple[int, int], dict[str, Any]] = {}
+_recent: dict[tuple[int, int, str], dict[str, Any]] = {}
 _RECENT_MOST = 256
+_BEFORE_DATA = 1_024  # more than the header of a data URL and the blanks behind it
 
 _HEADER = lazy_pattern(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*);base64,")
 _BASE64 = lazy_pattern(r"[A-Za-z0-9+/_-]{256}")
@@ -70,10 +71,11 @@ def is_media(text: str) -> bool:
 def of_text(text: str) -> dict[str, Any]:
     """``{media_type, bytes, sha256}`` for a text that ``is_media``.
 
-    A chat repeats its pictures in every call: Python's own hash of the text, which a text computes
-    once, finds the description again.
+    A chat repeats its pictures in every call: Python's own hash, which a text computes once, finds
+    the description again. Of a long text it reads what the description is made of.
     """
-    key = (hash(text), len(text))
+    head = text if len(text) <= _HASHED else text[: _HASHED + _BEFORE_DATA]
+    key = (hash(head), len(text), text[-64:])
     described = _recent.get(key)
     if described is None:
         described = _description(text)

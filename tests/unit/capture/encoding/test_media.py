@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from base64 import b64encode, encodebytes
 from collections.abc import Callable
 from typing import Any
@@ -75,11 +76,18 @@ def test_lines_of_names_are_not_taken_for_media() -> None:
     assert decoded(paths) == paths
 
 
-def test_a_picture_that_a_chat_repeats_is_described_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [10_000, 2_000_000], ids=["short", "above a MiB"])
+def test_a_picture_that_a_chat_repeats_is_described_once(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
     """Every call of an agent sends it again; another picture of the same length is another one."""
-    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
-    other = picture[:-1] + b"!"
-    first = decoded(b64encode(picture).decode())
-    monkeypatch.setattr(media, "_HASHED", 0)  # what is hashed now has another hash
-    assert decoded(b64encode(picture).decode()) == first
-    assert decoded(b64encode(other).decode()) != first
+    picture = b"\x89PNG\r\n\x1a\n" + os.urandom(size)
+    texts = [b64encode(content).decode() for content in (picture, picture[:50] + b"!" * size)]
+    described = [decoded(text[: len(texts[0])]) for text in texts]
+    assert described[0] != described[1]
+
+    def fail(*_: object) -> None:
+        raise AssertionError("described again")
+
+    monkeypatch.setattr(media, "_described", fail)
+    assert [decoded(f"{text[: len(texts[0])]}") for text in texts] == described
