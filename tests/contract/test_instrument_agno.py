@@ -18,11 +18,13 @@ pytest.importorskip("agno", reason=f"agno {OWN_ENVIRONMENT}")
 
 import openai
 from agno.agent import Agent
+from agno.db.in_memory import InMemoryDb
 from agno.exceptions import StopAgentRun
 from agno.knowledge.document import Document
 from agno.knowledge.knowledge import Knowledge
 from agno.models.openai import OpenAIChat
 from agno.team import Team
+from agno.tools import tool
 from agno.workflow import Parallel, Step, Workflow
 from openinference.instrumentation.agno import AgnoInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -272,7 +274,7 @@ async def test_knowledge(tracing: ModelTracer, provider: Provider) -> None:
     assert tracing.failed == []
 
 
-@pytest.mark.parametrize("kind", ["sync", "async", "stream"])
+@pytest.mark.parametrize("kind", ["sync", "async", "stream", "async stream"])
 async def test_a_workflow(tracing: ModelTracer, provider: Provider, kind: str) -> None:
     """Its steps hold what they run, also those that run at once."""
 
@@ -298,8 +300,10 @@ async def test_a_workflow(tracing: ModelTracer, provider: Provider, kind: str) -
             flow.run(QUESTION)
         elif kind == "async":
             await flow.arun(QUESTION)
-        else:
+        elif kind == "stream":
             list(flow.run(QUESTION, stream=True))
+        else:
+            assert [item async for item in flow.arun(QUESTION, stream=True)]
 
     assert tracing.paths == sorted(
         [
@@ -318,6 +322,53 @@ async def test_a_workflow(tracing: ModelTracer, provider: Provider, kind: str) -
     )
     assert (tracing.tokens, tracing.failed) == (76, [])
     assert tracing.event("write")["outputs"]["content"].startswith("report: ")
+
+
+async def test_a_run_that_waits_for_the_user(tracing: ModelTracer, provider: Provider) -> None:
+    """A pause is no failure; the rest of the run is a turn of its own, with the tool."""
+
+    @tool(requires_confirmation=True)
+    def weather(city: str) -> str:
+        """Report the weather."""
+        return f"rain in {city}"
+
+    agent = agent_of(provider, tools=[weather], db=InMemoryDb())
+    with tracing.session():
+        paused = agent.run(QUESTION)
+        for entry in paused.tools or ():
+            entry.confirmed = True
+        agent.continue_run(run_response=paused)
+
+    first, second = (event for event in tracing.events if event["event_type"] == "agent")
+    assert first["metadata"]["control_flow"] == "paused"
+    assert second["inputs"] == {"continued_run": paused.run_id}
+    assert second["outputs"]["content"] == TEXT
+    assert tracing.paths == TREE[:1] + TREE
+    assert (tracing.tokens, tracing.failed) == (38, [])
+
+
+async def test_async_tools_that_yield(tracing: ModelTracer, provider: Provider) -> None:
+    """Tools of one answer run at once, and each is read inside of its own event."""
+
+    async def weather(city: str) -> AsyncIterator[str]:
+        """Report the weather.
+
+        Args:
+            city: the city
+        """
+        for word in ("rain", " in ", city):
+            with tracing.span("measure"):
+                await asyncio.sleep(0)
+            yield word
+
+    with tracing.session():
+        await agent_of(provider, tools=[weather]).arun("Weather in Rome and nowhere?")
+
+    outputs = [event["outputs"] for event in tracing.events if event["event_name"] == "weather"]
+    assert sorted(entry["result"] for entry in outputs) == ["rain in Rome", "rain in nowhere"]
+    inside = {path for path in tracing.paths if path.endswith("measure")}
+    assert inside == {"forecaster/weather/measure"}
+    assert tracing.failed == []
 
 
 async def test_two_users_at_once(tracing: ModelTracer, provider: Provider) -> None:

@@ -171,6 +171,32 @@ def test_streams(tracing: ModelTracer, client: Any) -> None:
     assert (len(tracing.models), tracing.tokens, tracing.failed) == (2, 38, [])
 
 
+def test_an_async_stream(tracing: ModelTracer, provider: Provider) -> None:
+    """Its reader is outside, and its last state is the output; one that is left is no failure."""
+
+    async def read() -> None:
+        async with openai.AsyncOpenAI(base_url=f"{provider.url}/v1", api_key="k") as sdk:
+            completions = instructor.from_openai(sdk).chat.completions
+            for stops in (False, True):
+                stream = completions.create_partial(
+                    model="m", messages=MESSAGES, response_model=City
+                )
+                async for _ in stream:
+                    with tracing.span("render"):
+                        pass
+                    if stops:
+                        break
+                await stream.aclose()
+
+    with tracing.session():
+        asyncio.run(read())
+
+    steps = [event for event in tracing.events if "City" in event["event_name"]]
+    assert {path for path in tracing.paths if "render" in path} == {"render"}
+    assert {"name": "Oslo", "people": 700_000} in [event["outputs"] for event in steps]
+    assert (len(steps), tracing.failed) == (2, [])
+
+
 def test_async_and_two_users_at_once(tracing: ModelTracer, provider: Provider) -> None:
     """Each session has the one step of its own user, and a plain call is its model event."""
 

@@ -238,6 +238,21 @@ async def test_prompts_are_chains(tracing: ModelTracer, provider: Provider) -> N
     assert tracing.failed == []
 
 
+async def test_a_prompt_that_a_model_calls_is_a_tool(
+    tracing: ModelTracer, provider: Provider
+) -> None:
+    """The call of its own model is inside of it."""
+    kernel = Kernel()
+    kernel.add_service(service_of(provider))
+    kernel.add_function(plugin_name="desk", function_name="report", prompt="Report on {{$topic}}.")
+    with tracing.session():
+        await agent_of(provider, kernel=kernel, plugins=[]).get_response(QUESTION)
+
+    assert "forecaster/report/chat m" in tracing.paths
+    assert tracing.event("report")["event_type"] == "tool"
+    assert (len(tracing.models), tracing.failed) == (3, [])
+
+
 @vectorstoremodel(collection_name="shelf")
 class Book(BaseModel):
     """A record of a vector store."""

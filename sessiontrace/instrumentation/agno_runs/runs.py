@@ -210,8 +210,9 @@ def _inputs(args: Any, options: Options) -> dict[str, Any] | None:
     subject = options["input"] if "input" in options else (*args, None)[1]
     if isinstance(subject, str):
         return {"chat_history": [{"role": "user", "content": subject}]}
-    run_id = options.get("run_id") or get_field(subject, "run_id")
-    if run_id is not None and (subject is None or hasattr(subject, "run_id")):
+    continued = options.get("run_response") or subject
+    run_id = options.get("run_id") or get_field(continued, "run_id")
+    if run_id is not None and (subject is None or continued is subject):
         return {"continued_run": run_id}
     return None if subject is None else {"input": plain(subject)}
 

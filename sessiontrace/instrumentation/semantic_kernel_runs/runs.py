@@ -38,7 +38,7 @@ def history_of(messages: Any) -> dict[str, Any] | None:
 
 
 def open_function(calls: CallRecorder, args: Any, options: dict[str, Any]) -> Run | None:
-    """A function: a tool, or a chain around the model's call where it is a prompt."""
+    """A function: a tool, or where it is a prompt that no model has asked for, a chain."""
     function = args[0]
     arguments = options.get("arguments") or (*args, None, None)[2] or {}
     metadata = options.get("metadata") or (*args, None, None, None)[3] or {}
@@ -47,7 +47,7 @@ def open_function(calls: CallRecorder, args: Any, options: dict[str, Any]) -> Ru
         for name, value in dict(arguments).items()
         if name not in _LEFT_OUT and not name.startswith("_")
     }
-    is_prompt = bool(get_field(get_field(function, "metadata"), "is_prompt"))
+    is_prompt = get_field(get_field(function, "metadata"), "is_prompt") and not metadata.get("id")
     plugin = getattr(function, "plugin_name", None)  # a property
     span = calls.step(
         str(function.name),
