@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "AGENT_OPERATIONS",
     "COPIES",
+    "FINISH_REASONS",
     "OPERATIONS",
     "SHARED",
     "SHARED_NAMES",
@@ -57,6 +58,20 @@ From "rerank" to "ocr" they are values of our own, as the conventions ask for wh
 
 AGENT_OPERATIONS = frozenset({"invoke_agent", "create_agent"})
 """The operations of agents."""
+
+FINISH_REASONS = {
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "tool_use": "tool_call",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "STOP": "stop",
+    "max_tokens": "length",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "refusal": "content_filter",
+}
+"""Providers' reasons in the words of the conventions; any other reason stays as it is."""
 
 COPIES = {"gen_ai.usage.cache_write.input_tokens": "gen_ai.usage.cache_creation.input_tokens"}
 """Attributes that are also written under their older name, the only one that Phoenix reads."""

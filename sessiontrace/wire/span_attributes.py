@@ -100,15 +100,15 @@ _UNLIKE = frozenset({"gen_ai.usage.cost", "user.id", *semconv.SHARED_NAMES})
 """Attributes that do not always say the value of the field that they are of."""
 
 
-_METADATA = {
+METADATA_FIELDS = {
     field.path[1]: field for field in semconv.TABLE if field.path[0] == "metadata" and field.otel
 }
-_COST_NAME = _METADATA["cost"].otel[0]
-_REASONS_NAME = _METADATA["finish_reason"].otel[0]
+COST = METADATA_FIELDS["cost"].otel[0]
+FINISH_REASONS = METADATA_FIELDS["finish_reason"].otel[0]
 _SIMPLE = frozenset({str, int, float, bool})
-_NAMES_OF = {
+METADATA_NAMES = {
     (key, _EXACT[field.kind]): field.otel[0]
-    for key, field in _METADATA.items()
+    for key, field in METADATA_FIELDS.items()
     if field.kind in _EXACT and field.otel[0] not in _UNLIKE
 }
 """By the key and the type of metadata: the attribute that says all of it."""
@@ -297,13 +297,17 @@ def metadata_attributes(
     others: dict[str, Value] = {}
     for key, value in metadata.items():
         kind = type(value)
-        if (name := _NAMES_OF.get((key, kind))) is not None:
+        if (name := METADATA_NAMES.get((key, kind))) is not None:
             fields[name] = value
         elif key == "cost" and kind is float and event_type in CALL_TYPES:
-            fields[_COST_NAME] = value
+            fields[COST] = value
         elif key == "finish_reason" and kind is str:
-            fields[_REASONS_NAME] = [value]
-        elif key in _METADATA or kind not in _SIMPLE or (kind is str and value[:1] in _OPENINGS):
+            fields[FINISH_REASONS] = [value]
+        elif (
+            key in METADATA_FIELDS
+            or kind not in _SIMPLE
+            or (kind is str and value[:1] in _OPENINGS)
+        ):
             return _all_metadata_attributes(metadata, event_type, changes)
         elif key != TRACE_ID:
             others[f"sessiontrace.metadata.{key}"] = value

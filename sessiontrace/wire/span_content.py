@@ -32,20 +32,6 @@ Value = str | bytes | bool | int | float | list[str]
 """An attribute's value; bytes are JSON, sent as a text."""
 
 _ANSWER = b'[{"role":"%b","parts":[{"type":"text","content":%b}],"finish_reason":%b}]'
-_REASONS = {
-    "tool_calls": "tool_call",
-    "function_call": "tool_call",
-    "tool_use": "tool_call",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "STOP": "stop",
-    "max_tokens": "length",
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-    "refusal": "content_filter",
-}
-"""Providers' reasons in the words of the conventions; any other reason stays as it is."""
-
 CHAT = "sessiontrace.chat"
 """The attribute that says how a chat was written, where it was not in the usual form.
 
@@ -212,7 +198,7 @@ def _answers(
 
 def _reason(reasons: Sequence[str | None], position: int) -> str | None:
     reason = reasons[position] if position < len(reasons) else None
-    return None if reason is None else _REASONS.get(reason, reason)
+    return None if reason is None else semconv.FINISH_REASONS.get(reason, reason)
 
 
 def _instructions(inputs: dict[str, Any]) -> bytes | None:

@@ -9,23 +9,28 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sessiontrace.model.ids import TRACE_ID
 from sessiontrace.wire.encoded import (
     _event_span_py,
     _filling_py,
+    _flat_metadata_py,
     _key_values_py,
     _plain_chat_py,
     _record_layout_py,
 )
+from sessiontrace.wire.span_templates.metadata_rules import rules_for
 
 _event_span_c: Any
 _filling_c: Any
+_flat_metadata_c: Any
 _key_values_c: Any
 _plain_chat_c: Any
 _record_layout_c: Any
-_event_span_c, _filling_c, _key_values_c, _plain_chat_c, _record_layout_c = (
+_event_span_c, _filling_c, _flat_metadata_c, _key_values_c, _plain_chat_c, _record_layout_c = (
     pytest.importorskip(f"sessiontrace.wire.encoded.{module}", reason="not compiled")
     for module in (
-        "_event_span_c", "_filling_c", "_key_values_c", "_plain_chat_c", "_record_layout_c"
+        "_event_span_c", "_filling_c", "_flat_metadata_c", "_key_values_c", "_plain_chat_c",
+        "_record_layout_c",
     )
 )  # fmt: skip
 
@@ -218,70 +223,98 @@ def test_a_value_that_is_not_there_raises_in_both_forms() -> None:
             form.fill((b"a", 3), (b"b",))
 
 
+words = st.text(max_size=9) | st.sampled_from(['"', "\\", '","content":"', "x" * 127, "é" * 64])
+keys = st.sampled_from(
+    ["prompt_tokens", "cache_write_tokens", "cost", "finish_reason", "tags", TRACE_ID, "k", "", "é"]
+)
+entry_values = (
+    words | st.booleans() | st.none() | st.integers(-(2**63), 2**64 - 1) | st.floats(-1e300, 1e300)
+    | st.sampled_from(["ab" * 16, "0" * 32, "tool_calls", "[", "{}", -0.0, 0, [1]])
+)  # fmt: skip
+objects = st.dictionaries(keys | words, entry_values, max_size=4).map(orjson.dumps) | st.just(
+    b'{"k":1,"k":2}'
+)
+
+
+@given(encoded=objects, cut=st.integers(0, 9) | st.just(0))
+@example(orjson.dumps(dict.fromkeys(map(str, range(32)), 1)), 0)
+@example(orjson.dumps(dict.fromkeys(map(str, range(33)), 1)), 0)
+@example(b'{"k":-0}', 0)
+def test_metadata_has_the_same_entries(encoded: bytes, cut: int) -> None:
+    """Numbers at the borders of 18 digits, escaped texts, a key that comes twice, and pieces."""
+    for text in (encoded, encoded[: len(encoded) - cut]):
+        assert _flat_metadata_c.entries_of(text) == _flat_metadata_py.entries_of(text)
+
+
+chats = st.lists(
+    st.fixed_dictionaries({"role": words}, optional={"content": words | st.none(), "k": st.none()}),
+    max_size=3,
+)
 contents = st.one_of(
     st.sampled_from([{}, {"q": 1}, {"role": 1}, {"messages": []}, {"k": "x" * 17_000}]),
-    st.fixed_dictionaries({"role": texts, "content": texts}),
-    st.tuples(st.sampled_from(["messages", "chat_history", "k"]), messages).map(
+    st.fixed_dictionaries({"role": words, "content": words}),
+    st.tuples(st.sampled_from(["messages", "chat_history", "k"]), chats).map(
         lambda pair: {pair[0]: pair[1]}
     ),
 ).map(orjson.dumps) | opaque  # fmt: skip
-spans_parts = st.lists(st.binary(max_size=9) | st.integers(0, 13), max_size=16).map(
-    lambda parts: (*parts, 9)  # inputs and outputs, which every plan has
+CONTENT = 9  # the number of inputs and outputs, which every plan has
+span_parts = st.lists(st.binary(max_size=9) | st.integers(0, 13), max_size=16).map(
+    lambda parts: (*parts, CONTENT)
 )
 
 
 @given(
     base=st.sampled_from(["model", "tool", "chain"]),
-    parts=spans_parts,
-    inputs=contents,
-    outputs=st.none() | contents,
-    children=st.sampled_from([b"", b',"children_ids":["%b"]' % ID.encode()]),
-    parent=st.sampled_from([b"", b',"parent_id":"%b"' % OTHER.encode()]),
+    parts=span_parts,
+    payloads=st.tuples(contents, st.none() | contents),
+    ids=st.sampled_from([(ID, ""), (ID, OTHER), (OTHER, "")]),
     times=st.tuples(
         st.sampled_from([b"0", b"1790000000000", b"9" * 15]),
         st.sampled_from([b"", b',"start_nanos":999999']),
         st.sampled_from([b"0", b"0.5", b"8.25e-05", b"0.0000005", b"9e11", b"9.3e12"]),
     ),
-    metadata=st.sampled_from([b"", b',"metadata":{"k":1}', b',"metadata":{"k":{}}']),
-    user=texts,
+    metadata=st.none() | objects,
+    children=st.sampled_from([b"", b',"children_ids":["%b"]' % ID.encode()]),
+    is_end=st.booleans(),
+    user=words,
     number=st.integers(0, 2),
-    source=st.sampled_from(["tests", None]),
+    source=st.sampled_from(["tests", "tests", None]),
 )
-@settings(max_examples=100)
+@settings(max_examples=120)
 def test_an_event_has_the_same_span(
     base: str,
     parts: tuple[bytes | int, ...],
-    inputs: bytes,
-    outputs: bytes | None,
-    children: bytes,
-    parent: bytes,
+    payloads: tuple[bytes, bytes | None],
+    ids: tuple[str, str],
     times: tuple[bytes, bytes, bytes],
-    metadata: bytes,
+    metadata: bytes | None,
+    children: bytes,
+    is_end: bool,
     user: str,
     number: int,
     source: str | None,
 ) -> None:
-    """Chats and answers of any form, the borders of times, and sessions without a plan."""
-    start, nanos, duration = times
-    body = (
-        b'{"event_id":"%b","session_id":"%b"%b,"event_type":"model","start_time":%b%b,'
-        b'"end_time":1,"duration":%b,"event_name":"step"%b%b,"inputs":\t%b\t'
-    ) % (ID.encode(), OTHER.encode(), parent, start, nanos, duration, metadata, children, inputs)
-    body += b"}" if outputs is None else b',"outputs":\t%b\t}' % outputs
+    """Chats, metadata and answers of any form, borders of times, and sessions without a plan."""
+    body = b'{"event_id":"%b","session_id":"%b"' % (ids[0].encode(), OTHER.encode())
+    body += b',"parent_id":"%b"' % ids[1].encode() if ids[1] else b""
+    body += b',"event_type":"model","start_time":%b%b,"end_time":1,"duration":%b' % times
+    body += b',"event_name":"step"' + (b"" if metadata is None else b',"metadata":%b' % metadata)
+    body += b'%b,"inputs":\t%b\t' % (children, payloads[0])
+    body += b"}" if payloads[1] is None else b',"outputs":\t%b\t}' % payloads[1]
     pairs = (("user.id", 0), ("gen_ai.conversation.id", 1), ("sessiontrace.children_ids", 2))
-    plan = _event_span_py.plan_of(parts, pairs, base, "look_up", "tests")
-    origins = {source: "an origin"}
-    session = _event_span_py.SessionValues(number, user.encode(), b"chat", origins)
-    keys: list[bytes] = []
+    rules = rules_for(base)
+    plan = _event_span_py.plan_of(parts, pairs, base, "look_up", "tests", rules, 3)
+    session = _event_span_py.SessionValues(number, user.encode(), b"chat", {source: "an origin"})
+    shapes: list[bytes] = []
 
-    def plans_of(key: bytes) -> list[Any]:
-        keys.append(key)
+    def plans_of(shape: bytes) -> list[Any]:
+        shapes.append(shape)
         return [plan, plan, None]
 
     session_of = {OTHER.encode(): session}.get
-    span = _event_span_c.event_span(body, plans_of, session_of)
-    assert span == _event_span_py.event_span(body, plans_of, session_of)
-    assert keys[: len(keys) // 2] == keys[len(keys) // 2 :]
+    span = _event_span_c.event_span(body, is_end, plans_of, session_of)
+    assert span == _event_span_py.event_span(body, is_end, plans_of, session_of)
+    assert shapes[: len(shapes) // 2] == shapes[len(shapes) // 2 :]
 
 
 def test_an_event_of_an_unknown_shape_or_session_has_no_span() -> None:
@@ -291,8 +324,8 @@ def test_an_event_of_an_unknown_shape_or_session_has_no_span() -> None:
         b'"duration":1.0,"event_name":"step","inputs":\t{}\t}'
     ) % (ID.encode(), OTHER.encode())
     session = _event_span_py.SessionValues(0, b"", b"", {})
-    plan = _event_span_py.plan_of((), (), "chain", "step", None)
+    plan = _event_span_py.plan_of((), (), "chain", "step", None, {}, 0)
     for form in (_event_span_c, _event_span_py):
-        assert form.event_span(body, {}.get, lambda _: session) is None
-        assert form.event_span(body, lambda _: [plan], {}.get) is None
-        assert form.event_span(body, lambda _: [plan], lambda _: session) is None
+        assert form.event_span(body, False, {}.get, lambda _: session) is None
+        assert form.event_span(body, False, lambda _: [plan], {}.get) is None
+        assert form.event_span(body, False, lambda _: [plan], lambda _: session) is None

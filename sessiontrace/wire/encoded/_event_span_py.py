@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from binascii import unhexlify
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sessiontrace.model.payload import EMPTY
+from sessiontrace.wire import semconv
 from sessiontrace.wire.encoded._filling_py import fill
+from sessiontrace.wire.encoded._flat_metadata_py import FLAG, FLOAT, INT, TEXT, entries_of
+from sessiontrace.wire.encoded._key_values_py import any_value
 from sessiontrace.wire.encoded._plain_chat_py import plain_messages, plain_parts
 from sessiontrace.wire.encoded._record_layout_py import Layout, layout_of
 from sessiontrace.wire.protobuf import field
@@ -22,13 +27,21 @@ __all__ = [
     "NAMES",
     "OTHER",
     "OUTPUT_TYPE",
+    "REASON",
+    "REASONS",
+    "REFUSED",
     "TOOL",
+    "TRACE_KEY",
     "Plan",
+    "Rule",
     "SessionValues",
     "attribute",
     "event_span",
     "plan_of",
 ]
+
+REASON, TRACE_KEY, REFUSED = range(4, 7)
+"""How an entry of the metadata is written, besides by its kind; see ``Rule``."""
 
 MODEL, TOOL, OTHER = range(3)
 """How inputs and outputs are written: as a chat, as a call of a tool, or as values."""
@@ -39,7 +52,10 @@ COPY_MAX = 16 << 10
 _CHILDREN = 2  # of the values in ``pairs``; the others are those of the session
 LATEST_NS = (1 << 63) - 1
 LATEST_MS = LATEST_NS // 1_000_000 - 1  # later and longer ones need more care
-_ANSWER = b'[{"role":"%b","parts":[{"type":"text","content":%b}],"finish_reason":"stop"}]'
+_ANSWER = b'[{"role":"%b","parts":[{"type":"text","content":%b}],"finish_reason":"%b"}]'
+REASONS = {key.encode(): word.encode() for key, word in semconv.FINISH_REASONS.items()}
+_OPENERS = frozenset({b"{", b"["})
+_TRACE = re.compile(rb"[0-9a-f]{32}")
 _TIME = struct.Struct("<Q").pack
 
 
@@ -56,12 +72,25 @@ class SessionValues(NamedTuple):
     origins: dict[str | None, Any]
 
 
+class Rule(NamedTuple):
+    """How an entry of the metadata is written: one of ``flat_metadata``'s kinds, or one of these.
+
+    REASON: a model's finish reason. TRACE_KEY: the id of the trace, which is no attribute. REFUSED:
+    the event is not plain. ``name``, ``copy``: encoded fields; ``copy`` may be empty.
+    """
+
+    kind: int
+    name: bytes
+    copy: bytes
+
+
 class Plan(NamedTuple):
     """How the events of one shape are written in one kind of session.
 
     ``parts``, ``pairs``: as in a ``Template``, but the names in ``pairs`` are encoded fields.
     ``content``: MODEL, TOOL or OTHER. ``tool``: a tool's name as an encoded attribute. ``source``:
-    of these events.
+    of these events. ``rules``: for the entries of their metadata, of which there are
+    ``entries_max`` at most.
     """
 
     parts: tuple[bytes | int, ...]
@@ -69,11 +98,17 @@ class Plan(NamedTuple):
     content: int
     tool: bytes
     source: str | None
+    rules: dict[bytes, Rule]
+    entries_max: int
 
 
-def attribute(name: bytes, value: bytes) -> bytes:
-    """A span's attribute; ``name``: as an encoded field."""
-    return field(b"\x4a", name + field(b"\x12", field(b"\x0a", value)))
+def attribute(name: bytes, text: bytes) -> bytes:
+    """A span's attribute with a text; ``name``: as an encoded field."""
+    return _pair(name, field(b"\x0a", text))
+
+
+def _pair(name: bytes, encoded: bytes) -> bytes:
+    return field(b"\x4a", name + field(b"\x12", encoded))
 
 
 def _name(text: str) -> bytes:
@@ -109,64 +144,138 @@ def plan_of(
     base: Any,
     name: str,
     source: str | None,
+    rules: dict[bytes, Rule],
+    entries_max: int,
 ) -> Plan:
     """The plan of a template, for events of this base type, name and source."""
+    content = MODEL if base == "model" else TOOL if base == "tool" else OTHER
+    tool = attribute(_name("gen_ai.tool.name"), name.encode()) if content == TOOL else b""
     encoded_pairs = tuple([(_name(text), value) for text, value in pairs])
-    if base == "model":
-        return Plan(parts, encoded_pairs, MODEL, b"", source)
-    if base == "tool":
-        tool = attribute(_name("gen_ai.tool.name"), name.encode())
-        return Plan(parts, encoded_pairs, TOOL, tool, source)
-    return Plan(parts, encoded_pairs, OTHER, b"", source)
+    return Plan(parts, encoded_pairs, content, tool, source, rules, entries_max)
 
 
 def event_span(
     body: bytes,
+    is_end: bool,
     plans_of: Callable[[bytes], Sequence[Plan | None] | None],
     session_of: Callable[[bytes], SessionValues | None],
 ) -> tuple[Any, bytes] | None:
     """The origin of an event's span, and the span as a field of its scope.
 
-    ``plans_of``: the plans for a shape, by the number of a session. A shape is that of ``Layout``
-    and a letter for what the event has besides: "p" for a parent, "c" for children.
-    ``session_of``: the values of a session, by its id. None where there is no plan, no session, no
-    origin, or the event is not plain: it has metadata, or a chat with more than texts.
+    ``is_end``: the event is the end of a session or turn. ``plans_of``: the plans for a shape, by
+    the number of a session. A shape is that of ``Layout`` and letters: "s" for a session, "t" for a
+    turn, "p" for an event with a parent, "c" with children, "v" with metadata. ``session_of``: the
+    values of a session, by its id. None where there is no plan, no session, no origin, or the event
+    is not plain: it has other metadata, or a chat with more than texts.
     """
     layout = layout_of(body)
-    if layout is None or layout.inputs is None or layout.metadata is not None:
+    if layout is None or layout.inputs is None or (numbers := _numbers(layout)) is None:
         return None
-    if (numbers := _numbers(layout)) is None:
-        return None
-    key = layout.shape + (b"p" if layout.parent_id else b"") + (b"c" if layout.children else b"")
-    plans, session = plans_of(key), session_of(layout.session_id)
+    plans = plans_of(layout.shape + _letters(layout, is_end))
+    session = session_of(layout.session_id)
     if plans is None or session is None or (plan := plans[session.number]) is None:
         return None
     origin = session.origins.get(plan.source)
-    content = _content(plan, layout.inputs, layout.outputs)
-    if origin is None or content is None:
+    metadata = _metadata(layout.metadata, plan)
+    if origin is None or metadata is None:
         return None
-    ids = layout.session_id, layout.event_id, layout.parent_id or layout.session_id
+    content = _content(plan, layout.inputs, layout.outputs, metadata.reason)
+    if content is None:
+        return None
+    values = (
+        metadata.trace or layout.trace,
+        *numbers,
+        layout.session_id,
+        layout.event_id,
+        layout.parent_id or layout.session_id,
+        metadata.fields,
+        metadata.copies + content,
+        metadata.others,
+    )
     texts = session.user, session.conversation, layout.children or b""
     pairs = [attribute(name, texts[value]) for name, value in plan.pairs]
-    return origin, field(b"\x12", fill(plan.parts, (*numbers, *ids, b"", content, b"", *pairs)))
+    return origin, field(b"\x12", fill(plan.parts, (*values, *pairs)))
+
+
+def _letters(layout: Layout, is_end: bool) -> bytes:
+    if is_end:
+        letters = b"t" if layout.event_id != layout.session_id else b"s"
+    else:
+        letters = b"p" if layout.parent_id else b""
+    if layout.children is not None:
+        letters += b"c"
+    return letters if layout.metadata is None else letters + b"v"
+
+
+class _Metadata(NamedTuple):
+    """Metadata as attributes: by the conventions, copies of these, others; and what it says."""
+
+    fields: bytes = b""
+    copies: bytes = b""
+    others: bytes = b""
+    trace: bytes = b""
+    reason: bytes = b"stop"
+
+
+def _metadata(encoded: bytes | None, plan: Plan) -> _Metadata | None:
+    """The attributes of metadata; None where it is not plain."""
+    if encoded is None:
+        return _Metadata()
+    entries = entries_of(encoded)
+    if entries is None or len(entries) > plan.entries_max:
+        return None
+    fields = copies = others = trace = b""
+    reason = b"stop"
+    for key, kind, value in entries:
+        rule = plan.rules.get(key)
+        if rule is None:
+            if value[:1] in _OPENERS:
+                return None
+            name = field(b"\x0a", b"sessiontrace.metadata." + key)
+            others += _pair(name, _value(kind, value))
+        elif rule.kind == TRACE_KEY:
+            if kind != TEXT or not _TRACE.fullmatch(value) or not value.strip(b"0"):
+                return None
+            trace = unhexlify(value)
+        else:
+            if kind != (TEXT if rule.kind == REASON else rule.kind):
+                return None
+            text = _value(rule.kind, value)
+            fields += _pair(rule.name, text)
+            copies += rule.copy and _pair(rule.copy, text)
+            if rule.kind == REASON:
+                reason = REASONS.get(value, value) or b"stop"
+    return _Metadata(fields, copies, others, trace, reason)
+
+
+def _value(kind: int, value: bytes) -> bytes:
+    """An entry's value as ``AnyValue``."""
+    if kind == INT:
+        return any_value(int(value))
+    if kind == FLOAT:
+        return any_value(float(value))
+    if kind == FLAG:
+        return any_value(value == b"true")
+    text = any_value(value)
+    return text if kind == TEXT else field(b"\x2a", field(b"\x0a", text))
 
 
 def _numbers(layout: Layout) -> tuple[bytes, ...] | None:
-    """Trace, span, parent span, start and end; None for times in another age."""
+    """Span, parent span, start and end; None for times in another age."""
     if layout.start_ms > LATEST_MS or layout.duration_ms > LATEST_MS:
         return None
     start = layout.start_ms * 1_000_000 + layout.start_nanos
     end = min(start + round(layout.duration_ms * 1_000_000), LATEST_NS)
-    return layout.trace, layout.span, layout.parent_span, _TIME(start), _TIME(end)
+    return layout.span, layout.parent_span, _TIME(start), _TIME(end)
 
 
-def _content(plan: Plan, inputs: bytes, outputs: bytes | None) -> bytes | None:
+def _content(plan: Plan, inputs: bytes, outputs: bytes | None, reason: bytes) -> bytes | None:
     """Inputs and outputs as attributes; None where they hold a chat that is not plain."""
     attributes = plan.tool
     input_value: bytes | None = inputs
     output_value = outputs
     if plan.content == MODEL:
-        if (chat := _chat(inputs, outputs)) is None:
+        if (chat := _chat(inputs, outputs, reason)) is None:
             return None
         attributes, input_value, output_value = chat
     elif plan.content == TOOL:
@@ -182,7 +291,9 @@ def _content(plan: Plan, inputs: bytes, outputs: bytes | None) -> bytes | None:
     return attributes
 
 
-def _chat(inputs: bytes, outputs: bytes | None) -> tuple[bytes, bytes, bytes | None] | None:
+def _chat(
+    inputs: bytes, outputs: bytes | None, reason: bytes
+) -> tuple[bytes, bytes, bytes | None] | None:
     """A model's messages as attributes, and inputs and outputs without; None where not plain."""
     attributes = form = b""
     for opening, chat_form in _OPENINGS:
@@ -198,7 +309,7 @@ def _chat(inputs: bytes, outputs: bytes | None) -> tuple[bytes, bytes, bytes | N
         plain, end = plain_messages(outputs, 0)
         if len(plain) != 1 or end != len(outputs):
             return None
-        attributes += attribute(_OUTPUT_MESSAGES, _ANSWER % plain[0])
+        attributes += attribute(_OUTPUT_MESSAGES, _ANSWER % (*plain[0], reason))
         outputs = None
     return attributes + form, inputs, outputs
 

@@ -8,7 +8,15 @@ same record, or nothing.
 
 from __future__ import annotations
 
-from sessiontrace.wire.encoded._event_span_py import Plan, SessionValues, plan_of
+from sessiontrace.wire.encoded._event_span_py import (
+    REASON,
+    REFUSED,
+    TRACE_KEY,
+    Plan,
+    Rule,
+    SessionValues,
+    plan_of,
+)
 
 try:
     from sessiontrace.wire.encoded._event_span_c import event_span
@@ -23,4 +31,14 @@ except ImportError as _error:
 else:
     COMPILED = True
 
-__all__ = ["COMPILED", "Plan", "SessionValues", "event_span", "plan_of"]
+__all__ = [
+    "COMPILED",
+    "REASON",
+    "REFUSED",
+    "TRACE_KEY",
+    "Plan",
+    "Rule",
+    "SessionValues",
+    "event_span",
+    "plan_of",
+]

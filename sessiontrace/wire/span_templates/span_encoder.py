@@ -39,6 +39,7 @@ from sessiontrace.wire.span_attributes import (
     metadata_attributes,
 )
 from sessiontrace.wire.span_content import add_content
+from sessiontrace.wire.span_templates.metadata_rules import SHAPING, rules_for
 from sessiontrace.wire.span_templates.template import Facts, SpanEncoding, Template, template_of
 from sessiontrace.wire.span_writer import (
     SessionFacts,
@@ -53,13 +54,10 @@ __all__ = ["SpanEncoder"]
 
 Translate = Callable[[dict[str, Any]], None]
 
-_SESSIONS_MAX = 256
+_SESSIONS_MAX = 1024
 _SHAPES_MAX = 256
 _SHAPE_BYTES = 4096
 """Larger shapes get no template: they hold texts of their own and would fill memory."""
-
-_SHAPING = frozenset({"operation", "agent_name", "span_kind", "tags", "error"})
-"""Metadata that says which kind of step it is; it stays in the shape."""
 
 _TRACE = re.compile(r"[0-9a-f]{32}")
 _OF_ANOTHER_TRACER = frozenset({SPAN_ID, PARENT_SPAN_ID})
@@ -101,12 +99,9 @@ class _Shape:
         self.operation = model_call.operation(event)
         self.templates: dict[Facts, Template | None] = {}
         self.plans: list[Plan | None] | None = None
-        if record.kind == EVENT and not (
-            layout.metadata is not None
-            or self.has_own_user
-            or self.operation == "retrieval"
-            or model_call.finish_reasons(event)
-        ):
+        is_constant = layout.metadata is not None and not varies
+        ends = [] if varies else model_call.finish_reasons(event)
+        if not (is_constant or self.has_own_user or self.operation == "retrieval" or ends):
             self.plans = [None] * len(_ALL_FACTS)
 
 
@@ -117,16 +112,28 @@ class _Session:
 
     def __init__(self, session_id: str, facts: SessionFacts) -> None:
         self.facts = facts
-        self.user, self.conversation = facts.user, facts.conversation
-        conversation = facts.conversation
+        self.user, self.conversation = user, conversation = facts.user, facts.conversation
         has_its_id = conversation is not None and is_session_of(session_id, conversation)
-        self.has = Facts(facts.user is not None, conversation is not None, has_its_id)
-        origin = origin_of({"source": facts.source}, facts)
+        number = 4 * (user is not None) + 2 * (conversation is not None) + has_its_id
+        self.has = _ALL_FACTS[number]
+        origin = origin_of({}, facts)
         self.origins: dict[str | None, Origin] = {facts.source: origin}
-        user = (facts.user or "").encode()
-        application_id = (conversation or "").encode()
-        number = _ALL_FACTS.index(self.has)
-        self.values = SessionValues(number, user, application_id, self.origins)
+        texts = (user or "").encode(), (conversation or "").encode()
+        self.values = SessionValues(number, *texts, self.origins)
+
+    def has_facts(self, facts: SessionFacts) -> bool:
+        """Whether the facts say the same as its own, which they become then."""
+        own = self.facts
+        if own is not facts:
+            if (own.user, own.service, own.source, own.conversation) != (
+                facts.user,
+                facts.service,
+                facts.source,
+                facts.conversation,
+            ):
+                return False
+            self.facts = facts
+        return True
 
 
 def _is_laid_out(event: dict[str, Any], layout: Layout) -> bool:
@@ -183,7 +190,7 @@ class SpanEncoder:
         if self._translate is not None or (kind != EVENT and kind != END):
             return None
         if kind == EVENT and self._encoding.has_plans:
-            encoded = event_span(body, self._plans.get, self._values.get)
+            encoded = event_span(body, False, self._plans.get, self._values.get)
             if encoded is not None:
                 origin, item = encoded
                 return origin, item
@@ -196,10 +203,7 @@ class SpanEncoder:
         """The span, made the whole way; None for the start of a session or turn."""
         span = span_of(record, self._sessions, self._limits)
         if record.kind != EVENT and record.kind != UPDATE:
-            session_id = session_id_of(record.body)
-            self._values.discard(session_id)
-            if record.kind != END:
-                self._session(session_id)
+            self._session(session_id_of(record.body))  # of which something new may be known
         return span
 
     def encode_span(self, span: Span) -> tuple[Origin, bytes]:
@@ -214,11 +218,17 @@ class SpanEncoder:
         if not _OF_ANOTHER_TRACER.isdisjoint(metadata):
             return None
         shape = self._shape(record, layout, metadata)
-        if shape is None or (attributes := self._attributes(shape, layout, metadata)) is None:
+        if shape is None:
             return None
         if record.kind == END:
             self._learn(shape, layout, metadata)
         session = self._session(session_id)
+        if record.kind == END and self._encoding.has_plans:
+            encoded_span = event_span(record.body, True, self._plans.get, self._values.get)
+            if encoded_span is not None:
+                return encoded_span
+        if (attributes := self._attributes(shape, layout, metadata)) is None:
+            return None
         user, has = session.user, session.has
         if shape.has_own_user:
             user = self._sessions.user({**shape.event, "session_id": session_id.decode()})
@@ -233,13 +243,22 @@ class SpanEncoder:
         ids = session_id, event_id, parent_id or session_id
         span = fill(template.parts, (*numbers, *ids, *attributes, *pairs))
         if shape.plans is not None and shape.plans[session.values.number] is None:
-            base = base_of(shape.event)
-            plan = plan_of(template.parts, template.pairs, base, shape.name, shape.source)
-            shape.plans[session.values.number] = plan
+            shape.plans[session.values.number] = self._plan(shape, template)
         origin = session.origins.get(shape.source)
         if origin is None:
             origin = session.origins[shape.source] = origin_of(shape.event, session.facts)
         return origin, self._encoding.item(span)
+
+    def _plan(self, shape: _Shape, template: Template) -> Plan:
+        return plan_of(
+            template.parts,
+            template.pairs,
+            base_of(shape.event),
+            shape.name,
+            shape.source,
+            rules_for(shape.event_type),
+            (self._attributes_max - template.size) // 2,
+        )
 
     def _numbers(self, layout: Layout, trace_id: str | None) -> tuple[bytes, ...]:
         trace = layout.trace if trace_id is None else unhexlify(trace_id)
@@ -258,13 +277,12 @@ class SpanEncoder:
         if layout.metadata is not None:
             event["metadata"] = metadata
         self._sessions.learn(event)
-        self._values.discard(layout.session_id)
 
     def _session(self, session_id: bytes) -> _Session:
         text = session_id.decode()
         facts = self._sessions.facts(text)
         session = self._known.get(session_id)
-        if session is None or session.facts is not facts:
+        if session is None or not session.has_facts(facts):
             session = _Session(text, facts)
             self._known.put(session_id, session)
             self._values.put(session_id, session.values)
@@ -284,7 +302,7 @@ class SpanEncoder:
             trace_id = metadata.get(TRACE_ID)
             if trace_id is not None and not _is_trace(trace_id):
                 return None
-            varies = metadata.keys().isdisjoint(_SHAPING)
+            varies = metadata.keys().isdisjoint(SHAPING)
             key += b"v" if varies else _without(trace_id, layout.metadata)
         if len(key) > _SHAPE_BYTES:
             return None
