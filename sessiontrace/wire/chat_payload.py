@@ -9,16 +9,20 @@ decodes everything else. Invariant: for any inputs and outputs the result is tha
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from sessiontrace.wire import model_call
+from sessiontrace.wire.encoded.members import items_of, members_of
 from sessiontrace.wire.encoded.plain_chat import plain_messages, plain_parts, text_end
+from sessiontrace.wire.roundtrip.converted_entries import ConvertedEntry, converted_entry
 
 __all__ = [
     "Chat",
+    "Entries",
     "input_chat",
+    "input_entries",
     "input_messages",
     "input_parts",
     "lone_text",
@@ -93,6 +97,34 @@ def input_chat(inputs: bytes | None) -> Chat | None:
     chat = Chat(orjson.dumps(messages), None, messages, other_inputs, name)
     chat.entries = decoded[name]
     return chat
+
+
+class Entries(NamedTuple):
+    """A chat whose entries are converted. ``other_inputs``: the inputs besides the chat."""
+
+    name: str
+    entries: list[ConvertedEntry]
+    other_inputs: dict[str, Any]
+
+
+def input_entries(inputs: bytes | None) -> Entries | None:
+    """The chat in a model call's inputs, as ``input_chat`` finds it; None when they hold none."""
+    if inputs is None or (b'"chat_history":' not in inputs and b'"messages":' not in inputs):
+        return None
+    members = members_of(inputs)
+    if members is None:  # not as capture writes it
+        decoded = orjson.loads(inputs)
+        if not isinstance(decoded, dict):
+            return None
+        members = {key.encode(): orjson.dumps(value) for key, value in decoded.items()}
+    for name in ("chat_history", "messages"):
+        items = items_of(members.get(name.encode(), b""))
+        entries = [converted_entry(item) for item in items] if items else []
+        if entries and None not in entries:
+            del members[name.encode()]
+            other_inputs = {key.decode(): orjson.loads(raw) for key, raw in members.items()}
+            return Entries(name, [entry for entry in entries if entry], other_inputs)
+    return None
 
 
 def input_parts(inputs: bytes | None) -> tuple[str, bytes] | None:

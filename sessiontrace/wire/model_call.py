@@ -15,6 +15,7 @@ from sessiontrace.model.step_types import STEP_TYPES, base_type, step_type
 from sessiontrace.wire.semconv import OPERATIONS
 
 __all__ = [
+    "as_message",
     "choices",
     "choices_of",
     "finish_reasons",
@@ -80,13 +81,13 @@ def named_messages(event: dict[str, Any]) -> tuple[str, list[dict[str, Any]] | N
     for name in ("chat_history", "messages"):
         entries = inputs.get(name)
         if isinstance(entries, list) and entries:
-            chat = [_message(entry) for entry in entries]
+            chat = [as_message(entry) for entry in entries]
             if all(chat):
                 return name, [entry for entry in chat if entry]
     return "", None
 
 
-def _message(value: Any) -> dict[str, Any] | None:
+def as_message(value: Any) -> dict[str, Any] | None:
     """A message of a chat; an item of OpenAI's Responses API becomes a message. None: neither."""
     if _is_message(value):
         message: dict[str, Any] = value

@@ -16,13 +16,14 @@ from sessiontrace.model import payload
 from sessiontrace.model.step_types import STEP_TYPES, base_of, refined, step_type
 from sessiontrace.wire import chat_payload, model_call, semconv
 from sessiontrace.wire.retrieval.documents import convention_form, documents_of
-from sessiontrace.wire.roundtrip.changes import Changes, differences
+from sessiontrace.wire.roundtrip.changes import Changes, differences, moved
 from sessiontrace.wire.roundtrip.chat_entries import (
     Layout,
     entry_of,
     message_of,
     outputs_of,
 )
+from sessiontrace.wire.roundtrip.converted_entries import converted_entry
 from sessiontrace.wire.roundtrip.part_rules import conforming
 
 __all__ = ["CHAT", "Value", "add_content", "openinference_kind", "output_type"]
@@ -31,7 +32,6 @@ Event = dict[str, Any]
 Value = str | bytes | bool | int | float | list[str]
 """An attribute's value; bytes are JSON, sent as a text."""
 
-_ANSWER = b'[{"role":"%b","parts":[{"type":"text","content":%b}],"finish_reason":%b}]'
 CHAT = "sessiontrace.chat"
 """The attribute that says how a chat was written, where it was not in the usual form.
 
@@ -133,12 +133,15 @@ def _add_chat(
         inputs = None
         if name != "chat_history":
             form["inputs"] = name
-    elif (chat := chat_payload.input_chat(inputs)) is not None:
+    elif (chat := chat_payload.input_entries(inputs)) is not None:
         attributes["gen_ai.input.messages"] = _messages(chat, form, changes)
         inputs = orjson.dumps(chat.other_inputs) if chat.other_inputs else None
         if chat.other_inputs and (system := _instructions(chat.other_inputs)) is not None:
             attributes["gen_ai.system_instructions"] = system
-    if (answers := chat_payload.output_chat(outputs)) is not None:
+    if (answer := _lone_answer(outputs, event, form, changes)) is not None:
+        attributes["gen_ai.output.messages"] = answer
+        outputs = None
+    elif (answers := chat_payload.output_chat(outputs)) is not None:
         attributes["gen_ai.output.messages"] = _answers(answers, event, form, changes)
         outputs = None
     if form:
@@ -146,12 +149,40 @@ def _add_chat(
     return inputs, outputs
 
 
-def _messages(chat: chat_payload.Chat, form: dict[str, Any], changes: Changes) -> bytes:
+def _messages(chat: chat_payload.Entries, form: dict[str, Any], changes: Changes) -> bytes:
+    """The messages of a model's inputs, encoded."""
     if chat.name != "chat_history":
         form["inputs"] = chat.name
-    wholes, entries = _by_conventions(chat, "input", form)
-    differences(("inputs", chat.name), entries, chat.entries, changes)
-    return orjson.dumps(wholes)
+    layouts: dict[str, Layout] = {}
+    for position, entry in enumerate(chat.entries):
+        if entry.layout is not None:
+            layouts[str(position)] = entry.layout
+        if entry.changes:
+            changes += moved(entry.changes, ("inputs", chat.name, position))
+    if layouts:
+        form["input"] = layouts
+    return b"[%b]" % b",".join([entry.message for entry in chat.entries])
+
+
+def _lone_answer(
+    outputs: bytes | None, event: Event, form: dict[str, Any], changes: Changes
+) -> bytes | None:
+    """The message that is a model's outputs, encoded; None where they are anything else."""
+    if outputs is None or not outputs.startswith(b"{") or b'"role":' not in outputs:
+        return None
+    if b'"choices":' in outputs or (entry := converted_entry(outputs)) is None:
+        return None
+    if entry.has_reason or not entry.is_message:
+        return None
+    if entry.layout is not None:
+        form["output"] = {"0": entry.layout}
+    if entry.changes:
+        changes += moved(entry.changes, ("outputs",))
+    default = "error" if event.get("error") is not None else "stop"
+    if entry.has_calls:
+        default = "tool_call"
+    reason = _reason(model_call.finish_reasons(event), 0) or default
+    return b'[%b,"finish_reason":%b}]' % (entry.message[:-1], orjson.dumps(reason))
 
 
 def _by_conventions(
@@ -180,9 +211,6 @@ def _answers(
     """Messages with the reason why each ended: Phoenix leaves out a message without one."""
     reasons = model_call.finish_reasons(event) or chat.finish_reasons
     default = "error" if event.get("error") is not None else "stop"
-    if chat.plain and len(chat.plain) == 1:
-        role, text = chat.plain[0]
-        return _ANSWER % (role, text, orjson.dumps(_reason(reasons, 0) or default))
     wholes, entries = _by_conventions(chat, "output", form)
     if chat.name:
         form["outputs"] = chat.name

@@ -103,6 +103,7 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
         "sessiontrace/wire/encoded/_filling_c",
         "sessiontrace/wire/encoded/_flat_metadata_c",
         "sessiontrace/wire/encoded/_key_values_c",
+        "sessiontrace/wire/encoded/_members_c",
         "sessiontrace/wire/encoded/_plain_chat_c",
         "sessiontrace/wire/encoded/_record_layout_c",
     ]

@@ -258,7 +258,7 @@ contents = st.one_of(
     ),
 ).map(orjson.dumps) | opaque  # fmt: skip
 CONTENT = 9  # the number of inputs and outputs, which every plan has
-span_parts = st.lists(st.binary(max_size=9) | st.integers(0, 13), max_size=16).map(
+span_parts = st.lists(st.binary(max_size=9) | st.integers(0, 14), max_size=16).map(
     lambda parts: (*parts, CONTENT)
 )
 

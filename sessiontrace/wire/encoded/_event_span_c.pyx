@@ -378,7 +378,8 @@ cdef bint _add_content(
 # -- the span -------------------------------------------------------------------------------
 
 cdef enum:  # as in ``template``
-    TRACE, SPAN, PARENT_SPAN, START, END, SESSION, EVENT, PARENT, FIELDS, CONTENT, OTHERS, PAIRS
+    TRACE, SPAN, PARENT_SPAN, START, END, SESSION, EVENT, PARENT, FIELDS, CONTENT, OTHERS
+    CHANGES, PAIRS
 
 
 cdef int _add_pair(Memory *to, tuple pair, tuple session, const char *raw, Cut *cut) except -1:

@@ -191,6 +191,7 @@ def event_span(
         metadata.fields,
         metadata.copies + content,
         metadata.others,
+        b"",  # no changes
     )
     texts = session.user, session.conversation, layout.children or b""
     pairs = [attribute(name, texts[value]) for name, value in plan.pairs]

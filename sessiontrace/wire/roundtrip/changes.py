@@ -11,12 +11,12 @@ applying changes of any other origin never raises.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
-__all__ = ["ATTRIBUTE", "Changes", "apply", "differences", "same"]
+__all__ = ["ATTRIBUTE", "Changes", "apply", "differences", "moved", "same"]
 
 ATTRIBUTE = "sessiontrace.changes"
 """The attribute's name."""
@@ -77,6 +77,11 @@ def differences(path: Path, base: Any, value: Any, changes: Changes) -> None:
             return
     form = _form_of(base, value)
     changes.append([list(path), value] if form is None else [list(path), None, form])
+
+
+def moved(changes: Sequence[list[Any]], path: Path) -> Changes:
+    """Changes of paths within the value at a path, as changes of the record."""
+    return [[[*path, *change[0]], *change[1:]] for change in changes]
 
 
 def _form_of(base: Any, value: Any) -> str | None:

@@ -29,6 +29,7 @@ from sessiontrace.wire.encoded.event_span import (
 from sessiontrace.wire.encoded.filling import fill
 from sessiontrace.wire.encoded.record_layout import Layout, layout_of
 from sessiontrace.wire.otlp_resource import Origin
+from sessiontrace.wire.roundtrip.changes import ATTRIBUTE as CHANGES
 from sessiontrace.wire.roundtrip.changes import Changes
 from sessiontrace.wire.span_attributes import (
     TEXTS,
@@ -227,14 +228,15 @@ class SpanEncoder:
             encoded_span = event_span(record.body, True, self._plans.get, self._values.get)
             if encoded_span is not None:
                 return encoded_span
-        if (attributes := self._attributes(shape, layout, metadata)) is None:
-            return None
         user, has = session.user, session.has
         if shape.has_own_user:
             user = self._sessions.user({**shape.event, "session_id": session_id.decode()})
             has = has._replace(has_user=user is not None)
         template = shape.templates.get(has) or self._template(shape, has)
         if template is None or template.size + 2 * len(metadata) > self._attributes_max:
+            return None
+        attributes = self._attributes(shape, layout, metadata)
+        if attributes is None or (attributes[-1] and template.has_changes):
             return None
         texts = (user or "", session.conversation or "", children or b"")
         encode = self._encoding.attributes
@@ -330,24 +332,26 @@ class SpanEncoder:
 
     def _attributes(
         self, shape: _Shape, layout: Layout, metadata: dict[str, Any]
-    ) -> tuple[bytes, bytes, bytes] | None:
-        """The attributes of metadata, of inputs and outputs, and the others of metadata.
+    ) -> tuple[bytes, bytes, bytes, bytes] | None:
+        """The attributes of metadata, of inputs and outputs, the others of metadata, the changes.
 
-        None where they are not all: then the span has attributes about them, too.
+        None where the metadata has changes: they are not the last ones then.
         """
         event = shape.event
         event["inputs"], event["outputs"] = layout.inputs, layout.outputs
         changes: Changes = []
-        if not shape.varies:
-            content: dict[str, Value] = {}
-            add_content(content, event, shape.name, shape.operation, changes)
-            return None if changes else (b"", self._encoded(content), b"")
-        event["metadata"] = metadata
-        fields, content, others = metadata_attributes(metadata, shape.event_type, changes)
+        fields: dict[str, Value] = {}
+        content: dict[str, Value] = {}
+        others: dict[str, Value] = {}
+        if shape.varies:
+            event["metadata"] = metadata
+            fields, content, others = metadata_attributes(metadata, shape.event_type, changes)
+            if changes or TEXTS in others:
+                return None
         add_content(content, event, shape.name, shape.operation, changes)
-        if changes or TEXTS in others:
-            return None
-        return self._encoded(fields), self._encoded(content), self._encoded(others)
+        last: dict[str, Value] = {CHANGES: orjson.dumps(changes)} if changes else {}
+        encode = self._encoded
+        return encode(fields), encode(content), encode(others), encode(last)
 
     def _encoded(self, attributes: dict[str, Value]) -> bytes:
         """Attributes, each behind a separator."""

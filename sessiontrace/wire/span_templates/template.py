@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sessiontrace.model import payload
 from sessiontrace.model.ids import TRACE_ID, session_uuid
 from sessiontrace.wire.otlp_resource import Origin
+from sessiontrace.wire.roundtrip.changes import ATTRIBUTE as CHANGES_ATTRIBUTE
 from sessiontrace.wire.roundtrip.changes import Changes
 from sessiontrace.wire.span_attributes import CHILDREN as CHILDREN_ATTRIBUTE
 from sessiontrace.wire.span_attributes import TURN, AttributeLimits, Value, attributes_of
@@ -44,12 +45,14 @@ Event = dict[str, Any]
     FIELDS,
     CONTENT,
     OTHERS,
+    CHANGES,
     PAIRS,
-) = range(12)
+) = range(13)
 """What a cut holds.
 
 ``FIELDS`` and ``OTHERS``: attributes of the metadata, by the conventions and others. ``CONTENT``:
-attributes of inputs and outputs. From ``PAIRS`` on: attributes of a template's own.
+attributes of inputs and outputs. ``CHANGES``: what these do not say, the last attribute. From
+``PAIRS`` on: attributes of a template's own.
 """
 
 USER, CONVERSATION, CHILDREN = range(3)
@@ -67,9 +70,10 @@ _USER, _CONVERSATION = "\x00the user\x00", "\x00the conversation\x00"
 _CHILDREN = "\x00children\x00"
 _SESSION_OF_CONVERSATION = session_uuid(_CONVERSATION)
 _CONTENT, _FIELDS, _OTHERS = "\x00the content\x00", "\x00fields\x00", "\x00others\x00"
+_CHANGES = "\x00changes\x00"
 _METADATA = {"response_id": _FIELDS, "others": _OTHERS}
 _WHOLE = {_SESSION, _SESSION_OF_CONVERSATION, _EVENT, _PARENT}
-_PAIRS = {_FIELDS: FIELDS, _CONTENT: CONTENT, _OTHERS: OTHERS}
+_PAIRS = {_FIELDS: FIELDS, _CONTENT: CONTENT, _OTHERS: OTHERS, _CHANGES: CHANGES}
 _NAMED = {_USER: USER, _CONVERSATION: CONVERSATION, _CHILDREN: CHILDREN}
 _MARKS = {*_WHOLE, *_PAIRS, *_NAMED, _TRACE}
 
@@ -102,12 +106,14 @@ class Template(NamedTuple):
     """``parts``: bytes, and the numbers of the values that stand between them.
 
     ``pairs``: names of attributes and which value they have, for values that differ in length; the
-    first of them has the number ``PAIRS``. ``size``: the number of attributes.
+    first of them has the number ``PAIRS``. ``size``: the number of attributes. ``has_changes``: of
+    what all spans share, so that there is no place for those of one span.
     """
 
     parts: tuple[bytes | int, ...]
     pairs: tuple[tuple[str, int], ...]
     size: int
+    has_changes: bool
 
 
 def template_of(
@@ -147,6 +153,7 @@ def template_of(
         attributes[TURN] = True
     if CHILDREN_ATTRIBUTE in attributes:
         attributes[CHILDREN_ATTRIBUTE] = _CHILDREN
+    attributes[_CHANGES] = _CHANGES
     name = span_name(marked, attributes)
     if any(mark in name for mark in _MARKS):
         return None
@@ -196,7 +203,8 @@ def _cut(span: Span, encoding: SpanEncoding) -> Template | None:
     longest_first = sorted(marks, key=len, reverse=True)
     pieces = re.split(b"(%b)" % b"|".join(map(re.escape, longest_first)), encoding.span(span))
     parts = [piece if place % 2 == 0 else marks[piece] for place, piece in enumerate(pieces)]
-    return Template(tuple(parts), tuple(pairs), len(span.attributes))
+    has_changes = CHANGES_ATTRIBUTE in span.attributes
+    return Template(tuple(parts), tuple(pairs), len(span.attributes), has_changes)
 
 
 def _numbers(encoding: SpanEncoding) -> tuple[bytes, ...]:
