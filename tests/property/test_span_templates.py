@@ -51,13 +51,19 @@ parts = st.fixed_dictionaries(
         "error": texts,
     },
 )
+CALL = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "1", "function": {"name": "look_up", "arguments": '{"q": "harbour"}'}}],
+}
 chats = st.lists(
-    st.fixed_dictionaries({"role": st.sampled_from(["user", "tool"]), "content": texts}),
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "tool"]), "content": texts})
+    | st.just(CALL),
     max_size=2,
 )
 payloads = st.none() | st.sampled_from([{}, {"q": 1}, {"q": "why?"}, {"result": "x"}]) | (
     st.fixed_dictionaries({"messages": chats}, optional={"system": texts})
-) | st.fixed_dictionaries({"role": st.just("assistant"), "content": texts})  # fmt: skip
+) | st.fixed_dictionaries({"role": st.just("assistant"), "content": texts}) | st.just(CALL)  # fmt: skip
 sessions = st.sampled_from(["own", "conversation", "with a user", "conversation with a user"])
 
 
@@ -125,6 +131,7 @@ def records_of(
     contents=st.lists(payloads, min_size=3, max_size=3),
 )
 @example("own", "chain", {}, [{}], [{}, {}, {}])
+@example("own", "model", {"metadata": {}}, [{"k": 1}], [{"messages": [CALL, CALL]}, CALL, CALL])
 @example("conversation with a user", "model", {"metadata": {}}, [{TRACE_ID: "ab" * 16}], [{}] * 3)
 @example("own", "chain", {"config": {"metadata": {"k": 1}}, "metadata": {}}, [{"k": 1}], [{}] * 3)
 def test_a_template_gives_the_same_bytes(
