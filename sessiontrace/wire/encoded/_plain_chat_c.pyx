@@ -8,9 +8,6 @@ outside of ``raw``.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcmp, memcpy
 
-from sessiontrace.wire.encoded._plain_chat_py import ESCAPES
-
-cdef int _escapes = ESCAPES
 cdef const char *_ROLE = b'{"role":"'
 cdef const char *_CONTENT = b'","content":"'
 cdef Py_ssize_t _ROLE_SIZE = 9, _CONTENT_SIZE = 13
@@ -25,19 +22,17 @@ cdef inline Py_ssize_t _quote(const char *raw, Py_ssize_t at, Py_ssize_t size) n
 
 
 cdef Py_ssize_t _text_end(const char *raw, Py_ssize_t start, Py_ssize_t size) noexcept:
-    """The position after the text that opens at ``start``; 0 after too many escaped quotes."""
+    """The position after the text that opens at ``start``; 0 where it does not end."""
     cdef Py_ssize_t at = start, before
-    cdef int i
-    for i in range(_escapes):
+    while True:
         at = _quote(raw, at + 1, size)
         if at < 0:
             return 0
         before = at
-        while before > start and raw[before - 1] == c"\\":
+        while before > start + 1 and raw[before - 1] == c"\\":
             before -= 1
         if (at - before) % 2 == 0:
             return at + 1
-    return 0
 
 
 cdef bint read_message(

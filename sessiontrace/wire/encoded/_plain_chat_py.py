@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["ESCAPES", "plain_messages", "plain_parts", "text_end"]
+import re
 
-ESCAPES = 32
-"""Escaped quotes in one text; with more of them, decoding is the faster way."""
+__all__ = ["plain_messages", "plain_parts", "text_end"]
 
 _ROLE, _CONTENT = b'{"role":"', b'","content":"'
 _TEXT = b'{"role":"%b","parts":[{"type":"text","content":%b}]}'
 _RESPONSE = b'{"role":"%b","parts":[{"type":"tool_call_response","response":%b}]}'
+_TEXT_END = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _COMMA, _BRACE, _BACKSLASH = b",}\\"
 
 
@@ -51,13 +51,6 @@ def plain_parts(raw: bytes, at: int) -> bytes | None:
 
 
 def text_end(raw: bytes, start: int) -> int:
-    """The position after the text that opens at ``start``; 0 after too many escaped quotes."""
-    at = start
-    for _ in range(ESCAPES):
-        at = raw.find(b'"', at + 1)
-        if raw[at - 1] != _BACKSLASH:
-            return at + 1
-        before = raw[start:at]
-        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
-            return at + 1
-    return 0
+    """The position after the text that opens at ``start``; 0 where it does not end."""
+    text = _TEXT_END.match(raw, start + 1)
+    return 0 if text is None else text.end()

@@ -22,8 +22,8 @@ __all__ = ["ConvertedEntry", "converted_entry"]
 
 _TEXT = b'{"role":"%b","parts":[{"type":"text","content":%b}]}'
 _RESPONSE = b'{"role":"%b","parts":[{"type":"tool_call_response","response":%b}]}'
-_ENTRY_MAX = 4096  # bytes; with as many of a message, the entries remembered hold 4 MiB at most
-_ENTRIES_MAX = 512
+_SMALL, _LARGE = 4096, 65_536
+"""Bytes of the entries in the two memories. Each holds 4 MiB at most, the messages included."""
 
 
 class ConvertedEntry(NamedTuple):
@@ -47,7 +47,9 @@ def converted_entry(encoded: bytes) -> ConvertedEntry | None:
     if len(plain) == 1 and end == len(encoded):
         role, text = plain[0]
         return ConvertedEntry((_RESPONSE if role == b"tool" else _TEXT) % (role, text))
-    return _remembered(encoded) if len(encoded) <= _ENTRY_MAX else _converted(encoded)
+    size = len(encoded)
+    convert = _small if size <= _SMALL else _large if size <= _LARGE else _converted
+    return convert(encoded)
 
 
 def _converted(encoded: bytes) -> ConvertedEntry | None:
@@ -64,4 +66,5 @@ def _converted(encoded: bytes) -> ConvertedEntry | None:
     return ConvertedEntry(orjson.dumps(whole), layout, changes, entry is message, calls, has_reason)
 
 
-_remembered = functools.lru_cache(maxsize=_ENTRIES_MAX)(_converted)
+_small = functools.lru_cache(maxsize=512)(_converted)
+_large = functools.lru_cache(maxsize=32)(_converted)
