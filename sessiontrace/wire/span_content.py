@@ -138,12 +138,11 @@ def _add_chat(
         inputs = orjson.dumps(chat.other_inputs) if chat.other_inputs else None
         if chat.other_inputs and (system := _instructions(chat.other_inputs)) is not None:
             attributes["gen_ai.system_instructions"] = system
-    if (answer := _lone_answer(outputs, event, form, changes)) is not None:
-        attributes["gen_ai.output.messages"] = answer
-        outputs = None
-    elif (answers := chat_payload.output_chat(outputs)) is not None:
-        attributes["gen_ai.output.messages"] = _answers(answers, event, form, changes)
-        outputs = None
+    if outputs is not None and b'"role":' in outputs:
+        answers = _answers(outputs, event, form, changes)
+        if answers is not None:
+            attributes["gen_ai.output.messages"] = answers
+            outputs = None
     if form:
         attributes[CHAT] = _MESSAGES_FORM if form == _MESSAGES else orjson.dumps(form).decode()
     return inputs, outputs
@@ -164,13 +163,21 @@ def _messages(chat: chat_payload.Entries, form: dict[str, Any], changes: Changes
     return b"[%b]" % b",".join([entry.message for entry in chat.entries])
 
 
+def _answers(outputs: bytes, event: Event, form: dict[str, Any], changes: Changes) -> bytes | None:
+    """The messages of a model's outputs, encoded; None where they have none."""
+    answer = _lone_answer(outputs, event, form, changes)
+    if answer is None and (chat := chat_payload.output_chat(outputs)) is not None:
+        return _several_answers(chat, event, form, changes)
+    return answer
+
+
 def _lone_answer(
-    outputs: bytes | None, event: Event, form: dict[str, Any], changes: Changes
+    outputs: bytes, event: Event, form: dict[str, Any], changes: Changes
 ) -> bytes | None:
     """The message that is a model's outputs, encoded; None where they are anything else."""
-    if outputs is None or not outputs.startswith(b"{") or b'"role":' not in outputs:
+    if not outputs.startswith(b"{") or b'"choices":' in outputs:
         return None
-    if b'"choices":' in outputs or (entry := converted_entry(outputs)) is None:
+    if (entry := converted_entry(outputs)) is None:
         return None
     if entry.has_reason or not entry.is_message:
         return None
@@ -205,7 +212,7 @@ def _by_conventions(
     return wholes, entries
 
 
-def _answers(
+def _several_answers(
     chat: chat_payload.Chat, event: Event, form: dict[str, Any], changes: Changes
 ) -> bytes:
     """Messages with the reason why each ended: Phoenix leaves out a message without one."""

@@ -61,9 +61,12 @@ chats = st.lists(
     | st.just(CALL),
     max_size=2,
 )
-payloads = st.none() | st.sampled_from([{}, {"q": 1}, {"q": "why?"}, {"result": "x"}]) | (
-    st.fixed_dictionaries({"messages": chats}, optional={"system": texts})
-) | st.fixed_dictionaries({"role": st.just("assistant"), "content": texts}) | st.just(CALL)  # fmt: skip
+payloads = st.one_of(
+    st.none(),
+    st.sampled_from([{}, {"q": 1}, {"q": "why?"}, {"result": "x"}, CALL]),
+    st.fixed_dictionaries({"messages": chats}, optional={"system": texts}),
+    st.fixed_dictionaries({"role": st.just("assistant"), "content": texts}),
+)
 sessions = st.sampled_from(["own", "conversation", "with a user", "conversation with a user"])
 
 

@@ -340,18 +340,17 @@ class SpanEncoder:
         event = shape.event
         event["inputs"], event["outputs"] = layout.inputs, layout.outputs
         changes: Changes = []
-        fields: dict[str, Value] = {}
         content: dict[str, Value] = {}
-        others: dict[str, Value] = {}
+        fields = others = b""
         if shape.varies:
             event["metadata"] = metadata
-            fields, content, others = metadata_attributes(metadata, shape.event_type, changes)
-            if changes or TEXTS in others:
+            named, content, own = metadata_attributes(metadata, shape.event_type, changes)
+            if changes or TEXTS in own:
                 return None
+            fields, others = self._encoded(named), self._encoded(own)
         add_content(content, event, shape.name, shape.operation, changes)
-        last: dict[str, Value] = {CHANGES: orjson.dumps(changes)} if changes else {}
-        encode = self._encoded
-        return encode(fields), encode(content), encode(others), encode(last)
+        last = self._encoded({CHANGES: orjson.dumps(changes)}) if changes else b""
+        return fields, self._encoded(content), others, last
 
     def _encoded(self, attributes: dict[str, Value]) -> bytes:
         """Attributes, each behind a separator."""
