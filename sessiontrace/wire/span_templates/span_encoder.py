@@ -55,6 +55,7 @@ __all__ = ["SpanEncoder"]
 
 Translate = Callable[[dict[str, Any]], None]
 
+_SESSION_ID = b'","session_id":"'
 _SESSIONS_MAX = 1024
 _SHAPES_MAX = 256
 _SHAPE_BYTES = 4096
@@ -204,8 +205,16 @@ class SpanEncoder:
         """The span, made the whole way; None for the start of a session or turn."""
         span = span_of(record, self._sessions, self._limits)
         if record.kind != EVENT and record.kind != UPDATE:
-            self._session(session_id_of(record.body))  # of which something new may be known
+            self._renew_session(record.body)
         return span
+
+    def _renew_session(self, body: bytes) -> None:
+        """Something new may be known of the session of a start or end."""
+        session_id = session_id_of(body)
+        if body.startswith(_SESSION_ID, 49) and session_id.isascii():
+            self._session(session_id)
+        else:  # not as capture writes it: any session may be meant
+            self._known, self._values = LruCache(_SESSIONS_MAX), LruCache(_SESSIONS_MAX)
 
     def encode_span(self, span: Span) -> tuple[Origin, bytes]:
         """Its origin and the span as an item; adds what ``translate`` adds."""
