@@ -353,10 +353,10 @@ class SpanEncoder:
         fields = others = b""
         if shape.varies:
             event["metadata"] = metadata
-            named, content, own = metadata_attributes(metadata, shape.event_type, changes)
+            conventional, content, own = metadata_attributes(metadata, shape.event_type, changes)
             if changes or TEXTS in own:
                 return None
-            fields, others = self._encoded(named), self._encoded(own)
+            fields, others = self._encoded(conventional), self._encoded(own)
         add_content(content, event, shape.name, shape.operation, changes)
         last = self._encoded({CHANGES: orjson.dumps(changes)}) if changes else b""
         return fields, self._encoded(content), others, last
