@@ -153,6 +153,18 @@ def test_a_score_is_changed_commented_and_taken_back(page: Page, runs: Runs):
     page.until("tbody .label", ["wrong fact"])
 
 
+def test_a_conversation_is_judged_where_it_is_read(page: Page, runs: Runs):
+    """The thread has no panel of a step: the session's judgements are folded above it."""
+    page.open(f"/sessions/{runs.ids['small']}?view=thread")
+    page.click(".session-judgements summary")
+    page.see('[aria-label="New label"]')
+    page.one('[aria-label="New label"]').send_keys("brief", Keys.ENTER)
+    page.until(".session-judgements .labels li", ["brief\n✕"])
+    assert faults(page, axe_source()) == []
+    page.press(Keys.ESCAPE)
+    assert judgements(runs, "small")[0]["name"] == "brief"
+
+
 def test_what_is_selected_is_exported(page: Page, runs: Runs):
     """The links are what a browser saves; the list's own link has its filters."""
     page.open("/?q=name:small")

@@ -8,7 +8,7 @@ import { authorText, counts, grouped, typedValue, valueText } from "../values/ju
 import { reviewer, reviewerField } from "./reviewer.js";
 
 /** @param {string} sessionId @param {string} eventId a step, or the session itself */
-export function judgementPanel(sessionId, eventId) {
+export function judgementPanel(sessionId, eventId, heading = "h3") {
   const list = el("div", { class: "judgements" });
   const status = el("span", { role: "status", class: "soft" });
   const name = input("rating", "Name of the score", "quality");
@@ -89,7 +89,7 @@ export function judgementPanel(sessionId, eventId) {
     commentForm,
     el("p", { class: "as" }, "as ", author),
   );
-  const element = el("div", { class: "section" }, el("h3", {}, "Judgements"), list, forms);
+  const element = el("div", { class: "section" }, el(heading, {}, "Judgements"), list, forms);
 
   async function refresh() {
     const path = `/api/sessions/${encodeURIComponent(sessionId)}/judgements`;
@@ -207,6 +207,20 @@ export function judgementPanel(sessionId, eventId) {
     });
   });
   return { element, refresh: () => refresh().catch(() => {}) };
+}
+
+/** The panel of a session, folded until it is wanted. @param {string} id */
+export function sessionJudgements(id) {
+  const element = el(
+    "details",
+    { class: "session-judgements" },
+    el("summary", {}, "Judge the session"),
+  );
+  element.addEventListener("toggle", () => {
+    if (element.open && element.children.length === 1)
+      element.append(judgementPanel(id, id, "h2").element);
+  });
+  return element;
 }
 
 const by = (judgement) => `${authorText(judgement)}, ${minuteOf(judgement.at)}`;

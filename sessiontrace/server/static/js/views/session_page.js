@@ -2,6 +2,7 @@
 // and the address may name either. The key t goes from one to the other.
 
 import { get } from "../api.js";
+import { sessionJudgements } from "../judging/panel.js";
 import { queueOf, withQueue } from "../judging/queue.js";
 import { reviewBar } from "../judging/review_bar.js";
 import { fragmentOf, sessionPath, viewOf } from "../values/thread.js";
@@ -41,6 +42,7 @@ export function sessionPage(outer, id, hash) {
     const inner = { ...context, upPath: isBack ? context.from : context.listPath };
     view = name === "thread" ? threadView(inner, id, hash, first) : sessionView(inner, id, hash);
     context.main.querySelector(".head").after(bar.element);
+    if (name === "thread") bar.element.after(sessionJudgements(id)); // the steps have it in their panel
   }
 
   return {
