@@ -178,12 +178,13 @@ def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionSta
 
 
 def _has_new_measures(session: SessionState) -> bool:
-    moved = bool(session.calls) and session.last_active != session.calls_at
+    moved = bool(session.calls) and (session.last_active or 0) != session.calls_at
     return session.calls_changed or moved
 
 
 def _store_models(connection: sqlite3.Connection, sessions: Sequence[SessionState]) -> None:
-    connection.executemany(_DROP_MODELS, [(session.session_id,) for session in sessions])
+    stored = [(session.session_id,) for session in sessions if session.calls_at is not None]
+    connection.executemany(_DROP_MODELS, stored)
     connection.executemany(
         _ADD_MODEL,
         [
@@ -196,7 +197,7 @@ def _store_models(connection: sqlite3.Connection, sessions: Sequence[SessionStat
         ],
     )  # fmt: skip
     for session in sessions:
-        session.calls_changed, session.calls_at = False, session.last_active
+        session.calls_changed, session.calls_at = False, session.last_active or 0
 
 
 def _numbers(values: Sequence[int]) -> str:
@@ -306,7 +307,7 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
         session = sessions[row[0]] = SessionState(*row[:9])
         session.totals = Totals(*row[9:15])
         session.judged = judged_in(row[_JUDGED_AT])
-        session.calls_at = row[_ACTIVE]
+        session.calls_at = row[_ACTIVE] or 0
         session.facets = Facets(row[-3])
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         _restore(session, orjson.loads(row[-1]))
