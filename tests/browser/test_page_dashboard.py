@@ -130,6 +130,16 @@ def test_filters_of_the_list_come_along_and_are_in_the_address(page: Page):
     page.until(NAMES, ["mini 2", "mini 3", "mini 31"])
 
 
+def test_the_focus_stays_where_it_is_when_the_figures_are_drawn_again(page: Page):
+    """A reader on a bar or a value goes on from there."""
+    page.open("/dashboard")
+    page.see(".breakdown tbody th a")
+    page.run("document.querySelectorAll('.breakdown tbody th a')[1].focus()")
+    page.run("document.querySelector('[data-by=name]').click()")
+    page.until(".breakdown thead th:first-child", ["Name"])
+    assert page.run("return document.activeElement.closest('tbody') !== null")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 1024, 390])
 def test_the_dashboard_passes_the_checker_and_fits_its_window(page: Page, scheme: str, width: int):

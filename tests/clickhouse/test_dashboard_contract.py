@@ -180,6 +180,20 @@ def test_deleted_sessions_and_events_are_in_no_figure(store: Store):
     assert groups(store, "model")["gpt-5"].figures == Figures()
 
 
+@pytest.mark.parametrize(
+    ("since", "until"), [(0, 1 << 53), (T0, T0), (T0 + HOUR, T0 - HOUR), (NOW + HOUR, NOW + 2)]
+)
+def test_any_bounds_of_time_have_an_answer(store: Store, since: int, until: int):
+    """A reader's clock and address may say anything: the steps stay few, and cover the period."""
+    fill(store)
+    period = Period.of(since, until, NOW, 14 * HOUR)
+    assert 1 <= period.count <= 64
+    assert period.before <= period.since < period.until
+    found = store.dashboard(SessionQuery(), period)
+    assert sum(point.sessions for point in found.points) == found.total.sessions
+    assert store.breakdown(SessionQuery(), period, "tag").groups is not None
+
+
 def brute(values: Iterable[float]) -> tuple[float, ...] | None:
     """The percentiles of values, counted one by one."""
     ordered: Sequence[float] = sorted(values)

@@ -165,6 +165,7 @@ def test_a_key_may_do_what_it_is_for_and_nothing_else(door: Door):
     for path in ("/api/sessions", f"/api/sessions/{sid}", f"/api/sessions/{sid}/thread",
                  f"/api/sessions/{sid}/judgements", "/api/sessions.jsonl",
                  "/api/live", f"/v1/events/{sid}", "/api/about", "/api/histogram", "/v4/projects",
+                 "/api/dashboard", "/api/dashboard/groups",
                  "/api/media/" + 64 * "a", "/api/nothing"):  # fmt: skip
         status, told = door.request(path, send)
         assert status == 403, path

@@ -136,11 +136,12 @@ function notify() {
  * Changes that are announced during a request lead to one request after it, so that a store that
  * changes all the time cannot keep every response from being shown.
  * @param {() => string} path
- * `first`: the tag of a response that the caller has already.
+ * `first`: the tag of a response that the caller has already. `announced`: also when the stream
+ * announces a change; else by time alone.
  * @param {{every: number, seen: (body: any) => void, failed: (error: any) => void,
- *   first?: string | null}} options
+ *   first?: string | null, announced?: boolean}} options
  */
-export function poll(path, { every, seen, failed, first = null }) {
+export function poll(path, { every, seen, failed, first = null, announced = true }) {
   const ended = new AbortController();
   let tag = first;
   let timer = 0;
@@ -172,13 +173,16 @@ export function poll(path, { every, seen, failed, first = null }) {
       if (inFlight !== mine) return; // a new request began while this one was shown
       inFlight = null;
     }
-    timer = setTimeout(run, pending ? 0 : streaming ? every * 10 : every * Math.min(1 + misses, 5));
+    timer = setTimeout(
+      run,
+      pending ? 0 : streaming && announced ? every * 10 : every * Math.min(1 + misses, 5),
+    );
   }
   const runIfVisible = () => {
     if (!document.hidden) run();
   };
   document.addEventListener("visibilitychange", runIfVisible);
-  const unsubscribe = listen(runIfVisible);
+  const unsubscribe = announced ? listen(runIfVisible) : () => {};
   ended.signal.addEventListener("abort", () => {
     unsubscribe();
     inFlight?.abort();

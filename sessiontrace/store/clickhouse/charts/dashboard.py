@@ -64,7 +64,7 @@ def dashboard(
     scan = _Scan.of(connection, project, query, period)
     step = (
         "if(active < {since:UInt64}, [-1], "
-        "[toInt64(intDiv(active - {start:UInt64}, {width:UInt64}))])"
+        "[intDiv(toInt64(active) - {start:Int64}, {width:Int64})])"
     )
     parts = scan.parts(step)
     for late in scan.late:

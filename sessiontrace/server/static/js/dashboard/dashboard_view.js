@@ -13,7 +13,7 @@ import { tiles } from "./tiles.js";
 import { timeChart } from "./time_chart.js";
 import { TOPS, topLists } from "./top_lists.js";
 
-const EVERY = 10_000;
+const EVERY = 15_000; // a store that changes all the time must not be counted all the time
 const TOP = 5;
 const LEVELS = ["p50", "p95", "p99"];
 const DAY_MS = 86_400_000;
@@ -90,6 +90,7 @@ export function dashboardView({ main, setStatus, setCrumbs, saved, search }) {
 
   const live = poll(() => `/api/dashboard?${requestFor(state, Date.now())}`, {
     every: EVERY,
+    announced: false,
     seen: receive,
     failed: fail,
   });
@@ -101,7 +102,7 @@ export function dashboardView({ main, setStatus, setCrumbs, saved, search }) {
     if (answer === unchanged) return;
     note.hidden = true;
     content.hidden = false;
-    draw(answer);
+    keepingFocus(() => draw(answer));
     content.setAttribute("aria-busy", "false");
     if (answered) drawOthers();
     answered = true;
@@ -132,10 +133,20 @@ export function dashboardView({ main, setStatus, setCrumbs, saved, search }) {
     const mine = generation;
     try {
       const { body } = await get(path, ended.signal);
-      if (mine === generation) seen(body);
+      if (mine === generation) keepingFocus(() => seen(body));
     } catch {
       // The request for the figures fails as well, and says why.
     }
+  }
+
+  /** Draw, and give the focus back to the element in the place of the one that had it. */
+  function keepingFocus(redraw) {
+    const places = () =>
+      /** @type {HTMLElement[]} */ ([...content.querySelectorAll("a, button, summary")]);
+    const at = places().indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    redraw();
+    if (at >= 0 && document.activeElement === document.body)
+      places()[at]?.focus({ preventScroll: true });
   }
 
   function fail(error) {
