@@ -462,7 +462,10 @@ class Tracer(Tracing):
         }
         place = "were in memory only and are lost"
         if report.stats.spool:
-            place = f"stay in {report.stats.spool} for a run with the same key and address"
+            place = (
+                f"stay in {report.stats.spool}; `sessiontrace spool flush` sends them, as does "
+                "the next run with this destination"
+            )
         for name, delivery in undelivered.items():
             log.log_once(
                 f"exit:{name}",

@@ -190,7 +190,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run(uv(), "build", "--quiet", "--sdist", "--out-dir", DIST)
         run(uv(), "build", "--quiet", "--wheel", "--out-dir", DIST,
             env={"SESSIONTRACE_PURE": "1"})  # fmt: skip
-    for path in sorted(DIST.iterdir()):
+    for path in sorted([*DIST.glob("*.whl"), *DIST.glob("*.tar.gz")]):
         print(f"{path.stat().st_size:>10,} bytes  {path.name}", flush=True)
     for version, python in pythons.items():
         if python:
