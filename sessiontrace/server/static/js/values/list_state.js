@@ -98,7 +98,7 @@ export function queryText(state, now) {
   const from = state.range ? now - Number(state.range) : state.from;
   return [
     state.q,
-    state.errors ? "errors:>0" : "",
+    state.errors ? "error:*" : "", // of the session or of a step
     from === null ? "" : `since:${Math.floor(from)}`,
     state.to === null ? "" : `before:${Math.floor(state.to)}`,
   ]
