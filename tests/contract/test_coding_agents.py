@@ -224,3 +224,32 @@ def test_claude_code_s_spans_are_an_interaction_with_calls_and_tools(server: Ser
     )
     assert tool["event_name"] == "Bash"
     assert {call["parent_id"], tool["parent_id"]} == {root["event_id"]}
+
+
+def test_codex_s_events_are_named_by_their_attribute(server: Served) -> None:
+    """Codex 0.171 has the place in its code for the name; what only shows progress is a note."""
+    conversation = "01a22664-c7b3-7732-bda5-0b36747944da"
+    events = (
+        ("codex.startup_phase", {"startup.phase": "thread_start_total", "duration_ms": "145"}),
+        ("codex.conversation_starts", {"provider_name": "stub"}),
+        ("codex.user_prompt", {"prompt": "What is the weather in Oslo?"}),
+        ("codex.sse_event", {"event.kind": "response.output_text.delta"}),
+        ("codex.sse_event", {"event.kind": "response.completed", "input_token_count": "12",
+                             "output_token_count": "7", "cached_token_count": "5",
+                             "cache_write_token_count": "0"}),
+    )  # fmt: skip
+    common = {"conversation.id": conversation, "model": "ok"}
+    body = logs("codex_otel.log_only", common, *events)
+    for line, record in enumerate(body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]):
+        record["eventName"] = f"event otel/src/events/session_telemetry.rs:{line}"
+        del record["body"]
+    session = sent(server, "/v1/logs", body, conversation)
+    assert session.summary["name"] == "codex.conversation_starts"
+    assert session.summary["preview"] == "What is the weather in Oslo?"
+    assert session.summary["tokens"] == 19
+    assert [event["event_name"] for event in session.events] == [
+        "codex.conversation_starts", "codex.user_prompt", "chat ok",
+    ]  # fmt: skip
+    assert session.events[2]["metadata"]["code.callsite"].endswith(":4")
+    notes = [note["name"] for note in session.record["metadata"]["logs"]]
+    assert notes == ["codex.startup_phase", "codex.sse_event"]

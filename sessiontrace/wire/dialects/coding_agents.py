@@ -7,12 +7,13 @@ Gemini CLI. Claude Code counts cached tokens beside the input.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["CODING_AGENT", "is_coding_agent"]
+__all__ = ["CODING_AGENT", "is_coding_agent", "is_progress"]
 
 _SCOPES = ("com.anthropic.claude_code", "claude_code", "claude-code", "codex", "gemini-cli")
 _NAMES = ("claude_code.", "codex.", "gemini_cli.")
@@ -35,6 +36,7 @@ _MODEL = {
     "output_token_count": "gen_ai.usage.output_tokens",
     "input_token_count": "gen_ai.usage.input_tokens",
     "cached_token_count": "gen_ai.usage.cache_read.input_tokens",
+    "cache_write_token_count": "gen_ai.usage.cache_write.input_tokens",
     "cached_content_token_count": "gen_ai.usage.cache_read.input_tokens",
     "reasoning_token_count": "gen_ai.usage.reasoning.output_tokens",
     "thoughts_token_count": "gen_ai.usage.reasoning.output_tokens",
@@ -56,6 +58,17 @@ _TOOL = {
 def is_coding_agent(scope: str, name: str) -> bool:
     """Whether a span or log record is a coding agent's, by its scope or its name."""
     return scope.startswith(_SCOPES) or name.startswith(_NAMES)
+
+
+def is_progress(name: str, attributes: Mapping[str, Any]) -> bool:
+    """Whether a log record says how far a start or an answer is, and counts nothing."""
+    is_quiet = not any(name.startswith("error") for name in attributes)
+    return name in _PROGRESS and "input_token_count" not in attributes and is_quiet
+
+
+_PROGRESS = frozenset(
+    {"codex.sse_event", "codex.websocket_event", "codex.startup_phase", "codex.turn_ttft"}
+)
 
 
 def _translate(draft: Draft) -> None:

@@ -7,6 +7,7 @@ is left out and counted.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sessiontrace.wire.otlp_json_reader import read_attributes, read_id, read_time, read_value, walk
@@ -98,8 +99,17 @@ def _id(identifier: bytes, size: int) -> str | None:
 
 
 def _name(name: Any, attributes: Attributes) -> str:
-    """The name of the event; older SDKs have it in an attribute, which then is not needed."""
-    if isinstance(name, str) and name:
+    """The name of the event; older SDKs have it in an attribute, which then is not needed.
+
+    So have programs in Rust, whose SDK takes the place in the code for the event's name.
+    """
+    if isinstance(name, str) and name and not _PLACE_IN_CODE.fullmatch(name):
         return name
-    name = attributes.get("event.name")
-    return name if isinstance(name, str) else ""
+    stated = attributes.get("event.name")
+    if isinstance(name, str) and name:
+        attributes["code.callsite"] = name.removeprefix("event ")
+    return stated if isinstance(stated, str) else ""
+
+
+_PLACE_IN_CODE = re.compile(r"event \S+:\d+")
+"""The name that the crate ``tracing`` gives an event without one."""

@@ -26,6 +26,7 @@ from sessiontrace.server.apis.otlp.parts import offer_step
 from sessiontrace.server.apis.otlp.span_ids import rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key
+from sessiontrace.wire.dialects.coding_agents import is_progress
 from sessiontrace.wire.dialects.span_events import event_messages
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.logs.evaluation_reader import EVALUATION, scores_of
@@ -103,7 +104,7 @@ def _convert(
             return
         assembly.add(record_builder.patch(event_id, session_id, scores_of(log.attributes)), place)
         return
-    if event_id == session_id and log.name:
+    if event_id == session_id and log.name and not is_progress(log.name, log.attributes):
         _add_event(log, place, assembly)
         return
     _, gathered = parts.setdefault((event_id, session_id), (place, {}))
