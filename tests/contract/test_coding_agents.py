@@ -226,7 +226,7 @@ def test_claude_code_s_spans_are_an_interaction_with_calls_and_tools(server: Ser
     assert {call["parent_id"], tool["parent_id"]} == {root["event_id"]}
 
 
-def test_codex_s_events_are_named_by_their_attribute(server: Served) -> None:
+def test_E33_codex_s_events_are_named_by_their_attribute(server: Served) -> None:
     """Codex 0.171 has the place in its code for the name; what only shows progress is a note."""
     conversation = "01a22664-c7b3-7732-bda5-0b36747944da"
     events = (

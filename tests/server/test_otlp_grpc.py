@@ -124,7 +124,7 @@ REFUSALS = {
 }
 
 
-def test_a_refused_call_says_whether_and_when_to_try_again():
+def test_E32_a_refused_call_says_whether_and_when_to_try_again():
     """In google.rpc.RetryInfo, as OTLP asks for; no refusal shows the server's own exceptions."""
     status_pb2 = pytest.importorskip("google.rpc.status_pb2")
     details_pb2 = pytest.importorskip("google.rpc.error_details_pb2")
