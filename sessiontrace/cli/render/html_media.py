@@ -67,15 +67,17 @@ def _caption(description: Mapping[str, Any], reason: str) -> str:
 
 
 def _descriptions(value: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, Mapping):
-        if value.get("stored") is True and _is_description(value):
-            yield value
-            return
-        for item in value.values():
-            yield from _descriptions(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _descriptions(item)
+    """The descriptions of stored media in their order; a value may be deeper than a stack."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            if item.get("stored") is True and _is_description(item):
+                yield item
+            else:
+                waiting.extend(reversed(list(item.values())))
+        elif isinstance(item, list):
+            waiting.extend(reversed(item))
 
 
 def _is_description(value: Mapping[str, Any]) -> bool:
