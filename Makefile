@@ -16,16 +16,20 @@ demo: $(VENV)/.installed  ## run the example agent and print its session
 	@echo
 	@$(BIN)/sessiontrace sessions show last
 
-# Two processes run what computes; what counts seconds, kills programs or shares a browser is alone.
-# A test that fails beside another process runs once more alone, and that counts.
+# Two processes run what computes, and then, file by file, what starts programs or shares a browser;
+# the store server's tests are alone. A test that fails beside another process runs once more alone,
+# and that counts.
 PARALLEL := tests/unit tests/property tests/contract tests/server tests/clients tests/field
+BY_FILE := tests/process tests/faults tests/browser
 test: $(VENV)/.installed-dev  ## all tests, or those that TESTS names
 ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
 else
 	@$(BIN)/python -m pytest -n 2 $(PARALLEL) \
 	  || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(PARALLEL)
-	@$(BIN)/python -m pytest tests $(PARALLEL:%=--ignore %)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(BY_FILE) \
+	  || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(BY_FILE)
+	@$(BIN)/python -m pytest tests $(PARALLEL:%=--ignore %) $(BY_FILE:%=--ignore %)
 endif
 
 lint: $(VENV)/.installed-dev  ## style and spelling
