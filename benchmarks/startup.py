@@ -3,6 +3,8 @@
 import     milliseconds of `import sessiontrace` and of `import asyncio`, in turns, each in a
            fresh interpreter: by the clock, and of its own processor
 installed  distributions that pip brings with it, itself included, and MiB of their files
+hooks      milliseconds of processor that hooks add to the import of a library, after
+           `st.instrument()`: our modules for it are imported, and its methods wrapped
 memory     MiB resident in a process that imported it, traced one event, and holds the rest idle
 init       microseconds of `st.init` with the configuration that is in use: each of 40 requests
            in 4 threads calls it first. By the clock (median) and of the processor (mean); and how
@@ -15,6 +17,7 @@ exit       seconds from the end of main to the end of the process, with 1000 eve
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import statistics
@@ -52,6 +55,29 @@ rss = [line.split()[1] for line in open("/proc/self/status") if line.startswith(
     if sys.platform == "linux" else ["0"]
 print("[%f, %f, %f]" % (taken * 1000, cpu * 1000, int(rss[0]) / 1024))
 """
+
+
+_HOOKS = """
+import sys, time
+import sessiontrace as st
+from sessiontrace.instrumentation.import_hooks import Hooks
+st.instrument()
+fire, spent = Hooks._fire, []
+def timed(*arguments):
+    begun = time.process_time()
+    fire(*arguments)
+    spent.append(time.process_time() - begun)
+Hooks._fire = timed
+__import__(sys.argv[1])
+print(sum(spent) * 1000)
+"""
+LIBRARIES = ("openai", "anthropic")
+
+
+def hooking(library: str) -> float:
+    """Milliseconds of the processor that our hooks take while a library is imported."""
+    done = subprocess.check_output([sys.executable, "-c", _HOOKS, library], text=True)
+    return float(done)
 
 
 def importing(module: str) -> list[float]:
@@ -213,6 +239,8 @@ def main() -> None:
     options = bench.start()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     imports: dict[str, list[list[float]]] = {"sessiontrace": [], "asyncio": [], "sys": []}
+    installed = [name for name in LIBRARIES if importlib.util.find_spec(name)]
+    hooks: dict[str, list[float]] = {name: [] for name in installed}
     exits: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
     with bench.progress(options.rounds + options.exits * len(MODES)) as step:
         for module in imports:
@@ -220,6 +248,8 @@ def main() -> None:
         for _ in range(options.rounds):
             for module, taken in imports.items():
                 taken.append(importing(module))
+            for library, spent in hooks.items():
+                spent.append(hooking(library))
             step("import")
         for _ in range(options.exits):
             for mode, ended in exits.items():
@@ -231,10 +261,10 @@ def main() -> None:
     for _ in range(options.exits):
         with tempfile.TemporaryDirectory() as root:
             inits.append(subprocess_run.ask(what="initialise", url="", root=root))
-    report(bench, imports, exits, memory, inits)
+    report(bench, imports, hooks, exits, memory, inits)
 
 
-def report(bench: Bench, imports: Any, exits: Any, memory: Any, inits: Any) -> None:
+def report(bench: Bench, imports: Any, hooks: Any, exits: Any, memory: Any, inits: Any) -> None:
     """Medians as tables."""
     middle = {
         module: [statistics.median(one) for one in zip(*taken, strict=True)]
@@ -269,6 +299,12 @@ def report(bench: Bench, imports: Any, exits: Any, memory: Any, inits: Any) -> N
             Column("module", "import"), Column("ms", "ms"), Column("cpu_ms", "CPU ms"),
             Column("ratio", "to asyncio", ".2f"), Column("rss_mib", "MiB resident"),
         ), rows),
+        Table("hooks", (
+            Column("library", "hooks at the import of"), Column("cpu_ms", "CPU ms"),
+        ), [
+            {"library": library, "cpu_ms": statistics.median(spent)}
+            for library, spent in hooks.items()
+        ]),
         Table("installed", (
             Column("distributions", "distributions", "d"), Column("mib", "MiB of files"),
             Column("own_mib", "of them ours"), Column("bare_rss", "MiB bare Python"),
