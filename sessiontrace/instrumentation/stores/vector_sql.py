@@ -32,6 +32,8 @@ _NUMBERS = r"\[\s*-?[\d.]+(?:e[-+]?\d+)?(?:\s*,\s*-?[\d.]+(?:e[-+]?\d+)?)*\s*\]"
 _LITERAL = re.compile(rf"'({_NUMBERS})'|array\s*({_NUMBERS})", re.IGNORECASE)
 _VECTOR = re.compile(_NUMBERS, re.IGNORECASE)
 _SPARSE = re.compile(r"\{(?:\d+:[-\d.e+]+,?)*\}/(\d+)", re.IGNORECASE)
+_OTHER_LITERAL = re.compile(r"'\{[\d:.,e+\s-]*\}/(\d+)'|\bb'([01]+)'", re.IGNORECASE)
+_SIMILARITY = re.compile(r'\bas\s+"?(?:similarity|score)\b', re.IGNORECASE)
 _CAST = re.compile(r"::\s*(?:\w+\.)?(?:half|sparse)?vec(?:tor)?\b|\bas\s+vector\b", re.IGNORECASE)
 _TABLE = re.compile(r'\bfrom\s+((?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+))*)', re.IGNORECASE)
 _WHERE = re.compile(
@@ -70,15 +72,16 @@ def read_statement(statement: str, parameters: Any) -> SearchArgs | None:
     if size is None and operators <= _SHARED and _CAST.search(bare) is None:
         return None
     table = _TABLE.search(bare)
-    wheres = _WHERE.findall(_without_numbers(text))
+    shown = _without_numbers(text)
     inputs = {
-        "statement": " ".join(_without_numbers(text).split()),
+        "statement": " ".join(shown.split()),
         "vector": size,
-        "filter": " ".join(wheres[0].split()) if len(wheres) == 1 else None,
+        "filter": _filter(shown),
         "parameters": _shown(parameters) or None,
     }
     metric = next((_METRICS[name] for name in sorted(operators) if name in _METRICS), None)
-    config = {"top_k": _limit(bare, parameters), "metric": metric, "score_type": "distance"}
+    score_type = "distance" if _SIMILARITY.search(bare) is None else "similarity"
+    config = {"top_k": _limit(bare, parameters), "metric": metric, "score_type": score_type}
     return SearchArgs(table[1].replace('"', "") if table else None, inputs, config)
 
 
@@ -125,9 +128,13 @@ def _size(value: Any) -> dict[str, int] | None:
         if dimensions is not None:
             return {"size": dimensions() if callable(dimensions) else dimensions}
         return vector_size(value.to_list() if hasattr(value, "to_list") else value)
-    if isinstance(value, (list, tuple)) and value and type(value[0]) is float:
+    if isinstance(value, (list, tuple)) and value and _is_float(value[0]):
         return vector_size(value)
     return None
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", "") == "f"
 
 
 def _shown(parameters: Any) -> Any:
@@ -144,7 +151,18 @@ def _without_numbers(statement: str) -> str:
         numbers = match[1] or match[2]
         return match[0].replace(numbers, f"[{numbers.count(',') + 1} numbers]")
 
-    return _LITERAL.sub(shortened, statement)
+    def shortened_other(match: re.Match[str]) -> str:
+        return f"'[{match[1]} numbers]'" if match[1] else f"b'[{len(match[2])} bits]'"
+
+    return _OTHER_LITERAL.sub(shortened_other, _LITERAL.sub(shortened, statement))
+
+
+def _filter(statement: str) -> str | None:
+    """The one condition of a statement; None where there are several, or it is a subquery's."""
+    wheres = _WHERE.findall(statement)
+    if len(wheres) != 1 or wheres[0].count("(") != wheres[0].count(")"):
+        return None
+    return " ".join(wheres[0].split())
 
 
 def _limit(statement: str, parameters: Any) -> Any:
