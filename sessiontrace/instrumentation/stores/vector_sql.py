@@ -72,11 +72,11 @@ def read_statement(statement: str, parameters: Any) -> SearchArgs | None:
     if size is None and operators <= _SHARED and _CAST.search(bare) is None:
         return None
     table = _TABLE.search(bare)
-    shown = _without_numbers(text)
+    redacted = _without_numbers(text)
     inputs = {
-        "statement": " ".join(shown.split()),
+        "statement": " ".join(redacted.split()),
         "vector": size,
-        "filter": _filter(shown),
+        "filter": _filter(redacted),
         "parameters": _shown(parameters) or None,
     }
     metric = next((_METRICS[name] for name in sorted(operators) if name in _METRICS), None)
