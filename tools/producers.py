@@ -104,10 +104,11 @@ def prepare_node(program: Path) -> Run:
     """Install a JavaScript program's packages beside a copy of it."""
     folder = PLACE / "js" / program.stem
     folder.mkdir(parents=True, exist_ok=True)
-    names = program.read_text().splitlines()[0].removeprefix("// npm: ").split()
+    packages = program.read_text().splitlines()[0].removeprefix("// npm: ").split()
+    names = [re.sub("(?<=.)@[^/]+$", "", package) for package in packages]  # without versions
     (folder / "package.json").write_text('{"type": "module", "private": true}')
     quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-    subprocess.run(["npm", "install", *quiet, *names], cwd=folder, check=True)
+    subprocess.run(["npm", "install", *quiet, *packages], cwd=folder, check=True)
     (folder / program.name).write_text(program.read_text())
     versions = {
         name: json.loads((folder / "node_modules" / name / "package.json").read_text())["version"]

@@ -111,6 +111,7 @@ PRODUCERS = (
         tool=None,
     ),
     Producer("vercel_ai.mjs", "Vercel AI SDK", "forecast", tags=True, models=4),
+    Producer("mastra_agent.mjs", "Mastra", "forecaster", chat=False),
     Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
     Producer("langsmith_python.py", "LangSmith", "forecaster", tags=True),
     Producer("langsmith_langgraph.py", "LangSmith: LangChain, LangGraph", "forecaster"),

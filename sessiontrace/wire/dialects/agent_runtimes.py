@@ -1,4 +1,4 @@
-"""Runtimes of agents with names of their own: Genkit, LiveKit Agents and Pipecat.
+"""Runtimes of agents with names of their own: Genkit, LiveKit Agents, Pipecat and Mastra.
 
 Pure functions over a draft, no thread owns them. Sources: Genkit's ``core/tracing``, LiveKit's
 ``telemetry/trace_types.py`` and Pipecat's ``utils/tracing/service_attributes.py``.
@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_parameters
+from sessiontrace.wire.dialects.chat_shapes import messages_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["GENKIT", "LIVEKIT", "PIPECAT"]
+__all__ = ["GENKIT", "LIVEKIT", "MASTRA", "PIPECAT"]
 
 
 # -- Genkit ---------------------------------------------------------------------------------
@@ -107,3 +108,47 @@ def _translate_pipecat(draft: Draft) -> None:
 
 
 PIPECAT = Dialect(frozenset({"input", "output"}), _translate_pipecat)
+
+
+# -- Mastra ---------------------------------------------------------------------------------
+
+_OF_SESSION = {"sessionId": "session.id", "threadId": "session.id", "userId": "user.id",
+               "resourceId": "user.id"}  # fmt: skip
+_CALLS = frozenset({"model_generation", "model_step", "agent_run"})
+
+
+def _translate_mastra(draft: Draft) -> None:
+    """Mastra's exporter: what a span is given and returns has the name of the span's type."""
+    entries = draft.take_below("mastra.metadata.")
+    for name, conventional in _OF_SESSION.items():
+        if name in entries and draft.offer(conventional, entries[name]):
+            del entries[name]
+    kind = draft.get("mastra.span.type")
+    given, returned = (
+        whole_json(draft.take(f"mastra.{kind}.{side}")) for side in ("input", "output")
+    )
+    if kind in _CALLS:
+        question = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        offer_inputs(draft, question, chat_of_step=True)
+        returned = _answer_of_mastra(draft, returned)
+    else:
+        offer_inputs(draft, given)
+    if returned is not None:
+        offer_outputs(draft, returned)
+    draft.offer_metadata({"mastra": entries} if entries else {})
+
+
+def _answer_of_mastra(draft: Draft, returned: Any) -> Any:
+    """Offer the message in what a model or an agent returned; what else it returned comes back."""
+    if not isinstance(returned, dict) or not isinstance(returned.get("text"), str):
+        return returned
+    message = {"role": "assistant", "content": returned["text"]}
+    if calls := returned.get("toolCalls"):
+        message["toolCalls"] = calls
+    draft.offer("gen_ai.output.messages", messages_of(message, "assistant"))
+    others = {k: v for k, v in returned.items() if v and k not in ("text", "toolCalls")}
+    draft.offer_metadata({"returned": others} if others else {})
+    return None
+
+
+MASTRA = Dialect(frozenset({"mastra"}), _translate_mastra)

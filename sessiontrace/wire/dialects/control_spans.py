@@ -25,6 +25,8 @@ def is_control(span: ReceivedSpan) -> bool:
     attributes, scope = span.attributes, span.scope
     if "asgi.event.type" in attributes:
         return not span.failed
+    if attributes.get("mastra.span.type") == "model_chunk":  # of an answer that another span has
+        return not span.failed
     if scope.startswith("autogen "):
         has_content = any(attributes.get(name) not in _NO_MESSAGES for name in _CONTENT)
         return "messaging.operation" in attributes and not (has_content or span.failed)

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from sessiontrace.wire.dialects.agent_runtimes import GENKIT, LIVEKIT, PIPECAT
+from sessiontrace.wire.dialects.agent_runtimes import GENKIT, LIVEKIT, MASTRA, PIPECAT
 from sessiontrace.wire.dialects.autogen import AUTOGEN
 from sessiontrace.wire.dialects.calls import settle
 from sessiontrace.wire.dialects.coding_agents import CODING_AGENT, is_coding_agent
@@ -48,6 +48,7 @@ _DIALECTS = (
     HAYSTACK,
     GENKIT,
     LIVEKIT,
+    MASTRA,
     PIPECAT,
 )
 """The producers, each recognised by the heads of its attributes' names."""

@@ -127,3 +127,26 @@ def test_a_text_in_place_of_messages_is_one() -> None:
     )  # fmt: skip
     assert step.inputs["chat_history"] == [{"role": "user", "content": "Hi"}]
     assert step.outputs == {"role": "assistant", "content": "Hello"}
+
+
+def test_mastra_s_steps_have_their_messages_session_and_user() -> None:
+    """Below the name of the span's type; what else a call returned is in the metadata."""
+    step = read(
+        {
+            "mastra.span.type": "model_step", "gen_ai.operation.name": "agent_step",
+            "mastra.model_step.input": [{"role": "user", "content": "Hi"}],
+            "mastra.model_step.output": {"text": "", "files": [], "usage": {"n": 1}, "toolCalls": [
+                {"toolCallId": "c1", "toolName": "weather", "args": {"city": "Oslo"}}]},
+            "mastra.metadata.threadId": "chat-7", "mastra.metadata.resourceId": "ada",
+            "mastra.metadata.runId": "r1",
+        }
+    )  # fmt: skip
+    assert step.inputs["chat_history"] == [{"role": "user", "content": "Hi"}]
+    assert step.outputs is not None
+    assert step.outputs["tool_calls"][0]["function"] == {
+        "name": "weather", "arguments": {"city": "Oslo"},
+    }  # fmt: skip
+    assert step.user_properties == {"user_id": "ada"}
+    assert (step.metadata["mastra"], step.metadata["returned"]) == (
+        {"runId": "r1"}, {"usage": {"n": 1}},
+    )  # fmt: skip
