@@ -124,15 +124,15 @@ def _translate_mastra(draft: Draft) -> None:
         if name in entries and draft.offer(conventional, entries[name]):
             del entries[name]
     kind = draft.get("mastra.span.type")
-    given, returned = (
+    inputs, returned = (
         whole_json(draft.take(f"mastra.{kind}.{side}")) for side in ("input", "output")
     )
     if kind in _CALLS:
-        question = [{"role": "user", "content": given}] if isinstance(given, str) else given
+        question = [{"role": "user", "content": inputs}] if isinstance(inputs, str) else inputs
         offer_inputs(draft, question, chat_of_step=True)
         returned = _answer_of_mastra(draft, returned)
     else:
-        offer_inputs(draft, given)
+        offer_inputs(draft, inputs)
     if returned is not None:
         offer_outputs(draft, returned)
     draft.offer_metadata({"mastra": entries} if entries else {})
