@@ -28,6 +28,7 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
         if name == "SESSIONTRACE_SPOOL_IO"  # the suite runs in both ways
         or not name.startswith(("SESSIONTRACE_", "HH_", "OTEL_", "HUMANLOOP_", "POSTHOG_", "XDG_"))
     }
+    kept.pop("COLUMNS", None)  # of the terminal that the tests run in; a pipe has its own width
     return {**kept, "HOME": str(home), "PYTHONPATH": str(REPO), **extra}
 
 
