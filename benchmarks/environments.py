@@ -104,7 +104,8 @@ def install(name: str) -> str:
     home, note, begun = place(name), place(name).with_suffix(".failed"), time.monotonic()
     home.parent.mkdir(exist_ok=True)
     (home.parent / ".gitignore").write_text("*\n")
-    pip = [run_by(name), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    python = str(home / "bin" / "python")
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     steps = (
         [sys.executable, "-m", "venv", str(home)],
         [*pip, "--upgrade", "pip>=25.1"],  # older ones take minutes over some of them
