@@ -94,7 +94,7 @@ def test_a_score_of_a_step_counts_in_its_session(store: Store):
 
 
 def test_reviewed_and_labels_are_filters_that_can_be_taken_back(store: Store):
-    """The queue of what nobody reviewed must be right when a mark goes."""
+    """The queue of unreviewed sessions is right after a mark is taken back."""
     one, two = new_id(), new_id()
     step = event(one, T0 + 5)
     store.write([session_end(one, error="E: x"), step, session_end(two, error="E: x")])

@@ -216,7 +216,7 @@ async def test_two_users_at_once(tracing: ModelTracer, provider: Provider) -> No
 
 @pytest.mark.parametrize("names", [("ag2", "openai"), ("ag2",), ("openai",)], ids="-".join)
 async def test_beside_the_frameworks_own_spans(provider: Provider, names: tuple[str, ...]) -> None:
-    """AG2's telemetry and a processor of ours: each call is one event, whoever reports it."""
+    """AG2's telemetry and a processor of ours: each call is one event."""
     own = TracerProvider()
     with instrumented(*names) as tracing:
         processor = SpanProcessor(tracing)

@@ -123,7 +123,7 @@ def test_a_data_url_is_stored_as_a_file(server: Served, send: Any):
     ],
 )
 def test_what_may_run_is_a_download(server: Served, claimed: str, content: bytes):
-    """Nobody can place a document on this server's origin by sending a trace."""
+    """No trace places a document on this server's origin."""
     honeyhive(server, new_id(), url_of(content, claimed))
     status, headers, body = get(server, content)
     assert (status, body) == (200, content)

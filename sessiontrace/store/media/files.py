@@ -1,7 +1,7 @@
 """The folder of media beside a SQLite file: one file for each, named by the SHA-256 of its bytes.
 
 Any thread and process. Invariant: a file appears whole or not at all, and its name is the hash of
-its content; whoever reads it need not trust who wrote it. The folder and its files are the user's
+its content, so a reader need not trust the writer. The folder and its files are the user's
 alone (0700, 0600), as the store is.
 """
 

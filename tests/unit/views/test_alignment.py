@@ -47,7 +47,7 @@ def test_equal_names_win_over_places_and_equal_subtrees_over_names():
 
 
 def test_a_step_below_another_parent_has_moved():
-    """Somebody wrapped it in a chain; it is not lost and new."""
+    """A step that is now inside a chain is neither lost nor new."""
     left = [step("search"), step("answer")]
     right = [step("wrap", "chain"), step("search", parent="wrap"), step("answer")]
     pairs = align(left, right)

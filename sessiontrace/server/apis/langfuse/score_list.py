@@ -1,4 +1,4 @@
-"""The scores of the store in the form of Langfuse's API, whoever gave them.
+"""The scores of the store in the form of Langfuse's API, by any author.
 
 Runs on the threads that read the store. Source: "Scores" in Langfuse's API, versions 1 to 3.
 Invariant: a question reads at most so many sessions and so long; what it did not reach is marked by

@@ -106,7 +106,7 @@ def test_what_no_longer_waits_is_a_loss(store: SqliteStore):
 
 
 def test_content_of_another_hash_is_refused(store: SqliteStore):
-    """A text that looked like base64; nobody may store bytes under the hash of others."""
+    """A text that looked like base64; bytes are never stored under the hash of others."""
     waiting = Waiting(ONE)
     waiting.contents[described(ONE)["sha256"], -1] = TWO
     assert written(store, waiting.intake(), described(ONE)) == [described(ONE)]

@@ -43,7 +43,7 @@ OUTPUT = {
     ids=["message", "constructor", "callback", "LlamaIndex", "plain"],
 )
 def test_a_tool_s_result_is_what_it_returned(output: Any) -> None:
-    """Whoever recorded it; the call's id goes where the others are."""
+    """Of any recorder; the call's id goes where the others are."""
     read_tool = read({**TOOL, "traceloop.entity.output": output})
     assert read_tool.outputs == {"result": "rain"}
     if "tool_call_id" in json.dumps(output):

@@ -1,4 +1,4 @@
-// The list's way to reviewing: what nobody has reviewed, the queue of what the list shows, and all of
+// The list's way to reviewing: what is not reviewed yet, the queue of what the list shows, and all of
 // it as a file.
 
 import { reasonOf } from "../api.js";
