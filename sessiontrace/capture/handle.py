@@ -88,6 +88,9 @@ class Handle(Protocol):
     ) -> Self:
         """Add to the event while it is open."""
 
+    def put(self, group: str, name: str, value: str) -> None:
+        """Set one value of a group of fields, of the package's own making."""
+
     def merge(self, group: str, values: Mapping[str, object]) -> None:
         """Add values to one group of fields ("config", "metadata", ...)."""
 

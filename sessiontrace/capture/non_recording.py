@@ -217,6 +217,9 @@ class NonRecordingScope:
         """Does nothing; returns the scope."""
         return self
 
+    def put(self, group: str, name: str, value: str) -> None:
+        """Does nothing."""
+
     def merge(self, group: str, values: Mapping[str, object]) -> None:
         """Does nothing."""
 

@@ -137,6 +137,10 @@ class SpanValues:
                 self._outputs = values
                 self._needs_redaction = True
 
+    def put(self, group: str, name: str, value: str) -> None:
+        """Set one value of a group, of our own making: it is neither checked nor encoded."""
+        self._own_group(group)[name] = value
+
     def merge(self, group: str, values: Mapping[str, object]) -> None:
         """Add values to one group of fields; those of the same key are replaced."""
         parts = self._parts

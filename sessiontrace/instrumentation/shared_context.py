@@ -9,9 +9,11 @@ Invariant: with no span of ours open OTel gets its own context; its sampling sta
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -26,6 +28,7 @@ from sessiontrace.runtime.signals import raise_if_from_signal
 __all__ = ["CONTEXT_MODULE", "SharedContext", "place_in_otel"]
 
 CONTEXT_MODULE = "opentelemetry.context"
+_TRACE_MODULE = "opentelemetry.trace"
 _SPAN_OF_OURS = "sessiontrace-current"  # in OTel's context: the id of our span when it was attached
 
 
@@ -125,21 +128,43 @@ def place_in_otel(handle: Handle, parent: Handle | None) -> None:
         raise_if_from_signal(error)
 
 
-def _place(handle: Handle, context: Any) -> None:
-    from opentelemetry import trace
+def _no_context() -> None:
+    """The context of ``_latest`` before there is one."""
 
-    span = trace.get_current_span(context).get_span_context()
-    if not span.is_valid or any(span.span_id in processor for processor in foreign_spans):
+
+# A context of OTel's, weakly, and what is current there: its span context, and its ids in hex.
+_latest: tuple[Callable[[], Any], Any, str, str] = (_no_context, None, "", "")
+
+
+def _place(handle: Handle, context: Any) -> None:
+    global _latest
+    latest, span, trace_id, span_id = _latest
+    if latest() is not context:
+        trace = sys.modules.get(_TRACE_MODULE)  # an import statement costs half a microsecond
+        if trace is None:
+            return
+        span = trace.get_current_span(context).get_span_context()
+        trace_id, span_id = f"{span.trace_id:032x}", f"{span.span_id:016x}"
+        if not span.is_valid:
+            span = None
+        with contextlib.suppress(TypeError):  # a runtime whose contexts take no weak reference
+            _latest = (weakref.ref(context), span, trace_id, span_id)
+    if span is None:
+        return
+    if foreign_spans and any(span.span_id in processor for processor in foreign_spans):
         return  # one of our processors makes an event of it, which is the parent already
-    trace_id, span_id = f"{span.trace_id:032x}", f"{span.span_id:016x}"
     parent = handle.parent
-    if parent is not None and span_id == parent.event_id[-17:].replace("-", ""):
+    if (
+        parent is not None
+        and span_id[4:] == parent.event_id[-12:]
+        and span_id == parent.event_id[-17:].replace("-", "")
+    ):
         return  # our own span, handed on by OTel
     if isinstance(handle, Session):
         if handle.trace_id not in (None, handle.event_id.replace("-", ""), trace_id):
             return  # it continues the trace of a request that OTel has not read
         handle.trace_id = trace_id
-    handle.merge("metadata", {PARENT_SPAN_ID: span_id})
+    handle.put("metadata", PARENT_SPAN_ID, span_id)
 
 
 def _is_remote(handle: Handle) -> bool:
