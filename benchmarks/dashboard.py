@@ -211,10 +211,10 @@ def main() -> None:
             line = Connection(parse(url))
             stack.callback(line.close)
             schema.migrate(line)
-            kept = ClickHouseStore(line, f"bench-{count}")
-            fill_clickhouse(line, kept, count, now)
+            columns_store = ClickHouseStore(line, f"bench-{count}")
+            fill_clickhouse(line, columns_store, count, now)
             settled(line, options.settle)
-            rows += measured("ClickHouse", kept, count, now, spent_by(pid))
+            rows += measured("ClickHouse", columns_store, count, now, spent_by(pid))
     columns = (
         Column("store", "store"), Column("events", "events", ","),
         Column("sessions", "sessions", ","), Column("question", "question"),

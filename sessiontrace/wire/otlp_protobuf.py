@@ -60,7 +60,7 @@ def protobuf_attributes(attributes: dict[str, Value]) -> bytes:
 
 
 def protobuf_item(encoded: bytes) -> bytes:
-    """A ``Span`` or ``LogRecord`` message as it stands in its scope."""
+    """A ``Span`` or ``LogRecord`` message with its tag and length, as its scope holds it."""
     return field(b"\x12", encoded)
 
 

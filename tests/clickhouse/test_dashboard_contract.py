@@ -60,9 +60,9 @@ def total(store: Store, query: str = "") -> Figures:
 
 
 def groups(store: Store, by: str, query: str = "") -> dict[str | None, Group]:
-    found = store.breakdown(SessionQuery(terms=parse(query, NOW)), DAY, by).groups
-    assert len({group.value for group in found}) == len(found)
-    return {group.value: group for group in found}
+    values = store.breakdown(SessionQuery(terms=parse(query, NOW)), DAY, by).groups
+    assert len({group.value for group in values}) == len(values)
+    return {group.value: group for group in values}
 
 
 def test_the_figures_of_a_day_are_those_of_its_sessions(store: Store):
@@ -70,16 +70,16 @@ def test_the_figures_of_a_day_are_those_of_its_sessions(store: Store):
     has figures of its own.
     """
     fill(store)
-    found = store.dashboard(SessionQuery(), DAY)
-    assert found.total == Figures(
+    dashboard = store.dashboard(SessionQuery(), DAY)
+    assert dashboard.total == Figures(
         sessions=4, failed=2, steps=5, errors=1, calls=4, tokens=310, cost_nano=750_000_000,
         unpriced=1, latency=(3_000.0, 9_000.0, 9_000.0), first_chunk=(40.5, 40.5, 40.5),
     )  # fmt: skip
-    assert found.before == Figures(
+    assert dashboard.before == Figures(
         sessions=1, steps=1, calls=1, tokens=100, cost_nano=250_000_000,
         latency=(500.0, 500.0, 500.0), first_chunk=(40.5, 40.5, 40.5),
     )  # fmt: skip
-    by_hour = {at: point for at, point in enumerate(found.points) if point.sessions}
+    by_hour = {at: point for at, point in enumerate(dashboard.points) if point.sessions}
     steps = [(T0 + hour * HOUR - DAY.start) // DAY.width for hour in (1, 2, 5)]
     assert list(by_hour) == steps
     assert [point.sessions for point in by_hour.values()] == [1, 2, 1]
@@ -91,17 +91,17 @@ def test_the_figures_of_a_day_are_those_of_its_sessions(store: Store):
 def test_a_model_has_the_figures_of_its_calls(store: Store):
     """A session counts for each model that it called; latencies are those of the calls."""
     fill(store)
-    found = groups(store, "model")
-    assert found["gpt-5"].figures == Figures(
+    models = groups(store, "model")
+    assert models["gpt-5"].figures == Figures(
         sessions=2, failed=1, steps=2, errors=1, calls=2, tokens=200, cost_nano=500_000_000,
         latency=(500.0, 500.0, 500.0), first_chunk=(40.5, 40.5, 40.5),
     )  # fmt: skip
-    assert found["mini"].figures == Figures(
+    assert models["mini"].figures == Figures(
         sessions=2, steps=2, calls=2, tokens=110, cost_nano=250_000_000, unpriced=1,
         latency=(100.0, 100.0, 100.0),
     )  # fmt: skip
-    assert found["gpt-5"].before.latency == (700.0, 700.0, 700.0)
-    assert set(found) == {"gpt-5", "mini"}
+    assert models["gpt-5"].before.latency == (700.0, 700.0, 700.0)
+    assert set(models) == {"gpt-5", "mini"}
 
 
 def test_names_users_sources_and_tags_have_the_figures_of_their_sessions(store: Store):
@@ -134,14 +134,14 @@ def test_a_dashboard_counts_what_the_list_shows(
 ):
     """Each filter of the list filters the figures, in total and by model."""
     fill(store)
-    found = total(store, query)
-    assert (found.sessions, found.cost_nano / 1e9) == (sessions, cost)
-    listed = store.sessions(
+    totals = total(store, query)
+    assert (totals.sessions, totals.cost_nano / 1e9) == (sessions, cost)
+    summaries = store.sessions(
         SessionQuery(terms=parse(query, NOW), since=DAY.since, until=DAY.until)
     ).sessions
-    assert len(listed) == sessions
+    assert len(summaries) == sessions
     costs = [group.figures.cost_nano for group in groups(store, "model", query).values()]
-    assert sum(costs) == found.cost_nano
+    assert sum(costs) == totals.cost_nano
 
 
 def test_what_arrives_twice_or_changes_late_counts_once(store: Store):
@@ -157,9 +157,9 @@ def test_what_arrives_twice_or_changes_late_counts_once(store: Store):
     changes = {"metadata": {"cost": 0.5}, "config": {"model": "gpt-5"}}
     store.write([update(id_of(late), sid, **changes), update(sid, sid, feedback={"good": True})])
     store.write([update(sid, sid, user_properties={"user_id": "grace"})])
-    found = total(store)
-    assert (found.sessions, found.steps, found.unpriced) == (4, 6, 1)
-    assert found.cost_nano == 1_250_000_000
+    totals = total(store)
+    assert (totals.sessions, totals.steps, totals.unpriced) == (4, 6, 1)
+    assert totals.cost_nano == 1_250_000_000
     gpt = groups(store, "model")["gpt-5"].figures
     assert (gpt.sessions, gpt.calls, gpt.cost_nano) == (3, 3, 1_000_000_000)
     assert set(groups(store, "model")) == {"gpt-5", "mini"}
@@ -189,8 +189,8 @@ def test_any_bounds_of_time_have_an_answer(store: Store, since: int, until: int)
     period = Period.of(since, until, NOW, 14 * HOUR)
     assert 1 <= period.count <= 64
     assert period.before <= period.since < period.until
-    found = store.dashboard(SessionQuery(), period)
-    assert sum(point.sessions for point in found.points) == found.total.sessions
+    dashboard = store.dashboard(SessionQuery(), period)
+    assert sum(point.sessions for point in dashboard.points) == dashboard.total.sessions
     assert store.breakdown(SessionQuery(), period, "tag").groups is not None
 
 

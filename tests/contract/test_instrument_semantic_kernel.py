@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from support.instrumented import ModelTracer, collected, instrumented  # noqa: F401
 from support.own_environment import OWN_ENVIRONMENT
-from support.stubs.openai_api import ROUTES, TEXT
+from support.stubs.openai_api import ROUTES, TEXT, tool_call_stream
 from support.stubs.provider import Provider, serving
 
 pytest.importorskip("semantic_kernel", reason=f"semantic_kernel {OWN_ENVIRONMENT}")
@@ -74,22 +74,10 @@ def answers(body: dict[str, Any]) -> Any:
         for number, entry in enumerate(arguments)
     ]
     if body.get("stream"):
-        return streamed(requests)
+        return tool_call_stream(requests)
     completion = chat({**body, "model": "tools"})
     completion["choices"][0]["message"]["tool_calls"] = requests
     return completion
-
-
-def streamed(requests: list[dict[str, Any]]) -> Iterator[str]:
-    base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m-2026"}
-    usage = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
-    for choices, counts in (
-        ([{"index": 0, "delta": {"role": "assistant", "tool_calls": requests}}], None),
-        ([{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], None),
-        ([], usage),
-    ):
-        yield f"data: {json.dumps({**base, 'choices': choices, 'usage': counts})}\n\n"
-    yield "data: [DONE]\n\n"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.instrumented import ModelTracer, collected, instrumented  # noqa: F401
 from support.own_environment import OWN_ENVIRONMENT
-from support.stubs.openai_api import ROUTES
+from support.stubs.openai_api import ROUTES, tool_call_stream
 from support.stubs.provider import Provider, serving
 
 pytest.importorskip("strands", reason=f"strands {OWN_ENVIRONMENT}")
@@ -62,15 +62,7 @@ def calls(name: str, cities: list[str]) -> Iterator[str]:
         }
         for number, city in enumerate(cities)
     ]
-    base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m-2026"}
-    usage = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
-    for choices, counts in (
-        ([{"index": 0, "delta": {"role": "assistant", "tool_calls": requests}}], None),
-        ([{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], None),
-        ([], usage),
-    ):
-        yield f"data: {json.dumps({**base, 'choices': choices, 'usage': counts})}\n\n"
-    yield "data: [DONE]\n\n"
+    return tool_call_stream(requests)
 
 
 @pytest.fixture(scope="module")

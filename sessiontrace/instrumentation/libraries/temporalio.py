@@ -429,7 +429,7 @@ def _run_of(recorder: TracerState, info: Any, input: Any) -> _Run:
 
 @contextlib.contextmanager
 def _outside() -> Iterator[None]:
-    """What is done here is no part of the workflow, whose sandbox forbids it."""
+    """What is done here is not part of the workflow, whose sandbox forbids it."""
     import temporalio.workflow as workflow
 
     with workflow.unsafe.sandbox_unrestricted(), workflow.unsafe.imports_passed_through():

@@ -86,7 +86,7 @@ def layout_of(body: bytes) -> Layout | None:
 
 
 def plain_events(kinds: list[bytes], bodies: list[bytes]) -> list[bytes | None]:
-    """Each body without ``start_nanos``, or None where it is no event of a base type."""
+    """Each body without ``start_nanos``, or None where it is not an event of a base type."""
     return [
         without_nanos(body) if kind == EVENT and body.startswith(BASE_TYPES, _TYPE_AT) else None
         for kind, body in zip(kinds, bodies, strict=False)

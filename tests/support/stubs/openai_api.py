@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["ROUTES", "TEXT", "TOOL_FIRST"]
+__all__ = ["ROUTES", "TEXT", "TOOL_FIRST", "tool_call_stream"]
 
 TEXT = "Hello from the stub"
 
@@ -88,6 +88,19 @@ def _chat_stream(body: dict[str, Any]) -> Iterator[str]:
                 "usage": _CHAT_USAGE,
             }
         )
+    yield "data: [DONE]\n\n"
+
+
+def tool_call_stream(requests: list[dict[str, Any]]) -> Iterator[str]:
+    """A streamed completion of these calls of tools, each whole in one chunk, with its usage."""
+    base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m-2026"}
+    usage = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
+    for choices, counts in (
+        ([{"index": 0, "delta": {"role": "assistant", "tool_calls": requests}}], None),
+        ([{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], None),
+        ([], usage),
+    ):
+        yield f"data: {json.dumps({**base, 'choices': choices, 'usage': counts})}\n\n"
     yield "data: [DONE]\n\n"
 
 

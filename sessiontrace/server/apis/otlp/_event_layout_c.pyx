@@ -52,7 +52,7 @@ def derived_id(str trace_id not None, str span_id not None):
 
 def event_of(span_fields, event_id, session_id, parent_id, source, start_ns, end_ns):
     """The fields of an event in their order, without those that have no value."""
-    cdef tuple read = <tuple>span_fields  # a named tuple, which is no exact one
+    cdef tuple read = <tuple>span_fields  # a named tuple, whose type is not tuple itself
     cdef dict event = {"event_id": event_id, "session_id": session_id}
     cdef long long start, end, nanos
     cdef dict times

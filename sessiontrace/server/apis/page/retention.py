@@ -116,7 +116,7 @@ def _words(rule: Retention | None) -> str:
 
 
 def _parsed(text: str | None) -> float | None:
-    """A number of the query; nothing is no limit."""
+    """A number of the query; without it there is no limit."""
     if not text:
         return None
     try:

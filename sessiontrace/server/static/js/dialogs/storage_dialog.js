@@ -67,7 +67,7 @@ function form(content, state) {
     el("p", { class: "soft" }, describedRule(state)),
     days.row,
     size.row,
-    el("p", { class: "soft" }, "An empty field is no limit."),
+    el("p", { class: "soft" }, "An empty field sets no limit."),
     status,
     el("div", { class: "actions" }, review),
   );
