@@ -162,3 +162,22 @@ def test_our_own_sdk(server: Served, tmp_path: Path):
     tracer.shutdown()
     assert thread(server, own) == THREAD
     assert thread(server, silent) == THREAD
+
+
+def test_agents_of_different_names_asked_one_after_another(server: Served):
+    """A script asks an agent and then a team: not a chat, but all that was said is shown."""
+    session = new_id()
+    talks = [("forecaster", "Rain?", "No."), ("team", "Write about it.", "It stays dry.")]
+    for number, (name, question, reply) in enumerate(talks):
+        event = {
+            "session_id": session, "parent_id": session, "event_type": "chain", "source": "app",
+            "event_name": name, "inputs": {"question": question}, "outputs": {"answer": reply},
+            "start_time": T0 + number * 1000, "duration": 100,
+        }  # fmt: skip
+        post(server, "/events", {"event": event})
+    answer = server.json(f"/api/sessions/{session}/thread")
+    assert not answer["conversation"]
+    assert [[line["text"] for line in turn["lines"]] for turn in answer["turns"]] == [
+        ["Rain?", "No."],
+        ["Write about it.", "It stays dry."],
+    ]

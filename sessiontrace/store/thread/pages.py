@@ -6,7 +6,8 @@ that say something. Invariant: what a page costs depends on its turns, not on th
 A session is a conversation if it has turns, or if its roots look like the exchanges of one chat: a
 user says something in several, and they have one name and follow one another, or one goes on from
 the chat of another. Where the session has one root, which says nothing, the steps below it may be
-the exchanges. Any other session is one turn, the session itself.
+the exchanges. A session that says nothing itself and asks several agents one after another is not a
+chat, but each of them is a turn. Any other session is one turn, the session itself.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sessiontrace.store.thread.turns import (
 )
 from sessiontrace.store.thread.units import (
     Unit,
+    are_in_sequence,
     is_repeated,
     of_conversation,
     units_below,
@@ -93,6 +95,10 @@ def _is_turn(unit: Unit) -> bool:
     return unit.root is not None and unit.root.turn
 
 
+def _session_record(stored: StoredSession) -> Mapping[str, Any]:
+    return {**stored.record, "event_type": "session"}
+
+
 def _of_session(turn: Turn, stored: StoredSession) -> Turn:
     summary = stored.summary
     return attrs.evolve(
@@ -112,8 +118,13 @@ def _units(store: Store, stored: StoredSession) -> tuple[list[Unit], bool]:
         return of_conversation(units_of(stored.events)), True
     roots = units_of(stored.events)
     units = with_tools(roots if len(roots) > 1 else _below(store, stored, roots))
-    if _is_chat(store, stored, units):
-        return units, True
+    spoken = [unit for unit in units if unit.may_speak]
+    opening = _opening(store, stored, spoken)
+    if len(opening) > 1:
+        if any(turn.carried for turn in opening[1:]) or is_repeated(spoken):
+            return units, True
+        if are_in_sequence(spoken) and not speech_of(_session_record(stored)).is_given:
+            return units, False
     return [whole_unit(stored.summary.session_id, stored.events)], False
 
 
@@ -125,21 +136,18 @@ def _below(store: Store, stored: StoredSession, roots: Sequence[Unit]) -> list[U
     return [below for unit in roots for below in units_below(unit)] if is_silent else []
 
 
-def _is_chat(store: Store, stored: StoredSession, units: Sequence[Unit]) -> bool:
-    """Whether a user says something in several of the units, and they belong together."""
-    spoken = [unit for unit in units if unit.may_speak]
+def _opening(store: Store, stored: StoredSession, spoken: Sequence[Unit]) -> list[Turn]:
+    """The first and last units in which a user speaks; none if one of them is unreadable."""
     probed = [*spoken[:_PROBED], *spoken[_PROBED:][-_PROBED:]]
     if len(probed) < 2:
-        return False
+        return []
     records, complete = _records(store, stored, probed, 0)
     probed = probed[:complete]
     if not all(unit.has_call or speech_in(unit, records)[1].is_named for unit in probed):
-        return False
+        return []
     history = History()
     turns = [turn_of(unit, records, history) for unit in probed]
-    opening = [turn for turn in turns if turn.opens]
-    goes_on = any(turn.carried for turn in opening[1:])
-    return len(opening) > 1 and (goes_on or is_repeated(spoken))
+    return [turn for turn in turns if turn.opens]
 
 
 def _records(
@@ -150,7 +158,7 @@ def _records(
     speakers = {unit.unit_id: speakers_of(unit) for unit in units}
     wanted_steps = [step for unit in units for step in speakers[unit.unit_id]]
     records = dict(store.records(session_id, wanted_steps, _MOST_BYTES))
-    records[session_id] = {**stored.record, "event_type": "session"}
+    records[session_id] = _session_record(stored)
     needed: dict[str, list[EventSummary]] = {}
     for unit in units:
         _, speech = speech_in(unit, records)

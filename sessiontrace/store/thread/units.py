@@ -18,6 +18,7 @@ from sessiontrace.store.models import EventSummary
 __all__ = [
     "GROUPS",
     "Unit",
+    "are_in_sequence",
     "calls_of",
     "is_repeated",
     "of_conversation",
@@ -178,8 +179,12 @@ def is_repeated(units: Sequence[Unit]) -> bool:
     if len(roots) < 2:
         return False
     names = Counter(root.name for root in roots)
-    in_sequence = all(before.end <= unit.start for before, unit in pairwise(units))
-    return in_sequence and max(names.values()) * 2 > len(roots)
+    return are_in_sequence(units) and max(names.values()) * 2 > len(roots)
+
+
+def are_in_sequence(units: Sequence[Unit]) -> bool:
+    """Whether each unit begins after the end of the one before it."""
+    return all(before.end <= unit.start for before, unit in pairwise(units))
 
 
 def calls_of(unit: Unit) -> list[EventSummary]:
