@@ -72,6 +72,9 @@ $(VENV)/bin/python:
 	  || { echo "sessiontrace needs Python 3.10 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
+$(VENV)/bin/uv: $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check attrs uv
+
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml hatch_build.py $(wildcard sessiontrace/*/_*_c.p* sessiontrace/*/*/_*_c.p*)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]'
 	@touch $@
@@ -111,8 +114,12 @@ platforms: $(VENV)/.installed-dev  ## the spool under the rules of macOS's and W
 	  $(BIN)/python -m pytest -q -n 2 -p no:cacheprovider --file-system $$rules $(SPOOL_TESTS) || exit 1; done
 
 .PHONY: wheels
-wheels: $(VENV)/.installed-dev  ## all wheels and the source distribution, into dist; WHEELS="--no-tests"
+wheels: $(VENV)/bin/uv  ## all wheels and the source distribution, into dist; WHEELS="--no-tests"
 	@$(BIN)/python tools/wheels.py $(WHEELS)
+
+.PHONY: wheel-speed
+wheel-speed: $(VENV)/bin/uv  ## instructions of capture and export in each wheel of dist, beside a local build
+	@$(BIN)/python benchmarks/wheel_speed.py $(WHEEL_SPEED)
 
 .PHONY: windows
 windows: $(VENV)/.installed-dev  ## a CPython for Windows under Wine: the quickstart, a kill and an adoption

@@ -20,6 +20,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _SOURCES = "sessiontrace/**/_*_c.pyx"
+_COMPILERS_MAX = 4  # at a time; each takes up to 0.2 GB
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -84,6 +85,7 @@ def _compile(root: Path, sources: list[Path]) -> list[Path]:
     )
     command = Distribution({"ext_modules": extensions}).get_command_obj("build_ext")
     command.build_lib, command.build_temp = str(directory / "lib"), str(directory)
+    command.parallel = min(os.cpu_count() or 1, _COMPILERS_MAX)
     command.ensure_finalized()
     command.run()
     return [Path(command.get_ext_fullpath(name)).resolve() for name in sources_by_module]

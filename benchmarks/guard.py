@@ -51,13 +51,16 @@ def machine(compiled: bool) -> dict[str, Any]:
     }
 
 
-def count(work: Path, package: Path) -> tuple[Figures, bool]:
-    """Instructions of each case by operation, and whether the package's compiled forms are used."""
+def count(work: Path, package: Path, python: str = sys.executable) -> tuple[Figures, bool]:
+    """Instructions of each case by operation, and whether the package's compiled forms are used.
+
+    ``python`` has the dependencies of ``package``, the folder that the package is imported from.
+    """
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "count"
         command = [
             *("valgrind", "--tool=callgrind", "--dump-before=getloadavg"),
-            *(f"--callgrind-out-file={output}", sys.executable, str(work)),
+            *(f"--callgrind-out-file={output}", python, str(work)),
         ]
         done = subprocess.run(
             command,

@@ -58,19 +58,27 @@ def tree(room: Path, package: Path) -> Path:
     return place
 
 
+def install_test_tools(own: str) -> None:
+    """What the tests need, with uv where it is beside the running program, else with pip."""
+    group = ["rich>=13.0", "--group", f"{REPO}/pyproject.toml:dev"]  # rich: of `cli`
+    uv = Path(sys.executable).with_name("uv")
+    if uv.exists():
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", own, *group], check=True)
+        return
+    pip = [own, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True)
+    subprocess.run([*pip, *group], check=True)
+
+
 def run_tests(own: str, compiled: bool | None = None) -> tuple[int, str]:
-    """The status and the last line of the tests with this interpreter, -1 for other forms."""
+    """The status and the output of the tests with this interpreter, -1 for other forms."""
     with tempfile.TemporaryDirectory() as name:
         answer = subprocess.check_output([own, "-c", _ABOUT], cwd=name, text=True)
         forms, _, file = answer.strip().partition(" ")
         if compiled is not None and forms != str(compiled):
             return -1, f"compiled is {forms}: {file}"
         place = tree(Path(name), Path(file).parent)
-        group = [own, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1"]
-        subprocess.run(group, check=True)
-        group = [own, "-m", "pip", "install", "--quiet", "rich>=13.0", "--group"]  # rich: of `cli`
-        group.append(f"{REPO}/pyproject.toml:dev")
-        subprocess.run(group, check=True)
+        install_test_tools(own)
         left_out = [f"--ignore={path}" for path in LEFT_OUT]
         done = subprocess.run(
             [own, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *TESTS, *left_out],
