@@ -8,6 +8,7 @@ Measures, in rounds that take turns so that a noisy machine disturbs all alike:
   unmasked     the same with redact=False: opentelemetry-sdk masks nothing either
   nested       spans ten deep, 0.8 kB each, per span
   sampled out  a span of a session that is not recorded
+  session      a session opened and closed, with nothing in it; a root span of opentelemetry-sdk's
   decorated    a traced function, an awaited one, with 0.8 kB as argument
   chunk        one chunk of a traced generator over one of the bare generator
 
@@ -135,9 +136,11 @@ def ours(root: Path, url: str) -> tuple[dict[str, Case], Callable[[], None]]:
         tracer.session("benchmark").__enter__()
         return tracer
 
-    tracer, bold = opened("masked"), opened("unmasked", redact=False)
+    tracer, unmasked = opened("masked"), opened("unmasked", redact=False)
     rare = opened("rare", sample=0.0)
     off = st.Tracer(enabled=False)
+    there = st.HoneyHive(api_key="benchmark", base_url=url)
+    sessions = st.Tracer(there, spool=root / "sessions", exit_timeout=0)
 
     def spans(tracer: st.Tracer) -> Callable[[Messages], None]:
         def payload(chat: Messages) -> None:
@@ -148,6 +151,10 @@ def ours(root: Path, url: str) -> tuple[dict[str, Case], Callable[[], None]]:
 
     def empty(_: None) -> None:
         with tracer.span("step"):
+            pass
+
+    def session(_: None) -> None:
+        with sessions.session("benchmark"):
             pass
 
     def nested(chats: list[Messages]) -> None:
@@ -167,16 +174,17 @@ def ours(root: Path, url: str) -> tuple[dict[str, Case], Callable[[], None]]:
     }
     common(cases, spans(tracer), tracer.trace(bare_later))
     cases |= {
-        "unmasked, repeated": Case(spans(bold), sized("0.8 kB", repeated)),
-        "unmasked, fresh": Case(spans(bold), small),
+        "unmasked, repeated": Case(spans(unmasked), sized("0.8 kB", repeated)),
+        "unmasked, fresh": Case(spans(unmasked), small),
         "nested 10 deep, fresh": Case(nested, lambda n: [small(DEEP) for _ in range(n)], DEEP),
         "sampled out": Case(spans(rare), small),
+        "session": Case(session, nothing, share=0.2),
         "decorated, fresh": Case(tracer.trace(bare), small),
         "generator chunk": Case(lambda _: list(traced_chunks(None)), nothing, CHUNKS),
     }
 
     def finish() -> None:
-        for one in (tracer, bold, rare):
+        for one in (tracer, unmasked, rare, sessions):
             one.shutdown(timeout=60)
 
     return cases, finish
@@ -185,6 +193,7 @@ def ours(root: Path, url: str) -> tuple[dict[str, Case], Callable[[], None]]:
 def opentelemetry() -> tuple[dict[str, Case], Callable[[], None]] | None:
     """OpenTelemetry's cases inside one open span, or None where it is not installed."""
     try:
+        from opentelemetry.context import Context
         from opentelemetry.sdk.trace import TracerProvider, sampling
         from opentelemetry.sdk.trace.export import (
             BatchSpanProcessor,
@@ -227,6 +236,10 @@ def opentelemetry() -> tuple[dict[str, Case], Callable[[], None]] | None:
         with tracer.start_as_current_span("step"):
             pass
 
+    def root(_: None) -> None:
+        with tracer.start_as_current_span("benchmark", context=Context()):
+            pass
+
     def down(chats: list[Messages], depth: int = 0) -> None:
         with tracer.start_as_current_span("step") as span:
             span.set_attribute("gen_ai.input.messages", json.dumps(chats[depth]))
@@ -247,6 +260,7 @@ def opentelemetry() -> tuple[dict[str, Case], Callable[[], None]] | None:
         "unmasked, fresh": Case(payload, small),
         "nested 10 deep, fresh": Case(down, lambda n: [small(DEEP) for _ in range(n)], DEEP),
         "sampled out": Case(spans(rare), small),
+        "session": Case(root, nothing, share=0.2),
         "decorated, fresh": Case(payload, small),
     }
 

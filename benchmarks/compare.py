@@ -6,6 +6,7 @@ Each round runs, for one SDK after the other, a fresh process on one core, and a
   capture       a call of a traced function with a chat of 0.8 kB, fresh texts, 100 to a trace
                 (``--session``): microseconds of the calling thread
   CPU           of all threads, an event, until the sink has acknowledged it
+  agent of 10   the same where a trace has ten events, as an agent of ten steps makes it
   events/s      by the clock, to the last acknowledged
   delivered     share of the events that the sink has seen when flush returns
   off           what the decorated function costs over the bare one when tracing is switched off
@@ -15,7 +16,7 @@ Each round runs, for one SDK after the other, a fresh process on one core, and a
                 program has run once more
 
 None can reach more than loopback: where the system has network namespaces the whole run is in one,
-and names of other hosts are refused and told.
+and names of other hosts are refused and reported.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ COLUMNS = (
     Column("version", "version", "s"),
     Column("capture_us", "capture us"),
     Column("cpu_us", "CPU us"),
+    Column("agent_us", "agent of 10"),
     Column("events_per_second", "events/s", ",.0f"),
     Column("delivered", "delivered", ".0%"),
     Column("disabled_us", "off us", ".2f"),
@@ -60,6 +62,8 @@ cpu, taken = time.process_time() - cpu, time.perf_counter() - begun
 print('{"import_ms": %f, "import_wall_ms": %f}' % (cpu * 1000, taken * 1000))
 """
 
+AGENT = 10  # events of a trace
+
 Figures = dict[str, Any]
 
 
@@ -74,6 +78,12 @@ def deliver(name: str, sink: Sink, count: int, session: int) -> Figures:
         return found
     sent = counts["bytes"] / max(counts["events"], 1)
     return found | {"delivered": min(counts["events"] / found["expected"], 1.0), "bytes": sent}
+
+
+def agents(name: str, sink: Sink, count: int) -> Figures:
+    """The CPU of all threads for an event, in traces of ten."""
+    figures = deliver(name, sink, count, AGENT)
+    return figures if "failed" in figures else {"agent_us": figures["cpu_us"]}
 
 
 def disabled(name: str, sink: Sink) -> Figures:
@@ -110,6 +120,7 @@ def steps(names: list[str], options: Any) -> Iterator[tuple[str, str]]:
     """(round, SDK), interleaved: all of a round before the next one."""
     for number in range(options.rounds):
         yield from ((f"deliver {number}", name) for name in names)
+        yield from ((f"agents {number}", name) for name in names)
     for number in range(options.rounds):
         yield from ((f"disabled {number}", name) for name in names)
         yield from ((f"import {number}", name) for name in names)
@@ -124,6 +135,8 @@ def measure(names: list[str], options: Any, step: Any) -> dict[str, list[Figures
         for what, name in steps(names, options):
             if what.startswith("deliver"):
                 found = deliver(name, sink, options.count, options.session)
+            elif what.startswith("agents"):
+                found = agents(name, sink, options.count)
             elif what.startswith("disabled"):
                 found = disabled(name, sink)
             elif what.startswith("import"):
@@ -136,7 +149,7 @@ def measure(names: list[str], options: Any, step: Any) -> dict[str, list[Figures
 
 
 def row_of(name: str, rounds: list[Figures]) -> Figures:
-    """Medians of what was measured; what failed is told."""
+    """Medians of what was measured; what failed is in it."""
     row: Figures = {"name": name, "title": environments.title(name), **environments.facts(name)}
     row["settings"] = environments.adapter(name).SETTINGS
     keys = dict.fromkeys(key for one in rounds for key in one)
@@ -195,7 +208,7 @@ def main() -> None:
     }
     if not set(OURS) <= set(names):
         sys.exit("make the environments first: make bench-peers")
-    total = len(names) * (options.rounds * 3 + options.exits)
+    total = len(names) * (options.rounds * 4 + options.exits)
     with bench.progress(total) as step:
         taken = measure(names, options, step)
     rows = [row_of(name, rounds) for name, rounds in taken.items()]

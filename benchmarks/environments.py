@@ -75,7 +75,7 @@ def place(name: str) -> Path:
 
 def run_by(name: str) -> str:
     """The Python that runs an adapter: of its environment; ours can do with the running one."""
-    if name in OURS and not ready(name):
+    if name.startswith(OURS[0]) and not ready(name):
         return sys.executable
     return str(place(name) / "bin" / "python")
 

@@ -76,7 +76,8 @@ def rows_of(taken: dict[Any, list[Figures]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     bench = Bench(__doc__)
-    bench.option("--rates", full=[100, 1000, 5000], quick=[1000], nargs="+", help="events a second")
+    bench.option("--rates", full=[100, 1000, 5000, 20000], quick=[1000], nargs="+",
+                 help="events a second")  # fmt: skip
     bench.option(
         "--seconds", full=8.0, quick=2.0, help="a variant, of which the first is not counted"
     )

@@ -26,7 +26,7 @@ from sink import Sink, refusing
 
 
 def capture(url: str, root: str, count: int) -> None:
-    """In a process of its own, which is then killed: events that nobody takes."""
+    """In a process of its own, which is then killed: events that no backend takes."""
     tracer = opened(["honeyhive"], url, root)
     produce(tracer, payloads.fresh(1))
     machine_info.forget_peak()

@@ -23,20 +23,20 @@ RESULTS = HERE / "results"
 PLOTS = HERE.parent / "docs"
 PAGE = HERE / "RESULTS.md"
 NOTES = HERE / "notes.md"
-ORDER = ("capture", "redaction", "export", "sessions", "scale", "outage", "jitter", "startup",
-         "server", "store", "dashboard", "instrument", "streams")  # fmt: skip
+ORDER = ("capture", "redaction", "export", "lengths", "sessions", "scale", "outage", "jitter",
+         "startup", "server", "store", "dashboard", "instrument", "streams")  # fmt: skip
 
-Found = dict[str, Any]
+Results = dict[str, Any]
 
 _QUIET = 1.5  # processes for each core: ours and the sink's make one
 
 
-def read(folder: Path) -> dict[str, Found]:
+def read(folder: Path) -> dict[str, Results]:
     """What each script wrote, by its name."""
     return {one.stem: json.loads(one.read_text()) for one in sorted(folder.glob("*.json"))}
 
 
-def written(found: dict[str, Found]) -> str:
+def written(results: dict[str, Results]) -> str:
     """The whole page."""
     lines = [
         "# What it costs, measured",
@@ -45,22 +45,22 @@ def written(found: dict[str, Found]) -> str:
         "`make bench BENCH=full` and `make bench-peers`.",
         "",
     ]
-    if found:
-        lines += [f"Machine: {machine(found)}.", "", *busy(found)]
-    lines += ["## Goals", "", *goals.lines(found), ""]
-    if "compare" in found:
-        lines += list(peers(found["compare"]))
+    if results:
+        lines += [f"Machine: {machine(results)}.", "", *busy(results)]
+    lines += ["## Goals", "", *goals.lines(results), ""]
+    if "compare" in results:
+        lines += list(peers(results["compare"]))
     for name in ORDER:
-        if name in found:
-            lines += list(section(name, found[name]))
+        if name in results:
+            lines += list(section(name, results[name]))
     if NOTES.exists():
         lines += [NOTES.read_text().rstrip(), ""]
     return "\n".join(lines)
 
 
-def machine(found: dict[str, Found]) -> str:
+def machine(results: dict[str, Results]) -> str:
     """Where it was measured, by the newest of the results."""
-    newest = max(found.values(), key=lambda one: one["when"])["machine"]
+    newest = max(results.values(), key=lambda one: one["when"])["machine"]
     return (
         f"{newest['processor']}, {newest['cores']} cores, {newest['system']}, "
         f"Python {newest['python']}; sessiontrace {newest['sessiontrace']}, "
@@ -68,9 +68,11 @@ def machine(found: dict[str, Found]) -> str:
     )
 
 
-def busy(found: dict[str, Found]) -> Iterator[str]:
+def busy(results: dict[str, Results]) -> Iterator[str]:
     """A warning, where more wanted to run than there are cores."""
-    loads = [(one["machine"].get("load") or 0) / one["machine"]["cores"] for one in found.values()]
+    loads = [
+        (one["machine"].get("load") or 0) / one["machine"]["cores"] for one in results.values()
+    ]
     if max(loads) > _QUIET:
         yield (
             f"**Measured on a busy machine: up to {max(loads):.1f} processes for each core. Do not "
@@ -79,17 +81,17 @@ def busy(found: dict[str, Found]) -> Iterator[str]:
         yield ""
 
 
-def moment(found: Found) -> str:
+def moment(results: Results) -> str:
     """When, for how long, and how busy the machine was."""
-    load = found["machine"].get("load")
+    load = results["machine"].get("load")
     busy = "" if load is None else f"; load {load} at its end"
-    options = found["options"]
+    options = results["options"]
     rounds = f", {options['rounds']} rounds" if "rounds" in options else ""
-    small = "; SMALL RUN, figures mean little" if found["options"]["quick"] else ""
-    return f"*{found['when']}, {found['seconds']} s{rounds}{busy}{small}*"
+    small = "; SMALL RUN, figures mean little" if results["options"]["quick"] else ""
+    return f"*{results['when']}, {results['seconds']} s{rounds}{busy}{small}*"
 
 
-def markdown(table: Found) -> Iterator[str]:
+def markdown(table: Results) -> Iterator[str]:
     """A table as the script showed it."""
     columns = table["columns"]
     yield "| " + " | ".join(heading for _, heading, _ in columns) + " |"
@@ -101,34 +103,35 @@ def markdown(table: Found) -> Iterator[str]:
         yield from (f"{line}  " for line in table["note"].splitlines())
 
 
-def cell(row: Found, key: str, form: str) -> str:
+def cell(row: Results, key: str, form: str) -> str:
     value = row.get(key)
     if value is None:
         return "-"
     return value if isinstance(value, str) else format(value, form)
 
 
-def section(name: str, found: Found) -> Iterator[str]:
+def section(name: str, results: Results) -> Iterator[str]:
     """One script's tables and plot."""
-    yield from (f"## {name}", "", found["about"], "", moment(found), "")
-    for table in found["tables"].values():
+    yield from (f"## {name}", "", results["about"], "", moment(results), "")
+    for table in results["tables"].values():
         yield from (*markdown(table), "")
     if (PLOTS / f"benchmark-{name}.svg").exists():
         yield from (f"![{name}](../docs/benchmark-{name}.svg)", "")
 
 
-def peers(found: Found) -> Iterator[str]:
+def peers(results: Results) -> Iterator[str]:
     """The comparison, with how each was set and how far its rounds lay apart."""
-    table = found["tables"]["peers"]
-    rows: Sequence[Found] = table["rows"]
-    yield from ("## peers", "", found["about"], "", moment(found), "", *markdown(table), "")
+    table = results["tables"]["peers"]
+    rows: Sequence[Results] = table["rows"]
+    yield from ("## peers", "", results["about"], "", moment(results), "", *markdown(table), "")
+    rounds = results["options"]["rounds"]
     yield from ("Each of theirs as a multiple of ours (HoneyHive's protocol), medians of "
-                f"{found['options']['rounds']} rounds; in brackets the least and the most of ours:",
+                f"{rounds} rounds; in brackets the least and the most of ours:",
                 "")  # fmt: skip
     yield from (*multiples(rows), "")
     yield from ("![peers](../docs/peers.svg)", "", "Settings:", "")
     yield from (f"- {row['title']} {row['version']}: {row['settings']}" for row in rows)
-    if not found["alone"]:
+    if not results["alone"]:
         yield "- the run was not in a network namespace of its own"
     yield ""
 
@@ -142,7 +145,7 @@ MULTIPLES = {
 }
 
 
-def multiples(rows: Sequence[Found]) -> Iterator[str]:
+def multiples(rows: Sequence[Results]) -> Iterator[str]:
     own = rows[0]
     yield "| SDK | " + " | ".join(MULTIPLES.values()) + " | events/s |"
     yield "|---|" + "---:|" * (len(MULTIPLES) + 1)
@@ -162,12 +165,12 @@ def multiples(rows: Sequence[Found]) -> Iterator[str]:
 
 
 def main() -> None:
-    found = read(RESULTS)
-    PAGE.write_text(written(found))
-    if "compare" in found:
-        one = found["compare"]
+    results = read(RESULTS)
+    PAGE.write_text(written(results))
+    if "compare" in results:
+        one = results["compare"]
         words = (
-            f"medians of {one['options']['rounds']} rounds, {one['when'][:10]}; {machine(found)}"
+            f"medians of {one['options']['rounds']} rounds, {one['when'][:10]}; {machine(results)}"
         )
         rows = one["tables"]["peers"]["rows"]
         (PLOTS / "peers.svg").write_text(compare.plot(rows, words).svg())

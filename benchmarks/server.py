@@ -4,7 +4,7 @@ A server is started as a user starts it, over a new store; events of 0.8 kB go t
 route over four connections, 500 in a request, each acknowledged when it is on the disk. Spans of
 the same content, with ids of a session and a user, go to ``/v1/traces`` in protobuf. The index
 for search mostly waits until they are through ("left to index"); how long it then takes, and its
-processor's time for each event, is told beside. Memory is the most that the server had while it
+processor's time for each event, stands beside. Memory is the most that the server had while it
 took them. The ratio is spans/s by events/s; parts are measured in one thread, without HTTP, and
 "HTTP, threads" is what the server used beyond them, some indexing included. Latencies are medians
 and 95th percentiles of 30 requests, the index complete.

@@ -83,7 +83,7 @@ def refusing() -> Iterator[int]:
 
 
 class _Seen:
-    """What has come; requests that nobody asked about yet wait to be looked into."""
+    """What has come; requests wait until their counts are asked for."""
 
     def __init__(self) -> None:
         self.forget()

@@ -24,6 +24,7 @@ SCRIPTS = (
     "streams",
     "instrument",
     "export",
+    "lengths",
     "sessions",
     "scale",
     "outage",

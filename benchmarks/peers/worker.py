@@ -3,7 +3,7 @@
     python -m peers.worker ADAPTER JSON    what to do and with what; the figures are its last line
 
 Nothing outside loopback can be reached: names are not looked up and addresses not connected to, and
-who tried is told. Needs nothing but the standard library and the peer.
+the figures list them. Needs nothing but the standard library and the peer.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import socket
 import statistics
 import sys
+import threading
 import time
 import urllib.request
 from typing import Any
@@ -83,10 +84,14 @@ def deliver(adapter: Any, url: str, count: int, session: int) -> dict[str, Any]:
     gc.freeze()  # a program that makes its texts as it goes would not carry these
     machine_info.forget_peak()
     resident = machine_info.resident_mib()
-    begun, cpu = time.perf_counter(), time.process_time()
+    begun, cpu, threads = time.perf_counter(), time.process_time(), seconds_of_threads()
     capture = produce(adapter, step, chats, session)
     adapter.flush()
     taken, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    used = {
+        f"{name}_us": (seconds - threads.get(name, 0.0)) / count * 1e6
+        for name, seconds in seconds_of_threads().items()
+    }
     made = count + WARM_UP
     sessions = -(-count // session) + -(-WARM_UP // session)
     return {
@@ -95,7 +100,25 @@ def deliver(adapter: Any, url: str, count: int, session: int) -> dict[str, Any]:
         "events_per_second": count / taken,
         "grown_mib": machine_info.peak_mib() - resident,
         "expected": made + sessions * adapter.ROOTS,
+        **used,
     }
+
+
+def seconds_of_threads() -> dict[str, float]:
+    """Of the processor, by the last word of the thread's name."""
+    return {
+        thread.name.rpartition("-")[2]: time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+        for thread in threading.enumerate()
+        if thread.ident is not None
+    }
+
+
+def resident(adapter: Any, url: str) -> dict[str, Any]:
+    """Memory after one event that was delivered."""
+    adapter.start(url)
+    produce(adapter, adapter.decorate(bare), payloads.fresh(1))
+    adapter.flush()
+    return {"mib": machine_info.resident_mib()}
 
 
 def disabled(adapter: Any, url: str, count: int) -> dict[str, Any]:
@@ -147,6 +170,7 @@ WORK = {
     "leave": leave,
     "come_back": come_back,
     "jitter": jitter,
+    "resident": resident,
 }
 
 

@@ -126,6 +126,19 @@ def test_the_page_has_every_table_and_the_multiples(part: Callable[[str], Any]) 
     assert "- other 1: its defaults" in page
 
 
+def test_a_cost_is_judged_beside_the_peer_with_sessions_of_its_length(
+    part: Callable[[str], Any],
+) -> None:
+    """30 of 60 us in short sessions misses a third by a half, whatever long sessions cost."""
+    threads = {"capture_us": 9.0, "keeper_us": 1.0, "sender_us": 20.0}
+    own = {"case": "HoneyHive", "length": "10", "ratio": 0.5, "cpu_us": 30.0, **threads}
+    long = {**own, "length": "all", "ratio": 0.1, "cpu_us": 6.0}
+    peer = {"case": "opentelemetry-sdk", "length": "10", "ratio": None, "cpu_us": 60.0, **threads}
+    lines = list(part("goals").lines(results(lengths__lengths=[own, long, peer])))
+    short = next(line for line in lines if "HoneyHive, 10 events a session" in line)
+    assert "1/2 | **missed by 50 %** | 30.0 us against 60.0: 9.0 on the caller's thread" in short
+
+
 def otlp(count: int) -> bytes:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
