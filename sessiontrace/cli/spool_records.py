@@ -10,11 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 import orjson
 
 from sessiontrace.cli import other_keys
-from sessiontrace.cli.render.console import stdout_console, table
+from sessiontrace.cli.render.console import stdout_console
+from sessiontrace.cli.render.fitted_table import Column, fitted_lines
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import directory_argument, root_of
 from sessiontrace.model.json_depth import encode
@@ -26,6 +28,29 @@ from sessiontrace.text.format import printable, when
 __all__ = ["show"]
 
 _NAME_WIDTH = 40
+
+
+@attrs.frozen
+class _Line:
+    """A record in its spool; ``body`` is decoded."""
+
+    spool: str
+    kind: str
+    body: dict[str, Any]
+
+    def text(self, name: str) -> str:
+        """A field of the body, on one line."""
+        return printable(str(self.body.get(name, "")))
+
+
+_COLUMNS: tuple[Column[_Line], ...] = (
+    Column("SPOOL", 6, lambda line: line.spool),
+    Column("TIME", 3, lambda line: _time(line.body)),
+    Column("KIND", 5, lambda line: line.kind),
+    Column("TYPE", 4, lambda line: line.text("event_type")),
+    Column("NAME", 1, lambda line: printable(line.text("event_name"), _NAME_WIDTH)),
+    Column("SESSION", 2, lambda line: line.text("session_id")),
+)
 
 
 @click.command("show", cls=RichCommand)
@@ -42,24 +67,17 @@ def show(fingerprint: str, directory: Path | None, limit: int, as_json: bool) ->
     the user's state directory.
     """
     root = root_of(directory)
-    records = islice(_records(root, fingerprint), limit)
+    lines = [
+        _Line(spool_id, record.kind.decode(), _body(record))
+        for spool_id, record in islice(_records(root, fingerprint), limit)
+    ]
     if as_json:
-        for spool_id, record in records:
-            kind = record.kind.decode()
-            click.echo(encode({"spool": spool_id, "kind": kind, "record": _body(record)}))
+        for line in lines:
+            click.echo(encode({"spool": line.spool, "kind": line.kind, "record": line.body}))
         return
-    grid = table("SPOOL", "TIME", "KIND", "TYPE", "NAME", "SESSION")
-    for spool_id, record in records:
-        body = _body(record)
-        grid.add_row(
-            spool_id,
-            _time(body),
-            record.kind.decode(),
-            printable(str(body.get("event_type", ""))),
-            printable(str(body.get("event_name", "")), _NAME_WIDTH),
-            printable(str(body.get("session_id", ""))),
-        )
-    stdout_console().print(grid)
+    console = stdout_console()
+    for text in fitted_lines(_COLUMNS, lines, console.width, flexible="NAME"):
+        console.print(text, soft_wrap=True)
 
 
 def _records(root: Path, fingerprint: str) -> Iterator[tuple[str, Record]]:

@@ -13,7 +13,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from datetime import datetime, timezone
 from typing import Any
 
 import attrs
@@ -39,6 +39,7 @@ _MOST = 10_000
 _PREFIX = "st-"
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAME_CHARS = 100
+_SHORTEST_ID = 4
 
 
 @attrs.frozen
@@ -58,6 +59,10 @@ class Key:
     @property
     def id(self) -> str:
         return self.hash[:12]
+
+    def created(self) -> str:
+        """When the key was created, in UTC, to the minute."""
+        return datetime.fromtimestamp(self.at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
 
     def allows(self, need: str) -> bool:
         """Whether the key has the permission ``need``; ``BOTH`` needs both."""
@@ -103,33 +108,37 @@ def active(store: Store) -> list[Key]:
     return [key for document in documents if (key := _key(document)) is not None]
 
 
-def revoke(store: Store, name_or_id: str, project: str | None = None) -> list[Key]:
-    """Revoke the keys of this name, or the one whose id has this prefix; returns them.
+def revoke(
+    store: Store, name_or_id: str, project: str | None = None, *, every: bool = False
+) -> list[Key]:
+    """Revoke the key of this name, or the one whose id has this prefix; returns what it revoked.
 
-    ``project``: only keys of this project. Raises ``StoreError`` when no key matches, when several
-    ids have the prefix, or without a project when keys of several projects have the name.
+    ``project``: only keys of this project. ``every``: all keys of the name, which are several while
+    a key is being replaced. Raises ``StoreError`` when no key matches, and when several do: the
+    message names them.
     """
     keys = [key for key in active(store) if project in (None, key.project)]
-    revoked = [key for key in keys if key.name == name_or_id]
-    if len(projects := sorted({key.project for key in revoked})) > 1:
+    matches = [key for key in keys if key.name == name_or_id]
+    if len(projects := sorted({key.project for key in matches})) > 1:
         raise StoreError(
             f"keys of several projects have this name ({', '.join(projects)}): add --project NAME, "
             "or revoke one of them by its id"
         )
-    if not revoked and len(name_or_id) >= 4:
-        revoked = [key for key in keys if key.hash.startswith(name_or_id.lower())]
-        if len(revoked) > 1:
-            ids = ", ".join(_ids(revoked))
+    if len(matches) > 1 and not every:
+        ids = ", ".join(f"{key.id} (created {key.created()})" for key in matches)
+        raise StoreError(
+            f"{len(matches)} keys have this name: {ids}; revoke one by its id, or all with --all"
+        )
+    if not matches and len(name_or_id) >= _SHORTEST_ID:
+        matches = [key for key in keys if key.hash.startswith(name_or_id.lower())]
+        if len(matches) > 1:
+            ids = ", ".join(key.id for key in matches)
             raise StoreError(f"several keys start with {name_or_id}, use a longer prefix: {ids}")
-    if not revoked:
+    if not matches:
         where = "" if project is None else f" in project {project!r}"
         raise StoreError(f"no key{where} has this name or id; `sessiontrace keys list` shows them")
-    store.write([], [Document(_KIND, key.hash, key.at, None) for key in revoked])
-    return revoked
-
-
-def _ids(keys: Iterable[Key]) -> list[str]:
-    return [key.id for key in keys]
+    store.write([], [Document(_KIND, key.hash, key.at, None) for key in matches])
+    return matches
 
 
 def _key(document: Document) -> Key | None:

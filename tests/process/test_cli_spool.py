@@ -176,6 +176,9 @@ def test_drop_asks_and_then_removes(backend: Backend, tmp_path: Path) -> None:
     assert len(inspect(root)) == 1
     assert "1 spool removed" in command(tmp_path, backend, "drop", str(root), text="y\n").stdout
     assert inspect(root) == []
+    for options in ([], ["--dead"]):
+        done = CliRunner().invoke(spool.command, ["drop", str(root), *options])
+        assert (done.exit_code, done.output.startswith("no ")) == (0, True), "nothing to ask for"
 
 
 def test_records_of_another_key_are_reported_and_sent_on_request(

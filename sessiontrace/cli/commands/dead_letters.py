@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from sessiontrace.cli.render.console import stdout_console, table
+from sessiontrace.cli.render.console import stdout_console
+from sessiontrace.cli.render.fitted_table import Column, fitted_lines
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import SECONDS, directory_argument, pipeline_over, root_of
 from sessiontrace.model.json_depth import encode
@@ -34,9 +35,21 @@ __all__ = ["dead", "drop", "retry"]
 
 _NAME_WIDTH = 40
 _REASON_WIDTH = 80
+_NARROW_REASON = 28
 _CLOSE_S = 0.5
 _RECORD = b',"record":'
 _FIELDS = ("at", "destination", "kind", "reason", "record")
+_COLUMNS: tuple[Column[dict[str, Any]], ...] = (
+    Column("REFUSED AT", 4, lambda letter: when(letter["at"])),
+    Column("DESTINATION", 5, lambda letter: printable(letter["destination"])),
+    Column("KIND", 6, lambda letter: printable(letter["kind"])),
+    Column("EVENT", 2, lambda letter: printable(str(letter["record"].get("event_id", "")))),
+    Column(
+        "NAME", 3,
+        lambda letter: printable(str(letter["record"].get("event_name", "")), _NAME_WIDTH),
+    ),
+    Column("REASON", 1, lambda letter: printable(letter["reason"], _REASON_WIDTH)),
+)  # fmt: skip
 
 
 @click.command("dead", cls=RichCommand)
@@ -55,20 +68,11 @@ def dead(directory: Path | None, as_json: bool) -> None:
             click.echo(encode(letter))
         return
     if not letters:
-        click.echo(f"no dead letters under {printable(str(root))}", err=True)
+        click.echo(_no_letters(root), err=True)
         return
-    grid = table("REFUSED AT", "DESTINATION", "KIND", "EVENT", "NAME", "REASON")
-    for letter in letters:
-        record = letter["record"]
-        grid.add_row(
-            when(letter["at"]),
-            printable(letter["destination"]),
-            printable(letter["kind"]),
-            printable(str(record.get("event_id", ""))),
-            printable(str(record.get("event_name", "")), _NAME_WIDTH),
-            printable(letter["reason"], _REASON_WIDTH),
-        )
-    stdout_console().print(grid)
+    console = stdout_console()
+    for text in fitted_lines(_COLUMNS, letters, console.width, "REASON", _NARROW_REASON):
+        console.print(text, soft_wrap=True)
 
 
 @click.command("retry")
@@ -147,6 +151,9 @@ def drop(directory: Path | None, spool_id: str | None, letters: bool, yes: bool)
         raise click.UsageError(
             f"no spool {printable(spool_id)} of a finished program under {printable(str(root))}"
         )
+    if not spools:
+        click.echo(f"no spool of a finished program under {printable(str(root))}", err=True)
+        return
     records = sum(lag.pending for spool in spools for lag in spool.lags)
     question = f"Delete {amount(len(spools), 'spool')} with {amount(records, 'record')} undelivered"
     _confirm(yes, question)
@@ -160,10 +167,17 @@ def drop(directory: Path | None, spool_id: str | None, letters: bool, yes: bool)
 
 def _drop_letters(root: Path, yes: bool) -> None:
     paths = _files(root)
+    if not paths:
+        click.echo(_no_letters(root), err=True)
+        return
     _confirm(yes, f"Delete {amount(len(paths), 'file')} of dead letters")
     for path in paths:
         path.unlink()
     click.echo(f"{amount(len(paths), 'file')} removed")
+
+
+def _no_letters(root: Path) -> str:
+    return f"no dead letters under {printable(str(root))}"
 
 
 def _confirm(yes: bool, question: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,9 +100,7 @@ def list_keys(db: Path | None, url: str | None) -> None:
     with _stored_keys(db, url) as store:
         keys = [] if store is None else api_keys.active(store)
     rows = [("ID", "PERMISSION", "PROJECT", "CREATED", "NAME")]
-    for key in keys:
-        created = datetime.fromtimestamp(key.at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
-        rows.append((key.id, key.may, key.project, created, key.name))
+    rows.extend((key.id, key.may, key.project, key.created(), key.name) for key in keys)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
@@ -113,13 +110,15 @@ def list_keys(db: Path | None, url: str | None) -> None:
 @command.command("revoke")
 @click.argument("key", metavar="NAME_OR_ID")
 @click.option("--project", metavar="NAME", help="Only keys of this project.")
+@click.option("--all", "every", is_flag=True, help="Revoke all keys of this name in the project.")
 @db_option
 @url_option
-def revoke(key: str, project: str | None, db: Path | None, url: str | None) -> None:
+def revoke(key: str, project: str | None, every: bool, db: Path | None, url: str | None) -> None:
     """Revoke a key; servers refuse it within seconds.
 
-    NAME_OR_ID: the key's name, which revokes all keys of this name in one project, or a prefix of
-    its id. A name that keys of several projects have needs --project.
+    NAME_OR_ID: the key's name, or a prefix of its id. A name that keys of several projects have
+    needs --project. Where several keys of a project have the name, as while a key is being
+    replaced, give the id of one of them, or --all.
     """
     from sessiontrace.store import api_keys
 
@@ -127,5 +126,5 @@ def revoke(key: str, project: str | None, db: Path | None, url: str | None) -> N
         if store is None:
             raise click.ClickException("there is no store here, and so no key; --db names another")
     with _key_store(db, url) as store:
-        for revoked in api_keys.revoke(store, key, project):
+        for revoked in api_keys.revoke(store, key, project, every=every):
             click.echo(f"{revoked.id} ({revoked.name}, project {revoked.project}) is revoked")

@@ -31,6 +31,7 @@ _DEFAULT_PORT = 4777
 _MOST = 999_999_999
 _PRICES_ENV = "SESSIONTRACE_PRICES"
 
+_KEYS_PLACE = " to clients with an API key, which `sessiontrace keys add` makes"
 _UNENCRYPTED = (
     "Warning: the connection is not encrypted. Put a TLS proxy in front of the server where others "
     "can read the network."
@@ -120,7 +121,9 @@ def command(
     stores = stores_of(db, url)
 
     def ready(address: str, bound: int | None) -> None:
-        place = "" if token is None else f" to clients with the token in {_place_of(token_file)}"
+        place = _KEYS_PLACE if keys else ""
+        if token is not None:
+            place = f" to clients with the token in {_place_of(token_file)}"
         grpc = "" if bound is None else f", OTLP over gRPC on port {bound}"
         print(f"Serving {stores.name} at {address}{grpc}{place} (Ctrl-C to stop)", flush=True)
         if not is_loopback(host):

@@ -6,7 +6,7 @@ that write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ import orjson
 from sessiontrace.cli import other_keys
 from sessiontrace.cli.commands.dead_letters import dead, drop, retry
 from sessiontrace.cli.commands.spool_delivery import drain, flush
-from sessiontrace.cli.render.console import stdout_console, table
+from sessiontrace.cli.render.console import stdout_console
+from sessiontrace.cli.render.fitted_table import Column, fitted_lines
 from sessiontrace.cli.rich_command import RichCommand
 from sessiontrace.cli.spool_options import directory_argument, root_of
 from sessiontrace.cli.spool_records import show
@@ -26,12 +27,12 @@ from sessiontrace.text.format import amount, duration, printable, size
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
 __all__ = ["command"]
 
 _SERVICE_WIDTH = 32
+_NARROW_SERVICE = 8
 
 
 @click.group("spool")
@@ -63,7 +64,8 @@ def status(directory: Path | None, as_json: bool) -> None:
         click.echo(f"nothing waits: no spool under {printable(str(root))}", err=True)
     else:
         console = stdout_console()
-        console.print(_table_of(spools))
+        for line in _lines_of(spools, console.width):
+            console.print(line, soft_wrap=True)
         _sum_up(console, spools, sum(other.records for other in others))
     if other_keys.report(root, others):
         raise click.exceptions.Exit(1)
@@ -73,39 +75,62 @@ for _subcommand in (flush, drain, show, dead, retry, drop):
     command.add_command(_subcommand)
 
 
-def _table_of(spools: Sequence[Status]) -> Table:
-    grid = table(
-        "SPOOL", "SERVICE", "PROCESS", "AGE", "SIZE", "DESTINATION", "KIND", "FINGERPRINT",
-        "PENDING", right=frozenset({"AGE", "SIZE", "PENDING"}),
-    )  # fmt: skip
-    for spool in spools:
-        for at, lag in enumerate(spool.lags or (None,)):
-            grid.add_row(*(_process_cells(spool) if at == 0 else [""] * 5), *_lag_cells(lag))
-    return grid
+@attrs.frozen
+class _Line:
+    """A destination's lag in a spool; ``lag`` is None where the spool cannot be read."""
+
+    spool: Status
+    lag: ConsumerLag | None
+    is_first: bool
+    """Whether the line names the spool, which stands above its other destinations."""
 
 
-def _process_cells(spool: Status) -> list[str | Text]:
-    from rich.text import Text
+def _of_spool(cell: Callable[[Status], str]) -> Callable[[_Line], str]:
+    return lambda line: cell(line.spool) if line.is_first else ""
 
+
+def _of_lag(cell: Callable[[ConsumerLag], str]) -> Callable[[_Line], str]:
+    return lambda line: "" if line.lag is None else cell(line.lag)
+
+
+def _process(spool: Status) -> str:
     process = f"{spool.pid}" if spool.pid else "unknown"
-    return [
-        spool.spool_id,
-        printable(spool.service, _SERVICE_WIDTH) or Text("unreadable", style="red"),
-        Text(process) if spool.alive else Text(f"{process}, ended", style="yellow"),
-        duration(spool.age_s * 1000),
-        size(spool.used_bytes),
+    return process if spool.alive else f"{process}, ended"
+
+
+_COLUMNS: tuple[Column[_Line], ...] = (
+    Column("SPOOL", 1, _of_spool(lambda spool: spool.spool_id)),
+    Column(
+        "SERVICE", 1,
+        _of_spool(lambda spool: printable(spool.service, _SERVICE_WIDTH) or "unreadable"),
+        lambda line: "default" if line.spool.service else "red",
+    ),
+    Column(
+        "PROCESS", 4, _of_spool(_process), lambda line: "default" if line.spool.alive else "yellow"
+    ),
+    Column("AGE", 5, _of_spool(lambda spool: duration(spool.age_s * 1000)), right=True),
+    Column("SIZE", 6, _of_spool(lambda spool: size(spool.used_bytes)), right=True),
+    Column(
+        "DESTINATION", 3,
+        lambda line: "unknown" if line.lag is None else printable(line.lag.consumer.name),
+        lambda line: "red" if line.lag is None else "default",
+    ),
+    Column("KIND", 7, _of_lag(lambda lag: printable(lag.consumer.kind))),
+    Column("FINGERPRINT", 2, _of_lag(lambda lag: printable(lag.consumer.fingerprint[:8]))),
+    Column(
+        "PENDING", 2, _of_lag(lambda lag: f"{lag.pending:,}"),
+        lambda line: "bold" if line.lag is not None and line.lag.pending else "dim", right=True,
+    ),
+)  # fmt: skip
+
+
+def _lines_of(spools: Sequence[Status], width: int) -> list[Text]:
+    lines = [
+        _Line(spool, lag, at == 0)
+        for spool in spools
+        for at, lag in enumerate(spool.lags or (None,))
     ]
-
-
-def _lag_cells(lag: ConsumerLag | None) -> list[str | Text]:
-    from rich.text import Text
-
-    if lag is None:
-        return [Text("unknown", style="red"), "", "", ""]
-    consumer = lag.consumer
-    pending = Text(f"{lag.pending:,}", style="bold" if lag.pending else "dim")
-    fingerprint = printable(consumer.fingerprint[:8])
-    return [printable(consumer.name), printable(consumer.kind), fingerprint, pending]
+    return fitted_lines(_COLUMNS, lines, width, flexible="SERVICE", narrowest=_NARROW_SERVICE)
 
 
 def _sum_up(console: Console, spools: Sequence[Status], elsewhere: int) -> None:
