@@ -61,17 +61,17 @@ def fitted_lines(
         max(map(cell_len, (title, *(row[at] for row in cells)))) for at, title in enumerate(titles)
     ]
     least = min(widths[center], narrowest)
-    shown = _fitting(columns, widths, width - least, center)
-    others = sum(widths[at] + _GAP for at in shown if at != center)
+    fitting = _fitting(columns, widths, width - least, center)
+    others = sum(widths[at] + _GAP for at in fitting if at != center)
     widths[center] = min(widths[center], max(least, width - others))
 
     def aligned(row: Sequence[str], at: int) -> str:
         return _aligned(row[at], widths[at], right=columns[at].right)
 
-    lines = [Text((" " * _GAP).join(aligned(titles, at) for at in shown), style="dim")]
+    lines = [Text((" " * _GAP).join(aligned(titles, at) for at in fitting), style="dim")]
     for row, texts in zip(rows, cells, strict=True):
         line = Text()
-        for at in shown:
+        for at in fitting:
             line.append(" " * _GAP if line.plain else "")
             line.append(aligned(texts, at), style=columns[at].style(row))
         lines.append(line)
@@ -87,15 +87,15 @@ def _fitting(
 
     ``room``: what the flexible column at ``center`` leaves.
     """
-    shown = [center]
+    fitting = [center]
     for at in sorted(range(len(columns)), key=lambda at: columns[at].rank):
         if at == center:
             continue
         if widths[at] + _GAP > room and columns[at].rank > _ALWAYS:
             break
-        shown.append(at)
+        fitting.append(at)
         room -= widths[at] + _GAP
-    return sorted(shown)
+    return sorted(fitting)
 
 
 def _aligned(text: str, width: int, *, right: bool) -> str:
