@@ -15,8 +15,10 @@ from typing import Any
 
 import hypothesis
 import pytest
+import pytest_timeout
 from support.file_system_rules import RULES
 from support.own_environment import OWN_ENVIRONMENT
+from support.patience import patience
 
 # An example may take as long as a busy machine makes it take; a hang is pytest's to find.
 hypothesis.settings.register_profile("calm", deadline=None)
@@ -63,6 +65,13 @@ def _file_system(request: pytest.FixtureRequest) -> Iterator[None]:
         if rules is not None:
             RULES[rules](monkeypatch)
         yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> object:
+    """A test's limit is in seconds of a calm machine, too."""
+    settings = settings._replace(timeout=patience(settings.timeout))
+    return pytest_timeout.pytest_timeout_set_timer(item, settings)
 
 
 def _unexpected_skips(config: pytest.Config) -> list[str]:

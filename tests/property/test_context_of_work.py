@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.patience import patience
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.context import executors
@@ -83,7 +84,7 @@ class Program:
             done.set()
 
         getattr(self, "_by_" + way.replace(" ", "_"))(work)
-        assert done.wait(10), way
+        assert done.wait(patience(10)), way
 
     def _service(self, way: str, new: Callable[[], Any]) -> Any:
         if way not in self._shared:
@@ -176,7 +177,7 @@ def program() -> Iterator[Program]:
 
 
 def recorded(captured: Captured, name: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patience(10)
     while all(event["event_name"] != name for event in captured.events):
         assert time.monotonic() < deadline, name
         time.sleep(0.001)

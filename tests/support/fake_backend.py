@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+from support.patience import patience
 
 __all__ = [
     "Backend",
@@ -314,8 +315,8 @@ class Backend:
 
 
 def eventually(check: Callable[[], object], timeout: float = 10.0) -> None:
-    """Poll until ``check()`` is true; fail after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
+    """Poll until ``check()`` is true; fail after ``timeout`` seconds of a calm machine."""
+    deadline = time.monotonic() + patience(timeout)
     while not check():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.005)

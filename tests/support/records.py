@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
+from support.patience import patience
 
 from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, abandoned_end
@@ -89,7 +90,7 @@ def make(path: Path) -> None:
 
 def eventually(check: Callable[[], T], within: float = 10.0) -> T:
     """What ``check`` gives once it is true; fails when that takes too long."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patience(within)
     while not (found := check()):
         assert time.monotonic() < deadline, "did not come to pass in time"
         time.sleep(0.03)

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from socket import socket
 
+from support.patience import patience
 from support.subprocesses import environment
 
 from sessiontrace.store.models import SessionQuery, StoredSession
@@ -36,7 +37,7 @@ def _start(home: Path, words: tuple[str, ...], extra: dict[str, str]) -> subproc
 def run_to_its_end(home: Path, *words: str, **extra: str) -> None:
     """``sessiontrace run WORDS``, which must succeed."""
     with _start(home, words, extra) as process:
-        assert process.wait(200) == 0
+        assert process.wait(patience(200)) == 0
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def running(home: Path, *words: str, **extra: str) -> Iterator[subprocess.Popen[
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(60)
+            process.wait(patience(60))
         finally:
             process.kill()
 
@@ -73,7 +74,7 @@ def free_port() -> int:
 
 def fetch(url: str, within: float = 90) -> str:
     """What a server answers, once it does."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patience(within)
     while True:
         try:
             with urllib.request.urlopen(url, timeout=30) as reply:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from support.patience import patience
 from support.subprocesses import environment
 
 
@@ -34,7 +35,7 @@ class Served:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers by lower-case name, body. ``sec_fetch_site=`` becomes Sec-Fetch-Site."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience(30))
         try:
             connection.putrequest(
                 method, path, skip_host="Host" in names, skip_accept_encoding=True
@@ -79,5 +80,5 @@ def serving(db: Path, *options: str, store: str | None = None, **env: str) -> It
         yield Served(process, int(match[1]), int(match[2]) if match[2] else None)
     finally:
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=patience(30))
     assert (process.returncode, out, err) == (0, "", ""), f"{process.returncode}: {out}{err}"

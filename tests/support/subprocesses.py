@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from support.patience import patience
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -65,11 +66,12 @@ def start(
     quiet: bool = False,
     **env: str,
 ) -> subprocess.Popen[str]:
-    """Start a program given as text; it dumps all stacks and dies when it hangs past ``limit``.
+    """Start a program given as text; it dumps all stacks and dies when it hangs past ``limit``,
+    in seconds of a calm machine.
 
     ``quiet``: its stderr is not read, so that a child that outlives it holds nobody up.
     """
-    text = _FIRST.format(limit=limit) + textwrap.dedent(program)
+    text = _FIRST.format(limit=patience(limit)) + textwrap.dedent(program)
     return subprocess.Popen(
         [python, "-W", "error", "-c", text, *args],
         env=environment(home, **env),
@@ -91,6 +93,6 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and check its exit code (negative: the signal that ended it)."""
     with start(program, home, *args, limit=limit, python=python, quiet=quiet, **env) as process:
-        out, err = process.communicate(timeout=limit + 5)
+        out, err = process.communicate(timeout=patience(limit) + 5)
     assert process.returncode == expect, f"exit code {process.returncode}\n{out}\n{err}"
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

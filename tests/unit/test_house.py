@@ -358,6 +358,14 @@ def test_every_module_says_what_lives_in_it() -> None:
     assert silent == []
 
 
+def test_no_two_files_are_the_same() -> None:
+    """A check of the wheel's contents calls such a file a mistake of packaging."""
+    paths: dict[bytes, list[str]] = {}
+    for path in ROOT.rglob("*.py"):
+        paths.setdefault(path.read_bytes(), []).append(path.relative_to(ROOT).as_posix())
+    assert [names for content, names in paths.items() if content and len(names) > 1] == []
+
+
 def test_a_module_can_be_imported_alone() -> None:
     """Import order must not matter: each module of capture comes first in a process of its own."""
     modules = [f"sessiontrace.{module}" for module in MODULES if module.startswith("capture.")]

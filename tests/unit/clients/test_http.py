@@ -16,6 +16,7 @@ from aiohttp import web
 from support.certificates import make_authority
 from support.fake_backend import Backend, answer
 from support.fake_vendor_api import Api
+from support.patience import patience
 from support.proxy import Proxy
 
 from sessiontrace.clients import (
@@ -230,7 +231,7 @@ def test_a_client_works_in_one_loop_after_the_other_and_leaves_nothing_behind() 
 
     server = threading.Thread(target=asyncio.run, args=(serve(),))
     server.start()
-    ready.wait(10)
+    ready.wait(patience(10))
     caller = Rest(api.url, Secret(KEY))
 
     async def work() -> Any:
@@ -260,7 +261,7 @@ def test_a_client_used_by_two_loops_at_once_is_closed_in_both() -> None:
 
     server = threading.Thread(target=asyncio.run, args=(serve(),))
     server.start()
-    ready.wait(10)
+    ready.wait(patience(10))
     caller = Rest(api.url, Secret(KEY))
 
     async def other() -> str:
@@ -278,14 +279,14 @@ def test_a_client_used_by_two_loops_at_once_is_closed_in_both() -> None:
     beside = threading.Thread(target=lambda: found.append(asyncio.run(other())))
     beside.start()
     try:
-        used.wait(10)
+        used.wait(patience(10))
 
         async def here() -> None:
             await caller.call("GET", "/x")
             await caller.close()
 
         asyncio.run(here())
-        beside.join(10)
+        beside.join(patience(10))
     finally:
         stop.set()
         server.join()

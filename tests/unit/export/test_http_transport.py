@@ -29,6 +29,7 @@ from support.fake_backend import (
     send,
     stall,
 )
+from support.patience import patience
 
 from sessiontrace.export import http_transport
 from sessiontrace.export.http_transport import HttpTransport
@@ -342,7 +343,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
              "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
              "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
-            check=True, capture_output=True, timeout=30,
+            check=True, capture_output=True, timeout=patience(30),
         )  # fmt: skip
     except FileNotFoundError:
         pytest.skip("the openssl program is not there to make a certificate")

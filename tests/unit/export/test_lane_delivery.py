@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from support.lane_harness import MemorySource, PlainExporter, Run, event, id_of, numbers
+from support.patience import patience
 
 from sessiontrace.export.protocol import Batch, Reply, Request
 from sessiontrace.model.record import END, EVENT, OPEN, START, Record
@@ -228,7 +229,7 @@ async def test_told_to_finish_while_it_reads_a_lane_still_sends_what_it_read() -
 
     run.source.read = finish_then_read  # type: ignore[method-assign]
     run.task = asyncio.create_task(run.lane.run())
-    await asyncio.wait_for(run.task, 5)
+    await asyncio.wait_for(run.task, patience(5))
     assert run.stats.acked == 300
 
 

@@ -12,6 +12,7 @@ import attrs
 import pytest
 from support.fake_backend import Backend, answer, eventually, read_request, stall
 from support.lane_harness import MemorySource, PlainExporter, event
+from support.patience import patience
 
 from sessiontrace.export.protocol import Batch, Reply, Request, Transport
 from sessiontrace.export.sender import LaneSpec, Sender
@@ -139,13 +140,13 @@ def test_ten_threads_flush_at_once() -> None:
         def flush() -> None:
             ticket = rig.sender.request_flush()
             ticket.add_done_callback(called.append)
-            outcomes.append(ticket.wait(5))
+            outcomes.append(ticket.wait(patience(5)))
 
         threads = [threading.Thread(target=flush) for _ in range(10)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(patience(10))
         eventually(lambda: len(called) == 10)
         assert outcomes == called == [True] * 10
 
@@ -159,8 +160,8 @@ def test_a_callback_that_fails_harms_nobody() -> None:
     with Backend() as backend, running(backend, [event(1)]) as rig:
         ticket = rig.sender.request_flush()
         ticket.add_done_callback(fail)
-        assert ticket.wait(5)
-        assert rig.sender.request_flush().wait(5)
+        assert ticket.wait(patience(5))
+        assert rig.sender.request_flush().wait(patience(5))
 
 
 def test_stop_delivers_what_is_there_and_only_then_ends() -> None:
@@ -265,7 +266,7 @@ def test_a_record_that_slips_in_while_falling_asleep_is_not_forgotten() -> None:
         signal = WakeSignal(progress)
         with running(backend, signal=signal) as rig:
             rigs.append(rig)
-            assert slipped.wait(10)
+            assert slipped.wait(patience(10))
             eventually(lambda: not rig.source.pending(), timeout=2)
 
 
@@ -378,7 +379,7 @@ def test_a_slow_encode_steps_aside_for_the_application() -> None:
         exporter = Slow(max_records=1000)
         with running(backend, [event(n) for n in range(2000)], exporter=exporter) as rig:
             stalls = []
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + patience(10)
             while rig.source.pending() and time.monotonic() < deadline:
                 begun = time.perf_counter()
                 time.sleep(0.001)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.patience import patience
 from support.subprocesses import REPO, environment
 
 BLOCK = re.compile(r'```python title="([^"]+)"\n(.*?)```', re.DOTALL)
@@ -37,7 +38,7 @@ def test_the_files_of_the_guide_work_as_written(tmp_path: Path) -> None:
         env=environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patience(120),
         check=False,
     )
 

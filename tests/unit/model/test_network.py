@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority, make_authority
+from support.patience import patience
 
 import sessiontrace as st
 from sessiontrace.config import resolve
@@ -97,7 +98,7 @@ def test_an_encrypted_key_is_refused_and_asks_for_no_passphrase(
     key = tmp_path / "encrypted.key"
     subprocess.run(
         [program, "pkey", "-in", authority.key, "-aes256", "-passout", "pass:secret", "-out", key],
-        check=True, capture_output=True, timeout=30,
+        check=True, capture_output=True, timeout=patience(30),
     )  # fmt: skip
     assert "client_key= " in faults(client_cert=authority.cert, client_key=key)
     assert "encrypted" in faults(client_cert=authority.cert, client_key=key)

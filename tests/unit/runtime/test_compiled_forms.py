@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.patience import patience
 
 import sessiontrace
 from sessiontrace.capture.encoding import record_body
@@ -51,7 +52,11 @@ with st.session("s"), st.span("step"):
 assert st.flush(10)
 """
     result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=patience(50),
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     assert "_frame_c was built and cannot be imported" in result.stderr

@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+from support.patience import patience
+
 from sessiontrace.runtime import event_loop
 
 
@@ -32,7 +34,7 @@ def test_a_busy_loop_does_not_starve_other_threads() -> None:
             turns += 1
     finally:
         over.set()
-        thread.join(10)
+        thread.join(patience(10))
     assert turns > 100
 
 

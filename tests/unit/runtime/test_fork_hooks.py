@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.patience import patience
 
 import sessiontrace
 
@@ -41,7 +42,11 @@ print(os.read(reader, 1000).decode())
 def test_hooks_run_in_the_order_of_the_stages() -> None:
     """Registered from the last stage to the first; one of them fails, and only it."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=patience(30),
     )
     words = done.stdout.split()
     assert words[:2] == ["t0", "s0"]

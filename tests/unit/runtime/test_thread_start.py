@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.fake_backend import Backend, eventually
+from support.patience import patience
 from support.tracers import hive, names, tracing
 
 from sessiontrace.runtime.thread_start import start_thread
@@ -40,7 +41,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Non
         names = {thread.name for thread in threading.enumerate()}
         if pending & names:
             pending.clear()
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + patience(5)
             while time.monotonic() < deadline and threading._limbo:  # type: ignore[attr-defined]
                 time.sleep(0.001)
             signal.raise_signal(signal.SIGALRM)
@@ -58,13 +59,13 @@ def test_what_a_handler_raises_comes_out_of_the_start(interrupted: Callable[[str
 
     def run() -> None:
         ran.set()
-        interruption.wait(5)  # the thread runs when the signal comes
+        interruption.wait(patience(5))  # the thread runs when the signal comes
 
     interrupted("a thread")
     with pytest.raises(SoftTimeLimitError):
         start_thread(threading.Thread(target=run, name="a thread"))
     interruption.set()
-    assert ran.wait(5)
+    assert ran.wait(patience(5))
 
 
 def test_without_a_thread_from_the_system_the_answer_is_no(monkeypatch: pytest.MonkeyPatch) -> None:

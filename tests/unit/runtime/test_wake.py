@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from support.patience import patience
+
 from sessiontrace.runtime.wake import WakeSignal
 
 
@@ -83,7 +85,7 @@ def test_no_work_is_lost_between_producers_and_a_sleeping_consumer() -> None:
     while seen < 15_000 and not overslept:
         bell.clear()
         seen = len(queue)
-        if signal.arm() and len(queue) == seen and seen < 15_000 and not bell.wait(10):
+        if signal.arm() and len(queue) == seen and seen < 15_000 and not bell.wait(patience(10)):
             overslept.append(seen)
     for producer in producers:
         producer.join()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import pytest
+from support.patience import patience
 
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
@@ -16,7 +17,7 @@ from sessiontrace.runtime.worker import BackgroundWorker
 
 
 def eventually(true: Callable[[], bool], within: float = 10.0) -> bool:
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patience(within)
     while not true():
         if time.monotonic() > deadline:
             return False
@@ -120,7 +121,7 @@ def test_stop_finishes_the_jobs_at_hand(make: Callable[..., BackgroundWorker]) -
     outcomes: list[object] = []
     gate = threading.Event()
     worker.start()
-    worker.submit(lambda: gate.wait(10), outcomes.append)
+    worker.submit(lambda: gate.wait(patience(10)), outcomes.append)
     for number in range(5):
         worker.submit(lambda number=number: number, outcomes.append)  # type: ignore[misc]
     gate.set()
@@ -138,11 +139,11 @@ def test_stop_gives_up_in_time_on_a_job_that_hangs(make: Callable[..., Backgroun
 
     def hang() -> None:
         begun.set()
-        gate.wait(10)
+        gate.wait(patience(10))
 
     worker.start()
     worker.submit(hang, lambda outcome: None)
-    assert begun.wait(10)
+    assert begun.wait(patience(10))
     assert not worker.stop(0.01)
     gate.set()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from support.patience import patience
 from support.spools import (
     END_HEAD,
     EVENT_HEAD,
@@ -547,11 +548,11 @@ def test_a_close_that_meets_a_stuck_keeper_gives_up_in_time(tmp_path: Path) -> N
     def hang() -> None:
         with spool._maintenance._round:
             stuck.set()
-            free.wait(10)
+            free.wait(patience(10))
 
     worker = threading.Thread(target=hang)
     worker.start()
-    stuck.wait(10)
+    stuck.wait(patience(10))
     spool.close(timeout=0.01)
     free.set()
     worker.join()

@@ -11,6 +11,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.patience import patience
 from support.subprocesses import environment
 
 from sessiontrace.wire.otlp_json_reader import from_json
@@ -200,6 +201,6 @@ def test_no_package_is_needed_for_it(tmp_path: Path):
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=environment(tmp_path), capture_output=True, text=True, timeout=50, check=True,
+        env=environment(tmp_path), capture_output=True, text=True, timeout=patience(50), check=True,
     )  # fmt: skip
     assert done.stdout == "([], 0)\n"

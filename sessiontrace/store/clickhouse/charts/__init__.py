@@ -1,1 +1,1 @@
-"""Counts over many sessions: the charts above the list, and the dashboard."""
+"""Counts over many sessions by ClickHouse: the charts above the list, and the dashboard."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 
 import pytest
+from support.patience import patience
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.context import executors
@@ -128,7 +129,7 @@ def test_E15_a_thread_that_outlives_what_started_it_lets_go_of_it(captured: Capt
 
     def late() -> None:
         for number, signal in enumerate(go):
-            assert signal.wait(5)
+            assert signal.wait(patience(5))
             with captured.span(f"late {number}"):
                 seen.append(captured.current.get().session.session_id)  # type: ignore[union-attr]
             done[number].set()
@@ -139,7 +140,7 @@ def test_E15_a_thread_that_outlives_what_started_it_lets_go_of_it(captured: Capt
             thread = threading.Thread(target=late)
             thread.start()
         go[0].set()
-        assert done[0].wait(5)
+        assert done[0].wait(patience(5))
     go[1].set()
     thread.join()
     assert captured.parent_of("late 0") == "session"
@@ -215,7 +216,7 @@ def test_E15_a_worker_behind_a_queue_leaves_the_session_that_started_it(
 
     def put(job: Callable[[], None]) -> None:
         todo.put(job)
-        assert waiting.acquire(timeout=5)
+        assert waiting.acquire(timeout=patience(5))
 
     with captured.session("ada") as ada:
         thread = threading.Thread(target=worker)
@@ -247,7 +248,7 @@ def test_a_suppressed_start_does_not_silence_a_thread_for_ever(captured: Capture
     go = threading.Event()
 
     def late() -> None:
-        assert go.wait(5)
+        assert go.wait(patience(5))
         with captured.span("heard"), captured.session("heard too"):
             pass
 

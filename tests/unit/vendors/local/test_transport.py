@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from support.patience import patience
 from support.records import T0, event, make, record, session_end, session_start
 from support.subprocesses import environment
 
@@ -139,7 +140,7 @@ async def test_a_cancelled_send_leaves_the_keeper_at_peace(
     """At exit the lane's budget may end while the keeper still writes."""
     transport = LocalTransport(tmp_path / "store.db", keeper.submit)
     release = threading.Event()
-    keeper.submit(lambda: release.wait(5), lambda _: None)
+    keeper.submit(lambda: release.wait(patience(5)), lambda _: None)
     ((request,),) = EXPORTER.encode(Batch([event(new_id())]))
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(transport.send(request, [event(new_id())]), 0.02)
@@ -185,6 +186,6 @@ def test_neither_the_package_nor_this_destination_loads_sqlite_before_it_writes(
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env=environment(tmp_path), capture_output=True, text=True, timeout=20,
+        env=environment(tmp_path), capture_output=True, text=True, timeout=patience(20),
     )  # fmt: skip
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
