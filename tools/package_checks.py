@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -127,8 +128,24 @@ def containers() -> str:
     return ", ".join(str(path.relative_to(REPO)) for path in files) or "none"
 
 
+def compositions() -> str:
+    """The compose files: by compose-lint, and by Docker's own reader where Docker has it."""
+    files = sorted(REPO.glob("deploy/**/compose.yaml")) + sorted(REPO.glob("docs/**/compose.yaml"))
+    run(BIN / "compose-lint", *files)
+    docker = shutil.which("docker")
+    reader = docker and [docker, "compose"]
+    if reader and subprocess.run([*reader, "version"], capture_output=True, check=False).returncode:
+        reader = None
+    for file in files if reader else ():
+        run(*reader, "-f", file, "--profile", "*", "config", "--quiet",
+            CLICKHOUSE_PASSWORD="password", SESSIONTRACE_CLICKHOUSE_PASSWORD="password")  # fmt: skip
+    paths = ", ".join(str(path.relative_to(REPO)) for path in files)
+    return f"{paths}, {'with' if reader else 'without'} docker compose"
+
+
 CHECKS: Iterable[Check] = (
     metadata, upload, contents, project_file, types, editors, workflows, containers,
+    compositions,
 )  # fmt: skip
 
 
