@@ -386,7 +386,7 @@ def test_a_slow_encode_steps_aside_for_the_application() -> None:
                 stalls.append(time.perf_counter() - begun - 0.001)
             stalls.sort()
             assert not rig.source.pending()
-            assert stalls[int(len(stalls) * 0.9)] < 0.1, "seconds, without"
+            assert stalls[int(len(stalls) * 0.9)] < patience(0.1), "seconds, without"
 
 
 def test_reports_are_taken_from_any_thread_at_any_time() -> None:
