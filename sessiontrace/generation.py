@@ -143,8 +143,11 @@ class Generation:
         return self.pipeline.offer(head, body)
 
     def check_owner(self) -> None:
-        """Called by the worker every half second: a tracer may have been collected."""
-        if self._owner() is None and not self.is_shut:
+        """Called by the worker every half second: a tracer may have been collected.
+
+        The worker calls on while its pipeline is closed for good: one release is enough.
+        """
+        if self._in_use and self._owner() is None and not self.is_shut:
             self.release()
 
     # -- life cycle -------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from support.subprocesses import run
 from support.tracers import arrived, hive, names, settled, steps, tracing
 
 import sessiontrace as st
+from sessiontrace import retirement
 
 
 @pytest.fixture
@@ -335,6 +336,26 @@ def test_B25_a_dropped_tracer_leaves_no_thread(backend: Backend, tmp_path: Path)
     steps(later, 1, start=60)
     eventually(lambda: len(names(backend)) == 61, 30)
     later.shutdown(5)
+
+
+def test_B25_a_dropped_tracer_is_given_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker asks for the tracer every half second, also while the pipeline is closed with
+    records that its backend did not take: nothing waits for those any more.
+    """
+    retired: list[object] = []
+    monkeypatch.setattr(retirement, "retire", retired.append)
+    tracer = st.Tracer(hive("http://127.0.0.1:9"), spool=tmp_path / "spool", exit_timeout=0.1)
+    steps(tracer, 1)
+    generation = tracer._generation
+    assert generation is not None
+    del tracer
+    gc.collect()
+    eventually(lambda: retired == [generation])
+    generation.retire(0.1)
+    generation.check_owner()
+    assert (retired, generation.is_gone) == ([generation], True)
 
 
 def test_B25_dropped_tracers_whose_backend_hangs_leave_few_threads(tmp_path: Path) -> None:
