@@ -145,7 +145,7 @@ def make_app(
     app.add_routes([web.post(request_guard.LOGIN, _login(auth, budget))])
     mcp = McpEndpoint(readers, version)
     app.add_routes(mcp.routes())
-    app.add_routes(page_files.routes())
+    page_files.add_to(app)
 
     async def close(_: web.Application) -> None:
         await mcp.close()
@@ -304,6 +304,8 @@ async def _errors_as_responses(request: web.Request, handler: Handler) -> web.St
     except web.HTTPException as error:
         if error.status < 400:
             raise
+        if error.status == 404 and (page := page_files.not_found(request)) is not None:
+            return page
         return error_response(error.status, _explained(request, error))
     except StoreError as error:
         return store_error_response(error, error_response)

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from sessiontrace.server.http import Handler
 
-__all__ = ["routes"]
+__all__ = ["add_to", "not_found"]
 
 _CONTENT_TYPES = {
     ".html": "text/html",
@@ -27,23 +27,40 @@ _CONTENT_TYPES = {
 }
 _VERSION = "{version:[0-9a-f]{16}}"
 _INDEX = "index.html"
+_INDEX_BODY = web.AppKey("index", bytes)
+_SAFE = frozenset({"GET", "HEAD"})
 _MODULES = b"<!-- modules -->"
 _ADDRESSES = (
     "/", "/dashboard", "/sessions/{id}", "/users/{user}", "/compare/sets", "/compare/{a}/{b}",
 )  # fmt: skip
 
 
-def routes() -> list[web.RouteDef]:
-    """A route for each file of the page, and one for each address that a reader opens."""
+def add_to(app: web.Application) -> None:
+    """Add a route for each file of the page, and one for each address that a reader opens."""
     files = _files()
     version = hashlib.sha256(b"".join(files.values())).hexdigest()[:16]
-    index = _handler(_INDEX, _index(files, version), version)
+    app[_INDEX_BODY] = _index(files, version)
+    index = _handler(_INDEX, app[_INDEX_BODY], version)
     del files[_INDEX]
-    return [
+    app.add_routes(
         web.get(path, _handler(name, body, version))
         for name, body in files.items()
         for path in (f"/page/{name}", f"/page/{_VERSION}/{name}")
-    ] + [web.get(address, index) for address in _ADDRESSES]
+    )
+    app.add_routes(web.get(address, index) for address in _ADDRESSES)
+
+
+def not_found(request: web.Request) -> web.Response | None:
+    """The page, which says that this address is none of its own; None for a program's request."""
+    if request.method not in _SAFE or "text/html" not in request.headers.get("Accept", ""):
+        return None
+    return web.Response(
+        status=404,
+        body=request.app[_INDEX_BODY],
+        content_type=_CONTENT_TYPES[".html"],
+        charset="utf-8",
+        headers={"Cache-Control": "no-cache"},
+    )
 
 
 def _files() -> dict[str, bytes]:

@@ -84,6 +84,16 @@ def test_the_session_whose_id_my_own_log_holds_is_found(page: Page):
     eventually(lambda: page.driver.current_url.endswith(f"/sessions/{session_uuid(OWN_ID)}"))
 
 
+def test_an_address_that_leads_nowhere_says_so(page: Page):
+    """A link that was cut on its way; the page, not JSON, and a way on."""
+    for path in ("/sessions", "/users/", "/compare/x"):
+        page.open(path)
+        page.until(".note h1", ["Page not found"])
+    page.click(".note a")
+    page.until(NAMES, ALL)
+    page.complaints()  # of the answers 404
+
+
 def test_filters_and_order_are_in_the_address_and_survive_a_reload(page: Page):
     """A link that one sends shows what one saw; the way back from a session does too."""
     page.open()

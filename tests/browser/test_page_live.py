@@ -152,7 +152,7 @@ def test_a_server_with_a_token_asks_for_it_and_then_for_nothing_more(page: Page,
 
 
 def test_a_server_with_keys_asks_for_a_key_that_may_read(page: Page, db: Path):
-    """The form says what it wants; a key that only reads sees no form for feedback."""
+    """The form says what it wants; a key that only reads sees no form for feedback, and no Delete."""
     sid = new_id()
     write(db, session_end(sid), event(sid))
     store = SqliteStore(db)
@@ -171,6 +171,9 @@ def test_a_server_with_keys_asks_for_a_key_that_may_read(page: Page, db: Path):
         box.send_keys(look, Keys.ENTER)
         locked.until(".detail h2", ["chat"])
         eventually(lambda: not locked.one(".score").is_displayed())
+        buttons = [text for text in locked.texts(".head button") if text]
+        assert "Copy id" in buttons
+        assert "Delete" not in buttons
         locked.driver.delete_all_cookies()
         assert [line for line in locked.leave() if "401" not in line] == []
 

@@ -159,6 +159,17 @@ def test_a_link_to_a_step_scrolls_to_it(session: Any):
     assert page.run("return window.scrollY") == 0
 
 
+def test_a_link_to_a_step_that_is_not_there_says_so(session: Any):
+    """The step may be of another session, or has not arrived: nothing else passes for it."""
+    page, _ = session("used")
+    address = page.driver.current_url
+    page.driver.get("about:blank")
+    page.driver.get(f"{address}#nowhere")
+    page.see("p.warning")
+    page.click(".step .name", 1)
+    eventually(lambda: not page.one("p.warning").is_displayed())
+
+
 def test_find_goes_to_what_it_finds_and_reads_what_is_shown(session: Any):
     """Enter and Shift+Enter go through the hits, which are seen; keys and types are no hits."""
     page, steps = session("many")

@@ -55,7 +55,7 @@ export async function post(path, body) {
 
 let permission = null;
 
-/** Whether this browser's key may score; true where the server cannot be asked. */
+/** Whether this browser's key may score and delete; true where the server cannot be asked. */
 export function mayScore() {
   permission ??= get("/api/about").then(
     ({ body }) => body.may_score !== false,

@@ -5,6 +5,7 @@ import { compareSetsView } from "./comparing/compare_sets.js";
 import { dashboardView } from "./dashboard/dashboard_view.js";
 import { storageButton } from "./dialogs/storage_dialog.js";
 import { el } from "./elements.js";
+import { notFoundView } from "./empty_state.js";
 import { fragmentOf } from "./values/thread.js";
 import { banner } from "./views/banner.js";
 import { login, loginView } from "./views/login.js";
@@ -73,10 +74,8 @@ function open(path, { replace = false, push = true } = {}) {
   else if (route.pathname === "/compare/sets") view = compareSetsView(context);
   else if (route.pathname === "/dashboard") view = dashboardView(context);
   else if (user) view = userView(context, decodeURIComponent(user[1]));
-  else
-    view = match
-      ? sessionPage(context, decodeURIComponent(match[1]), fragmentOf(route.hash))
-      : listView(context);
+  else if (match) view = sessionPage(context, decodeURIComponent(match[1]), fragmentOf(route.hash));
+  else view = route.pathname === "/" ? listView(context) : notFoundView(context);
   view.path = key;
   if (!context.saved) window.scrollTo(0, 0);
 }

@@ -15,6 +15,24 @@ export function notice(title, text, button = null) {
   return [el("h2", {}, title), el("p", {}, text), button].filter(Boolean);
 }
 
+/** The view of an address that the page does not have. @param {any} context */
+export function notFoundView({ main, setStatus, setCrumbs, listPath }) {
+  setCrumbs(el("span", { class: "here" }, "Page not found"));
+  setStatus("live");
+  document.title = "Page not found · sessiontrace";
+  const link = el("a", { href: listPath, "data-route": true, class: "quiet" }, "All sessions");
+  main.append(
+    el(
+      "div",
+      { class: "note" },
+      el("h1", {}, "Page not found"),
+      el("p", {}, "This address leads nowhere; a part of it may be missing."),
+      link,
+    ),
+  );
+  return { save: () => ({}), close() {}, key() {} };
+}
+
 export function welcome(store) {
   return [
     el(

@@ -1,13 +1,16 @@
 // The button that deletes a session: it asks first, in a dialog, and says what the server did.
 
-import { post } from "../api.js";
+import { mayScore, post } from "../api.js";
 import { el } from "../elements.js";
 import { amount, count } from "../values/format.js";
 
-/** A button for the head of a session. @param {any} session */
+/** A button for the head of a session, where this browser's key may delete. @param {any} session */
 export function deleteButton(session) {
-  const button = el("button", { type: "button", class: "quiet" }, "Delete");
+  const button = el("button", { type: "button", class: "quiet", hidden: true }, "Delete");
   button.addEventListener("click", () => open(session));
+  mayScore().then((may) => {
+    button.hidden = !may;
+  });
   return button;
 }
 

@@ -15,6 +15,7 @@ const EVERY = 2000;
 export function sessionView(context, id, hash) {
   const { main, setStatus, setCrumbs, navigate, saved, listPath, upPath } = context;
   let placed = false; // what the address names has been scrolled to
+  let awaited = hash; // the step that the address names, until it has arrived
   let found = ""; // how many steps contain the text
   const state = { answer: null, records: new Map(), selected: hash || saved?.selected || id };
   const head = el("section", { class: "head", "aria-label": "Session" });
@@ -62,7 +63,12 @@ export function sessionView(context, id, hash) {
       finder.focus({ preventScroll: true });
     }
   });
-  main.append(head, split, note);
+  const missing = el(
+    "p",
+    { class: "warning", role: "status", hidden: true },
+    "The step that this link names is not in this session, or has not arrived yet.",
+  );
+  main.append(head, missing, split, note);
   setCrumbs(
     el("a", { href: listPath, "data-route": true }, "Sessions"),
     el("span", { class: "here mono" }, id.slice(0, 18)),
@@ -98,6 +104,12 @@ export function sessionView(context, id, hash) {
     const { session, record } = answer;
     if (record.start_time === session.start_time) session.start_nanos = record.start_nanos;
     chart.draw(answer);
+    if (awaited && chart.has(awaited)) {
+      state.selected = awaited;
+      awaited = "";
+      placed = false;
+    }
+    missing.hidden = !awaited;
     const isThere = chart.has(state.selected);
     if (!isThere) state.selected = id;
     const isNamed = isThere && state.selected !== id && state.selected !== saved?.selected;
@@ -167,6 +179,8 @@ export function sessionView(context, id, hash) {
 
   async function select(chosen) {
     state.selected = chosen;
+    awaited = "";
+    missing.hidden = true;
     history.replaceState(
       history.state,
       "",
