@@ -152,7 +152,7 @@ def test_a_server_with_a_token_asks_for_it_and_then_for_nothing_more(page: Page,
 
 
 def test_a_server_with_keys_asks_for_a_key_that_may_read(page: Page, db: Path):
-    """The form says what it wants; a key that only reads sees no form for feedback, and no Delete."""
+    """The form says what it wants; a key that only reads sees no feedback form, no Delete."""
     sid = new_id()
     write(db, session_end(sid), event(sid))
     store = SqliteStore(db)

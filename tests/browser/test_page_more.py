@@ -79,6 +79,8 @@ def test_a_stopped_server_is_told(page: Page, db: Path):
     assert page.server.process.wait(timeout=20) == 0, "an open stream must not keep it"
     page.until("#pulse", ["Server unreachable, retrying"])
     page.until("tbody .c-name a", ["chat"])
+    page.click("tbody .c-name a")
+    page.until(".note p", ["The server does not answer. Is it still running?"])
     page.leave()  # the browser's console tells of failed requests, rightly
 
 

@@ -60,10 +60,11 @@ command.add_command(export_sessions.command)
 @filter_options
 @click.option(
     "--sort",
+    metavar="COLUMN",
     type=click.Choice(ORDERS),
     default=ORDERS[0],
     show_default=True,
-    help="Order of the list, the greatest or latest first.",
+    help=f"Order of the list, the greatest or latest first: {', '.join(ORDERS)}.",
 )
 @click.option("--reverse", is_flag=True, help="The smallest or earliest first.")
 @click.option(
