@@ -13,6 +13,7 @@ import orjson
 
 from sessiontrace.model import payload
 from sessiontrace.model.step_types import STEP_TYPES, base_type
+from sessiontrace.wire.encoded.members import members_of
 from sessiontrace.wire.encoded.record_layout import without_nanos
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "conversation",
     "event",
     "event_bytes",
+    "inputs_of",
     "leftover",
     "merge",
     "session",
+    "session_bytes",
     "session_update",
     "update",
 ]
@@ -43,6 +46,7 @@ _SESSION = (
     "user_properties",
     "children_ids",
 )
+_SESSION_MEMBERS = tuple((name.encode(), b'"%b":' % name.encode()) for name in _SESSION)
 _CONVERSATION = ("session_id", "source", "start_time", "config", "metadata", "user_properties")
 
 # UpdateEventRequest: HoneyHive merges the first and replaces the second.
@@ -79,6 +83,36 @@ def session(record: Mapping[str, Any]) -> Body:
     return _with_name(record, _picked(record, _SESSION))
 
 
+def session_bytes(start: bytes, end: bytes | None) -> bytes | None:
+    """StartSessionRequest for a session, from its encoded start and, in the same batch, its end.
+
+    Nothing is decoded: the bytes are those of ``session`` of both, merged. None for a record with
+    an escaped character in a field's name, which capture does not write.
+    """
+    fields: dict[bytes, bytes] = {}
+    for record in (start, end):
+        if record is None:
+            break
+        members = members_of(record)
+        if members is None:
+            return None
+        for name, key in _SESSION_MEMBERS:
+            if name in members:
+                fields[key] = members[name]
+        if b"event_name" in members:
+            fields[b'"session_name":'] = fields[b'"event_name":'] = members[b"event_name"]
+    # No JSON text has a raw tab: those around inputs and outputs are the only ones.
+    return b"{%b}" % b",".join(map(b"".join, fields.items())).replace(b"\t", b"")
+
+
+def inputs_of(record: bytes) -> bytes:
+    """A record's encoded inputs; those of an empty object where it has none."""
+    start = record.find(b',"inputs":\t') + 11
+    if start > 10:
+        return record[start : record.find(b"\t", start)]
+    return payload.compact_json(orjson.loads(record).get("inputs") or {})
+
+
 def conversation(record: Mapping[str, Any]) -> Body:
     """StartSessionRequest for the session of a turn; inputs and outputs belong to the turn."""
     return _with_name(record, _picked(record, _CONVERSATION))
@@ -110,9 +144,11 @@ def update(record: Mapping[str, Any]) -> Body:
     return body
 
 
-def leftover(record: Mapping[str, Any]) -> Body:
+def leftover(record: bytes) -> Body:
     """UpdateEventRequest with the fields that StartSessionRequest does not have."""
-    return _picked(record, ("metrics", "feedback"))
+    if b'"metrics":' in record or b'"feedback":' in record:
+        return _picked(orjson.loads(record), ("metrics", "feedback"))
+    return {}
 
 
 def session_update(turn: Mapping[str, Any]) -> Body:

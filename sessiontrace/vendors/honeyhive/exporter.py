@@ -138,7 +138,9 @@ class _Plan:
     """One batch, sorted into the three stages."""
 
     def __init__(self, batch: Batch, inputs: LruCache[bytes, int]) -> None:
-        self._records = batch.records
+        self._records = batch.records  # throttled: each look at it may be a pause
+        self._kinds: list[bytes] = []  # of the records, and their bodies
+        self._raw: list[bytes] = []
         self._inputs = inputs
         self._events: list[int] = []
         self._bodies: list[bytes] = []  # of the events, in step
@@ -147,7 +149,10 @@ class _Plan:
         self._decoded: dict[int, Body] = {}
         add_event, add_body = self._events.append, self._bodies.append
         for first in range(0, len(batch.records), _BLOCK):
-            block = Records.of(batch.records[first : first + _BLOCK])
+            some = batch.records[first : first + _BLOCK]
+            block = some if isinstance(some, Records) else Records.of(some)
+            self._kinds += block.kinds
+            self._raw += block.bodies
             plain = plain_events(block.kinds, block.bodies)
             for index, event in enumerate(plain, first):
                 if event is not None:
@@ -190,18 +195,28 @@ class _Plan:
         for session_id, session in self._sessions.items():
             if session.starts:
                 carried = [*session.starts, *([] if session.end is None else [session.end])]
-                body = payload.compact_json(self._session_body(session_id, session))
+                _ = self._records[carried[0]]  # a pause, when it is due
+                body = self._session_bytes(session_id, session)
                 yield Request("POST", _SESSIONS_PATH, body, tuple(carried))
+
+    def _session_bytes(self, session_id: bytes, session: _Session) -> bytes:
+        if len(session.starts) == 1 and session.plain:
+            start = self._raw[session.starts[0]]
+            end = None if session.end is None else self._raw[session.end]
+            if (encoded := bodies.session_bytes(start, end)) is not None:
+                self._remember(session_id, start)
+                return encoded
+        return payload.compact_json(self._session_body(session_id, session))
 
     def _session_body(self, session_id: bytes, session: _Session) -> Body:
         body: Body = {}
         for index in session.starts:
             start = self._decode(index)
-            if is_turn(self._records[index].body):
+            if is_turn(self._raw[index]):
                 new = bodies.conversation(start)
             else:
                 new = bodies.session(start)
-                self._remember(session_id, start)
+                self._remember(session_id, self._raw[index])
             if body:  # HoneyHive itself merges these two into a session that it has
                 new = {name: new[name] for name in ("metadata", "user_properties") if name in new}
             bodies.merge(body, new)
@@ -209,8 +224,8 @@ class _Plan:
             bodies.merge(body, bodies.session(self._decode(session.end)), ())
         return body
 
-    def _remember(self, session_id: bytes, start: Body) -> None:
-        self._inputs.put(session_id, _checksum(start.get("inputs")))
+    def _remember(self, session_id: bytes, start: bytes) -> None:
+        self._inputs.put(session_id, zlib.crc32(bodies.inputs_of(start)))
 
     # -- stage 2 ----------------------------------------------------------------------------
 
@@ -233,8 +248,11 @@ class _Plan:
         by_target: dict[bytes, list[list[int]]] = {}
         sizes: dict[bytes, int] = {}
         for index in self._changes:
-            kind, _, body = self._records[index]
-            target = event_id_of(body) if kind == UPDATE else session_id_of(body)
+            body = self._raw[index]
+            if self._is_sent(index, body):
+                continue
+            update = self._kinds[index] == UPDATE
+            target = event_id_of(body) if update else session_id_of(body)
             rounds = by_target.setdefault(target, [[]])
             size = sizes[target] = sizes.get(target, 0) + len(body)
             if size > _MAX_BODY and rounds[-1]:
@@ -260,31 +278,34 @@ class _Plan:
 
     def _change(self, index: int) -> Body:
         """The fields with which an update or end changes what exists."""
-        kind, _, body = self._records[index]
         decoded = self._decode(index)
-        if kind == UPDATE:
+        if self._kinds[index] == UPDATE:
             return bodies.update(decoded)
+        body = self._raw[index]
         if is_turn(body):
             return bodies.session_update(decoded)
         session_id = session_id_of(body)
         session = self._sessions[session_id]
         if session.end == index and session.fresh:
-            return bodies.leftover(decoded)
-        inputs_posted = _checksum(decoded.get("inputs")) == self._inputs.get(session_id)
+            return bodies.leftover(body)
+        inputs_posted = zlib.crc32(bodies.inputs_of(body)) == self._inputs.get(session_id)
         late = {
             name: value for name, value in decoded.items() if name != "inputs" or not inputs_posted
         }
         return bodies.update(late)
+
+    def _is_sent(self, index: int, body: bytes) -> bool:
+        """Whether the POST of a session carries all of its end."""
+        if self._kinds[index] == UPDATE:
+            return False
+        session = self._sessions[session_id_of(body)]
+        return session.end == index and session.fresh and not bodies.leftover(body)
 
     def _decode(self, index: int) -> Body:
         decoded = self._decoded.get(index)
         if decoded is None:
             decoded = self._decoded[index] = orjson.loads(self._records[index].body)
         return decoded
-
-
-def _checksum(inputs: object) -> int:
-    return zlib.crc32(orjson.dumps(inputs or {}))
 
 
 def _posted(bodies: list[bytes], indices: Sequence[int]) -> Request:
