@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from sessiontrace.store.clickhouse import media
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.queries import find_places
+from sessiontrace.store.clickhouse.rollups.times import CHANGED
 from sessiontrace.store.models import Erased, Overdue
 
-__all__ = ["days_kept", "erase", "forget", "overdue"]
+__all__ = ["erase", "forget", "overdue"]
 
 _WHERE = "WHERE project = {project:String} AND session_id IN {sessions:Array(String)} AND "
 _EVENTS = "event_id IN {ids:Array(String)} AND role > 0"
@@ -33,9 +34,11 @@ def forget(connection: Connection, project: str, event_ids: Sequence[str]) -> in
         "ids": ids,
         "sessions": sorted({session_id for session_id, _ in places}),
     }
+    connection.run(Query(CHANGED, values))
     # Events last: after an interruption, the next attempt still finds what is left.
     for table, which in (("tallies", _STEPS), ("patches", _PATCHES), ("events", _EVENTS)):
         connection.run(Query(f"DELETE FROM {table} {_WHERE}{which}", values))
+    connection.run(Query(CHANGED, values))
     return len(ids)
 
 
@@ -49,7 +52,7 @@ _COUNTS = (
     f"SELECT uniqExact(session_id), uniqExactIf(event_id, role > 0) FROM events {_OF_SESSIONS}"
 )
 # Sessions last: after an interruption, the list shows what is left, and it can be deleted again.
-_TABLES = ("media_uses", "patches", "tallies", "session_hours", "events", "sessions")
+_TABLES = ("media_uses", "patches", "tallies", "session_hours", "events", "rollups", "sessions")
 _NOW = " SETTINGS mutations_sync = 2"  # on every replica before the statement returns
 _WORDS_ANEW = """
 INSERT INTO vocabulary
@@ -74,10 +77,6 @@ _OVERDUE = (
     "SELECT session_id, toUInt64(max(written)) * 1000 AS last FROM sessions "
     "WHERE project = {project:String} GROUP BY session_id)"
 )
-_TTL = (
-    "SELECT extract(create_table_query, 'toIntervalDay\\\\((\\\\d+)\\\\)') FROM system.tables "
-    "WHERE database = currentDatabase() AND name = 'events'"
-)
 
 
 def overdue(connection: Connection, project: str, before: int | None) -> Overdue:
@@ -85,11 +84,6 @@ def overdue(connection: Connection, project: str, before: int | None) -> Overdue
     values = {"project": project, "before": before or 0}
     aged, oldest, newest, stored = map(int, connection.query(Query(_OVERDUE, values))[0])
     return Overdue(aged, 0, oldest if aged else None, newest if aged else None, stored)
-
-
-def days_kept(connection: Connection) -> float:
-    """The days of the tables' TTL; 0 where they have none."""
-    return float(connection.query(Query(_TTL))[0][0] or 0)
 
 
 def erase(connection: Connection, project: str, session_ids: Sequence[str]) -> Erased:

@@ -1,8 +1,8 @@
 """A query's terms as conditions on the rows of a list of sessions in ClickHouse.
 
 On the caller's thread; a free text asks for the words it may mean. Invariant: values are
-parameters. Rows are without late updates: a condition on a column also lets every session with such
-an update pass, and ``matching`` decides on its summary.
+parameters. A row may be without the late updates of its session, which it says as ``late``: a
+condition on a column lets it pass, and ``matching`` decides on the summary.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.query.matching import is_judged, is_of_columns
 from sessiontrace.store.query.terms import Pattern, Term
 
-__all__ = ["FACETS", "NAMES", "ORDERS", "OWN", "SUMS", "ListConditions"]
+__all__ = ["CALLS", "FACETS", "MODELS", "NAMES", "ORDERS", "OWN", "SUMS", "TAGS", "ListConditions"]
 
-OWN, SUMS, FACETS, NAMES = "own", "sums", "facets", "folded"
+OWN, SUMS, CALLS, FACETS, NAMES = "own", "sums", "calls", "facets", "folded"
+MODELS, TAGS = "models", "tags"
 _LAST = "\U0010ffff"
 
 ORDERS: dict[str, tuple[str, str]] = {
@@ -45,9 +46,8 @@ _COLUMNS = {
     **{name: expression for name, (expression, _) in ORDERS.items()},
     "cost": "cost_nano / 1e9",
 }
-_LATE = (
-    "session_id IN (SELECT session_id FROM patches WHERE project = {project:String} AND matters)"
-)
+# The facets of these keys have columns of their own: they are few, and asked for most.
+_COLUMN_OF = {"model": MODELS, "tag": TAGS}
 
 
 @attrs.define
@@ -79,7 +79,7 @@ class ListConditions:
             if term.negated:
                 condition = f"NOT ({condition})"
             if is_of_columns(term):
-                condition = f"{condition} OR {_LATE}"
+                condition = f"{condition} OR late"
             conditions.having.append(f"({condition})")
         return conditions
 
@@ -133,19 +133,19 @@ class ListConditions:
         return f"lowerUTF8({column}) LIKE {self.value(folded)}"
 
     def _facet(self, key: str, pattern: Pattern) -> str:
-        text = f"{key}={pattern.text.casefold()}"
+        text, column = f"{key}={pattern.text.casefold()}", _COLUMN_OF.get(key, FACETS)
         if pattern.anything:
-            return self._any_facet("startsWith", f"{key}=")
+            return self._any_facet("startsWith", f"{key}=", column)
         if not pattern.wildcard:
-            self.needs.add(FACETS)
-            return f"has(facets, {self.value(text)})"
+            self.needs.add(column)
+            return f"has({column}, {self.value(text)})"
         if "*" not in text[:-1]:
-            return self._any_facet("startsWith", text[:-1])
-        return self._any_facet("like", Pattern(text, wildcard=True).like())
+            return self._any_facet("startsWith", text[:-1], column)
+        return self._any_facet("like", Pattern(text, wildcard=True).like(), column)
 
-    def _any_facet(self, function: str, text: str) -> str:
-        self.needs.add(FACETS)
-        return f"arrayExists(facet -> {function}(facet, {self.value(text)}) > 0, facets)"
+    def _any_facet(self, function: str, text: str, column: str = FACETS) -> str:
+        self.needs.add(column)
+        return f"arrayExists(facet -> {function}(facet, {self.value(text)}) > 0, {column})"
 
     def _score(self, term: Term) -> str:
         """The mean over the steps; a session's own score, which counts instead, passes."""

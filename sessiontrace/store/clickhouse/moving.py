@@ -15,6 +15,7 @@ import orjson
 from sessiontrace.model.record import EVENT, UPDATE
 from sessiontrace.store.clickhouse import rows
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
+from sessiontrace.store.clickhouse.rollups.times import CHANGED
 from sessiontrace.store.clickhouse.tables import SESSIONS_ANEW
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.gathered import GATHERED
@@ -105,7 +106,7 @@ def move(
 ) -> None:
     """Move those of the events that are in ``source``."""
     for chunk in _chunks(event_ids):
-        values = {"project": project, "session": source, "ids": chunk}
+        values = {"project": project, "session": source, "sessions": [source], "ids": chunk}
         events, changes = connection.ask_all([Query(_EVENTS, values), Query(_PATCHES, values)])
         tables: dict[str, rows.Columns] = {}
         if events:
@@ -117,11 +118,11 @@ def move(
         connection.insert(tables)
         values["versions"] = [version for _, version in events]
         values["contents"] = [content for _, content in changes]
-        for statement in _OLD:
+        for statement in (CHANGED, *_OLD):
             connection.run(Query(statement, values))
     # The summary of the old session has parts that cannot be taken back: it is made anew.
-    values = {"project": project, "session": source}
-    for statement in (_SESSION, *SESSIONS_ANEW):
+    values = {"project": project, "session": source, "sessions": [source]}
+    for statement in (_SESSION, CHANGED, *SESSIONS_ANEW):
         connection.run(Query(statement, values))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from sessiontrace.model.errors import StoreError
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.errors import NO_SCHEMA
+from sessiontrace.store.clickhouse.rollups.tables import ROLLUPS
 from sessiontrace.store.clickhouse.tables import (
     CALLS,
     EMBEDDINGS,
@@ -23,7 +24,7 @@ from sessiontrace.store.clickhouse.tables import (
 )
 from sessiontrace.store.clickhouse.url import Address
 
-__all__ = ["KEEP_DAYS", "MIGRATIONS", "Migration", "check", "migrate", "pending"]
+__all__ = ["KEEP_DAYS", "MIGRATIONS", "Migration", "check", "days_kept", "migrate", "pending"]
 
 KEEP_DAYS = 30
 """Days after its arrival that a record is kept by default."""
@@ -31,20 +32,36 @@ KEEP_DAYS = 30
 Migration = Sequence[str]
 """Statements with the placeholders of ``tables``."""
 
-MIGRATIONS: Sequence[Migration] = (TABLES, UNPRICED, FACETS, EMBEDDINGS, MEDIA, CALLS)
+MIGRATIONS: Sequence[Migration] = (
+    TABLES, UNPRICED, FACETS, EMBEDDINGS, MEDIA, CALLS, ROLLUPS,
+)  # fmt: skip
 """``MIGRATIONS[n]`` brings version n to version n + 1."""
 
+_TTL = (
+    "SELECT extract(create_table_query, 'toIntervalDay\\\\((\\\\d+)\\\\)') FROM system.tables "
+    "WHERE database = currentDatabase() AND name = 'events'"
+)
 _CREATE_MIGRATIONS = (
     "CREATE TABLE IF NOT EXISTS migrations {cluster} (number UInt32, at DateTime DEFAULT now()) "
     "ENGINE = {Replicated}ReplacingMergeTree ORDER BY number"
 )
 
 
+def days_kept(connection: Connection) -> int:
+    """The days of the tables' TTL; 0 where they have none."""
+    return int(connection.query(Query(_TTL))[0][0] or 0)
+
+
 def pending(connection: Connection, days: int = KEEP_DAYS) -> list[str]:
-    """The statements that a migration would run now, in order; none when up to date."""
+    """The statements that a migration would run now, in order; none when up to date.
+
+    ``days`` is for a new store; new tables of an existing one keep records as long as the others.
+    """
     version = _version(connection)
     address = connection.address
     applied = 0 if version is None else version
+    if version and applied < len(MIGRATIONS):
+        days = days_kept(connection)
     statements: list[str] = []
     if version is None:
         statements.append(f"CREATE DATABASE IF NOT EXISTS {address.database}" + _on(address))

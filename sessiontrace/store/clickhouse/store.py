@@ -28,6 +28,7 @@ from sessiontrace.store.clickhouse import documents as stored_documents
 from sessiontrace.store.clickhouse.charts import dashboard as dashboards
 from sessiontrace.store.clickhouse.charts import histogram as charts
 from sessiontrace.store.clickhouse.connection import Connection, Query
+from sessiontrace.store.clickhouse.rollups.filling import SETTLED_S, Filling
 from sessiontrace.store.clickhouse.url import Address
 from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
 from sessiontrace.store.folding import DecodedRecord
@@ -76,6 +77,7 @@ class ClickHouseStore:
         self.project = project
         self._connection = connection
         self._limit_s = limit_s
+        self._filling = Filling(connection, project)
 
     def open(self) -> None:
         schema.check(self._connection)
@@ -166,13 +168,17 @@ class ClickHouseStore:
         return deletion.overdue(self._connection, self.project, before)
 
     def database_days(self) -> float | None:
-        return deletion.days_kept(self._connection)
+        return float(schema.days_kept(self._connection))
 
     def cutoff(self, days: float) -> int:
         return time.time_ns() // 1_000_000 - round(days * _DAY_MS)
 
     def index(self, most: int = 500) -> int:
-        return 0  # the server indexes what it inserts
+        return self._filling.step()  # the search index needs none: ClickHouse indexes as it inserts
+
+    def fill(self, settled_s: int = SETTLED_S) -> None:
+        """Make the roll-ups of all sessions that nothing was written of for ``settled_s``."""
+        Filling(self._connection, self.project, settled_s).complete()
 
     def unindexed(self) -> int:
         return 0

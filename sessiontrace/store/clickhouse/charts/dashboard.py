@@ -1,60 +1,83 @@
-"""The figures of a dashboard, counted by ClickHouse from the rows of sessions and the tallies.
+"""The figures of a dashboard, counted by ClickHouse from the rows of sessions.
 
-No thread owns it; the caller passes the connection. The engine returns sums, and the values of each
-group with their numbers, so that percentiles are exact; beyond ``EXACT_MOST`` sessions the values
-are rounded to three digits. Sessions with late updates that change a figure are summarized one by
-one, as in a list. Invariant: a session is either in the engine's sums or summarized, never both.
+No thread owns it; the caller passes the connection. Percentiles are exact; those of calls are of
+times of four digits. Sessions with late updates that have not settled are summarized one by one, as
+in a list, and passed to ClickHouse as rows. Invariant: a session is a row once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+import orjson
 
-from sessiontrace.store import facets
-from sessiontrace.store.clickhouse.connection import Connection, Query, Row
-from sessiontrace.store.clickhouse.list_conditions import FACETS, OWN, ListConditions
-from sessiontrace.store.clickhouse.session_list import SCOPE, bounds_of, fitting, shown
-from sessiontrace.store.clickhouse.summaries import patched_event, patches
-from sessiontrace.store.dashboard.gathering import Part, figures_of
-from sessiontrace.store.dashboard.measures import Call
+from sessiontrace.store.clickhouse.connection import Connection, Query
+from sessiontrace.store.clickhouse.list_conditions import (
+    CALLS,
+    FACETS,
+    NAMES,
+    OWN,
+    SUMS,
+    TAGS,
+    ListConditions,
+)
+from sessiontrace.store.clickhouse.rollups.amended import AMENDED_COLUMNS, OF_FIGURES, rollups_of
+from sessiontrace.store.clickhouse.rollups.tables import CALL_COLUMNS, COLUMNS
+from sessiontrace.store.clickhouse.rollups.time_codes import time_of
+from sessiontrace.store.clickhouse.session_list import bounds_of, scope_of
+from sessiontrace.store.clickhouse.session_rows import WRITTEN, fitting
 from sessiontrace.store.dashboard.models import (
-    EXACT_MOST,
+    LEVELS,
     MODEL,
     TAG,
     Breakdown,
     Dashboard,
+    Figures,
     Group,
+    Percentiles,
     Period,
 )
-from sessiontrace.store.models import SessionQuery, SessionSummary
+from sessiontrace.store.models import SessionQuery
 
 __all__ = ["breakdown", "dashboard"]
 
 _HOUR_MS = 3_600_000
-_IDS_AT_ONCE = 500
-_BEFORE = -1
-_ALL_SESSIONS = "SELECT uniqExact(session_id) FROM session_hours WHERE project = {project:String}"
+_FIGURES = (
+    "sessions", "failed", "steps", "errors", "calls", "tokens", "cost_nano", "unpriced",
+)  # fmt: skip
+_BEFORE, _TOTAL = -1, -2
 
-# Scores change no figure; a model, and other late updates that a list shows, may.
-_LATE = (
-    "SELECT session_id FROM patches WHERE project = {project:String} AND ("
-    "JSONHas(body, 'config', 'model') OR JSONHas(body, 'metadata', 'response_model') OR matters "
-    "AND notEmpty(arrayFilter(key -> key NOT IN ('event_id', 'session_id', 'feedback'), "
-    "JSONExtractKeys(body))))"
+# What figures need of a session, with their types in rows that are passed.
+_TYPES = {
+    "active": "UInt64", "bad": "UInt8", "name": "String", "user": "String", "source": "String",
+    "lasted": "Float64", "steps": "UInt64", "errors": "UInt64", "calls": "UInt64",
+    "tokens": "UInt64", "cost_nano": "UInt64", "unpriced": "UInt64",
+    **dict.fromkeys(CALL_COLUMNS, "Array(UInt64)"), "call_models": "Array(String)",
+    **dict.fromkeys(CALL_COLUMNS[-2:], "Array(Array(UInt16))"), "facets": "Array(String)",
+}  # fmt: skip
+_COLUMNS = ", ".join(_TYPES).replace("facets", "tags")
+_PLACES = [COLUMNS.index(name) for name in _TYPES]
+_PASSED = ", ".join(f"row.{at + 1}" for at in range(len(_TYPES)))
+_PASSED_TYPE = f"Array(Tuple({', '.join(_TYPES.values())}))"
+_PASSED_BYTES = 64 * 1024  # of a parameter: an HTTP server bounds its size
+
+_LEVELS = ", ".join(map(str, LEVELS))
+_LATENCIES = f"count(), quantilesExact({_LEVELS})(toUInt64(round(greatest(lasted, 0) * 1000)))"
+_SUMS = (
+    "count(), sum(bad), sum(steps), sum(errors), sum(calls), sum(tokens), sum(cost_nano), "
+    "sum(unpriced)"
 )
-_NOT_LATE = f"session_id NOT IN ({_LATE})"
-# The first digits of a value, in ``value``.
-_ROUNDED = "if(value < 1000, value, round(value, DIGITS - 1 - toInt32(floor(log10(value)))))"
-_TALLIES = (
-    "SELECT session_id, failed, model, called, tokens, cost_nano, unpriced, latency, "
-    "first_chunk_us FROM tallies FINAL WHERE project = {project:String}"
+_SUMS_OF_MODEL = (
+    "count(), countIf(call_errors > 0), sum(call_counts), sum(call_errors), sum(call_counts), "
+    "sum(call_tokens), sum(call_costs), sum(call_unpriced)"
 )
-_STEP_SUMS = (
-    "count(), sum(step.failed), sum(step.model), sum(tokens), sum(cost_nano), sum(unpriced)"
-)
+
+
+def _times(codes: str) -> str:
+    """How many times there are, and their percentiles, as codes."""
+    return f"sum(length({codes})), quantilesExactArray({_LEVELS})({codes})"
 
 
 def dashboard(
@@ -63,40 +86,28 @@ def dashboard(
     """The figures of the sessions that fit, over the time of their last activity."""
     scan = _Scan.of(connection, project, query, period)
     step = (
-        "if(active < {since:UInt64}, [-1], "
-        "[intDiv(toInt64(active) - {start:Int64}, {width:Int64})])"
+        f"if(active < {{since:UInt64}}, [{_BEFORE}], "
+        f"[intDiv(toInt64(active) - {{start:Int64}}, {{width:Int64}}), {_TOTAL}])"
     )
-    parts = scan.parts(step)
-    for late in scan.late:
-        parts.setdefault(_step_of(late.summary.last_active, period), []).append(late.part())
-    before = figures_of(parts.pop(_BEFORE, []))
-    points = [figures_of(parts.get(at, [])) for at in range(period.count)]
-    return Dashboard(points, figures_of([part for own in parts.values() for part in own]), before)
-
-
-def _step_of(active: int, period: Period) -> int:
-    return _BEFORE if active < period.since else (active - period.start) // period.width
+    figures = scan.figures(step)
+    points = [figures.get(at, Figures()) for at in range(period.count)]
+    return Dashboard(points, figures.get(_TOTAL, Figures()), figures.get(_BEFORE, Figures()))
 
 
 def breakdown(
     connection: Connection, project: str, query: SessionQuery, period: Period, by: str
 ) -> Breakdown:
     """The figures of each value of a dimension."""
-    scan = _Scan.of(connection, project, query, period, by)
-    parts = scan.model_parts() if by == MODEL else scan.parts(_keys(by))
-    for late in scan.late:
-        old = late.summary.last_active < period.since
-        for value, part in late.parts_by(by):
-            parts.setdefault((value, old), []).append(part)
-    values = dict.fromkeys(value for value, _ in parts)
+    scan = _Scan.of(connection, project, query, period)
+    figures = scan.figures_of_models() if by == MODEL else scan.figures(_keys(by))
     return Breakdown(
         [
             Group(
                 value or None,
-                figures_of(parts.get((value, False), [])),
-                figures_of(parts.get((value, True), [])),
+                figures.get((value, False), Figures()),
+                figures.get((value, True), Figures()),
             )
-            for value in values
+            for value in dict.fromkeys(value for value, _ in figures)
         ]
     )
 
@@ -105,60 +116,18 @@ def _keys(by: str) -> str:
     """The groups that a session is in, each as a pair with whether it is of the period before."""
     values = f"[{by}]"
     if by == TAG:
-        lines = "arrayFilter(line -> startsWith(line, 'tag='), facets)"
-        tags = f"arrayMap(line -> substring(line, 5), {lines})"
-        values = f"if(empty({tags}), [''], {tags})"
+        tags = "arrayMap(line -> substring(line, 5), tags)"
+        values = f"if(empty(tags), [''], {tags})"
     return f"arrayMap(value -> (value, active < {{since:UInt64}}), {values})"
 
 
 @attrs.frozen
-class _Late:
-    """A session with late updates: its summary, its calls as they are now, and its facets."""
-
-    summary: SessionSummary
-    calls: Sequence[Call]
-    lines: Sequence[str]
-
-    def part(self) -> Part:
-        own = self.summary
-        failed = own.error is not None or own.errors > 0
-        chunks = [call.first_chunk for call in self.calls if call.first_chunk is not None]
-        return Part(
-            (1, failed, own.events, own.errors, own.models, own.tokens, round(own.cost * 1e9),
-             own.unpriced),
-            [round(own.duration * 1000)], chunks,
-        )  # fmt: skip
-
-    def parts_by(self, by: str) -> list[tuple[str, Part]]:
-        if by == MODEL:
-            models = dict.fromkeys(call.model for call in self.calls)
-            return [(model, _part_of_calls(self.calls, model)) for model in models]
-        if by == TAG:
-            tags = facets.tallied([self.lines]).get(TAG) or {"": 1}
-            return [(tag, self.part()) for tag in tags]
-        return [(getattr(self.summary, by) or "", self.part())]
-
-
-def _part_of_calls(calls: Sequence[Call], model: str) -> Part:
-    own = [call for call in calls if call.model == model]
-    errors = sum(call.failed for call in own)
-    return Part(
-        (1, errors > 0, len(own), errors, len(own), sum(call.tokens for call in own),
-         sum(call.cost_nano for call in own), sum(call.unpriced for call in own)),
-        [call.latency for call in own if call.latency is not None],
-        [call.first_chunk for call in own if call.first_chunk is not None],
-    )  # fmt: skip
-
-
-@attrs.frozen
 class _Scan:
-    """The sessions of a query in a period and in the one before it."""
+    """The sessions of a query in a period and in the one before it, as a query for their rows."""
 
     connection: Connection
     sessions: str
     values: Mapping[str, Any]
-    scope: str
-    late: Sequence[_Late]
 
     @classmethod
     def of(
@@ -167,80 +136,52 @@ class _Scan:
         project: str,
         query: SessionQuery,
         period: Period,
-        by: str = "",
     ) -> _Scan:
         bounded = attrs.evolve(
             query, since=period.before, until=period.until, order="active", after=None
         )
         conditions = ListConditions.of(connection, project, bounded)
-        conditions.needs |= {OWN, FACETS} if by == TAG else {OWN}
         low, high = bounds_of(bounded.conditions)
+        scope = scope_of(conditions, bounded=True)
         values = {
             **conditions.values, "project": project, "low": low, "high": high,
             "first_hour": min(low // _HOUR_MS, 2**32 - 1),
             "last_hour": min(high // _HOUR_MS, 2**32 - 1),
             "since": period.since, "start": period.start, "width": period.width,
         }  # fmt: skip
-        columns = ["name", "user", "source", "lasted", *(["facets"] if by == TAG else [])]
-        sessions = fitting(conditions, "active", SCOPE, columns)
-        ((count,),) = connection.query(Query(f"{_ALL_SESSIONS}{_hours()}", values))
-        values["exact"] = int(count <= EXACT_MOST)
-        late = _late(connection, project, bounded, sessions, values, by)
-        return cls(connection, sessions, values, SCOPE, late)
+        late = _late(connection, bounded, conditions, scope, values)
+        conditions.needs |= {OWN, SUMS, CALLS, TAGS}
+        columns = [*_COLUMNS.split(", ")[2:], "late"]
+        rows = fitting(conditions, "active", scope, columns, OF_FIGURES)
+        sessions = f"SELECT {_COLUMNS} FROM ({rows}) WHERE NOT late"
+        for at, passed in enumerate(late):
+            values[f"late{at}"] = passed
+            rows = f"SELECT arrayJoin(JSONExtract({{late{at}:String}}, '{_PASSED_TYPE}')) AS row"
+            sessions += f"\nUNION ALL SELECT {_PASSED} FROM ({rows})"
+        return cls(connection, sessions, values)
 
-    def parts(self, keys: str) -> dict[Any, list[Part]]:
-        """The parts of each key, from sessions and their steps."""
-        own = (
-            f"SELECT arrayJoin({keys}) AS key, count(), sum(bad), {_values('lasted * 1000')} "
-            f"FROM ({self.sessions}) WHERE {_NOT_LATE} GROUP BY key"
-        )
-        steps = (
-            f"SELECT arrayJoin(keys) AS key, {_STEP_SUMS}, {_values('first_chunk_us', 4)} "
-            f"FROM ({_TALLIES}{self.scope}) AS step INNER JOIN "
-            f"(SELECT session_id, {keys} AS keys FROM ({self.sessions}) WHERE {_NOT_LATE}) AS own "
-            "USING session_id GROUP BY key"
-        )
-        of_sessions, of_steps = self.connection.ask_all(
-            [Query(own, self.values), Query(steps, self.values)]
-        )
-        sums = {_key(row[0]): row[1:] for row in of_steps}
-        nothing: Row = (0, 0, 0, 0, 0, 0, {})
-        return {
-            _key(key): [_part((count, failed, *sums.get(_key(key), nothing)[:6]), latencies,
-                              sums.get(_key(key), nothing)[6])]
-            for key, count, failed, latencies in of_sessions
-        }  # fmt: skip
-
-    def model_parts(self) -> dict[Any, list[Part]]:
-        """The parts of each model, and of whether they are of the period before."""
+    def figures(self, keys: str) -> dict[Any, Figures]:
+        """The figures of each key, from sessions."""
         rows = self.connection.query(
             Query(
-                "SELECT called, active < {since:UInt64} AS old, uniqExact(session_id), "
-                f"uniqExactIf(session_id, failed), {_STEP_SUMS}, {_values('latency', 4)}, "
-                f"{_values('first_chunk_us', 4)} "
-                f"FROM ({_TALLIES}{self.scope} AND model) AS step INNER JOIN "
-                f"(SELECT session_id, active FROM ({self.sessions}) WHERE {_NOT_LATE}) AS own "
-                "USING session_id GROUP BY called, old",
+                f"SELECT arrayJoin({keys}) AS key, {_SUMS}, {_LATENCIES}, "
+                f"{_times('arrayFlatten(call_chunks)')} FROM ({self.sessions}) GROUP BY key",
                 self.values,
             )
         )
-        return {
-            (called, bool(old)): [_part(sums, latencies, chunks)]
-            for called, old, *sums, latencies, chunks in rows
-        }
+        return {_key(key): _figures(own, lambda micros: micros) for key, *own in rows}
 
-
-def _hours() -> str:
-    return " AND hour BETWEEN {first_hour:UInt32} AND {last_hour:UInt32}"
-
-
-def _values(column: str, digits: int = 0) -> str:
-    """How many there are of each value, as ``{value: count}``; of ``digits`` each, or exact."""
-    few = _ROUNDED.replace("DIGITS", "3")
-    exact = _ROUNDED.replace("DIGITS", str(digits)) if digits else "value"
-    value = f"toUInt64(if({{exact:UInt8}}, {exact}, {few}))"
-    value = value.replace("value", f"assumeNotNull({column})")
-    return f"sumMapIf(map({value}, toUInt64(1)), isNotNull({column}))"
+    def figures_of_models(self) -> dict[Any, Figures]:
+        """The figures of each model, and of whether they are of the period before."""
+        rows = self.connection.query(
+            Query(
+                f"SELECT call_models, active < {{since:UInt64}} AS old, {_SUMS_OF_MODEL}, "
+                f"{_times('call_latencies')}, {_times('call_chunks')} FROM ({self.sessions}) "
+                f"ARRAY JOIN {', '.join(CALL_COLUMNS)} GROUP BY call_models, old",
+                self.values,
+            )
+        )
+        return {(model, bool(old)): _figures(own, time_of) for model, old, *own in rows}
 
 
 def _key(key: Any) -> Any:
@@ -248,65 +189,50 @@ def _key(key: Any) -> Any:
     return (key[0], bool(key[1])) if isinstance(key, list) else key
 
 
-def _part(sums: Iterable[int], latencies: Mapping[Any, int], chunks: Mapping[Any, int]) -> Part:
-    return Part(
-        list(sums),
-        {int(value): count for value, count in latencies.items()},
-        {int(value): count for value, count in chunks.items()},
+def _figures(row: Sequence[Any], micros: Callable[[int], int]) -> Figures:
+    """``micros``: what a latency is in µs."""
+    *sums, latencies, of_latencies, chunks, of_chunks = row
+    return Figures(
+        **dict(zip(_FIGURES, sums, strict=True)),
+        latency=_percentiles([micros(value) for value in of_latencies] if latencies else ()),
+        first_chunk=_percentiles([time_of(value) for value in of_chunks] if chunks else ()),
     )
 
 
-# -- sessions with late updates ---------------------------------------------------------------
-
-_CALLS = """
-SELECT session_id, event_id, role, rank, body
-FROM events
-WHERE project = {project:String} AND session_id IN {ids:Array(String)} AND role > 0
-    AND (type IN ('model', 'embedding') OR event_id IN {changed:Array(String)})
-ORDER BY event_id, version DESC
-LIMIT 1 BY event_id
-"""
-_PATCHES = """
-SELECT session_id, event_id, body, matters FROM patches FINAL
-WHERE project = {project:String} AND session_id IN {ids:Array(String)}
-ORDER BY at
-"""
+def _percentiles(times: Sequence[int]) -> Percentiles | None:
+    if not times:
+        return None
+    p50, p95, p99 = (time / 1000 for time in times)
+    return p50, p95, p99
 
 
 def _late(
     connection: Connection,
-    project: str,
     query: SessionQuery,
-    sessions: str,
+    conditions: ListConditions,
+    scope: str,
     values: Mapping[str, Any],
-    by: str,
-) -> list[_Late]:
-    """The matching sessions with late updates."""
+) -> list[str]:
+    """The matching sessions with late updates that have not settled, as JSON to pass."""
+    own = attrs.evolve(conditions, needs={*conditions.needs, FACETS, NAMES, WRITTEN})
+    columns = ["facets", "folded", "written", "late"]
+    rows_of = fitting(own, "active", scope, columns, OF_FIGURES, settled=False)
     rows = connection.query(
-        Query(f"SELECT * FROM ({sessions}) WHERE session_id IN ({_LATE})", values)
+        Query(
+            f"SELECT session_id, start, active, bad, took, place, sure, {AMENDED_COLUMNS} "
+            f"FROM ({rows_of}) WHERE late",
+            values,
+        )
     )
-    late: list[_Late] = []
-    for begin in range(0, len(rows), _IDS_AT_ONCE):
-        chunk = rows[begin : begin + _IDS_AT_ONCE]
-        calls = _calls(connection, project, [row[0] for row in chunk])
-        lines = {row[0]: row[-1] for row in chunk} if by == TAG else {}
-        for _, summary in shown(connection, project, query, [row[:7] for row in chunk]):
-            own = summary.session_id
-            late.append(_Late(summary, calls.get(own, ()), lines.get(own, ())))
-    return late
-
-
-def _calls(connection: Connection, project: str, ids: Sequence[str]) -> dict[str, list[Call]]:
-    """The model calls of sessions, with their late updates."""
-    values = {"project": project, "ids": list(ids)}
-    changes: dict[str, list[Any]] = {}
-    for patch in patches(connection.query(Query(_PATCHES, values))):
-        changes.setdefault(patch.event_id, []).append(patch)
-    rows: list[Row] = connection.query(Query(_CALLS, {**values, "changed": list(changes)}))
-    calls: dict[str, list[Call]] = {}
-    for session_id, event_id, role, rank, body in rows:
-        row = (event_id, role, rank, body)
-        call = patched_event(session_id, row, changes.get(event_id, ())).call() if rank else None
-        if call is not None:
-            calls.setdefault(session_id, []).append(call)
-    return calls
+    passed: list[list[bytes]] = []
+    size = _PASSED_BYTES
+    for rollup in rollups_of(connection, conditions.project, query, rows):
+        row = [rollup[place] for place in _PLACES]
+        row[-1] = [line for line in row[-1] if line.startswith("tag=")]
+        text = orjson.dumps(row)
+        if size + len(text) > _PASSED_BYTES:
+            passed.append([])
+            size = 0
+        passed[-1].append(text)
+        size += len(text)
+    return [f"[{b','.join(texts).decode()}]" for texts in passed]

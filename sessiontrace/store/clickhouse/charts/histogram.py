@@ -15,7 +15,8 @@ from sessiontrace.model.json_depth import encode
 from sessiontrace.store import facets
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.list_conditions import ListConditions
-from sessiontrace.store.clickhouse.session_list import SCOPE, bounds_of, fitting, sessions
+from sessiontrace.store.clickhouse.session_list import bounds_of, scope_of, sessions
+from sessiontrace.store.clickhouse.session_rows import fitting
 from sessiontrace.store.clickhouse.summaries import changed_events, patches
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.histogram import DURATIONS_MS, Histogram, width_of
@@ -52,7 +53,9 @@ def histogram(
     conditions = ListConditions.of(connection, project, query)
     low, high = bounds_of(query.conditions)
     bounded = low > 0 or high < NEVER - 1
-    fitting_sessions = fitting(conditions, "active", SCOPE if bounded else "")
+    fitting_sessions = fitting(
+        conditions, "active", scope_of(conditions, bounded=bounded)
+    )
     values = {
         **conditions.values, "project": project, "low": low, "high": high,
         "first_hour": min(low // _HOUR_MS, 2**32 - 1),
