@@ -22,6 +22,7 @@ from sessiontrace.model.ids import new_id
 from sessiontrace.model.record import Record
 from sessiontrace.store.clickhouse import errors, schema
 from sessiontrace.store.clickhouse.connection import Connection, Query
+from sessiontrace.store.clickhouse.rollups.tables import ROLLUPS
 from sessiontrace.store.clickhouse.store import ClickHouseStore
 from sessiontrace.store.clickhouse.url import PASSWORD, parse
 from sessiontrace.store.models import EventQuery, SessionQuery
@@ -198,8 +199,10 @@ def test_a_migration_counts_the_calls_for_vectors_that_are_stored(engine, monkey
     line = engine.line(database)
     monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
     schema.migrate(line)
-    # What writes now fills this column too, which came later.
+    # What writes and reads now needs this column and these tables, which came later.
     line.run(Query("ALTER TABLE events ADD COLUMN model LowCardinality(String)"))
+    for statement in ROLLUPS:
+        line.run(Query(schema._filled(statement, line.address, 30)))
     store, sid = ClickHouseStore(line, "p"), new_id()
     store.write([event(sid, T0, event_type="embedding"), event(sid, T0, event_type="model")])
     assert store.sessions(SessionQuery()).sessions[0].models == 1

@@ -39,15 +39,22 @@ def command() -> None:
     help="For new tables: delete records N days after their arrival; 0 keeps all.",
 )
 def migrate(url: str, dry_run: bool, keep_days: int) -> None:
-    """Create the tables, or bring them up to date."""
+    """Create the tables, or bring them up to date.
+
+    Then makes the roll-ups that are missing, about 2 seconds for a million events. It may be
+    stopped there: servers make those of the projects that they write to.
+    """
     from sessiontrace.store.clickhouse import schema
     from sessiontrace.store.clickhouse.connection import Connection
+    from sessiontrace.store.clickhouse.rollups.filling import fill_all
     from sessiontrace.store.clickhouse.url import parse
 
     connection = Connection(parse(url))
     try:
         step = schema.pending if dry_run else schema.migrate
         statements = step(connection, keep_days)
+        if not dry_run:
+            fill_all(connection)
     finally:
         connection.close()
     if dry_run:

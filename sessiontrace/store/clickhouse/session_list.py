@@ -58,7 +58,9 @@ def scope_of(conditions: ListConditions, *, bounded: bool) -> str:
 
     ``bounded``: the query bounds the last activity.
     """
-    narrow = bounded and (conditions.texts or not is_filled(conditions.connection, conditions.project))
+    narrow = bounded and (
+        conditions.texts or not is_filled(conditions.connection, conditions.project)
+    )
     return SCOPE if narrow else ""
 
 

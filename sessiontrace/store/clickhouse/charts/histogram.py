@@ -53,9 +53,7 @@ def histogram(
     conditions = ListConditions.of(connection, project, query)
     low, high = bounds_of(query.conditions)
     bounded = low > 0 or high < NEVER - 1
-    fitting_sessions = fitting(
-        conditions, "active", scope_of(conditions, bounded=bounded)
-    )
+    fitting_sessions = fitting(conditions, "active", scope_of(conditions, bounded=bounded))
     values = {
         **conditions.values, "project": project, "low": low, "high": high,
         "first_hour": min(low // _HOUR_MS, 2**32 - 1),

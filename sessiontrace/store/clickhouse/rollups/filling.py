@@ -26,7 +26,7 @@ from sessiontrace.store.clickhouse.session_rows import LATE, WRITTEN, made_rows
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.models import SessionQuery
 
-__all__ = ["SETTLED_S", "Filling"]
+__all__ = ["SETTLED_S", "Filling", "fill_all"]
 
 SETTLED_S = 120
 """A session has settled when nothing was written of it for so long, by ClickHouse's clock.
@@ -145,3 +145,9 @@ class Filling:
     def _end(self, own: _Round) -> None:
         if own.until > own.since:
             self.connection.run(Query(_END, {"project": self.project, "until": own.until}))
+
+
+def fill_all(connection: Connection) -> None:
+    """Fill the roll-ups of all projects. It may be stopped: servers go on where it was."""
+    for (project,) in connection.query(Query("SELECT DISTINCT project FROM sessions")):
+        Filling(connection, project).complete()
