@@ -15,7 +15,6 @@ from sessiontrace.store.histogram import width_of
 
 __all__ = [
     "DIMENSIONS",
-    "EXACT_MOST",
     "LEVELS",
     "MODEL",
     "TAG",
@@ -30,9 +29,6 @@ __all__ = [
 MODEL, TAG = "model", "tag"
 DIMENSIONS = (MODEL, "name", "user", "source", TAG)
 """What a dashboard breaks down by; keys of the query language."""
-
-EXACT_MOST = 100_000
-"""Up to so many sessions, every store's percentiles are exact."""
 
 LEVELS = (0.5, 0.95, 0.99)
 
