@@ -13,6 +13,7 @@ from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
+from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["Nowhere"]
@@ -35,7 +36,8 @@ class Nowhere(Tracing):
             offer=offer,
             drop=lambda reason: None,
             current=self._current,
-            new_session=Session,
+            session_class=Session,
+            span_class=Span,
             frame_headers=FrameHeaders(b" start * ", b" event * ", b" end * "),
             source="benchmark",
             service="benchmark",

@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 from sessiontrace import retirement
 from sessiontrace.capture.decorators.function import is_async
+from sessiontrace.capture.first_use import Session, Span
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.non_recording import SuppressedScope
 from sessiontrace.capture.redaction.async_redactor import AsyncRedactionQueue
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.capture.session import Session
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.config_memo import Configuration
 from sessiontrace.model.destination import Destination
@@ -76,7 +76,8 @@ class Generation:
             holds=self.holds,
             drop=self.drop,
             current=current,
-            new_session=Session,
+            session_class=Session,
+            span_class=Span,
             frame_headers=_frame_headers("*"),
             source=options.environment or options.service,
             service=options.service,

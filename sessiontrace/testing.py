@@ -30,6 +30,7 @@ from sessiontrace.capture.context import executors
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
+from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model import ids
 from sessiontrace.text.format import amount
@@ -219,7 +220,8 @@ def capture(
         holds=captured.holds,
         drop=captured.dropped.append,
         current=variable,
-        new_session=Session,
+        session_class=Session,
+        span_class=Span,
         frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
         source="test",
         service="test",

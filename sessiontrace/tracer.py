@@ -9,16 +9,13 @@ import functools
 import os
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from sessiontrace.capture.api_methods import Tracing
-from sessiontrace.capture.context import executors, gc_guard
 from sessiontrace.capture.handle import Handle
-from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.runtime import log
 from sessiontrace.runtime.signals import raise_if_from_signal
@@ -26,6 +23,7 @@ from sessiontrace.runtime.signals import raise_if_from_signal
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from sessiontrace.capture.tracer_state import TracerState
     from sessiontrace.config_memo import ConfigMemo, Configuration
     from sessiontrace.generation import Generation
     from sessiontrace.instrumentation.registry import InstrumentReport
@@ -102,6 +100,8 @@ class Tracer(Tracing):
     def __reduce__(self) -> str | tuple[Any, ...]:
         """A pickle only refers to the tracer: no key and no destination travels in it."""
         if self._token is None:
+            import uuid  # here: imports platform, and few programs pickle a tracer
+
             self._token = uuid.uuid4().hex
             _pickled[self._token] = self
         return _tracer_of, (self._token,)
@@ -229,6 +229,7 @@ class Tracer(Tracing):
 
     def _install(self) -> None:
         """The generation of the configuration in force, and the process as it asks for."""
+        from sessiontrace.capture.context import executors, gc_guard
         from sessiontrace.instrumentation import otel_context
         from sessiontrace.runtime import process_hooks
 

@@ -31,6 +31,7 @@ from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
+from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import pin
 
@@ -53,7 +54,8 @@ class Taped(Tracing):
             offer=self._offer,
             drop=self.dropped.append,
             current=self._current,
-            new_session=Session,
+            session_class=Session,
+            span_class=Span,
             frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
             source="golden",
             service="teapot",

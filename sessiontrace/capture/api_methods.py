@@ -1,7 +1,8 @@
 """The methods that users call to record, over any object that has a recorder.
 
-Called from any user thread. Invariant: no method raises, whatever its arguments. Where nothing is
-recorded, each method returns an object that takes the same calls and does nothing.
+Called from any user thread. Spans, sessions and decorators load with the first configuration,
+session or decorator (``first_use``). Invariant: no method raises, whatever its arguments. Where
+nothing is recorded, each method returns an object that takes the same calls and does nothing.
 """
 
 from __future__ import annotations
@@ -18,29 +19,25 @@ from collections.abc import (
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from sessiontrace.capture import pickling
 from sessiontrace.capture.context.carried_span import let_go
-from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.decorators.typed import TypedDecorators
-from sessiontrace.capture.handle import SUPPRESSED, Handle
-from sessiontrace.capture.non_recording import NOOP, NonRecordingScope, SuppressedScope
-from sessiontrace.capture.session import Session
-from sessiontrace.capture.span import UNSET, Span
-from sessiontrace.capture.streams.stream_span import Reduce
-from sessiontrace.capture.tracer_state import TracerState
-from sessiontrace.capture.updates import score
+from sessiontrace.capture.handle import SUPPRESSED, UNSET, Handle
+from sessiontrace.capture.noop import NOOP
 from sessiontrace.model.propagators import PROPAGATORS
 
 if TYPE_CHECKING:
+    from sessiontrace.capture.non_recording import SuppressedScope
+    from sessiontrace.capture.session import Session
+    from sessiontrace.capture.span import Span
     from sessiontrace.capture.streams.stream import AsyncStream, Stream
+    from sessiontrace.capture.streams.stream_span import Reduce
+    from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["Tracing"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 H = TypeVar("H", bound=MutableMapping[str, str])
-
-pickling.register()
 
 _NOOP_SPAN = cast("Span", NOOP)
 _NOOP_SESSION = cast("Session", NOOP)
@@ -81,7 +78,9 @@ class Tracing(TypedDecorators):
         all; a session for unknown ones only is dropped and counted. ``sample``: the share of such
         sessions to record, from 0 to 1, in place of the rate of ``init``.
         """
-        return Session(
+        recorder = self.recorder
+        session_class = _session_class() if recorder is None else recorder.session_class
+        session: Session = session_class(
             self,
             name,
             session_id=session_id,
@@ -95,6 +94,7 @@ class Tracing(TypedDecorators):
             to=to,
             sample=sample,
         )
+        return session
 
     def span(
         self,
@@ -113,7 +113,8 @@ class Tracing(TypedDecorators):
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SPAN
-        return Span(recorder, name, type, inputs, config, metadata)
+        span: Span = recorder.span_class(recorder, name, type, inputs, config, metadata)
+        return span
 
     @overload
     def trace(self, fn: F, /) -> F: ...
@@ -151,6 +152,8 @@ class Tracing(TypedDecorators):
         ``ignore``: names of arguments to leave out. ``reduce``: makes the outputs from the list of
         all chunks; by default texts and the deltas of OpenAI and Anthropic are joined.
         """
+        from sessiontrace.capture.first_use import TraceOptions, decorate
+
         options = TraceOptions(name, type, capture, ignore, reduce)
         if fn is not None:
             return decorate(self, fn, options)
@@ -214,9 +217,11 @@ class Tracing(TypedDecorators):
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SPAN
-        placed = isinstance(parent, (Span, NonRecordingScope)) and hasattr(parent, "session")
+        placed = parent is not None and _is_placed(parent)
         later = placed and recorder.skips  # set the inputs when the span knows its session
-        span = Span(recorder, name, type, None if later else inputs, config, metadata)
+        span: Span = recorder.span_class(
+            recorder, name, type, None if later else inputs, config, metadata
+        )
         span.open(parent if placed else self._current.get())
         return span.set(inputs=inputs) if later else span
 
@@ -248,6 +253,8 @@ class Tracing(TypedDecorators):
         """``with suppress():`` (or ``async with``, or a decorator): nothing inside is recorded."""
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return cast("SuppressedScope", NOOP)
+        from sessiontrace.capture.non_recording import SuppressedScope
+
         return SuppressedScope(recorder)
 
     def inject(self, headers: H) -> H:
@@ -310,4 +317,20 @@ class Tracing(TypedDecorators):
         it; the session may have run in another process. ``event_id``: of an event of that session.
         """
         if not (self.off or (recorder := self.recorder or self.begin()) is None):
+            from sessiontrace.capture.first_use import score
+
             score(recorder, self._here(), name, value, comment, session_id, event_id)
+
+
+def _session_class() -> type[Session]:
+    from sessiontrace.capture.first_use import Session
+
+    return Session
+
+
+def _is_placed(parent: object) -> bool:
+    """Whether it is a handle that was opened, so that a span can begin below it."""
+    from sessiontrace.capture.non_recording import NonRecordingScope
+    from sessiontrace.capture.span import Span
+
+    return isinstance(parent, (Span, NonRecordingScope)) and hasattr(parent, "session")

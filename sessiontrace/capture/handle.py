@@ -24,6 +24,7 @@ __all__ = [
     "OPEN",
     "STATE_NAMES",
     "SUPPRESSED",
+    "UNSET",
     "Handle",
     "ImplicitSession",
     "SessionHandle",
@@ -38,6 +39,9 @@ STATE_NAMES: Final = ("new", "open", "ended")
 
 SUPPRESSED: Final = ""
 """The ``skip_reason`` of what runs inside ``suppress()``: nothing is recorded or counted."""
+
+UNSET: Any = object()
+"""The default of ``outputs``, where None is a value that a function may return."""
 
 
 class Handle(Protocol):

@@ -1,8 +1,8 @@
-"""The handles that record nothing themselves: no-op, remote span and suppressed scope.
+"""The handles that record nothing themselves: remote span and suppressed scope.
 
-``NOOP`` takes the place of a handle where tracing is off; any thread uses it. A scope belongs to
-one task: while it is entered it is the current handle, and decides what becomes of the spans
-inside. Invariant: they take every call that a span or session takes, and leave no record.
+A scope belongs to one task: while it is entered it is the current handle, and decides what becomes
+of the spans inside. Invariant: they take every call that a span or session takes, and leave no
+record.
 """
 
 from __future__ import annotations
@@ -30,56 +30,9 @@ if TYPE_CHECKING:
 
     from sessiontrace.capture.frame_headers import FrameHeaders
 
-__all__ = ["NOOP", "NonRecordingScope", "Noop", "RemoteSpan", "SuppressedScope"]
+__all__ = ["NonRecordingScope", "RemoteSpan", "SuppressedScope"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Noop:
-    """A span and a session that record nothing. Its ids are empty strings; it is falsy."""
-
-    __slots__ = ()
-
-    event_id = ""
-    session_id = ""
-    name = ""
-    type = ""
-    source = ""
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        return None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        return None
-
-    def __call__(self, fn: F) -> F:
-        """As a decorator: the function itself."""
-        return fn
-
-    def set(self, **parts: object) -> Self:
-        """Does nothing; returns itself."""
-        return self
-
-    def end(self, *, outputs: object = None, error: object = None) -> None:
-        """Does nothing."""
-
-    def __repr__(self) -> str:
-        return "<sessiontrace no-op>"
-
-    def __reduce__(self) -> str:
-        return "NOOP"
-
-
-NOOP = Noop()
 
 
 class NonRecordingScope:

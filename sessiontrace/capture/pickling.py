@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.handle import NEW, Handle
-from sessiontrace.capture.non_recording import NOOP, NonRecordingScope, RemoteSpan, SuppressedScope
+from sessiontrace.capture.non_recording import NonRecordingScope, RemoteSpan, SuppressedScope
+from sessiontrace.capture.noop import NOOP
 from sessiontrace.capture.session import UNOPENED, Session
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState

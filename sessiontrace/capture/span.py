@@ -346,7 +346,8 @@ class Span(InterruptibleEnd, SpanValues):
 
     def _open_implicit_session(self) -> SessionHandle:
         recorder = self.recorder
-        self._implicit = session = recorder.new_session(recorder, self.name)
+        session: ImplicitSession = recorder.session_class(recorder, self.name)
+        self._implicit = session
         session.take_over(self._inputs, None, None, self._needs_redaction)
         session.open(None)
         return session

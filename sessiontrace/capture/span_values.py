@@ -19,15 +19,12 @@ from sessiontrace.capture.encoding.fast_path import classify
 from sessiontrace.capture.encoding.safe_text import cut, kind_name, omitted, text_of
 from sessiontrace.capture.encoding.short_repr import short_text
 from sessiontrace.capture.encoding.walker import BoundedWalker
-from sessiontrace.capture.handle import SessionHandle
+from sessiontrace.capture.handle import UNSET, SessionHandle
 from sessiontrace.capture.redaction.clean_text_cache import CLEAN_KEYS, all_keys_clean
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["NO_INPUTS", "UNSET", "SpanValues", "name_of"]
-
-UNSET: Any = object()
-"""The default of ``outputs``, where None is a value that a function may return."""
 
 NO_INPUTS = b"{}"
 

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sessiontrace.capture.frame_headers import FrameHeaders
-from sessiontrace.capture.handle import Handle, ImplicitSession
+from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.redaction.clean_text_cache import NO_REDACTION, CleanTextCache
 from sessiontrace.model.propagators import PROPAGATORS
 
@@ -27,8 +27,8 @@ class TracerState:
     ``offer(head, body)`` takes a record, says whether it was accepted, and never raises.
     ``holds(body)``: whether that record was accepted just now.
     ``drop(reason)`` counts a record that is not offered. ``current`` is the context variable that
-    holds the innermost open handle. ``new_session`` makes a session of that name, for a span
-    outside any: ``Session``, which spans cannot name because it is one. ``redact`` masks secrets in
+    holds the innermost open handle. ``session_class`` and ``span_class``: ``Session`` and ``Span``,
+    which have this state and so cannot be named here. ``redact`` masks secrets in
     the encoded parts of a record, ``clean_texts`` remembers the texts without any. ``sample``:
     the share of sessions to record. ``route`` gives the frame headers for the destinations of those
     names, None when it knows none of them. ``inert`` is set in a forked child on the state of its
@@ -50,7 +50,6 @@ class TracerState:
         "frame_headers",
         "holds",
         "inert",
-        "new_session",
         "offer",
         "place",
         "propagators",
@@ -58,8 +57,10 @@ class TracerState:
         "route",
         "sample",
         "service",
+        "session_class",
         "skips",
         "source",
+        "span_class",
         "stored_steps",
         "tracer",
         "trust",
@@ -71,7 +72,8 @@ class TracerState:
         offer: Callable[[bytes, bytes], bool],
         drop: Callable[[str], None],
         current: ContextVar[Handle | None],
-        new_session: Callable[[TracerState, str], ImplicitSession],
+        session_class: type[Any],
+        span_class: type[Any],
         frame_headers: FrameHeaders,
         source: str,
         service: str,
@@ -88,7 +90,8 @@ class TracerState:
         self.holds: Callable[[bytes], bool] = holds
         self.drop: Callable[[str], None] = drop
         self.current: ContextVar[Handle | None] = current
-        self.new_session: Callable[[TracerState, str], ImplicitSession] = new_session
+        self.session_class: type[Any] = session_class
+        self.span_class: type[Any] = span_class
         self.frame_headers: FrameHeaders = frame_headers
         self.source: str = source
         self.service: str = service

@@ -7,9 +7,10 @@ decorator with the row's name, which does what ``trace(type=...)`` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from sessiontrace.capture.streams.stream_span import Reduce
+if TYPE_CHECKING:
+    from sessiontrace.capture.streams.stream_span import Reduce
 
 __all__ = ["TypedDecorators"]
 

@@ -9,7 +9,8 @@ import pytest
 from support.recording_tracer import Captured
 
 from sessiontrace.capture.handle import ENDED, Handle, ImplicitSession, SessionHandle
-from sessiontrace.capture.non_recording import NOOP, RemoteSpan, SuppressedScope
+from sessiontrace.capture.non_recording import RemoteSpan, SuppressedScope
+from sessiontrace.capture.noop import NOOP
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.streams.stream import watch
