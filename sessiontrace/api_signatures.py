@@ -17,9 +17,10 @@ from collections.abc import (
 )
 from typing import Any, TypeVar, overload
 
+from sessiontrace.capture.handle import UNSET
 from sessiontrace.capture.non_recording import SuppressedScope
 from sessiontrace.capture.session import Session
-from sessiontrace.capture.span import UNSET, Span
+from sessiontrace.capture.span import Span
 from sessiontrace.capture.streams.stream import AsyncStream, Stream
 from sessiontrace.capture.streams.stream_span import Reduce
 from sessiontrace.instrumentation.registry import InstrumentReport

@@ -16,7 +16,6 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from sessiontrace import retirement
-from sessiontrace.capture.decorators.function import is_async
 from sessiontrace.capture.first_use import Session, Span
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle
@@ -65,7 +64,7 @@ class Generation:
         self._past: list[Stats] = []
         self.pipeline: Pipeline = self._new_pipeline()
         functions = () if options.redact is None else options.redact.functions
-        asynchronous = [function for function in functions if is_async(function)]
+        asynchronous = _asynchronous(functions)
         self.queue: AsyncRedactionQueue | None = (
             AsyncRedactionQueue(asynchronous, self.append, self.drop, on_start=self.register)
             if asynchronous
@@ -236,6 +235,15 @@ class Generation:
         self._past.append(ended.stats())
         if self.queue is None:
             self.recorder.offer = self.pipeline.offer
+
+
+def _asynchronous(functions: Sequence[Callable[..., Any]]) -> list[Callable[..., Any]]:
+    """The redaction functions that are async."""
+    if not functions:
+        return []
+    from sessiontrace.capture.decorators.function import is_async  # here: few programs have any
+
+    return [function for function in functions if is_async(function)]
 
 
 def _frame_headers(route: str) -> FrameHeaders:

@@ -1,8 +1,9 @@
 """The methods that users call to record, over any object that has a recorder.
 
-Called from any user thread. Spans, sessions and decorators load with the first configuration,
-session or decorator (``first_use``). Invariant: no method raises, whatever its arguments. Where
-nothing is recorded, each method returns an object that takes the same calls and does nothing.
+Called from any user thread. Spans and sessions load with the first configuration or session
+(``first_use``), decorators with the first function that is traced. Invariant: no method raises,
+whatever its arguments. Where nothing is recorded, each method returns an object that takes the same
+calls and does nothing.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ class Tracing(TypedDecorators):
         ``ignore``: names of arguments to leave out. ``reduce``: makes the outputs from the list of
         all chunks; by default texts and the deltas of OpenAI and Anthropic are joined.
         """
-        from sessiontrace.capture.first_use import TraceOptions, decorate
+        from sessiontrace.capture.decorators.function import TraceOptions, decorate
 
         options = TraceOptions(name, type, capture, ignore, reduce)
         if fn is not None:
@@ -317,15 +318,15 @@ class Tracing(TypedDecorators):
         it; the session may have run in another process. ``event_id``: of an event of that session.
         """
         if not (self.off or (recorder := self.recorder or self.begin()) is None):
-            from sessiontrace.capture.first_use import score
+            from sessiontrace.capture.updates import score
 
             score(recorder, self._here(), name, value, comment, session_id, event_id)
 
 
 def _session_class() -> type[Session]:
-    from sessiontrace.capture.first_use import Session
+    from sessiontrace.capture import first_use
 
-    return Session
+    return first_use.Session
 
 
 def _is_placed(parent: object) -> bool:

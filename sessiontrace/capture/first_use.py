@@ -1,4 +1,4 @@
-"""What the API's methods load with the first configuration, session or decorator of a program.
+"""What the API's methods load with the first configuration or session of a program.
 
 ``import sessiontrace`` does without it, because it comes with the encoders: three quarters of the
 time. Invariant: no handle exists before handles can be pickled.
@@ -7,11 +7,9 @@ time. Invariant: no handle exists before handles can be pickled.
 from __future__ import annotations
 
 from sessiontrace.capture import pickling
-from sessiontrace.capture.decorators.function import TraceOptions, decorate
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
-from sessiontrace.capture.updates import score
 
-__all__ = ["Session", "Span", "TraceOptions", "decorate", "score"]
+__all__ = ["Session", "Span"]
 
 pickling.register()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sessiontrace.capture.decorators.block import traced_block
 from sessiontrace.capture.handle import (
     ENDED,
     NEW,
@@ -228,6 +227,8 @@ class RemoteSpan(NonRecordingScope):
 
     def __call__(self, fn: F) -> F:
         """As a decorator: each call of ``fn`` runs below the remote span."""
+        from sessiontrace.capture.decorators.block import traced_block
+
         sampled = self.skip_reason != "sampled"
         return traced_block(
             lambda: RemoteSpan(
@@ -256,4 +257,6 @@ class SuppressedScope(NonRecordingScope):
 
     def __call__(self, fn: F) -> F:
         """As a decorator: nothing inside any call of ``fn`` is recorded."""
+        from sessiontrace.capture.decorators.block import traced_block
+
         return traced_block(lambda: SuppressedScope(self.recorder), fn)

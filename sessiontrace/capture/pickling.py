@@ -8,8 +8,6 @@ arguments. Invariant: pickling a handle never raises, and what it becomes takes 
 from __future__ import annotations
 
 import copyreg
-import functools
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -36,22 +34,6 @@ def register() -> None:
     copyreg.pickle(Session, _reduce_session)
     copyreg.pickle(RemoteSpan, _reduce_remote_span)
     copyreg.pickle(SuppressedScope, _reduce_suppressed)
-    copyreg.pickle(type(functools.lru_cache(register)), _reduce_cached)
-
-
-def _reduce_cached(cached: Any) -> str | Reduced:
-    """A cached function by its name, as without us; by its parts where the name is a traced one."""
-    target: Any = sys.modules.get(cached.__module__)
-    for name in cached.__qualname__.split("."):
-        target = getattr(target, name, None)
-    traced: Any = getattr(target, "__wrapped__", None)
-    if traced is None or traced is not cached:
-        return str(cached.__qualname__)
-    return _cached, (traced.__wrapped__, traced.cache_parameters())
-
-
-def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
-    return functools.lru_cache(**parameters)(function)
 
 
 def _reduce_state(state: TracerState) -> Reduced:

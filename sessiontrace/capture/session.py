@@ -11,7 +11,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessiontrace.capture.context.carried_span import let_go
-from sessiontrace.capture.decorators.block import traced_block
 from sessiontrace.capture.encoding.record_body import assemble, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import sanitize_text, text_of
 from sessiontrace.capture.frame_headers import FrameHeaders
@@ -111,6 +110,8 @@ class Session(Span):
 
     def __call__(self, fn: F) -> F:
         """As a decorator: each call of ``fn`` runs in a new session made with these arguments."""
+        from sessiontrace.capture.decorators.block import traced_block
+
         return traced_block(self._copy, fn)
 
     def arguments(self) -> dict[str, Any]:

@@ -300,7 +300,8 @@ def test_importing_starts_nothing_and_opens_nothing() -> None:
     assert found["threads"] == 1
     assert found["opened"] == []
     loaded = {str(name).split(".")[0] for name in list(found["modules"])}  # type: ignore[call-overload]
-    assert not loaded & {*HEAVY, "asyncio", "concurrent", "logging"}
+    assert not loaded & {*HEAVY, "asyncio", "concurrent", "logging", "orjson", "inspect", "uuid"}
+    assert "sessiontrace.capture.span" not in list(found["modules"])  # type: ignore[call-overload]
 
 
 def test_every_submodule_imports_and_shadows_no_public_name() -> None:

@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, TypeVar, cast
 
+from sessiontrace.capture.decorators import cached_functions
 from sessiontrace.capture.decorators.arguments import Binder, binder, label_of
 from sessiontrace.capture.decorators.generators import (
     follow,
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+cached_functions.register()
 
 _MARK = "__sessiontrace__"
 _COPIED = ("cache_info", "cache_clear", "cache_parameters")  # of functools.lru_cache
