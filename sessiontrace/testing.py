@@ -27,10 +27,9 @@ import orjson
 
 from sessiontrace.api import default_tracer
 from sessiontrace.capture.context import executors
+from sessiontrace.capture.first_use import Session, Span
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.redaction.redactor import Redactor
-from sessiontrace.capture.session import Session
-from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model import ids
 from sessiontrace.text.format import amount

@@ -7,10 +7,9 @@ from typing import Any
 
 from sessiontrace import testing
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
+from sessiontrace.capture.first_use import Session, Span
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle
-from sessiontrace.capture.session import Session
-from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 
 __all__ = ["Captured"]
