@@ -293,7 +293,10 @@ def _declared(module: pkgutil.ModuleInfo) -> Iterator[Entry]:
     finder: Any = module.module_finder
     spec = finder.find_spec(module.name)
     if spec.origin.endswith(".py"):
-        match = _ENTRY.search(spec.loader.get_data(spec.origin))
+        text = spec.loader.get_data(spec.origin)
+        match = _ENTRY.match(
+            text, text.rfind(b"\nENTRY = ") + 1
+        )  # a search takes five times as long
         if match is not None:
             name, target, not_by_default, serves, also = match.groups()
             yield Entry(

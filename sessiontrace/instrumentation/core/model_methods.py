@@ -55,7 +55,7 @@ def _body_of_success(call: ModelCall, error: BaseException) -> str | bytes | Non
     return body if status == 200 and isinstance(body, (str, bytes)) else None
 
 
-class MethodAdapter(NamedTuple):
+class MethodAdapter:
     """How the calls of a method are read.
 
     ``read_call(self, args, kwargs)`` gives None for a call that reaches no model; ``self`` is None
@@ -66,11 +66,21 @@ class MethodAdapter(NamedTuple):
     by default it is taken from the error.
     """
 
-    read_call: Callable[[Any, tuple[Any, ...], dict[str, Any]], ModelCallArgs | None]
-    read_result: Callable[[Any], Answer]
-    assembler: Callable[[], StreamAssembler] | None = None
-    observe: Callable[[Any, StreamObserver], bool] | None = None
-    unparsed_body: Callable[[ModelCall, BaseException], str | bytes | None] = _body_of_success
+    __slots__ = ("assembler", "observe", "read_call", "read_result", "unparsed_body")
+
+    def __init__(
+        self,
+        read_call: Callable[[Any, tuple[Any, ...], dict[str, Any]], ModelCallArgs | None],
+        read_result: Callable[[Any], Answer],
+        assembler: Callable[[], StreamAssembler] | None = None,
+        observe: Callable[[Any, StreamObserver], bool] | None = None,
+        unparsed_body: Callable[[ModelCall, BaseException], str | bytes | None] = _body_of_success,
+    ) -> None:
+        self.read_call = read_call
+        self.read_result = read_result
+        self.assembler = assembler
+        self.observe = observe
+        self.unparsed_body = unparsed_body
 
 
 class ModelMethods:

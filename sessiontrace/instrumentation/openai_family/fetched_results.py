@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -57,15 +57,20 @@ class _Fetched:
 _fetched = _Fetched()
 
 
-class Fetch(NamedTuple):
+class Fetch:
     """A way to fetch answers: requests whose path has ``start`` in it and ends with ``end``.
 
     ``record(calls, provider, identifier, result)`` records what the SDK returned.
     """
 
-    start: str
-    end: str
-    record: Callable[[CallRecorder, str, str, Any], None]
+    __slots__ = ("end", "record", "start")
+
+    def __init__(
+        self, start: str, end: str, record: Callable[[CallRecorder, str, str, Any], None]
+    ) -> None:
+        self.start: str = start
+        self.end: str = end
+        self.record = record
 
 
 def fetch_of(fetches: tuple[Fetch, ...], path: str) -> tuple[Fetch, str] | None:

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 
 from sessiontrace.capture.encoding.media import of_bytes
-from sessiontrace.capture.encoding.media_digest import MediaDigest
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import get_field, other_fields, without_none
 from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
@@ -118,6 +117,8 @@ class SoundAssembler:
     __slots__ = ("_line", "_media_type", "_sound", "_usage")
 
     def __init__(self, media_type: str = "") -> None:
+        from sessiontrace.capture.encoding.media_digest import MediaDigest  # few programs need it
+
         self._sound = MediaDigest()
         self._usage: Any = None
         is_stream = media_type.startswith("text/event-stream")
