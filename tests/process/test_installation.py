@@ -92,6 +92,7 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
         "sessiontrace/capture/encoding/_fast_path_c",
         "sessiontrace/capture/encoding/_record_body_c",
         "sessiontrace/capture/redaction/_patterns_c",
+        "sessiontrace/instrumentation/core/_stream_reading_c",
         "sessiontrace/instrumentation/openai_family/_text_piece_c",
         "sessiontrace/server/apis/otlp/_event_layout_c",
         "sessiontrace/spool/_frame_c",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-__all__ = ["ForwardingIterator"]
+__all__ = ["Forwarding", "ForwardingIterator"]
 
 
 def _itself(wrapped: Any) -> Any:
@@ -17,14 +17,13 @@ def _itself(wrapped: Any) -> Any:
     return wrapped
 
 
-class ForwardingIterator:
-    """An iterator that forwards to the one in ``__wrapped__``."""
+class Forwarding:
+    """What an iterator does that forwards to the one in ``__wrapped__``."""
 
     # By this name, which no stream has as an attribute of its own that a program would miss.
-    __slots__ = ("__weakref__", "__wrapped__")
+    __slots__ = ()
 
-    def __init__(self, wrapped: Any) -> None:
-        self.__wrapped__: Any = wrapped
+    __wrapped__: Any
 
     def __getattr__(self, name: str) -> Any:  # close, send, gi_frame: whatever the other one has
         if name == "__wrapped__":  # a copy in the making has none yet
@@ -39,3 +38,12 @@ class ForwardingIterator:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _itself, (self.__wrapped__,)
+
+
+class ForwardingIterator(Forwarding):
+    """An iterator that forwards to ``wrapped``."""
+
+    __slots__ = ("__weakref__", "__wrapped__")
+
+    def __init__(self, wrapped: Any) -> None:
+        self.__wrapped__: Any = wrapped

@@ -12,8 +12,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from sessiontrace.capture.span import UNSET
-from sessiontrace.capture.streams.forwarding import ForwardingIterator
+from sessiontrace.capture.streams.forwarding import Forwarding
 from sessiontrace.instrumentation.core.model_calls import Answer, ModelCall
+from sessiontrace.instrumentation.core.stream_reading import (
+    AsyncReader,
+    LoopedReader,
+    Reader,
+    StreamReading,
+)
 from sessiontrace.model.ids import now_by
 from sessiontrace.runtime.signals import raise_if_from_signal
 
@@ -39,7 +45,7 @@ class StreamAssembler(Protocol):
         ...
 
 
-class StreamObserver:
+class StreamObserver(StreamReading):
     """Collects one streamed answer and ends its call.
 
     ``assembler``: None when the chunks cannot be seen. ``extra``: metadata to add however the
@@ -52,10 +58,7 @@ class StreamObserver:
         "_describe_error",
         "_finalizer",
         "_first_ns",
-        "assembler",
-        "busy",
         "call",
-        "chunks",
         "extra",
     )
 
@@ -66,11 +69,11 @@ class StreamObserver:
         extra: dict[str, Any],
         describe_error: Callable[[BaseException], dict[str, Any]],
     ) -> None:
+        self.busy = False
+        self.chunks = 0
         self.call: ModelCall = call
         self.assembler = assembler
         self.extra: dict[str, Any] = extra
-        self.busy: bool = False
-        self.chunks: int = 0
         self._first_ns = 0
         self._describe_error = describe_error
         self._finalizer: weakref.finalize[..., Any] | None = None
@@ -158,127 +161,22 @@ def _end_open() -> None:
         observer.end("dropped")
 
 
-class _ObservedIterator(ForwardingIterator):
-    """An iterator in the place of a stream's own one.
+class Chunks(Forwarding, Reader):
+    """A plain iterator in the place of a stream's own one, observed."""
 
-    A class, not a generator: a generator around an (async) generator races with the closing of the
-    inner one when a half-read stream is dropped.
-    """
-
-    __slots__ = ("_observed",)
-
-    def __init__(self, wrapped: Any, observer: StreamObserver) -> None:
-        super().__init__(wrapped)
-        # In one attribute, because a class with ``__getattr__`` finds each three times as slowly.
-        self._observed = (wrapped, observer)
-
-    def exchange(self, wrapped: Any) -> None:
-        """Read from ``wrapped`` from now on."""
-        self.__wrapped__ = wrapped
-        self._observed = (wrapped, self._observed[1])
+    __slots__ = ("__weakref__",)
 
 
-class Chunks(_ObservedIterator):
-    """A plain iterator, observed."""
+class LoopedChunks(Forwarding, LoopedReader):
+    """The inner iterator of a stream whose class loops over it."""
 
-    __slots__ = ()
-
-    def __iter__(self) -> Chunks:
-        return self
-
-    def __next__(self) -> Any:
-        wrapped, observer = self._observed
-        observer.busy = True
-        try:
-            chunk = wrapped.__next__()
-        except StopIteration:
-            observer.end("exhausted")
-            raise
-        except BaseException as error:
-            observer.end("failed", error)
-            raise
-        finally:
-            observer.busy = False
-        if observer.chunks and (assembler := observer.assembler) is not None:  # as ``chunk``
-            observer.chunks += 1
-            try:
-                assembler.add(chunk)
-            except Exception as error:
-                raise_if_from_signal(error)
-                observer.skip()
-        else:
-            observer.chunk(chunk)
-        return chunk
+    __slots__ = ("__weakref__",)
 
 
-class LoopedChunks(Chunks):
-    """The inner iterator of a stream whose class loops over it, which a generator serves faster.
+class AsyncChunks(Forwarding, AsyncReader):
+    """An async iterator in the place of a stream's own one, observed."""
 
-    To close that generator closes nothing: the stream has its inner iterator still, to go on with.
-    """
-
-    __slots__ = ()
-
-    def __iter__(self) -> Any:
-        wrapped, observer = self._observed
-        observer.busy = True
-        try:
-            for chunk in wrapped:
-                observer.busy = False
-                if (
-                    observer.chunks and (assembler := observer.assembler) is not None
-                ):  # as ``chunk``
-                    observer.chunks += 1
-                    try:
-                        assembler.add(chunk)
-                    except Exception as error:
-                        raise_if_from_signal(error)
-                        observer.skip()
-                else:
-                    observer.chunk(chunk)
-                yield chunk
-                observer.busy = True
-        except BaseException as error:
-            if observer.busy:  # raised by the stream, not by its reader
-                observer.end("failed", error)
-            raise
-        else:
-            observer.end("exhausted")
-        finally:
-            observer.busy = False
-
-
-class AsyncChunks(_ObservedIterator):
-    """An async iterator, observed."""
-
-    __slots__ = ()
-
-    def __aiter__(self) -> AsyncChunks:
-        return self
-
-    async def __anext__(self) -> Any:
-        wrapped, observer = self._observed
-        observer.busy = True
-        try:
-            chunk = await wrapped.__anext__()
-        except StopAsyncIteration:
-            observer.end("exhausted")
-            raise
-        except BaseException as error:
-            observer.end("failed", error)
-            raise
-        finally:
-            observer.busy = False
-        if observer.chunks and (assembler := observer.assembler) is not None:  # as ``chunk``
-            observer.chunks += 1
-            try:
-                assembler.add(chunk)
-            except Exception as error:
-                raise_if_from_signal(error)
-                observer.skip()
-        else:
-            observer.chunk(chunk)
-        return chunk
+    __slots__ = ("__weakref__",)
 
 
 def observed(inner: Any, observer: StreamObserver) -> Chunks | AsyncChunks:

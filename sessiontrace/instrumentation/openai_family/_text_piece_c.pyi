@@ -1,1 +1,1 @@
-from sessiontrace.instrumentation.openai_family._text_piece_py import take_text as take_text
+from sessiontrace.instrumentation.openai_family._text_piece_py import TextPieces as TextPieces

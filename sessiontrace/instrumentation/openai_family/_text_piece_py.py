@@ -1,4 +1,4 @@
-"""The Python form of ``take_text``: the specification; see ``text_piece``.
+"""The Python form of ``TextPieces``: the specification; see ``text_piece``.
 
 On the thread that reads the stream. Invariant: it takes a piece whole, or nothing.
 """
@@ -11,13 +11,37 @@ PADDING = frozenset({"obfuscation"})
 """Fields beside the choices that say nothing."""
 
 
-def take_text(chunk: Any, texts: dict[int, list[Any]], rare: tuple[str, ...]) -> bool:
-    """Append the text of a chunk that holds one piece of text of one choice and nothing else.
+class TextPieces:
+    """What an assembler keeps of its text; a subclass has ``add_other`` for the other chunks.
 
     ``texts``: the pieces of each choice, by its index. ``rare``: fields of the chunk that must not
-    be set. False, and nothing is appended, for every other chunk, also one of another form than
-    the SDK's models.
+    be set. ``last``: the last chunk of which only the text was kept.
     """
+
+    __slots__ = ("last", "rare", "texts")
+
+    def __init__(self) -> None:
+        self.texts: dict[int, list[Any]] = {}
+        self.rare: tuple[str, ...] = ()
+        self.last: Any = None
+
+    def add(self, chunk: Any) -> None:
+        """Keep the text of a chunk that holds one piece of text of one choice and nothing else.
+
+        Every other chunk, also one of another form than the SDK's models, goes to ``add_other``.
+        """
+        if _take_text(chunk, self.texts, self.rare):
+            self.last = chunk
+        else:
+            self.add_other(chunk)
+
+    def add_other(self, chunk: Any) -> None:
+        """Take in a chunk that is not a piece of text."""
+        raise NotImplementedError
+
+
+def _take_text(chunk: Any, texts: dict[int, list[Any]], rare: tuple[str, ...]) -> bool:
+    """Whether the chunk is such a piece; then it is appended."""
     # Where one attribute is read its name costs less than `__dict__`.
     try:
         chunk_fields = chunk.__dict__

@@ -25,7 +25,7 @@ from sessiontrace.instrumentation.core.response_fields import (
     tool_call,
 )
 from sessiontrace.instrumentation.openai_family.chat_usage import usage_of
-from sessiontrace.instrumentation.openai_family.text_piece import take_text
+from sessiontrace.instrumentation.openai_family.text_piece import TextPieces
 
 _HYPERPARAMETERS = frozenset(
     {
@@ -190,7 +190,7 @@ def _metadata(get: Callable[[str], Any], finish_reasons: list[Any]) -> dict[str,
     return metadata
 
 
-class ChatAssembler:
+class ChatAssembler(TextPieces):
     """A chat completion from its chunks."""
 
     __slots__ = (
@@ -198,34 +198,23 @@ class ChatAssembler:
         "_errors",
         "_fields",
         "_id",
-        "_last",
         "_model",
-        "_rare",
-        "_texts",
         "_tier",
         "_usage",
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self._choices: dict[int, _Choice] = {}
-        self._texts: dict[int, list[Any]] = {}  # the pieces of text of each choice
-        self._rare: tuple[str, ...] = ()
         self._fields: dict[str, Any] = {}
         self._errors: list[Any] = []
         self._id: Any = None
         self._model: Any = None
         self._usage: Any = None
         self._tier: Any = None
-        self._last: Any = None
 
-    def add(self, chunk: Any) -> None:
+    def add_other(self, chunk: Any) -> None:
         """Keep the deltas of one chunk."""
-        if take_text(chunk, self._texts, self._rare):
-            self._last = chunk
-        else:
-            self._add(chunk)
-
-    def _add(self, chunk: Any) -> None:
         get = reader(chunk)
         self._id = get("id") or self._id
         self._model = get("model") or self._model
@@ -241,8 +230,8 @@ class ChatAssembler:
             assembled = self._choices.get(index)
             if assembled is None:
                 assembled = self._choices[index] = _Choice()
-                self._texts[index] = assembled.content
-                self._rare = _rare_fields(chunk, choice)
+                self.texts[index] = assembled.content
+                self.rare = _rare_fields(chunk, choice)
             assembled.add(choice)
             self._errors.append(get_field(choice, "error"))
             self._usage = get_field(choice, "usage") or self._usage
@@ -253,8 +242,8 @@ class ChatAssembler:
         """The completion as far as it has come."""
         choices = [choice for _, choice in sorted(self._choices.items())]
         identity = {
-            "id": self._id or get_field(self._last, "id"),
-            "model": self._model or get_field(self._last, "model"),
+            "id": self._id or get_field(self.last, "id"),
+            "model": self._model or get_field(self.last, "model"),
             "service_tier": self._tier,
             "usage": self._usage,
         }

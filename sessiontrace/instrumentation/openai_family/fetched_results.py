@@ -21,6 +21,7 @@ from sessiontrace.instrumentation.core.model_calls import Answer, CallRecorder
 from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.response_fields import get_field, without_none
 from sessiontrace.instrumentation.core.stream_observer import AsyncChunks, Chunks
+from sessiontrace.instrumentation.core.stream_reading import StreamReading
 from sessiontrace.instrumentation.openai_family.endpoints import (
     CHAT_COMPLETIONS,
     COMPLETIONS,
@@ -164,15 +165,13 @@ _ENDPOINTS: dict[str, Endpoint] = {
 }
 
 
-class _ResultsObserver:
+class _ResultsObserver(StreamReading):
     """Records the results of a batch below one chain event, which ends when they do."""
 
-    __slots__ = ("_calls", "_finalizer", "_kinds", "_provider", "_span", "busy")
-
-    chunks = 0  # so that `Chunks` gives each result to `chunk`
+    __slots__ = ("_calls", "_finalizer", "_kinds", "_provider", "_span")
 
     def __init__(self, calls: CallRecorder, provider: str, span: Span) -> None:
-        self.busy = False
+        super().__init__()  # without an assembler, so that `Chunks` gives each result to `chunk`
         self._calls = calls
         self._provider = provider
         self._span = span

@@ -10,7 +10,7 @@ import pytest
 
 from sessiontrace.instrumentation.openai_family import _text_piece_py, text_piece
 
-FORMS = [_text_piece_py.take_text, text_piece.take_text]
+FORMS = [_text_piece_py.TextPieces, text_piece.TextPieces]
 
 
 class Model(pydantic.BaseModel, extra="allow"):
@@ -70,26 +70,46 @@ LEFT = [
 ]
 
 
-@pytest.mark.parametrize("take_text", FORMS, ids=["python", "in use"])
-def test_a_piece_of_text_alone_is_taken(take_text: Any) -> None:
+def pieces_of(form: Any) -> Any:
+    """Pieces of text of one choice, with the other chunks beside them."""
+
+    class Pieces(form):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.texts[0] = []
+            self.rare = ("moderation",)
+            self.others: list[Any] = []
+
+        def add_other(self, chunk: Any) -> None:
+            self.others.append(getattr(chunk, "__dict__", chunk))
+
+    return Pieces()
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["python", "in use"])
+def test_a_piece_of_text_alone_is_taken(form: Any) -> None:
     """Fields that were sent as null, and padding, change nothing."""
-    texts: dict[int, list[Any]] = {0: []}
+    pieces = pieces_of(form)
     for piece in TAKEN:
-        assert take_text(piece, texts, ("moderation",)) is True
-    assert texts == {0: ["word"] * len(TAKEN)}
+        pieces.add(piece)
+    assert pieces.texts == {0: ["word"] * len(TAKEN)}
+    assert pieces.last is TAKEN[-1]
+    assert pieces.others == []
 
 
-@pytest.mark.parametrize("take_text", FORMS, ids=["python", "in use"])
+@pytest.mark.parametrize("form", FORMS, ids=["python", "in use"])
 @pytest.mark.parametrize("number", range(len(LEFT)))
-def test_every_other_chunk_is_left(take_text: Any, number: int) -> None:
+def test_every_other_chunk_is_left(form: Any, number: int) -> None:
     """Whatever else it holds would be lost, and what is no model of an SDK is read elsewhere."""
-    texts: dict[int, list[Any]] = {0: []}
-    assert take_text(LEFT[number], texts, ("moderation",)) is False
-    assert texts == {0: []}
+    pieces = pieces_of(form)
+    pieces.add(LEFT[number])
+    assert pieces.texts == {0: []}
+    assert pieces.last is None
+    assert len(pieces.others) == 1
 
 
-@pytest.mark.parametrize("take_text", FORMS, ids=["python", "in use"])
-def test_a_chunk_that_raises_is_left_to_the_observer(take_text: Any) -> None:
+@pytest.mark.parametrize("form", FORMS, ids=["python", "in use"])
+def test_a_chunk_that_raises_is_left_to_the_observer(form: Any) -> None:
     """An error that is no sign of another form is the chunk's own."""
 
     class Broken:
@@ -98,4 +118,4 @@ def test_a_chunk_that_raises_is_left_to_the_observer(take_text: Any) -> None:
             raise RuntimeError("not now")
 
     with pytest.raises(RuntimeError, match="not now"):
-        take_text(Broken(), {0: []}, ())
+        pieces_of(form).add(Broken())

@@ -1,0 +1,4 @@
+from sessiontrace.instrumentation.core._stream_reading_py import AsyncReader as AsyncReader
+from sessiontrace.instrumentation.core._stream_reading_py import LoopedReader as LoopedReader
+from sessiontrace.instrumentation.core._stream_reading_py import Reader as Reader
+from sessiontrace.instrumentation.core._stream_reading_py import StreamReading as StreamReading
