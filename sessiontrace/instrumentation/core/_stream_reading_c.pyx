@@ -97,6 +97,8 @@ cdef class Reader:
         reading.busy = False
         if raw is NULL:
             _end_with_error(reading, PyExc_StopIteration)
+            if PyErr_Occurred() is NULL:  # the iterator is at its end
+                raise StopIteration
             _raise()
         chunk = <object>raw
         Py_DECREF(raw)
@@ -164,9 +166,10 @@ cdef object _awaited(wrapped):
 
 cdef extern from *:
     """
-    static CYTHON_INLINE PyObject *st_error(void) { return NULL; }
+    /* Raises the error that is set, by the result that a failed call has. */
+    static CYTHON_INLINE PyObject *sessiontrace_raise(void) { return NULL; }
     """
-    object _raise "st_error"()
+    object _raise "sessiontrace_raise"()
 
 
 @cython.freelist(8)
