@@ -2,6 +2,9 @@
 
 import     milliseconds of `import sessiontrace` and of `import asyncio`, in turns, each in a
            fresh interpreter: by the clock, and of its own processor
+first use  milliseconds, by the clock and of the processor, of each step in a fresh interpreter: the
+           import, `instrument()`, a tracer, its first session with a span, and the second; what
+           one step loads, those after it need not
 installed  distributions that pip brings with it, itself included, and MiB of their files
 hooks      milliseconds of processor that hooks add to the import of a library, after
            `st.instrument()`: our modules for it are imported, and its methods wrapped
@@ -72,6 +75,36 @@ __import__(sys.argv[1])
 print(sum(spent) * 1000)
 """
 LIBRARIES = ("openai", "anthropic")
+
+_FIRST_USE = """
+import json, time
+times, begun, cpu = {}, time.perf_counter(), time.process_time()
+def step(name):
+    global begun, cpu
+    times[name] = [(time.perf_counter() - begun) * 1000, (time.process_time() - cpu) * 1000]
+    begun, cpu = time.perf_counter(), time.process_time()
+import sessiontrace as st
+step("import")
+st.instrument()
+step("instrument()")
+tracer = st.Tracer(st.HoneyHive(api_key="benchmark", base_url="http://127.0.0.1:9"), spool=False)
+step("Tracer()")
+for which in ("first", "second"):
+    with tracer.session("request"), tracer.span("step", inputs={"question": "why?"}):
+        pass
+    step(which + " session")
+print(json.dumps(times))
+tracer.shutdown(timeout=0)
+"""
+
+
+def first_use() -> dict[str, list[float]]:
+    """The steps of a program until its second session: ms by the clock and of the processor."""
+    done = subprocess.check_output(
+        [sys.executable, "-c", _FIRST_USE], text=True, stderr=subprocess.DEVNULL
+    )
+    steps: dict[str, list[float]] = json.loads(done)
+    return steps
 
 
 def hooking(library: str) -> float:
@@ -241,6 +274,7 @@ def main() -> None:
     imports: dict[str, list[list[float]]] = {"sessiontrace": [], "asyncio": [], "sys": []}
     installed = [name for name in LIBRARIES if importlib.util.find_spec(name)]
     hooks: dict[str, list[float]] = {name: [] for name in installed}
+    uses: dict[str, list[list[float]]] = {}
     exits: dict[str, list[dict[str, float]]] = {mode: [] for mode in MODES}
     with bench.progress(options.rounds + options.exits * len(MODES)) as step:
         for module in imports:
@@ -250,6 +284,8 @@ def main() -> None:
                 taken.append(importing(module))
             for library, spent in hooks.items():
                 spent.append(hooking(library))
+            for name, taken in first_use().items():
+                uses.setdefault(name, []).append(taken)
             step("import")
         for _ in range(options.exits):
             for mode, ended in exits.items():
@@ -261,10 +297,12 @@ def main() -> None:
     for _ in range(options.exits):
         with tempfile.TemporaryDirectory() as root:
             inits.append(subprocess_run.ask(what="initialise", url="", root=root))
-    report(bench, imports, hooks, exits, memory, inits)
+    report(bench, imports, hooks, uses, exits, memory, inits)
 
 
-def report(bench: Bench, imports: Any, hooks: Any, exits: Any, memory: Any, inits: Any) -> None:
+def report(
+    bench: Bench, imports: Any, hooks: Any, uses: Any, exits: Any, memory: Any, inits: Any
+) -> None:
     """Medians as tables."""
     middle = {
         module: [statistics.median(one) for one in zip(*taken, strict=True)]
@@ -304,6 +342,13 @@ def report(bench: Bench, imports: Any, hooks: Any, exits: Any, memory: Any, init
         ), [
             {"library": library, "cpu_ms": statistics.median(spent)}
             for library, spent in hooks.items()
+        ]),
+        Table("first use", (
+            Column("step", "step"), Column("ms", "ms", ".2f"), Column("cpu_ms", "CPU ms", ".2f"),
+        ), [
+            {"step": step, "ms": ms, "cpu_ms": cpu}
+            for step, taken in uses.items()
+            for ms, cpu in [(statistics.median(one) for one in zip(*taken, strict=True))]
         ]),
         Table("installed", (
             Column("distributions", "distributions", "d"), Column("mib", "MiB of files"),
