@@ -19,12 +19,14 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from sessiontrace.export.protocol import Reply, Request, UntrustedError
 from sessiontrace.export.proxied import PROXY_LOGIN, proxy_refusal, through
 from sessiontrace.export.request_body import RequestBody
 from sessiontrace.export.resolver import Addresses
+from sessiontrace.export.small_exchange import SmallExchange, UnfitError
 from sessiontrace.model.certificates import CertificatesError
 from sessiontrace.model.network import Network, default_network
 from sessiontrace.model.record import Record
@@ -42,6 +44,7 @@ _REFUSALS = re.compile(  # alerts of TLS 1.2 and 1.3 about the client's certific
     "ALERT[_ ](CERTIFICATE[_ ](REQUIRED|EXPIRED|REVOKED|UNKNOWN)|UNKNOWN[_ ]CA|BAD[_ ]CERTIFICATE"
     "|HANDSHAKE[_ ]FAILURE)"
 )
+_PLAIN_URL = re.compile(r"https?://[^/@]+(/|\Z)")  # no user and password, which aiohttp reads
 _ONE_PIECE = 1 << 16  # up to here, body and headers go out in one call of the socket
 
 
@@ -73,7 +76,6 @@ class HttpTransport:
         self._total = _TOTAL_S if total is None else total
         self._per_mebi = per_mebi
         self._connect = connect
-        self._small_timeout = self._timeout(0)
         network = network or default_network.get() or Network.of(base_url, os.environ)
         self._certificates = network.certificates()
         self._proxy = network.proxy
@@ -89,6 +91,7 @@ class HttpTransport:
         }
         self._sees_reuse = _connector_class() is _RotatingConnector
         self._session: aiohttp.ClientSession | None = None
+        self._small: SmallExchange | None = None
 
     def __repr__(self) -> str:
         return f"HttpTransport({self._base_url!r})"
@@ -105,7 +108,7 @@ class HttpTransport:
                 if attempt == 2 or _connected.get() or isinstance(error, _NOT_STALE):
                     fault = _fault(error)
                     break
-            except (aiohttp.ClientError, OSError, ValueError, asyncio.TimeoutError) as error:
+            except _FAULTS as error:
                 fault = _fault(error)
                 break
         if isinstance(fault, UntrustedError):
@@ -125,16 +128,23 @@ class HttpTransport:
             self._context = self._context or self._certificates.context()
         except CertificatesError as error:
             raise UntrustedError(str(error)) from None
-        self._session = aiohttp.ClientSession(
-            connector=_connector_class()(
-                limit=0,  # the lane bounds what is in flight
-                resolver=_Resolver(),
-                use_dns_cache=False,
-                ssl=self._context or True,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
+        connector = _connector_class()(
+            limit=0,  # the lane bounds what is in flight
+            resolver=_Resolver(),
+            use_dns_cache=False,
+            ssl=self._context or True,
         )
+        self._session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        )
+        if self._proxy is None and _PLAIN_URL.match(self._base_url):
+            self._small = SmallExchange(
+                connector,
+                self._headers,
+                total=self._total,
+                connect=self._connect,
+                longest=_MAX_REPLY,
+            )
         return self._session
 
     def _renew(self) -> None:
@@ -146,22 +156,26 @@ class HttpTransport:
                 pass  # those in use stay; the fault of this request is reported
 
     async def _exchange(self, session: aiohttp.ClientSession, request: Request) -> Reply:
-        body = request.content
+        body, url = request.content, self._base_url + request.path
         small = body.size <= _ONE_PIECE
+        if small and self._small is not None:
+            try:
+                return self._reply(*await self._small.send(request.method, url, bytes(body)))
+            except UnfitError:
+                self._small = None
         async with session.request(
             request.method,
-            _url(self._base_url + request.path),
+            _url(url),
             data=bytes(body) if small else _Pieces(body),
             allow_redirects=False,
-            timeout=self._small_timeout if small else self._timeout(body.size),
+            timeout=self._timeout(0 if small else body.size),
             headers=self._headers,
             proxy=self._through.proxy,
             proxy_headers=self._through.connect_headers,
         ) as response:
             if self._proxy is not None and response.status == PROXY_LOGIN:
                 raise UntrustedError(proxy_refusal(PROXY_LOGIN))
-            body_read = await self._read(response)
-            return Reply(response.status, self._reply_headers(response), body_read)
+            return self._reply(response.status, response.headers, await self._read(response))
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """At most 64 KiB of the decoded body; the connection is closed where there is more."""
@@ -171,15 +185,19 @@ class HttpTransport:
             body += await content.read(_MAX_REPLY - len(body))
         if not content.at_eof():
             response.close()
-        key = self._key.reveal().encode() if self._key else b""
-        return body.replace(key, b"***") if key and key in body else body
+        return body
 
-    def _reply_headers(self, response: aiohttp.ClientResponse) -> dict[str, str]:
+    def _reply(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+        """The reply without our key, which the other side may have repeated."""
         key = self._key.reveal() if self._key else ""
-        return {
+        encoded = key.encode()
+        names = {
             name.lower(): value.replace(key, "***") if key and key in value else value
-            for name, value in response.headers.items()
+            for name, value in headers.items()
         }
+        return Reply(
+            status, names, body.replace(encoded, b"***") if key and encoded in body else body
+        )
 
     def _timeout(self, size: int) -> aiohttp.ClientTimeout:
         total = self._total + self._per_mebi * size / _MEBI
@@ -267,6 +285,7 @@ class _Resolver(AbstractResolver):
 _connected: ContextVar[bool] = ContextVar("sessiontrace_connected", default=True)
 """Whether the request of this task has opened a connection; else it reuses an idle one."""
 
+_FAULTS = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError, asyncio.TimeoutError)
 _NOT_STALE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError)
 
 
@@ -294,7 +313,7 @@ def _fault(error: Exception) -> OSError:
         return UntrustedError("the URL is not valid")
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return TimeoutError("no answer in time")
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
         return OSError("the answer is not HTTP")  # its status is the parser's invention
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return OSError("the connection was closed without an answer")
