@@ -19,7 +19,7 @@ from sessiontrace.model.secret import Secret
 pytestmark = pytest.mark.asyncio
 
 SMALL = Request("POST", "/v1/things?deep=a%20b", b'{"a":1}', (0,))
-HEADERS = {"X-Thing": "caf\u00e9", "Content-Type": "application/x-protobuf"}
+HEADERS = {"X-Thing": "\u00fc", "Content-Type": "application/x-protobuf"}
 
 
 @contextlib.asynccontextmanager
