@@ -28,8 +28,8 @@ from sessiontrace.clients.errors import (
     of_status,
 )
 from sessiontrace.clients.pools import Pools
+from sessiontrace.export.http.proxied import proxy_refusal, through
 from sessiontrace.export.protocol import Reply, retry_after
-from sessiontrace.export.proxied import proxy_refusal, through
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.model.network import Network
 from sessiontrace.model.secret import Secret

@@ -22,11 +22,11 @@ from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from sessiontrace.export.http.proxied import PROXY_LOGIN, proxy_refusal, through
+from sessiontrace.export.http.resolver import Addresses
+from sessiontrace.export.http.small_exchange import SmallExchange, UnfitError
 from sessiontrace.export.protocol import Reply, Request, UntrustedError
-from sessiontrace.export.proxied import PROXY_LOGIN, proxy_refusal, through
 from sessiontrace.export.request_body import RequestBody
-from sessiontrace.export.resolver import Addresses
-from sessiontrace.export.small_exchange import SmallExchange, UnfitError
 from sessiontrace.model.certificates import CertificatesError
 from sessiontrace.model.network import Network, default_network
 from sessiontrace.model.record import Record

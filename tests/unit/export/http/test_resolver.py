@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sessiontrace.export.resolver import Addresses
+from sessiontrace.export.http.resolver import Addresses
 
 pytestmark = pytest.mark.asyncio
 

@@ -57,6 +57,7 @@ class SmallExchange:
         self._total = total
         self._timeout = aiohttp.ClientTimeout(total=total, connect=min(connect, total))
         self._longest = longest
+        self._deadlines = _Deadlines(self._loop)
         self._heads: LruCache[tuple[str, str], tuple[aiohttp.ClientRequest, bytes]] = LruCache(
             _HEADS
         )
@@ -69,18 +70,17 @@ class SmallExchange:
             connection = await self._connector.connect(request, [], self._timeout)
         except (AttributeError, TypeError) as error:
             raise UnfitError(str(error)) from error
-        expiry = _Expiry(connection)
-        timer = self._loop.call_at(deadline, expiry)
+        deadlines = self._deadlines
+        deadlines.add(connection, deadline)
         try:
-            answer = await self._exchange(connection, b"%b%d\r\n\r\n%b" % (head, len(body), body))
+            return await self._exchange(connection, b"%b%d\r\n\r\n%b" % (head, len(body), body))
         except (AttributeError, TypeError) as error:
             raise UnfitError(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise (TimeoutError() if expiry.passed else error) from None
+            raise (error if connection in deadlines else TimeoutError()) from None
         finally:
-            timer.cancel()
+            deadlines.discard(connection)
             connection.close()  # nothing to do after an answer: it was given back
-        return answer
 
     async def _exchange(self, connection: Any, message: bytes) -> Answer:
         protocol = connection.protocol
@@ -115,16 +115,44 @@ class SmallExchange:
         return prepared
 
 
-class _Expiry:
-    """Called when an exchange has taken too long: ends its connection, and so whoever reads."""
+class _Deadlines:
+    """The connections in use, until when; one that is used for longer is ended, and so its reader.
 
-    __slots__ = ("_connection", "passed")
+    One timer for all of them: one for each would cost a tenth of the exchange.
+    """
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self.passed = False
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._until: dict[Any, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
-    def __call__(self) -> None:
-        self.passed = True
-        if (transport := self._connection.transport) is not None:
-            transport.abort()
+    def add(self, connection: Any, deadline: float) -> None:
+        """End the connection at this time of the loop's clock."""
+        self._until[connection] = deadline
+        if self._timer is None or deadline < self._due:
+            self._set(deadline)
+
+    def discard(self, connection: Any) -> None:
+        """The connection may last."""
+        self._until.pop(connection, None)
+
+    def __contains__(self, connection: Any) -> bool:
+        """Whether the connection is in use and has not been ended here."""
+        return connection in self._until
+
+    def _set(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = deadline
+        self._timer = self._loop.call_at(deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for connection in [used for used, until in self._until.items() if until <= now]:
+            del self._until[connection]
+            if connection.transport is not None:
+                connection.transport.abort()
+        if self._until:
+            self._set(min(self._until.values()))

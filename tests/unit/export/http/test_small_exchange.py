@@ -11,9 +11,9 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 from support.fake_backend import Backend, answer, close, read_request, send, stall
 
+from sessiontrace.export.http.small_exchange import SmallExchange, UnfitError
 from sessiontrace.export.http_transport import HttpTransport
 from sessiontrace.export.protocol import Request, UntrustedError
-from sessiontrace.export.small_exchange import SmallExchange, UnfitError
 from sessiontrace.model.secret import Secret
 
 pytestmark = pytest.mark.asyncio

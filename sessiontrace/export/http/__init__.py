@@ -1,0 +1,1 @@
+"""What the HTTP transport is made of: addresses, proxies, and small requests over aiohttp."""
