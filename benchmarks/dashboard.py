@@ -108,6 +108,7 @@ def fill_clickhouse(line: Connection, store: ClickHouseStore, count: int, now: i
     fill(store, events(Texts(), oldest, apart, range(min(count, BASE)), new_id()), count)
     for which in range(1, count // BASE):
         copy(line, which, int(which * BASE * apart))
+    store.fill(settled_s=-2)
 
 
 def questions(store: Store, now: int) -> dict[str, Callable[[], object]]:
