@@ -124,6 +124,21 @@ def test_filters_and_order_are_in_the_address_and_survive_a_reload(page: Page):
     assert address(page) == "?q=tag:vip&sort=cost&dir=asc"
 
 
+def test_the_way_back_from_a_comparison_keeps_the_filters(page: Page):
+    """By Escape and by the link above the page."""
+    page.open("/?q=tag:vip")
+    for way in (lambda: page.press(Keys.ESCAPE), lambda: page.click("#crumbs a")):
+        page.until(NAMES, ["slow", "broken"])
+        for box in page.all("tbody .c-pick input"):
+            if not box.is_selected():
+                box.click()
+        page.click("button.compare")
+        page.see(".pairs")
+        way()
+    page.until(NAMES, ["slow", "broken"])
+    assert address(page).startswith("?q=tag:vip")
+
+
 def test_what_is_not_understood_is_said_with_what_to_write(page: Page):
     """A list that is empty without a word leaves one to guess."""
     page.open("/?q=tag:vip+usr:ada")

@@ -9,14 +9,14 @@ import { differences } from "./differences.js";
 const EVERY = 2000;
 const ROWS = 300; // of steps, before a button shows all
 
-export function compareView({ main, setStatus, setCrumbs, navigate }, left, right) {
+export function compareView({ main, setStatus, setCrumbs, navigate, listPath }, left, right) {
   let answer = null;
   let all = false;
   const body = el("div", { class: "compare-view" });
   main.append(el("h1", { class: "hidden" }, "Comparison of two sessions"), body);
   document.title = "Comparison · sessiontrace";
   setCrumbs(
-    el("a", { href: "/", "data-route": true }, "Sessions"),
+    el("a", { href: listPath, "data-route": true }, "Sessions"),
     el("span", { class: "here" }, "Comparison"),
   );
   const live = poll(() => `/api/compare?${new URLSearchParams({ a: left, b: right })}`, {
@@ -177,7 +177,7 @@ export function compareView({ main, setStatus, setCrumbs, navigate }, left, righ
     key(event) {
       if (event.key === "Escape") {
         event.preventDefault();
-        navigate("/");
+        navigate(listPath);
       }
     },
   };
@@ -193,7 +193,8 @@ function sessionTitle(session) {
       { href: `/sessions/${encodeURIComponent(id)}`, "data-route": true },
       session.name ?? "unnamed session",
     ),
-    el("span", { class: "soft mono" }, ` …${id.slice(-6)}`),
+    " ",
+    el("span", { class: "soft mono short-id" }, `…${id.slice(-6)}`),
   ];
 }
 

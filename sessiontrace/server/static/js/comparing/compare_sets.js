@@ -13,7 +13,7 @@ const MEASURES = [
   ["steps", "Steps", (value) => count(value)],
 ];
 
-export function compareSetsView({ main, setStatus, setCrumbs, navigate, search }) {
+export function compareSetsView({ main, setStatus, setCrumbs, navigate, listPath, search }) {
   const asked = new URLSearchParams(search);
   const ended = new AbortController();
   const fields = ["a", "b"].map((side) => queryInput(side, asked.get(side) ?? ""));
@@ -45,7 +45,7 @@ export function compareSetsView({ main, setStatus, setCrumbs, navigate, search }
   );
   document.title = "Comparison of sets · sessiontrace";
   setCrumbs(
-    el("a", { href: "/", "data-route": true }, "Sessions"),
+    el("a", { href: listPath, "data-route": true }, "Sessions"),
     el("span", { class: "here" }, "Comparison of sets"),
   );
   if (asked.has("b")) load();
@@ -122,7 +122,7 @@ export function compareSetsView({ main, setStatus, setCrumbs, navigate, search }
     key(event) {
       if (event.key === "Escape") {
         event.preventDefault();
-        navigate("/");
+        navigate(listPath);
       }
     },
   };

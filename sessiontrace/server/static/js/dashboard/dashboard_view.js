@@ -18,7 +18,7 @@ const TOP = 5;
 const LEVELS = ["p50", "p95", "p99"];
 const DAY_MS = 86_400_000;
 
-export function dashboardView({ main, setStatus, setCrumbs, saved, search }) {
+export function dashboardView({ main, setStatus, setCrumbs, saved, search, listPath: lastList }) {
   let state = readDashboard(search);
   let answered = false;
   let generation = 0; // grows with each change: an older response is dropped
@@ -26,7 +26,7 @@ export function dashboardView({ main, setStatus, setCrumbs, saved, search }) {
   const ended = new AbortController();
 
   setCrumbs(
-    el("a", { href: "/", "data-route": true }, "Sessions"),
+    el("a", { href: lastList, "data-route": true }, "Sessions"),
     el("span", { class: "here" }, "Dashboard"),
   );
   document.title = "Dashboard · sessiontrace";

@@ -3,7 +3,7 @@
 // the others, Enter opens.
 
 import { el, svg } from "../elements.js";
-import { ticks } from "./scale.js";
+import { ticks, timeTicks } from "./scale.js";
 
 const HEIGHT = 120;
 const LABELS = 4;
@@ -13,7 +13,7 @@ const LABELS = 4;
  *   opens?: (at: number) => string}} Series `kind` is the class of its marks
  */
 
-/** @param {{title: string, lines?: boolean}} options `lines`: points that lines join, else bars */
+/** @param {{title: string, lines?: boolean}} options `lines`: times in ms, joined by lines; else bars */
 export function timeChart({ title, lines = false }) {
   const heading = el("h2", {}, title);
   const total = el("span", { class: "soft" });
@@ -63,7 +63,7 @@ export function timeChart({ title, lines = false }) {
   }
 
   function drawn({ times, ends, series, format, opens, total: sum }) {
-    const scale = ticks(
+    const scale = (lines ? timeTicks : ticks)(
       Math.max(...series.flatMap(({ values }) => values.map((value) => value ?? 0))),
     );
     const most = scale.at(-1);

@@ -4,21 +4,24 @@ import { mayScore, post } from "../api.js";
 import { el } from "../elements.js";
 import { amount, count } from "../values/format.js";
 
-/** A button for the head of a session, where this browser's key may delete. @param {any} session */
-export function deleteButton(session) {
+/**
+ * A button for the head of a session, where this browser's key may delete.
+ * @param {any} session @param {string} listPath where the list is, with its filters
+ */
+export function deleteButton(session, listPath) {
   const button = el("button", { type: "button", class: "quiet", hidden: true }, "Delete");
-  button.addEventListener("click", () => open(session));
+  button.addEventListener("click", () => open(session, listPath));
   mayScore().then((may) => {
     button.hidden = !may;
   });
   return button;
 }
 
-function open(session) {
+function open(session, listPath) {
   const message = el("p", { role: "status" });
   const confirm = el("button", { type: "button", class: "danger" }, "Delete session");
   const cancel = el("button", { type: "button" }, "Cancel");
-  const listLink = el("a", { href: "/", "data-route": true });
+  const listLink = el("a", { href: listPath, "data-route": true });
   const dialog = /** @type {HTMLDialogElement} */ (
     el(
       "dialog",

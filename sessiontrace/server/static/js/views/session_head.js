@@ -38,8 +38,8 @@ const userLink = (user) =>
     user,
   );
 
-/** Draw the head into an element. @param {any} head @param {any} session @param {any} record @param {{view: string}} options */
-export function sessionHead(head, session, record, { view }) {
+/** Draw the head into an element. @param {any} head @param {any} session @param {any} record @param {{view: string, listPath: string}} options */
+export function sessionHead(head, session, record, { view, listPath }) {
   const failed = session.error !== null;
   const status = failed && session.status === "ended" ? "error" : session.status;
   const facts = [
@@ -76,7 +76,7 @@ export function sessionHead(head, session, record, { view }) {
         el("span", { class: "grow" }),
         viewSwitch(session.session_id, view),
         copyButton("Copy id", () => session.session_id),
-        deleteButton(session),
+        deleteButton(session, listPath),
       ),
       el(
         "dl",

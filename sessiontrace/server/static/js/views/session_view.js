@@ -100,7 +100,7 @@ export function sessionView(context, id, hash) {
     split.hidden = false;
     width.show();
     document.title = `${answer.session.name ?? "Session"} · sessiontrace`;
-    sessionHead(head, answer.session, answer.record, { view: "tree" });
+    sessionHead(head, answer.session, answer.record, { view: "tree", listPath });
     const { session, record } = answer;
     if (record.start_time === session.start_time) session.start_nanos = record.start_nanos;
     chart.draw(answer);

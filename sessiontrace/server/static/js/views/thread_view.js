@@ -107,7 +107,7 @@ export function threadView(context, id, hash, first = null) {
     pages = withPage(pages, after, answer);
     note.hidden = true;
     document.title = `${session.name ?? "Session"} · sessiontrace`;
-    sessionHead(head, session, answer.record, { view: "thread" });
+    sessionHead(head, session, answer.record, { view: "thread", listPath });
     omitted.hidden = !answer.omitted || answer.next !== null;
     omitted.textContent = `${amount(answer.omitted, "later step")} of this session not shown`;
     draw();
