@@ -334,7 +334,8 @@ class SessionState:
     calls: dict[str, CallMeasures] = attrs.field(factory=dict)
     """Measures of its model calls, by model."""
     calls_changed: bool = False
-    calls_at: int | None = None  # the last activity that they are stored with; None: not stored
+    is_stored: bool = False
+    stored_active: int | None = None  # the last activity that it is stored with
 
     def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of the session itself in."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from sessiontrace.model.record import Record
 from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
+from sessiontrace.store.dashboard.ranking import MOST_GROUPS
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.judging.history import Judgement
@@ -243,8 +244,18 @@ class Store(Protocol):
         """
         ...
 
-    def breakdown(self, query: SessionQuery, period: Period, by: str) -> Breakdown:
-        """The figures of a dashboard for each value of ``by``, one of ``DIMENSIONS``."""
+    def breakdown(
+        self,
+        query: SessionQuery,
+        period: Period,
+        by: str,
+        rank: str = "cost",
+        most: int = MOST_GROUPS,
+    ) -> Breakdown:
+        """The figures of a dashboard for each value of ``by``, one of ``DIMENSIONS``.
+
+        The ``most`` groups that are first by ``rank``, one of ``RANKS``.
+        """
         ...
 
     def version(self) -> int:

@@ -18,9 +18,14 @@ from support.session_strategies import histories
 from sessiontrace.model.record import EVENT, Record
 from sessiontrace.store.dashboard.models import DIMENSIONS, LEVELS, Period
 from sessiontrace.store.models import SessionQuery, SessionSummary
+from sessiontrace.store.sqlite.charts import hours
 from sessiontrace.store.sqlite.store import SqliteStore
 
-PERIOD = Period.of(T0 - 1_000, T0 + 3_600_000, T0 + 3_600_000)
+DAY = 86_400_000
+PERIODS = (
+    Period.of(T0 - 1_000, T0 + 3_600_000, T0 + 3_600_000),
+    Period.of(T0 - 3 * DAY, T0 + 3 * DAY, T0 + 3 * DAY),  # holds whole hours and days
+)
 
 
 def amended(draw: Any, history: list[Record]) -> list[Record]:
@@ -41,10 +46,27 @@ def levels(values: Sequence[float]) -> tuple[float, ...] | None:
     return tuple(ordered[int(q * len(ordered))] for q in LEVELS) if ordered else None
 
 
+def sum_up(store: SqliteStore) -> None:
+    """Keep the figures of all hours, as a server does once they are quiet."""
+    connection = store._connection
+    assert connection is not None
+    while hours.sum_up(connection, quiet_ms=-1):
+        pass
+
+
 def check(store: SqliteStore) -> None:
+    """The figures are right while hours are counted one by one, and when their sums are kept."""
+    for period in PERIODS:
+        compare(store, period)
+    sum_up(store)
+    for period in PERIODS:
+        compare(store, period)
+
+
+def compare(store: SqliteStore, period: Period) -> None:
     """Compare every figure with what the list and the steps of its sessions say."""
     sessions = store.sessions(SessionQuery(limit=1_000)).sessions
-    dashboard = store.dashboard(SessionQuery(), PERIOD)
+    dashboard = store.dashboard(SessionQuery(), period)
     total, calls = dashboard.total, model_calls(store, sessions)
     assert total.sessions == sum(point.sessions for point in dashboard.points) == len(sessions)
     assert total.failed == sum(one.error is not None or one.errors > 0 for one in sessions)
@@ -55,11 +77,11 @@ def check(store: SqliteStore) -> None:
     assert total.cost_nano == sum(round(one.cost * 1e9) for one in sessions)
     assert total.latency == levels([one.duration for one in sessions])
     assert total.first_chunk == levels([ms for _, _, ms in calls if ms is not None])
-    models = store.breakdown(SessionQuery(), PERIOD, "model").groups
+    models = store.breakdown(SessionQuery(), period, "model").groups
     assert {one.value: one.figures.calls for one in models} == Counter(m for m, _, _ in calls)
     assert {one.value: one.figures.tokens for one in models} == summed(calls)
     for by in DIMENSIONS[1:4]:
-        groups = store.breakdown(SessionQuery(), PERIOD, by).groups
+        groups = store.breakdown(SessionQuery(), period, by).groups
         assert {one.value: one.figures.sessions for one in groups} == Counter(
             getattr(one, by) for one in sessions
         )
@@ -112,6 +134,8 @@ def test_every_figure_is_that_of_a_count_by_hand(data: st.DataObject):
         for cut in sorted({*cuts, len(mixed)}):
             assert store.write(mixed[begun:cut]) == {}
             begun = cut
+            if data.draw(st.booleans()):
+                sum_up(store)
         check(store)
         ids = [one.session_id for one in store.sessions(SessionQuery()).sessions]
         steps = [step for own in store.steps_of(ids[:1]).values() for step in own]

@@ -31,6 +31,7 @@ from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.rollups.filling import SETTLED_S, Filling
 from sessiontrace.store.clickhouse.url import Address
 from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
+from sessiontrace.store.dashboard.ranking import MOST_GROUPS
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.judging.history import Judgement
@@ -247,8 +248,16 @@ class ClickHouseStore:
     def dashboard(self, query: SessionQuery, period: Period) -> Dashboard:
         return dashboards.dashboard(self._connection, self.project, query, period)
 
-    def breakdown(self, query: SessionQuery, period: Period, by: str) -> Breakdown:
-        return dashboards.breakdown(self._connection, self.project, query, period, by)
+    def breakdown(
+        self,
+        query: SessionQuery,
+        period: Period,
+        by: str,
+        rank: str = "cost",
+        most: int = MOST_GROUPS,
+    ) -> Breakdown:
+        order = rank, most
+        return dashboards.breakdown(self._connection, self.project, query, period, by, order)
 
     def version(self) -> int:
         return int(self._connection.query(Query(_VERSION))[0][0])

@@ -15,12 +15,12 @@ import attrs
 
 from sessiontrace.store.dashboard.models import LEVELS, Figures, Percentiles
 
-__all__ = ["Part", "Values", "figures_of"]
+__all__ = ["Part", "Values", "figures_of", "merged"]
 
-_FEW = 20_000
+_FEW = 2_000
 
 Values = Sequence[int] | Mapping[int, int]
-"""Values in µs, or how many there are of each."""
+"""Values in µs in ascending order, or how many there are of each."""
 
 
 @attrs.frozen
@@ -32,32 +32,79 @@ class Part:
     first_chunks: Values = ()
 
 
-def figures_of(parts: Sequence[Part], *, of_calls: bool = False) -> Figures:
-    """The figures of all parts together. ``of_calls``: latencies are those of model calls."""
+def merged(parts: Sequence[Part]) -> Part:
+    """Parts, whose values are sequences, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Part(
+        _summed(parts),
+        sorted(chain.from_iterable(part.latencies for part in parts)),
+        sorted(chain.from_iterable(part.first_chunks for part in parts)),
+    )
+
+
+def figures_of(parts: Sequence[Part]) -> Figures:
+    """The figures of all parts together."""
     if not parts:
         return Figures()
-    sessions, failed, steps, errors, calls, tokens, cost_nano, unpriced = (
-        sum(column) for column in zip(*(part.sums for part in parts), strict=True)
-    )
+    sessions, failed, steps, errors, calls, tokens, cost_nano, unpriced = _summed(parts)
     return Figures(
         sessions=sessions, failed=failed, steps=steps, errors=errors, calls=calls,
         tokens=tokens, cost_nano=cost_nano, unpriced=unpriced,
-        latency=_percentiles([part.latencies for part in parts], rounded=of_calls),
-        first_chunk=_percentiles([part.first_chunks for part in parts], rounded=True),
+        latency=_percentiles([part.latencies for part in parts]),
+        first_chunk=_percentiles([part.first_chunks for part in parts]),
     )  # fmt: skip
 
 
-def _percentiles(several: Sequence[Values], *, rounded: bool) -> Percentiles | None:
-    if any(isinstance(values, Mapping) for values in several):
-        return _of_counts(several)
-    values = list(several[0] if len(several) == 1 else chain.from_iterable(several))
-    if rounded and len(values) > _FEW:  # most are equal: it is faster to count than to sort them
-        return _of_counts([Counter(values)])
-    values.sort()
-    if not values:
+def _summed(parts: Sequence[Part]) -> list[int]:
+    return [sum(column) for column in zip(*(part.sums for part in parts), strict=True)]
+
+
+def _percentiles(several: Sequence[Values]) -> Percentiles | None:
+    runs: list[Sequence[int]] = []
+    for values in several:
+        if isinstance(values, Mapping):
+            return _of_counts(several)
+        if values:
+            runs.append(values)
+    size = sum(map(len, runs))
+    if not size:
         return None
-    p50, p95, p99 = (values[int(level * len(values))] / 1000 for level in LEVELS)
+    ranks = [int(level * size) for level in LEVELS]
+    if len(runs) == 1:
+        p50, p95, p99 = (runs[0][rank] / 1000 for rank in ranks)
+    elif size <= _FEW:
+        ordered = sorted(chain.from_iterable(runs))
+        p50, p95, p99 = (ordered[rank] / 1000 for rank in ranks)
+    else:
+        p50, p95, p99 = (_ranked(runs, rank) / 1000 for rank in ranks)
     return p50, p95, p99
+
+
+def _ranked(runs: Sequence[Sequence[int]], rank: int) -> int:
+    """The value at a place in the order of all values of the runs, each in order itself.
+
+    Halves the range of values in which it is, and sorts only what is left at the end.
+    """
+    low, high = min(run[0] for run in runs), max(run[-1] for run in runs)
+    windows = [(run, 0, len(run)) for run in runs]
+    below = 0  # values before the windows
+    left = sum(map(len, runs))
+    while left > _FEW and low < high:
+        middle = (low + high) // 2
+        cuts = [bisect_right(run, middle, begin, end) for run, begin, end in windows]
+        before = sum(cuts) - sum(begin for _, begin, _ in windows)
+        bounded = zip(windows, cuts, strict=True)
+        if below + before > rank:
+            high, left = middle, before
+            windows = [(run, begin, cut) for (run, begin, _), cut in bounded if cut > begin]
+        else:
+            low, left, below = middle + 1, left - before, below + before
+            windows = [(run, cut, end) for (run, _, end), cut in bounded if end > cut]
+    if low == high:
+        return low
+    values = sorted(chain.from_iterable(run[begin:end] for run, begin, end in windows))
+    return values[rank - below]
 
 
 def _of_counts(several: Sequence[Values]) -> Percentiles | None:

@@ -119,6 +119,10 @@ class Group:
 
 @attrs.frozen
 class Breakdown:
-    """Groups by one of ``DIMENSIONS``, in no order; a session may be in several."""
+    """The first groups by one of ``DIMENSIONS``; a session may be in several.
+
+    ``omitted``: how many more there are.
+    """
 
     groups: Sequence[Group]
+    omitted: int = 0

@@ -17,6 +17,7 @@ from sessiontrace.store import loss_reports, retention
 from sessiontrace.store.media.files import MediaFiles
 from sessiontrace.store.models import Document, Erased, Overdue
 from sessiontrace.store.sqlite import documents, media, rows, search
+from sessiontrace.store.sqlite.transaction import transaction
 
 __all__ = ["Trimmed", "erase", "forget", "overdue", "trim"]
 
@@ -28,7 +29,7 @@ _NEVER = (1 << 63) - 1
 
 def forget(connection: sqlite3.Connection, event_ids: Sequence[str]) -> int:
     """Delete events and subtract them from the totals of their sessions."""
-    with rows.transaction(connection):
+    with transaction(connection):
         events = rows.load_events(connection, set(event_ids))
         sessions = rows.load_sessions(connection, {event.session_id for event in events.values()})
         for event in events.values():
@@ -48,26 +49,22 @@ def erase(
 ) -> Erased:
     """Delete sessions, and overwrite their bytes in the file, the search index and the log."""
     ids = list(session_ids)
-    connection.execute("PRAGMA secure_delete = ON")
-    try:
-        with rows.transaction(connection):
-            steps = sum(_count_steps(connection, session_id) for session_id in ids)
-            rows_of_ids = [(session_id,) for session_id in ids]
-            digests = media.used_by(connection, ids)
-            sessions = connection.executemany(
-                "DELETE FROM sessions WHERE session_id = ?", rows_of_ids
-            ).rowcount
-            connection.executemany("DELETE FROM facet_queue WHERE session_id = ?", rows_of_ids)
-            if sessions:
-                search.start_again(connection)
-            unused = media.remove_unused(connection, digests, files)
-            _note(connection, retention.BY_HAND, sessions, unused)
-        if not sessions:
-            return Erased()
-        connection.executescript("PRAGMA incremental_vacuum")
-        remains = unused.failure or ("" if _empty_log(connection) else _IN_LOG)
-    finally:
-        connection.execute("PRAGMA secure_delete = OFF")
+    with transaction(connection):
+        steps = sum(_count_steps(connection, session_id) for session_id in ids)
+        rows_of_ids = [(session_id,) for session_id in ids]
+        digests = media.used_by(connection, ids)
+        sessions = connection.executemany(
+            "DELETE FROM sessions WHERE session_id = ?", rows_of_ids
+        ).rowcount
+        connection.executemany("DELETE FROM facet_queue WHERE session_id = ?", rows_of_ids)
+        if sessions:
+            search.start_again(connection)
+        unused = media.remove_unused(connection, digests, files)
+        _note(connection, retention.BY_HAND, sessions, unused)
+    if not sessions:
+        return Erased()
+    connection.executescript("PRAGMA incremental_vacuum")
+    remains = unused.failure or ("" if _empty_log(connection) else _IN_LOG)
     return Erased(sessions, steps, remains, unused.media, unused.size)
 
 
@@ -124,7 +121,7 @@ def trim(
     files: MediaFiles,
 ) -> Trimmed:
     """Delete the oldest sessions, and return the file's free pages, some at a time."""
-    with rows.transaction(connection):
+    with transaction(connection):
         excess, reason = 0, retention.AGE
         old = [] if before is None else _oldest(connection, before, sessions)
         if old and before is not None:

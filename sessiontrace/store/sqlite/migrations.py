@@ -297,8 +297,82 @@ _MEASURES = (
     """,
 )
 
+# What a dashboard reads without any filter: figures of whole hours and days, by value of a
+# dimension, of all sessions where the dimension is empty. ``width`` is in hours, and ``start``
+# counts such widths since 1970. ``latencies`` and ``first_chunks`` are microseconds in ascending
+# order. ``unsummed`` has the other hours and days with sessions; to begin with, all of them.
+# ``changes`` counts writes of their sessions, the last of them ``changed`` (Unix ms). Sessions that
+# are counted one by one come from ``sessions_by_activity`` alone.
+_HOURS = (
+    "DROP INDEX sessions_measured",
+    "DROP INDEX sessions_by_activity",
+    """
+    CREATE INDEX sessions_by_activity ON sessions (
+        last_active, session_id, start_time, duration, outcome, failed, events, errors, models,
+        tokens, cost_nano, unpriced, user, name, source, folded, scores, tags, facets, first_chunks
+    )
+    """,
+    "DROP INDEX session_models_by_session",
+    "ALTER TABLE session_models RENAME TO session_models_by_time",
+    """
+    CREATE TABLE session_models (
+        session INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        model TEXT NOT NULL,
+        calls INTEGER NOT NULL, errors INTEGER NOT NULL, tokens INTEGER NOT NULL,
+        cost_nano INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+        latencies TEXT NOT NULL, first_chunks TEXT NOT NULL,
+        PRIMARY KEY (session, model)
+    ) WITHOUT ROWID
+    """,
+    """
+    INSERT INTO session_models
+    SELECT session, model, calls, errors, tokens, cost_nano, unpriced, latencies, first_chunks
+    FROM session_models_by_time ORDER BY session, model
+    """,
+    "DROP TABLE session_models_by_time",
+    """
+    CREATE TABLE summed_figures (
+        width INTEGER NOT NULL, dimension TEXT NOT NULL, start INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        sessions INTEGER NOT NULL, failed INTEGER NOT NULL, steps INTEGER NOT NULL,
+        errors INTEGER NOT NULL, calls INTEGER NOT NULL, tokens INTEGER NOT NULL,
+        cost_nano INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+        latencies BLOB NOT NULL, first_chunks BLOB NOT NULL,
+        PRIMARY KEY (width, dimension, start, value)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE unsummed (
+        width INTEGER NOT NULL, start INTEGER NOT NULL,
+        changes INTEGER NOT NULL, changed INTEGER NOT NULL,
+        PRIMARY KEY (width, start)
+    ) WITHOUT ROWID
+    """,
+    *(
+        f"""
+        INSERT INTO unsummed
+        SELECT {width}, last_active / ({width} * 3600000), count(*), 0 FROM sessions
+        WHERE last_active IS NOT NULL GROUP BY 2
+        """  # noqa: S608 - from above
+        for width in (1, 24)
+    ),
+    """
+    CREATE TRIGGER sessions_deleted AFTER DELETE ON sessions WHEN old.last_active IS NOT NULL BEGIN
+        DELETE FROM summed_figures WHERE width = 1 AND start = old.last_active / 3600000
+            AND dimension IN ('', 'model', 'name', 'source', 'tag');
+        DELETE FROM summed_figures WHERE width = 24 AND start = old.last_active / 86400000
+            AND dimension IN ('', 'model', 'name', 'source', 'tag');
+        INSERT INTO unsummed VALUES
+            (1, old.last_active / 3600000, 1, CAST(strftime('%s', 'now') AS INTEGER) * 1000),
+            (24, old.last_active / 86400000, 1, CAST(strftime('%s', 'now') AS INTEGER) * 1000)
+        ON CONFLICT (width, start) DO UPDATE
+        SET changes = changes + 1, changed = excluded.changed;
+    END
+    """,
+)
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     _FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH, _MEDIA,
-    _JUDGED, _MEASURES,
+    _JUDGED, _MEASURES, _HOURS,
 )  # fmt: skip
 """``MIGRATIONS[n]`` are the statements that bring version n to version n + 1."""

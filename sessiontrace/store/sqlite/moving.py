@@ -16,6 +16,7 @@ from sessiontrace.store.folding import SessionState
 from sessiontrace.store.gathered import GATHERED
 from sessiontrace.store.rehoming import rehomed
 from sessiontrace.store.sqlite import media, rows
+from sessiontrace.store.sqlite.transaction import transaction
 
 __all__ = ["gathered", "move", "steps_of"]
 
@@ -68,7 +69,7 @@ def move(
 def _move(
     connection: sqlite3.Connection, source: str, target: str, event_ids: Collection[str]
 ) -> None:
-    with rows.transaction(connection):
+    with transaction(connection):
         events = [
             event
             for event in rows.load_events(connection, event_ids).values()

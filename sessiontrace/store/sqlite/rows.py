@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -31,6 +31,8 @@ from sessiontrace.store.judging.entries import JUDGEMENTS, LABEL, REVIEW, Judged
 from sessiontrace.store.models import Document
 from sessiontrace.store.sqlite import documents as stored_documents
 from sessiontrace.store.sqlite import media
+from sessiontrace.store.sqlite.charts import hours
+from sessiontrace.store.sqlite.transaction import transaction
 
 __all__ = [
     "Walk",
@@ -40,7 +42,6 @@ __all__ = [
     "load_sessions",
     "store_events",
     "store_sessions",
-    "transaction",
     "write",
 ]
 
@@ -91,8 +92,8 @@ _PUT_EVENT = _upsert("events", _EVENT)
 _OF_SESSION = "FROM sessions WHERE session_id = ?"
 _DROP_MODELS = f"DELETE FROM session_models WHERE session = (SELECT id {_OF_SESSION})"  # noqa: S608
 _ADD_MODEL = (
-    f"INSERT INTO session_models (session, at, {', '.join(_MODEL)}) "
-    f"SELECT id, coalesce(last_active, 0), {', '.join('?' * len(_MODEL))} {_OF_SESSION}"
+    f"INSERT INTO session_models (session, {', '.join(_MODEL)}) "
+    f"SELECT id, {', '.join('?' * len(_MODEL))} {_OF_SESSION}"
 )
 _MODELS = (
     f"SELECT session_id, {', '.join(f'session_models.{name}' for name in _MODEL)} "  # noqa: S608
@@ -145,19 +146,6 @@ def _is_mark(record: DecodedRecord) -> bool:
     )
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """A transaction until the block ends; rolled back when the block raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
 def _store_records(connection: sqlite3.Connection, sessions: Iterable[SessionState]) -> None:
     connection.executemany(
         _PUT_RECORD,
@@ -174,16 +162,19 @@ def store_sessions(connection: sqlite3.Connection, sessions: Iterable[SessionSta
     now = time.time_ns() // 1_000_000
     states = list(sessions)
     connection.executemany(_PUT_SESSION, [(*_session_row(session), now) for session in states])
-    _store_models(connection, list(filter(_has_new_measures, states)))
+    _store_models(connection, [session for session in states if session.calls_changed])
+    hours.note_changes(connection, chain.from_iterable(map(_times, states)))
+    for session in states:
+        session.stored_active, session.is_stored = session.last_active, True
 
 
-def _has_new_measures(session: SessionState) -> bool:
-    moved = bool(session.calls) and (session.last_active or 0) != session.calls_at
-    return session.calls_changed or moved
+def _times(session: SessionState) -> Iterable[int | None]:
+    """The last activity of a session, as it is stored and as it is now."""
+    return {session.stored_active, session.last_active}
 
 
 def _store_models(connection: sqlite3.Connection, sessions: Sequence[SessionState]) -> None:
-    stored = [(session.session_id,) for session in sessions if session.calls_at is not None]
+    stored = [(session.session_id,) for session in sessions if session.is_stored]
     connection.executemany(_DROP_MODELS, stored)
     connection.executemany(
         _ADD_MODEL,
@@ -197,7 +188,7 @@ def _store_models(connection: sqlite3.Connection, sessions: Sequence[SessionStat
         ],
     )  # fmt: skip
     for session in sessions:
-        session.calls_changed, session.calls_at = False, session.last_active or 0
+        session.calls_changed = False
 
 
 def _numbers(values: Sequence[int]) -> str:
@@ -307,7 +298,7 @@ def load_sessions(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[st
         session = sessions[row[0]] = SessionState(*row[:9])
         session.totals = Totals(*row[9:15])
         session.judged = judged_in(row[_JUDGED_AT])
-        session.calls_at = row[_ACTIVE] or 0
+        session.stored_active, session.is_stored = row[_ACTIVE], True
         session.facets = Facets(row[-3])
         session.scored = orjson.loads(row[-2]) if row[-2] else _scored_before(connection, row[0])
         _restore(session, orjson.loads(row[-1]))

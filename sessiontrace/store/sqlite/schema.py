@@ -37,6 +37,8 @@ def connect(path: Path, *, busy_s: float, read_only: bool = False) -> sqlite3.Co
         else:
             # An acknowledged record leaves the spool, so a commit must outlive a power cut.
             connection.execute("PRAGMA synchronous = FULL")
+            # A changed row, and a page that is split, leave no copy that a deletion would miss.
+            connection.execute("PRAGMA secure_delete = ON")
             # macOS keeps what is synced in the drive's cache otherwise; elsewhere it does nothing.
             connection.execute("PRAGMA fullfsync = ON")
             connection.execute("PRAGMA checkpoint_fullfsync = ON")

@@ -17,6 +17,8 @@ from sessiontrace.store.facets import tags_in
 from sessiontrace.store.folding import patched
 from sessiontrace.store.search_text import text_of, words_of
 from sessiontrace.store.sqlite import rows
+from sessiontrace.store.sqlite.charts import hours
+from sessiontrace.store.sqlite.transaction import transaction
 
 __all__ = ["HITS", "expression", "index", "start_again", "unindexed"]
 
@@ -56,8 +58,7 @@ def expression(text: str) -> str | None:
 
 def index(connection: sqlite3.Connection, most: int) -> int:
     """Index at most ``most`` documents in one transaction; returns how many are left."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         queued = [row[0] for row in connection.execute(_QUEUED, (most,))]
         _add(connection, (row for number in queued for row in _row(connection, number)))
         connection.executemany(
@@ -66,13 +67,7 @@ def index(connection: sqlite3.Connection, most: int) -> int:
         if len(queued) + _add_new(connection, most - len(queued)) < most:
             _sweep(connection)
         _gather_facets(connection)
-        left = unindexed(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return left
+        return unindexed(connection)
 
 
 def unindexed(connection: sqlite3.Connection) -> int:
@@ -133,6 +128,7 @@ def _gather_facets(connection: sqlite3.Connection) -> None:
     for session in sessions.values():
         text = str(session.facets)
         connection.execute(_SET_FACETS, (text, tags_in(text), session.session_id))
+    hours.note_changes(connection, (session.stored_active for session in sessions.values()))
     connection.executemany(
         "DELETE FROM facet_queue WHERE session_id = ?", [(session_id,) for session_id in ids]
     )

@@ -20,6 +20,7 @@ from sessiontrace.runtime.log import log_once, logger
 from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store import folding
 from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
+from sessiontrace.store.dashboard.ranking import MOST_GROUPS
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
 from sessiontrace.store.judging.history import Judgement, noted
@@ -57,8 +58,9 @@ from sessiontrace.store.sqlite import (
     use_clock,
 )
 from sessiontrace.store.sqlite import documents as stored_documents
+from sessiontrace.store.sqlite.charts import breakdown as breakdowns
 from sessiontrace.store.sqlite.charts import dashboard as dashboards
-from sessiontrace.store.sqlite.charts import histogram
+from sessiontrace.store.sqlite.charts import histogram, hours
 from sessiontrace.store.sqlite.deletion import Trimmed
 from sessiontrace.store.sqlite.files import FileIdentity
 from sessiontrace.store.sqlite.fork_safety import rest_at_forks
@@ -191,7 +193,9 @@ class SqliteStore:
         return self._run(lambda connection: use_clock.cutoff(connection, days))
 
     def index(self, most: int = 500) -> int:
-        return self._run(lambda connection: search.index(connection, most))
+        return self._run(
+            lambda connection: search.index(connection, most) + hours.sum_up(connection)
+        )
 
     def sessions(self, query: SessionQuery) -> SessionPage:
         return self._read(lambda connection: queries.sessions(connection, query))
@@ -260,8 +264,18 @@ class SqliteStore:
     def dashboard(self, query: SessionQuery, period: Period) -> Dashboard:
         return self._read(lambda connection: dashboards.dashboard(connection, query, period))
 
-    def breakdown(self, query: SessionQuery, period: Period, by: str) -> Breakdown:
-        return self._read(lambda connection: dashboards.breakdown(connection, query, period, by))
+    def breakdown(
+        self,
+        query: SessionQuery,
+        period: Period,
+        by: str,
+        rank: str = "cost",
+        most: int = MOST_GROUPS,
+    ) -> Breakdown:
+        order = rank, most
+        return self._read(
+            lambda connection: breakdowns.breakdown(connection, query, period, by, order)
+        )
 
     def changes(self, after: int | None, since: int) -> Changes:
         """What was written: events after the row ``after``, sessions written at ``since`` or later.

@@ -17,7 +17,8 @@ import attrs
 
 from sessiontrace.runtime.log import logger
 from sessiontrace.store.models import Document
-from sessiontrace.store.sqlite import documents, rows
+from sessiontrace.store.sqlite import documents
+from sessiontrace.store.sqlite.transaction import transaction
 
 __all__ = ["UseClock", "cutoff", "observe"]
 
@@ -71,7 +72,7 @@ def observe(connection: sqlite3.Connection) -> UseClock:
     elif abs(now - before.seen) < _FRESH_MS:
         return UseClock(now, before.pauses)
     clock = before.advance(now)
-    with rows.transaction(connection):
+    with transaction(connection):
         documents.write(connection, [Document(_KIND, _ID, now, attrs.asdict(clock))])
         if not set(before.pauses) <= set(clock.pauses):  # the clock was ahead, and came back
             connection.execute("UPDATE sessions SET written = ? WHERE written > ?", (now, now))

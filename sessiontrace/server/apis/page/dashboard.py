@@ -15,7 +15,6 @@ GET /api/dashboard/groups {by, groups, omitted}; ``by`` is one of ``DIMENSIONS``
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -29,33 +28,17 @@ from sessiontrace.store.dashboard.models import (
     DIMENSIONS,
     LEVELS,
     MODEL,
-    Figures,
-    Group,
     Period,
 )
+from sessiontrace.store.dashboard.ranking import RANKS
 from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.query.parser import QuerySyntaxError
 
-__all__ = ["RANKS", "routes"]
+__all__ = ["routes"]
 
 _WEEK_MS = 7 * 86_400_000
 _ROUND_MS = 10_000  # so that a request that is repeated at once gets the same answer
-_MOST_GROUPS = 100
-
-RANKS: dict[str, Callable[[Figures], float]] = {
-    "cost": lambda figures: figures.cost_nano,
-    "sessions": lambda figures: figures.sessions,
-    "failed": lambda figures: figures.failed,
-    "errors": lambda figures: figures.errors,
-    "tokens": lambda figures: figures.tokens,
-    "steps": lambda figures: figures.steps,
-    "p50": lambda figures: _level(figures, 0),
-    "p95": lambda figures: _level(figures, 1),
-    "p99": lambda figures: _level(figures, 2),
-    "first_chunk": lambda figures: figures.first_chunk[1] if figures.first_chunk else -1,
-}
-"""What groups may be ordered by, the greatest first."""
 
 
 def routes(readers: StoreReaders) -> list[web.RouteDef]:
@@ -112,23 +95,12 @@ def _dashboard(store: Store, query: SessionQuery, period: Period) -> dict[str, A
 def _groups(
     store: Store, query: SessionQuery, period: Period, by: str, rank: str
 ) -> dict[str, Any]:
-    breakdown = store.breakdown(query, period, by)
-    measure = RANKS[rank]
-
-    def place(group: Group) -> tuple[float, float, float, str]:
-        figures, before = group.figures, group.before
-        return -measure(figures), -figures.sessions, -measure(before), group.value or ""
-
-    groups = sorted(breakdown.groups, key=place)
+    breakdown = store.breakdown(query, period, by, rank)
     return {
         "by": by,
         "groups": [
             {"value": group.value, **group.figures.as_json(), "previous": group.before.as_json()}
-            for group in groups[:_MOST_GROUPS]
+            for group in breakdown.groups
         ],
-        "omitted": max(0, len(groups) - _MOST_GROUPS),
+        "omitted": breakdown.omitted,
     }
-
-
-def _level(figures: Figures, at: int) -> float:
-    return figures.latency[at] if figures.latency else -1

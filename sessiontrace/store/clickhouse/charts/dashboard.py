@@ -39,6 +39,7 @@ from sessiontrace.store.dashboard.models import (
     Percentiles,
     Period,
 )
+from sessiontrace.store.dashboard.ranking import breakdown_of
 from sessiontrace.store.models import SessionQuery
 
 __all__ = ["breakdown", "dashboard"]
@@ -95,21 +96,25 @@ def dashboard(
 
 
 def breakdown(
-    connection: Connection, project: str, query: SessionQuery, period: Period, by: str
+    connection: Connection,
+    project: str,
+    query: SessionQuery,
+    period: Period,
+    by: str,
+    order: tuple[str, int],
 ) -> Breakdown:
-    """The figures of each value of a dimension."""
+    """The figures of each value of a dimension; ``order`` is one of ``RANKS`` and how many come."""
     scan = _Scan.of(connection, project, query, period)
     figures = scan.figures_of_models() if by == MODEL else scan.figures(_keys(by))
-    return Breakdown(
-        [
-            Group(
-                value or None,
-                figures.get((value, False), Figures()),
-                figures.get((value, True), Figures()),
-            )
-            for value in dict.fromkeys(value for value, _ in figures)
-        ]
+    groups = (
+        Group(
+            value or None,
+            figures.get((value, False), Figures()),
+            figures.get((value, True), Figures()),
+        )
+        for value in dict.fromkeys(value for value, _ in figures)
     )
+    return breakdown_of(groups, *order)
 
 
 def _keys(by: str) -> str:

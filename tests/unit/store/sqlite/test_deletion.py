@@ -99,6 +99,23 @@ def test_an_erased_user_leaves_no_byte_in_the_files(store: SqliteStore, seed: in
     assert {line.session_id for line in hits} == set(users["bob"])
 
 
+def test_a_second_erasure_is_as_complete_as_the_first(store: SqliteStore):
+    """What is written after the first one is changed and moved as well."""
+    first = new_id()
+    store.write([session_end(first)])
+    assert store.erase([first]).complete
+    users = {user: [new_id() for _ in range(20)] for user in ("ada", "bob")}
+    for number in range(20):
+        for user, ids in users.items():
+            step = event(ids[number], inputs={"text": f"{user}secret " * 150})
+            name = f"{user}secret{number}"
+            store.write([step, session_end(ids[number], event_name=name)])
+            store.write([update(id_of(step), ids[number], metadata={"note": name * 50})])
+    assert store.erase(users["ada"]).complete
+    assert b"adasecret" not in bytes_of(store)
+    assert b"bobsecret" in bytes_of(store)
+
+
 def test_an_erasure_says_that_a_reader_keeps_the_log(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ):
