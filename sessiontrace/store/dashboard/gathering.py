@@ -7,9 +7,8 @@ of all values together, as exact as the values are.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from itertools import accumulate, chain
+from collections.abc import Sequence
+from itertools import chain
 
 import attrs
 
@@ -19,8 +18,8 @@ __all__ = ["Part", "Values", "figures_of", "merged"]
 
 _FEW = 2_000
 
-Values = Sequence[int] | Mapping[int, int]
-"""Values in µs in ascending order, or how many there are of each."""
+Values = Sequence[int]
+"""Values in µs, in ascending order."""
 
 
 @attrs.frozen
@@ -33,7 +32,7 @@ class Part:
 
 
 def merged(parts: Sequence[Part]) -> Part:
-    """Parts, whose values are sequences, as one."""
+    """Several parts as one."""
     if len(parts) == 1:
         return parts[0]
     return Part(
@@ -61,12 +60,7 @@ def _summed(parts: Sequence[Part]) -> list[int]:
 
 
 def _percentiles(several: Sequence[Values]) -> Percentiles | None:
-    runs: list[Sequence[int]] = []
-    for values in several:
-        if isinstance(values, Mapping):
-            return _of_counts(several)
-        if values:
-            runs.append(values)
+    runs = [values for values in several if values]
     size = sum(map(len, runs))
     if not size:
         return None
@@ -81,7 +75,7 @@ def _percentiles(several: Sequence[Values]) -> Percentiles | None:
     return p50, p95, p99
 
 
-def _ranked(runs: Sequence[Sequence[int]], rank: int) -> int:
+def _ranked(runs: Sequence[Values], rank: int) -> int:
     """The value at a place in the order of all values of the runs, each in order itself.
 
     Halves the range of values in which it is, and sorts only what is left at the end.
@@ -105,17 +99,3 @@ def _ranked(runs: Sequence[Sequence[int]], rank: int) -> int:
         return low
     values = sorted(chain.from_iterable(run[begin:end] for run, begin, end in windows))
     return values[rank - below]
-
-
-def _of_counts(several: Sequence[Values]) -> Percentiles | None:
-    counts: Counter[int] = Counter()
-    for values in several:
-        counts.update(values)
-    ordered = sorted(counts)
-    passed = list(accumulate(counts[value] for value in ordered))
-    if not passed:
-        return None
-    p50, p95, p99 = (
-        ordered[bisect_right(passed, int(level * passed[-1]))] / 1000 for level in LEVELS
-    )
-    return p50, p95, p99
