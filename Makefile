@@ -121,6 +121,10 @@ wheels: $(VENV)/bin/uv  ## all wheels and the source distribution, into dist; WH
 wheel-speed: $(VENV)/bin/uv  ## instructions of capture and export in each wheel of dist, beside a local build
 	@$(BIN)/python benchmarks/wheel_speed.py $(WHEEL_SPEED)
 
+.PHONY: install-commands
+install-commands: $(VENV)/bin/uv  ## every way to install that the docs name, from wheels on loopback
+	@$(BIN)/python tools/install_commands.py
+
 .PHONY: windows
 windows: $(VENV)/.installed-dev  ## a CPython for Windows under Wine: the quickstart, a kill and an adoption
 	@$(BIN)/python tools/windows.py
