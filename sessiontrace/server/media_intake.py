@@ -20,6 +20,7 @@ from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media, of_text, wa
 from sessiontrace.capture.encoding.media_buffer import BUFFER
 from sessiontrace.model.media_types import UNKNOWN
 from sessiontrace.model.record import Record
+from sessiontrace.server.media_check.media_check import may_hold_media
 from sessiontrace.store import folding, loss_reports
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.media.intake import MediaIntake
@@ -49,7 +50,10 @@ class ServerMedia:
 
     def store_media(self, store: Store, record: _Record) -> _Record:
         """The record with descriptions in place of its media, which the store has then."""
-        described = _described_record(record) if len(record.body) > MEDIA_MIN else record
+        is_long = len(record.body) > MEDIA_MIN
+        described = record
+        if is_long and may_hold_media(record.body):
+            described = _described_record(record)
         if self._intake is None:
             return described
         return self._intake.store_media(store, [described])[0]

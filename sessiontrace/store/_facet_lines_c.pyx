@@ -13,8 +13,14 @@ from sessiontrace.store._facet_lines_py import (
 )
 from sessiontrace.store.summary_fields import scores_nano
 
+cdef extern from "Python.h":
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 highest)
+    void *PyUnicode_DATA(object text)
+    bint PyUnicode_IS_ASCII(object text)
+    Py_ssize_t PyUnicode_FindChar(object text, Py_UCS4 letter, Py_ssize_t start, Py_ssize_t end, int direction)
+
 cdef int _MOST_OF_KEY = 25, _KEY_CHARS = 100, _VALUE_CHARS = 200, _DEPTH = 3, _MOST_ENTRIES = 100
-cdef int _KEYS = 4096, _LINES = 8192
+cdef int _PREFIXES = 64, _KEYS = 512, _LINES = 8192
 
 cdef Py_ssize_t _MOST_LINES = MOST_LINES, _MOST_LINES_OF_KEY = MOST_LINES_OF_KEY
 
@@ -85,16 +91,20 @@ cdef int _gather(list lines, str prefix, dict values, int depth) except -1:
 
 cdef str _key(str prefix, str name):
     """The key of an entry; empty for a measure, and for a key that is too long."""
-    cdef tuple pair
+    cdef dict names
     if len(prefix) + len(name) >= _KEY_CHARS:
         return ""
-    pair = (prefix, name)
-    key = _keys.get(pair)
+    names = <dict>_keys.get(prefix)
+    if names is None:
+        if len(_keys) >= _PREFIXES:
+            _keys.clear()
+        names = _keys[prefix] = {}
+    key = names.get(name)
     if key is None:
         key = "" if is_measure_key(name) else f"{prefix}.{name}"
-        if len(_keys) >= _KEYS:
-            _keys.clear()
-        _keys[pair] = key
+        if len(names) >= _KEYS:
+            names.clear()
+        names[name] = key
     return <str>key
 
 
@@ -111,11 +121,40 @@ cdef int _append(list lines, str key, value) except -1:
     return 0
 
 
+cdef str _plain_line(str key, str value):
+    """The line of a text of printable ASCII; None for another."""
+    cdef Py_ssize_t at, size = len(key), length = len(value)
+    cdef const unsigned char *source
+    cdef unsigned char *target
+    cdef unsigned char letter
+    if not (PyUnicode_IS_ASCII(key) and PyUnicode_IS_ASCII(value)):
+        return None
+    line = PyUnicode_New(size + length + 3, 127)
+    target = <unsigned char *>PyUnicode_DATA(line)
+    source = <const unsigned char *>PyUnicode_DATA(key)
+    target[0] = 10
+    for at in range(size + length + 1):
+        if at < size:
+            letter = source[at]
+        elif at == size:
+            letter, source = 61, <const unsigned char *>PyUnicode_DATA(value)
+        else:
+            letter = source[at - size - 1]
+        if letter < 32 or letter > 126:
+            return None
+        target[at + 1] = letter + 32 if 65 <= letter <= 90 else letter
+    target[size + length + 2] = 10
+    return <str>line
+
+
 cdef str _line(str key, str value):
     cdef tuple pair
     cdef str facet
     if len(value) > _VALUE_CHARS:
         value = value[:_VALUE_CHARS]
+    facet = _plain_line(key, value)
+    if facet is not None:
+        return facet
     pair = (key, value)
     line = _lines.get(pair)
     if line is None:
@@ -136,7 +175,7 @@ def add_lines(list lines not None, dict present not None, dict counts not None):
     for line in lines:
         if line in present:
             continue
-        key = line[: line.index("=")]
+        key = line[: PyUnicode_FindChar(line, 61, 0, len(line), 1)]
         number = counts.get(key)
         count = 0 if number is None else number
         if len(present) < most and count < of_key:

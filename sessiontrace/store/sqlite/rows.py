@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -32,6 +33,9 @@ from sessiontrace.store.models import Document
 from sessiontrace.store.sqlite import documents as stored_documents
 from sessiontrace.store.sqlite import media
 from sessiontrace.store.sqlite.charts import hours
+from sessiontrace.store.sqlite.fresh import event_row
+from sessiontrace.store.sqlite.fresh.event_row import Row
+from sessiontrace.store.sqlite.fresh.fresh_event import fold_fresh
 from sessiontrace.store.sqlite.transaction import transaction
 
 __all__ = [
@@ -53,10 +57,7 @@ _SESSION = (
     "scores", "last_active", "outcome", "judged", "tags", "first_chunks", "facets", "scored",
     "state",
 )  # fmt: skip
-_EVENT = (
-    "event_id", "session_id", "parent_id", "type", "name", "start_time", "end_time", "duration",
-    "status", "turn", "error", "tokens", "cost_nano", "unpriced", "rank", "body", "patch",
-)  # fmt: skip
+_EVENT = event_row.COLUMNS
 _MODEL = (
     "model", "calls", "errors", "tokens", "cost_nano", "unpriced", "latencies", "first_chunks",
 )  # fmt: skip
@@ -68,8 +69,7 @@ _JUDGED = tuple(
     f"SELECT patch FROM {table} WHERE session_id = ? AND instr(patch, '\"judgements\"')"  # noqa: S608
     for table in ("session_records", "events")
 )
-# Texts that most rows lack are bound as 0: for None, as for a bool, the sqlite3 module looks up an
-# adapter each time, which costs as much as a column of an index.
+# Bound as 0 where a row lacks them, see `event_row`.
 _ABSENT = frozenset({"error", "patch"})
 
 
@@ -112,29 +112,64 @@ def write(
     walk: Walk = iter,
 ) -> None:
     """Fold decoded records into the file and write documents, in one transaction."""
-    event_ids = {record.event["event_id"] for record in decoded if not record.of_session}
+    ids = [record.event["event_id"] for record in decoded if not record.of_session]
     session_ids = {record.event["session_id"] for record in decoded}
     with transaction(connection):
-        events = load_events(connection, event_ids)
+        events = load_events(connection, set(ids))
         stored_ids = list(events)
         session_ids.update(event.session_id for event in events.values())
         sessions = load_sessions(connection, session_ids)
         changed = {record.event["session_id"] for record in decoded if record.of_session}
         _load_records(connection, sessions, changed)
-        for record in walk(decoded):
-            folding.fold(record, sessions, events)
+        added = _fold(walk(decoded), sessions, events, _repeated(ids))
         for session in sessions.values():
             session.summarize()
         store_sessions(connection, sessions.values())
         _store_records(connection, sessions.values())
-        changed_events = [events.pop(event_id) for event_id in stored_ids]
-        store_events(connection, walk(changed_events))
-        connection.executemany(_ADD_EVENT, map(_event_row, walk(events.values())))
+        store_events(connection, walk([events[event_id] for event_id in stored_ids]))
+        connection.executemany(_ADD_EVENT, map(_row, walk(added)))
         media.use(connection, decoded)
         stored_documents.write(connection, documents)
         for session_id in {record.event["session_id"] for record in decoded if _is_mark(record)}:
             _judge(connection, sessions[session_id])
             store_sessions(connection, [sessions[session_id]])
+
+
+def _repeated(ids: Sequence[str]) -> frozenset[str]:
+    """Those that are there more than once."""
+    if len(set(ids)) == len(ids):  # as in most transactions
+        return frozenset()
+    return frozenset(event_id for event_id, count in Counter(ids).items() if count > 1)
+
+
+def _fold(
+    records: Iterator[DecodedRecord],
+    sessions: dict[str, SessionState],
+    events: dict[str, EventState],
+    repeated: frozenset[str],
+) -> list[Row | EventState]:
+    """Fold the records into the states; returns those of events that are new, in their order.
+
+    ``repeated``: the events of which there are several records.
+    """
+    added: list[Row | EventState] = []
+    for record in records:
+        event_id = record.event["event_id"]
+        if record.kind == EVENT and event_id not in events and event_id not in repeated:
+            session_id = record.event["session_id"]
+            if (session := sessions.get(session_id)) is None:
+                session = sessions[session_id] = SessionState(session_id)
+            added.append(fold_fresh(record, session))
+            continue
+        is_new = event_id not in events
+        folding.fold(record, sessions, events)
+        if is_new and event_id in events:
+            added.append(events[event_id])
+    return added
+
+
+def _row(event: Row | EventState) -> Row:
+    return event if isinstance(event, tuple) else event_row.event_row(event)
 
 
 def _is_mark(record: DecodedRecord) -> bool:
@@ -201,17 +236,7 @@ def _values(text: str) -> list[int]:
 
 def store_events(connection: sqlite3.Connection, events: Iterable[EventState]) -> None:
     """Write the rows of events that are stored already."""
-    connection.executemany(_PUT_EVENT, map(_event_row, events))
-
-
-def _event_row(event: EventState) -> tuple[Any, ...]:
-    return (
-        event.event_id, event.session_id, event.parent_id, event.type, event.name,
-        event.start_time, event.end_time, event.duration, event.status, int(event.turn),
-        0 if event.error is None else event.error, event.tokens, event.cost_nano, event.unpriced,
-        -event.rank if event.folded else event.rank, event.body,
-        0 if event.patch is None else event.patch,
-    )  # fmt: skip
+    connection.executemany(_PUT_EVENT, map(event_row.event_row, events))
 
 
 def _session_row(session: SessionState) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ from sessiontrace.server.apis.otlp import own_spans
 from sessiontrace.server.apis.otlp.assembly import AnyRecord, Assembly, Claim, Place
 from sessiontrace.server.apis.otlp.event_layout import derived_id, event_of
 from sessiontrace.server.apis.otlp.parts import offer_step
+from sessiontrace.server.apis.otlp.plain_call import PlainCalls
 from sessiontrace.server.apis.otlp.span_ids import own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.folding import DecodedRecord
@@ -85,14 +86,19 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     event_ids: list[str] = []
     places: Places = {}
     now = now_ns()
+    plain_calls = PlainCalls(
+        assembly, ids, now, lambda span: _claimed_place(assembly, span, places)
+    )
     for span in readable:
         try:
-            if (event_id := _add(assembly, span, ids, now, places)) is not None:
+            event_id = plain_calls.add(span) or _add(assembly, span, ids, now, places)
+            if event_id is not None:
                 event_ids.append(event_id)
         except RequestRejected:
             rejected[f"spans {TOO_DEEP}"] += 1
         except Exception:
             _count_unreadable(rejected)
+    plain_calls.finish()
     return Converted(assembly, event_ids, rejected)
 
 
@@ -113,8 +119,7 @@ def _count_unreadable(rejected: Counter[str]) -> None:
 
 def _add(assembly: Assembly, span: ReceivedSpan, ids: Ids, now: int, places: Places) -> str | None:
     """Add the records of a span; returns the id of its event, if it is one."""
-    stated = session_claim(span.attributes, span.resource)
-    place = _place(assembly, span, stated, places)
+    stated, place = _claimed_place(assembly, span, places)
     if own_spans.is_update(span):
         assembly.add(own_spans.update(span, place.session_id), place)
         return None
@@ -162,6 +167,14 @@ def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
     if start is not None:
         assembly.start(place.session_id, start)
     return record.body[13:49].decode()
+
+
+def _claimed_place(
+    assembly: Assembly, span: ReceivedSpan, places: Places
+) -> tuple[tuple[int, str, str] | None, Place]:
+    """What a span names as its session, and the place of its event."""
+    stated = session_claim(span.attributes, span.resource)
+    return stated, _place(assembly, span, stated, places)
 
 
 def _place(

@@ -1,0 +1,1 @@
+"""Whether a record may hold media, from its JSON."""

@@ -1,0 +1,1 @@
+"""The rows of events of which nothing is stored yet."""

@@ -1,0 +1,93 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The compiled form of ``fold_fresh``; see ``fresh_event``.
+
+Invariant: it gives the row that the form in ``_fresh_event_py`` gives and changes the session alike.
+It leaves to that form what few new events have: scores, parts that were gathered, judgements.
+"""
+
+from bisect import insort
+
+from sessiontrace.model.fields import SCORES
+from sessiontrace.model.step_types import CALL_TYPES
+from sessiontrace.store import summary_fields
+from sessiontrace.store.columns.event_columns import columns_of
+from sessiontrace.store.dashboard.measures import MOST_VALUES, CallMeasures, micros
+from sessiontrace.store.gathered import FOLDED, GATHERED
+from sessiontrace.store.judging.entries import JUDGEMENTS
+from sessiontrace.store.sqlite.fresh import _fresh_event_py
+
+cdef object _python_form = _fresh_event_py.fold_fresh
+cdef tuple _OTHERS = (*SCORES, GATHERED, JUDGEMENTS, FOLDED)
+cdef frozenset _CALLS = CALL_TYPES
+cdef Py_ssize_t _MOST_VALUES = MOST_VALUES
+cdef object _columns_of = columns_of
+cdef object _model = summary_fields.model
+cdef object _micros = micros
+cdef object _insort = insort
+cdef object _measures = CallMeasures
+
+
+def fold_fresh(record, session):
+    """Add an event to its session, and return its row."""
+    cdef tuple decoded = <tuple>record  # a named tuple, whose type is not tuple itself
+    cdef tuple columns
+    cdef dict event = <dict?>decoded[1]
+    for name in _OTHERS:
+        if name in event:
+            return _python_form(record, session)
+    session.facets.add(decoded[0], event)
+    columns = <tuple>_columns_of(event)
+    if columns[1] in _CALLS:
+        _add_call(session, event, columns)
+    _add_totals(session.totals, columns)
+    _add_times(session, columns[3], columns[4])
+    return (
+        event["event_id"], event["session_id"], columns[0], columns[1], columns[2], columns[3],
+        columns[4], columns[5], columns[6], 0, 0 if columns[7] is None else columns[7], columns[8],
+        columns[9], columns[10], 3, decoded[2], 0,
+    )
+
+
+cdef int _add_totals(totals, tuple columns) except -1:
+    totals.events += 1
+    if columns[1] in _CALLS:
+        totals.models += 1
+        totals.tokens += columns[8]
+        totals.cost_nano += columns[9]
+        totals.unpriced += columns[10]
+    if columns[7] is not None:
+        totals.errors += 1
+    return 0
+
+
+cdef int _add_times(session, start, end) except -1:
+    """Extend the time in which the session was seen."""
+    end = end or start
+    first, last = session.first_seen, session.last_seen
+    if first is None or start < first:
+        session.first_seen = start
+    if last is None or end > last:
+        session.last_seen = end
+    return 0
+
+
+cdef int _add_call(session, dict event, tuple columns) except -1:
+    """Add a model call to the measures of its session."""
+    cdef dict calls = <dict?>session.calls
+    cdef list latencies
+    model = _model(event)
+    own = calls.get(model)
+    if own is None:
+        own = calls[model] = _measures()
+    own.calls += 1
+    if columns[7] is not None:
+        own.errors += 1
+    own.tokens += columns[8]
+    own.cost_nano += columns[9]
+    own.unpriced += columns[10]
+    latency = _micros(columns[5])
+    latencies = <list?>own.latencies
+    if latency is not None and len(latencies) < _MOST_VALUES:
+        _insort(latencies, latency)
+    session.calls_changed = True
+    return 0

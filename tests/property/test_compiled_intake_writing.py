@@ -1,0 +1,201 @@
+"""The compiled forms that write what the server takes in do what their Python forms do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
+from sessiontrace.model.record import EVENT
+from sessiontrace.server.apis.otlp import _plain_call_py, mapping
+from sessiontrace.server.media_check import _media_check_py
+from sessiontrace.store import _facet_lines_py
+from sessiontrace.store.folding import DecodedRecord, SessionState
+from sessiontrace.store.sqlite.fresh import _fresh_event_py
+from sessiontrace.wire.decoded.name_plan import plan_of
+from sessiontrace.wire.received_span import ReceivedSpan
+from sessiontrace.wire.session_facts import SESSION_KEYS
+from sessiontrace.wire.span_attributes import SESSION
+
+_facet_lines_c: Any = pytest.importorskip(
+    "sessiontrace.store._facet_lines_c", reason="not compiled"
+)
+_fresh_event_c: Any = pytest.importorskip(
+    "sessiontrace.store.sqlite.fresh._fresh_event_c", reason="not compiled"
+)
+_media_check_c: Any = pytest.importorskip(
+    "sessiontrace.server.media_check._media_check_c", reason="not compiled"
+)
+_plain_call_c: Any = pytest.importorskip(
+    "sessiontrace.server.apis.otlp._plain_call_c", reason="not compiled"
+)
+
+words = st.sampled_from(["", "a", "Ä", "ß", "A b\nc", "\x7f", "{}", "x" * 250, "=", "0.5"])
+scalars = st.one_of(st.none(), st.booleans(), st.integers(-3, 1 << 40), st.floats(), words)
+objects = st.dictionaries(words, st.one_of(scalars, st.lists(scalars, max_size=3)), max_size=3)
+events = st.fixed_dictionaries(
+    {"event_id": st.just("e"), "session_id": st.just("s"), "start_time": st.integers(0, 9000)},
+    optional={
+        "event_type": st.sampled_from(["model", "model", "embedding", "tool", "chain", "", 3]),
+        "parent_id": words,
+        "event_name": words,
+        "end_time": st.one_of(st.integers(0, 20_000), scalars),
+        "duration": st.one_of(st.floats(0, 1e6), scalars),
+        "error": words,
+        "config": st.fixed_dictionaries({}, optional={"model": words, "provider": scalars}),
+        "metadata": st.fixed_dictionaries(
+            {},
+            optional={
+                "prompt_tokens": scalars, "cost": scalars, "response_model": words,
+                "otel": objects, "tags": st.lists(words, max_size=3), "abandoned": st.booleans(),
+            },
+        ),
+        "metrics": objects,
+        "feedback": objects,
+        "gathered": st.just({"name 01 00000000000000000001 x": "n"}),
+        "folded": words,
+        "user_properties": objects,
+    },
+)  # fmt: skip
+
+
+@given(batch=st.lists(events, min_size=1, max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_new_events_fold_into_the_same_rows_and_session(batch: list[dict[str, Any]]) -> None:
+    """Sums, measures of calls, times, facets and scores, whatever the events hold."""
+    results = []
+    for form in (_fresh_event_c, _fresh_event_py):
+        session = SessionState("s")
+        records = [DecodedRecord(EVENT, {**event}, "{}") for event in batch]
+        rows = [form.fold_fresh(record, session) for record in records]
+        text = str(session.facets)
+        session.summarize()
+        state = {
+            name: getattr(session, name) for name in SessionState.__slots__ if name != "facets"
+        }
+        results.append(repr((rows, text, {k: v for k, v in state.items() if k[:2] != "__"})))
+    assert results[0] == results[1]
+
+
+@given(event=events, kind=st.sampled_from([EVENT, b"E", b"U"]))
+@settings(max_examples=50, deadline=None)
+def test_the_facets_of_a_record_are_the_same(event: dict[str, Any], kind: bytes) -> None:
+    """Letters of any case and alphabet, and texts with line breaks."""
+    compiled, plain = (form.lines_of(kind, event) for form in (_facet_lines_c, _facet_lines_py))
+    assert compiled == plain
+
+
+letters = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9Q"
+texts = st.one_of(
+    st.builds(lambda head, count: head + letters * count, words, st.integers(0, 80)),
+    st.builds(
+        lambda blank, count: blank + "\n".join([letters[:64]] * count),
+        st.sampled_from(["", " \n", "\t", "data:image/png;base64,", "data:", "\u2003"]),
+        st.integers(0, 60),
+    ),
+    st.text(max_size=400),
+)
+
+
+@given(value=texts)
+@example("data:image/png;base64," + letters * 20)
+@example("\n" + "\r\n".join([letters] * 80))
+@example("Fünfhundert Wörter sind kein Bild. " * 40)
+@settings(max_examples=50, deadline=None)
+def test_the_look_at_a_record_misses_no_medium(value: str) -> None:
+    """Both forms answer alike, and what is a medium is looked at."""
+    body = orjson.dumps({"inputs": {"image": value, "n": 1}})
+    answer = _media_check_py.may_hold_media(body)
+    assert _media_check_c.may_hold_media(body) == answer
+    assert _media_check_c.may_hold_media(body.decode()) == answer
+    assert answer or len(value) < MEDIA_MIN or not is_media(value)
+
+
+def chat(*contents: str) -> str:
+    messages = [
+        {"role": "user", "parts": [{"type": "text", "content": content}]} for content in contents
+    ]
+    return orjson.dumps(messages).decode()
+
+
+calls = st.fixed_dictionaries(
+    {
+        "gen_ai.operation.name": st.sampled_from(["chat"] * 6 + ["embeddings", 3]),
+        "gen_ai.provider.name": st.sampled_from(["openai", "x", 7]),
+    },
+    optional={
+        "gen_ai.request.model": words,
+        "session.id": st.sampled_from(["a", "b", "b", "", 4, ["a"]]),
+        "gen_ai.conversation.id": st.sampled_from(["c", "d"]),
+        "user.id": st.sampled_from(["ada", "", "bob", 5]),
+        "gen_ai.input.messages": st.sampled_from(
+            [chat("hello"), chat(), "no JSON", chat("a", "b")]
+        ),
+        "gen_ai.output.messages": st.sampled_from([chat("hi"), chat("x", "y"), "[1]"]),
+        "gen_ai.usage.input_tokens": st.integers(0, 1 << 70),
+        "service.note": words,
+    },
+)
+moments = st.sampled_from([0, 1, 10**9, 1_796_000_000 * 10**9, 1_796_000_000_123_456_789])
+resources = st.sampled_from(
+    [{}, {"service.name": "bot"}, {"service.name": "unknown_service:py"}, {"session.id": "r"}]
+)
+spans = st.builds(
+    lambda trace, number, parent, start, took, attributes, resource, scope, failed: {
+        "trace_id": f"{trace:032x}", "span_id": f"{number:016x}",
+        "parent_id": None if parent == 0 else f"{parent:016x}", "name": "answer",
+        "start_ns": start, "end_ns": start + took, "attributes": attributes, "resource": resource,
+        "scope": scope, "failed": failed, "message": "", "events": [],
+        "links": [{"trace_id": "x"}] if number == 3 else [],
+    },
+    st.integers(1, 2), st.integers(1, 9), st.integers(0, 9), moments,
+    st.sampled_from([0, 5_000_000, 1 << 60]), calls, resources,
+    st.sampled_from(["openai", "autogen core", "other", "sessiontrace"]),
+    st.sampled_from([False] * 5 + [True]),
+)  # fmt: skip
+
+
+def converted(request: list[dict[str, Any]], form: Any, patch: pytest.MonkeyPatch) -> str:
+    """What a request becomes, and what its spans say of their sessions, by their places."""
+    patch.setattr(mapping, "PlainCalls", form.PlainCalls)
+    patch.setattr(mapping, "now_ns", lambda: 1_796_000_100 * 10**9)
+    received = [ReceivedSpan(**{**span, "attributes": {**span["attributes"]}}) for span in request]
+    answer = mapping.convert(received)
+    bodies = [
+        (record.kind, record.body, getattr(record, "event", None)) for record in answer.records
+    ]
+    asked: set[str] = set(answer.assembly.touches)
+    said = answer.assembly.plan(EmptyStore())[0].records  # type: ignore[arg-type]
+    assert asked or not bodies
+    patches = sorted(str(orjson.loads(record.body)) for record in said)
+    return repr((bodies, answer.event_ids, answer.reasons, patches))
+
+
+class EmptyStore:
+    """A store in which nothing is yet."""
+
+    def gathered(self, session_ids: Any) -> dict[str, Any]:
+        return {}
+
+    def sessions_known(self, session_ids: Any) -> frozenset[str]:
+        return frozenset()
+
+
+@given(request=st.lists(spans, min_size=1, max_size=8))
+@settings(max_examples=50, deadline=None)
+def test_plain_calls_become_the_same_records_and_sessions(request: list[dict[str, Any]]) -> None:
+    """Roots, orphans, several sessions in one trace, users, resources, clocks that are wrong."""
+    with pytest.MonkeyPatch.context() as patch:
+        compiled = converted(request, _plain_call_c, patch)
+        assert compiled == converted(request, _plain_call_py, patch)
+
+
+def test_plain_calls_name_their_session_in_two_ways_only() -> None:
+    """The compiled form finds the place of a call by these two attributes."""
+    for name in {SESSION, *SESSION_KEYS, "session.name", "honeyhive.session_name"}:
+        is_plain = plan_of({"gen_ai.operation.name": "chat", name: "x"}).plain is not None
+        assert is_plain == (name in ("session.id", "gen_ai.conversation.id")), name
