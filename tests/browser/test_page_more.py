@@ -70,6 +70,9 @@ def test_news_come_by_the_stream_and_not_by_asking(page: Page, db: Path):
     assert streams <= 1
 
 
+SILENT = "The server does not answer. Is it still running?"  # a browser says "Failed to fetch"
+
+
 def test_a_stopped_server_is_told(page: Page, db: Path):
     """Somebody pressed Ctrl-C in the other window."""
     write(db, session_end(new_id()))
@@ -79,8 +82,9 @@ def test_a_stopped_server_is_told(page: Page, db: Path):
     assert page.server.process.wait(timeout=20) == 0, "an open stream must not keep it"
     page.until("#pulse", ["Server unreachable, retrying"])
     page.until("tbody .c-name a", ["chat"])
+    assert page.one("#pulse").get_attribute("title") == SILENT
     page.click("tbody .c-name a")
-    page.until(".note p", ["The server does not answer. Is it still running?"])
+    page.until(".note p", [SILENT])
     page.leave()  # the browser's console tells of failed requests, rightly
 
 

@@ -29,7 +29,7 @@ export function compareView({ main, setStatus, setCrumbs, navigate, listPath }, 
     },
     failed(error) {
       const status = error.status === 404 ? "live" : error.status ? "failing" : "lost";
-      setStatus(status, error.message);
+      setStatus(status, reasonOf(error));
       if (!answer) explain(error);
     },
   });

@@ -155,7 +155,7 @@ export function dashboardView({ main, setStatus, setCrumbs, saved, search, listP
       field.complain(error);
       return;
     }
-    setStatus(error.status ? "failing" : "lost", error.message);
+    setStatus(error.status ? "failing" : "lost", reasonOf(error));
     if (answered) return;
     note.hidden = false;
     content.hidden = true;

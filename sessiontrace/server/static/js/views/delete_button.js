@@ -1,6 +1,6 @@
 // The button that deletes a session: it asks first, in a dialog, and says what the server did.
 
-import { mayScore, post } from "../api.js";
+import { mayScore, post, reasonOf } from "../api.js";
 import { el } from "../elements.js";
 import { amount, count } from "../values/format.js";
 
@@ -47,7 +47,7 @@ function open(session, listPath) {
     try {
       report(dialog, await post("/api/sessions/delete", { ids: [session.session_id] }));
     } catch (error) {
-      message.textContent = `Not deleted: ${/** @type {Error} */ (error).message}`;
+      message.textContent = `Not deleted: ${reasonOf(error)}`;
       addClose(dialog);
     }
   });

@@ -1,6 +1,6 @@
 // The form that asks for the server's token, or for an API key.
 
-import { post } from "../api.js";
+import { post, reasonOf } from "../api.js";
 import { el } from "../elements.js";
 
 export const login = (token) => post("/api/login", { token });
@@ -50,7 +50,7 @@ export function loginView({ main, setStatus, setCrumbs, withKeys = false }) {
       await login(token.value.trim());
       location.reload();
     } catch (error) {
-      message.textContent = error.status === 401 ? words.refused : error.message;
+      message.textContent = error.status === 401 ? words.refused : reasonOf(error);
       token.select();
     }
   });

@@ -1,7 +1,7 @@
 // The list of sessions: filters, a row for each session, and new rows as they arrive, without moving
 // the rows that are being read.
 
-import { get, poll, unchanged } from "../api.js";
+import { get, poll, reasonOf, unchanged } from "../api.js";
 import { el } from "../elements.js";
 import { notice, welcome } from "../empty_state.js";
 import { infiniteScroll } from "../infinite_scroll.js";
@@ -286,14 +286,8 @@ export function listView({ main, setStatus, setCrumbs, navigate, saved, search }
         explain(...notice("No sessions to show", "The query above is not understood."));
       return;
     }
-    setStatus(error.status ? "failing" : "lost", error.message);
-    if (!loaded)
-      explain(
-        ...notice(
-          "The sessions cannot be shown",
-          error.status ? error.message : "The server does not answer. Is it still running?",
-        ),
-      );
+    setStatus(error.status ? "failing" : "lost", reasonOf(error));
+    if (!loaded) explain(...notice("The sessions cannot be shown", reasonOf(error)));
   }
 
   function explain(...parts) {

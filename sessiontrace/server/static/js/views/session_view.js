@@ -160,7 +160,7 @@ export function sessionView(context, id, hash) {
   function fail(error) {
     setStatus(
       error.status && error.status !== 404 ? "failing" : error.status ? "live" : "lost",
-      error.message,
+      reasonOf(error),
     );
     if (state.answer) return;
     note.hidden = false;

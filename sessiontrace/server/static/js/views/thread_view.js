@@ -1,7 +1,7 @@
 // A session as a thread: its turns in order, page by page, and new ones while the conversation goes
 // on. Keyboard: j and k go from turn to turn, Enter to a turn's steps, o opens its tools.
 
-import { get, poll, unchanged } from "../api.js";
+import { get, poll, reasonOf, unchanged } from "../api.js";
 import { el } from "../elements.js";
 import { infiniteScroll } from "../infinite_scroll.js";
 import { turnElement } from "../thread_turn.js";
@@ -254,17 +254,13 @@ export function threadView(context, id, hash, first = null) {
   function fail(error) {
     setStatus(
       error.status && error.status !== 404 ? "failing" : error.status ? "live" : "lost",
-      error.message,
+      reasonOf(error),
     );
     if (session) return;
     const isAbsent = error.status === 404;
     explain(
       isAbsent ? "Session not found" : "The session cannot be shown",
-      isAbsent
-        ? "It may not have arrived yet, or may be in another store."
-        : error.status
-          ? error.message
-          : "The server does not answer. Is it still running?",
+      isAbsent ? "It may not have arrived yet, or may be in another store." : reasonOf(error),
     );
   }
 

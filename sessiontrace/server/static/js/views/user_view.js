@@ -1,6 +1,6 @@
 // All that one user and the application said: the user's sessions, latest first, each as a thread.
 
-import { get } from "../api.js";
+import { get, reasonOf } from "../api.js";
 import { el } from "../elements.js";
 import { infiniteScroll } from "../infinite_scroll.js";
 import { turnElement } from "../thread_turn.js";
@@ -71,11 +71,9 @@ export function userView(context, user) {
       note.hidden = shown > 0;
     } catch (error) {
       if (ended.signal.aborted) return;
-      setStatus(error.status ? "failing" : "lost", error.message);
+      setStatus(error.status ? "failing" : "lost", reasonOf(error));
       note.hidden = shown > 0;
-      note.textContent = error.status
-        ? error.message
-        : "The server does not answer. Is it still running?";
+      note.textContent = reasonOf(error);
       throw error;
     }
   }
