@@ -1,4 +1,3 @@
+from sessiontrace.spool._frame_py import checksum as checksum
 from sessiontrace.spool._frame_py import split_frames as split_frames
 from sessiontrace.spool._frame_py import write_frame as write_frame
-
-def checksum(data: bytes, start: int) -> int: ...

@@ -104,7 +104,9 @@ cdef uint32_t _checksum(const char *at, Py_ssize_t size, uint32_t start) except?
     return ~crc
 
 
-def checksum(bytes data not None, uint32_t start):
+def checksum(data, uint32_t start):
+    if not isinstance(data, bytes):  # of a subclass too
+        raise TypeError("a checksum is of bytes")
     return _checksum(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), start)
 
 
