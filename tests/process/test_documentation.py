@@ -35,6 +35,26 @@ def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+def in_general(text: str) -> str:
+    """A text without what differs from run to run: ids, times, durations and the store's place."""
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
+    text = re.sub(r" in /\S+/store\.db", " in STORE", text)
+    return re.sub(r"\d+(\.\d+)? ms|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "N", text)
+
+
+def test_the_first_session_looks_as_it_is_shown(tmp_path: Path) -> None:
+    """A reader who sees something else asks what went wrong."""
+    texts = [page.read_text(encoding="utf-8") for page in PAGES[:2]]
+    output = re.compile(r"^\$ sessiontrace sessions show last\n(.*?)^(?:\$ |```)", re.M | re.S)
+    shown = {in_general(match) for text in texts for match in output.findall(text)}
+    program = (
+        f"{_BLOCK.findall(texts[0])[0][1]}\nst.flush(10)\n"
+        "from sessiontrace.cli import main as command\ncommand(['sessions', 'show', 'last'])"
+    )
+    done = run(program, tmp_path, SESSIONTRACE_STORE=str(tmp_path / "store.db"))
+    assert {in_general(done.stdout)} == shown
+
+
 def test_the_configuration_page_lists_what_the_package_has(tmp_path: Path) -> None:
     """The page is generated; an option without its row would exist for its author only."""
     program = (REPO / "tools" / "configuration_page.py").read_text(encoding="utf-8")
