@@ -45,7 +45,9 @@ def in_general(text: str) -> str:
 def test_the_first_session_looks_as_it_is_shown(tmp_path: Path) -> None:
     """A reader who sees something else asks what went wrong."""
     texts = [page.read_text(encoding="utf-8") for page in PAGES[:2]]
-    output = re.compile(r"^\$ sessiontrace sessions show last\n(.*?)^(?:\$ |```)", re.M | re.S)
+    output = re.compile(
+        r"^\$ sessiontrace sessions show last\n(.*?)^(?:\$ |```)", re.MULTILINE | re.DOTALL
+    )
     shown = {in_general(match) for text in texts for match in output.findall(text)}
     program = (
         f"{_BLOCK.findall(texts[0])[0][1]}\nst.flush(10)\n"
