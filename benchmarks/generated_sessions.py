@@ -13,7 +13,7 @@ __all__ = ["STEPS", "generate"]
 STEPS = 50
 """Events of a session, with its own record; two of five steps are calls of models."""
 
-_PIECE = 250_000
+_PIECE = 100_000
 _WEEK_MS = 7 * 86_400_000
 _COLUMNS = (
     "project, session_id, event_id, day, role, rank, start_time, end_time, duration, parent_id, "

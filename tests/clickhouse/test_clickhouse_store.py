@@ -219,7 +219,7 @@ def test_a_migration_counts_the_calls_for_vectors_that_are_stored(engine, monkey
 def test_on_a_cluster_every_table_is_replicated_and_made_everywhere():
     """``?cluster=`` names it; a table that was forgotten would be on one machine only."""
     address = parse("clickhouse://h/d?cluster=prod")
-    for statement in schema.MIGRATIONS[0]:
+    for statement in (*schema.MIGRATIONS[0], *ROLLUPS):
         filled = schema._filled(statement, address, 30)
         assert " ON CLUSTER prod" in filled
         if "MATERIALIZED VIEW" not in filled:

@@ -167,6 +167,9 @@ def test_what_changes_after_a_roll_up_counts_at_once(clickhouse: ClickHouseStore
     assert (cost(), cost("model:mini")) == (0.75, 0.75)
     clickhouse.write([update(sid, sid, user_properties={"user_id": "ada"})])
     assert user("ada") == [sid]
+    assert (cost("score:>0.9"), cost("score:<0.9")) == (0, 0)
+    clickhouse.write([update(sid, sid, feedback={"good": 1})])
+    assert (cost("score:>0.9"), cost("score:<0.9")) == (0.5, 0)
     clickhouse.forget([id_of(step)])
     assert cost() == 0.5
     clock.forward()

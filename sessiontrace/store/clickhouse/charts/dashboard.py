@@ -23,7 +23,12 @@ from sessiontrace.store.clickhouse.list_conditions import (
     TAGS,
     ListConditions,
 )
-from sessiontrace.store.clickhouse.rollups.amended import AMENDED_COLUMNS, OF_FIGURES, rollups_of
+from sessiontrace.store.clickhouse.rollups.amended import (
+    AMENDED,
+    AMENDED_COLUMNS,
+    AMENDED_FIGURES,
+    rollups_of,
+)
 from sessiontrace.store.clickhouse.rollups.tables import CALL_COLUMNS, COLUMNS
 from sessiontrace.store.clickhouse.rollups.time_codes import time_of
 from sessiontrace.store.clickhouse.session_list import bounds_of, scope_of
@@ -154,10 +159,12 @@ class _Scan:
             "last_hour": min(high // _HOUR_MS, 2**32 - 1),
             "since": period.since, "start": period.start, "width": period.width,
         }  # fmt: skip
-        late = _late(connection, bounded, conditions, scope, values)
+        scored = any(term.field == "score" for term in bounded.conditions)
+        amended = AMENDED if scored else AMENDED_FIGURES
+        late = _late(connection, bounded, conditions, (scope, amended), values)
         conditions.needs |= {OWN, SUMS, CALLS, TAGS}
         columns = [*_COLUMNS.split(", ")[2:], "late"]
-        rows = fitting(conditions, "active", scope, columns, OF_FIGURES)
+        rows = fitting(conditions, "active", scope, columns, amended)
         sessions = f"SELECT {_COLUMNS} FROM ({rows}) WHERE NOT late"
         for at, passed in enumerate(late):
             values[f"late{at}"] = passed
@@ -215,17 +222,21 @@ def _late(
     connection: Connection,
     query: SessionQuery,
     conditions: ListConditions,
-    scope: str,
+    rows_of: tuple[str, str],
     values: Mapping[str, Any],
 ) -> list[str]:
-    """The matching sessions with late updates that have not settled, as JSON to pass."""
+    """The matching sessions with late updates that have not settled, as JSON to pass.
+
+    ``rows_of``: the scope of the rows, and the query for sessions with late updates.
+    """
+    scope, amended = rows_of
     own = attrs.evolve(conditions, needs={*conditions.needs, FACETS, NAMES, WRITTEN})
     columns = ["facets", "folded", "written", "late"]
-    rows_of = fitting(own, "active", scope, columns, OF_FIGURES, settled=False)
+    matching = fitting(own, "active", scope, columns, amended, settled=False)
     rows = connection.query(
         Query(
             f"SELECT session_id, start, active, bad, took, place, sure, {AMENDED_COLUMNS} "
-            f"FROM ({rows_of}) WHERE late",
+            f"FROM ({matching}) WHERE late",
             values,
         )
     )

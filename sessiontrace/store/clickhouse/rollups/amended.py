@@ -11,19 +11,23 @@ from typing import Any
 from sessiontrace.store.clickhouse.connection import Connection, Query, Row
 from sessiontrace.store.clickhouse.rollups.rows import rollup
 from sessiontrace.store.clickhouse.session_list import shown
+from sessiontrace.store.clickhouse.session_rows import LATE
 from sessiontrace.store.clickhouse.summaries import Patch, patched_event, patches
 from sessiontrace.store.dashboard.measures import CallMeasures, replace_call
 from sessiontrace.store.models import SessionQuery
 
-__all__ = ["AMENDED_COLUMNS", "OF_FIGURES", "rollups_of"]
+__all__ = ["AMENDED", "AMENDED_COLUMNS", "AMENDED_FIGURES", "rollups_of"]
 
-OF_FIGURES = (
+AMENDED_FIGURES = (
     "SELECT session_id FROM patches WHERE project = {project:String}{scope} AND ("
     "JSONHas(body, 'config', 'model') OR JSONHas(body, 'metadata', 'response_model') OR matters "
     "AND notEmpty(arrayFilter(key -> key NOT IN ('event_id', 'session_id', 'feedback'), "
     "JSONExtractKeys(body))))"
 )
 """The sessions whose late updates may change a figure: scores change none, a model may."""
+
+AMENDED = f"{LATE} UNION DISTINCT {AMENDED_FIGURES}"
+"""The sessions whose late updates change anything that a roll-up has."""
 
 AMENDED_COLUMNS = "facets, folded, toUnixTimestamp(written), toUnixTimestamp64Milli(now64(3))"
 """What ``rollups_of`` needs of a row beyond the columns of every row."""

@@ -15,14 +15,10 @@ import attrs
 
 from sessiontrace.store.clickhouse.connection import Connection, Query
 from sessiontrace.store.clickhouse.list_conditions import CALLS, FACETS, NAMES, OWN, SUMS
-from sessiontrace.store.clickhouse.rollups.amended import (
-    AMENDED_COLUMNS,
-    OF_FIGURES,
-    rollups_of,
-)
+from sessiontrace.store.clickhouse.rollups.amended import AMENDED, AMENDED_COLUMNS, rollups_of
 from sessiontrace.store.clickhouse.rollups.tables import COLUMNS
 from sessiontrace.store.clickhouse.rollups.times import filled_until
-from sessiontrace.store.clickhouse.session_rows import LATE, WRITTEN, made_rows
+from sessiontrace.store.clickhouse.session_rows import WRITTEN, made_rows
 from sessiontrace.store.clickhouse.tables import NEVER
 from sessiontrace.store.models import SessionQuery
 
@@ -36,7 +32,7 @@ Longer than an insert takes, than clocks differ, and than a replica may lag (``_
 
 _EVERY_S = 30.0
 _LAG_S = 30
-_SESSIONS_AT_ONCE = 5_000
+_SESSIONS_AT_ONCE = 2_000
 
 _LAGGING = (
     "SELECT count() FROM system.replicas "
@@ -55,17 +51,16 @@ _NEXT = (
 )
 _RANGE = " AND session_id > {after:String} AND session_id <= {last:String}"
 _THESE = f"{_RANGE} AND session_id IN ({_SETTLED.replace('{range}', _RANGE)})"
-_ANY_LATE = f"{LATE} UNION DISTINCT {OF_FIGURES}"
 _SELECTED = ", ".join(COLUMNS[:-1])
 _FILL = (
     f"INSERT INTO rollups (project, {_SELECTED}, at) "
     f"SELECT {{project:String}}, {_SELECTED}, toUnixTimestamp64Milli(now64(3)) "
-    f"FROM ({made_rows({OWN, SUMS, CALLS, FACETS, NAMES, WRITTEN}, _THESE, _ANY_LATE)}) "
+    f"FROM ({made_rows({OWN, SUMS, CALLS, FACETS, NAMES, WRITTEN}, _THESE, AMENDED)}) "
     "WHERE NOT late"
 )
-_AMENDED = (
+_LATE = (
     f"SELECT session_id, start, active, bad, took, 0 AS place, [] AS sure, {AMENDED_COLUMNS} "
-    f"FROM ({made_rows({FACETS, NAMES, WRITTEN}, _THESE, _ANY_LATE)}) WHERE late"
+    f"FROM ({made_rows({FACETS, NAMES, WRITTEN}, _THESE, AMENDED)}) WHERE late"
 )
 # Deleted or moved while they were read.
 _ORPHANS = (
@@ -95,16 +90,20 @@ class Filling:
     _ended_at: float = attrs.field(default=0.0, init=False)
 
     def step(self) -> int:
-        """Fill some sessions, when a round is due; returns how many at least are left."""
-        if self._round is None:
-            if self._ended_at and time.monotonic() - self._ended_at < _EVERY_S:
-                return 0
-            self._round = self._begin()
-        if self._round is not None:
-            if self._fill(self._round):
-                return 1
-            self._end(self._round)
-        self._round, self._ended_at = None, time.monotonic()
+        """Fill some sessions, when a round is due; returns how many at least are left.
+
+        A round that fails begins anew when the next one is due.
+        """
+        own, self._round = self._round, None
+        if own is None and self._ended_at and time.monotonic() - self._ended_at < _EVERY_S:
+            return 0
+        self._ended_at = time.monotonic()
+        own = own or self._begin()
+        if own is not None and self._fill(own):
+            self._round = own
+            return 1
+        if own is not None:
+            self._end(own)
         return 0
 
     def complete(self) -> None:
@@ -133,8 +132,8 @@ class Filling:
             return False
         values["last"] = last
         self.connection.run(Query(_FILL, values))
-        if late := self.connection.query(Query(_AMENDED, values)):
-            rows = list(rollups_of(self.connection, self.project, SessionQuery(), late))
+        late = self.connection.query(Query(_LATE, values))
+        if rows := list(rollups_of(self.connection, self.project, SessionQuery(), late)):
             columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
             self.connection.insert({"rollups": {"project": [self.project] * len(rows), **columns}})
         if self.connection.query(Query(_COUNT_ORPHANS, values))[0][0]:
