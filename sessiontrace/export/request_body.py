@@ -28,11 +28,18 @@ class RequestBody:
     def __init__(self, items: Sequence[bytes], separator: bytes = b"") -> None:
         self._items = items
         self._separator = separator
-        self._ends = list(accumulate(map(len, items)))  # without separators
-        self.size: int = sum(self._ends[-1:]) + len(separator) * max(0, len(items) - 1)
+        if len(items) == 1:
+            self.size: int = len(items[0])
+        else:
+            self._ends = list(accumulate(map(len, items)))  # without separators
+            self.size = sum(self._ends[-1:]) + len(separator) * max(0, len(items) - 1)
 
     def __iter__(self) -> Iterator[bytes]:
-        items, ends = self._items, self._ends
+        items = self._items
+        if len(items) == 1:
+            yield items[0]
+            return
+        ends = self._ends
         first = sent = 0
         while first < len(items):
             last = max(first + 1, bisect_right(ends, sent + _PIECE))
