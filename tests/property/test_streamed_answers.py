@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -325,6 +327,26 @@ def test_content_in_blocks_is_taken_apart() -> None:
     assert blocks.outputs["blocks"] == [{"type": "reference", "reference_ids": [1]}]
 
 
+def test_a_whole_message_in_a_stream_is_its_answer() -> None:
+    """Some servers do not stream, and send the message where a delta would be."""
+    message = {"role": "assistant", "content": "whole"}
+    chunk = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    outputs, metadata = assembled(ChatAssembler, [chunk])
+
+    assert outputs == message
+    assert metadata == {"finish_reason": "stop"}
+
+
+def test_an_error_in_the_body_of_a_message_is_its_error() -> None:
+    """Who reads the body of a stream of Anthropic's gets it as an event, and no exception."""
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    outputs, metadata = assembled(MessageAssembler, [*MESSAGE_CHUNKS[:6], error])
+
+    assert outputs["content"]
+    assert metadata["response_error"] == "Overloaded"
+    assert metadata["stream_end"] == "cut"
+
+
 def gemini_answer(whole: Any) -> Any:
     """A whole answer, which is a stream of one chunk."""
     return assembled(lambda: GeminiAssembler(streamed=False), [whole])
@@ -433,3 +455,46 @@ def test_any_answer_streamed_whole_or_cut_at_any_chunk(
     ends = ["stream_end" in cut.metadata for cut in cuts]
     assert ends == sorted(ends, reverse=True)
     assert (ends[0], ends[-1]) == (True, False)
+
+
+ODD: tuple[Any, ...] = (None, 5, True, "odd", [], {}, [None], {"odd": 1})
+
+
+def places_in(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of each value inside a chunk."""
+    if isinstance(value, (dict, list)):
+        for step in value if isinstance(value, dict) else range(len(value)):
+            yield (*place, step)
+            yield from places_in(value[step], (*place, step))
+
+
+def exchanged(value: Any, place: tuple[Any, ...], odd: Any) -> tuple[Any, Any]:
+    """A copy of a chunk with another value at a place, and the value that was there."""
+    copied = copy.deepcopy(value)
+    inner = copied
+    for step in place[:-1]:
+        inner = inner[step]
+    before, inner[place[-1]] = inner[place[-1]], odd
+    return copied, before
+
+
+@pytest.mark.parametrize(("wire", "compose", "assembler", "read", "wrapped"), APIS)
+@given(data=st.data())
+def test_one_odd_value_costs_no_more_than_itself(
+    wire: Wire, compose: Any, assembler: Any, read: Any, wrapped: Any, data: st.DataObject
+) -> None:
+    """An answer is recorded without it, and where it was a piece of text, with all others."""
+    chunks = wire.chunks(compose(data.draw(answers())), data.draw(st.integers(1, 12)))
+    number = data.draw(st.integers(0, len(chunks) - 1))
+    place = data.draw(st.sampled_from([*places_in(chunks[number])] or [()]))
+    if not place:
+        return
+    chunk, before = exchanged(chunks[number], place, data.draw(st.sampled_from(ODD)))
+    others = [*chunks[:number], *chunks[number + 1 :]]
+    stream = assembler()
+    for one in [*chunks[:number], chunk, *chunks[number + 1 :]]:
+        with contextlib.suppress(TypeError, AttributeError, ValueError):  # it counts as unread
+            stream.add(wrapped(one))
+    outputs = stream.answer().outputs
+    if isinstance(before, str) and " " in before and number < len(chunks) - 1:
+        assert set(WORD.findall(str(others))) <= set(WORD.findall(str(outputs)))

@@ -11,6 +11,8 @@ from typing import Any
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
     get_field,
+    in_order,
+    joined,
     merge_delta,
     other_fields,
     parse_json,
@@ -65,10 +67,10 @@ def _content_fields(blocks: Any) -> dict[str, Any]:
             lists["citations"].extend(cited.get("citations") or ())
         else:
             others.append(block)
-    fields: dict[str, Any] = {"content": "".join(texts) or None}
+    fields: dict[str, Any] = {"content": joined(texts) or None}
     optional = {
         "tool_calls": lists["tool_calls"],
-        "reasoning": "\n".join(thoughts),
+        "reasoning": joined(thoughts, "\n"),
         "reasoning_signatures": lists["signatures"],
         "citations": lists["citations"],
         "blocks": others,
@@ -173,7 +175,7 @@ class ConverseAssembler:
 
     def answer(self) -> Answer:
         """The message as far as it has come."""
-        blocks = [_whole(block) for _, block in sorted(self._blocks.items()) if block]
+        blocks = [_whole(block) for block in in_order(self._blocks) if block]
         outputs = {"role": "assistant", **_content_fields(blocks), **self._fields}
         return Answer(outputs, without_none(self._metadata))
 

@@ -11,6 +11,10 @@ from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
+    count_of,
+    get_field,
+    in_order,
+    joined,
     merge_delta,
     merge_snapshot,
     other_fields,
@@ -49,22 +53,23 @@ def _content_fields(parts: Any) -> dict[str, Any]:
         if "text" in part:
             if signature := part.get("thoughtSignature"):
                 signatures.append(signature)
-            (thoughts if part.get("thought") else texts).append(part["text"])
+            (thoughts if part.get("thought") else texts).append(part["text"] or "")
         elif "functionCall" in part:
             call = part["functionCall"]
             extra = other_fields(part, _PART_FIELDS)  # a thought's signature
-            calls.append({**tool_call(call.get("id"), call.get("name"), call.get("args")), **extra})
+            fields = [get_field(call, name) for name in ("id", "name", "args")]
+            calls.append({**tool_call(*fields), **extra})
         else:
             others.append(part)
-    fields: dict[str, Any] = {"content": "".join(texts) or None}
+    message: dict[str, Any] = {"content": joined(texts) or None}
     optional = {
         "tool_calls": calls,
-        "reasoning": "".join(thoughts),
+        "reasoning": joined(thoughts),
         "reasoning_signatures": signatures,
         "parts": others,
     }
-    fields.update({name: value for name, value in optional.items() if value})
-    return fields
+    message.update({name: value for name, value in optional.items() if value})
+    return message
 
 
 class GeminiAssembler:
@@ -83,7 +88,8 @@ class GeminiAssembler:
 
     def add(self, body: Any) -> None:
         """Keep one response, decoded."""
-        self._usage = body.get("usageMetadata") or self._usage
+        usage = body.get("usageMetadata")
+        self._usage = usage if usage and isinstance(usage, dict) else self._usage
         self._id = body.get("responseId") or self._id
         self._model = body.get("modelVersion") or self._model
         if "embedding" in body:
@@ -96,7 +102,7 @@ class GeminiAssembler:
 
     def answer(self) -> Answer:
         """The answer as far as it has come."""
-        candidates = [candidate for _, candidate in sorted(self._candidates.items())]
+        candidates = in_order(self._candidates)
         reasons = [candidate.reason for candidate in candidates]
         blocked = (self._fields.get("promptFeedback") or {}).get("blockReason")
         cut = self._streamed and not blocked and not (reasons and all(reasons))
@@ -104,7 +110,7 @@ class GeminiAssembler:
         metadata = without_none(
             {
                 **_counts(self._usage),
-                "finish_reason": reasons[0] if len(set(reasons)) == 1 else reasons,
+                "finish_reason": reasons[0] if len(set(map(str, reasons))) == 1 else reasons,
                 "response_id": self._id,
                 "response_model": self._model,
                 "service_tier": _tier(self._usage),
@@ -146,7 +152,7 @@ class _Candidate:
         """Texts in a row are one text, and a function call may come in pieces."""
         last = self._parts[-1] if self._parts else {}
         if _continues(last, part):
-            text = {"text": last["text"] + part["text"]}
+            text = {"text": joined([last["text"] or "", part["text"] or ""])}
             self._parts[-1] = {**last, **part, **text}
         elif (sound := _joined_sound(last, part)) is not None:
             self._parts[-1] = sound
@@ -264,5 +270,5 @@ def _tier(usage: dict[str, Any]) -> str | None:
 
 
 def _sum(*counts: int | None) -> int | None:
-    present = [count for count in counts if count is not None]
+    present = [count for count in counts if count_of(count) is not None]
     return sum(present) if present else None

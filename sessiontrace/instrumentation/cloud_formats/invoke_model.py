@@ -19,7 +19,12 @@ from sessiontrace.instrumentation.cloud_formats.converse import (
     converse_request,
 )
 from sessiontrace.instrumentation.core.model_calls import Answer
-from sessiontrace.instrumentation.core.response_fields import other_fields, pick, without_none
+from sessiontrace.instrumentation.core.response_fields import (
+    count_of,
+    other_fields,
+    pick,
+    without_none,
+)
 from sessiontrace.instrumentation.core.stream_observer import StreamAssembler
 from sessiontrace.instrumentation.openai_family.anthropic_messages import (
     MessageAssembler,
@@ -62,9 +67,10 @@ def metrics_of_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
 
 def _counts(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Token counts by Bedrock; ``prompt_tokens`` includes the cache, which it counts beside."""
-    prompt, completion = metrics.get("inputTokenCount"), metrics.get("outputTokenCount")
-    read = metrics.get("cacheReadInputTokenCount")
-    written = metrics.get("cacheWriteInputTokenCount")
+    prompt = count_of(metrics.get("inputTokenCount"))
+    completion = count_of(metrics.get("outputTokenCount"))
+    read = count_of(metrics.get("cacheReadInputTokenCount"))
+    written = count_of(metrics.get("cacheWriteInputTokenCount"))
     if prompt is not None:
         prompt += (read or 0) + (written or 0)
     total = prompt + completion if prompt is not None and completion is not None else None

@@ -10,14 +10,17 @@ import base64
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 __all__ = [
     "NOT_OBJECTS",
     "all_fields",
+    "count_of",
     "get_field",
+    "in_order",
+    "joined",
     "merge_delta",
     "merge_snapshot",
     "other_fields",
@@ -33,6 +36,8 @@ __all__ = [
     "without_none",
 ]
 
+_Part = TypeVar("_Part")
+
 _OMITTED = frozenset({"Omit", "NotGiven", "Unset", "UNSET"})
 
 
@@ -43,7 +48,7 @@ def get_field(value: Any, name: str) -> Any:
     try:
         attributes = value.__dict__
     except AttributeError:
-        return getattr(value, name, None)
+        return None if type(value) in NOT_OBJECTS else getattr(value, name, None)
     if name in attributes:
         return attributes[name]
     # Fields that a provider adds to the API; getattr for one that the model lacks costs a
@@ -181,6 +186,34 @@ _REPEATED = frozenset(
 )
 
 
+def joined(pieces: Iterable[Any], separator: str = "") -> str:
+    """The text that the pieces of a stream are together; an odd one counts by its JSON text."""
+    texts = [*pieces]
+    try:
+        return separator.join(texts)
+    except TypeError:
+        return separator.join(
+            text if isinstance(text, str) else orjson.dumps(plain(text), default=str).decode()
+            for text in texts
+        )
+
+
+def count_of(value: Any) -> Any:
+    """A number of tokens; None for what is no number."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def in_order(parts: Mapping[Any, _Part]) -> list[_Part]:
+    """The parts of a streamed answer by their index; as they came where one index is odd."""
+    try:
+        return [parts[index] for index in sorted(parts)]
+    except TypeError:
+        return [*parts.values()]
+
+
+_TEXTS = frozenset({"text", "thinking"})
+
+
 def merge_delta(fields: dict[str, Any], delta: Mapping[str, Any]) -> None:
     """Add a delta to what has arrived: texts join, lists grow, and elements meet by index."""
     for name, value in delta.items():
@@ -188,6 +221,8 @@ def merge_delta(fields: dict[str, Any], delta: Mapping[str, Any]) -> None:
         if isinstance(value, str) and isinstance(before, str) and name not in _REPEATED:
             padded = name == "data" and before.endswith("=")
             fields[name] = _joined_base64(before, value) if padded else before + value
+        elif name in _TEXTS and None not in (before, value) and type(before) is not type(value):
+            fields[name] = joined([before, value])  # one of both is no text
         elif isinstance(value, bytes) and isinstance(before, bytes) and name not in _REPEATED:
             fields[name] = before + value
         elif isinstance(value, list):

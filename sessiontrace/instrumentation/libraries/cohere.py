@@ -21,7 +21,10 @@ from sessiontrace.instrumentation.core.model_methods import (
     ModelMethods,
 )
 from sessiontrace.instrumentation.core.response_fields import (
+    count_of,
     get_field,
+    in_order,
+    joined,
     merge_delta,
     other_fields,
     pick,
@@ -119,15 +122,15 @@ def _outputs(blocks: Any, calls: list[dict[str, Any]], plan: Any) -> dict[str, A
     texts: dict[str, list[str]] = {"text": [], "thinking": []}
     others = []
     for block in blocks:
-        kind = get_field(block, "type") or "text"
+        kind = str(get_field(block, "type") or "text")
         if kind in texts:
             texts[kind].append(get_field(block, kind) or "")
         else:
             others.append(plain(block))
-    outputs: dict[str, Any] = {"role": "assistant", "content": "".join(texts["text"]) or None}
+    outputs: dict[str, Any] = {"role": "assistant", "content": joined(texts["text"]) or None}
     fields = {
         "tool_calls": calls,
-        "reasoning": "".join(texts["thinking"]),
+        "reasoning": joined(texts["thinking"]),
         "tool_plan": plan,
         "blocks": others,
     }
@@ -149,7 +152,7 @@ def _text_or_none(value: Any) -> Any:
 def _usage(usage: Any) -> dict[str, Any]:
     tokens = get_field(usage, "tokens") or get_field(usage, "billed_units")
     counts = [get_field(tokens, "input_tokens"), get_field(tokens, "output_tokens")]
-    whole = [None if count is None else int(count) for count in counts]
+    whole = [None if count_of(count) is None else int(count) for count in counts]
     total = None if None in whole else sum(count or 0 for count in whole)
     return {
         "prompt_tokens": whole[0],
@@ -246,9 +249,9 @@ class CohereAssembler:
 
     def answer(self) -> Answer:
         """The message as far as it has come."""
-        calls = [tool_call(*parts) for _, parts in sorted(self._calls.items())]
-        blocks = [_typed(block) for _, block in sorted(self._blocks.items())]
-        outputs = _outputs(blocks, calls, "".join(self._plan))
+        calls = [tool_call(*parts) for parts in in_order(self._calls)]
+        blocks = [_typed(block) for block in in_order(self._blocks)]
+        outputs = _outputs(blocks, calls, joined(self._plan))
         if self._citations:
             outputs["citations"] = self._citations
         if self._logprobs:

@@ -20,7 +20,9 @@ from sessiontrace.instrumentation.core.model_methods import (
     ModelMethods,
 )
 from sessiontrace.instrumentation.core.response_fields import (
+    count_of,
     get_field,
+    joined,
     merge_delta,
     other_fields,
     require_object,
@@ -114,7 +116,8 @@ def ollama_answer(result: Any) -> Answer:
 
 
 def _metadata(last: Any) -> dict[str, Any]:
-    prompt, completion = get_field(last, "prompt_eval_count"), get_field(last, "eval_count")
+    prompt = count_of(get_field(last, "prompt_eval_count"))
+    completion = count_of(get_field(last, "eval_count"))
     total = prompt + completion if prompt is not None and completion is not None else None
     return without_none(
         {
@@ -168,10 +171,10 @@ class OllamaAssembler:
 
     def answer(self) -> Answer:
         """The message as far as it has come."""
-        outputs: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts) or None}
+        outputs: dict[str, Any] = {"role": "assistant", "content": joined(self._texts) or None}
         if self._calls:
             outputs["tool_calls"] = self._calls
-        if thoughts := "".join(self._thoughts):
+        if thoughts := joined(self._thoughts):
             outputs["reasoning"] = thoughts
         metadata = _metadata(self._last)
         if not get_field(self._last, "done"):

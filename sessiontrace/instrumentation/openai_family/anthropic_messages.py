@@ -13,6 +13,8 @@ from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
     NOT_OBJECTS,
     get_field,
+    in_order,
+    joined,
     merge_delta,
     other_fields,
     parse_json,
@@ -150,7 +152,7 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
     unread: list[Any] = []
     for block in blocks:
         get, others = read(block, _BLOCK_FIELDS)
-        kind = get("type")
+        kind = str(get("type"))
         if kind == "text":
             texts.append(get("text") or "")
             if cited := get("citations"):
@@ -163,10 +165,10 @@ def _outputs(role: Any, blocks: Iterable[Any]) -> dict[str, Any]:
             calls.append({**tool_call(get("id"), get("name"), get("input")), **others})
         if kind not in _FIELD_OF or (others and kind != "tool_use"):
             unread.append(plain(block))
-    outputs: dict[str, Any] = {"role": role or "assistant", "content": "".join(texts) or None}
+    outputs: dict[str, Any] = {"role": role or "assistant", "content": joined(texts) or None}
     for name, values in (
         ("tool_calls", calls),
-        ("reasoning", "\n".join(thoughts)),
+        ("reasoning", joined(thoughts, "\n")),
         ("reasoning_signatures", signatures),
         ("citations", citations),
         ("blocks", unread),
@@ -183,7 +185,7 @@ _FIELD_OF = {"text": "text", "thinking": "thinking", "tool_use": "input"}
 class MessageAssembler:
     """A message from the events of its stream."""
 
-    __slots__ = ("_blocks", "_ending", "_message", "_stopped", "_usage")
+    __slots__ = ("_blocks", "_ending", "_error", "_message", "_stopped", "_usage")
 
     def __init__(self) -> None:
         self._message: Any = None
@@ -191,6 +193,7 @@ class MessageAssembler:
         self._usage: dict[str, Any] = dict.fromkeys(_USAGE)
         self._ending: dict[str, Any] = {}
         self._stopped = False
+        self._error: Any = None
 
     def add(self, event: Any) -> None:
         """Keep what the event adds to a block, to the message or to its usage."""
@@ -227,10 +230,14 @@ class MessageAssembler:
             self._update_usage(get("usage"))
         elif kind == "message_stop":
             self._stopped = True
+        elif kind == "error":  # which the SDK raises, and a reader of the body gets
+            self._error = get("error")
 
     def _update_usage(self, usage: Any) -> None:
         """Replace the counts that ``usage`` has, because usage is cumulative."""
-        self._usage.update(without_none(_counts(usage)))
+        counts = {**self._usage, **without_none(_counts(usage))}
+        _usage(counts)  # raises for what is no count, which then costs no answer
+        self._usage = counts
 
     def answer(self) -> Answer:
         """The message as far as it has come."""
@@ -243,7 +250,9 @@ class MessageAssembler:
         metadata["stop_sequence"] = ending.get("stop_sequence")
         if not self._stopped:
             metadata["stream_end"] = "cut"
-        blocks = [block.block() for _, block in sorted(self._blocks.items())]
+        if self._error is not None:
+            metadata["response_error"] = str(get_field(self._error, "message") or self._error)
+        blocks = [block.block() for block in in_order(self._blocks)]
         outputs = _outputs(get("role"), blocks)
         outputs.update(other_fields(self._message, _MESSAGE_FIELDS))
         outputs.update(other_fields(ending, _MESSAGE_FIELDS))
@@ -278,11 +287,11 @@ class _Block:
         merge_delta(self._others, fields)
 
     def block(self) -> Any:
-        pieces = "".join(self.pieces)
+        pieces = joined(self.pieces)
         if not pieces and not self._others and self._start is not None:
             return self._start
         fields = {} if self._start is None else other_fields(self._start, frozenset())
-        kind = fields.setdefault("type", "text")
+        kind = str(fields.setdefault("type", "text"))
         if self._others:
             merge_delta(fields, self._others)
         field = "input" if "input" in fields else _FIELD_OF.get(kind, "text")
@@ -290,5 +299,5 @@ class _Block:
             if pieces:
                 fields["input"] = parse_json(pieces)
         elif pieces:
-            fields[field] = (fields.get(field) or "") + pieces
+            fields[field] = joined([fields.get(field) or "", pieces])
         return fields

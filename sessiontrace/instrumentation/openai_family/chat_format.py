@@ -13,6 +13,8 @@ from sessiontrace.instrumentation.core.model_calls import Answer
 from sessiontrace.instrumentation.core.response_fields import (
     NOT_OBJECTS,
     get_field,
+    in_order,
+    joined,
     merge_delta,
     merge_snapshot,
     other_fields,
@@ -122,7 +124,7 @@ def message_fields(content: Any, calls: Any, reasoning: Any, refusal: Any) -> di
     if content is not None and type(content) is not str:
         blocks = _sorted_blocks(content)
         fields["content"] = "".join(blocks.pop("text")) or None
-        reasoning = "".join([*([reasoning] if reasoning else ()), *blocks.pop("reasoning")])
+        reasoning = joined([*([reasoning] if reasoning else ()), *blocks.pop("reasoning")])
     if calls:
         fields["tool_calls"] = calls
     if refusal:
@@ -134,18 +136,20 @@ def message_fields(content: Any, calls: Any, reasoning: Any, refusal: Any) -> di
     return fields
 
 
-def _sorted_blocks(content: Iterable[Any]) -> dict[str, list[Any]]:
+def _sorted_blocks(content: Any) -> dict[str, list[Any]]:
     """Texts, reasoning and its signatures, and the blocks of any other type as they are."""
     blocks: dict[str, list[Any]] = {
         name: [] for name in ("text", "reasoning", "reasoning_signatures", "blocks")
     }
-    for block in content:
+    for block in content if isinstance(content, (list, tuple)) else [content]:
         kind = "text" if isinstance(block, str) else get_field(block, "type")
         if kind == "text":
-            blocks["text"].append(block if isinstance(block, str) else get_field(block, "text"))
+            text = block if isinstance(block, str) else get_field(block, "text")
+            blocks["text" if isinstance(text, str) else "blocks"].append(plain(text or block))
         elif kind in ("thinking", "reasoning"):
             parts = get_field(block, kind) or get_field(block, "summary") or ()
-            texts = [parts] if isinstance(parts, str) else [get_field(p, "text") for p in parts]
+            parts = parts if isinstance(parts, (list, tuple)) else [parts]
+            texts = [part if isinstance(part, str) else get_field(part, "text") for part in parts]
             blocks["reasoning"].extend(text for text in texts if text)
             if isinstance(signature := get_field(block, "signature"), str):
                 blocks["reasoning_signatures"].append(signature)
@@ -240,7 +244,7 @@ class ChatAssembler(TextPieces):
 
     def answer(self) -> Answer:
         """The completion as far as it has come."""
-        choices = [choice for _, choice in sorted(self._choices.items())]
+        choices = in_order(self._choices)
         identity = {
             "id": self._id or get_field(self.last, "id"),
             "model": self._model or get_field(self.last, "model"),
@@ -289,6 +293,8 @@ class _Choice:
         if finish_reason is not None:
             self.finish_reason = finish_reason
         delta = get_field(choice, "delta")
+        if delta is None:  # a server that sends the whole message, as if it were not to stream
+            delta = get_field(choice, "message")
         get = reader(delta)
         self.role = get("role") or self.role
         if content := get("content"):
@@ -298,7 +304,9 @@ class _Choice:
         if refusal := get("refusal"):
             self.refusal.append(refusal)
         for call in get("tool_calls") or ():
-            self._add_call(call, get_field(call, "index") or 0)
+            if type(call) not in NOT_OBJECTS:
+                index = get_field(call, "index")
+                self._add_call(call, index if isinstance(index, int) else 0)
         if (legacy := get("function_call")) is not None:
             self._add_call({"function": legacy}, -1)
         if others := other_fields(delta, _MESSAGE_FIELDS):
@@ -329,9 +337,12 @@ class _Choice:
             merge_delta(assembled.fields, others)
 
     def message(self) -> dict[str, Any]:
-        calls = [call.tool_call() for call in sorted(self.calls, key=lambda call: call.index)]
+        numbered: dict[Any, list[_StreamedCall]] = {}
+        for call in self.calls:
+            numbered.setdefault(call.index, []).append(call)
+        calls = [call.tool_call() for group in in_order(numbered) for call in group]
         fields = message_fields(
-            _joined(self.content), calls, "".join(self.reasoning), "".join(self.refusal)
+            _content_of(self.content), calls, joined(self.reasoning), joined(self.refusal)
         )
         return {"role": self.role, **fields, **self.fields}
 
@@ -358,6 +369,8 @@ class _StreamedCall:
 
     def tool_call(self) -> dict[str, Any]:
         arguments = self.arguments if self.decoded is None else self.decoded
+        if self.decoded is not None and self.arguments:  # an odd piece among those of a text
+            arguments = joined([self.arguments, self.decoded])
         return {**tool_call(self.id, self.name, arguments), **self.fields}
 
 
@@ -367,7 +380,7 @@ def _id_of(call: Any) -> Any:
     return None if call_id == "null" else call_id
 
 
-def _joined(pieces: list[Any]) -> Any:
+def _content_of(pieces: list[Any]) -> Any:
     """The content from its pieces: a text, or blocks where a piece is a list of them."""
     try:
         return "".join(pieces)
@@ -375,5 +388,5 @@ def _joined(pieces: list[Any]) -> Any:
         pass
     blocks: list[Any] = []
     for piece in pieces:
-        blocks.extend([piece] if isinstance(piece, str) else piece)
+        blocks.extend(piece if isinstance(piece, (list, tuple)) else [piece])
     return blocks

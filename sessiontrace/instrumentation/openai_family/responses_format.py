@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sessiontrace.instrumentation.core.model_calls import Answer
+from sessiontrace.instrumentation.core.model_methods import read_answer
 from sessiontrace.instrumentation.core.response_fields import (
     get_field,
+    in_order,
+    joined,
     other_fields,
     pick,
     plain,
@@ -150,12 +153,12 @@ def _outputs(items: Any) -> dict[str, Any]:
                 signatures.append(signature)
         else:
             parts["items"].append(plain(item))
-    outputs: dict[str, Any] = {"role": "assistant", "content": "".join(parts["text"]) or None}
+    outputs: dict[str, Any] = {"role": "assistant", "content": joined(parts["text"]) or None}
     fields = {
         "tool_calls": calls,
-        "reasoning": "\n".join(parts["reasoning"]),
+        "reasoning": joined(parts["reasoning"], "\n"),
         "reasoning_signatures": signatures,
-        "refusal": "".join(parts["refusal"]),
+        "refusal": joined(parts["refusal"]),
         **{name: parts[name] for name in ("annotations", "parts", "items", "logprobs")},
     }
     outputs.update({name: value for name, value in fields.items() if value})
@@ -227,9 +230,11 @@ class ResponseAssembler:
 
     def answer(self) -> Answer:
         """The response as far as it has come."""
-        arrived = [item.item() for _, item in sorted(self._items.items())]
+        arrived = [item.item() for item in in_order(self._items)]
         if self._whole:
-            return _answer(self._response, get_field(self._response, "output") or arrived)
+            output = get_field(self._response, "output")
+            items = output if output and isinstance(output, (list, tuple)) else arrived
+            return read_answer(lambda response: _answer(response, items), self._response)
         metadata = without_none(
             {
                 "response_id": get_field(self._response, "id"),
