@@ -270,5 +270,5 @@ def _tier(usage: dict[str, Any]) -> str | None:
 
 
 def _sum(*counts: int | None) -> int | None:
-    present = [count for count in counts if count_of(count) is not None]
+    present = [count_of(count) for count in counts if count_of(count) is not None]
     return sum(present) if present else None
