@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from sessiontrace.store.judging.entries import texts_of_entries
 from sessiontrace.store.summary_fields import scores_nano
 
 __all__ = ["text_of", "words_of"]
@@ -26,12 +27,13 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)[:_MOST_WORDS]
 
 
-def text_of(name: str | None, record: dict[str, Any]) -> str:
-    """Name, error, names of scores, and the values of the record's objects.
+def text_of(name: str | None, record: dict[str, Any], judgements: Any = None) -> str:
+    """Name, error, names of scores, what reviewers wrote, and the values of the record's objects.
 
-    Cut to 65 536 characters; inputs and outputs, which may be long, come last.
+    Cut to 65 536 characters; inputs and outputs, which may be long, come last. ``judgements``: the
+    entries of its late updates.
     """
-    texts = [name or "", *scores_nano(record)]
+    texts = [name or "", *scores_nano(record), *texts_of_entries(judgements)]
     for field in _FIELDS:
         _gather((record.get(field),), _MOST_DEPTH, texts)
     return " ".join(texts)[:_MOST_CHARS]

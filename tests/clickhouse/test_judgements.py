@@ -200,3 +200,21 @@ def test_whatever_order_judgements_come_in_the_latest_counts(
     assert len(store.judgements(sid)) == len(records)
     assert (sid in ids_of(store, "reviewed:no")) == (not reviewed)
     assert all(attrs.asdict(each)["source"] == "hand" for each in store.judgements(sid))
+
+
+def test_search_finds_what_reviewers_wrote(store: Store):
+    """A comment on a step, the reason of a score and a label, beside the words of the record."""
+    sid, step = new_id(), event(other := new_id(), inputs={"q": "parcel"})
+    store.write([
+        session_end(sid, took=10), session_end(other, took=10), step,
+        judge(sid, sid, 1, kind="comment", name="c1", value="Invents a tracking number"),
+        judge(id_of(step), other, 2, value=0.5, comment="too verbose"),
+        judge(id_of(step), other, 3, kind="label", name="escalate", value=True),
+    ])  # fmt: skip
+    while store.index():
+        pass
+    for text, session_id in (
+        ("tracking number", sid), ("verbose", other), ("escalate", other), ("parcel", other),
+    ):  # fmt: skip
+        page = store.sessions(SessionQuery(text=text))
+        assert [summary.session_id for summary in page.sessions] == [session_id], text

@@ -57,8 +57,8 @@ def command(
 
     ID: the session's id, your application's own id for it, an unambiguous prefix of one of them, or
     "last" for the session that was active last. HTML is one self-contained file, without scripts:
-    the conversation, and all steps with their fields, and up to 16 MiB of stored images, sounds and
-    files. In JSON and OTLP these are named by their SHA-256.
+    the judgements, the conversation, all steps with their fields, and up to 16 MiB of stored
+    images, sounds and files. In JSON and OTLP these are named by their SHA-256.
     """
     with reading_store(db, url, project) as store:
         stored = find_session(store, session_id)
@@ -101,7 +101,9 @@ def _turn(record: Mapping[str, Any], user: str | None) -> dict[str, Any]:
 
 def _html(store: Store, stored: StoredSession) -> bytes:
     records = {event.event_id: store.event(event.event_id) for event in stored.events}
-    return page(stored, records, _turns(store, stored), store.medium).encode(errors="replace")
+    judgements = store.judgements(stored.summary.session_id)
+    text = page(stored, records, _turns(store, stored), store.medium, judgements)
+    return text.encode(errors="replace")
 
 
 def _turns(store: Store, stored: StoredSession) -> Sequence[Turn]:

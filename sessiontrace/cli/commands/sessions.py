@@ -19,7 +19,7 @@ from sessiontrace.cli.agent_options import (
     for_agent_option,
     start_option,
 )
-from sessiontrace.cli.commands import delete_sessions, export_sessions
+from sessiontrace.cli.commands import delete_sessions, export_sessions, judge_session
 from sessiontrace.cli.query_options import QueryCommand, filter_options, query_argument, terms_of
 from sessiontrace.cli.render.console import stdout_console
 from sessiontrace.cli.render.session_table import lines_of
@@ -48,11 +48,12 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.
 
 @click.group("sessions")
 def command() -> None:
-    """List stored sessions, show one as a tree, export or delete some."""
+    """List stored sessions, show one as a tree, judge, export or delete some."""
 
 
 command.add_command(delete_sessions.command)
 command.add_command(export_sessions.command)
+command.add_command(judge_session.command)
 
 
 @command.command("list", cls=QueryCommand)

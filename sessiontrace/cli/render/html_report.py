@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from sessiontrace.cli.render.html_judgements import judgements_html
 from sessiontrace.cli.render.html_media import MediaWriter
 from sessiontrace.cli.render.html_style import DEPTH_MAX, POLICY, STYLE
 from sessiontrace.cli.render.html_text import HtmlWriter
@@ -17,6 +18,7 @@ from sessiontrace.cli.render.html_thread import thread_html
 from sessiontrace.cli.render.html_time import time_html
 from sessiontrace.model.fields import HTML_SECTIONS
 from sessiontrace.model.step_types import BASES, base_type
+from sessiontrace.store.judging.history import Judgement
 from sessiontrace.store.models import ENDED, FAILED, EventSummary, SessionSummary, StoredSession
 from sessiontrace.store.thread.turns import Turn
 from sessiontrace.text.format import amount, cost, duration
@@ -30,19 +32,25 @@ def page(
     records: Mapping[str, Mapping[str, Any] | None],
     turns: Sequence[Turn] = (),
     medium: Callable[[str], bytes | None] = lambda digest: None,
+    judgements: Sequence[Judgement] = (),
 ) -> str:
     """The file's text.
 
     ``records``: the whole records of the steps by id. ``turns``: of the session's thread, where it
     is a conversation. ``medium``: the bytes of a stored picture, sound or file by its SHA-256.
+    ``judgements``: of the session and of its steps.
     """
-    return "".join(_pieces(stored, records, turns, HtmlWriter(media=MediaWriter(medium))))
+    names = {event.event_id: event.name for event in stored.events}
+    judged = "".join(judgements_html(judgements, names))
+    writer = HtmlWriter(media=MediaWriter(medium))
+    return "".join(_pieces(stored, records, turns, judged, writer))
 
 
 def _pieces(
     stored: StoredSession,
     records: Mapping[str, Mapping[str, Any] | None],
     turns: Sequence[Turn],
+    judged: str,
     writer: HtmlWriter,
 ) -> Iterator[str]:
     summary = stored.summary
@@ -58,7 +66,7 @@ def _pieces(
     yield f'<p class="facts">{escape(summary.session_id)}</p>\n'
     if summary.error is not None:
         yield f'<p class="bad">{escape(summary.error)}</p>\n'
-    yield "</header>\n"
+    yield f"</header>\n{judged}"
     if turns:
         yield from thread_html(turns, writer)
     content = "".join(_content(stored.record, writer))

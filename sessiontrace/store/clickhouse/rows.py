@@ -160,7 +160,7 @@ def _patch(project: str, record: DecodedRecord, at: int, month: str) -> tuple[An
         _effect(event, record.event.get(GATHERED), judgements), int(event.get("error") is not None),
         _folded(*words),
         [*facets_of(record.kind, event), *facets_of_entries(judgements)], record.body,
-        text_of(None, event),
+        text_of(None, event, judgements),
     )  # fmt: skip
 
 

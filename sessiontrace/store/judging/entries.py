@@ -28,6 +28,7 @@ __all__ = [
     "facets_of_entries",
     "judged_of",
     "latest",
+    "texts_of_entries",
 ]
 
 JUDGEMENTS = "judgements"
@@ -141,6 +142,20 @@ def facets_of_entries(entries: Any) -> list[str]:
         else:
             facets += Judged((), str(entry.get("author") or "")).facets()
     return facets
+
+
+def texts_of_entries(entries: Any) -> list[str]:
+    """The words of reviewers that search finds: comments and labels that were not taken back."""
+    texts: list[str] = []
+    for (kind, name), entry in latest(entries).items():
+        if entry.get(NOTED) or entry.get("value") is None:
+            continue
+        if kind == LABEL:
+            texts.append(name)
+        texts += [
+            text for text in (entry["value"], entry.get("comment")) if isinstance(text, str)
+        ]
+    return texts
 
 
 def capped(entries: dict[str, Any]) -> dict[str, Any]:

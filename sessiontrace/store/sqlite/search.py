@@ -15,6 +15,7 @@ import orjson
 
 from sessiontrace.store.facets import tags_in
 from sessiontrace.store.folding import patched
+from sessiontrace.store.judging.entries import JUDGEMENTS
 from sessiontrace.store.search_text import text_of, words_of
 from sessiontrace.store.sqlite import rows
 from sessiontrace.store.sqlite.charts import hours
@@ -116,7 +117,9 @@ def _add(connection: sqlite3.Connection, records: Iterable[_Row]) -> None:
 
 
 def _text(name: str | None, body: str | None, patch: str | None) -> str:
-    return text_of(name, patched(orjson.loads(body) if body else {}, patch))
+    record = patched(orjson.loads(body) if body else {}, patch)
+    is_judged = patch is not None and f'"{JUDGEMENTS}"' in patch
+    return text_of(name, record, orjson.loads(patch).get(JUDGEMENTS) if is_judged else None)
 
 
 def _gather_facets(connection: sqlite3.Connection) -> None:

@@ -126,3 +126,16 @@ def test_holes_among_new_rows_do_not_keep_search_from_the_rest(store: SqliteStor
     assert store.index(10) == 0
     assert store.unindexed() == 0
     assert found(store, "needle") == {sid}
+
+
+def test_a_comment_and_its_changes_are_found(store: SqliteStore):
+    """Reviewers look for what they wrote; a label that was taken back is not indexed again."""
+    sid = new_id()
+    entry = {"kind": "comment", "name": "c1", "value": "invented number", "at": 1}
+    store.write([session_end(sid), update(sid, sid, judgements={"1 a": entry})])
+    assert found(store, "invented") == {sid}
+    label = {"kind": "label", "name": "wrong", "value": None, "at": 3}
+    changed = {"2 b": {**entry, "value": "right", "at": 2}, "3 c": label}
+    store.write([update(sid, sid, judgements=changed)])
+    assert found(store, "right") == {sid}
+    assert found(store, "wrong") == set()
