@@ -152,9 +152,7 @@ def texts_of_entries(entries: Any) -> list[str]:
             continue
         if kind == LABEL:
             texts.append(name)
-        texts += [
-            text for text in (entry["value"], entry.get("comment")) if isinstance(text, str)
-        ]
+        texts += [text for text in (entry["value"], entry.get("comment")) if isinstance(text, str)]
     return texts
 
 
