@@ -118,8 +118,9 @@ def _add(connection: sqlite3.Connection, records: Iterable[_Row]) -> None:
 
 def _text(name: str | None, body: str | None, patch: str | None) -> str:
     record = patched(orjson.loads(body) if body else {}, patch)
-    is_judged = patch is not None and f'"{JUDGEMENTS}"' in patch
-    return text_of(name, record, orjson.loads(patch).get(JUDGEMENTS) if is_judged else None)
+    if patch is None or f'"{JUDGEMENTS}"' not in patch:
+        return text_of(name, record)
+    return text_of(name, record, orjson.loads(patch).get(JUDGEMENTS))
 
 
 def _gather_facets(connection: sqlite3.Connection) -> None:

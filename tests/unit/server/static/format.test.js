@@ -39,6 +39,7 @@ test("small amounts of money keep two significant digits", () => {
   assert.equal(money(0.000123), "$0.00012");
   assert.equal(money(0.01), "$0.01");
   assert.equal(money(12.345), "$12.35");
+  assert.equal(money(4420.04), "$4,420.04");
 });
 
 test("calls without a price are not shown as free", () => {

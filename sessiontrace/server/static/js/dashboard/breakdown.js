@@ -29,6 +29,7 @@ const COLUMNS = [
     text: duration,
   },
 ];
+const FIRST = 10; // rows, until a reader wants all that the server sent
 const CHANGING = new Set(["cost", "p95"]);
 const ORDERS = { failed: "errors", p50: "duration", p95: "duration", p99: "duration" };
 
@@ -37,7 +38,15 @@ export function breakdown({ changed }) {
   const tabs = el("div", { class: "tabs", role: "group", "aria-label": "Break down by" });
   const head = el("thead", {});
   const body = el("tbody", {});
-  const note = el("p", { class: "soft", hidden: true });
+  const note = el("p", { class: "soft" }, "Counting …");
+  const all = el("button", { type: "button", class: "quiet", hidden: true });
+  let unfolded = false;
+  all.addEventListener("click", () => {
+    unfolded = true;
+    all.hidden = true;
+    for (const hidden of body.children) /** @type {any} */ (hidden).hidden = false;
+    /** @type {HTMLElement} */ (body.children[FIRST]?.querySelector("a"))?.focus();
+  });
   const caption = el("caption", { class: "hidden" });
   const element = el(
     "section",
@@ -48,6 +57,7 @@ export function breakdown({ changed }) {
       { class: "scrolls", tabindex: "0", role: "region", "aria-label": "Breakdown, as a table" },
       el("table", {}, caption, head, body),
     ),
+    all,
     note,
   );
   for (const [name, label] of DIMENSIONS)
@@ -76,6 +86,10 @@ export function breakdown({ changed }) {
         row(state, answer.by, group, (rank.of(group) ?? 0) / (most || 1)),
       ),
     );
+    const folded = unfolded ? [] : [...body.children].slice(FIRST);
+    for (const hidden of folded) /** @type {any} */ (hidden).hidden = true;
+    all.hidden = !folded.length;
+    all.textContent = `Show all ${count(answer.groups.length)}`;
     note.hidden = answer.groups.length > 0 && !answer.omitted;
     note.textContent = answer.groups.length
       ? `${count(answer.omitted)} more are not shown; a filter narrows them down.`

@@ -23,7 +23,7 @@ export const TOPS = [
     title: "Most failing",
     order: "errors",
     errors: true,
-    text: (session) => amount(session.errors, "failed step"),
+    text: (session) => (session.errors ? amount(session.errors, "failed step") : "failed itself"),
   },
 ];
 

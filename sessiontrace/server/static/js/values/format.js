@@ -71,7 +71,10 @@ export const amount = (value, one, many = `${one}s`) =>
 
 export function money(value) {
   if (!value) return "–";
-  return `$${value < 0.01 ? value.toPrecision(2) : value.toFixed(2)}`;
+  if (value < 0.01) return `$${value.toPrecision(2)}`;
+  return value < 1000
+    ? `$${value.toFixed(2)}`
+    : `$${value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 }
 
 /** "$0.42", "unpriced", "$0.42 + 2 unpriced"; null where no call used tokens. */
