@@ -91,11 +91,16 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Nothing: each installer asks for dozens of pages."""
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *words: object) -> None:
+        """Nothing: installers close a connection when they have read enough of a wheel."""
+
+
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address at which loopback serves a folder."""
     handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
