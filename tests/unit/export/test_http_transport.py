@@ -109,6 +109,21 @@ async def test_aiohttp_still_has_what_the_connector_overrides() -> None:
     assert http_transport._connector_class() is http_transport._RotatingConnector
 
 
+async def test_a_connection_reads_64_kib_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio's 256 KiB are allocated anew for every answer."""
+    sizes: list[int] = []
+
+    class Recording(http_transport._RotatingConnector):
+        def _release(self, key: Any, protocol: Any, **options: Any) -> None:
+            sizes.append(protocol.transport.max_size)
+            super()._release(key, protocol, **options)
+
+    monkeypatch.setattr(http_transport, "_connector_class", lambda: Recording)
+    with Backend() as backend:
+        await exchange(backend)
+    assert sizes == [1 << 16]
+
+
 async def test_without_those_methods_aiohttps_own_connector_sends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
