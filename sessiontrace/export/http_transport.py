@@ -253,8 +253,9 @@ class _RotatingConnector(aiohttp.TCPConnector):
         _connected.set(True)
         protocol = await super()._create_connection(*args, **options)
         # asyncio allocates 256 KiB for each look at a socket: a third of the time of a request.
-        if hasattr(protocol.transport, "max_size"):
-            protocol.transport.max_size = _READ_AT_ONCE
+        transport: Any = protocol.transport
+        if hasattr(transport, "max_size"):
+            transport.max_size = _READ_AT_ONCE
         return protocol
 
 
