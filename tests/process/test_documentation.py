@@ -18,6 +18,10 @@ PAGES = [
 
 _BLOCK = re.compile(r"(<!-- not run[^>]*-->\n)?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
+_SHOWN = re.compile(
+    r"^\$ sessiontrace sessions show last\n(.*?)^(?:\$ |```)", re.MULTILINE | re.DOTALL
+)
+
 
 def program_of(page: Path) -> str:
     """All Python of a page that is not marked ``<!-- not run: why -->``, as one program."""
