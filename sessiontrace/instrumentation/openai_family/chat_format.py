@@ -6,7 +6,6 @@ answered, streamed or not.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -236,7 +235,7 @@ class ChatAssembler(TextPieces):
             if assembled is None:
                 assembled = self._choices[index] = _Choice()
                 self.texts[index] = assembled.content
-                self.rare = _rare_fields(type(chunk), type(choice))
+                self.rare = _rare_fields(chunk, choice)
             assembled.add(choice)
             self._errors.append(get_field(choice, "error"))
             self._usage = get_field(choice, "usage") or self._usage
@@ -261,19 +260,26 @@ class ChatAssembler(TextPieces):
         return Answer({**_outputs(messages), **self._fields}, metadata)
 
 
-@functools.lru_cache(maxsize=100)
-def _rare_fields(chunk_class: type, choice_class: type) -> tuple[str, ...]:
+_rare_by_class: dict[tuple[type, type], tuple[str, ...]] = {}
+
+
+def _rare_fields(chunk: Any, choice: Any) -> tuple[str, ...]:
     """The fields that a chunk with a piece of text must not have set to take the shortcut.
 
     Where the class of its choice has more than are read, those are among them, and no chunk has
     them: so none takes it.
     """
-    of_chunk = getattr(chunk_class, "__pydantic_fields__", ())
-    of_choice = getattr(choice_class, "__pydantic_fields__", ())
-    return (
-        *(name for name in of_chunk if name not in _RESULT_FIELDS),
-        *(name for name in of_choice if name not in _CHOICE_FIELDS and name != "logprobs"),
-    )
+    classes = type(chunk), type(choice)
+    rare = _rare_by_class.get(classes)
+    if rare is None:
+        of_chunk, of_choice = (getattr(kind, "__pydantic_fields__", ()) for kind in classes)
+        rare = (
+            *(name for name in of_chunk if name not in _RESULT_FIELDS),
+            *(name for name in of_choice if name not in _CHOICE_FIELDS and name != "logprobs"),
+        )
+        if len(_rare_by_class) < 1_000:
+            _rare_by_class[classes] = rare
+    return rare
 
 
 class _Choice:
