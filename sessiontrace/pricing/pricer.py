@@ -101,8 +101,9 @@ class Pricer:
         """The metadata of a decoded model call with its cost; None where there is none to add."""
         if not self._enabled or base_of(event) != "model":
             return None
-        config = payload.bucket(event, "config")
-        metadata = payload.bucket(event, "metadata")
+        config, metadata = event.get("config"), event.get("metadata")
+        config = config if isinstance(config, dict) else {}
+        metadata = metadata if isinstance(metadata, dict) else {}
         stated = config.get("provider"), config.get("model"), metadata.get("response_model")
         if not self._may_be_priced(*stated) or has_cost(event) or is_cached(event):
             return None

@@ -50,10 +50,9 @@ class ServerMedia:
 
     def store_media(self, store: Store, record: _Record) -> _Record:
         """The record with descriptions in place of its media, which the store has then."""
-        is_long = len(record.body) > MEDIA_MIN
-        described = record
-        if is_long and may_hold_media(record.body):
-            described = _described_record(record)
+        if not may_hold_media(record.body):
+            return record
+        described = _described_record(record) if len(record.body) > MEDIA_MIN else record
         if self._intake is None:
             return described
         return self._intake.store_media(store, [described])[0]

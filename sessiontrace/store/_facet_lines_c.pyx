@@ -123,28 +123,29 @@ cdef int _append(list lines, str key, value) except -1:
 
 cdef str _plain_line(str key, str value):
     """The line of a text of printable ASCII; None for another."""
-    cdef Py_ssize_t at, size = len(key), length = len(value)
-    cdef const unsigned char *source
+    cdef Py_ssize_t size = len(key), length = len(value)
     cdef unsigned char *target
-    cdef unsigned char letter
     if not (PyUnicode_IS_ASCII(key) and PyUnicode_IS_ASCII(value)):
         return None
     line = PyUnicode_New(size + length + 3, 127)
     target = <unsigned char *>PyUnicode_DATA(line)
-    source = <const unsigned char *>PyUnicode_DATA(key)
-    target[0] = 10
-    for at in range(size + length + 1):
-        if at < size:
-            letter = source[at]
-        elif at == size:
-            letter, source = 61, <const unsigned char *>PyUnicode_DATA(value)
-        else:
-            letter = source[at - size - 1]
-        if letter < 32 or letter > 126:
-            return None
-        target[at + 1] = letter + 32 if 65 <= letter <= 90 else letter
-    target[size + length + 2] = 10
+    target[0], target[size + 1], target[size + length + 2] = 10, 61, 10
+    if not _fold(target + 1, <const unsigned char *>PyUnicode_DATA(key), size):
+        return None
+    if not _fold(target + size + 2, <const unsigned char *>PyUnicode_DATA(value), length):
+        return None
     return <str>line
+
+
+cdef bint _fold(unsigned char *target, const unsigned char *source, Py_ssize_t size) noexcept:
+    """Copy letters in lower case; whether all of them can be printed."""
+    cdef Py_ssize_t at
+    cdef unsigned char letter, others = 0
+    for at in range(size):
+        letter = source[at]
+        others |= <unsigned char>(letter - 32) > 94
+        target[at] = letter | (<unsigned char>(<unsigned char>(letter - 65) < 26) << 5)
+    return others == 0
 
 
 cdef str _line(str key, str value):

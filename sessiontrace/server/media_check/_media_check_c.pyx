@@ -15,7 +15,7 @@ cdef Py_ssize_t _HEAD = 256, _LETTERS = 16
 
 
 def may_hold_media(body):
-    """Whether one of the texts in a JSON text may be a medium."""
+    """Whether a JSON text describes a medium, or has a text that may be one."""
     cdef const unsigned char *at
     cdef const unsigned char *end
     cdef const unsigned char *quote
@@ -33,7 +33,11 @@ def may_hold_media(body):
         if quote == NULL:
             return False
         at = quote + 1
-        if end - at >= 5 and memcmp(at, b"data:", 5) == 0:
+        if end - at < 6:
+            continue
+        if at[0] == 100 and memcmp(at, b"data:", 5) == 0:
+            return True
+        if at[0] == 115 and memcmp(at, b"sha256", 6) == 0:
             return True
 
 

@@ -11,11 +11,12 @@ _BEGIN = re.compile(r"(?:[^!-~]|\\[a-z])*[A-Za-z0-9+/_-]{16}")
 
 
 def may_hold_media(body: str | bytes) -> bool:
-    """Whether one of the texts in a JSON text may be a medium, as ``capture``'s ``is_media`` says.
+    """Whether a JSON text describes a medium, or has a text that may be one.
 
-    What that accepts is long, and begins as a data URL or, after blanks, with letters of base64.
+    What ``capture``'s ``is_media`` accepts is long, and begins as a data URL or, after blanks, with
+    letters of base64. A description has a ``sha256``.
     """
     text = body.decode(errors="replace") if isinstance(body, bytes) else body
-    return '"data:' in text or any(
-        len(part.encode()) >= _HEAD and _BEGIN.match(part) for part in text.split('"')
-    )
+    if '"data:' in text or '"sha256' in text:
+        return True
+    return any(len(part.encode()) >= _HEAD and _BEGIN.match(part) for part in text.split('"'))

@@ -1,4 +1,4 @@
-"""Whether a record may hold a medium: a look at its JSON, which costs less than one at its values.
+"""Whether a record may hold or describe media: a look at its JSON costs less than at its values.
 
 Pure, no thread owns it. ``may_hold_media`` has two forms: ``_media_check_c``, compiled when the
 package is installed and a C compiler is there, and ``_media_check_py``, which is the specification;

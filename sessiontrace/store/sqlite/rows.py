@@ -112,14 +112,14 @@ def write(
     walk: Walk = iter,
 ) -> None:
     """Fold decoded records into the file and write documents, in one transaction."""
-    ids = [record.event["event_id"] for record in decoded if not record.of_session]
+    ids = [r.event["event_id"] for r in decoded if r.kind == EVENT or not r.of_session]
     session_ids = {record.event["session_id"] for record in decoded}
+    changed = {r.event["session_id"] for r in decoded if r.kind != EVENT and r.of_session}
     with transaction(connection):
         events = load_events(connection, set(ids))
         stored_ids = list(events)
         session_ids.update(event.session_id for event in events.values())
         sessions = load_sessions(connection, session_ids)
-        changed = {record.event["session_id"] for record in decoded if record.of_session}
         _load_records(connection, sessions, changed)
         added = _fold(walk(decoded), sessions, events, _repeated(ids))
         for session in sessions.values():
@@ -130,7 +130,8 @@ def write(
         connection.executemany(_ADD_EVENT, map(_row, walk(added)))
         media.use(connection, decoded)
         stored_documents.write(connection, documents)
-        for session_id in {record.event["session_id"] for record in decoded if _is_mark(record)}:
+        marks = [r for r in decoded if JUDGEMENTS in r.event and _is_mark(r)]
+        for session_id in {record.event["session_id"] for record in marks}:
             _judge(connection, sessions[session_id])
             store_sessions(connection, [sessions[session_id]])
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sessiontrace.model.errors import StoreBusyError, StoreError
-from sessiontrace.model.record import Record
+from sessiontrace.model.record import UPDATE, Record
 from sessiontrace.runtime.log import log_once, logger
 from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store import folding
@@ -127,7 +127,7 @@ class SqliteStore:
             if isinstance(decoded, str):
                 refused[index] = decoded
             else:
-                legal.append(noted(decoded, now))
+                legal.append(noted(decoded, now) if decoded.kind == UPDATE else decoded)
         if legal or documents:
             self._run(lambda connection: rows.write(connection, legal, documents, self._walk))
         return refused

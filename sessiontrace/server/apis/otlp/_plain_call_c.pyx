@@ -21,6 +21,7 @@ cdef object _derived_id = derived_id
 cdef object _plan_of = plan_of
 cdef object _plain_chat = plain_chat
 cdef object _record = DecodedRecord
+cdef object _new = tuple.__new__
 cdef bytes _EVENT = EVENT
 cdef str _NAMED_BY = NAMED_BY
 cdef long long _EARLIEST_NS = 946_684_800_000_000_000  # the year 2000, as in ``mapping``
@@ -137,7 +138,8 @@ cdef class PlainCalls:
             body = _dumps(event)
         except _EncodeError:
             return None
-        self._add(_record(_EVENT, event, (<bytes>body).decode()), described.place)
+        record = _new(_record, (_EVENT, event, (<bytes>body).decode()))
+        self._add(record, described.place)
         if parent_span is None:
             self._add_root(trace_id, start_ns, event_id)
         elif is_orphan:

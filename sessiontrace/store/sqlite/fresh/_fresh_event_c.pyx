@@ -7,6 +7,8 @@ It leaves to that form what few new events have: scores, parts that were gathere
 
 from bisect import insort
 
+from libc.math cimport rint
+
 from sessiontrace.model.fields import SCORES
 from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import summary_fields
@@ -71,11 +73,31 @@ cdef int _add_times(session, start, end) except -1:
     return 0
 
 
+cdef object _rounded(duration):
+    """``micros`` of a duration."""
+    cdef double ms
+    cdef long long value, unit = 1
+    if type(duration) is not float:
+        return _micros(duration)
+    ms = duration
+    if not 0 <= ms < 1e12:
+        return _micros(duration)
+    value = <long long>rint(ms * 1000)
+    if value < 10_000:
+        return value
+    while value // unit >= 10_000:
+        unit *= 10
+    return (value + unit // 2) // unit * unit
+
+
 cdef int _add_call(session, dict event, tuple columns) except -1:
     """Add a model call to the measures of its session."""
     cdef dict calls = <dict?>session.calls
     cdef list latencies
-    model = _model(event)
+    config = event.get("config")
+    model = (<dict>config).get("model") if type(config) is dict else None
+    if type(model) is not str or not 0 < len(<str>model) <= 200:
+        model = _model(event)
     own = calls.get(model)
     if own is None:
         own = calls[model] = _measures()
@@ -85,7 +107,7 @@ cdef int _add_call(session, dict event, tuple columns) except -1:
     own.tokens += columns[8]
     own.cost_nano += columns[9]
     own.unpriced += columns[10]
-    latency = _micros(columns[5])
+    latency = _rounded(columns[5])
     latencies = <list?>own.latencies
     if latency is not None and len(latencies) < _MOST_VALUES:
         _insort(latencies, latency)
