@@ -15,11 +15,12 @@ from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutEr
 from sessiontrace.store.sqlite.migrations import MIGRATIONS
 from sessiontrace.store.sqlite.query_conditions import add_functions
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "connect", "migrate", "translate"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "connect", "is_created", "migrate", "translate"]
 
 APPLICATION_ID = 0x53545243
 """Marks the file as a store ("STRC"), so that no other program's database is written."""
 
+_USER_VERSION_AT = 60  # in the header: https://www.sqlite.org/fileformat2.html#the_database_header
 _PAGE_BYTES = 8192  # of a new file; an older one keeps what it has
 
 
@@ -99,6 +100,21 @@ def migrate(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def is_created(path: Path) -> bool:
+    """Whether the file is there with a schema, as far as its header says.
+
+    The header gets the schema's version from the write-ahead log at the first checkpoint.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(_USER_VERSION_AT)
+            return any(file.read(4))
+    except FileNotFoundError:
+        return False
+    except OSError:  # opening it will give the reason
+        return True
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:

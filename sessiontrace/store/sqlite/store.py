@@ -424,6 +424,7 @@ class SqliteStores:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._read_only = read_only
+        self._creating = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -438,10 +439,12 @@ class SqliteStores:
 
     def reader(self, project: str, limit_s: float) -> SqliteStore:
         path = self._of(project)
-        if not path.exists() and not self._read_only:  # a reader creates no file
-            store = self.writer(project)
-            store.open()
-            store.close()
+        if not self._read_only:  # a reader creates no file, and a writer may be creating it now
+            with self._creating:
+                if not schema.is_created(path):
+                    store = self.writer(project)
+                    store.open()
+                    store.close()
         return SqliteStore(path, read_only=True, limit_s=limit_s)
 
     def writer(self, project: str) -> SqliteStore:

@@ -10,8 +10,9 @@ from support.records import event, make, session_end, session_start
 
 from sessiontrace.model.errors import StoreError
 from sessiontrace.model.ids import new_id
+from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite import schema
-from sessiontrace.store.sqlite.store import SqliteStore
+from sessiontrace.store.sqlite.store import SqliteStore, SqliteStores
 
 
 @pytest.fixture
@@ -33,6 +34,22 @@ def test_every_connection_is_set_up_the_same(store: SqliteStore):
     assert asked == {
         "journal_mode": "wal", "foreign_keys": 1, "trusted_schema": 0, "synchronous": 2,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("has_header", [False, True])
+def test_a_project_that_is_being_created_is_read_as_empty(tmp_path: Path, has_header: bool):
+    """The first two requests of a new project come at once: one creates the file, and the other
+    finds it without a schema, or without a byte.
+    """
+    path = tmp_path / "store.db"
+    path.touch(mode=0o600)
+    if has_header:
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+    reader = SqliteStores(path).reader("default", 2.0)
+    assert reader.sessions(SessionQuery()).sessions == []
+    reader.close()
 
 
 def test_a_newer_schema_is_refused_and_left_alone(store: SqliteStore):
