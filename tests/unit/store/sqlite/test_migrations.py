@@ -11,6 +11,7 @@ import pytest
 from support.records import T0, event, id_of, session_end, update
 
 from sessiontrace.model.ids import new_id
+from sessiontrace.store.dashboard.models import Period
 from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.sqlite import files, schema
 from sessiontrace.store.sqlite.store import SqliteStore
@@ -139,4 +140,39 @@ def test_calls_of_version_four_without_a_cost_are_unpriced(tmp_path: Path):
     store.write([update(id_of(calls[0]), sid, metadata={"cost": 1e-6})])
     (one,) = store.sessions(SessionQuery()).sessions
     assert (one.unpriced, one.cost) == (0, 2e-6)
+    store.close()
+
+
+def test_the_measures_of_version_ten_are_moved_and_its_hours_summed_up(tmp_path: Path):
+    """Calls by model were in the order of time; no hour has sums yet, and each gets them."""
+    path = tmp_path / "store.db"
+    files.create(path)
+    connection = schema.connect(path, busy_s=1)
+    schema.migrate(connection, path, schema.MIGRATIONS[:10])
+    connection.execute(
+        "INSERT INTO sessions (id, session_id, name, start_time, end_time, last_active, duration,"
+        " status, events, errors, models, tokens, cost_nano, failed, folded, state)"
+        " VALUES (7, ?, 'old', ?, ?, ?, 250.0, 'ended', 2, 0, 2, 24, 1000, 0, 'old', ?)",
+        (sid := new_id(), T0, T0 + 250, T0 + 250, "[3, {}, null, null, null, null, null, 0]"),
+    )
+    connection.executemany(
+        "INSERT INTO session_models VALUES (?, ?, 7, 1, 0, 12, 500, 0, ?, '')",
+        [("gpt", T0 + 250, "90000"), ("mini", T0 + 250, "40000")],
+    )
+    connection.close()
+    store = SqliteStore(path)
+    period = Period.of(T0 - 86_400_000, T0 + 2 * 86_400_000, T0 + 2 * 86_400_000)
+    for _ in ("counted one by one", "summed up"):
+        total = store.dashboard(SessionQuery(), period).total
+        assert (total.sessions, total.calls, total.latency) == (1, 2, (250, 250, 250))
+        models = store.breakdown(SessionQuery(), period, "model").groups
+        assert {group.value: group.figures.latency for group in models} == {
+            "gpt": (90, 90, 90), "mini": (40, 40, 40),
+        }  # fmt: skip
+        while store.index():
+            pass
+    with sqlite3.connect(path) as reader:
+        assert reader.execute("SELECT count(*) FROM unsummed").fetchone() == (0,)
+    reader.close()
+    assert store.session(sid) is not None
     store.close()
