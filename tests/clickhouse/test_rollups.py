@@ -28,10 +28,10 @@ HOUR = 3_600_000
 NOW = T0 + 24 * HOUR
 DAY = Period.of(T0 + HOUR, NOW, NOW)
 QUERIES = (
-    "", "user:ada status:open", "-user:* model:mini", "model:gpt* tag:vip", "status:failed",
-    "cost:>0.3 duration:>=2s", "score:>0.4", "metadata.team:shop",
+    "", "user:ada status:open", "-user:* model:mini tag:vip", "status:failed",
+    "cost:>0.3 duration:>=2s", "score:>0.4 metadata.team:shop",
 )  # fmt: skip
-ORDERS = ("duration", "cost", "user", "score")
+ORDERS = ("cost", "user", "score")
 AGES_S = 1_000
 
 
@@ -133,7 +133,7 @@ def test_two_replicas_any_order_and_changes_show_what_a_local_store_shows(
     records = [(draw.random(), record) for session in day_of(draw) for record in session]
     records += [(draw.random(), record) for _, record in draw.sample(records, 9)]
     ordered = [record for _, record in sorted(records, key=lambda pair: pair[0])]
-    for part in (ordered[:25], ordered[25:55], ordered[55:]):
+    for part in (ordered[:40], ordered[40:]):
         for record in part:
             local.write([record])
         for at, replica in enumerate(replicas):
@@ -172,8 +172,7 @@ def test_what_changes_after_a_roll_up_counts_at_once(clickhouse: ClickHouseStore
     assert (cost("score:>0.9"), cost("score:<0.9")) == (0.5, 0)
     clickhouse.forget([id_of(step)])
     assert cost() == 0.5
-    clock.forward()
-    clickhouse.fill()
+    clickhouse.fill(settled_s=-2)
     assert (cost(), user("ada"), rows_of(clock) >= 2) == (0.5, [sid], True)
 
 
@@ -195,8 +194,7 @@ def test_moved_and_erased_sessions_leave_no_roll_up(clickhouse: ClickHouseStore,
     )
     for ghost in (old, erased):
         clock.line.run(Query(late, {"project": clock.project, "id": ghost}))
-    clock.forward()
-    clickhouse.fill()
+    clickhouse.fill(settled_s=-2)
     rows = "SELECT DISTINCT session_id, user FROM rollups WHERE project = {project:String}"
     assert clock.line.query(Query(rows, {"project": clock.project})) == [(new, "")]
 
