@@ -86,6 +86,9 @@ INSTALLERS = {
 }
 
 
+BESIDE = {"pdm": ["hishel<2"]}  # pdm 2.29 admits hishel 2 and does not work with it
+
+
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *words: object) -> None:
         """Nothing: each installer asks for dozens of pages."""
@@ -114,7 +117,7 @@ def index(room: Path) -> Path:
     (wheel,) = house.glob("*.whl")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
     package = f"{PACKAGE} @ {wheel.as_uri()}"
-    subprocess.run([*command, "--dest", house, package], check=True)
+    subprocess.run([*command, "--dest", house, package, "pip"], check=True)  # pipx installs pip
     for file in house.glob("*.whl"):
         name = re.sub(r"[-_.]+", "-", file.name.partition("-")[0]).lower()
         folder = room / "index" / name
@@ -128,8 +131,8 @@ def tool(package: str) -> Path:
     place = PLACE / package
     if not place.exists():
         subprocess.run([uv(), "venv", "--quiet", "--python", sys.executable, place], check=True)
-        command = [uv(), "pip", "install", "--quiet", "--python", place / "bin" / "python", package]
-        subprocess.run(command, check=True)
+        command = [uv(), "pip", "install", "--quiet", "--python", place / "bin" / "python"]
+        subprocess.run([*command, package, *BESIDE.get(package, ())], check=True)
     return place / "bin"
 
 
