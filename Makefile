@@ -118,7 +118,7 @@ wheels: $(VENV)/bin/uv  ## all wheels and the source distribution, into dist; WH
 	@$(BIN)/python tools/wheels.py $(WHEELS)
 
 .PHONY: wheel-speed
-wheel-speed: $(VENV)/bin/uv  ## instructions of capture and export in each wheel of dist, beside a local build
+wheel-speed: $(VENV)/bin/uv  ## machine code of each wheel of dist beside a local build; where it differs, instructions
 	@$(BIN)/python benchmarks/wheel_speed.py $(WHEEL_SPEED)
 
 .PHONY: install-commands
