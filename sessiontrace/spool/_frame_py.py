@@ -1,8 +1,7 @@
-"""The Python forms of ``checksum``, ``write_frame`` and ``split_frames``: the specification.
+"""The Python forms of ``write_frame`` and ``split_frames``: the specification; see ``frame``.
 
-See ``frame``. ``checksum`` and ``write_frame`` are called in users' threads, under the spool's
-lock, ``split_frames`` in the sender's. Invariant: a frame is written whole or not at all, and split
-only where it is sound.
+``write_frame`` is called in users' threads, under the spool's lock, ``split_frames`` in the
+sender's. Invariant: a frame is written whole or not at all, and split only where it is sound.
 """
 
 from __future__ import annotations
@@ -17,10 +16,6 @@ MAX_BODY = 1 << 20
 """Bytes of the largest body a spool takes."""
 
 _CHECKSUM = 9  # with the space after it
-
-
-checksum = crc32
-"""The CRC-32 of bytes, started from that of what comes before them."""
 
 
 def write_frame(view: mmap, at: int, size: int, crc: int, head: bytes, body: bytes) -> int:

@@ -1,10 +1,9 @@
 """The frame: one record as a checked line of bytes, and the header that opens a segment.
 
-Pure functions over bytes, called from every thread. ``checksum``, ``write_frame`` and
-``split_frames`` have two forms: ``_frame_c``, compiled when the package is installed and a C
-compiler is there, and ``_frame_py``, which is the specification; both do the same. Invariant: what
-``decode`` returns was framed for this very segment of this very spool, whole; anything else gives
-None.
+Pure functions over bytes, called from every thread. ``write_frame`` and ``split_frames`` have two
+forms: ``_frame_c``, compiled when the package is installed and a C compiler is there, and
+``_frame_py``, which is the specification; both do the same. Invariant: what ``decode`` returns was
+framed for this very segment of this very spool, whole; anything else gives None.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from sessiontrace.model.record import Record
 from sessiontrace.spool._frame_py import MAX_BODY
 
 try:
-    from sessiontrace.spool._frame_c import checksum, split_frames, write_frame
+    from sessiontrace.spool._frame_c import split_frames, write_frame
 except ImportError as _error:
     from sessiontrace.runtime import compiled_forms
 
     compiled_forms.note(_error)
-    from sessiontrace.spool._frame_py import checksum, split_frames, write_frame
+    from sessiontrace.spool._frame_py import split_frames, write_frame
 
     COMPILED = False
     """Whether the compiled forms are in use."""
@@ -42,7 +41,6 @@ __all__ = [
     "Consumer",
     "Header",
     "Position",
-    "checksum",
     "damage",
     "decode",
     "decode_header",

@@ -27,6 +27,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from os import getpid
 from pathlib import Path
+from zlib import crc32
 
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.fork_detector import own_process
@@ -35,7 +36,7 @@ from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.runtime.wake import WakeSignal
 from sessiontrace.spool import frame, spool_directory
 from sessiontrace.spool.filesystem import OS_FILES, Files
-from sessiontrace.spool.frame import MAX_BODY, Consumer, Position, checksum, write_frame
+from sessiontrace.spool.frame import MAX_BODY, Consumer, Position, write_frame
 from sessiontrace.spool.maintenance import SpoolMaintenance
 from sessiontrace.spool.quota import EvictableSpool
 from sessiontrace.spool.reader import Reader
@@ -173,7 +174,7 @@ class Spool:
                         if counter is None or view is None:
                             accepted = self._append_slow(head, body)
                         else:
-                            crc = checksum(body, counter.crc)
+                            crc = crc32(body, counter.crc)
                             end = write_frame(
                                 view, segment.committed, segment.size, crc, head, body
                             )

@@ -209,26 +209,6 @@ def test_a_frame_beyond_the_memory_is_refused() -> None:
         _frame_c.write_frame(small, 0, 64, 0, b" event * ", b"{}")
 
 
-@given(
-    data=st.binary(max_size=300) | st.binary(min_size=700, max_size=1_400),
-    start=st.integers(0, 2**32 - 1),
-)
-def test_checksums_are_those_of_zlib(data: bytes, start: int) -> None:
-    """A spool that the compiled forms wrote is read by the Python forms, and by older versions."""
-    assert _frame_c.checksum(data, start) == _frame_py.checksum(data, start)
-    rest = len(data) // 3
-    assert _frame_c.checksum(data[rest:], zlib.crc32(data[:rest])) == zlib.crc32(data)
-
-
-def test_checksums_of_every_length_are_those_of_zlib() -> None:
-    """Blocks of 64 and of 16 bytes, and what is left of them, at any address."""
-    data = bytes(index * 7919 >> 3 & 255 for index in range(400))
-    for size in range(len(data)):
-        assert _frame_c.checksum(data[size // 3 : size], size) == zlib.crc32(
-            data[size // 3 : size], size
-        )
-
-
 sound = st.tuples(
     st.sampled_from([b" event * ", b" start a,b ", b"  * "]), st.binary(max_size=40)
 ).map(lambda parts: frame.encode(7, parts[0], parts[1].replace(b"\n", b"")))
