@@ -193,7 +193,7 @@ def test_help_lists_every_command(tmp_path: Path, program):
     ("typed", "completions"),
     [
         ("sessiontrace s", ["serve", "sessions", "spool", "store"]),
-        ("sessiontrace sessions ", ["delete", "export", "list", "show"]),
+        ("sessiontrace sessions ", ["delete", "export", "judge", "list", "show"]),
         ("sessiontrace spool d", ["dead", "drain", "drop"]),
         ("sessiontrace serve --keep", ["--keep-days", "--keep-mib"]),
         ("sessiontrace keys add --may ", ["ingest", "read", "both"]),
