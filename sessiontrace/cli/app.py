@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, _Entry] = {
     "serve": _Entry("serve", "Show the sessions of a store in a browser"),
     "run": _Entry("run", "Run a program with its model calls traced"),
     "sessions": _Entry(
-        "sessions", "List stored sessions, show one as a tree, export or delete some"
+        "sessions", "List stored sessions, show one as a tree, judge, export or delete some"
     ),
     "tail": _Entry("tail", "Print sessions and steps as programs write them"),
     "mcp": _Entry("mcp", "Let coding agents read the stored sessions over MCP"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from sessiontrace.model.errors import StoreBusyError, StoreError, StoreTimeoutError
@@ -20,7 +21,6 @@ __all__ = ["APPLICATION_ID", "MIGRATIONS", "check", "connect", "is_created", "mi
 APPLICATION_ID = 0x53545243
 """Marks the file as a store ("STRC"), so that no other program's database is written."""
 
-_USER_VERSION_AT = 60  # in the header: https://www.sqlite.org/fileformat2.html#the_database_header
 _PAGE_BYTES = 8192  # of a new file; an older one keeps what it has
 
 
@@ -103,18 +103,18 @@ def migrate(
 
 
 def is_created(path: Path) -> bool:
-    """Whether the file is there with a schema, as far as its header says.
+    """Whether the file is there and has a schema.
 
-    The header gets the schema's version from the write-ahead log at the first checkpoint.
+    Asks SQLite: where a process opens and closes the file itself, the system drops all locks that
+    its connections hold (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     try:
-        with path.open("rb") as file:
-            file.seek(_USER_VERSION_AT)
-            return any(file.read(4))
-    except FileNotFoundError:
-        return False
-    except OSError:  # opening it will give the reason
-        return True
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+        ) as connection:
+            return bool(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        return path.exists()  # opening it will give the reason
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,22 @@ def test_a_project_that_is_being_created_is_read_as_empty(tmp_path: Path, has_he
     reader = SqliteStores(path).reader("default", 2.0)
     assert reader.sessions(SessionQuery()).sessions == []
     reader.close()
+
+
+def test_a_new_reader_leaves_the_locks_of_this_process(store: SqliteStore):
+    """The system drops them when any descriptor of the file is closed. Another process then takes
+    itself for the last, and removes the log from under this one.
+    """
+    store.open()
+    writer = schema.connect(store.path, busy_s=1.0)
+    writer.execute("DELETE FROM sessions")
+    log = store.path.with_name(f"{store.path.name}-wal")
+    before = log.stat().st_ino
+    SqliteStores(store.path).reader("default", 2.0).close()
+    program = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA user_version')"
+    subprocess.run([sys.executable, "-c", program, str(store.path)], check=True)
+    assert log.stat().st_ino == before
+    writer.close()
 
 
 def test_a_newer_schema_is_refused_and_left_alone(store: SqliteStore):
