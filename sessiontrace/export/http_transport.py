@@ -145,6 +145,7 @@ class HttpTransport:
                 total=self._total,
                 connect=self._connect,
                 longest=_MAX_REPLY,
+                has_opened=_connected.get,
             )
         return self._session
 

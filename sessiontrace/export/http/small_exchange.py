@@ -14,7 +14,7 @@ with. ``UnfitError`` says that this aiohttp has another one: send by its session
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -26,6 +26,10 @@ __all__ = ["SmallExchange", "UnfitError"]
 
 _HEADS = 16  # most requests go to one or two addresses; an update has one of its own
 _UNSAFE = frozenset("\r\n\0")
+_TURNS = 3
+"""Turns of the loop before the first request of a TLS connection, as aiohttp's session takes. What
+TLS 1.3 says against a client certificate comes after the handshake, and is lost where a request to
+the closed end brings a reset."""
 
 Answer = tuple[int, Mapping[str, str], bytes]
 """Status, headers and the decoded body as far as it was read."""
@@ -40,6 +44,7 @@ class SmallExchange:
 
     An exchange may take ``total`` seconds, ``connect`` of them until there is a connection. At most
     ``longest`` bytes of an answer are read; the connection is closed where there is more.
+    ``has_opened``: whether the exchange of this task has opened its connection.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class SmallExchange:
         total: float,
         connect: float,
         longest: int,
+        has_opened: Callable[[], bool],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connector = connector
@@ -57,6 +63,7 @@ class SmallExchange:
         self._total = total
         self._timeout = aiohttp.ClientTimeout(total=total, connect=min(connect, total))
         self._longest = longest
+        self._has_opened = has_opened
         self._deadlines = _Deadlines(self._loop)
         self._heads: LruCache[tuple[str, str], tuple[aiohttp.ClientRequest, bytes]] = LruCache(
             _HEADS
@@ -73,6 +80,9 @@ class SmallExchange:
         deadlines = self._deadlines
         deadlines.add(connection, deadline)
         try:
+            if request.url.scheme == "https" and self._has_opened():
+                for _ in range(_TURNS):
+                    await asyncio.sleep(0)
             return await self._exchange(connection, b"%b%d\r\n\r\n%b" % (head, len(body), body))
         except (AttributeError, TypeError) as error:
             raise UnfitError(str(error)) from error
