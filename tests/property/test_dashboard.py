@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,10 @@ def test_every_figure_is_that_of_a_count_by_hand(data: st.DataObject):
     mixed = [*written, *again]
     random.Random(data.draw(st.integers(0, 2**32))).shuffle(mixed)
     cuts = data.draw(st.lists(st.integers(0, len(mixed)), max_size=4))
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder) / "store.db")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(SqliteStore(Path(folder) / "store.db")) as store,  # a draw may end the example
+    ):
         store.open()
         connection = store._connection
         assert connection is not None
@@ -143,4 +146,3 @@ def test_every_figure_is_that_of_a_count_by_hand(data: st.DataObject):
         check(store)
         store.erase(ids[:1])
         check(store)
-        store.close()
