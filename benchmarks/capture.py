@@ -184,8 +184,8 @@ def ours(root: Path, url: str) -> tuple[dict[str, Case], Callable[[], None]]:
     }
 
     def finish() -> None:
-        for one in (tracer, unmasked, rare, sessions):
-            one.shutdown(timeout=60)
+        for tracer_of_case in (tracer, unmasked, rare, sessions):
+            tracer_of_case.shutdown(timeout=60)
 
     return cases, finish
 

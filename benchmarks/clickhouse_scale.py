@@ -42,7 +42,7 @@ Found = dict[str, Any]
 
 def questions(now: int) -> dict[str, str]:
     """Paths of the page's requests, by what they ask for."""
-    listed = {
+    filters = {
         "list": "", "by user": 'user:"user 77"', "by model": "model:mini",
         "by status": "status:failed", "by a tag and errors": 'tag:"tag 3" errors:>0',
         "by cost": "cost:>0.0205",
@@ -50,7 +50,7 @@ def questions(now: int) -> dict[str, str]:
     }  # fmt: skip
     week = f"since={now - WEEK_MS}&until={now}"
     return {
-        **{name: f"/api/sessions?q={quote(text)}" for name, text in listed.items()},
+        **{name: f"/api/sessions?q={quote(text)}" for name, text in filters.items()},
         "most expensive": f"/api/sessions?sort=cost&{week}&limit=5",
         "slowest": f"/api/sessions?sort=duration&{week}&limit=5",
         "dashboard over time": f"/api/dashboard?{week}",

@@ -134,16 +134,16 @@ def measure(names: list[str], options: Any, step: Any) -> dict[str, list[Figures
     with Sink() as sink:
         for what, name in steps(names, options):
             if what.startswith("deliver"):
-                found = deliver(name, sink, options.count, options.session)
+                figures = deliver(name, sink, options.count, options.session)
             elif what.startswith("agents"):
-                found = agents(name, sink, options.count)
+                figures = agents(name, sink, options.count)
             elif what.startswith("disabled"):
-                found = disabled(name, sink)
+                figures = disabled(name, sink)
             elif what.startswith("import"):
-                found = importing(name)
+                figures = importing(name)
             else:
-                found = leaving(name, sink, options.patience)
-            taken[name].append(found)
+                figures = leaving(name, sink, options.patience)
+            taken[name].append(figures)
             step(f"{what}, {name}")
     return taken
 

@@ -106,8 +106,10 @@ def compare(python: str, wheel: Path, rounds: int, always: bool) -> bool:
     print(f"  {', '.join(modules)}\n  {'instructions':<44}{'wheel':>10}{'local':>10}{'more':>8}")
     shares = {case: figures["wheel"][case] / local for case, local in figures["local"].items()}
     for case, local in figures["local"].items():
-        more = f"{shares[case] - 1:>+8.2%}"
-        print(f"  {case:<44}{figures['wheel'][case]:>10,.0f}{local:>10,.0f}{more}", flush=True)
+        difference = f"{shares[case] - 1:>+8.2%}"
+        print(
+            f"  {case:<44}{figures['wheel'][case]:>10,.0f}{local:>10,.0f}{difference}", flush=True
+        )
     return max(shares.values()) <= 1 + LIMIT
 
 

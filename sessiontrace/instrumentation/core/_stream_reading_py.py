@@ -24,6 +24,19 @@ class StreamReading:
         self.chunks: int = 0
 
 
+def _take(reading: Any, chunk: Any) -> None:
+    """The chunk goes to the assembler; the first one, and all where there is none, to ``chunk``."""
+    if reading.chunks and (assembler := reading.assembler) is not None:
+        reading.chunks += 1
+        try:
+            assembler.add(chunk)
+        except Exception as error:
+            raise_if_from_signal(error)
+            reading.skip()
+    else:
+        reading.chunk(chunk)
+
+
 class Reader:
     """A plain iterator that reports what ``wrapped`` yields, and how it ends, to ``reading``."""
 
@@ -50,15 +63,7 @@ class Reader:
             raise
         finally:
             reading.busy = False
-        if reading.chunks and (assembler := reading.assembler) is not None:
-            reading.chunks += 1
-            try:
-                assembler.add(chunk)
-            except Exception as error:
-                raise_if_from_signal(error)
-                reading.skip()
-        else:
-            reading.chunk(chunk)
+        _take(reading, chunk)
         return chunk
 
 
@@ -76,15 +81,7 @@ class LoopedReader(Reader):
         try:
             for chunk in wrapped:
                 reading.busy = False
-                if reading.chunks and (assembler := reading.assembler) is not None:
-                    reading.chunks += 1
-                    try:
-                        assembler.add(chunk)
-                    except Exception as error:
-                        raise_if_from_signal(error)
-                        reading.skip()
-                else:
-                    reading.chunk(chunk)
+                _take(reading, chunk)
                 yield chunk
                 reading.busy = True
         except BaseException as error:
@@ -127,13 +124,5 @@ class AsyncReader:
             raise
         finally:
             reading.busy = False
-        if reading.chunks and (assembler := reading.assembler) is not None:
-            reading.chunks += 1
-            try:
-                assembler.add(chunk)
-            except Exception as error:
-                raise_if_from_signal(error)
-                reading.skip()
-        else:
-            reading.chunk(chunk)
+        _take(reading, chunk)
         return chunk

@@ -199,7 +199,7 @@ def joined(pieces: Iterable[Any], separator: str = "") -> str:
 
 
 def count_of(value: Any) -> Any:
-    """A number of tokens; None for what is no number."""
+    """A number of tokens; None for another value."""
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
@@ -222,7 +222,7 @@ def merge_delta(fields: dict[str, Any], delta: Mapping[str, Any]) -> None:
             padded = name == "data" and before.endswith("=")
             fields[name] = _joined_base64(before, value) if padded else before + value
         elif name in _TEXTS and None not in (before, value) and type(before) is not type(value):
-            fields[name] = joined([before, value])  # one of both is no text
+            fields[name] = joined([before, value])  # one of both is not a text
         elif isinstance(value, bytes) and isinstance(before, bytes) and name not in _REPEATED:
             fields[name] = before + value
         elif isinstance(value, list):

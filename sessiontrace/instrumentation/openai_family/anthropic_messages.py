@@ -236,7 +236,7 @@ class MessageAssembler:
     def _update_usage(self, usage: Any) -> None:
         """Replace the counts that ``usage`` has, because usage is cumulative."""
         counts = {**self._usage, **without_none(_counts(usage))}
-        _usage(counts)  # raises for what is no count, which then costs no answer
+        _usage(counts)  # raises for a value that is not a count; the answer stays
         self._usage = counts
 
     def answer(self) -> Answer:

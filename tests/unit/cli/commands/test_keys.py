@@ -43,7 +43,7 @@ def test_a_rotation_does_not_revoke_the_new_key(keys) -> None:
 
 
 def test_all_keys_of_a_name_are_those_of_one_project(keys) -> None:
-    """``--all`` is no way around the question for the project."""
+    """``--all`` does not answer the question for the project."""
     for project in ("one", "two"):
         keys("add", "shop", "--project", project)
     assert keys("revoke", "shop", "--all")[0] == 1

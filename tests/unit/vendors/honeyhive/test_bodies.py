@@ -84,7 +84,7 @@ def test_inputs_are_compared_by_the_same_bytes_in_every_layout(tabs: bool) -> No
 
 
 def test_only_what_the_start_of_a_session_cannot_carry_is_left_for_an_update() -> None:
-    """A question that quotes "metrics" is no metric."""
+    """A question may quote "metrics"; that is not a metric."""
     assert bodies.leftover(encoded(START, tabs=True)) == {}
     expected = {"metrics": {"score": 1}, "feedback": {"good": True}}
     assert bodies.leftover(encoded(END, tabs=True)) == expected
