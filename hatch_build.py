@@ -5,7 +5,8 @@ form is ``_frame_py.py``. Where compiling fails, for want of a compiler say, the
 installed without the compiled forms: slower at capture, the same in all else.
 ``SESSIONTRACE_PURE=1`` leaves them out. ``SESSIONTRACE_PURE=0`` fails the installation if they
 cannot be compiled. A build for another machine sets ``SETUPTOOLS_EXT_SUFFIX``, as setuptools reads
-it, beside ``CC`` and ``LDSHARED``.
+it, beside ``CC`` and ``LDSHARED``. ``CFLAGS`` would replace the flags of the Python itself: its
+optimization and its rules for overflow. No build of a wheel sets it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _SOURCES = "sessiontrace/**/_*_c.pyx"
 _COMPILERS_MAX = 4  # at a time; each takes up to 0.2 GB
+_FLAGS = [] if os.name == "nt" else ["-g0"]  # four fifths of a module would be for debuggers
 
 
 class CustomBuildHook(BuildHookInterface[Any]):
@@ -79,7 +81,10 @@ def _compile(root: Path, sources: list[Path]) -> list[Path]:
     directory = root / "build" / _suffix().split(".")[1]
     sources_by_module = {".".join(source.with_suffix("").parts): str(source) for source in sources}
     extensions = cythonize(
-        [Extension(name, [source]) for name, source in sources_by_module.items()],
+        [
+            Extension(name, [source], extra_compile_args=_FLAGS)
+            for name, source in sources_by_module.items()
+        ],
         build_dir=str(directory),
         quiet=True,
     )

@@ -35,7 +35,6 @@ DIST = REPO / "dist"
 HOUSE = PLACE / "house"
 SOURCES = ("sessiontrace", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE")
 INSTALL_MAX_S = 3.0
-_FLAGS = "-O3 -g0 -DNDEBUG -fwrapv"
 
 
 @attrs.frozen
@@ -96,7 +95,7 @@ def build(python: Path, tree: Path, *kinds: str, env: dict[str, str]) -> Path:
 
 def native(python: Path, tools: Path, tree: Path) -> None:
     """The wheel for this machine: what the C compiler makes, checked and named by auditwheel."""
-    env = {"SESSIONTRACE_PURE": "0", "CFLAGS": _FLAGS}
+    env = {"SESSIONTRACE_PURE": "0"}
     (wheel,) = build(python, tree, "wheel", env=env).glob("*.whl")
     tag = f"manylinux_2_17_{platform.machine()}"
     path = f"{tools.parent}{os.pathsep}{os.environ['PATH']}"
@@ -106,12 +105,11 @@ def native(python: Path, tools: Path, tree: Path) -> None:
 
 def cross(python: Path, tools: Path, tree: Path, tag: str, target: Target) -> None:
     """A wheel for another C library or processor, by zig."""
-    compiler = f"{tools} -m ziglang cc -target {target.zig}"
+    compiler = f"{tools} -m ziglang cc -target {target.zig} -fno-sanitize=all"
     env = {
         "SESSIONTRACE_PURE": "0",
         "CC": compiler,
         "LDSHARED": f"{compiler} -shared",
-        "CFLAGS": f"{_FLAGS} -fno-sanitize=all",
         "LDFLAGS": "-s",
         "SETUPTOOLS_EXT_SUFFIX": f".cpython-{tag.removeprefix('cp')}-{target.modules}.so",
     }

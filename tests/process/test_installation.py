@@ -112,7 +112,16 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
         "sessiontrace/wire/encoded/_record_layout_c",
     ]
     assert f"cp{sys.version_info.major}{sys.version_info.minor}" in wheel.name
+    with zipfile.ZipFile(wheel) as packed:
+        modules = [packed.read(name) for name in packed.namelist() if name.endswith(".so")]
+    assert not any(b".debug_info" in module for module in modules)
     assert forms(wheel, tmp_path) == "True True True True"
+
+
+def test_a_release_compiles_with_the_flags_of_each_python() -> None:
+    """``CFLAGS`` would replace them, and a wheel would be slower than what a user compiles."""
+    for file in ("pyproject.toml", "tools/wheels.py", ".github/workflows/release.yml"):
+        assert "CFLAGS" not in (REPO / file).read_text()
 
 
 def test_without_a_compiler_the_package_is_installed_all_the_same(
