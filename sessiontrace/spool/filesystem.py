@@ -46,6 +46,7 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a FIFO planted in a spool must not stop an opener
 
 _MAPPABLE = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "overlay"})
+_MAPPABLE_NUMBERS = frozenset({0xEF53, 0x58465342, 0x01021994, 0x794C7630})  # theirs in statfs
 _ZEROS = bytes(1 << 16)
 _geteuid = getattr(os, "geteuid", None)  # not on Windows, nor in WebAssembly
 _FULL_SYNC = None if sys.platform == "win32" else getattr(fcntl, "F_FULLFSYNC", None)
@@ -250,7 +251,10 @@ class Files:
         Not so where writing copies (btrfs) or goes over a network: there a full disk would be a
         SIGBUS in the user's thread.
         """
-        return sys.platform == "linux" and _file_system(path) in _MAPPABLE
+        if sys.platform != "linux":
+            return False
+        kind = _file_system(path)
+        return kind in _MAPPABLE if kind else _file_system_number(path) in _MAPPABLE_NUMBERS
 
 
 OS_FILES = Files()
@@ -313,3 +317,21 @@ def _file_system(path: Path) -> str:
     except (OSError, IndexError):
         return ""
     return kind or same_device
+
+
+def _file_system_number(path: Path) -> int:
+    """What statfs calls the type of the file system that holds ``path``; 0 when it is unknown.
+
+    A plain chroot may list no mount of that file system, and may have no /proc. Importing ctypes
+    takes milliseconds, so the list of mounts is read first.
+    """
+    try:
+        import ctypes
+
+        answer = (
+            ctypes.c_long * 64
+        )()  # more than a statfs; its first field is the type
+        failed = ctypes.CDLL(None).statfs(os.fsencode(path), answer)
+    except (ImportError, OSError, AttributeError):
+        return 0
+    return 0 if failed else answer[0]

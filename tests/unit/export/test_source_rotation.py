@@ -32,15 +32,20 @@ def test_C33_counts_may_be_asked_for_while_the_sources_take_turns(busy_interpret
         source.read_to = 1  # all of it is under way, so the source takes turns and sends nothing
         rotation.add(source)
 
+    counts = {"turns": 0, "looks": 0}
+
     async def take_turns() -> None:
-        for _ in range(300):
+        while min(counts.values()) < 300:
             await rotation.next_delivery(False, lambda: None)
+            counts["turns"] += 1
 
     thread = threading.Thread(target=lambda: asyncio.run(take_turns()))
     thread.start()
-    looks = 0
-    while thread.is_alive():
-        assert len(rotation.adopted) == 50
-        looks += 1
-    thread.join()
-    assert looks
+    try:
+        while thread.is_alive():
+            assert len(rotation.adopted) == 50
+            counts["looks"] += 1
+    finally:
+        counts["looks"] = 300
+        thread.join()
+    assert counts["turns"] >= 300

@@ -113,6 +113,17 @@ def test_a_system_without_users_owns_every_file(
     spool.close()
 
 
+def read_mounts_from(mounts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system lists the mounts that are in this file."""
+    original = open
+    monkeypatch.setattr(
+        "builtins.open",
+        lambda path, *args, **options: original(
+            mounts if path == "/proc/self/mountinfo" else path, *args, **options
+        ),
+    )
+
+
 def test_a_plain_chroot_is_known_by_its_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,11 +132,27 @@ def test_a_plain_chroot_is_known_by_its_device(
     line = f"1 2 {os.major(device)}:{os.minor(device)} /jail /elsewhere rw - ext4 /dev/x rw\n"
     mounts = tmp_path / "mountinfo"
     mounts.write_text(line)
-    original = open
-    monkeypatch.setattr(
-        "builtins.open",
-        lambda path, *args, **options: original(
-            mounts if path == "/proc/self/mountinfo" else path, *args, **options
-        ),
-    )
+    read_mounts_from(mounts, monkeypatch)
     assert Files().mappable(tmp_path)
+
+
+@pytest.mark.parametrize("mounts", ["42 27 0:39 / /proc rw,relatime - proc proc rw\n", None])
+def test_a_plain_chroot_that_lists_no_mount_of_its_files_is_asked_by_statfs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str | None
+) -> None:
+    """It has /proc alone, or not even that; Debian's debootstrap makes such ones."""
+    expected = Files().mappable(tmp_path)
+    list_of_mounts = tmp_path / "mountinfo"
+    if mounts is not None:
+        list_of_mounts.write_text(mounts)
+    read_mounts_from(list_of_mounts, monkeypatch)
+    assert Files().mappable(tmp_path) == expected
+    assert not Files().mappable(tmp_path / "missing")
+
+
+def test_a_file_system_that_is_not_mappable_is_asked_by_statfs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a chroot without mounts, too: the files of /proc cannot be mapped for writing."""
+    read_mounts_from(tmp_path / "missing", monkeypatch)
+    assert not Files().mappable(Path("/proc/self"))
