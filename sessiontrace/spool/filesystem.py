@@ -328,9 +328,7 @@ def _file_system_number(path: Path) -> int:
     try:
         import ctypes
 
-        answer = (
-            ctypes.c_long * 64
-        )()  # more than a statfs; its first field is the type
+        answer = (ctypes.c_long * 64)()  # more than a statfs; its first field is the type
         failed = ctypes.CDLL(None).statfs(os.fsencode(path), answer)
     except (ImportError, OSError, AttributeError):
         return 0
