@@ -6,6 +6,7 @@ a wheel of it. Fails where a case takes over 3 % more.
 
   span ...      what a span costs the user's thread, inside an open session
   session       opening and closing one
+  sampled-out   a span in a session that is not recorded
   <vendor> ...  what the sender does to an event until its bytes are ready, in sessions of ten
 
 ``--record`` writes the baseline: for a change that costs more and is worth it. A baseline is for

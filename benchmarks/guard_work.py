@@ -63,6 +63,9 @@ def captures() -> Iterator[tuple[str, int, Work]]:
         yield "span, 0.8 kB, new texts", SPANS, lambda: spans([texts.pop() for _ in range(SPANS)])
         yield "decorated call, 0.8 kB", SPANS, calls
     yield "session", SESSIONS, sessions
+    with nowhere.session("benchmark", sample=0.0):
+        yield "sampled-out span, 0.8 kB", SPANS, lambda: spans(seen)
+        yield "sampled-out decorated call", SPANS, calls
 
 
 def destinations() -> dict[str, Any]:
@@ -124,7 +127,7 @@ def main() -> None:
     """Each case once to warm up, and once to be counted."""
     counting()
     names = []
-    for name, operations, work in (*captures(), *encodings()):
+    for name, operations, work in itertools.chain(captures(), encodings()):
         work()
         gc.collect()
         gc.freeze()  # the collector then goes through what the work allocates, not the imports

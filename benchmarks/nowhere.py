@@ -15,6 +15,7 @@ from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
+from sessiontrace.capture.unrecorded_span import UnrecordedSpan
 
 __all__ = ["Nowhere"]
 
@@ -38,6 +39,7 @@ class Nowhere(Tracing):
             current=self._current,
             session_class=Session,
             span_class=Span,
+            unrecorded_class=UnrecordedSpan,
             frame_headers=FrameHeaders(b" start * ", b" event * ", b" end * "),
             source="benchmark",
             service="benchmark",

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from sessiontrace import retirement
-from sessiontrace.capture.first_use import Session, Span
+from sessiontrace.capture.first_use import Session, Span, UnrecordedSpan
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.non_recording import SuppressedScope
@@ -77,6 +77,7 @@ class Generation:
             current=current,
             session_class=Session,
             span_class=Span,
+            unrecorded_class=UnrecordedSpan,
             frame_headers=_frame_headers("*"),
             source=options.environment or options.service,
             service=options.service,

@@ -27,7 +27,7 @@ import orjson
 
 from sessiontrace.api import default_tracer
 from sessiontrace.capture.context import executors
-from sessiontrace.capture.first_use import Session, Span
+from sessiontrace.capture.first_use import Session, Span, UnrecordedSpan
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.tracer_state import TracerState
@@ -221,6 +221,7 @@ def capture(
         current=variable,
         session_class=Session,
         span_class=Span,
+        unrecorded_class=UnrecordedSpan,
         frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
         source="test",
         service="test",

@@ -33,6 +33,7 @@ from sessiontrace.capture.redaction.redactor import Redactor
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
+from sessiontrace.capture.unrecorded_span import UnrecordedSpan
 from sessiontrace.model.ids import pin
 
 MOMENT_NS = 1_790_000_000_000_000_000
@@ -56,6 +57,7 @@ class Taped(Tracing):
             current=self._current,
             session_class=Session,
             span_class=Span,
+            unrecorded_class=UnrecordedSpan,
             frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
             source="golden",
             service="teapot",

@@ -114,7 +114,10 @@ class Tracing(TypedDecorators):
         """
         if self.off or (recorder := self.recorder or self.begin()) is None:
             return _NOOP_SPAN
-        span: Span = recorder.span_class(recorder, name, type, inputs, config, metadata)
+        here = recorder.current.get() if recorder.skips else None
+        is_recorded = here is None or here.session.skip_reason is None
+        span_class = recorder.span_class if is_recorded else recorder.unrecorded_class
+        span: Span = span_class(recorder, name, type, inputs, config, metadata)
         return span
 
     @overload

@@ -9,7 +9,8 @@ from __future__ import annotations
 from sessiontrace.capture import pickling
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
+from sessiontrace.capture.unrecorded_span import UnrecordedSpan
 
-__all__ = ["Session", "Span"]
+__all__ = ["Session", "Span", "UnrecordedSpan"]
 
 pickling.register()

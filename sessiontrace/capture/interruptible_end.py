@@ -8,7 +8,7 @@ whatever a handler raised on the way.
 
 from __future__ import annotations
 
-from sessiontrace.capture.handle import OPEN, Handle, ImplicitSession
+from sessiontrace.capture.handle import OPEN, Handle, ImplicitSession, SessionHandle
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import now_by
 from sessiontrace.runtime.signals import is_from_signal, without_entry_check
@@ -25,6 +25,7 @@ class InterruptibleEnd:
 
     recorder: TracerState
     parent: Handle | None
+    session: SessionHandle
     offset_ns: int
     _implicit: ImplicitSession | None
 
@@ -61,7 +62,10 @@ class InterruptibleEnd:
                     recorder.drop("encode_error")
                     return
                 if not recorder.inert:
-                    self._emit(recorder.unless_taken(), end or now_by(self.offset_ns))
+                    if (reason := self.session.skip_reason) is None:
+                        self._emit(recorder.unless_taken(), end or now_by(self.offset_ns))
+                    elif reason:
+                        recorder.drop(reason)
                 if self._implicit is not None and self._implicit.state == OPEN:
                     self._end_implicit_session(self._implicit)
                 break

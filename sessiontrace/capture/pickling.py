@@ -19,6 +19,7 @@ from sessiontrace.capture.noop import NOOP
 from sessiontrace.capture.session import UNOPENED, Session
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
+from sessiontrace.capture.unrecorded_span import UnrecordedSpan
 from sessiontrace.model.propagators import PROPAGATORS
 from sessiontrace.runtime.signals import raise_if_from_signal
 
@@ -31,6 +32,7 @@ def register() -> None:
     """From now on handles can be pickled."""
     copyreg.pickle(TracerState, _reduce_state)
     copyreg.pickle(Span, _reduce_span)
+    copyreg.pickle(UnrecordedSpan, _reduce_span)
     copyreg.pickle(Session, _reduce_session)
     copyreg.pickle(RemoteSpan, _reduce_remote_span)
     copyreg.pickle(SuppressedScope, _reduce_suppressed)

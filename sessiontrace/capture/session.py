@@ -17,6 +17,7 @@ from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import NEW, OPEN, SUPPRESSED, Handle, SessionHandle
 from sessiontrace.capture.span import NO_INPUTS, Span
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
+from sessiontrace.capture.unrecorded_span import UnrecordedSpan
 from sessiontrace.model.ids import checked_now, is_uuid, new_id, session_uuid
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
@@ -270,6 +271,7 @@ UNOPENED = TracerState(
     current=ContextVar("sessiontrace.unopened", default=None),
     session_class=Session,
     span_class=Span,
+    unrecorded_class=UnrecordedSpan,
     frame_headers=FrameHeaders(b"", b"", b""),
     source="",
     service="",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-__all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "name_of"]
+__all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "is_skipped", "name_of"]
 
 CHILDREN_MAX = 10_000
 
@@ -96,7 +96,7 @@ class Span(InterruptibleEnd, SpanValues):
         self.name: str = name if checked else self._check_name(name)
         self.type: str = type if type.__class__ is str and type in SPAN_TYPES else _type_of(type)
         if inputs is not None and recorder.capture:
-            if recorder.skips and _is_skipped(recorder.current.get()):
+            if recorder.skips and is_skipped(recorder.current.get()):
                 self._inputs = None
             else:
                 self._inputs = self._encode(inputs, "input")
@@ -142,7 +142,7 @@ class Span(InterruptibleEnd, SpanValues):
     def open(self, parent: Handle | None) -> None:
         """Begin below ``parent``, without becoming the current handle."""
         recorder = self.recorder
-        if self._inputs is None and not _is_skipped(parent):  # created in another session
+        if self._inputs is None and not is_skipped(parent):  # created in another session
             self._inputs = NO_INPUTS
             self.merge("metadata", {"inputs_left_out": "given in a session that is not recorded"})
         if parent is None:
@@ -201,7 +201,8 @@ class Span(InterruptibleEnd, SpanValues):
                 here = self.recorder.current.get()
                 if here is not self and is_from_signal(exc):
                     self._end_inside(here)
-                self._record_failure(exc, tb)
+                if self.session.skip_reason is None:
+                    self._record_failure(exc, tb)
             self._end(True)
         except RecursionError:  # the user's stack is full: no room for a record, but for order
             self.state = ENDED
@@ -269,8 +270,11 @@ class Span(InterruptibleEnd, SpanValues):
         end = 0
         try:
             if not recorder.inert:
-                end = now_by(self.offset_ns)
-                self._emit(recorder, end)
+                if (reason := self.session.skip_reason) is None:
+                    end = now_by(self.offset_ns)
+                    self._emit(recorder, end)
+                elif reason:
+                    recorder.drop(reason)
             if self._implicit is not None:
                 self._end_implicit_session(self._implicit)
         except BaseException as error:
@@ -365,12 +369,7 @@ class Span(InterruptibleEnd, SpanValues):
     # -- the record -------------------------------------------------------------------------
 
     def _emit(self, recorder: TracerState, end: int) -> None:
-        session = self.session
-        if session.skip_reason is not None:
-            if session.skip_reason:
-                recorder.drop(session.skip_reason)
-            return
-        parent = self.parent
+        session, parent = self.session, self.parent
         encoded = encode_event(
             self.event_id,
             session.session_id,
@@ -402,7 +401,7 @@ class Span(InterruptibleEnd, SpanValues):
         return {**parts, "metadata": {**parts.get("metadata", {}), **metadata}}
 
 
-def _is_skipped(handle: Handle | None) -> bool:
+def is_skipped(handle: Handle | None) -> bool:
     """Whether what begins here is not recorded."""
     return handle is not None and handle.session.skip_reason is not None
 

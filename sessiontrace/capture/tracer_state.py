@@ -27,8 +27,9 @@ class TracerState:
     ``offer(head, body)`` takes a record, says whether it was accepted, and never raises.
     ``holds(body)``: whether that record was accepted just now.
     ``drop(reason)`` counts a record that is not offered. ``current`` is the context variable that
-    holds the innermost open handle. ``session_class`` and ``span_class``: ``Session`` and ``Span``,
-    which have this state and so cannot be named here. ``redact`` masks secrets in
+    holds the innermost open handle. ``session_class``, ``span_class`` and ``unrecorded_class``:
+    ``Session``, ``Span`` and ``UnrecordedSpan``, which have this state and so cannot be named here.
+    ``redact`` masks secrets in
     the encoded parts of a record, ``clean_texts`` remembers the texts without any. ``sample``:
     the share of sessions to record. ``route`` gives the frame headers for the destinations of those
     names, None when it knows none of them. ``inert`` is set in a forked child on the state of its
@@ -64,6 +65,7 @@ class TracerState:
         "stored_steps",
         "tracer",
         "trust",
+        "unrecorded_class",
     )
 
     def __init__(
@@ -74,6 +76,7 @@ class TracerState:
         current: ContextVar[Handle | None],
         session_class: type[Any],
         span_class: type[Any],
+        unrecorded_class: type[Any],
         frame_headers: FrameHeaders,
         source: str,
         service: str,
@@ -92,6 +95,7 @@ class TracerState:
         self.current: ContextVar[Handle | None] = current
         self.session_class: type[Any] = session_class
         self.span_class: type[Any] = span_class
+        self.unrecorded_class: type[Any] = unrecorded_class
         self.frame_headers: FrameHeaders = frame_headers
         self.source: str = source
         self.service: str = service

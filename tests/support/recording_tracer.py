@@ -7,7 +7,7 @@ from typing import Any
 
 from sessiontrace import testing
 from sessiontrace.capture.decorators.function import TraceOptions, decorate
-from sessiontrace.capture.first_use import Session, Span
+from sessiontrace.capture.first_use import Session, Span, UnrecordedSpan
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import Handle
 from sessiontrace.capture.tracer_state import TracerState
@@ -32,6 +32,7 @@ class Captured:
             current=self.current,
             session_class=Session,
             span_class=Span,
+            unrecorded_class=UnrecordedSpan,
             frame_headers=FrameHeaders(b"start", b"event", b"end", b"update"),
             source="test",
             service="tests",

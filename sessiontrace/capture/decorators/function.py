@@ -21,9 +21,10 @@ from sessiontrace.capture.decorators.generators import (
 )
 from sessiontrace.capture.decorators.signature import build, signature_of
 from sessiontrace.capture.encoding.safe_text import kind_name
-from sessiontrace.capture.span import Span
+from sessiontrace.capture.span import Span, is_skipped
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
 from sessiontrace.capture.tracer_state import TracerProtocol
+from sessiontrace.capture.unrecorded_span import UnrecordedSpan
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import raise_if_from_signal
 
@@ -203,6 +204,8 @@ def _make_begin(tracer: TracerProtocol, fn: Callable[..., Any], options: TraceOp
         if recorder is None:
             return None
         try:
+            if recorder.skips and is_skipped(recorder.current.get()):
+                return UnrecordedSpan(recorder, label, type_)
             inputs = bind(args, kwargs) if bind is not None and recorder.capture else None
             return Span(recorder, label, type_, inputs)
         except Exception as error:  # RecursionError: the user's own stack is nearly full
