@@ -34,7 +34,7 @@ from sessiontrace.capture.session import Session
 from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.capture.unrecorded_span import UnrecordedSpan
-from sessiontrace.model.ids import pin
+from sessiontrace.model.ids import new_id, now_ns, pin
 
 MOMENT_NS = 1_790_000_000_000_000_000
 
@@ -457,6 +457,9 @@ def play_sessions(tape: Taped) -> None:
                 pass
     with tape.session("left out", sample=0.0), tape.span("silent"):
         pass
+    for _ in range(3):  # in the recording what is left out looks at the clock, and takes an id
+        now_ns()
+    new_id()
     with tape.suppress(), tape.session("suppressed"):
         pass
     with tape.extract(headers), tape.span("elsewhere"):

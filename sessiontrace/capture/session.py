@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessiontrace.capture.context.carried_span import let_go
-from sessiontrace.capture.encoding.record_body import assemble, redact_and_bound
+from sessiontrace.capture.encoding.record_body import EVENT_MAX, encode_event, redact_and_bound
 from sessiontrace.capture.encoding.safe_text import sanitize_text, text_of
 from sessiontrace.capture.frame_headers import FrameHeaders
 from sessiontrace.capture.handle import NEW, OPEN, SUPPRESSED, Handle, SessionHandle
@@ -31,6 +31,7 @@ __all__ = ["Session"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _TAGS_MAX = 100
+_NO_TAGS = ()
 
 
 class Session(Span):
@@ -74,7 +75,7 @@ class Session(Span):
         metadata: Mapping[str, object] | None = None,
         user_properties: Mapping[str, object] | None = None,
         source: str | None = None,
-        tags: Sequence[str] = (),
+        tags: Sequence[str] = _NO_TAGS,
         to: str | Sequence[str] | None = None,
         sample: float | None = None,
         trace_id: str | None = None,
@@ -100,8 +101,8 @@ class Session(Span):
                 self.trace_id = self.event_id.replace("-", "")
             if not is_uuid(own_id):
                 self.merge("metadata", {"session_id": own_id})
-        if tags := _texts(tags):
-            self.merge("metadata", {"tags": tags})
+        if tags is not _NO_TAGS and (texts := _texts(tags)):
+            self.merge("metadata", {"tags": texts})
         if metadata is not None:
             self.merge("metadata", metadata)
         if user is not None:
@@ -183,8 +184,12 @@ class Session(Span):
         """Begin below ``parent``, without becoming the current handle."""
         recorder, parent = self.recorder, let_go(parent)
         self.source = recorder.source if self._own_source is None else self._own_source
-        if "service" not in self._own_group("metadata"):
-            self.merge("metadata", {"service": recorder.service})
+        metadata = self._own_group("metadata")
+        if "service" not in metadata:
+            if recorder.is_service_clean:
+                metadata["service"] = recorder.service
+            else:
+                self.merge("metadata", {"service": recorder.service})
         if not recorder.capture:
             self._inputs, self._outputs = NO_INPUTS, None
         self.frame_headers = recorder.frame_headers
@@ -196,12 +201,12 @@ class Session(Span):
             recorder.place(self, parent)
         self.state = OPEN
         try:
-            self._offer(recorder, self.frame_headers.start, self._envelope())
+            self._offer(recorder, self.frame_headers.start, None)
         except BaseException as error:
             if self._is_ours(error):
                 recorder.drop("encode_error")
                 return
-            self._offer(recorder.unless_taken(), self.frame_headers.start, self._envelope())
+            self._offer(recorder.unless_taken(), self.frame_headers.start, None)
             raise
 
     def _decide_sampling(self, recorder: TracerState, parent: Handle | None) -> None:
@@ -236,33 +241,31 @@ class Session(Span):
         return None if tracer.off else tracer.recorder or tracer.begin()
 
     def _emit(self, recorder: TracerState, end: int) -> None:
-        envelope = self._envelope()
-        if nanos := self.start_ns % 1_000_000:  # a start has none: its time is in whole ms
-            envelope["start_nanos"] = nanos
-        envelope["end_time"] = end // 1_000_000
-        envelope["duration"] = (end - self.start_ns) / 1_000_000
-        self._offer(recorder, self.frame_headers.end, envelope)
+        self._offer(recorder, self.frame_headers.end, end)
 
-    def _offer(self, recorder: TracerState, head: bytes, envelope: dict[str, Any]) -> None:
-        """Complete the record and offer it, unless the session is not recorded."""
+    def _offer(self, recorder: TracerState, head: bytes, end: int | None) -> None:
+        """Offer a record, unless the session is not recorded; ``end``: None for its start."""
         if self.skip_reason is not None:
             if self.skip_reason:
                 recorder.drop(self.skip_reason)
             return
-        body = {**envelope, "event_name": self.name, **self._payload()}
-        if self.children_ids is not None:
-            body["children_ids"] = self.children_ids
-        encoded = assemble(body, self._inputs, self._outputs)
-        recorder.offer(head, redact_and_bound(encoded, recorder.redact, self._needs_redaction))
-
-    def _envelope(self) -> dict[str, Any]:
-        return {
-            "event_id": self.event_id,
-            "session_id": self.session_id,
-            "event_type": "session",
-            "source": self.source,
-            "start_time": self.start_ns // 1_000_000,
-        }
+        encoded = encode_event(
+            self.event_id,
+            self.session_id,
+            None,
+            "session",
+            self.source,
+            self.start_ns,
+            end,
+            self.name,
+            self._payload() if self.children_omitted or self.trace_id else self._parts,
+            self.children_ids,
+            self._inputs,
+            self._outputs,
+        )
+        if self._needs_redaction or len(encoded) > EVENT_MAX:
+            encoded = redact_and_bound(encoded, recorder.redact, self._needs_redaction)
+        recorder.offer(head, encoded)
 
 
 UNOPENED = TracerState(

@@ -21,26 +21,28 @@ if TYPE_CHECKING:
 __all__ = ["TracerProtocol", "TracerState"]
 
 
+_SERVICE_MAX = 512
+
+
 class TracerState:
     """What spans and sessions of one configuration share.
 
     ``offer(head, body)`` takes a record, says whether it was accepted, and never raises.
-    ``holds(body)``: whether that record was accepted just now.
-    ``drop(reason)`` counts a record that is not offered. ``current`` is the context variable that
-    holds the innermost open handle. ``session_class``, ``span_class`` and ``unrecorded_class``:
-    ``Session``, ``Span`` and ``UnrecordedSpan``, which have this state and so cannot be named here.
-    ``redact`` masks secrets in
-    the encoded parts of a record, ``clean_texts`` remembers the texts without any. ``sample``:
+    ``holds(body)``: whether that record was accepted just now. ``drop(reason)`` counts a record
+    that is not offered. ``current`` is the context variable that holds the innermost open handle.
+    ``session_class``, ``span_class`` and ``unrecorded_class``: ``Session``, ``Span`` and
+    ``UnrecordedSpan``, which have this state and so cannot be named here. ``redact`` masks secrets
+    in the encoded parts of a record, ``clean_texts`` remembers the texts without any. ``sample``:
     the share of sessions to record. ``route`` gives the frame headers for the destinations of those
-    names, None when it knows none of them. ``inert`` is set in a forked child on the state of its
-    parent: handles that were open at the fork end in the parent only. ``skips``: some session is
-    not recorded, so it is worth asking whether this one is. ``tracer``: a weak reference to the
-    tracer, which finds the state of another process when a handle was pickled. ``trust``: what is
-    taken from the headers of a request, see `context.w3c`. ``propagators``: which headers are
-    written and read. ``place(handle, parent)`` notes the
-    span of another tracer that the handle opens in; None where no other tracer shares its context.
-    ``stored_steps(session_id)`` reads a session's tree from the local store, for notebooks; None
-    where there is no local store.
+    names, None when it knows none of them. ``is_service_clean``: the service's name goes into
+    records as it is. ``inert`` is set in a forked child on the state of its parent: handles that
+    were open at the fork end in the parent only. ``skips``: some session is not recorded, so it is
+    worth asking whether this one is. ``tracer``: a weak reference to the tracer, which finds the
+    state of another process when a handle was pickled. ``trust``: what is taken from the headers of
+    a request, see `context.w3c`. ``propagators``: which headers are written and read.
+    ``place(handle, parent)`` notes the span of another tracer that the handle opens in; None where
+    no other tracer shares its context. ``stored_steps(session_id)`` reads a session's tree from the
+    local store, for notebooks; None where there is no local store.
     """
 
     __slots__ = (
@@ -51,6 +53,7 @@ class TracerState:
         "frame_headers",
         "holds",
         "inert",
+        "is_service_clean",
         "offer",
         "place",
         "propagators",
@@ -102,6 +105,9 @@ class TracerState:
         self.capture: bool = capture
         self.redact: Redact | None = redact
         self.clean_texts: CleanTextCache = NO_REDACTION if redact is None else redact.clean_texts
+        self.is_service_clean: bool = len(service) <= _SERVICE_MAX and not (
+            self.clean_texts.needs_masking(({"service": service}, service))
+        )
         self.sample: float = sample
         self.route: Callable[[tuple[str, ...]], FrameHeaders | None] | None = route
         self.tracer: Callable[[], Any] | None = tracer

@@ -55,27 +55,32 @@ payloads = st.none() | st.sampled_from([b"{}", b'{"q":"a"}', b'{"q":"' + b"x" * 
 
 
 @given(
-    texts=st.tuples(names, names, names, names, names, names),
+    texts=st.tuples(names, names, st.none() | names, names, names, names),
     start=moments,
-    lasted=spans_ns,
+    lasted=st.none() | spans_ns,
     parts=parts,
     children=st.none() | st.lists(st.just(ID) | anything, max_size=4),
     payloads=st.tuples(payloads, payloads),
 )
 @example((ID,) * 6, 0, 0, None, None, (None, None))
 @example((ID,) * 6, 10**18, 10**15 - 1, {}, [], (b"{}", None))
+@example((ID, ID, None, ID, ID, ID), 10**18 + 1, None, {}, None, (None, None))
 @settings(max_examples=400)
 def test_an_event_has_the_same_bytes(
-    texts: tuple[str, ...],
+    texts: tuple[str | None, ...],
     start: int,
-    lasted: int,
+    lasted: int | None,
     parts: dict[str, Any] | None,
     children: list[str] | None,
     payloads: tuple[bytes | None, bytes | None],
 ) -> None:
-    """Whatever its name, however long it took, with children, buckets, inputs, outputs or none."""
+    """Whatever its name, however long it took, with children, buckets, inputs, outputs or none.
+
+    A session has no parent, and its start no end.
+    """
     *own, name = texts
-    arguments = (*own, start, start + lasted, name, parts, children, *payloads)
+    end = None if lasted is None else start + lasted
+    arguments: Any = (*own, start, end, name, parts, children, *payloads)
     assert _record_body_c.encode_event(*arguments) == _record_body_py.encode_event(*arguments)
 
 

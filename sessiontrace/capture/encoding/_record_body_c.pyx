@@ -123,15 +123,18 @@ def encode_event(
 
 cdef bytes _encode_simple(
     object event_id, object session_id, object parent_id, object event_type, object source,
-    int64_t start, int64_t end, object name, dict parts, list children,
+    int64_t start, object end, object name, dict parts, list children,
     bytes inputs, bytes outputs,
 ):
     """The record; None where joining bytes is not enough."""
-    if start < 0 or not _shortest_ns <= end - start < _longest_ns:
+    cdef int64_t end_ns = start + _shortest_ns if end is None else end
+    if start < 0 or not _shortest_ns <= end_ns - start < _longest_ns:
         return None
     if not (_is_simple(event_id, TEXT_MAX) and _is_simple(session_id, TEXT_MAX)):
         return None
-    if not (_is_simple(parent_id, TEXT_MAX) and _is_simple(event_type, TEXT_MAX)):
+    if parent_id is not None and not _is_simple(parent_id, TEXT_MAX):
+        return None
+    if not _is_simple(event_type, TEXT_MAX):
         return None
     if not (_is_simple(source, TEXT_MAX) and _is_simple(name, TEXT_MAX)):
         return None
@@ -140,14 +143,16 @@ cdef bytes _encode_simple(
     cdef char *to = first
     to = _put_text(_put_word(to, b'{"event_id":"'), event_id)
     to = _put_text(_put_word(to, b'","session_id":"'), session_id)
-    to = _put_text(_put_word(to, b'","parent_id":"'), parent_id)
+    if parent_id is not None:
+        to = _put_text(_put_word(to, b'","parent_id":"'), parent_id)
     to = _put_text(_put_word(to, b'","event_type":"'), event_type)
     to = _put_text(_put_word(to, b'","source":"'), source)
     to = _put_number(_put_word(to, b'","start_time":'), start // 1_000_000)
-    if start % 1_000_000:
-        to = _put_number(_put_word(to, b',"start_nanos":'), start % 1_000_000)
-    to = _put_number(_put_word(to, b',"end_time":'), end // 1_000_000)
-    to = _put_milliseconds(_put_word(to, b',"duration":'), end - start)
+    if end is not None:
+        if start % 1_000_000:
+            to = _put_number(_put_word(to, b',"start_nanos":'), start % 1_000_000)
+        to = _put_number(_put_word(to, b',"end_time":'), end_ns // 1_000_000)
+        to = _put_milliseconds(_put_word(to, b',"duration":'), end_ns - start)
     to = _put_text(_put_word(to, b',"event_name":"'), name)
     to = _put_word(to, b'"')
     cdef Py_ssize_t size = to - first

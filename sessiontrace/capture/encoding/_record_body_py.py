@@ -1,8 +1,8 @@
 """The Python form of ``encode_event``: the specification; see ``record_body``.
 
-Runs in the user's thread, once for every event. Invariant: a record opens with its two ids, and its
-encoded inputs and outputs come last, each between two tabs: that is how exporters cut them out, see
-``record.decode_keeping_payloads``.
+Runs in the user's thread, once for every record of a span or session. Invariant: a record opens
+with its two ids, and its encoded inputs and outputs come last, each between two tabs: that is how
+exporters cut them out, see ``record.decode_keeping_payloads``.
 """
 
 from __future__ import annotations
@@ -20,32 +20,31 @@ _Fragment = orjson.Fragment
 def encode_event(
     event_id: str,
     session_id: str,
-    parent_id: str,
+    parent_id: str | None,
     event_type: str,
     source: str,
     start: int,
-    end: int,
+    end: int | None,
     name: str,
     parts: dict[str, Any] | None,
     children: list[str] | None,
     inputs: bytes | None,
     outputs: bytes | None,
 ) -> bytes:
-    """The record of one event; ``start`` and ``end`` in Unix nanoseconds."""
-    body = {
-        "event_id": event_id,
-        "session_id": session_id,
-        "parent_id": parent_id,
-        "event_type": event_type,
-        "source": source,
-        "start_time": start // 1_000_000,
-        "start_nanos": start % 1_000_000,
-        "end_time": end // 1_000_000,
-        "duration": (end - start) / 1_000_000,
-        "event_name": name,
-    }
-    if not body["start_nanos"]:
-        del body["start_nanos"]
+    """The record of one event; ``start`` and ``end`` in Unix nanoseconds.
+
+    ``parent_id``: None for a session. ``end``: None for its start, whose time is in whole ms.
+    """
+    body: dict[str, Any] = {"event_id": event_id, "session_id": session_id}
+    if parent_id is not None:
+        body["parent_id"] = parent_id
+    body |= {"event_type": event_type, "source": source, "start_time": start // 1_000_000}
+    if end is not None:
+        if nanos := start % 1_000_000:
+            body["start_nanos"] = nanos
+        body["end_time"] = end // 1_000_000
+        body["duration"] = (end - start) / 1_000_000
+    body["event_name"] = name
     if parts is not None:
         body.update(parts)
     if children is not None:

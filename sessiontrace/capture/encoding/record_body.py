@@ -1,7 +1,7 @@
 """The bytes of a record: encoded, masked where that is needed, and bounded.
 
-Runs in the user's thread, once for every record. Every record is made in two steps: spans encode
-theirs with ``encode_event``, sessions and updates with ``assemble``; then ``redact_and_bound``.
+Runs in the user's thread, once for every record. Every record is made in two steps: spans and
+sessions encode theirs with ``encode_event``, updates with ``assemble``; then ``redact_and_bound``.
 ``encode_event`` has two forms: ``_record_body_c``, compiled when the package is installed and a C
 compiler is there, and ``_record_body_py``, which is the specification. Invariant: a record is one
 JSON object of at most ``EVENT_MAX`` bytes that opens with its two ids; its ids, times and type are

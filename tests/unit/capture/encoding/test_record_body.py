@@ -41,6 +41,23 @@ def test_an_event_has_its_ids_first_and_its_payloads_last(form: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("end", "times"),
+    [(None, b""), (1_000_500_001, b',"start_nanos":1,"end_time":1000,"duration":0.5')],
+    ids=["start", "end"],
+)
+def test_a_session_has_no_parent_and_its_start_no_end(
+    form: Any, end: int | None, times: bytes
+) -> None:
+    """The start of a session has its time in whole milliseconds."""
+    changes = {"parent_id": None, "event_type": "session", "start": 1_000_000_001, "end": end}
+    assert event(form, **changes) == (
+        b'{"event_id":"%b","session_id":"%b","event_type":"session","source":"app",'
+        b'"start_time":1000%b,"event_name":"step","inputs":\t{"q":1}\t}'
+        % (ID.encode(), ID.encode(), times)
+    )
+
+
+@pytest.mark.parametrize(
     ("changes", "field", "expected"),
     [
         ({"name": 'a "quoted" \ud800'}, "event_name", 'a "quoted" \\ud800'),
