@@ -34,9 +34,11 @@ class OpenSessions:
 
     def update(self, kind: bytes, route: bytes, body: bytes) -> None:
         """Take note of a ``start`` or an ``end``."""
-        self._drop(event_id_of(body))
+        event_id = event_id_of(body)
+        if event_id in self._starts:
+            self._drop(event_id)
         if kind == START:
-            self._starts[event_id_of(body)] = (route, body)
+            self._starts[event_id] = (route, body)
             self.size += len(route) + len(body) + _FRAMING
             while self.size > _MAX_BYTES:
                 self._drop(next(iter(self._starts)))
@@ -54,6 +56,5 @@ class OpenSessions:
         )
 
     def _drop(self, event_id: bytes) -> None:
-        route, body = self._starts.pop(event_id, (b"", b""))
-        if body:
-            self.size -= len(route) + len(body) + _FRAMING
+        route, body = self._starts.pop(event_id)
+        self.size -= len(route) + len(body) + _FRAMING

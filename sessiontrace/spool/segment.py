@@ -79,7 +79,6 @@ class Segment:
         "committed",
         "copy",
         "counters",
-        "fast_counters",
         "fd",
         "file_id",
         "first",
@@ -117,7 +116,6 @@ class Segment:
         self.gone: bool = False  # evicted or lost: its records are counted and will not be read
         self.noted_damage: int = 0  # damage before this offset was counted
         self.counters: dict[bytes, FrameCounter] = {}
-        self.fast_counters: dict[bytes, FrameCounter] = {}  # those of heads that change no session
 
     @classmethod
     def create(
@@ -159,8 +157,6 @@ class Segment:
         counter = self.counters.get(head)
         if counter is None:
             counter = self.counters[head] = FrameCounter(head, self.seed)
-            if not counter.changes_sessions:
-                self.fast_counters[head] = counter
         return counter
 
     def append_bytes(self, raw: bytes) -> None:

@@ -147,9 +147,9 @@ class Spool:
         return self.segments.active.mode if self.segments.opened else "unopened"
 
     # The fast path is inlined on purpose: it runs for every event in the user's thread, where one
-    # call more costs a quarter of what the checksum does. It handles a record that neither begins
-    # nor ends a session, of a kind and route that the active segment already counts, and that fits
-    # into the segment's mapping. Everything else takes `_append_slow`.
+    # call more costs a quarter of what the checksum does. It handles a record of a kind and route
+    # that the active segment already counts, and that fits into the segment's mapping. Everything
+    # else takes `_append_slow`.
 
     def append(self, head: bytes, body: bytes) -> bool:
         """Take a record; False when it was not taken, and is counted as dropped.
@@ -169,7 +169,7 @@ class Spool:
                     segments.state = APPENDING
                     try:
                         segment = segments.active
-                        counter = segment.fast_counters.get(head)
+                        counter = segment.counters.get(head)
                         view = segment.view
                         if counter is None or view is None:
                             accepted = self._append_slow(head, body)
@@ -183,6 +183,8 @@ class Spool:
                             else:
                                 segment.committed = end
                                 counter.count += 1
+                                if counter.changes_sessions:
+                                    segments.open_sessions.update(counter.kind, counter.route, body)
                                 accepted = True
                     finally:
                         segments.state = READY
