@@ -35,11 +35,16 @@ class Facets:
 
     def add(self, kind: bytes, event: dict[str, Any]) -> None:
         """Add those of a record."""
+        lines, counts = self.open()
+        add_lines(lines_of(kind, event), lines, counts)
+
+    def open(self) -> tuple[dict[str, None], dict[str, int]]:
+        """Lines and their counts by key, for ``add_lines`` until the text is read."""
         if self._text and not self._lines:
             stored = [f"\n{facet}\n" for facet in split(self._text)]
             add_lines(stored, self._lines, self._counts)
         self._text = None
-        add_lines(lines_of(kind, event), self._lines, self._counts)
+        return self._lines, self._counts
 
     def replace(self, keys: Collection[str], facets: Iterable[str]) -> None:
         """Put ``facets`` in the place of all those with these keys, beyond any limit."""

@@ -38,6 +38,7 @@ __all__ = [
     "decode",
     "fold",
     "in_session",
+    "legal",
     "patched",
 ]
 
@@ -124,18 +125,23 @@ def decode(record: Record | DecodedRecord) -> DecodedRecord | str:
     brackets = text.count("{") + text.count("[")  # a text with fewer cannot be that deep
     if brackets > RECORD_DEPTH_MAX and is_too_deep(event, RECORD_DEPTH_MAX):
         return TOO_DEEP
+    return legal(record.kind, event, text)
+
+
+def legal(kind: bytes, event: dict[str, Any], text: str) -> DecodedRecord | str:
+    """The record with these fields and this JSON, or the reason why a store cannot keep it."""
     for name in ("event_id", "session_id"):
         if not isinstance(event.get(name), str) or not event[name]:
             return f"no {name}"
         if len(event[name]) > models.ID_MAX:
             return f"{name} of more than {models.ID_MAX} characters"
-    if record.kind == UPDATE:
-        return DecodedRecord(record.kind, event, text)
-    if record.kind not in _RANKS:
-        return f"unknown kind {record.kind.decode(errors='replace')}"
+    if kind == UPDATE:
+        return DecodedRecord(kind, event, text)
+    if kind not in _RANKS:
+        return f"unknown kind {kind.decode(errors='replace')}"
     if summary_fields.time(event, "start_time") is None:
         return "no start_time"
-    return DecodedRecord(record.kind, event, text)
+    return DecodedRecord(kind, event, text)
 
 
 def apply_patch(event: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
@@ -336,11 +342,14 @@ class SessionState:
     calls_changed: bool = False
     is_stored: bool = False
     stored_active: int | None = None  # the last activity that it is stored with
+    _latest: dict[str, Any] | None = None  # the fields in ``body``, where they are decoded
+    _own_changed: bool = False  # since ``own`` was set
 
     def apply(self, decoded: DecodedRecord) -> None:
         """Fold a record of the session itself in."""
         if decoded.kind == UPDATE:
             self.patch = _merged(self.patch, decoded.event)
+            self._latest = None
         else:
             rank, event, body = decoded.rank, decoded.event, decoded.body
             if rank < self.rank or (
@@ -349,9 +358,15 @@ class SessionState:
                 and not _supersedes(event, body, self.body)
             ):
                 return
-            self.rank, self.body = rank, body
-        self.touched = True
-        event = patched(orjson.loads(self.body) if self.body else {}, self.patch)
+            self.rank, self.body, self._latest = rank, body, event
+        self.touched = self._own_changed = True
+
+    def _summarize_own(self) -> None:
+        """Set ``own`` from the record and the late updates."""
+        event = self._latest
+        if event is None:
+            event = orjson.loads(self.body) if self.body else {}
+        event = patched(event, self.patch)
         start, end = (
             summary_fields.time(event, "start_time"),
             summary_fields.time(event, "end_time"),
@@ -367,6 +382,7 @@ class SessionState:
             "error": summary_fields.error(event),
             "scores": summary_fields.scores_nano(event),
         }
+        self._latest, self._own_changed = None, False
 
     def apply_turn(self, decoded: DecodedRecord) -> None:
         """Fold in what a turn of a conversation says of its session."""
@@ -433,6 +449,8 @@ class SessionState:
 
     def summarize(self) -> None:
         """Set the columns that a list shows, from everything known of the session."""
+        if self._own_changed:
+            self._summarize_own()
         own, first = self.own, self.first_turn
         self.name = own.get("name") or (first.name if first else None)
         self.source = own.get("source") or (first.source if first else None)

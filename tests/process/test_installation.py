@@ -101,6 +101,7 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
         "sessiontrace/store/_facet_lines_c",
         "sessiontrace/store/columns/_event_columns_c",
         "sessiontrace/store/sqlite/fresh/_fresh_event_c",
+        "sessiontrace/store/sqlite/fresh/_outline_c",
         "sessiontrace/wire/decoded/_field_reader_c",
         "sessiontrace/wire/decoded/_plain_span_c",
         "sessiontrace/wire/encoded/_event_span_c",

@@ -10,12 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sessiontrace.capture.encoding.media import MEDIA_MIN, is_media
-from sessiontrace.model.record import EVENT
+from sessiontrace.model.record import END, EVENT, START, UPDATE, Record
 from sessiontrace.server.apis.otlp import _plain_call_py, mapping
 from sessiontrace.server.media_check import _media_check_py
-from sessiontrace.store import _facet_lines_py
-from sessiontrace.store.folding import DecodedRecord, SessionState
-from sessiontrace.store.sqlite.fresh import _fresh_event_py
+from sessiontrace.store import _facet_lines_py, folding
+from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
+from sessiontrace.store.sqlite.fresh import _fresh_event_py, _outline_py
 from sessiontrace.wire.decoded.name_plan import plan_of
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.session_facts import SESSION_KEYS
@@ -26,6 +26,9 @@ _facet_lines_c: Any = pytest.importorskip(
 )
 _fresh_event_c: Any = pytest.importorskip(
     "sessiontrace.store.sqlite.fresh._fresh_event_c", reason="not compiled"
+)
+_outline_c: Any = pytest.importorskip(
+    "sessiontrace.store.sqlite.fresh._outline_c", reason="not compiled"
 )
 _media_check_c: Any = pytest.importorskip(
     "sessiontrace.server.media_check._media_check_c", reason="not compiled"
@@ -79,6 +82,103 @@ def test_new_events_fold_into_the_same_rows_and_session(batch: list[dict[str, An
         }
         results.append(repr((rows, text, {k: v for k, v in state.items() if k[:2] != "__"})))
     assert results[0] == results[1]
+
+
+kinds = st.sampled_from([EVENT, EVENT, EVENT, START, END, UPDATE, b"unknown"])
+ids = st.sampled_from(["e", "f", "s"])
+
+
+def state_of(state: object) -> str:
+    """All of a state but its objects with an identity of their own."""
+    fields = [name for name in type(state).__slots__ if name[:2] != "__"]  # type: ignore[attr-defined]
+    return repr({name: str(getattr(state, name)) for name in fields if name != "facets"})
+
+
+@given(batch=st.lists(st.tuples(kinds, ids, st.sampled_from(["s", "r"]), events), max_size=8))
+@settings(max_examples=50, deadline=None)
+def test_a_batch_folds_into_the_same_states(
+    batch: list[tuple[bytes, str, str, dict[str, Any]]],
+) -> None:
+    """Starts, ends, updates and repeated events among events that are new and whole."""
+    results = []
+    for form in (_fresh_event_c, _fresh_event_py):
+        records = [
+            DecodedRecord(kind, fields, orjson.dumps(fields, default=str).decode())
+            for kind, event_id, session_id, event in batch
+            if kind != b"unknown"
+            for fields in [{**event, "event_id": event_id, "session_id": session_id}]
+        ]
+        seen = [record.event["event_id"] for record in records]
+        repeated = frozenset(event_id for event_id in seen if seen.count(event_id) > 1)
+        sessions: dict[str, SessionState] = {}
+        states: dict[str, EventState] = {}
+        rows = form.fold_records(records, sessions, states, repeated)
+        for session in sessions.values():
+            session.summarize()
+        folded = [row if isinstance(row, tuple) else state_of(row) for row in rows]
+        texts = [(state_of(session), str(session.facets)) for session in sessions.values()]
+        results.append(repr((folded, texts, [state_of(state) for state in states.values()])))
+    assert results[0] == results[1]
+
+
+heads = st.sampled_from(
+    [
+        b'{"event_id":"e","session_id":"s","start_time":1',
+        b'{"event_id":"e","session_id":"s","start_time":1.5,"metadata":{"a":[1,2]}',
+        b'{"event_id":"s","session_id":"s","start_time":true',
+        b'{"event_id":"","session_id":"s","start_time":1',
+        b'{"event_id":"e","session_id":"' + b"s" * 300 + b'","start_time":1',
+        b'{"event_id":"e","start_time":1,"metadata":{"a":1',
+        b'{"event_id":"e","session_id":"s","start_time":1,"metadata":{"x":' + b"[" * 140,
+        b'{"event_id":"e","session_id":"\xff","start_time":1',
+        b"{",
+        b"",
+    ]
+)
+tails = st.lists(
+    st.sampled_from(
+        [
+            b',"inputs":\t', b',"outputs":\t', b"\t", b"}", b"{}", b"null", b',"feedback":{"a":1}',
+            b'{"medium":{"stored":true}}', b'[{"role":"user","content":"Wo? \xc3\x9c"}]',
+            b'"' + b"[" * 150 + b'"', b"\t}", b'"stored":true', b"}}",
+        ]
+    ),
+    max_size=7,
+)  # fmt: skip
+laid_out = st.sampled_from(
+    [
+        b',"inputs":\t{"question":"Wo?"}\t}',
+        b',"outputs":\t[{"stored":true}]\t}',
+        b',"inputs":\t{"a":{"stored":true}}\t,"outputs":\t"\xc3\x9c"\t}',
+        b',"inputs":\t{}\t,"outputs":\t' + b"[" * 150 + b"]" * 150 + b"\t}",
+        b',"outputs":\t1\t,"inputs":\t2\t}',
+        b"}",
+    ]
+)
+bodies = st.builds(
+    lambda head, tail: head + b"".join(tail), heads, tails | laid_out.map(lambda b: [b])
+)
+
+
+@given(records=st.lists(st.builds(Record, kinds, st.just(b"*"), bodies), max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_records_are_outlined_alike(records: list[Record]) -> None:
+    """Both forms give the same fields and reasons, and miss only inputs and outputs."""
+    outlines = _outline_py.outlines(records)
+    assert _outline_c.outlines(records) == outlines
+    legal = [outline for outline in outlines if not isinstance(outline, str)]
+    assert _outline_c.touched(legal) == _outline_py.touched(legal)
+    assert _outline_c.touched(legal).with_media == [
+        outline for outline in legal if '"stored":true' in outline.body
+    ]
+    for record, outline in zip(records, outlines, strict=True):
+        whole = folding.decode(record)
+        if isinstance(whole, str) or isinstance(outline, str):
+            assert whole in (outline, "no JSON")
+            continue
+        assert {**whole.event, **outline.event} == whole.event
+        assert set(whole.event) - set(outline.event) <= {"inputs", "outputs"}
+        assert outline.body == whole.body
 
 
 @given(event=events, kind=st.sampled_from([EVENT, b"E", b"U"]))

@@ -76,7 +76,9 @@ cdef tuple _usage(dict event, object metadata):
     """Tokens and cost of a call, read at one look where only its metadata has plain counts."""
     cdef object key, value, prompt = None, completion = None, total = None, cost = None
     cdef bint is_plain = True, has_cost = False
-    if "metrics" in event or not isinstance(metadata, dict):
+    if "metrics" not in event and not isinstance(metadata, dict):
+        return 0, None
+    if "metrics" in event:
         return _tokens(event), _cost_nano(event)
     for key, value in (<dict>metadata).items():
         if key == "prompt_tokens":

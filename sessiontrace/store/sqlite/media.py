@@ -98,11 +98,10 @@ def _refusal(
 
 
 def use(connection: sqlite3.Connection, decoded: Sequence[DecodedRecord]) -> None:
-    """Note which sessions refer to which stored media."""
+    """Note to which stored media the sessions of these records refer."""
     pairs = {
         (record.event["session_id"], digest)
         for record in decoded
-        if '"stored":true' in record.body
         for digest in digests_in(record.body)
     }
     connection.executemany(

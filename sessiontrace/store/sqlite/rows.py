@@ -17,7 +17,6 @@ import orjson
 
 from sessiontrace.model.record import EVENT, START, UPDATE
 from sessiontrace.model.step_types import CALL_TYPES
-from sessiontrace.store import folding
 from sessiontrace.store.dashboard.measures import CallMeasures, first_chunks_of
 from sessiontrace.store.facets import Facets, tags_in
 from sessiontrace.store.folding import (
@@ -35,11 +34,13 @@ from sessiontrace.store.sqlite import media
 from sessiontrace.store.sqlite.charts import hours
 from sessiontrace.store.sqlite.fresh import event_row
 from sessiontrace.store.sqlite.fresh.event_row import Row
-from sessiontrace.store.sqlite.fresh.fresh_event import fold_fresh
+from sessiontrace.store.sqlite.fresh.fresh_event import fold_records
+from sessiontrace.store.sqlite.fresh.outline import touched
 from sessiontrace.store.sqlite.transaction import transaction
 
 __all__ = [
     "Walk",
+    "at_once",
     "gather_facets",
     "judged_in",
     "load_events",
@@ -69,6 +70,7 @@ _JUDGED = tuple(
     f"SELECT patch FROM {table} WHERE session_id = ? AND instr(patch, '\"judgements\"')"  # noqa: S608
     for table in ("session_records", "events")
 )
+_NO_JUDGEMENT = Judged()
 # Bound as 0 where a row lacks them, see `event_row`.
 _ABSENT = frozenset({"error", "patch"})
 
@@ -101,36 +103,48 @@ _MODELS = (
 )
 
 
-Walk = Callable[[Iterable[Any]], Iterator[Any]]
-"""Iterates over a long list, at once or with pauses."""
+Walk = Callable[[Sequence[Any]], Iterable[Sequence[Any]]]
+"""Cuts a long list into pieces: into one, or into many with pauses between them."""
+
+
+def at_once(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    """The ``Walk`` without a pause."""
+    return (items,)
 
 
 def write(
     connection: sqlite3.Connection,
     decoded: Sequence[DecodedRecord],
     documents: Sequence[Document] = (),
-    walk: Walk = iter,
+    walk: Walk = at_once,
 ) -> None:
     """Fold decoded records into the file and write documents, in one transaction."""
-    ids = [r.event["event_id"] for r in decoded if r.kind == EVENT or not r.of_session]
-    session_ids = {record.event["session_id"] for record in decoded}
-    changed = {r.event["session_id"] for r in decoded if r.kind != EVENT and r.of_session}
+    touch = touched(decoded)
+    session_ids = touch.session_ids
     with transaction(connection):
-        events = load_events(connection, set(ids))
+        events = load_events(connection, set(touch.event_ids))
         stored_ids = list(events)
         session_ids.update(event.session_id for event in events.values())
         sessions = load_sessions(connection, session_ids)
-        _load_records(connection, sessions, changed)
-        added = _fold(walk(decoded), sessions, events, _repeated(ids))
+        _load_records(connection, sessions, touch.changed)
+        repeated = _repeated(touch.event_ids)
+        added: list[Row | EventState] = []
+        for piece in walk(decoded):
+            added += fold_records(piece, sessions, events, repeated)
         for session in sessions.values():
             session.summarize()
         store_sessions(connection, sessions.values())
         _store_records(connection, sessions.values())
-        store_events(connection, walk([events[event_id] for event_id in stored_ids]))
-        connection.executemany(_ADD_EVENT, map(_row, walk(added)))
-        media.use(connection, decoded)
+        for stored in walk([events[event_id] for event_id in stored_ids]):
+            store_events(connection, stored)
+        for piece in walk(added):
+            connection.executemany(
+                _ADD_EVENT,
+                [row if isinstance(row, tuple) else event_row.event_row(row) for row in piece],
+            )
+        media.use(connection, touch.with_media)
         stored_documents.write(connection, documents)
-        marks = [r for r in decoded if JUDGEMENTS in r.event and _is_mark(r)]
+        marks = filter(_is_mark, touch.judging)
         for session_id in {record.event["session_id"] for record in marks}:
             _judge(connection, sessions[session_id])
             store_sessions(connection, [sessions[session_id]])
@@ -143,39 +157,9 @@ def _repeated(ids: Sequence[str]) -> frozenset[str]:
     return frozenset(event_id for event_id, count in Counter(ids).items() if count > 1)
 
 
-def _fold(
-    records: Iterator[DecodedRecord],
-    sessions: dict[str, SessionState],
-    events: dict[str, EventState],
-    repeated: frozenset[str],
-) -> list[Row | EventState]:
-    """Fold the records into the states; returns those of events that are new, in their order.
-
-    ``repeated``: the events of which there are several records.
-    """
-    added: list[Row | EventState] = []
-    for record in records:
-        event_id = record.event["event_id"]
-        if record.kind == EVENT and event_id not in events and event_id not in repeated:
-            session_id = record.event["session_id"]
-            if (session := sessions.get(session_id)) is None:
-                session = sessions[session_id] = SessionState(session_id)
-            added.append(fold_fresh(record, session))
-            continue
-        is_new = event_id not in events
-        folding.fold(record, sessions, events)
-        if is_new and event_id in events:
-            added.append(events[event_id])
-    return added
-
-
-def _row(event: Row | EventState) -> Row:
-    return event if isinstance(event, tuple) else event_row.event_row(event)
-
-
 def _is_mark(record: DecodedRecord) -> bool:
     """Whether it labels a session or a step, or marks it as reviewed, or takes that back."""
-    entries = record.event.get(JUDGEMENTS)
+    entries = record.event[JUDGEMENTS]
     return isinstance(entries, dict) and any(
         isinstance(entry, dict) and entry.get("kind") in (LABEL, REVIEW)
         for entry in entries.values()
@@ -257,7 +241,7 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
 
 
 def _judged_row(judged: Judged) -> str:
-    return _json([judged.labels, judged.reviewed]) if judged != Judged() else ""
+    return _json([judged.labels, judged.reviewed]) if judged != _NO_JUDGEMENT else ""
 
 
 def _state(session: SessionState) -> list[Any]:

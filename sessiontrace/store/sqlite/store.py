@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,6 @@ from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import UPDATE, Record
 from sessiontrace.runtime.log import log_once, logger
 from sessiontrace.runtime.throttle import throttled
-from sessiontrace.store import folding
 from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
 from sessiontrace.store.dashboard.ranking import MOST_GROUPS
 from sessiontrace.store.folding import DecodedRecord
@@ -64,6 +63,7 @@ from sessiontrace.store.sqlite.charts import histogram, hours
 from sessiontrace.store.sqlite.deletion import Trimmed
 from sessiontrace.store.sqlite.files import FileIdentity
 from sessiontrace.store.sqlite.fork_safety import rest_at_forks
+from sessiontrace.store.sqlite.fresh.outline import outlines
 
 __all__ = ["SqliteStore", "SqliteStores"]
 
@@ -73,7 +73,13 @@ _FORK_WAIT_S = 2.0
 _STEPS_BETWEEN_CHECKS = 20_000
 _ATTEMPTS = 3  # each after the file was replaced
 _DAY_S = 86_400.0
+_TOGETHER = 16  # records between two looks at the clock
 _INFO, _WARNING = 20, 30  # as in logging, which is imported when there is something to log
+
+
+def _with_pauses(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    pieces = range(0, len(items), _TOGETHER)
+    return throttled(items[start : start + _TOGETHER] for start in pieces)
 
 
 def _moment(unix_ms: int) -> str:
@@ -100,7 +106,8 @@ class SqliteStore:
     ) -> None:
         self.path = path
         self._media = MediaFiles(path.with_name(f"{path.name}.media"))
-        self._walk: rows.Walk = throttled if aside else iter
+        self._walk: rows.Walk = _with_pauses if aside else rows.at_once
+        self._aside = aside
         self._read_only = read_only
         self._busy_s = busy_s
         self._limit_s = limit_s
@@ -119,15 +126,16 @@ class SqliteStore:
     def write(
         self, records: Sequence[Record | DecodedRecord], documents: Sequence[Document] = ()
     ) -> Mapping[int, str]:
-        legal: list[DecodedRecord] = []
-        refused: dict[int, str] = {}
+        decoded: list[DecodedRecord | str] = []
+        for piece in self._walk(list(records)):
+            decoded += outlines(piece)
         now = time.time_ns() // 1_000_000
-        for index, record in enumerate(self._walk(records)):
-            decoded = folding.decode(record)
-            if isinstance(decoded, str):
-                refused[index] = decoded
-            else:
-                legal.append(noted(decoded, now) if decoded.kind == UPDATE else decoded)
+        refused = {index: entry for index, entry in enumerate(decoded) if isinstance(entry, str)}
+        legal = [
+            noted(entry, now) if entry[0] == UPDATE else entry
+            for entry in decoded
+            if not isinstance(entry, str)
+        ]
         if legal or documents:
             self._run(lambda connection: rows.write(connection, legal, documents, self._walk))
         return refused
@@ -142,7 +150,7 @@ class SqliteStore:
         return self._run(lambda connection: media.stored(connection, keys))
 
     def keep_media(self, key: Key, content: Iterable[bytes], limits: MediaLimits) -> str:
-        chunks = self._walk(content)
+        chunks = throttled(content) if self._aside else content
         return self._run(
             lambda connection: media.keep(connection, self._media, key, chunks, limits)
         )

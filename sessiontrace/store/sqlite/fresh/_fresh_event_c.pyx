@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The compiled form of ``fold_fresh``; see ``fresh_event``.
+"""The compiled form of ``fold_fresh`` and ``fold_records``; see ``fresh_event``.
 
 Invariant: it gives the row that the form in ``_fresh_event_py`` gives and changes the session alike.
 It leaves to that form what few new events have: scores, parts that were gathered, judgements.
@@ -10,10 +10,13 @@ from bisect import insort
 from libc.math cimport rint
 
 from sessiontrace.model.fields import SCORES
+from sessiontrace.model.record import EVENT
 from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import summary_fields
 from sessiontrace.store.columns.event_columns import columns_of
 from sessiontrace.store.dashboard.measures import MOST_VALUES, CallMeasures, micros
+from sessiontrace.store.facet_lines import add_lines, lines_of
+from sessiontrace.store.folding import SessionState, fold
 from sessiontrace.store.gathered import FOLDED, GATHERED
 from sessiontrace.store.judging.entries import JUDGEMENTS
 from sessiontrace.store.sqlite.fresh import _fresh_event_py
@@ -23,21 +26,60 @@ cdef tuple _OTHERS = (*SCORES, GATHERED, JUDGEMENTS, FOLDED)
 cdef frozenset _CALLS = CALL_TYPES
 cdef Py_ssize_t _MOST_VALUES = MOST_VALUES
 cdef object _columns_of = columns_of
+cdef object _lines_of = lines_of
+cdef object _add_lines = add_lines
 cdef object _model = summary_fields.model
 cdef object _micros = micros
 cdef object _insort = insort
 cdef object _measures = CallMeasures
+cdef object _fold = fold
+cdef object _state = SessionState
+cdef bytes _EVENT = EVENT
+
+
+def fold_records(records, dict sessions not None, dict events not None, frozenset repeated not None):
+    """Fold the records into the states; returns those of events that are new, in their order."""
+    cdef list added = []
+    cdef tuple decoded, facets
+    cdef dict event, lines = None, counts = None
+    cdef bint is_new
+    last_id = session = None  # whose facets these are
+    for record in records:
+        decoded = <tuple>record  # a named tuple, whose type is not tuple itself
+        event = <dict?>decoded[1]
+        event_id = event["event_id"]
+        is_new = event_id not in events
+        if is_new and decoded[0] == _EVENT and event_id not in repeated:
+            session_id = event["session_id"]
+            if session_id != last_id:
+                session = sessions.get(session_id)
+                if session is None:
+                    session = sessions[session_id] = _state(session_id)
+                facets = session.facets.open()
+                last_id, lines, counts = session_id, <dict>facets[0], <dict>facets[1]
+            added.append(_fold_event(record, session, lines, counts))
+            continue
+        _fold(record, sessions, events)
+        if is_new and event_id in events:
+            added.append(events[event_id])
+    return added
 
 
 def fold_fresh(record, session):
     """Add an event to its session, and return its row."""
+    cdef tuple facets = session.facets.open()
+    return _fold_event(record, session, <dict>facets[0], <dict>facets[1])
+
+
+cdef object _fold_event(record, session, dict lines, dict counts):
+    """``lines`` and ``counts``: of the session's facets."""
     cdef tuple decoded = <tuple>record  # a named tuple, whose type is not tuple itself
     cdef tuple columns
     cdef dict event = <dict?>decoded[1]
     for name in _OTHERS:
         if name in event:
             return _python_form(record, session)
-    session.facets.add(decoded[0], event)
+    _add_lines(_lines_of(decoded[0], event), lines, counts)
     columns = <tuple>_columns_of(event)
     if columns[1] in _CALLS:
         _add_call(session, event, columns)
@@ -97,7 +139,7 @@ cdef int _add_call(session, dict event, tuple columns) except -1:
     config = event.get("config")
     model = (<dict>config).get("model") if type(config) is dict else None
     if type(model) is not str or not 0 < len(<str>model) <= 200:
-        model = _model(event)
+        model = _model(event) if config is not None or "metadata" in event else ""
     own = calls.get(model)
     if own is None:
         own = calls[model] = _measures()

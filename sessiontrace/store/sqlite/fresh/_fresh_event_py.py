@@ -1,11 +1,14 @@
-"""The form of ``fold_fresh`` in Python, which is the specification; see ``fresh_event``."""
+"""The forms of ``fold_fresh`` and ``fold_records`` in Python, the specification."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
+from sessiontrace.model.record import EVENT
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState, fold
 from sessiontrace.store.sqlite.fresh.event_row import Row, event_row
 
-__all__ = ["fold_fresh"]
+__all__ = ["fold_fresh", "fold_records"]
 
 
 def fold_fresh(record: DecodedRecord, session: SessionState) -> Row:
@@ -16,3 +19,29 @@ def fold_fresh(record: DecodedRecord, session: SessionState) -> Row:
     events: dict[str, EventState] = {}
     fold(record, {session.session_id: session}, events)
     return event_row(events[record.event["event_id"]])
+
+
+def fold_records(
+    records: Iterable[DecodedRecord],
+    sessions: dict[str, SessionState],
+    events: dict[str, EventState],
+    repeated: Collection[str],
+) -> list[Row | EventState]:
+    """Fold the records into the states; returns those of events that are new, in their order.
+
+    ``repeated``: the events of which there are several records.
+    """
+    added: list[Row | EventState] = []
+    for record in records:
+        event_id = record.event["event_id"]
+        if record.kind == EVENT and event_id not in events and event_id not in repeated:
+            session_id = record.event["session_id"]
+            if (session := sessions.get(session_id)) is None:
+                session = sessions[session_id] = SessionState(session_id)
+            added.append(fold_fresh(record, session))
+            continue
+        is_new = event_id not in events
+        fold(record, sessions, events)
+        if is_new and event_id in events:
+            added.append(events[event_id])
+    return added

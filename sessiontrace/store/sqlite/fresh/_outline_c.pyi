@@ -1,0 +1,8 @@
+from collections.abc import Sequence
+
+from sessiontrace.model.record import Record
+from sessiontrace.store.folding import DecodedRecord
+from sessiontrace.store.sqlite.fresh._outline_py import Touched
+
+def outlines(records: Sequence[Record | DecodedRecord]) -> list[DecodedRecord | str]: ...
+def touched(records: Sequence[DecodedRecord]) -> Touched: ...
