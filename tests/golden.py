@@ -21,12 +21,12 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 REPO = Path(__file__).resolve().parent.parent
 DATA = Path(__file__).resolve().parent / "golden_data"
@@ -188,11 +188,12 @@ def main() -> None:
     os.getpid = lambda: PID
     time.time_ns = lambda: NOW_NS
     time.time = lambda: NOW_NS / 1e9
-    installed = metadata.version
-    metadata.version = lambda name: VERSION if name == "sessiontrace" else installed(name)
     sys.path.insert(0, str(REPO))  # this very package, installed or not
     if options.pure:
         sys.meta_path.insert(0, _NoExtensions())
+    from sessiontrace.vendors.posthog import event_payload
+
+    mock.patch.object(event_payload, "version", return_value=VERSION).start()
     from golden_parts import compiled_parts, every_part
 
     parts = compiled_parts() if options.pure else every_part()

@@ -102,7 +102,7 @@ class CommandGroup(click.Group):
 
 def _print_version(context: click.Context, option: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        click.echo(f"sessiontrace {version('unknown')}")
+        click.echo(f"sessiontrace {version()}")
         context.exit()
 
 

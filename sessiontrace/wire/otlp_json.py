@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import orjson
 
+from sessiontrace.runtime.version import version
 from sessiontrace.wire.otlp_resource import (
     NO_ATTRIBUTES,
     SCHEMA_URL,
@@ -18,7 +19,6 @@ from sessiontrace.wire.otlp_resource import (
     Origin,
     by_origin,
     resource_attributes,
-    version,
 )
 from sessiontrace.wire.span_attributes import STEADY, Value
 from sessiontrace.wire.span_writer import ERROR, Span

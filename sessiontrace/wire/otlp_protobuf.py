@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping
 
+from sessiontrace.runtime.version import version
 from sessiontrace.wire.encoded.key_values import key_values
 from sessiontrace.wire.otlp_resource import (
     NO_ATTRIBUTES,
@@ -19,7 +20,6 @@ from sessiontrace.wire.otlp_resource import (
     Origin,
     by_origin,
     resource_attributes,
-    version,
 )
 from sessiontrace.wire.protobuf import SMALL, field, varint
 from sessiontrace.wire.span_attributes import Value

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from sessiontrace.runtime.version import version
+
 __all__ = [
     "NO_ATTRIBUTES",
     "SCHEMA_URL",
@@ -20,7 +22,6 @@ __all__ = [
     "by_origin",
     "parse_resource_attributes",
     "resource_attributes",
-    "version",
 ]
 
 SCOPE = "sessiontrace"
@@ -38,13 +39,6 @@ class Origin(NamedTuple):
 
     service: str
     environment: str | None = None
-
-
-def version() -> str:
-    """The version of sessiontrace."""
-    from sessiontrace import __version__  # here: the package imports this module's users
-
-    return __version__
 
 
 def resource_attributes(origin: Origin, extra: Mapping[str, str]) -> dict[str, str]:

@@ -42,7 +42,7 @@ def command(db: Path | None, url: str | None, project: str) -> None:
     readers = StoreReaders(stores, threads=1, limit_s=_READ_S)
 
     async def serve() -> None:
-        server = make_server(readers, version("unknown"), project)
+        server = make_server(readers, version(), project)
         async with stdio_server() as (reading, writing):
             await server.run(reading, writing, server.create_initialization_options())
 

@@ -140,7 +140,7 @@ def command(
         stores,
         host,
         port,
-        version("unknown"),
+        version(),
         ready,
         retention,
         token,
