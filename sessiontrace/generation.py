@@ -8,7 +8,6 @@ record goes only to the destinations of the configuration that its handle began 
 from __future__ import annotations
 
 import functools
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from sessiontrace.pipeline import Pipeline
 from sessiontrace.report import Report, Stats, total
 from sessiontrace.runtime import log, process_hooks
 from sessiontrace.runtime.process_hooks import ProcessListener
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.spool.frame import head
 
 __all__ = ["Generation", "GenerationOwner"]
@@ -60,7 +60,7 @@ class Generation:
         self.is_shut: bool = False
         self._in_use = True
         self._owner = weakref.ref(owner)
-        self._lock = threading.RLock()  # held only while a pipeline is replaced
+        self._lock = ReentrantLock()  # held only while a pipeline is replaced
         self._past: list[Stats] = []
         self.pipeline: Pipeline = self._new_pipeline()
         functions = () if options.redact is None else options.redact.functions

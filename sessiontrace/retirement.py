@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sessiontrace.runtime import process_hooks
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.thread_start import start_thread
 
 __all__ = ["Retired", "close_all", "retire", "retry", "revive"]
@@ -56,7 +57,7 @@ class _Retirement:
     exit_timeout = 0.0
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         self._waiting: list[Retired] = []
         self._thread: threading.Thread | None = None
 
@@ -118,7 +119,7 @@ class _Retirement:
             generation.close_at_exit(max(0.0, deadline - time.monotonic()))
 
     def after_fork(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         waiting, self._waiting, self._thread = self._waiting, [], None
         for generation in waiting:
             generation.abandon()

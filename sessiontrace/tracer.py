@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,6 +17,7 @@ from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.handle import Handle
 from sessiontrace.model.errors import ConfigError
 from sessiontrace.runtime import log
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Tracer(Tracing):
         self._former: list[Generation] = []  # replaced, oldest first
         self._past: Stats | None = None  # the counts of those that are gone
         self._current: ContextVar[Handle | None] = ContextVar("sessiontrace.current", default=None)
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         self._pid = os.getpid()
         self._token: str | None = None
         self._holders: weakref.WeakSet[Any] = weakref.WeakSet()  # see `keep_open`
@@ -479,7 +479,7 @@ class Tracer(Tracing):
 
     def after_fork(self) -> None:
         """Called in a forked child: open handles stay with the parent, everything else restarts."""
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         generation = self._generation
         if self._pid == os.getpid() or self._configured is None:
             return

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
 
 import aiohttp
 
 from sessiontrace.clients.errors import ClientError
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 
 __all__ = ["Pools"]
 
@@ -61,7 +61,7 @@ class Pools:
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = (
             weakref.WeakKeyDictionary()
         )
-        self._lock = threading.Lock()
+        self._lock = ReentrantLock()
         self._closed = False
 
     async def get(self) -> aiohttp.ClientSession:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
+
 __all__ = ["FlushTicket"]
 
 
@@ -25,7 +27,7 @@ class FlushTicket:
         self._open = set(marks)
         self._complete = True
         self._event = threading.Event()
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         self._callbacks: list[Callable[[bool], None]] = []
         if not self._open:
             self._event.set()

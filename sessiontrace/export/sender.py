@@ -22,6 +22,7 @@ from sessiontrace.export.stats import DeliveryCounters, DeliveryStats, LaneSpec
 from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.process_hooks import importing
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.runtime.thread_start import start_thread
 from sessiontrace.runtime.wake import WakeSignal
@@ -95,7 +96,7 @@ class Sender:
         self._worker = worker
         self._clock = clock
         self._uniform = uniform
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._incoming: deque[RecoveredSpool | FlushTicket] = deque()  # not yet seen by the loop

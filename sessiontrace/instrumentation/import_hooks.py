@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 Hook = Callable[[ModuleType], None]
@@ -30,7 +31,7 @@ class Hooks(MetaPathFinder):
         self._failed = failed
         self._hooks: dict[str, Hook] = {}
         self._partial: set[str] = set()  # half imported when their hook was added
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         self._finding = threading.local()
 
     def add(self, name: str, hook: Hook) -> None:

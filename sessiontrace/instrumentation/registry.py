@@ -12,7 +12,6 @@ import os
 import pkgutil
 import re
 import sys
-import threading
 from collections.abc import Callable, Collection, Iterator
 from importlib.machinery import PathFinder
 from types import ModuleType
@@ -30,6 +29,7 @@ from sessiontrace.instrumentation.core.instrumentor import Entry, Instrumentor
 from sessiontrace.instrumentation.core.model_calls import CallRecorder
 from sessiontrace.instrumentation.import_hooks import Hooks
 from sessiontrace.runtime import log
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Instruments:
 
     def __init__(self, tracer: TracerProtocol) -> None:
         self.calls: CallRecorder = CallRecorder(tracer)
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         self._hooks = Hooks(self._failed)
         self._entries: dict[str, Entry] = {}
         self._instrumentors: dict[str, Instrumentor] = {}

@@ -6,8 +6,9 @@ an event. Invariant: the code that drops a record counts it, with one of the rea
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
+
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 
 __all__ = ["DROP_REASONS", "Counters"]
 
@@ -28,7 +29,7 @@ class Counters:
     __slots__ = ("_lock", "dropped", "noted")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # re-entrant: a signal handler may drop while we count
+        self._lock = ReentrantLock()  # re-entrant: a signal handler may drop while we count
         self.dropped: dict[str, int] = {}
         self.noted: dict[str, int] = {}
 

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Protocol
 
 from sessiontrace.runtime import fork_hooks, log
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["ProcessListener", "flush_on_sigterm", "importing", "register"]
@@ -42,7 +43,7 @@ class ProcessListener(Protocol):
 
 _listeners: weakref.WeakSet[ProcessListener] = weakref.WeakSet()
 _hooked_pid = 0
-_imports = threading.RLock()
+_imports = ReentrantLock()
 _imports_locked = False
 
 
@@ -122,7 +123,7 @@ def _at_exit() -> None:
 
 def _after_fork() -> None:
     global _imports
-    _imports = threading.RLock()
+    _imports = ReentrantLock()
     for listener in list(_listeners):
         try:
             listener.after_fork()

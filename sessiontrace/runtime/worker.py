@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.thread_start import start_thread
 from sessiontrace.runtime.throttle import Throttle
 
@@ -39,7 +40,7 @@ class BackgroundWorker:
         self._woken = False
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self._starting = threading.RLock()  # a signal handler may close us within start
+        self._starting = ReentrantLock()  # a signal handler may close us within start
         self._throttle = Throttle()
 
     def start(self) -> bool:

@@ -31,8 +31,9 @@ import mmap
 import os
 import stat
 import sys
-import threading
 from pathlib import Path
+
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 
 if sys.platform == "win32":
     import msvcrt
@@ -204,7 +205,7 @@ class Files:
             return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     if sys.platform == "win32":
-        _seek = threading.RLock()
+        _seek = ReentrantLock()
 
         def pread(self, fd: int, count: int, offset: int) -> bytes:
             with self._seek:

@@ -7,13 +7,13 @@ every destination has read and settled it, or has counted what it loses.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 from sessiontrace.model.record import Record
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.throttle import throttled
 from sessiontrace.spool import frame
 from sessiontrace.spool.cursor import write_cursor
@@ -55,7 +55,7 @@ class SpoolMaintenance:
         self._quota = Quota(allocator.root, segments.id, quota, files, counters, recovered)
         self._written_cursors: dict[str, Position] = {}
         self._quiet: tuple[Position, float] = (Position(0, 0), 0.0)  # the end, and since when
-        self._round = threading.RLock()  # one round, or the closing, at a time
+        self._round = ReentrantLock()  # one round, or the closing, at a time
 
     def run_once(self) -> None:
         """Do everything there is to do now. Never raises OSError."""

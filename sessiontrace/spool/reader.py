@@ -8,11 +8,11 @@ out only after its checksum was verified; what fails it is skipped, counted and 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from sessiontrace.model.record import OPEN, Records
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.spool import frame
 from sessiontrace.spool.frame import EVERYWHERE, Position
 from sessiontrace.spool.in_flight import InFlight
@@ -33,7 +33,7 @@ class SegmentSource(Protocol):
     """A spool as its readers see it: the next segment, and a place to report a lost one."""
 
     id: str
-    lock: threading.RLock
+    lock: ReentrantLock
 
     def after(self, number: int) -> Segment | None:
         """The next segment after this number; called with the lock held."""

@@ -8,11 +8,11 @@ lock.
 from __future__ import annotations
 
 import mmap
-import threading
 from pathlib import Path
 from zlib import crc32
 
 from sessiontrace.model.record import END, OPEN, START
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.spool import frame
 from sessiontrace.spool.filesystem import (
     FileId,
@@ -97,7 +97,7 @@ class Segment:
 
     def __init__(self, files: Files, spool_id: str, number: int, size: int, mode: str) -> None:
         self._files = files
-        self._io = threading.RLock()  # a use of ``fd`` and its closing exclude each other
+        self._io = ReentrantLock()  # a use of ``fd`` and its closing exclude each other
         self.number: int = number
         self.seed: int = frame.seed(spool_id, number)
         self.size: int = size

@@ -7,12 +7,12 @@ that leaves the list is counted: as accepted, and as evicted by every reader tha
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from os import getpid
 
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.log import log_once
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.spool import frame
 from sessiontrace.spool.filesystem import Files
 from sessiontrace.spool.frame import Consumer, Header, Position
@@ -88,7 +88,7 @@ class SegmentList:
         on_roll: Callable[[], None] | None = None,
     ) -> None:
         self.id: str = spool_id
-        self.lock: threading.RLock = threading.RLock()
+        self.lock: ReentrantLock = ReentrantLock()
         self.state: int = UNOPENED  # changed with the lock held
         self.opened: bool = False  # there is an active segment; stays so after the end
         self.active: Segment

@@ -20,19 +20,20 @@ from typing import Any
 from sessiontrace.capture.context import shared_work
 from sessiontrace.capture.context.carried_span import Carried, base
 from sessiontrace.runtime import fork_hooks
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 
 __all__ = ["carry", "carry_into_processes", "release"]
 
 _variables: list[ContextVar[Any]] = []
 _process_wrappers: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = []
-_patching = threading.Lock()
+_patching = ReentrantLock()
 _OURS = "sessiontrace-"  # our own threads carry nothing
 
 
 def _after_fork() -> None:
     """In a child: the lock of another thread would stay locked; a worker works for many."""
     global _patching
-    _patching = threading.Lock()
+    _patching = ReentrantLock()
     if shared_work.is_worker_process(sys._getframe()):
         for variable in _variables:
             variable.set(None)

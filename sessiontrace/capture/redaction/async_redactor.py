@@ -19,6 +19,7 @@ import orjson
 
 from sessiontrace.capture.redaction.redactor import accepted_fields
 from sessiontrace.model.fields import EVENT_FIELDS, REDACTED
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.thread_start import start_thread
 
 __all__ = ["AsyncRedactionQueue", "AsyncRedactor"]
@@ -59,7 +60,7 @@ class AsyncRedactionQueue:
         self._closed = False
         self._wake = threading.Event()
         self._passed = threading.Event()  # set after each batch
-        self._starting = threading.RLock()
+        self._starting = ReentrantLock()
         self._thread: threading.Thread | None = None
         self.quiet: Callable[[], AbstractContextManager[Any]] = nullcontext
         """Entered around the thread's work: what the functions trace must not come back here."""

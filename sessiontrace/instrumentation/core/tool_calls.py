@@ -8,7 +8,6 @@ the program recorded anything else under the same parent in between.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from sessiontrace.capture.span import Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.instrumentation.core.response_fields import get_field
 from sessiontrace.model.ids import now_by
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 
 __all__ = ["ToolCalls"]
 
@@ -40,7 +40,7 @@ class ToolCalls:
 
     def __init__(self) -> None:
         self._requests: OrderedDict[str, RequestedToolCall] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ReentrantLock()
 
     def remember_requests(self, span: Handle, outputs: Any) -> None:
         """Remember the tools that a model requested in ``outputs``; its ``span`` has ended."""

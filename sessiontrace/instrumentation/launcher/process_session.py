@@ -10,12 +10,12 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-import threading
 from typing import Any
 
 from sessiontrace.capture.session import Session
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 from sessiontrace.instrumentation.registry import instruments
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 
 __all__ = ["RUN", "Program", "begin"]
 
@@ -44,7 +44,7 @@ class Program:
         self._first_pid = pid
         self._session_id = session_id
         self._name = name
-        self._lock = threading.Lock()
+        self._lock = ReentrantLock()
         self._session: Session | None = None
         self._pid = 0
 

@@ -8,7 +8,6 @@ and an answer that is fetched twice in one process is recorded once.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from sessiontrace.instrumentation.openai_family.endpoints import (
     RESPONSES,
     Endpoint,
 )
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 __all__ = ["BACKGROUND_RESPONSE", "BATCH_FILE", "BATCH_STREAM", "Fetch", "fetch_of"]
@@ -42,7 +42,7 @@ class _Fetched:
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ReentrantLock()
 
     def is_new(self, identifier: str) -> bool:
         """Whether the id is a new one; remembers it."""

@@ -8,7 +8,6 @@ means that the records of all spans are in the spool; what is not there is count
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -18,6 +17,7 @@ from sessiontrace.instrumentation.otel_sdk.log_events import readers, take_event
 from sessiontrace.instrumentation.otel_sdk.sdk_span import attributes_of, received_span
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.lru_cache import LruCache
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 
@@ -59,7 +59,7 @@ class SpanExporter:
         self._tracer = tracer
         self._traces: LruCache[str, ExportedTrace] = LruCache(_TRACES_MAX)
         self._past: LruCache[Key, tuple[ExportedTrace, str]] = LruCache(_PAST_MAX)  # spans
-        self._lock = threading.Lock()
+        self._lock = ReentrantLock()
         self._pid = os.getpid()
         self._is_shut = False
         readers.add(self)
@@ -116,7 +116,7 @@ class SpanExporter:
                 raise_if_from_signal(fault)
                 complete = _count(recorder)
         if self._pid != os.getpid():  # a fork may have copied the lock while it was held
-            self._lock, self._pid = threading.Lock(), os.getpid()
+            self._lock, self._pid = ReentrantLock(), os.getpid()
         with self._lock:
             for trace_id, group in by_trace.items():
                 complete &= self._offer(recorder, trace_id, group)

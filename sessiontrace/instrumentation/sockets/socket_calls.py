@@ -7,7 +7,6 @@ raises into the program, and every call that was opened ends when the connection
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import Any
 
@@ -19,6 +18,7 @@ from sessiontrace.instrumentation.core.never_raises import never_raises
 from sessiontrace.instrumentation.core.placement import innermost
 from sessiontrace.instrumentation.core.response_fields import without_none
 from sessiontrace.instrumentation.core.stream_observer import StreamAssembler, StreamObserver
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 
 __all__ = ["SocketCalls"]
 
@@ -36,7 +36,7 @@ class SocketCalls:
         self.host = host
         self.query = query
         self._calls = calls
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         self._turns: list[StreamObserver] = []
         self._parent = self._innermost()
         self._finalizer: weakref.finalize[..., Any] | None = None

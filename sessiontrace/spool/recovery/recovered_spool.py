@@ -6,12 +6,12 @@ when every consumer of the spool has settled it, whether or not it is a destinat
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from sessiontrace.runtime.counters import Counters
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.spool import spool_directory as directories
 from sessiontrace.spool.cursor import write_cursor
 from sessiontrace.spool.filesystem import Files
@@ -44,7 +44,7 @@ class RecoveredSpool:
     ) -> None:
         self.id: str = directory.name
         self.spool_id: str = directory.name
-        self.lock: threading.RLock = threading.RLock()
+        self.lock: ReentrantLock = ReentrantLock()
         self._directory = directory
         self._directory_lock: directories.Lock | None = directory_lock
         self._scan = scan

@@ -17,6 +17,7 @@ import attrs
 import orjson
 
 from sessiontrace.model.errors import StoreError, StoreTimeoutError
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.store.clickhouse import errors
 from sessiontrace.store.clickhouse.url import Address
 
@@ -60,7 +61,7 @@ class Connection:
     def __init__(self, address: Address, *, limit_s: float | None = None) -> None:
         self.address = address
         self._limit_s = limit_s
-        self._lock = threading.Lock()
+        self._lock = ReentrantLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._client: Any = None

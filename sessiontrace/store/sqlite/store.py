@@ -8,7 +8,6 @@ connection stays open across a fork, because SQLite's locks do not hold in the c
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import UPDATE, Record
 from sessiontrace.runtime.log import log_once, logger
+from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.throttle import throttled
 from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
 from sessiontrace.store.dashboard.ranking import MOST_GROUPS
@@ -112,7 +112,7 @@ class SqliteStore:
         self._busy_s = busy_s
         self._limit_s = limit_s
         self._deadline = 0.0
-        self._lock = threading.RLock()
+        self._lock = ReentrantLock()
         self._connection: sqlite3.Connection | None = None
         self._identity: FileIdentity | None = None  # of the files that are open
         self._reopened = 0
@@ -432,7 +432,7 @@ class SqliteStores:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._read_only = read_only
-        self._creating = threading.Lock()
+        self._creating = ReentrantLock()
 
     @property
     def name(self) -> str:
