@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from support.recording_tracer import Captured
 from support.signal_checks import HandlerError, raise_at
 
 from sessiontrace.capture.non_recording import SuppressedScope
+
+PLACES_MIN = 20 if sys.version_info < (3, 14) else 10
+"""From 3.14 on a trace function sees fewer instructions of a function that is called once."""
 
 Way = Callable[[Captured, list[str]], None]
 
@@ -226,7 +230,7 @@ def test_B28_wherever_a_handler_raises_the_record_is_whole(way: Callable[..., An
         place = 0
         while interrupted(way, place):
             place += 1
-        assert place > 20
+        assert place > PLACES_MIN
     finally:
         gc.enable()
 

@@ -31,6 +31,10 @@ _CHECKING = (
 )
 
 
+_CALLS_TO_CLOSE = sys.version_info >= (3, 14)
+"""Whether a trace function sees the same call where a generator goes on and where it is closed."""
+
+
 class HandlerError(Exception):
     """What the handler raises."""
 
@@ -71,6 +75,8 @@ class _Handler:
             here = _instructions(code).get(frame.f_lasti, ("", None))
             if last is not None and last[0] in _CHECKING and last[1] == here[1]:
                 self._pass(frame)
+            if _CALLS_TO_CLOSE and here[0] == "RESUME" and _checks_on_resuming(code, frame.f_lasti):
+                self._pass(frame)
             self._last[id(frame)] = here
         elif event == "return":
             self._last.pop(id(frame), None)
@@ -102,5 +108,13 @@ def _checks_at_entry(code: CodeType, at: int) -> bool:
     if sys.version_info < (3, 11):
         return at < 0 and steps[0].opname != "SETUP_FINALLY"
     entry = next(step for step in steps.values() if step.opname == "RESUME")
-    step = steps[at] if at > entry.offset else entry  # a generator goes on
-    return step.opname == "RESUME" and (step.arg or 0) & 3 < 2  # else it is closed or thrown into
+    if at > entry.offset:  # a generator goes on, or it is closed or thrown into
+        return not _CALLS_TO_CLOSE and _checks_on_resuming(code, at)
+    return (entry.arg or 0) & 3 < 2
+
+
+@functools.cache
+def _checks_on_resuming(code: CodeType, at: int) -> bool:
+    """Whether this is the RESUME after a ``yield``: none follows where a generator is closed."""
+    step = next(step for step in dis.get_instructions(code) if step.offset == at)
+    return step.opname == "RESUME" and 0 < (step.arg or 0) & 3 < 2
