@@ -65,7 +65,7 @@ def interrupt(work: Callable[[], None]) -> None:
 
 @signals
 @pytest.mark.usefixtures("time_limit")
-def test_a_block_that_a_signal_ends_leaves_the_lock_free() -> None:
+def test_B31_a_block_that_a_signal_ends_leaves_the_lock_free() -> None:
     """On Python 3.14 the spool's lock stayed taken: the sender waited for it for ever."""
     lock = ReentrantLock()
 
@@ -79,7 +79,7 @@ def test_a_block_that_a_signal_ends_leaves_the_lock_free() -> None:
 
 @signals
 @pytest.mark.usefixtures("time_limit")
-def test_an_acquire_that_a_signal_ends_leaves_the_lock_free() -> None:
+def test_B31_an_acquire_that_a_signal_ends_leaves_the_lock_free() -> None:
     """With a time limit, as the spool's last round has one."""
     lock = ReentrantLock()
 
