@@ -18,7 +18,7 @@ from _thread import RLock
 __all__ = ["ReentrantLock"]
 
 
-class ReentrantLock(RLock):
+class ReentrantLock(RLock):  # type: ignore[misc]  # the interpreter lets one inherit from it
     """As ``threading.RLock``, but for what signal handlers raise."""
 
     __slots__ = ()
