@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from sessiontrace.capture.api_methods import Tracing
 from sessiontrace.capture.handle import Handle
 from sessiontrace.model.errors import ConfigError
+from sessiontrace.model.later_types import SELF, later
 from sessiontrace.runtime import log
 from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.signals import raise_if_from_signal
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     from sessiontrace.model.destination import Destination
     from sessiontrace.model.sampling import Sample
     from sessiontrace.report import Report, Stats
+else:
+    Self = SELF
+    TracerState = later("sessiontrace.capture.tracer_state", "TracerState")
+    Generation = later("sessiontrace.generation", "Generation")
+    InstrumentReport = later("sessiontrace.instrumentation.registry", "InstrumentReport")
+    Destination = later("sessiontrace.model.destination", "Destination")
+    Sample = later("sessiontrace.model.sampling", "Sample")
+    Report = later("sessiontrace.report", "Report")
+    Stats = later("sessiontrace.report", "Stats")
 
 __all__ = ["Tracer"]
 

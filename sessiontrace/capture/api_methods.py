@@ -24,6 +24,7 @@ from sessiontrace.capture.context.carried_span import let_go
 from sessiontrace.capture.decorators.typed import TypedDecorators
 from sessiontrace.capture.handle import SUPPRESSED, UNSET, Handle
 from sessiontrace.capture.noop import NOOP
+from sessiontrace.model.later_types import later
 from sessiontrace.model.propagators import PROPAGATORS
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
     from sessiontrace.capture.streams.stream import AsyncStream, Stream
     from sessiontrace.capture.streams.stream_span import Reduce
     from sessiontrace.capture.tracer_state import TracerState
+else:
+    SuppressedScope = later("sessiontrace.capture.non_recording", "SuppressedScope")
+    Session = later("sessiontrace.capture.session", "Session")
+    Span = later("sessiontrace.capture.span", "Span")
+    AsyncStream = later("sessiontrace.capture.streams.stream", "AsyncStream")
+    Stream = later("sessiontrace.capture.streams.stream", "Stream")
+    Reduce = later("sessiontrace.capture.streams.stream_span", "Reduce")
+    TracerState = later("sessiontrace.capture.tracer_state", "TracerState")
 
 __all__ = ["Tracing"]
 

@@ -22,12 +22,16 @@ from sessiontrace.capture.handle import (
 )
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import new_id
+from sessiontrace.model.later_types import SELF, later
 from sessiontrace.runtime.signals import without_entry_check
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from sessiontrace.capture.frame_headers import FrameHeaders
+else:
+    Self = SELF
+    FrameHeaders = later("sessiontrace.capture.frame_headers", "FrameHeaders")
 
 __all__ = ["NonRecordingScope", "RemoteSpan", "SuppressedScope"]
 

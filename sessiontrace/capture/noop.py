@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sessiontrace.model.later_types import SELF
+
 if TYPE_CHECKING:
     from typing_extensions import Self
+else:
+    Self = SELF
 
 __all__ = ["NOOP", "Noop"]
 

@@ -19,12 +19,15 @@ from sessiontrace.capture.span import NO_INPUTS, Span
 from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
 from sessiontrace.capture.unrecorded_span import UnrecordedSpan
 from sessiontrace.model.ids import checked_now, is_uuid, new_id, session_uuid
+from sessiontrace.model.later_types import SELF
 from sessiontrace.model.sampling import is_sampled
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import raise_if_from_signal
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+else:
+    Self = SELF
 
 __all__ = ["Session"]
 

@@ -29,12 +29,15 @@ from sessiontrace.capture.interruptible_end import InterruptibleEnd
 from sessiontrace.capture.span_values import NO_INPUTS, UNSET, SpanValues, name_of
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import TRACE_ID, now_by, stamp
+from sessiontrace.model.later_types import SELF
 from sessiontrace.model.step_types import SPAN_TYPES, STEP_TYPES
 from sessiontrace.runtime.log import log_once
 from sessiontrace.runtime.signals import is_from_signal, without_entry_check
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+else:
+    Self = SELF
 
 
 __all__ = ["EVENT_MAX", "NO_INPUTS", "UNSET", "Span", "is_skipped", "name_of"]

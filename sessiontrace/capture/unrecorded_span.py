@@ -13,11 +13,14 @@ from sessiontrace.capture.handle import NEW, OPEN, Handle
 from sessiontrace.capture.span import NO_INPUTS, Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import new_id
+from sessiontrace.model.later_types import SELF
 from sessiontrace.model.step_types import SPAN_TYPES
 from sessiontrace.runtime.signals import without_entry_check
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+else:
+    Self = SELF
 
 __all__ = ["UnrecordedSpan"]
 

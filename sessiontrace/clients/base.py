@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 from sessiontrace.clients.http import Rest
 from sessiontrace.model.destination import HttpDestination
 from sessiontrace.model.errors import ConfigError
+from sessiontrace.model.later_types import SELF
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+else:
+    Self = SELF
 
 __all__ = ["Client"]
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import attrs
 
 from sessiontrace.clients.errors import UnexpectedAnswerError
+from sessiontrace.model.later_types import SELF, name_types
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+else:
+    Self = SELF
 
 __all__ = ["Listing", "Model", "Page", "list_of", "number"]
 
@@ -101,6 +104,9 @@ class Page(Generic[M]):
         if not self.has_previous:
             raise LookupError("this is the first page")
         return await self._turn(self.page - 1)
+
+
+name_types(Page)
 
 
 class Listing(Generic[M]):

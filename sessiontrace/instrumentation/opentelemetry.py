@@ -41,6 +41,7 @@ from sessiontrace.instrumentation.core.token_counts import TOKEN_COUNTS, summed
 from sessiontrace.instrumentation.otel_sdk.kinds import kind_by_name
 from sessiontrace.instrumentation.otel_sdk.log_events import readers, take_events
 from sessiontrace.instrumentation.otel_sdk.sdk_span import received_span, scope_name
+from sessiontrace.model.later_types import later
 from sessiontrace.model.lru_cache import LruCache
 from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.runtime.signals import raise_if_from_signal
@@ -48,6 +49,9 @@ from sessiontrace.wire.span_reader import SpanFields, event_type, read_span
 
 if TYPE_CHECKING:
     from sessiontrace.capture.tracer_state import TracerProtocol, TracerState
+else:
+    TracerProtocol = later("sessiontrace.capture.tracer_state", "TracerProtocol")
+    TracerState = later("sessiontrace.capture.tracer_state", "TracerState")
 
 __all__ = ["SpanProcessor"]
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from sessiontrace.model.later_types import name_types
 from sessiontrace.model.network import TLS_VARIABLES, Network
 from sessiontrace.model.proxy import is_this_machine
 from sessiontrace.model.secret import Secret, secret
@@ -49,6 +50,9 @@ class Destination:
     kind: ClassVar[str]
     name: str = ""
     start_at: str = "newest"
+
+    def __init_subclass__(cls) -> None:
+        name_types(cls)
 
     def __attrs_post_init__(self) -> None:
         if not self.name:

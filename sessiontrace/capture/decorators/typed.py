@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from sessiontrace.model.later_types import later
+
 if TYPE_CHECKING:
     from sessiontrace.capture.streams.stream_span import Reduce
+else:
+    Reduce = later("sessiontrace.capture.streams.stream_span", "Reduce")
 
 __all__ = ["TypedDecorators"]
 

@@ -15,9 +15,12 @@ from sessiontrace.capture.span import Span
 from sessiontrace.capture.streams.forwarding import ForwardingIterator
 from sessiontrace.capture.streams.stream_span import Reduce, StreamSpan
 from sessiontrace.capture.tracer_state import TracerState
+from sessiontrace.model.later_types import SELF
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+else:
+    Self = SELF
 
 __all__ = ["AsyncStream", "Stream", "watch"]
 

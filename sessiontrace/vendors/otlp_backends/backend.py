@@ -15,12 +15,15 @@ import attrs
 from sessiontrace.export.protocol import Request
 from sessiontrace.model.destination import Env, HttpDestination
 from sessiontrace.model.ids import new_id
+from sessiontrace.model.later_types import later
 from sessiontrace.vendors.otlp.connection import Address, connection, no_spans
 from sessiontrace.vendors.probe import HttpProbe
 from sessiontrace.vendors.vendor import PipelineServices, Vendor, VendorParts
 
 if TYPE_CHECKING:
     from sessiontrace.vendors.otlp.score_requests import ScoreRequests
+else:
+    ScoreRequests = later("sessiontrace.vendors.otlp.score_requests", "ScoreRequests")
 
 __all__ = ["OTLPBackend", "vendor_for"]
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from sessiontrace.model.later_types import later
 from sessiontrace.vendors.otlp_backends.backend import OTLPBackend, vendor_for
 
 if TYPE_CHECKING:
     from sessiontrace.vendors.otlp.score_requests import ScoreRequests
+else:
+    ScoreRequests = later("sessiontrace.vendors.otlp.score_requests", "ScoreRequests")
 
 __all__ = ["VENDOR", "MLflow"]
 
