@@ -141,6 +141,7 @@ class HttpTransport:
         if self._proxy is None and _PLAIN_URL.match(self._base_url):
             self._small = SmallExchange(
                 connector,
+                self._base_url,
                 self._headers,
                 total=self._total,
                 connect=self._connect,
@@ -162,7 +163,8 @@ class HttpTransport:
         small = body.size <= _ONE_PIECE
         if small and self._small is not None:
             try:
-                return self._reply(*await self._small.send(request.method, url, bytes(body)))
+                answer = await self._small.send(request.method, request.path, bytes(body))
+                return self._reply(*answer)
             except UnfitError:
                 self._small = None
         async with session.request(

@@ -1,8 +1,8 @@
 """A small request and its answer over one of aiohttp's connections, with few objects.
 
 ``ClientSession.request`` makes two dozen objects and a task for each request, which costs twice as
-much as the exchange itself. Here the request's head is written once for each method and address,
-and the rest is left to aiohttp: its connector has the connections and its parser reads the answer.
+much as the exchange itself. Here a request's headers are written once for each method, and the
+rest is left to aiohttp: its connector has the connections and its parser reads the answer.
 Used by the transport in the sender's loop. Invariants: the bytes sent are those that
 ``ClientSession.request`` would send; an exchange ends within its total timeout; and a connection
 goes back to the connector only after a whole answer.
@@ -14,17 +14,16 @@ with. ``UnfitError`` says that this aiohttp has another one: send by its session
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from sessiontrace.model.lru_cache import LruCache
-
 __all__ = ["SmallExchange", "UnfitError"]
 
-_HEADS = 16  # most requests go to one or two addresses; an update has one of its own
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_~-]+)+")  # which the URL's rules leave as it is
 _UNSAFE = frozenset("\r\n\0")
 _TURNS = 3
 """Turns of the loop before the first request of a TLS connection, as aiohttp's session takes. What
@@ -40,7 +39,7 @@ class UnfitError(Exception):
 
 
 class SmallExchange:
-    """Sends requests with these headers over the connections of ``connector``.
+    """Sends requests below ``base_url`` with these headers over the connections of ``connector``.
 
     An exchange may take ``total`` seconds, ``connect`` of them until there is a connection. At most
     ``longest`` bytes of an answer are read; the connection is closed where there is more.
@@ -50,6 +49,7 @@ class SmallExchange:
     def __init__(
         self,
         connector: aiohttp.BaseConnector,
+        base_url: str,
         headers: Mapping[str, str],
         *,
         total: float,
@@ -59,21 +59,22 @@ class SmallExchange:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connector = connector
+        self._base_url = base_url
         self._headers = headers
         self._total = total
         self._timeout = aiohttp.ClientTimeout(total=total, connect=min(connect, total))
         self._longest = longest
         self._has_opened = has_opened
         self._deadlines = _Deadlines(self._loop)
-        self._heads: LruCache[tuple[str, str], tuple[aiohttp.ClientRequest, bytes]] = LruCache(
-            _HEADS
-        )
+        self._prepared: dict[str, tuple[aiohttp.ClientRequest, str, str]] = {}
 
-    async def send(self, method: str, url: str, body: bytes) -> Answer:
+    async def send(self, method: str, path: str, body: bytes) -> Answer:
         """The answer; what aiohttp and its parser raise, or TimeoutError, when there is none."""
         deadline = self._loop.time() + self._total
         try:
-            request, head = self._heads.get((method, url)) or self._prepare(method, url)
+            request, base_path, headers = self._prepared.get(method) or self._prepare(method)
+            target = base_path + path if _PLAIN_PATH.fullmatch(path) else self._target(path)
+            head = f"{method} {target} HTTP/1.1\r\n{headers}{len(body)}\r\n\r\n"
             connection = await self._connector.connect(request, [], self._timeout)
         except (AttributeError, TypeError) as error:
             raise UnfitError(str(error)) from error
@@ -83,7 +84,7 @@ class SmallExchange:
             if request.url.scheme == "https" and self._has_opened():
                 for _ in range(_TURNS):
                     await asyncio.sleep(0)
-            return await self._exchange(connection, b"%b%d\r\n\r\n%b" % (head, len(body), body))
+            return await self._exchange(connection, head.encode() + body)
         except (AttributeError, TypeError) as error:
             raise UnfitError(str(error)) from error
         except (aiohttp.ClientError, OSError) as error:
@@ -107,22 +108,31 @@ class SmallExchange:
             connection.release()
         return head.code, head.headers, body
 
-    def _prepare(self, method: str, url: str) -> tuple[aiohttp.ClientRequest, bytes]:
-        """aiohttp's request without a body, and its head up to the length of the body."""
-        try:
-            address = URL(url)
-        except ValueError as error:
-            raise aiohttp.InvalidURL(url) from error
+    def _prepare(self, method: str) -> tuple[aiohttp.ClientRequest, str, str]:
+        """aiohttp's request to the base, its path, and its headers up to the body's length."""
+        address = _address(self._base_url)
         request = aiohttp.ClientRequest(method, address, headers=self._headers, loop=self._loop)
-        lines = [f"{method} {request.url.raw_path_qs} HTTP/1.1"]
+        lines = []
         for name, value in request.headers.items():
             if not _UNSAFE.isdisjoint(name + value):
                 raise ValueError("a header has a line break in it")
             if name.lower() != "content-length":
-                lines.append(f"{name}: {value}")
-        prepared = request, "\r\n".join([*lines, "Content-Length: "]).encode()
-        self._heads.put((method, url), prepared)
+                lines.append(f"{name}: {value}\r\n")
+        base_path = address.raw_path.rstrip("/")
+        prepared = request, base_path, "".join([*lines, "Content-Length: "])
+        self._prepared[method] = prepared
         return prepared
+
+    def _target(self, path: str) -> str:
+        """Path and query of a request, as aiohttp writes them."""
+        return _address(self._base_url + path).raw_path_qs
+
+
+def _address(url: str) -> URL:
+    try:
+        return URL(url)
+    except ValueError as error:
+        raise aiohttp.InvalidURL(url) from error
 
 
 class _Deadlines:

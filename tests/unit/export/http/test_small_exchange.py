@@ -19,6 +19,7 @@ from sessiontrace.model.secret import Secret
 pytestmark = pytest.mark.asyncio
 
 SMALL = Request("POST", "/v1/things?deep=a%20b", b'{"a":1}', (0,))
+METHODS = ("POST", "PUT")
 HEADERS = {"X-Thing": "\u00fc", "Content-Type": "application/x-protobuf"}
 
 
@@ -46,19 +47,24 @@ async def unfit(*_: Any, **__: Any) -> Any:
     raise UnfitError
 
 
+@pytest.mark.parametrize("base", ["", "/api/v2"])
 async def test_it_sends_the_bytes_that_aiohttps_session_sends(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, base: str
 ) -> None:
-    """Names, values and order of the headers included."""
+    """Names, values and order of the headers included, whatever the path."""
+    paths = [SMALL.path, "/v1/sessions/0190-ab_c", "/a b/\u00fc", "/a/../b", "/x%2fy#z", "", "//c"]
+    requests = [Request(method, path, SMALL.body, (0,)) for path in paths for method in METHODS]
     async with recorder() as (url, arrived):
         for _ in range(2):
-            transport = HttpTransport(url, Secret("key"), headers=HEADERS)
-            await transport.send(SMALL, [])
-            await transport.send(SMALL, [])
+            transport = HttpTransport(url + base, Secret("key"), headers=HEADERS)
+            for request in requests:
+                await transport.send(request, [])
+                await transport.send(request, [])
             await transport.close()
             monkeypatch.setattr(SmallExchange, "send", unfit)
-    assert len(arrived) == 4
-    assert len(set(arrived)) == 1, arrived
+    count = 2 * len(requests)
+    assert len(arrived) == 2 * count
+    assert arrived[:count] == arrived[count:]
 
 
 async def test_an_aiohttp_with_another_protocol_sends_by_its_session(
