@@ -39,6 +39,13 @@ class CallRow(NamedTuple):
 class Calls(Protocol):
     """The model calls of a store. Each method may raise ``TooManyCallsError``."""
 
+    def any_linked(self, ids: Collection[str]) -> bool:
+        """Whether one of these events is a model call and has another right above or below it.
+
+        True also where the store would have to look at them all to know.
+        """
+        ...
+
     def by_id(self, ids: Collection[str]) -> Iterable[CallRow]:
         """Those of the events that are model calls."""
         ...
@@ -58,6 +65,8 @@ class Calls(Protocol):
 
 def related(stored: Calls, event_ids: Collection[str], beside: bool) -> Sequence[StoredCall] | None:
     """The calls that belong together with these, without those that nothing belongs to."""
+    if not beside and not stored.any_linked(event_ids):  # as almost always
+        return []
     most = 2 * len(event_ids) + MOST
     try:
         calls = _gathered(stored, event_ids, beside, most)

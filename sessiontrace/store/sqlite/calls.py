@@ -41,6 +41,12 @@ _CALLS = (
     f"WHERE {IS_CALL} AND rank != 0 AND "
 )
 _BESIDE = f"{_CALLS}parent_id = ? AND start_time BETWEEN ? AND ? LIMIT {LIMIT}"
+_LINKED = (
+    f"SELECT 1 FROM events AS own WHERE {IS_CALL} AND rank != 0 AND event_id IN ({{marks}}) AND ("  # noqa: S608
+    f"EXISTS (SELECT 1 FROM events WHERE {IS_CALL} AND rank != 0 AND event_id = own.parent_id)"
+    f" OR EXISTS (SELECT 1 FROM events WHERE {IS_CALL} AND rank != 0 AND parent_id = own.event_id)"
+    ") LIMIT 1"
+)
 _WHOLE = "SELECT event_id, session_id, parent_id, body, patch FROM events WHERE "
 
 
@@ -49,6 +55,12 @@ class Stored:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+
+    def any_linked(self, ids: Collection[str]) -> bool:
+        return any(
+            self._connection.execute(_LINKED.format(marks=marks), chunk).fetchone()
+            for chunk, marks in _chunks(ids)
+        )
 
     def by_id(self, ids: Collection[str]) -> Iterator[CallRow]:
         return self._calls("event_id", ids)

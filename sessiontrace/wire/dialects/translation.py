@@ -7,10 +7,6 @@ name keeps its own, and no value of an attribute raises.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from typing import Any
-
 from sessiontrace.wire.dialects.agent_runtimes import GENKIT, LIVEKIT, MASTRA, PIPECAT
 from sessiontrace.wire.dialects.autogen import AUTOGEN
 from sessiontrace.wire.dialects.calls import settle
@@ -55,7 +51,9 @@ _DIALECTS = (
 
 _HEADS = frozenset(head for dialect in _DIALECTS for head in dialect.heads)
 _OURS = "sessiontrace.event.type"
-_MOST_CHARS = 2048  # of all names of a span whose producers are remembered
+_MOST_CHARS = 2048  # of the scope and all names of a span whose producers are remembered
+_MOST = 256
+_remembered: dict[tuple[str, tuple[str, ...]], tuple[Dialect, ...]] = {}
 
 
 def conventional(span: ReceivedSpan) -> ReceivedSpan:
@@ -63,16 +61,10 @@ def conventional(span: ReceivedSpan) -> ReceivedSpan:
 
     The span is changed in place and returned. A span that our own exporter wrote stays as it is.
     """
-    attributes = span.attributes
-    if _OURS in attributes:
-        return span
-    dialects = _of_scope(span, attributes)
-    names = tuple(attributes)
-    if len("".join(names)) > _MOST_CHARS:  # an attribute for each field of each message
-        dialects += _of_names(names)
-    else:
-        dialects += _remembered_of_names(names)
+    dialects = _dialects(span)
     if not dialects and not _has_messages(span):
+        return span
+    if _OURS in span.attributes:
         return span
     draft = Draft(span)
     if span.events:
@@ -84,6 +76,22 @@ def conventional(span: ReceivedSpan) -> ReceivedSpan:
     return span
 
 
+def _dialects(span: ReceivedSpan) -> tuple[Dialect, ...]:
+    """The producers of a span, those by scope before those by names."""
+    scope, names = span.scope, tuple(span.attributes)
+    dialects = _remembered.get((scope, names))
+    if dialects is None:
+        dialects = _of_scope(scope, names) + _of_names(names)
+        # Of few spans each field of each message is an attribute.
+        if len(scope) + len("".join(names)) <= _MOST_CHARS:
+            if len(_remembered) >= _MOST:
+                _remembered.clear()
+            _remembered[scope, names] = dialects
+    if is_coding_agent(scope, span.name):
+        return (CODING_AGENT, *_of_names(names))
+    return dialects
+
+
 def _of_names(names: tuple[str, ...]) -> tuple[Dialect, ...]:
     """The producers whose attributes have names among these, in their order."""
     heads = {name.partition(".")[0] for name in names}
@@ -92,21 +100,15 @@ def _of_names(names: tuple[str, ...]) -> tuple[Dialect, ...]:
     return tuple(dialect for dialect in _DIALECTS if not dialect.heads.isdisjoint(heads))
 
 
-_remembered_of_names = functools.lru_cache(maxsize=256)(_of_names)
-
-
-def _of_scope(span: ReceivedSpan, attributes: Mapping[str, Any]) -> list[Dialect]:
+def _of_scope(scope: str, names: tuple[str, ...]) -> tuple[Dialect, ...]:
     """The producers whose attributes' names have no head of their own, by scope or by a sign."""
-    scope = span.scope
-    if is_coding_agent(scope, span.name):
-        return [CODING_AGENT]
     if scope.startswith("autogen"):
-        return [AUTOGEN]
+        return (AUTOGEN,)
     if scope.startswith("openlit"):
-        return [OPENLIT]
-    if scope.startswith("strands.") or "gen_ai.event.start_time" in attributes:
-        return [STRANDS]
-    return [SEMANTIC_KERNEL] if "gen_ai.response.finish_reason" in attributes else []
+        return (OPENLIT,)
+    if scope.startswith("strands.") or "gen_ai.event.start_time" in names:
+        return (STRANDS,)
+    return (SEMANTIC_KERNEL,) if "gen_ai.response.finish_reason" in names else ()
 
 
 def _has_messages(span: ReceivedSpan) -> bool:

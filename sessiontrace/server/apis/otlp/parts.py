@@ -45,7 +45,9 @@ class Parts:
         fresh: dict[str, Any] = {}
         for field, (order, value) in self._first.items():
             key = part_key(field, *order)
-            first = first_part(stored, field)
+            if stored.get(key) is not None:  # it, or one before it, is the first of its field
+                continue
+            first = first_part(stored, field) if stored else None
             if first is None or key < first[0]:
                 fresh[key] = value
         return fresh
