@@ -13,12 +13,11 @@ import asyncio
 import contextvars
 import selectors
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from selectors import SelectorKey
 from typing import Any
 
-import anyio
-
+from sessiontrace.runtime.tasks import end
 from sessiontrace.runtime.throttle import Throttle, now
 
 __all__ = ["Clock", "run"]
@@ -76,9 +75,18 @@ class _Loop(asyncio.SelectorEventLoop):
         callback(*args)
 
 
-def run(main: Callable[[], Awaitable[Any]]) -> None:
+def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> None:
     """Run ``main`` in a new loop of this thread until it returns."""
-    anyio.run(main, backend="asyncio", backend_options={"loop_factory": _Loop})
+    loop = _Loop()
+    try:
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.run_until_complete(end(asyncio.all_tasks(loop)))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
 
 
 class Clock:
