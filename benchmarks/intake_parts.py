@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,9 @@ from sessiontrace.server.apis.honeyhive.mapping import event_record
 from sessiontrace.server.apis.otlp import mapping
 from sessiontrace.server.http import decode_json
 from sessiontrace.store import folding
+from sessiontrace.store.sqlite.fresh.fresh_event import fold_records
+from sessiontrace.store.sqlite.fresh.outline import touched
+from sessiontrace.store.sqlite.rows import repeated
 from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
 
@@ -88,11 +91,9 @@ class _Round:
         return self.costs
 
 
-def _fold(records: Iterable[folding.DecodedRecord]) -> None:
-    sessions: dict[str, folding.SessionState] = {}
-    events: dict[str, folding.EventState] = {}
-    for record in records:
-        folding.fold(record, sessions, events)
+def _fold(records: Sequence[folding.DecodedRecord]) -> None:
+    """As the store does it where it has nothing of their sessions."""
+    fold_records(records, {}, {}, repeated(touched(records).event_ids))
 
 
 def of_events(bodies: Sequence[bytes], events: int) -> Costs:

@@ -45,6 +45,7 @@ __all__ = [
 _RANKS = {START: 1, OPEN: 1, END: 3, EVENT: 3}
 _ABANDONED_RANK = 2
 
+_NOT_JUDGED = Judged()
 _NO_SCORES: Mapping[str, int] = {}
 _MOST_SCORES = 50  # names of scores that a session's steps may bring, the first in their order
 
@@ -336,7 +337,7 @@ class SessionState:
     patch: str | None = None
     touched: bool = False  # body or patch changed
     facets: Facets = attrs.field(factory=Facets)
-    judged: Judged = attrs.field(factory=Judged)
+    judged: Judged = _NOT_JUDGED
     calls: dict[str, CallMeasures] = attrs.field(factory=dict)
     """Measures of its model calls, by model."""
     calls_changed: bool = False

@@ -55,8 +55,9 @@ class MediaIntake:
         """The records, marked where the store has their media now. Raises ``StoreBusyError``."""
         places: dict[int, set[Reference]] = {}
         for place, record in enumerate(records):
-            if references := _references(record):
-                places[place] = references
+            body: bytes | str = record.body
+            if b'"sha256' in body if isinstance(body, bytes) else '"sha256' in body:
+                places[place] = _references(body)
         if not places:
             return records
         references = set().union(*places.values())
@@ -101,10 +102,8 @@ class MediaIntake:
             self._refused(reason)
 
 
-def _references(record: Record | DecodedRecord) -> set[Reference]:
-    if isinstance(record, Record):
-        return set(references_in(record.body)) if b'"sha256' in record.body else set()
-    return set(references_in(record.body.encode())) if '"sha256' in record.body else set()
+def _references(body: bytes | str) -> set[Reference]:
+    return set(references_in(body if isinstance(body, bytes) else body.encode()))
 
 
 def _encoded(record: Record | DecodedRecord) -> bytes:

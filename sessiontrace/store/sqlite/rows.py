@@ -45,6 +45,7 @@ __all__ = [
     "judged_in",
     "load_events",
     "load_sessions",
+    "repeated",
     "store_events",
     "store_sessions",
     "write",
@@ -127,10 +128,10 @@ def write(
         session_ids.update(event.session_id for event in events.values())
         sessions = load_sessions(connection, session_ids)
         _load_records(connection, sessions, touch.changed)
-        repeated = _repeated(touch.event_ids)
+        several = repeated(touch.event_ids)
         added: list[Row | EventState] = []
         for piece in walk(decoded):
-            added += fold_records(piece, sessions, events, repeated)
+            added += fold_records(piece, sessions, events, several)
         for session in sessions.values():
             session.summarize()
         store_sessions(connection, sessions.values())
@@ -150,7 +151,7 @@ def write(
             store_sessions(connection, [sessions[session_id]])
 
 
-def _repeated(ids: Sequence[str]) -> frozenset[str]:
+def repeated(ids: Sequence[str]) -> frozenset[str]:
     """Those that are there more than once."""
     if len(set(ids)) == len(ids):  # as in most transactions
         return frozenset()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sessiontrace.model.errors import StoreBusyError, StoreError
-from sessiontrace.model.record import UPDATE, Record
+from sessiontrace.model.record import Record
 from sessiontrace.runtime.log import log_once, logger
 from sessiontrace.runtime.reentrant_lock import ReentrantLock
 from sessiontrace.runtime.throttle import throttled
@@ -22,7 +22,7 @@ from sessiontrace.store.dashboard.models import Breakdown, Dashboard, Period
 from sessiontrace.store.dashboard.ranking import MOST_GROUPS
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.histogram import Histogram
-from sessiontrace.store.judging.history import Judgement, noted
+from sessiontrace.store.judging.history import Judgement
 from sessiontrace.store.media.files import MediaFiles
 from sessiontrace.store.media.limits import MediaLimits
 from sessiontrace.store.media.references import Key
@@ -126,16 +126,13 @@ class SqliteStore:
     def write(
         self, records: Sequence[Record | DecodedRecord], documents: Sequence[Document] = ()
     ) -> Mapping[int, str]:
-        decoded: list[DecodedRecord | str] = []
-        for piece in self._walk(list(records)):
-            decoded += outlines(piece)
+        legal: list[DecodedRecord] = []
+        refused: dict[int, str] = {}
         now = time.time_ns() // 1_000_000
-        refused = {index: entry for index, entry in enumerate(decoded) if isinstance(entry, str)}
-        legal = [
-            noted(entry, now) if entry[0] == UPDATE else entry
-            for entry in decoded
-            if not isinstance(entry, str)
-        ]
+        first = 0
+        for piece in self._walk(records):
+            legal += outlines(piece, first, now, refused)
+            first += len(piece)
         if legal or documents:
             self._run(lambda connection: rows.write(connection, legal, documents, self._walk))
         return refused

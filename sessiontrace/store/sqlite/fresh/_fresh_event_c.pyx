@@ -10,7 +10,7 @@ from bisect import insort
 from libc.math cimport rint
 
 from sessiontrace.model.fields import SCORES
-from sessiontrace.model.record import EVENT
+from sessiontrace.model.record import END, EVENT, START
 from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.store import summary_fields
 from sessiontrace.store.columns.event_columns import columns_of
@@ -35,6 +35,8 @@ cdef object _measures = CallMeasures
 cdef object _fold = fold
 cdef object _state = SessionState
 cdef bytes _EVENT = EVENT
+cdef bytes _START = START
+cdef bytes _END = END
 
 
 def fold_records(records, dict sessions not None, dict events not None, frozenset repeated not None):
@@ -59,10 +61,31 @@ def fold_records(records, dict sessions not None, dict events not None, frozense
                 last_id, lines, counts = session_id, <dict>facets[0], <dict>facets[1]
             added.append(_fold_event(record, session, lines, counts))
             continue
+        if is_new and event_id == event["session_id"] and _fold_own(record, sessions):
+            continue
         _fold(record, sessions, events)
         if is_new and event_id in events:
             added.append(events[event_id])
     return added
+
+
+cdef bint _fold_own(record, dict sessions) except -1:
+    """Fold a session's own start or end in; False where that is left to ``fold``."""
+    cdef tuple decoded = <tuple>record, facets
+    cdef dict event = <dict>decoded[1]
+    if decoded[0] != _END and decoded[0] != _START:
+        return False
+    for name in _OTHERS:
+        if name in event:
+            return False
+    session_id = event["session_id"]
+    session = sessions.get(session_id)
+    if session is None:
+        session = sessions[session_id] = _state(session_id)
+    facets = session.facets.open()
+    _add_lines(_lines_of(decoded[0], event), facets[0], facets[1])
+    session.apply(record)
+    return True
 
 
 def fold_fresh(record, session):

@@ -15,6 +15,7 @@ from sessiontrace.model.json_depth import RECORD_DEPTH_MAX
 from sessiontrace.model.record import END, EVENT, START, UPDATE, Record
 from sessiontrace.store import folding, models
 from sessiontrace.store.judging.entries import JUDGEMENTS
+from sessiontrace.store.judging.history import noted
 from sessiontrace.store.sqlite.fresh import _outline_py
 
 cdef extern from *:
@@ -48,6 +49,7 @@ cdef object _Record = Record
 cdef object _Decoded = folding.DecodedRecord
 cdef object _decode = folding.decode
 cdef object _legal = folding.legal
+cdef object _noted = noted
 cdef object _loads = orjson.loads
 cdef object _JSONDecodeError = orjson.JSONDecodeError
 cdef object _Touched = _outline_py.Touched
@@ -61,9 +63,19 @@ cdef Py_ssize_t _DEPTH = RECORD_DEPTH_MAX, _ID_MAX = models.ID_MAX
 cdef long long _LATEST_MS = 1 << 53
 
 
-def outlines(list records not None):
-    """Each record decoded, or the reason why a store cannot keep it."""
-    return [_outline(record) for record in records]
+def outlines(records, Py_ssize_t first, now, dict refused not None):
+    """The legal records, decoded; adds the reasons for the others to ``refused``, by index."""
+    cdef list legal = []
+    for record in records:
+        decoded = _outline(record)
+        if type(decoded) is str:
+            refused[first] = decoded
+        elif (<tuple>decoded)[0] == _UPDATE:
+            legal.append(_noted(decoded, now))
+        else:
+            legal.append(decoded)
+        first += 1
+    return legal
 
 
 cdef object _outline(record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -12,6 +12,7 @@ from sessiontrace.model.record import EVENT, UPDATE, Record
 from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.judging.entries import JUDGEMENTS
+from sessiontrace.store.judging.history import noted
 
 __all__ = ["Touched", "outlines", "touched"]
 
@@ -35,13 +36,23 @@ class Touched(NamedTuple):
     with_media: list[DecodedRecord]
 
 
-def outlines(records: Iterable[Record | DecodedRecord]) -> list[DecodedRecord | str]:
-    """Each record decoded, or the reason why a store cannot keep it.
+def outlines(
+    records: Sequence[Record | DecodedRecord], first: int, now: int, refused: dict[int, str]
+) -> list[DecodedRecord]:
+    """The legal records, decoded; adds the reasons for the others to ``refused``, by index.
 
     As ``folding.decode`` does it, but the fields lack inputs and outputs that capture encoded:
-    they are JSON, as the checksum of the spool vouches for it.
+    they are JSON, as the checksum of the spool vouches for it. ``first``: the index of the first
+    record. ``now``: when late updates have arrived, Unix ms; see ``history.noted``.
     """
-    return [_outline(record) for record in records]
+    legal: list[DecodedRecord] = []
+    for index, record in enumerate(records, first):
+        decoded = _outline(record)
+        if isinstance(decoded, str):
+            refused[index] = decoded
+        else:
+            legal.append(noted(decoded, now) if decoded.kind == UPDATE else decoded)
+    return legal
 
 
 def _outline(record: Record | DecodedRecord) -> DecodedRecord | str:

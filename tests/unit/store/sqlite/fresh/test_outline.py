@@ -23,7 +23,7 @@ FIELDS = {"event_id": "e", "session_id": "s", "start_time": 1}
 )
 def test_payloads_that_capture_encoded_are_not_decoded(form: object, tail: bytes) -> None:
     """The text is kept as it is; the fields lack what no rule of folding reads."""
-    (outlined,) = form.outlines([Record(EVENT, b"*", HEAD + tail)])  # type: ignore[attr-defined]
+    (outlined,) = form.outlines([Record(EVENT, b"*", HEAD + tail)], 0, 0, {})  # type: ignore[attr-defined]
     assert outlined == DecodedRecord(EVENT, FIELDS, (HEAD + tail).decode())
 
 
@@ -40,7 +40,7 @@ def test_any_other_record_is_decoded_whole(
     form: object, kind: bytes, tail: bytes, fields: dict[str, object]
 ) -> None:
     """Also a late update, whose fields become a part of what is stored."""
-    (outlined,) = form.outlines([Record(kind, b"*", HEAD + tail)])  # type: ignore[attr-defined]
+    (outlined,) = form.outlines([Record(kind, b"*", HEAD + tail)], 0, 9, {})  # type: ignore[attr-defined]
     assert isinstance(outlined, DecodedRecord)
     assert outlined.event == FIELDS | fields
 
@@ -49,5 +49,7 @@ def test_any_other_record_is_decoded_whole(
 def test_a_depth_that_no_reader_takes_is_refused(form: object) -> None:
     """Within encoded inputs too."""
     deep = b"[" * 200 + b"]" * 200
-    (reason,) = form.outlines([Record(EVENT, b"*", HEAD + b',"inputs":\t' + deep + b"\t}")])  # type: ignore[attr-defined]
-    assert reason == "nested deeper than 128 levels"
+    record = Record(EVENT, b"*", HEAD + b',"inputs":\t' + deep + b"\t}")
+    refused: dict[int, str] = {}
+    assert form.outlines([record], 7, 0, refused) == []  # type: ignore[attr-defined]
+    assert refused == {7: "nested deeper than 128 levels"}
