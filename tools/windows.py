@@ -22,6 +22,8 @@ from pythons import find
 
 REPO = Path(__file__).resolve().parent.parent
 VERSION = "3.12"
+KILLED_STATUS = 9
+PATIENCE_S = 180
 LAUNCHER = """
 #include <windows.h>
 typedef int (*run_t)(int, wchar_t **);
@@ -39,7 +41,7 @@ for number in range(300):
     with st.session(f"killed {number}"):
         pass
 print(st.stats().accepted, "accepted,", st.stats().dropped, "dropped", flush=True)
-os._exit(9)
+os.kill(os.getpid(), 9)  # on Windows it ends the process at once, with this status
 """
 ADOPTING = """
 import sqlite3, sys, time
@@ -74,6 +76,17 @@ def run(*command: str | Path, **env: str) -> None:
         [str(part) for part in command], cwd=REPO, env={**os.environ, **env},
         stdin=subprocess.DEVNULL, check=True,
     )  # fmt: skip
+
+
+def run_windows(command: list[str], *words: str, **env: str) -> int:
+    """The status of a program under Wine, which prints into a pipe: Python takes no file there."""
+    done = subprocess.run(
+        [*command, *words], cwd=REPO, env={**os.environ, **env}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        timeout=PATIENCE_S,
+    )  # fmt: skip
+    print(done.stdout, end="", flush=True)
+    return done.returncode
 
 
 def assemble(place: Path) -> Path:
@@ -120,15 +133,19 @@ def main() -> None:
     shutil.rmtree(room, ignore_errors=True)
     room.mkdir()
     windows_room = "Z:" + str(room)
-    run(*command, "-c", "import sys, sessiontrace as st; print(sys.version, st.__compiled__)")
-    run(*command, "examples/quickstart.py", SESSIONTRACE_STORE=windows_room + "/quickstart.db",
-        SESSIONTRACE_SPOOL=windows_room + "/quickstart")  # fmt: skip
-    killed = subprocess.run(
-        [*command, "-c", KILLED, windows_room], stdin=subprocess.DEVNULL, check=False
-    )
-    if killed.returncode != 9:
-        sys.exit(f"the program to be killed ended with {killed.returncode}")
-    run(*command, "-c", ADOPTING, windows_room)
+    code = "import sys, sessiontrace as st; print(sys.version, st.__compiled__)"
+    quickstart = {
+        "SESSIONTRACE_STORE": windows_room + "/quickstart.db",
+        "SESSIONTRACE_SPOOL": windows_room + "/quickstart",
+    }
+    if status := run_windows(command, "-c", code):
+        sys.exit(f"Python for Windows ended with {status}")
+    if status := run_windows(command, "examples/quickstart.py", **quickstart):
+        sys.exit(f"the quickstart ended with {status}")
+    if (status := run_windows(command, "-c", KILLED, windows_room)) != KILLED_STATUS:
+        sys.exit(f"the program to be killed ended with {status}")
+    if status := run_windows(command, "-c", ADOPTING, windows_room):
+        sys.exit(f"the next program ended with {status}")
 
 
 if __name__ == "__main__":
