@@ -38,7 +38,8 @@ def test_one_that_follows():
 PROGRAM = """
 import sys
 import pytest
-plugins = ["-pno:" + name for name in ("asyncio", "randomly", "cacheprovider")]
+others = ("asyncio", "randomly", "cacheprovider", "langsmith_plugin")
+plugins = ["-pno:" + name for name in others]
 sys.exit(pytest.main(["-q", *plugins, sys.argv[1]]))
 """
 
