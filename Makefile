@@ -129,6 +129,10 @@ install-commands: $(VENV)/bin/uv  ## every way to install that the docs name, fr
 windows: $(VENV)/.installed-dev  ## a CPython for Windows under Wine: the quickstart, a kill and an adoption
 	@$(BIN)/python tools/windows.py
 
+.PHONY: debian-python
+debian-python: $(VENV)/.installed  ## the tests on the Python of Debian unstable, in a chroot; needs root; TESTS names them
+	@$(BIN)/python tools/debian_python.py $(TESTS)
+
 .PHONY: dependencies
 dependencies: $(VENV)/.installed-dev  ## size and known faults of the dependencies, and what they fit beside
 	@$(BIN)/python tools/dependencies.py $(DEPENDENCIES)
