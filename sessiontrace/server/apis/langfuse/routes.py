@@ -21,7 +21,7 @@ from sessiontrace.server import record_builder
 from sessiontrace.server.apis.langfuse import observations
 from sessiontrace.server.apis.langfuse.score_routes import ScoreRoutes
 from sessiontrace.server.apis.langfuse.scores import add_score
-from sessiontrace.server.apis.otlp.assembly import Assembly
+from sessiontrace.server.apis.otlp.assembled.assembly import Assembly
 from sessiontrace.server.apis.otlp.event_layout import derived_id
 from sessiontrace.server.apis.otlp.intake import Intake
 from sessiontrace.server.apis.otlp.mapping import convert

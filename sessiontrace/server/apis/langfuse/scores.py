@@ -11,7 +11,8 @@ from typing import Any
 from sessiontrace.model.fields import is_measure
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.langfuse.ids import observation_span, trace_of
-from sessiontrace.server.apis.otlp.assembly import Assembly, Claim
+from sessiontrace.server.apis.otlp.assembled.assembly import Assembly
+from sessiontrace.server.apis.otlp.assembled.trace import Claim
 from sessiontrace.server.apis.otlp.event_layout import derived_id
 from sessiontrace.server.http import RequestRejected
 

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 
 from sessiontrace.server.apis.otlp._plain_call_py import PlaceOf
-from sessiontrace.server.apis.otlp.assembly import Assembly
+from sessiontrace.server.apis.otlp.assembled.assembly import Assembly
 from sessiontrace.wire.received_span import ReceivedSpan
 
 class PlainCalls:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from sessiontrace.server.apis.otlp.assembly import Assembly, Place
+from sessiontrace.server.apis.otlp.assembled.assembly import Assembly
+from sessiontrace.server.apis.otlp.assembled.trace import Place
 from sessiontrace.wire.received_span import ReceivedSpan
 
 __all__ = ["PlaceOf", "PlainCalls"]

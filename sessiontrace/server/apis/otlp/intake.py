@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import attrs
 
 from sessiontrace.server.apis.otlp import mapping
-from sessiontrace.server.apis.otlp.assembly import Assembly
+from sessiontrace.server.apis.otlp.assembled.assembly import Assembly
 from sessiontrace.server.apis.otlp.json_body import decode_request
 from sessiontrace.server.apis.otlp.log_records import convert_logs
 from sessiontrace.server.http import RequestRejected

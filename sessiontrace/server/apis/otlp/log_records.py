@@ -19,10 +19,11 @@ from sessiontrace.model.record import EVENT
 from sessiontrace.runtime.log import logger
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
-from sessiontrace.server.apis.otlp.assembly import Assembly, Place
+from sessiontrace.server.apis.otlp.assembled.assembly import Assembly
+from sessiontrace.server.apis.otlp.assembled.parts import offer_step
+from sessiontrace.server.apis.otlp.assembled.trace import Place
 from sessiontrace.server.apis.otlp.event_layout import derived_id, fields_of
 from sessiontrace.server.apis.otlp.mapping import claim_of
-from sessiontrace.server.apis.otlp.parts import offer_step
 from sessiontrace.server.apis.otlp.span_ids import rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key

@@ -21,9 +21,10 @@ from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.runtime.log import logger
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
-from sessiontrace.server.apis.otlp.assembly import AnyRecord, Assembly, Claim, Place
+from sessiontrace.server.apis.otlp.assembled.assembly import AnyRecord, Assembly
+from sessiontrace.server.apis.otlp.assembled.parts import offer_step
+from sessiontrace.server.apis.otlp.assembled.trace import Claim, Place
 from sessiontrace.server.apis.otlp.event_layout import derived_id, event_of
-from sessiontrace.server.apis.otlp.parts import offer_step
 from sessiontrace.server.apis.otlp.plain_call import PlainCalls
 from sessiontrace.server.apis.otlp.span_ids import own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected

@@ -17,14 +17,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import attrs
-
-from sessiontrace.model.ids import is_uuid
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import call_folding
+from sessiontrace.server.apis.otlp.assembled.followers import (
+    added,
+    parts_of_followers,
+    remade,
+    split,
+)
+from sessiontrace.server.apis.otlp.assembled.parts import Order, Parts
+from sessiontrace.server.apis.otlp.assembled.trace import (
+    ORPHANS,
+    OURS,
+    RATED,
+    ROOT,
+    SCOPE,
+    Claim,
+    Place,
+    Trace,
+    claimed_sessions,
+    elected_session,
+    refer,
+)
 from sessiontrace.server.apis.otlp.event_layout import derived_id
-from sessiontrace.server.apis.otlp.parts import Order, Parts, offer_step
 from sessiontrace.server.apis.otlp.span_ids import trace_session
 from sessiontrace.server.store_writer import Change, Move
 from sessiontrace.store.folding import DecodedRecord, in_session
@@ -32,78 +48,19 @@ from sessiontrace.store.gathered import (
     ERROR,
     FOLDED,
     GATHERED,
-    NAME,
     RATING,
-    REFERENCE,
     SESSION,
-    SOURCE,
-    USER,
     first_part,
     part_key,
 )
-from sessiontrace.store.models import EventQuery
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.rehoming import rehomed
-from sessiontrace.wire.session_facts import CONVERSATIONS, NAMED_BY
 
-__all__ = ["AnyRecord", "Assembly", "Claim", "Place"]
+__all__ = ["AnyRecord", "Assembly"]
 
 AnyRecord = Record | DecodedRecord
 
-_STEPS_AT_ONCE = 10_000
-_OF_STEPS = (NAME, SOURCE, USER)
-_EXPLICIT_NAME = f"{NAME} 00 "
-_SCOPE = "scope:"  # before the name of an instrumentation that recorded model calls of a trace
 _SCOPES_MAX = 16
-_ROOT = "root"
-"""The event at the root of a trace."""
-_ORPHANS, _OURS = "orphans", "ours"
-"""Whether a trace has spans whose parents came in other requests, and events of our SDK."""
-_RATED = "rated "
-"""Before the rest of the key of a trace's score: the event or session that has it now."""
-_OF_TRACE = (_SCOPE, f"{_ROOT} ", f"{_ORPHANS} ", f"{_OURS} ", f"{RATING} ", _RATED)
-
-
-@attrs.frozen
-class Claim:
-    """The session that a span or log record names.
-
-    ``reference``: the sender's id. ``rank``: the lower one counts, of several in one trace.
-    ``is_own``: it holds for the span itself, whatever others of its trace say.
-    """
-
-    session_id: str
-    reference: str
-    rank: int
-    is_own: bool
-
-
-@attrs.define(eq=False)
-class _Trace:
-    """One trace in a request: what its spans say of their session, and which one they name.
-
-    ``facts``: its root, and the instrumentations that recorded its model calls. ``ratings``: its
-    scores, by the keys of their parts. ``orphans``: the parents that the request has not, by their
-    events' ids, as the ends of ids of our SDK. ``hidden``: events that are shown as parts of their
-    parents, with these. ``own``: events of our SDK, by the ids that they
-    would have as spans of another.
-
-    ``target``: where the request wrote its followers, and the sender's ``reference`` for it.
-    ``claimed``: it brought a new claim. ``is_settled``: the target still counts.
-    """
-
-    session_id: str
-    parts: Parts = attrs.field(factory=Parts)
-    claims: Parts = attrs.field(factory=Parts)
-    facts: Parts = attrs.field(factory=Parts)
-    ratings: dict[str, Any] = attrs.field(factory=dict)
-    orphans: dict[str, str] = attrs.field(factory=dict)
-    own: dict[str, str] = attrs.field(factory=dict)
-    hidden: dict[str, str] = attrs.field(factory=dict)
-    target: str = ""
-    reference: str = ""
-    claimed: bool = False
-    is_settled: bool = True
 
 
 class Assembly:
@@ -113,8 +70,8 @@ class Assembly:
     """
 
     def __init__(self) -> None:
-        self._records: list[tuple[AnyRecord, _Trace | None]] = []
-        self._traces: dict[str, _Trace] = {}
+        self._records: list[tuple[AnyRecord, Trace | None]] = []
+        self._traces: dict[str, Trace] = {}
         self._sessions: dict[str, Parts] = {}
         self._calls: dict[str, set[str]] = {}
         self.starts: dict[str, Record] = {}
@@ -142,7 +99,7 @@ class Assembly:
         if trace_id is not None:
             trace = self._traces.get(trace_id)
             if trace is None:
-                trace = self._traces[trace_id] = _Trace(trace_session(trace_id))
+                trace = self._traces[trace_id] = Trace(trace_session(trace_id))
         if claim is not None and trace is not None:
             order = (2 * claim.rank + (not is_root), 0, claim.session_id)
             trace.claims.offer(SESSION, order, [claim.session_id, claim.reference])
@@ -152,7 +109,7 @@ class Assembly:
         parts = self._sessions.get(claim.session_id)
         if parts is None:
             parts = self._sessions[claim.session_id] = Parts()
-            _refer(parts, claim.session_id, claim.reference)
+            refer(parts, claim.session_id, claim.reference)
         return Place(claim.session_id, parts, None)
 
     def add(self, record: AnyRecord, place: Place) -> None:
@@ -173,24 +130,24 @@ class Assembly:
         """
         self._calls.setdefault(trace_id, set()).add(event_id)
         if scope is not None and (trace := self._traces.get(trace_id)) is not None:
-            trace.facts.offer(f"{_SCOPE}{scope.replace(' ', '_')[:100]}", (0, 0, ""), True)
+            trace.facts.offer(f"{SCOPE}{scope.replace(' ', '_')[:100]}", (0, 0, ""), True)
 
     def add_root(self, trace_id: str, start_ns: int, event_id: str) -> None:
         """The event at the root of a trace, which has the trace's scores."""
         if (trace := self._traces.get(trace_id)) is not None:
-            trace.facts.offer(_ROOT, (0, start_ns, event_id), event_id)
+            trace.facts.offer(ROOT, (0, start_ns, event_id), event_id)
 
     def add_orphan(self, trace_id: str, parent_span: str) -> None:
         """A span whose parent is not in the request, and may be an event of our SDK."""
         trace = self._traces[trace_id]
         trace.orphans[derived_id(trace_id, parent_span)] = f"{parent_span[:4]}-{parent_span[4:]}"
-        trace.facts.offer(_ORPHANS, (0, 0, ""), True)
+        trace.facts.offer(ORPHANS, (0, 0, ""), True)
 
     def add_own(self, trace_id: str, span_id: str, event_id: str) -> None:
         """An event of our SDK, which spans of others may have as parent by its span's id."""
         trace = self._traces[trace_id]
         trace.own[derived_id(trace_id, span_id)] = event_id
-        trace.facts.offer(_OURS, (0, 0, ""), True)
+        trace.facts.offer(OURS, (0, 0, ""), True)
 
     def rate(self, trace_id: str, order: Order, changes: Mapping[str, Any]) -> None:
         """A score of a trace: of its session if it is one, else of its root.
@@ -214,7 +171,7 @@ class Assembly:
             parts = stored.get(trace.session_id, {})
             fresh = trace.claims.improvements(parts)
             trace.claimed = bool(fresh)
-            trace.target, trace.reference = _elected({**parts, **fresh}, trace.session_id)
+            trace.target, trace.reference = elected_session({**parts, **fresh}, trace.session_id)
         if unread := {trace.target for trace in traces} - read:
             stored |= store.gathered(unread)
         records = [_placed(record, trace) for record, trace in self._records]
@@ -253,11 +210,11 @@ class Assembly:
         for trace in self._traces.values():
             alias = trace.session_id
             parts = stored.get(alias, {})
-            target, _ = _elected(parts, alias)
-            root = first_part(parts, _ROOT)
+            target, _ = elected_session(parts, alias)
+            root = first_part(parts, ROOT)
             owner = None if target == alias else root[1] if root is not None else target
             for key, value in parts.items():
-                mark = f"{_RATED}{key[len(RATING) + 1 :]}"
+                mark = f"{RATED}{key[len(RATING) + 1 :]}"
                 if not key.startswith(f"{RATING} ") or parts.get(mark) == owner:
                     continue
                 if (before := parts.get(mark)) is not None:
@@ -275,9 +232,9 @@ class Assembly:
             if not (trace.orphans or trace.own):
                 continue
             parts = stored.get(trace.session_id, {})
-            session_id, _ = _elected(parts, trace.session_id)
-            parents = dict(trace.own) if first_part(parts, _ORPHANS) else {}
-            if trace.orphans and (first_part(parts, _OURS) or store.sessions_known({session_id})):
+            session_id, _ = elected_session(parts, trace.session_id)
+            parents = dict(trace.own) if first_part(parts, ORPHANS) else {}
+            if trace.orphans and (first_part(parts, OURS) or store.sessions_known({session_id})):
                 own = store.ending_with(session_id, trace.orphans.values())
                 own = {session_id[19:]: session_id, **own}
                 parents |= {alias: own[end] for alias, end in trace.orphans.items() if end in own}
@@ -308,7 +265,7 @@ class Assembly:
 
     def _moved(self, store: Store, stored: dict[str, Mapping[str, Any]]) -> Change:
         current = {
-            trace.session_id: _elected(stored.get(trace.session_id, {}), trace.session_id)
+            trace.session_id: elected_session(stored.get(trace.session_id, {}), trace.session_id)
             for trace in self._traces.values()
         }
         strays = [alias for alias, (target, _) in current.items() if target != alias]
@@ -319,31 +276,31 @@ class Assembly:
             stored |= store.gathered(unread)
         records = list(self._missing(stored))
         moves: list[Move] = []
-        changed: list[tuple[str, _Trace, set[str]]] = []
+        changed: list[tuple[str, Trace, set[str]]] = []
         for trace_id, trace in self._traces.items():
             alias = trace.session_id
             target, _ = current[alias]
             if target != alias and alias in steps:
                 moves.append(Move(alias, target, steps[alias]))
             if trace.claimed or trace.target != target or alias in steps:
-                others = _claimed(stored.get(alias, {})) - {target, alias}
+                others = claimed_sessions(stored.get(alias, {})) - {target, alias}
                 changed.append((trace_id, trace, others))
         touched = {current[trace.session_id][0] for _, trace, _ in changed}
         in_place = store.gathered(touched.union(*(others for _, _, others in changed)))
         for trace_id, trace, others in changed:
             target, reference = current[trace.session_id]
-            said = _said(stored.get(trace.session_id, {}))
+            said = parts_of_followers(stored.get(trace.session_id, {}))
             for source in others:
-                followers, of_source = _split(store, source, trace_id)
+                followers, of_source = split(store, source, trace_id)
                 if followers:
                     moves.append(Move(source, target, followers))
-                change = _remade(in_place.get(source, {}), of_source, said)
+                change = remade(in_place.get(source, {}), of_source, said)
                 records += _patch(source, change)
             if target != trace.session_id:
                 of_target = Parts()
-                _refer(of_target, target, reference)
+                refer(of_target, target, reference)
                 after = in_place.get(target, {})
-                records += _patch(target, {**_added(after, said), **of_target.improvements(after)})
+                records += _patch(target, {**added(after, said), **of_target.improvements(after)})
         return Change(records, moves=moves)
 
     def _missing(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
@@ -360,47 +317,11 @@ class Assembly:
             if trace.target != trace.session_id and trace.is_settled:
                 offer = offers.setdefault(trace.target, Parts())
                 offer.add(trace.parts, without=ERROR)  # the trace is not the whole session
-                _refer(offer, trace.target, trace.reference)
+                refer(offer, trace.target, trace.reference)
         return offers
 
 
-@attrs.frozen
-class Place:
-    """Where a record goes.
-
-    ``parts``: takes what the record says of its session. ``trace``: that it follows.
-    """
-
-    session_id: str
-    parts: Parts
-    trace: _Trace | None
-
-
-def _refer(parts: Parts, session_id: str, reference: str) -> None:
-    """Let a session remember the sender's own id."""
-    if reference and not is_uuid(reference):
-        parts.offer(REFERENCE, (0, 0, session_id), reference)
-
-
-def _elected(parts: Mapping[str, Any], alias: str) -> tuple[str, str]:
-    """The session of a trace with these parts, and the sender's id for it."""
-    first = first_part(parts, SESSION)
-    if first is None:
-        return alias, ""
-    session_id, reference = first[1]
-    return session_id, reference
-
-
-def _claimed(parts: Mapping[str, Any]) -> set[str]:
-    """The sessions that spans of a trace name: its followers may be in any of them."""
-    return {
-        value[0]
-        for key, value in parts.items()
-        if value is not None and key.startswith(SESSION + " ")
-    }
-
-
-def _placed(record: AnyRecord, trace: _Trace | None) -> AnyRecord:
+def _placed(record: AnyRecord, trace: Trace | None) -> AnyRecord:
     if trace is None or trace.target == trace.session_id:
         return record
     if isinstance(record, DecodedRecord):
@@ -410,7 +331,7 @@ def _placed(record: AnyRecord, trace: _Trace | None) -> AnyRecord:
 
 
 def _scopes(parts: Mapping[str, Any]) -> list[str]:
-    return [key for key in parts if key.startswith(_SCOPE)]
+    return [key for key in parts if key.startswith(SCOPE)]
 
 
 def _hidden(event_id: str, session_id: str, parent_id: str) -> Record:
@@ -421,63 +342,3 @@ def _hidden(event_id: str, session_id: str, parent_id: str) -> Record:
 def _patch(session_id: str, parts: Mapping[str, Any]) -> Iterable[Record]:
     if parts:
         yield record_builder.patch(session_id, session_id, {GATHERED: parts})
-
-
-def _said(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the followers of a trace say of their session, from what the trace has gathered."""
-    return {
-        key: value
-        for key, value in parts.items()
-        if value is not None
-        and key.partition(" ")[0] not in (SESSION, ERROR)
-        and not key.startswith(_OF_TRACE)
-    }
-
-
-def _added(before: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """What changes in the parts of a session when the followers of a trace come to it."""
-    added: dict[str, Any] = {}
-    for key, value in said.items():
-        field = key.partition(" ")[0]
-        if field in _OF_STEPS:
-            first, own = first_part(before, field), first_part(said, field)
-            if own is None or own[0] != key or (first is not None and first[0] <= key):
-                continue
-        if before.get(key) is None:
-            added[key] = value
-    return added
-
-
-def _remade(before: Mapping[str, Any], remaining: Parts, said: Mapping[str, Any]) -> dict[str, Any]:
-    """What changes in the parts of a session when the followers of a trace leave it.
-
-    ``remaining``: what its other events say. A name that a span gave in an attribute stays.
-    """
-    after = remaining.improvements({})
-    gone = {
-        key: None
-        for key, value in before.items()
-        if value is not None
-        and (key in said or key.partition(" ")[0] in _OF_STEPS)
-        and not key.startswith(_EXPLICIT_NAME)
-    }
-    return {key: value for key, value in (gone | after).items() if before.get(key) != value}
-
-
-def _split(store: Store, session_id: str, trace_id: str) -> tuple[list[str], Parts]:
-    """The events of a session that are there because their trace is; what the others say of it."""
-    parts = Parts()
-    followers: list[str] = []
-    for record in store.events(
-        EventQuery(session_id=session_id, limit=_STEPS_AT_ONCE, folded=True)
-    ).events:
-        metadata = record.get("metadata")
-        otel = metadata.get("otel") if isinstance(metadata, dict) else None
-        if not isinstance(otel, dict):
-            continue
-        follows = NAMED_BY not in otel or otel[NAMED_BY] in CONVERSATIONS
-        if otel.get("trace_id") == trace_id and follows:
-            followers.append(record["event_id"])
-        else:
-            offer_step(parts, record, f"{otel.get('span_id')}{otel.get('trace_id')}")
-    return followers, parts

@@ -1,0 +1,1 @@
+"""Sessions assembled from the spans and log records of many requests."""
