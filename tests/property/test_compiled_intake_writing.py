@@ -125,9 +125,82 @@ def test_a_batch_folds_into_the_same_states(
     assert results[0] == results[1]
 
 
+def decoded_of(entries: list[Any]) -> list[DecodedRecord]:
+    """What the form in Python gives, which is no row."""
+    assert all(isinstance(entry, DecodedRecord) for entry in entries)
+    return entries
+
+
+def row_of(record: DecodedRecord) -> tuple[Any, ...]:
+    """The row of an event of which nothing is stored."""
+    return _fresh_event_py.fold_fresh(record, SessionState(record.event["session_id"]))
+
+
+plain_texts = st.sampled_from(["model", "tool", "chain", "answer", 'a"b', "Ü", "", "x" * 300])
+moments_ms = st.one_of(st.integers(0, 9000), st.sampled_from([1 << 53, 10**15, -1, 1.5]))
+plain_events = st.fixed_dictionaries(
+    {
+        "event_id": st.sampled_from(["event-a", "event-b", "event-c", "session-a"]),
+        "session_id": st.sampled_from(["session-a", "session-b"]),
+        "event_type": plain_texts, "event_name": plain_texts, "start_time": st.integers(0, 9000),
+    },
+    optional={
+        "parent_id": plain_texts, "source": plain_texts, "start_nanos": st.integers(0, 999_999),
+        "end_time": moments_ms, "error": st.just("ValueError: no"),
+        "duration": st.one_of(
+            st.floats(0, 1e6), st.floats(0, 1e-3), st.integers(-1, 10**17),
+            st.sampled_from([0.0, -1.0, 0.1, 1e22, 123456.789012345, 9007199254740993.0]),
+        ),
+        "metadata": st.just({"prompt_tokens": 3}),
+    },
+)  # fmt: skip
+
+
+@given(batch=st.lists(st.tuples(kinds, plain_events), max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_plain_events_fold_from_their_bytes(batch: list[tuple[bytes, dict[str, Any]]]) -> None:
+    """Rows without decoding: the same rows, sums and facets, also of repeated events."""
+    records = [
+        Record(kind, b"*", orjson.dumps(event)[:-1] + b',"inputs":\t{"a":1}\t}')
+        for kind, event in batch
+    ]
+    results = []
+    for outline_form, form in ((_outline_c, _fresh_event_c), (_outline_c, _fresh_event_py),
+                               (_outline_py, _fresh_event_py)):  # fmt: skip
+        refused: dict[int, str] = {}
+        entries = outline_form.outlines(records, 0, 9, refused)
+        seen = outline_form.touched(entries).event_ids
+        repeated = frozenset(event_id for event_id in seen if seen.count(event_id) > 1)
+        sessions: dict[str, SessionState] = {}
+        rows = form.fold_records(entries, sessions, {}, repeated)
+        for session in sessions.values():
+            session.summarize()
+        folded = [row if isinstance(row, tuple) else state_of(row) for row in rows]
+        texts = [(state_of(session), str(session.facets)) for session in sessions.values()]
+        results.append(repr((folded, texts, refused)))
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_plain_event_is_not_decoded() -> None:
+    """The row comes from the bytes that capture wrote."""
+    body = (
+        b'{"event_id":"e","session_id":"s","parent_id":"s","event_type":"model","source":"app",'
+        b'"start_time":1796000000123,"start_nanos":804032,"end_time":1796000000150,'
+        b'"duration":27.25,"event_name":"answer","inputs":\t{}\t,"outputs":\t{}\t}'
+    )
+    (row,) = _outline_c.outlines([Record(EVENT, b"*", body)], 0, 0, {})
+    assert type(row) is tuple
+    (record,) = decoded_of(_outline_py.outlines([Record(EVENT, b"*", body)], 0, 0, {}))
+    assert row == row_of(record)
+
+
 heads = st.sampled_from(
     [
         b'{"event_id":"e","session_id":"s","start_time":1',
+        b'{"event_id":"e","session_id":"s","event_type":"tool","event_name":"a","start_time":12',
+        b'{"event_id":"e","session_id":"s","event_type":"tool","event_name":"a","start_time":012',
+        b'{"event_id":"e","session_id":"s","event_type":"tool","event_name":"a","start_time":1.',
+        b'{"event_id":"e","session_id":"s","event_type":"tool","event_name":"a","start_time":1, ',
         b'{"event_id":"e","session_id":"s","start_time":1.5,"metadata":{"a":[1,2]}',
         b'{"event_id":"s","session_id":"s","start_time":true',
         b'{"event_id":"","session_id":"s","start_time":1',
@@ -170,13 +243,15 @@ def test_records_are_outlined_alike(records: list[Record]) -> None:
     """Both forms give the same fields and reasons, and miss only inputs and outputs."""
     refused: dict[int, str] = {}
     compiled: dict[int, str] = {}
-    legal = _outline_py.outlines(records, 5, 9, refused)
-    assert _outline_c.outlines(records, 5, 9, compiled) == legal
+    legal = decoded_of(_outline_py.outlines(records, 5, 9, refused))
+    entries = _outline_c.outlines(records, 5, 9, compiled)
     assert compiled == refused
-    assert _outline_c.touched(legal) == _outline_py.touched(legal)
-    assert _outline_c.touched(legal).with_media == [
-        outline for outline in legal if '"stored":true' in outline.body
-    ]
+    for entry, outline in zip(entries, legal, strict=True):
+        assert entry == (row_of(outline) if type(entry) is tuple else outline)
+    touch, compiled_touch = _outline_py.touched(legal), _outline_c.touched(entries)
+    assert compiled_touch == touch
+    assert touch == _outline_py.touched(entries)
+    assert touch.with_media == [outline for outline in legal if '"stored":true' in outline.body]
     outlines = iter(legal)
     for index, record in enumerate(records, 5):
         whole = folding.decode(record)

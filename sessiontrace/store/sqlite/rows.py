@@ -115,11 +115,11 @@ def at_once(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
 
 def write(
     connection: sqlite3.Connection,
-    decoded: Sequence[DecodedRecord],
+    decoded: Sequence[DecodedRecord | Row],
     documents: Sequence[Document] = (),
     walk: Walk = at_once,
 ) -> None:
-    """Fold decoded records into the file and write documents, in one transaction."""
+    """Fold what ``outlines`` gave into the file and write documents, in one transaction."""
     touch = touched(decoded)
     session_ids = touch.session_ids
     with transaction(connection):

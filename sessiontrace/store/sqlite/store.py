@@ -63,6 +63,7 @@ from sessiontrace.store.sqlite.charts import histogram, hours
 from sessiontrace.store.sqlite.deletion import Trimmed
 from sessiontrace.store.sqlite.files import FileIdentity
 from sessiontrace.store.sqlite.fork_safety import rest_at_forks
+from sessiontrace.store.sqlite.fresh.event_row import Row
 from sessiontrace.store.sqlite.fresh.outline import outlines
 
 __all__ = ["SqliteStore", "SqliteStores"]
@@ -126,7 +127,7 @@ class SqliteStore:
     def write(
         self, records: Sequence[Record | DecodedRecord], documents: Sequence[Document] = ()
     ) -> Mapping[int, str]:
-        legal: list[DecodedRecord] = []
+        legal: list[DecodedRecord | Row] = []
         refused: dict[int, str] = {}
         now = time.time_ns() // 1_000_000
         first = 0

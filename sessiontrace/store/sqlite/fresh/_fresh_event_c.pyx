@@ -22,6 +22,7 @@ from sessiontrace.store.judging.entries import JUDGEMENTS
 from sessiontrace.store.sqlite.fresh import _fresh_event_py
 
 cdef object _python_form = _fresh_event_py.fold_fresh
+cdef object _record_of = _fresh_event_py.record_of
 cdef tuple _OTHERS = (*SCORES, GATHERED, JUDGEMENTS, FOLDED)
 cdef frozenset _CALLS = CALL_TYPES
 cdef Py_ssize_t _MOST_VALUES = MOST_VALUES
@@ -42,31 +43,112 @@ cdef bytes _END = END
 def fold_records(records, dict sessions not None, dict events not None, frozenset repeated not None):
     """Fold the records into the states; returns those of events that are new, in their order."""
     cdef list added = []
-    cdef tuple decoded, facets
-    cdef dict event, lines = None, counts = None
+    cdef tuple decoded
+    cdef dict event
     cdef bint is_new
-    last_id = session = None  # whose facets these are
+    cdef _Session current = _Session(sessions)
     for record in records:
+        if type(record) is tuple:
+            event_id = (<tuple>record)[0]
+            if event_id not in events and event_id not in repeated:
+                current.add(<tuple>record)
+                added.append(record)
+                continue
+            record = _record_of(record)
         decoded = <tuple>record  # a named tuple, whose type is not tuple itself
         event = <dict?>decoded[1]
         event_id = event["event_id"]
         is_new = event_id not in events
         if is_new and decoded[0] == _EVENT and event_id not in repeated:
-            session_id = event["session_id"]
-            if session_id != last_id:
-                session = sessions.get(session_id)
-                if session is None:
-                    session = sessions[session_id] = _state(session_id)
-                facets = session.facets.open()
-                last_id, lines, counts = session_id, <dict>facets[0], <dict>facets[1]
-            added.append(_fold_event(record, session, lines, counts))
+            current.open(event["session_id"])
+            added.append(_fold_event(record, current.state, current.lines, current.counts))
             continue
+        current.close()
         if is_new and event_id == event["session_id"] and _fold_own(record, sessions):
             continue
         _fold(record, sessions, events)
         if is_new and event_id in events:
             added.append(events[event_id])
+    current.close()
     return added
+
+
+cdef class _Session:
+    """The session of the last event, with what rows of events add to it until it is closed."""
+
+    cdef dict sessions, lines, counts
+    cdef object session_id, state, kind, name, measures
+    cdef list latencies
+    cdef bint is_call
+    cdef Py_ssize_t events, calls
+    cdef long long first, last
+
+    def __init__(self, dict sessions):
+        self.sessions = sessions
+        self.events = self.calls = 0
+
+    cdef int open(self, session_id) except -1:
+        cdef tuple facets
+        if self.state is not None and (session_id is self.session_id or session_id == self.session_id):
+            return 0
+        self.close()
+        state = self.sessions.get(session_id)
+        if state is None:
+            state = self.sessions[session_id] = _state(session_id)
+        facets = state.facets.open()
+        self.session_id, self.state = session_id, state
+        self.lines, self.counts = <dict>facets[0], <dict>facets[1]
+        return 0
+
+    cdef int add(self, tuple row) except -1:
+        """Add the row of an event without metadata, scores, costs and errors."""
+        cdef long long start, end
+        self.open(row[1])
+        if row[3] is not self.kind or row[4] is not self.name:
+            self._enter(row[3], row[4])
+        start = end = row[5]
+        if row[6]:
+            end = row[6]
+        if not self.events or start < self.first:
+            self.first = start
+        if not self.events or end > self.last:
+            self.last = end
+        self.events += 1
+        if self.is_call:
+            self.calls += 1
+            latency = _rounded(row[7])
+            if latency is not None and len(self.latencies) < _MOST_VALUES:
+                _insort(self.latencies, latency)
+        return 0
+
+    cdef int _enter(self, kind, name) except -1:
+        """Prepare for events of this type and name."""
+        cdef dict calls
+        event = {"event_id": "e", "session_id": "s", "event_type": kind, "event_name": name}
+        _add_lines(_lines_of(_EVENT, event), self.lines, self.counts)
+        self.is_call = kind in _CALLS
+        if self.is_call and self.measures is None:
+            calls = <dict?>self.state.calls
+            self.measures = calls.get("")
+            if self.measures is None:
+                self.measures = calls[""] = _measures()
+            self.latencies = <list?>self.measures.latencies
+        self.kind, self.name = kind, name
+        return 0
+
+    cdef int close(self) except -1:
+        """Give the session what it is due."""
+        if self.state is not None and self.events:
+            totals = self.state.totals
+            totals.events += self.events
+            totals.models += self.calls
+            _add_times(self.state, self.first, self.last)
+            if self.calls:
+                self.measures.calls += self.calls
+                self.state.calls_changed = True
+        self.events = self.calls = 0
+        self.state = self.kind = self.name = self.measures = None
+        return 0
 
 
 cdef bint _fold_own(record, dict sessions) except -1:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sessiontrace.model.record import EVENT
-from sessiontrace.store.folding import DecodedRecord, EventState, SessionState, fold
-from sessiontrace.store.sqlite.fresh.event_row import Row, event_row
+from sessiontrace.model.record import EVENT, Record
+from sessiontrace.store.folding import DecodedRecord, EventState, SessionState, decode, fold
+from sessiontrace.store.sqlite.fresh.event_row import COLUMNS, Row, event_row
 
-__all__ = ["fold_fresh", "fold_records"]
+__all__ = ["fold_fresh", "fold_records", "record_of"]
 
 
 def fold_fresh(record: DecodedRecord, session: SessionState) -> Row:
@@ -21,8 +21,15 @@ def fold_fresh(record: DecodedRecord, session: SessionState) -> Row:
     return event_row(events[record.event["event_id"]])
 
 
+def record_of(row: Row) -> DecodedRecord:
+    """The record of an event that ``outlines`` made a row of."""
+    record = decode(Record(EVENT, b"*", row[COLUMNS.index("body")].encode()))
+    assert isinstance(record, DecodedRecord)
+    return record
+
+
 def fold_records(
-    records: Iterable[DecodedRecord],
+    records: Iterable[DecodedRecord | Row],
     sessions: dict[str, SessionState],
     events: dict[str, EventState],
     repeated: Collection[str],
@@ -32,7 +39,8 @@ def fold_records(
     ``repeated``: the events of which there are several records.
     """
     added: list[Row | EventState] = []
-    for record in records:
+    for entry in records:
+        record = entry if isinstance(entry, DecodedRecord) else record_of(entry)
         event_id = record.event["event_id"]
         if record.kind == EVENT and event_id not in events and event_id not in repeated:
             session_id = record.event["session_id"]

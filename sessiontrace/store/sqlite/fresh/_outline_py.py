@@ -13,6 +13,7 @@ from sessiontrace.store import folding
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.judging.entries import JUDGEMENTS
 from sessiontrace.store.judging.history import noted
+from sessiontrace.store.sqlite.fresh.event_row import Row
 
 __all__ = ["Touched", "outlines", "touched"]
 
@@ -38,14 +39,15 @@ class Touched(NamedTuple):
 
 def outlines(
     records: Sequence[Record | DecodedRecord], first: int, now: int, refused: dict[int, str]
-) -> list[DecodedRecord]:
+) -> list[DecodedRecord | Row]:
     """The legal records, decoded; adds the reasons for the others to ``refused``, by index.
 
     As ``folding.decode`` does it, but the fields lack inputs and outputs that capture encoded:
     they are JSON, as the checksum of the spool vouches for it. ``first``: the index of the first
-    record. ``now``: when late updates have arrived, Unix ms; see ``history.noted``.
+    record. ``now``: when late updates have arrived, Unix ms; see ``history.noted``. The compiled
+    form gives the rows of plain events in the place of their records, and decodes nothing of them.
     """
-    legal: list[DecodedRecord] = []
+    legal: list[DecodedRecord | Row] = []
     for index, record in enumerate(records, first):
         decoded = _outline(record)
         if isinstance(decoded, str):
@@ -86,10 +88,14 @@ def _head(body: bytes) -> bytes | None:
     return None
 
 
-def touched(records: Iterable[DecodedRecord]) -> Touched:
+def touched(records: Iterable[DecodedRecord | Row]) -> Touched:
     """What decoded records touch."""
     touch = Touched([], set(), set(), [], [])
     for record in records:
+        if not isinstance(record, DecodedRecord):
+            touch.event_ids.append(record[0])
+            touch.session_ids.add(record[1])
+            continue
         event_id, session_id = record.event["event_id"], record.event["session_id"]
         touch.session_ids.add(session_id)
         if record.kind == EVENT or event_id != session_id:
