@@ -29,8 +29,8 @@ from sessiontrace.store.folding import (
 )
 from sessiontrace.store.judging.entries import JUDGEMENTS, LABEL, REVIEW, Judged, judged_of
 from sessiontrace.store.models import Document
+from sessiontrace.store.sqlite import bulk_insert, media
 from sessiontrace.store.sqlite import documents as stored_documents
-from sessiontrace.store.sqlite import media
 from sessiontrace.store.sqlite.charts import hours
 from sessiontrace.store.sqlite.fresh import event_row
 from sessiontrace.store.sqlite.fresh.event_row import Row
@@ -139,7 +139,8 @@ def write(
         for stored in walk([events[event_id] for event_id in stored_ids]):
             store_events(connection, stored)
         for piece in walk(added):
-            connection.executemany(
+            bulk_insert.insert(
+                connection,
                 _ADD_EVENT,
                 [row if isinstance(row, tuple) else event_row.event_row(row) for row in piece],
             )
