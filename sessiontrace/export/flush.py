@@ -6,10 +6,10 @@ answered at most once for each lane, and waiting for it is always bounded.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 
 from sessiontrace.runtime.reentrant_lock import ReentrantLock
+from sessiontrace.runtime.signal_safe_event import SignalSafeEvent
 
 __all__ = ["FlushTicket"]
 
@@ -26,7 +26,7 @@ class FlushTicket:
         self.marks: dict[str, int] = dict(marks)
         self._open = set(marks)
         self._complete = True
-        self._event = threading.Event()
+        self._event = SignalSafeEvent()
         self._lock = ReentrantLock()
         self._callbacks: list[Callable[[bool], None]] = []
         if not self._open:

@@ -24,6 +24,7 @@ from sessiontrace.runtime import log
 from sessiontrace.runtime.counters import Counters
 from sessiontrace.runtime.process_hooks import importing
 from sessiontrace.runtime.reentrant_lock import ReentrantLock
+from sessiontrace.runtime.signal_safe_event import SignalSafeEvent
 from sessiontrace.runtime.signals import raise_if_from_signal
 from sessiontrace.runtime.thread_start import start_thread
 from sessiontrace.runtime.wake import WakeSignal
@@ -101,7 +102,7 @@ class Sender:
         self._incoming: deque[RecoveredSpool | FlushTicket] = deque()  # not yet seen by the loop
         self._recovered: list[RecoveredSpool] = []
         self._tickets: list[FlushTicket] = []
-        self._stopping = threading.Event()
+        self._stopping = SignalSafeEvent()
         self._deadline = 0.0
 
     # -- any thread -------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import orjson
 from sessiontrace.capture.redaction.redactor import accepted_fields
 from sessiontrace.model.fields import EVENT_FIELDS, REDACTED
 from sessiontrace.runtime.reentrant_lock import ReentrantLock
+from sessiontrace.runtime.signal_safe_event import SignalSafeEvent
 from sessiontrace.runtime.thread_start import start_thread
 
 __all__ = ["AsyncRedactionQueue", "AsyncRedactor"]
@@ -58,8 +59,8 @@ class AsyncRedactionQueue:
         self._batch: deque[tuple[bytes, bytes]] = deque()  # in the thread's hands
         self._bytes = 0
         self._closed = False
-        self._wake = threading.Event()
-        self._passed = threading.Event()  # set after each batch
+        self._wake = SignalSafeEvent()
+        self._passed = SignalSafeEvent()  # set after each batch
         self._starting = ReentrantLock()
         self._thread: threading.Thread | None = None
         self.quiet: Callable[[], AbstractContextManager[Any]] = nullcontext
