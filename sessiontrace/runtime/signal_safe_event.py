@@ -39,14 +39,14 @@ class SignalSafeEvent:
     def wait(self, timeout: float | None = None) -> bool:
         """Whether it is set, at the latest after ``timeout`` seconds; None waits for ever."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._is_set:
+        while not self.is_set():
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
                 self._wakes.get(timeout=left)
             except Empty:
-                return self._is_set
+                return self.is_set()
             finally:
-                if self._is_set:  # another thread may wait, too
+                if self.is_set():  # another thread may wait, too
                     self._wake_one()
         return True
 
