@@ -37,6 +37,8 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+import anyio
+
 from sessiontrace.export.backoff import INITIAL_S, SLEEPY_AFTER_S, Backoff
 from sessiontrace.export.batch_delivery import BatchDelivery, Stage
 from sessiontrace.export.dead_letters import DeadLetters
@@ -58,7 +60,6 @@ from sessiontrace.export.tail_sampling import TailSampler
 from sessiontrace.runtime import log
 from sessiontrace.runtime.event_loop import Clock
 from sessiontrace.runtime.process_hooks import importing
-from sessiontrace.runtime.tasks import together
 from sessiontrace.runtime.throttle import Throttle
 from sessiontrace.spool.source import Source
 
@@ -279,7 +280,11 @@ class Lane:
         if workers == 1:
             await work(True)
         elif workers:
-            await together((work(number == 0) for number in range(workers)), _SLICE)
+            async with anyio.create_task_group() as group:
+                for number in range(workers):
+                    group.start_soon(work, number == 0)
+                    if number % _SLICE == _SLICE - 1:
+                        await asyncio.sleep(0)
         return max(stops, key=_severity, default=None)
 
     async def _send(self, delivery: BatchDelivery, stage: Stage) -> DeliveryStop | None:

@@ -7,7 +7,6 @@ the loop itself, delivery starts again with the same state, and the restart is c
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -34,6 +33,8 @@ from sessiontrace.spool.source import Source
 
 if TYPE_CHECKING:  # all that only the thread itself needs: `import sessiontrace` stays light
     import asyncio
+
+    import anyio
 
     from sessiontrace.export.lane import Lane
     from sessiontrace.runtime.event_loop import Clock
@@ -216,6 +217,8 @@ class Sender:
         with importing():
             import encodings.idna  # noqa: F401 - for host names
 
+            import anyio._backends._asyncio  # noqa: F401 - which anyio itself imports late
+
             from sessiontrace.export import lane  # noqa: F401 - which the loop would import late
             from sessiontrace.runtime import event_loop
 
@@ -227,25 +230,24 @@ class Sender:
     async def _main(self) -> None:
         import asyncio
 
-        from sessiontrace.runtime.tasks import end
+        import anyio
 
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda loop, context: self._counters.note("sender_faults"))
         self._bell = asyncio.Event()
         lanes = [self._lane(route) for route in self._routes.values()]
         self._handle_incoming()
-        running = [asyncio.ensure_future(self._keep_running(lane)) for lane in lanes]
-        timed = asyncio.ensure_future(self._end_in_time(running))
         try:
-            if running:
-                await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-            for task in running:
-                if task.done() and not task.cancelled():
-                    task.result()
+            async with anyio.create_task_group() as timed:
+                timed.start_soon(self._end_in_time, timed.cancel_scope)
+                async with anyio.create_task_group() as group:
+                    for lane in lanes:
+                        group.start_soon(self._keep_running, lane)
+                timed.cancel_scope.cancel()
         finally:
-            await end([timed, *running])
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(_close(lanes), _CLOSE_S)
+            with anyio.move_on_after(_CLOSE_S, shield=True):
+                for lane in lanes:
+                    await lane.close()
 
     def _lane(self, route: _Route) -> Lane:
         """The route's lane, made on first use, ready for this loop."""
@@ -266,7 +268,7 @@ class Sender:
         return route.lane
 
     async def _keep_running(self, lane: Lane) -> None:
-        import asyncio
+        import anyio
 
         backoff = _restart_backoff()
         while True:
@@ -275,19 +277,17 @@ class Sender:
                 return
             except Exception as error:
                 self._note_restart(f"the lane of {lane.name}", error)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), backoff.retry())
+            with anyio.move_on_after(backoff.retry()):
+                await self._bell.wait()
                 return
 
-    async def _end_in_time(self, running: Sequence[asyncio.Task[None]]) -> None:
+    async def _end_in_time(self, scope: anyio.CancelScope) -> None:
         """Once asked to stop, cancel what is still in flight at the deadline."""
-        import asyncio
-
-        from sessiontrace.runtime.tasks import end
+        import anyio
 
         await self._bell.wait()
-        await asyncio.sleep(max(0.0, self._deadline - time.monotonic()))
-        await end(running)
+        await anyio.sleep(max(0.0, self._deadline - time.monotonic()))
+        scope.cancel()
 
     def _handle_incoming(self) -> None:
         """Take what other threads have left for the loop, and have every lane look for records."""
@@ -343,11 +343,6 @@ class Sender:
     def _note_restart(self, what: str, error: BaseException) -> None:
         self._counters.note("sender_restarts")
         log.log_once("sender", "%s failed (%s) and starts again", what, type(error).__name__)
-
-
-async def _close(lanes: Sequence[Lane]) -> None:
-    for lane in lanes:
-        await lane.close()
 
 
 def _restart_backoff() -> Backoff:

@@ -13,11 +13,12 @@ import asyncio
 import contextvars
 import selectors
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from selectors import SelectorKey
 from typing import Any
 
-from sessiontrace.runtime.tasks import end
+import anyio
+
 from sessiontrace.runtime.throttle import Throttle, now
 
 __all__ = ["Clock", "run"]
@@ -75,18 +76,9 @@ class _Loop(asyncio.SelectorEventLoop):
         callback(*args)
 
 
-def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+def run(main: Callable[[], Awaitable[Any]]) -> None:
     """Run ``main`` in a new loop of this thread until it returns."""
-    loop = _Loop()
-    try:
-        try:
-            loop.run_until_complete(main())
-        finally:
-            loop.run_until_complete(end(asyncio.all_tasks(loop)))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
-    finally:
-        loop.close()
+    anyio.run(main, backend="asyncio", backend_options={"loop_factory": _Loop})
 
 
 class Clock:
