@@ -166,7 +166,9 @@ def has_cost(event: dict[str, Any]) -> bool:
         values = event.get(place)
         if not isinstance(values, dict) or _COSTS.isdisjoint(values):
             continue
-        if any(values.get(name) is not None for name in _COSTS):
+        if values.get("cost") is not None or any(
+            values.get(name) is not None for name in _COSTS.intersection(values)
+        ):
             return True
     return False
 

@@ -229,16 +229,16 @@ def store_events(connection: sqlite3.Connection, events: Iterable[EventState]) -
 def _session_row(session: SessionState) -> tuple[Any, ...]:
     failed = session.error is not None or session.totals.errors > 0
     words = (session.name, session.user, session.source)
-    folded = "\n".join(word.casefold() for word in words if word)
+    folded = "\n".join([word.casefold() for word in words if word])
     totals, facets = session.totals, str(session.facets)
     return (
         session.session_id, session.name, session.source, session.user, session.start_time,
         session.end_time, session.duration, session.status, _or_0(session.error),
         totals.events, totals.errors, totals.models, totals.tokens, totals.cost_nano,
-        totals.unpriced, int(failed), folded, _json(session.scores), session.last_active,
+        totals.unpriced, int(failed), folded, _object(session.scores), session.last_active,
         session.outcome, _judged_row(session.judged), tags_in(facets),
         _numbers(first_chunks_of(session.calls)), facets,
-        _json(session.scored), _json(_state(session)),
+        _object(session.scored), _json(_state(session)),
     )  # fmt: skip
 
 
@@ -273,6 +273,10 @@ def _or_0(value: str | None) -> str | int:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _object(values: Mapping[str, Any]) -> str:
+    return _json(values) if values else "{}"
 
 
 def _select(
