@@ -112,7 +112,7 @@ def scores_nano(event: dict[str, Any]) -> dict[str, int]:
     scores: dict[str, int] = {}
     for place in SCORES:
         values = event.get(place)
-        if not isinstance(values, dict):
+        if not values or not isinstance(values, dict):
             continue
         for name, value in values.items():
             if place == "metrics" and is_measure(name):
@@ -128,7 +128,9 @@ def scores_nano(event: dict[str, Any]) -> dict[str, int]:
 
 def user(event: dict[str, Any]) -> str | None:
     """The session's user, from its user properties."""
-    properties = bucket(event, "user_properties")
+    properties = event.get("user_properties")
+    if not isinstance(properties, dict):
+        return None
     for name in _USER_KEYS:
         value = properties.get(name)
         if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":

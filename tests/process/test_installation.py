@@ -100,6 +100,7 @@ def test_a_wheel_has_the_compiled_part_and_uses_it(source: Path, tmp_path: Path)
         "sessiontrace/spool/_frame_c",
         "sessiontrace/store/_facet_lines_c",
         "sessiontrace/store/columns/_event_columns_c",
+        "sessiontrace/store/media/_describing_c",
         "sessiontrace/store/sqlite/fresh/_fresh_event_c",
         "sessiontrace/store/sqlite/fresh/_outline_c",
         "sessiontrace/wire/decoded/_field_reader_c",

@@ -15,6 +15,7 @@ from sessiontrace.server.apis.otlp import _plain_call_py, mapping
 from sessiontrace.server.media_check import _media_check_py
 from sessiontrace.store import _facet_lines_py, folding
 from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
+from sessiontrace.store.media import _describing_py
 from sessiontrace.store.sqlite.fresh import _fresh_event_py, _outline_py
 from sessiontrace.wire.decoded.name_plan import plan_of
 from sessiontrace.wire.received_span import ReceivedSpan
@@ -29,6 +30,9 @@ _fresh_event_c: Any = pytest.importorskip(
 )
 _outline_c: Any = pytest.importorskip(
     "sessiontrace.store.sqlite.fresh._outline_c", reason="not compiled"
+)
+_describing_c: Any = pytest.importorskip(
+    "sessiontrace.store.media._describing_c", reason="not compiled"
 )
 _media_check_c: Any = pytest.importorskip(
     "sessiontrace.server.media_check._media_check_c", reason="not compiled"
@@ -276,6 +280,22 @@ def test_the_facets_of_a_record_are_the_same(event: dict[str, Any], kind: bytes)
     """Letters of any case and alphabet, and texts with line breaks."""
     compiled, plain = (form.lines_of(kind, event) for form in (_facet_lines_c, _facet_lines_py))
     assert compiled == plain
+
+
+pieces = st.sampled_from(['"', "sha256", '"sha256', '"sha25', '"s', "x", "Ü", '"sha256":"'])
+
+
+@given(texts=st.lists(st.lists(pieces, max_size=6).map("".join), max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_records_that_name_a_hash_are_the_same(texts: list[str]) -> None:
+    """In bytes and in text, also where a body ends within the name."""
+    for records in (
+        [Record(EVENT, b"*", text.encode()) for text in texts],
+        [DecodedRecord(EVENT, {}, text) for text in texts],
+    ):
+        indexes = [index for index, text in enumerate(texts) if '"sha256' in text]
+        assert _describing_c.describing(records) == indexes
+        assert _describing_py.describing(records) == indexes
 
 
 letters = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9Q"

@@ -100,4 +100,4 @@ def replace_call(measures: dict[str, CallMeasures], before: Call | None, call: C
 
 def first_chunks_of(measures: Mapping[str, CallMeasures]) -> list[int]:
     """The times to the first chunks of all models, in order."""
-    return sorted(value for own in measures.values() for value in own.first_chunks)
+    return sorted([value for own in measures.values() for value in own.first_chunks])

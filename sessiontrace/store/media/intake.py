@@ -15,6 +15,7 @@ import orjson
 from sessiontrace.model.errors import StoreBusyError, StoreError
 from sessiontrace.model.record import Record
 from sessiontrace.store.folding import DecodedRecord
+from sessiontrace.store.media.describing import describing
 from sessiontrace.store.media.files import is_digest
 from sessiontrace.store.media.limits import GONE, NOT_WRITTEN, TOO_LARGE, MediaLimits
 from sessiontrace.store.media.references import Key, Reference, marked, references_in
@@ -53,11 +54,11 @@ class MediaIntake:
 
     def store_media(self, store: Store, records: Sequence[R]) -> Sequence[R]:
         """The records, marked where the store has their media now. Raises ``StoreBusyError``."""
-        places: dict[int, set[Reference]] = {}
-        for place, record in enumerate(records):
-            body: bytes | str = record.body
-            if b'"sha256' in body if isinstance(body, bytes) else '"sha256' in body:
-                places[place] = _references(body)
+        places = {
+            place: references
+            for place in describing(records)
+            if (references := set(references_in(_encoded(records[place]))))
+        }
         if not places:
             return records
         references = set().union(*places.values())
@@ -100,10 +101,6 @@ class MediaIntake:
         if reference.key not in self._counted and len(self._counted) < _COUNTED_MOST:
             self._counted.add(reference.key)
             self._refused(reason)
-
-
-def _references(body: bytes | str) -> set[Reference]:
-    return set(references_in(body if isinstance(body, bytes) else body.encode()))
 
 
 def _encoded(record: Record | DecodedRecord) -> bytes:

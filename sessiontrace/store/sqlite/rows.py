@@ -71,7 +71,6 @@ _JUDGED = tuple(
     f"SELECT patch FROM {table} WHERE session_id = ? AND instr(patch, '\"judgements\"')"  # noqa: S608
     for table in ("session_records", "events")
 )
-_NO_JUDGEMENT = Judged()
 # Bound as 0 where a row lacks them, see `event_row`.
 _ABSENT = frozenset({"error", "patch"})
 
@@ -243,7 +242,8 @@ def _session_row(session: SessionState) -> tuple[Any, ...]:
 
 
 def _judged_row(judged: Judged) -> str:
-    return _json([judged.labels, judged.reviewed]) if judged != _NO_JUDGEMENT else ""
+    is_judged = judged.labels or judged.reviewed is not None
+    return _json([judged.labels, judged.reviewed]) if is_judged else ""
 
 
 def _state(session: SessionState) -> list[Any]:
