@@ -21,19 +21,24 @@ FIRST_STEPS = 8
 
 _TEXT = rf'"((?:[^"\\]|\\.){{1,{2 * CHARACTERS}}})'
 _PART = r"(?:\[\{(?:\"type\":\"text\",)?\"text\":)?"
+_NAME = r'(?:"name":(?:null|"(?:[^"\\]|\\.){0,64}"),)?'
+_BEFORE = r'(?:\[(?:(?!"role":)[\s\S]){1,12000}?"type":"text","text":)?'
 _MESSAGE = re.compile(
-    rf'"role":"(?:user|human)","content":{_PART}{_TEXT}'
+    rf'"role":"(?:user|human)",{_NAME}"content":(?:{_PART}|{_BEFORE}){_TEXT}'
     rf'|"content":{_PART}{_TEXT}"(?:\}}\])?,"role":"(?:user|human)"'
 )
 _INPUT = re.compile(rf'"inputs":\{{"[^"\\]{{1,40}}":{_TEXT}')
 """The only input of a step that takes no chat, such as a decorated function's question."""
+_HEAD = 400  # characters before a record's name, which say its type
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 """What Python shows of an object without a text of its own."""
 
 
 def preview_of(opening: str) -> str | None:
     """The first user's message in the beginning of a record; None without one."""
-    match = _MESSAGE.search(opening) or _INPUT.search(opening)
+    match = _MESSAGE.search(opening)
+    if match is None and '"event_type":"tool"' not in opening[:_HEAD]:
+        match = _INPUT.search(opening)
     encoded = None if match is None else next(filter(None, match.groups()), None)
     if encoded is None:
         return None

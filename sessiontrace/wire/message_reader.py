@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sessiontrace.wire.dialects.chat_shapes import messages_of, text_of
+from sessiontrace.wire.dialects.chat_shapes import is_item, messages_of, text_of
 from sessiontrace.wire.received_span import DEPTH, Attributes
 from sessiontrace.wire.value_tree import as_lists, json_value, put
 
@@ -20,6 +20,7 @@ __all__ = ["MESSAGE_FIELD", "indexed", "input_messages", "output_messages"]
 
 Message = dict[str, Any]
 
+_OURS = "sessiontrace.event.type"
 _INPUT = ("gen_ai.input.messages", "llm.input_messages.", "gen_ai.prompt.")
 _OUTPUT = ("gen_ai.output.messages", "llm.output_messages.", "gen_ai.completion.")
 MESSAGE_FIELD = re.compile(
@@ -64,12 +65,13 @@ def _system_message(attributes: Attributes) -> Message | None:
 def _messages(attributes: Attributes, role: str, whole: str, *prefixes: str) -> list[Message]:
     messages = json_value(attributes.get(whole))
     if isinstance(messages, list):
-        return [
+        plain = [
             plain
             for message in messages
             if isinstance(message, dict)
             for plain in _of_any_shape(message, role)
         ]
+        return plain if _OURS in attributes else [tidy for m in plain for tidy in _tidy(m, role)]
     if isinstance(messages, str) and messages:  # a text in place of messages
         return [{"role": role, "content": messages}]
     for prefix in prefixes:
@@ -91,6 +93,16 @@ def _of_any_shape(message: Message, role: str) -> list[Message]:
     if isinstance(parts, list) and (not parts or any(map(_is_conventional, parts))):
         return [_from_parts(part, role) for part in _tools_apart(message)]
     return messages_of(message, role)
+
+
+def _tidy(message: Message, role: str) -> list[Message]:
+    """A producer's message without fields that have no value, and without parts of an API's own."""
+    if message.get("name", "") is None:
+        del message["name"]
+    content = message.get("content")
+    if isinstance(content, list) and any(map(is_item, content)):
+        return messages_of(message, role)
+    return [message]
 
 
 def _is_conventional(part: Any) -> bool:
@@ -180,12 +192,17 @@ def _from_fields(fields: Message, role: str) -> list[Message]:
     """A message of OpenInference's (below "message") or of Traceloop's, from its attributes."""
     inner = fields.get("message")
     plain: Message = {"role": role, **(inner if isinstance(inner, dict) else fields)}
+    if isinstance(plain.get("content"), str) and plain["content"].startswith(_PARTS):
+        plain["content"] = json_value(plain["content"])  # OpenLLMetry's of Cohere
     if contents := plain.pop("contents", None):
         parts = [_unwrapped(part, "message_content") for part in _items(contents)]
         plain["content"] = [_content(part) for part in parts]
     if calls := [_unwrapped(call, "tool_call") for call in _items(plain.pop("tool_calls", None))]:
         plain["tool_calls"] = calls
     return messages_of(plain, role)
+
+
+_PARTS = ('[{"type": "', '[{"type":"')
 
 
 def _content(part: dict[str, Any]) -> dict[str, Any]:

@@ -101,6 +101,16 @@ def test_the_list_shows_what_the_user_asked_first(stored: Mapping[str, list[Sess
     assert session.summary["preview"] == "What is the weather in Oslo?"
 
 
+def test_a_call_has_the_tools_that_only_its_log_record_defines(
+    stored: Mapping[str, list[Session]],
+) -> None:
+    """Definitions are in the details of a call, whose other attributes its span has: no note."""
+    (session,) = stored["opentelemetry_google_genai"]
+    calls = [event for event in session.events if event["event_type"] == "model"]
+    assert [event["config"]["tools"][0]["name"] for event in calls] == ["weather", "weather"]
+    assert not any("logs" in event["metadata"] for event in calls)
+
+
 def test_each_program_has_its_recording_and_its_place_in_the_documentation() -> None:
     """The lines of configuration in the documentation are those of the program that ran."""
     recorded = {path.stem for path in RECORDED.glob("*.json")}

@@ -92,6 +92,9 @@ PRODUCERS = (
     ),
     Producer("openinference_js.mjs", "OpenInference for JavaScript", "forecaster", tool=None),
     Producer(
+        "openinference_langchain_js.mjs", "OpenInference for JavaScript: LangChain", "forecaster"
+    ),
+    Producer(
         "smolagents_agent.py", "OpenInference: smolagents", "forecaster.run",
         session=False, user=False, chat=False, models=3,
     ),
@@ -107,11 +110,15 @@ PRODUCERS = (
         "langfuse_js.mjs", "Langfuse for JavaScript", "forecaster", trace="forecast", tags=True
     ),
     Producer(
+        "langfuse_langchain.py", "Langfuse: LangChain, LangGraph", "forecaster", tags=True
+    ),
+    Producer(
         "langfuse_ingestion.py", "Langfuse, SDK 2 and REST", "forecaster", trace="forecaster",
         tool=None,
     ),
     Producer("vercel_ai.mjs", "Vercel AI SDK", "forecast", tags=True, models=4),
     Producer("mastra_agent.mjs", "Mastra", "forecaster", chat=False),
+    Producer("genkit_flow.mjs", "Genkit", "forecaster", session=False, user=False),
     Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
     Producer("langsmith_python.py", "LangSmith", "forecaster", tags=True),
     Producer("langsmith_langgraph.py", "LangSmith: LangChain, LangGraph", "forecaster"),
@@ -144,6 +151,10 @@ PRODUCERS = (
         session=False, user=False, tool=None,
     ),
     Producer("opentelemetry_openai.py", "OpenTelemetry: OpenAI", "forecaster"),
+    Producer(
+        "opentelemetry_google_genai.py", "OpenTelemetry: Google Gen AI", "forecaster",
+        session=False, user=False, tool=None,
+    ),
     Producer(
         "doubled_openai.py", "OpenAI by OpenInference and OpenLLMetry", "forecaster",
         session=False, user=False, models=5,

@@ -256,9 +256,9 @@ def previews(connection: sqlite3.Connection, session_ids: Collection[str]) -> di
     lines: dict[str, str] = {}
     for session_id in session_ids:
         steps = connection.execute(
-            "SELECT substr(body, 1, ?) FROM events WHERE session_id = ? AND body IS NOT NULL "
-            "ORDER BY start_time, event_id LIMIT ?",
-            (OPENING, session_id, FIRST_STEPS),
+            "SELECT substr(body, 1, ?) || coalesce(substr(patch, 1, ?), '') FROM events "
+            "WHERE session_id = ? AND body IS NOT NULL ORDER BY start_time, event_id LIMIT ?",
+            (OPENING, OPENING, session_id, FIRST_STEPS),
         )
         line = next(filter(None, (preview_of(opening) for (opening,) in steps)), None)
         if line is not None:

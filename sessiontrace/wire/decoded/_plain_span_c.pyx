@@ -79,6 +79,8 @@ cdef list _plain_messages(text, list reasons):
                 return None
         if type((<list>parts)[0]) is not dict:
             return None
+        if plain.get("name", "") is None:  # a field without a value, which the reader leaves out
+            return None
         part = <dict>(<list>parts)[0]
         content = part.get("content")
         if len(part) != 2 or part.get("type") != "text" or type(content) is not str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of
+from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, plain_messages
 from sessiontrace.wire.dialects.draft import Draft
 from sessiontrace.wire.value_tree import whole_json
 
@@ -74,13 +74,26 @@ def offer_inputs(draft: Draft, value: Any, *, chat_of_step: bool = False) -> Non
     value = whole_json(value)
     if value is None:
         return
+    value = arguments_of(value)
     chat = chat_of(value) if draft.is_model or chat_of_step else None
     if chat is None:
-        draft.offer("input.value", arguments_of(value))
+        draft.offer("input.value", value)
         return
-    draft.offer("gen_ai.input.messages", chat)
+    definitions = [message["content"] for message in chat if _is_definition(message)]
+    draft.offer("gen_ai.tool.definitions", definitions or None)
+    draft.offer("gen_ai.input.messages", [entry for entry in chat if not _is_definition(entry)])
     if isinstance(value, dict):
         offer_parameters(draft, {k: v for k, v in value.items() if k not in _IN_CHAT})
+
+
+def _is_definition(message: dict[str, Any]) -> bool:
+    """Whether a message is the definition of a tool, as Langfuse's handler of LangChain has it."""
+    content = message.get("content")
+    if message.get("role") != "tool" or "tool_call_id" in message or not isinstance(content, dict):
+        return False
+    inner = content.get("function", content)
+    schemas = ("parameters", "input_schema", "description")
+    return isinstance(inner, dict) and "name" in inner and any(name in inner for name in schemas)
 
 
 def offer_parameters(draft: Draft, parameters: dict[str, Any]) -> None:
@@ -194,7 +207,7 @@ _ARGUMENTS = ("gen_ai.tool.call.arguments", "input.value", "tool.parameters")
 _RESULTS = ("gen_ai.tool.call.result", "output.value")
 _OF_MESSAGES = frozenset(
     {"content", "type", "name", "id", "tool_call_id", "status", "artifact", "additional_kwargs",
-     "response_metadata"}
+     "response_metadata", "metadata"}
 )  # fmt: skip
 
 
@@ -204,16 +217,20 @@ def settle(draft: Draft) -> None:
         _settle_tool(draft)
     elif not draft.is_model:
         for name in ("input.value", "output.value"):
-            value = whole_json(draft.get(name))
-            if (state := _state_of(value)) is not value:
+            present = draft.get(name)
+            value = plain = whole_json(present)
+            if isinstance(present, str) and '"constructor"' in present:
+                plain = plain_messages(value)
+            if (state := _state_of(plain)) is not value:
                 draft.attributes[name] = state
 
 
 def _state_of(value: Any) -> Any:
     """What a step of LangGraph is given or changes, with its messages as those of a chat."""
-    command = value[0] if isinstance(value, list) and len(value) == 1 else None
+    inner = value["output"] if isinstance(value, dict) and value.keys() == {"output"} else value
+    command = inner[0] if isinstance(inner, list) and len(inner) == 1 else None
     if isinstance(command, dict) and isinstance(command.get("update"), dict):
-        others = [other for name, other in command.items() if name != "update"]
+        others = [other for name, other in command.items() if name not in ("update", "lg_name")]
         if not any(others):
             value = command["update"]
     messages = value.get("messages") if isinstance(value, dict) else None
@@ -248,14 +265,27 @@ def _result_of(value: Any) -> tuple[Any, Any]:
     if isinstance(inner, dict) and inner.keys() == {"output"}:
         inner = inner["output"]
     if isinstance(inner, dict) and inner.get("type") == "constructor":
-        inner = inner.get("kwargs")
+        inner = _message_of_constructor(inner)
     if not isinstance(inner, dict):
         return value, None
     is_message = inner.get("type") == "tool" and inner.keys() <= _OF_MESSAGES
     beside = ("artifact", "additional_kwargs", "response_metadata")
-    if is_message and not any(inner.get(name) for name in beside):
+    is_plain = not any(inner.get(name) for name in beside)
+    if is_message and is_plain and _is_of_versions(inner.get("metadata")):
         is_right = inner.get("status") in (None, "success")
         return (inner.get("content") if is_right else value), inner.get("tool_call_id")
     if {"raw_output", "raw_input", "tool_name"} <= inner.keys() and not inner.get("is_error"):
         return inner["raw_output"], None
     return value, None
+
+
+def _message_of_constructor(value: dict[str, Any]) -> Any:
+    """The fields of a message that LangChain wrote as its constructor; JavaScript's lack a type."""
+    name, fields = value.get("id"), value.get("kwargs")
+    is_tool = isinstance(name, list) and bool(name) and name[-1] == "ToolMessage"
+    return {"type": "tool", **fields} if is_tool and isinstance(fields, dict) else fields
+
+
+def _is_of_versions(metadata: Any) -> bool:
+    """Whether a message's metadata say the versions of LangChain's packages alone."""
+    return not metadata or (isinstance(metadata, dict) and metadata.keys() == {"versions"})

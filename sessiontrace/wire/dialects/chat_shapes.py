@@ -11,7 +11,15 @@ from typing import Any
 
 from sessiontrace.wire.value_tree import whole_json
 
-__all__ = ["answers_of", "chat_of", "messages_of", "text_of"]
+__all__ = [
+    "answers_of",
+    "chat_of",
+    "is_item",
+    "messages_of",
+    "plain_messages",
+    "role_of",
+    "text_of",
+]
 
 Message = dict[str, Any]
 
@@ -30,6 +38,7 @@ _ROLES = {
     "ToolMessage": "tool",
     "function": "tool",
 }
+_CHAT_ROLES = frozenset(_ROLES.values())
 _CHATS = ("messages", "contents", "chat_history", "input", "inputs")
 _SYSTEMS = ("system", "instructions", "system_instruction", "systemInstruction")
 _TEXTS = frozenset({"text", "input_text", "output_text"})
@@ -65,6 +74,9 @@ _KEYED = (
 """Parts that Bedrock, Gemini and Haystack name by their key."""
 _THOUGHTS = frozenset({"reasoning", "thinking", "reasoningContent"})
 _ITEMS = _CALLS | _RESULTS | _THOUGHTS
+_CONVENTIONAL = frozenset({"tool_call", "tool_call_response", "reasoning"})
+_OF_REPLY = frozenset({"id", "model", "usage", "type", "stop_sequence", "stop_reason"})
+"""Fields of Anthropic's replies, whose other fields are a message, that are about the call."""
 _OF_THE_CALL = ("response_metadata", "usage_metadata", "meta")
 """Fields of LangChain's and Haystack's messages that the event of the model call has already."""
 
@@ -117,7 +129,8 @@ def answers_of(value: Any) -> list[Message] | None:
         if isinstance(inner := value.get(name), dict) and (_is_message(inner) or "parts" in inner):
             return _choice(value)
     if _is_message(value):
-        return _ended(messages_of(value, "assistant"), value)
+        message = {name: item for name, item in value.items() if name not in _OF_REPLY}
+        return _ended(messages_of(message if "usage" in value else value, "assistant"), value)
     text = value.get("text")
     return [{"role": "assistant", "content": text}] if isinstance(text, str) else None
 
@@ -201,11 +214,37 @@ def messages_of(value: Any, role: str) -> list[Message]:
     calls = inner.get("tool_calls") or inner.get("toolCalls")
     if isinstance(calls, list) and calls:
         message["tool_calls"] = [_call(call) for call in calls]
+        beside = message.get("additional_kwargs")
+        if isinstance(beside, dict) and beside.keys() == {"tool_calls"}:  # LangChain's copy
+            del message["additional_kwargs"]
     content = inner.get("parts", inner.get("content"))
     if isinstance(content, list) and content:
         return _from_parts(message, content)
     message["content"] = None if content == [] else content
     return [_in_order(message)]
+
+
+def is_item(part: Any) -> bool:
+    """Whether a part is a thought, a tool's call or its result in an API's own form."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    return isinstance(kind, str) and kind in _ITEMS and kind not in _CONVENTIONAL
+
+
+def role_of(name: Any) -> str:
+    """The role that a library's name of one stands for."""
+    return _ROLES.get(name, name) if isinstance(name, str) else ""
+
+
+def plain_messages(value: Any) -> Any:
+    """A value of LangChain's with each constructor of a message in it as that message."""
+    if isinstance(value, list):
+        return [plain_messages(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") == "constructor" and isinstance(name := value.get("id"), list):
+        messages = messages_of(value, "") if name and role_of(name[-1]) in _CHAT_ROLES else []
+        return messages[0] if len(messages) == 1 else value
+    return {name: plain_messages(item) for name, item in value.items()}
 
 
 def _text(value: Any) -> str | None:
@@ -336,7 +375,7 @@ def _result(part: Message) -> Message:
         "role": "tool",
         "content": value if text is None else text,
         "tool_call_id": _first(part, "call_id", "id", "toolCallId", "toolUseId", "tool_use_id",
-                               "tool_call_id"),
+                               "tool_call_id", "ref"),
     }  # fmt: skip
     name = _first(part, "name", "toolName", "tool_name")
     return message if name is None else {**message, "name": name}
@@ -353,7 +392,15 @@ def text_of(value: Any) -> str | None:
     texts = [
         item if isinstance(item, str) else item.get("text", item.get("content"))
         for item in value
-        if isinstance(item, (str, dict))
+        if isinstance(item, str) or (isinstance(item, dict) and not _is_medium(item))
     ]
     whole = len(texts) == len(value) and all(isinstance(text, str) for text in texts)
     return "".join(map(str, texts)) if whole else None
+
+
+def _is_medium(part: Message) -> bool:
+    """Whether a part is a picture, a sound or a file by OTel's conventions, not a text."""
+    return _text(part.get("type")) in _MEDIA or isinstance(part.get("modality"), str)
+
+
+_MEDIA = frozenset({"blob", "file", "uri"})

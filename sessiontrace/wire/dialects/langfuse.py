@@ -53,6 +53,7 @@ _DEFAULTS = ("", "Infinity", None)
 
 
 def _translate(draft: Draft) -> None:
+    draft.take_below("langfuse.internal.")
     kind = draft.take("langfuse.observation.type")
     if isinstance(kind, str) and draft.get("gen_ai.operation.name") is None:
         draft.offer("openinference.span.kind", _KINDS.get(kind.lower(), "CHAIN"))

@@ -96,7 +96,11 @@ def _translate_history(draft: Draft) -> None:
 
 
 def _split(history: list[Any], new: int) -> tuple[list[Any], list[Any]]:
-    """What the agent was given, and its last answer; ``new``: where this run's messages begin."""
+    """What the agent was given, and its last answer; ``new``: where this run's messages begin.
+
+    Pydantic AI counts the instructions and the question, which are two messages here, as one.
+    """
+    new = _position(history, new)
     end = next(
         (
             index
@@ -107,6 +111,18 @@ def _split(history: list[Any], new: int) -> tuple[list[Any], list[Any]]:
     )
     last = history[-1] if end < len(history) else None
     return history[:end], [last] if isinstance(last, dict) else []
+
+
+def _position(history: list[Any], new: int) -> int:
+    """Where the requests and answers from number ``new`` on begin; an answer is one message."""
+    number, was_answer = -1, True
+    for index, entry in enumerate(history):
+        is_answer = isinstance(entry, dict) and entry.get("role") == "assistant"
+        number += is_answer or was_answer
+        was_answer = is_answer
+        if number == new:
+            return index
+    return len(history)
 
 
 def _translate_bodies(draft: Draft) -> None:

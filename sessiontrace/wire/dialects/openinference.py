@@ -5,10 +5,12 @@ Pure functions over a draft, no thread owns them. Source: OpenInference's semant
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
-from sessiontrace.wire.dialects.calls import arguments_of
-from sessiontrace.wire.dialects.chat_shapes import chat_of
+from sessiontrace.wire.dialects.calls import arguments_of, python_value
+from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, messages_of, role_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
@@ -36,6 +38,8 @@ def _translate(draft: Draft) -> None:
         _complete_chat(draft)
     elif kind == "TOOL":
         _translate_tool(draft)
+    elif kind == "LLM":
+        _complete_call(draft)
 
 
 def _translate_parameters(draft: Draft, name: str) -> None:
@@ -51,7 +55,7 @@ def _translate_parameters(draft: Draft, name: str) -> None:
         if isinstance(answered, str) and draft.offer("gen_ai.response.model", answered):
             draft.take("llm.model_name")
     draft.take(name)
-    if left:
+    if left := {key: value for key, value in left.items() if value is not None}:
         draft.attributes[name] = left
 
 
@@ -67,6 +71,8 @@ def _translate_embeddings(draft: Draft) -> None:
         item.get("embedding", item) if isinstance(item, dict) else {}
         for item in draft.take_items("embedding.embeddings.")
     ]
+    if isinstance(texts := python_value(draft.get("input.value")), list):  # LiteLLM's
+        draft.attributes["input.value"] = {"input": texts}
     texts = [item["text"] for item in items if isinstance(item, dict) and "text" in item]
     draft.offer("input.value", {"input": texts} if texts else None)
     if any(isinstance(item, dict) and "vector" in item for item in items):
@@ -78,22 +84,52 @@ def _complete_chat(draft: Draft) -> None:
     if (chat := chat_of(draft.get("input.value"))) is not None:
         draft.take_below("llm.input_messages.")
         draft.offer("gen_ai.input.messages", chat)
-    outputs = _update_of(whole_json(draft.get("output.value")))
-    if isinstance(outputs, dict) and (answers := chat_of(outputs.get("messages"))) is not None:
-        draft.attributes["output.value"] = {**outputs, "messages": answers}
 
 
-def _update_of(value: Any) -> Any:
-    """What a step of LangGraph changes, without the command around it."""
-    command = value[0] if isinstance(value, list) and len(value) == 1 else None
-    if not isinstance(command, dict) or not isinstance(command.get("update"), dict):
-        return value
-    others = [other for name, other in command.items() if name != "update"]
-    return value if any(others) else command["update"]
+def _complete_call(draft: Draft) -> None:
+    """Read a call's messages from its whole input and output, where its single ones lack a part."""
+    calls = [item.get("tool_call", {}) for item in draft.take_items("message.tool_calls.")]
+    for side, read in (("input", chat_of), ("output", answers_of)):
+        prefix = f"llm.{side}_messages."
+        names = [name for name in draft.attributes if name.startswith(prefix)]
+        if not names or not _lacks_parts(draft, prefix, names):
+            continue
+        whole = read(draft.get(f"{side}.value"))
+        roles = [role_of(draft.get(name)) for name in names if name.endswith(".message.role")]
+        if whole and [message["role"] for message in whole] == roles:
+            draft.take_below(prefix)
+            draft.offer(f"gen_ai.{side}.messages", whole)
+    if calls:  # which Google's SDK made by itself
+        draft.offer_metadata({"automatic_calls": messages_of({"tool_calls": calls}, "assistant")})
+    if isinstance(text := draft.get("output.value"), str) and _OBJECT.fullmatch(text):
+        draft.take("output.value")
+
+
+_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
+"""What Python shows of an object without a text of its own, such as a stream that nobody read."""
+
+
+def _lacks_parts(draft: Draft, prefix: str, names: Iterable[str]) -> bool:
+    """Whether a message has its role alone, a call lacks its id, or a result that of its call."""
+    fields: dict[str, set[str]] = {}
+    for name in names:
+        position, _, field = name[len(prefix) :].partition(".message.")
+        fields.setdefault(position, set()).add(field)
+    for position, present in fields.items():
+        if present == {"role"}:
+            return True
+        if draft.get(f"{prefix}{position}.message.role") == "tool":
+            return "tool_call_id" not in present
+        calls = {field.removesuffix("function.name") for field in present
+                 if field.endswith("tool_call.function.name")}  # fmt: skip
+        if any(f"{call}id" not in present for call in calls):
+            return True
+    return False
 
 
 def _translate_tool(draft: Draft) -> None:
     """Read the text of a message of LangChain's; drop a copy of the input."""
+    draft.rename({"tool_call.id": "gen_ai.tool.call.id", "tool.id": "gen_ai.tool.call.id"})
     if whole_json(draft.get("tool.parameters")) == whole_json(draft.get("input.value")):
         draft.take("tool.parameters")
     inputs = whole_json(draft.get("input.value"))

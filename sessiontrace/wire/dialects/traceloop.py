@@ -43,6 +43,13 @@ _NAMES = {
     "traceloop.prompt.template_variables": "llm.prompt_template.variables",
 }
 
+_OPERATIONS = {
+    "chat": "chat",
+    "completion": "text_completion",
+    "embedding": "embeddings",
+    "rerank": "rerank",
+}
+
 
 def _translate(draft: Draft) -> None:
     draft.rename({f"{_PROPERTIES}{name}": to for name, to in _ASSOCIATIONS.items()})
@@ -85,6 +92,10 @@ def _of_callback(draft: Draft, value: Any) -> Any:
 def _translate_request(draft: Draft) -> None:
     """Offer the parts of a request and an answer in their older names."""
     draft.rename(_NAMES)
+    kind = draft.get("llm.request.type")
+    operation = _OPERATIONS.get(kind) if isinstance(kind, str) else None
+    if draft.offer("gen_ai.operation.name", operation):
+        draft.take("llm.request.type")
     functions = draft.take_items("llm.request.functions.")
     draft.offer("gen_ai.tool.definitions", [_function(item) for item in functions] or None)
 

@@ -50,6 +50,8 @@ _DIALECTS = (
 """The producers, each recognised by the heads of its attributes' names."""
 
 _HEADS = frozenset(head for dialect in _DIALECTS for head in dialect.heads)
+_OPENLLMETRY = ("gen_ai.is_streaming", "gen_ai.response.finish_reason")
+"""Names of OpenLLMetry's, which its newest spans have beside the conventions' alone."""
 _OURS = "sessiontrace.event.type"
 _MOST_CHARS = 2048  # of the scope and all names of a span whose producers are remembered
 _MOST = 256
@@ -102,6 +104,10 @@ def _of_names(names: tuple[str, ...]) -> tuple[Dialect, ...]:
 
 def _of_scope(scope: str, names: tuple[str, ...]) -> tuple[Dialect, ...]:
     """The producers whose attributes' names have no head of their own, by scope or by a sign."""
+    if scope.startswith("opentelemetry.instrumentation.") and any(
+        name in names for name in _OPENLLMETRY
+    ):
+        return (TRACELOOP,)
     if scope.startswith("autogen"):
         return (AUTOGEN,)
     if scope.startswith("openlit"):

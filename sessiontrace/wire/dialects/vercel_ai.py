@@ -6,6 +6,7 @@ in it a model call (``.doGenerate``) and each tool a tool call. Source: its page
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from sessiontrace.wire.dialects.calls import offer_inputs, offer_parameters
@@ -75,9 +76,10 @@ def _translate(draft: Draft) -> None:
     if (result := draft.get("ai.toolCall.result")) is not None:
         draft.attributes["ai.toolCall.result"] = whole_json(result)
     draft.rename(_NAMES)
-    if isinstance(first := draft.get("ai.response.msToFirstChunk"), (int, float)):
-        draft.offer("gen_ai.response.time_to_first_chunk", first / 1000)
-        draft.take("ai.response.msToFirstChunk")
+    for name in ("ai.response.msToFirstChunk", "ai.stream.msToFirstChunk"):
+        if isinstance(first := draft.get(name), (int, float)):
+            draft.offer("gen_ai.response.time_to_first_chunk", first / 1000)
+            draft.take(name)
     _translate_inputs(draft)
     _translate_answer(draft)
 
@@ -115,7 +117,7 @@ def _translate_inputs(draft: Draft) -> None:
     offer_parameters(draft, {"tools": tools, "tool_choice": choice})
     for name in ("ai.prompt.messages", "ai.prompt"):
         if (prompt := draft.take(name)) is not None:
-            offer_inputs(draft, prompt, chat_of_step=True)
+            offer_inputs(draft, _with_texts(whole_json(prompt)), chat_of_step=True)
     for name in ("ai.value", "ai.values"):
         if (value := draft.take(name)) is not None:
             values = [whole_json(item) for item in value] if isinstance(value, list) else value
@@ -123,6 +125,25 @@ def _translate_inputs(draft: Draft) -> None:
     for name in ("ai.schema", "ai.schema.name", "ai.schema.description"):
         if (value := draft.take(name)) is not None:
             draft.offer_metadata({name.removeprefix("ai.").replace(".", "_"): json_value(value)})
+
+
+def _with_texts(value: Any) -> Any:
+    """A prompt with its bytes, which JSON has as lists of numbers, in base64."""
+    if isinstance(value, list):
+        return [_with_texts(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    numbers = value.get("data") if value.get("type") == "Buffer" else None
+    if numbers is None and "0" in value:  # of a Uint8Array
+        numbers = [*value.values()]
+    try:
+        return (
+            base64.b64encode(bytes(numbers)).decode()
+            if isinstance(numbers, list)
+            else {name: _with_texts(item) for name, item in value.items()}
+        )
+    except (TypeError, ValueError):
+        return value
 
 
 def _tool(tool: Any) -> Any:

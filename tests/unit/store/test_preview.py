@@ -10,6 +10,7 @@ import pytest
 from sessiontrace.store.preview import CHARACTERS, OPENING, preview_of
 
 TEXT = {"type": "text", "text": "Hello?"}
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 
 
 def opening(inputs: dict[str, Any]) -> str:
@@ -32,6 +33,8 @@ def opening(inputs: dict[str, Any]) -> str:
             },
             'Say "hi" and ✓',
         ),
+        ({"chat_history": [{"role": "user", "name": "ada", "content": "Hello?"}]}, "Hello?"),
+        ({"chat_history": [{"role": "user", "content": [PICTURE, TEXT]}]}, "Hello?"),
         ({"question": "Hello?"}, "Hello?"),
         ({"chat_history": [{"role": "user", "content": "a" * 40_000}]}, "a" * CHARACTERS),
         ({"city": 7}, None),
@@ -52,3 +55,9 @@ def test_a_cut_escape_gives_no_preview_and_raises_nothing() -> None:
     text = whole.decode()
     for end in range(len(text)):
         assert preview_of(text[:end]) is None or "\x07" in str(preview_of(text[:end]))
+
+
+def test_a_tool_s_argument_is_not_what_the_user_asked() -> None:
+    """A tool that starts in the same millisecond as its agent may come first."""
+    record = {"event_id": "e", "event_type": "tool", "inputs": {"city": "Oslo"}}
+    assert preview_of(orjson.dumps(record).decode()) is None

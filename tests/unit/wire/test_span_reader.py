@@ -416,7 +416,6 @@ def test_several_answers_are_choices_with_a_reason_each() -> None:
     }
     assert event["metadata"] == {
         "finish_reason": ["stop", "length"],
-        "llm.request.type": "chat",
         "gen_ai.prompt.prompt_filter_results": "[]",
     }
 

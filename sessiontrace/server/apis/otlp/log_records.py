@@ -109,8 +109,11 @@ def _convert(
         _add_event(log, place, assembly)
         return
     _, gathered = parts.setdefault((event_id, session_id), (place, {}))
+    is_said = log.name == _DETAILS and _add_details(log, event_id, place, assembly)
     if event_id != session_id and (messages := _messages(log)):
         gathered.update(messages)
+    elif is_said:
+        return
     elif len(gathered) >= _NOTES_MAX:
         rejected[TOO_MANY] += 1
     else:
@@ -144,6 +147,19 @@ def _messages(log: ReceivedLog) -> Fields:
     return parts
 
 
+def _add_details(log: ReceivedLog, event_id: str, place: Place, assembly: Assembly) -> bool:
+    """Add the tools that a call's details define; whether the call's span says all else of them.
+
+    By the conventions the details have the attributes of the span, and what is too large for it.
+    """
+    fields = fields_of(read_span(conventional(_span_of(log, log.attributes, _digest(None, 32)))))
+    if tools := (fields.get("config") or {}).get("tools"):
+        change = {"config": {"tools": tools}}
+        assembly.add(record_builder.patch(event_id, place.session_id, change), place)
+    names = set(fields.get("metadata") or ()) - {"otel", "event.name"}
+    return not any("." in name for name in names)
+
+
 # -- notes and events -----------------------------------------------------------------------
 
 
@@ -165,20 +181,7 @@ def _add_event(log: ReceivedLog, place: Place, assembly: Assembly) -> None:
     duration = _duration_ms(log.attributes)
     attributes = {key: value for key, value in log.attributes.items() if key != "event.name"}
     digest = _digest([place.session_id, log.time_ns, log.name, log.body, attributes], 32)
-    span = ReceivedSpan(
-        trace_id=digest[:32],
-        span_id=digest[32:48],
-        parent_id=digest[48:],  # none, but it is not the root of a trace
-        name=log.name,
-        start_ns=log.time_ns,
-        end_ns=log.time_ns,
-        attributes=attributes,
-        resource=log.resource,
-        scope=log.scope,
-        failed=False,
-        message="",
-        events=[],
-    )
+    span = _span_of(log, attributes, digest)
     read = read_span(conventional(span))
     del read.metadata["otel"]
     if log.body not in (None, "", log.name):
@@ -199,6 +202,24 @@ def _add_event(log: ReceivedLog, place: Place, assembly: Assembly) -> None:
     assembly.add(record_builder.build_record(EVENT, fields), place)
     fields["parent_id"] = None  # it is not the root of a trace, which names the session
     offer_step(place.parts, fields, span.span_id)
+
+
+def _span_of(log: ReceivedLog, attributes: Fields, digest: str) -> ReceivedSpan:
+    """The log record as a span of its name; ``digest``: 64 hexadecimal digits for its ids."""
+    return ReceivedSpan(
+        trace_id=digest[:32],
+        span_id=digest[32:48],
+        parent_id=digest[48:],  # none, but it is not the root of a trace
+        name=log.name,
+        start_ns=log.time_ns,
+        end_ns=log.time_ns,
+        attributes=attributes,
+        resource=log.resource,
+        scope=log.scope,
+        failed=False,
+        message="",
+        events=[],
+    )
 
 
 def _ms(log: ReceivedLog) -> int:

@@ -5,6 +5,7 @@ What real packages send is tested with their recordings, in ``tests/contract/tes
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -267,3 +268,150 @@ def test_no_value_raises(
     assert all(fact is None or isinstance(fact, str) for fact in facts)
     assert isinstance(fields.inputs, dict)
     assert isinstance(fields.outputs, (dict, type(None)))
+
+
+def test_definitions_of_tools_among_the_messages_are_tools() -> None:
+    """Langfuse's handler of LangChain appends them to the chat with the role of a tool's answer."""
+    definition = {"type": "function", "function": {"name": "weather", "description": "d"}}
+    question = {"role": "user", "content": "Why?"}
+    answer = {"role": "tool", "content": {"name": "weather", "description": "a result"}}
+    chat = [question, {**answer, "tool_call_id": "c1"}, {"role": "tool", "content": definition}]
+    fields = read(
+        {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.input": json.dumps(chat),
+            "langfuse.internal.is_app_root": True,
+        }
+    )
+    assert fields.config["tools"] == [definition]
+    assert [message["role"] for message in fields.inputs["chat_history"]] == ["user", "tool"]
+    assert "langfuse.internal.is_app_root" not in fields.metadata
+
+
+def test_the_arguments_of_a_decorated_model_call_are_its_chat() -> None:
+    """``@observe(as_type="generation")`` records a function's arguments, its chat among them."""
+    question = {"role": "user", "content": "Why?"}
+    fields = read(
+        {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.input": json.dumps({"args": [[question]], "kwargs": {}}),
+        }
+    )
+    assert fields.inputs == {"chat_history": [question]}
+
+
+LANGCHAIN_JS = {"lc": 1, "type": "constructor"}
+
+
+def langchain_js(kind: str, **fields: Any) -> dict[str, Any]:
+    return {**LANGCHAIN_JS, "id": ["langchain_core", "messages", kind], "kwargs": fields}
+
+
+def test_langchain_js_has_its_messages_as_constructors_anywhere_in_a_step() -> None:
+    """In commands and in what is sent to another node, too."""
+    answer = langchain_js("AIMessage", content="Hello", additional_kwargs={})
+    command = {"lg_name": "Command", "update": {"messages": [answer]}, "goto": []}
+    sent = {"lg_name": "Send", "node": "tools", "args": {"messages": [answer]}}
+    plain = {"role": "assistant", "content": "Hello"}
+
+    def outputs(value: Any) -> Any:
+        attributes = {"openinference.span.kind": "CHAIN", "output.value": json.dumps(value)}
+        return read(attributes).outputs
+
+    assert outputs({"output": [command]}) == {"messages": [plain]}
+    assert outputs({"output": [sent]})["output"][0]["args"] == {"messages": [plain]}
+
+
+def test_a_tool_of_langchain_js_returned_what_its_message_says() -> None:
+    """The versions of its packages are no part of the result."""
+    versions = {"versions": {"@langchain/core": "1.4.0"}}
+    message = langchain_js(
+        "ToolMessage", content="rain", tool_call_id="call_1", name="weather", metadata=versions
+    )
+    fields = read(
+        {
+            "openinference.span.kind": "TOOL",
+            "tool_call.id": "call_1",
+            "output.value": json.dumps({"output": message}),
+        }
+    )
+    assert fields.outputs == {"result": "rain"}
+    assert fields.metadata["tool_call_id"] == "call_1"
+    assert "tool_call.id" not in fields.metadata
+
+
+def test_messages_that_lack_a_part_are_read_from_the_whole_input() -> None:
+    """OpenInference for JavaScript leaves out the instructions and the ids of tools' calls."""
+    call = {"name": "weather", "args": {"city": "Oslo"}, "id": "call_1", "type": "tool_call"}
+    chat = [
+        langchain_js("SystemMessage", content=[{"type": "text", "text": "Be brief."}]),
+        langchain_js("AIMessage", content="", tool_calls=[call]),
+    ]
+    prefix = "llm.input_messages"
+    attributes = {
+        "openinference.span.kind": "LLM",
+        "input.value": json.dumps({"messages": [chat]}),
+        f"{prefix}.0.message.role": "system",
+        f"{prefix}.1.message.role": "assistant",
+        f"{prefix}.1.message.tool_calls.0.tool_call.function.name": "weather",
+    }
+    instructions, asked = read(attributes).inputs["chat_history"]
+    assert instructions == {"role": "system", "content": "Be brief."}
+    assert asked["tool_calls"][0]["id"] == "call_1"
+
+
+def test_an_object_s_address_is_no_answer() -> None:
+    """OpenInference's instrumentation of Groq records a stream that was not read yet."""
+    text = "<groq.Stream object at 0x7f1c26a2be10>"
+    assert not read({"openinference.span.kind": "LLM", "output.value": text}).outputs
+
+
+def test_pydantic_ai_counts_instructions_and_question_as_one_message() -> None:
+    """The second run of a conversation was given the chat up to its own question."""
+    history = [
+        {"role": role, "parts": [{"type": "text", "content": text}]}
+        for role, text in (
+            ("system", "Be brief."), ("user", "Oslo?"), ("assistant", "Rain."),
+            ("user", "Bergen?"), ("assistant", "Rain, too."),
+        )
+    ]  # fmt: skip
+    fields = read(
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "pydantic_ai.all_messages": json.dumps(history),
+            "pydantic_ai.new_message_index": 2,
+        }
+    )
+    assert fields.inputs["chat_history"][-1] == {"role": "user", "content": "Bergen?"}
+    assert fields.outputs == {"role": "assistant", "content": "Rain, too."}
+
+
+def test_a_producer_s_message_has_no_empty_name_and_its_thoughts_apart() -> None:
+    """Google's SDK has a name of null; Logfire has Anthropic's parts as they were."""
+    thinking = {"type": "thinking", "thinking": "Let me see", "signature": "s"}
+    parts = [thinking, {"type": "text", "content": "Hello"}]
+    answer = {"role": "assistant", "name": None, "parts": parts}
+    fields = read({"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps([answer])})
+    assert fields.outputs == {"role": "assistant", "content": "Hello", "reasoning": "Let me see"}
+
+
+def test_openllmetry_s_newest_spans_are_known_by_their_scope() -> None:
+    """Their names are the conventions' but for a few."""
+    fields = read(
+        {"gen_ai.operation.name": "chat", "gen_ai.is_streaming": True},
+        scope="opentelemetry.instrumentation.groq",
+    )
+    assert fields.config["hyperparameters"]["stream"] is True
+    assert "gen_ai.is_streaming" not in fields.metadata
+
+
+def test_vercel_s_bytes_are_base64() -> None:
+    """A picture in a prompt is a list of numbers, from a buffer or an array."""
+    numbers = {"0": 71, "1": 73, "2": 70}
+    for picture in ({"type": "Buffer", "data": [71, 73, 70]}, numbers):
+        content = [{"type": "image", "image": picture}]
+        prompt = {"messages": [{"role": "user", "content": content}]}
+        fields = read(
+            {"ai.operationId": "ai.generateText.doGenerate", "ai.prompt": json.dumps(prompt)}
+        )
+        assert fields.inputs["chat_history"][0]["content"] == [{"type": "image", "image": "R0lG"}]
