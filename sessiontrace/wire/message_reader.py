@@ -8,9 +8,12 @@ in the message under its own name.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable
 from typing import Any
+
+import orjson
 
 from sessiontrace.wire.dialects.chat_shapes import is_item, messages_of, text_of
 from sessiontrace.wire.received_span import DEPTH, Attributes
@@ -102,7 +105,29 @@ def _tidy(message: Message, role: str) -> list[Message]:
     content = message.get("content")
     if isinstance(content, list) and any(map(is_item, content)):
         return messages_of(message, role)
+    if isinstance(content, str) and (call := _call_in(content)) is not None:
+        message["content"] = None
+        message["tool_calls"] = [*message.get("tool_calls", ()), call]
     return [message]
+
+
+_OBJECTS = ("ResponseFunctionToolCall(", "ToolUseBlock(")
+_OBJECT_CHARS = 100_000
+
+
+def _call_in(text: str) -> Message | None:
+    """The tool's call in a text that shows an SDK's object as Python does; None for any other."""
+    if not text.startswith(_OBJECTS) or len(text) > _OBJECT_CHARS:
+        return None
+    try:
+        tree = ast.parse(text, mode="eval").body
+        keywords = tree.keywords if isinstance(tree, ast.Call) else []
+        fields = {entry.arg: ast.literal_eval(entry.value) for entry in keywords}
+        orjson.dumps(fields)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None
+    arguments = fields.get("arguments", fields.get("input"))
+    return _call(fields.get("call_id", fields.get("id")), fields.get("name"), arguments)
 
 
 def _is_conventional(part: Any) -> bool:

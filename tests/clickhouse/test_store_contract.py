@@ -499,3 +499,13 @@ def test_the_list_has_the_first_message_by_a_user(store: Store):
     store.write([event(other, T0)])
     assert store.previews([sid, other, new_id()]) == {sid: "Wie geht's, Zoë?"}
     assert store.previews([]) == {}
+
+
+def test_the_list_has_a_first_message_that_came_as_a_log_record(store: Store):
+    """It is a late update of its call; what a tool was given is no message by a user."""
+    sid = new_id()
+    call = event(sid, T0, event_type="model", inputs={})
+    tool = event(sid, T0 + 5, event_type="tool", inputs={"city": "Oslo"})
+    parts = {"message 00 0 0": {"role": "user", "content": "And now?"}}
+    store.write([call, tool, update(id_of(call), sid, gathered=parts)])
+    assert store.previews([sid]) == {sid: "And now?"}

@@ -105,6 +105,12 @@ WHERE project = {project:String} AND session_id IN {sessions:Array(String)}
 ORDER BY session_id, start_time, event_id, version DESC
 LIMIT 1 BY session_id, event_id
 """
+_LATE_OPENINGS = """
+SELECT session_id, event_id, substringUTF8(body, 1, {most:UInt64}) FROM patches FINAL
+WHERE project = {project:String} AND session_id IN {sessions:Array(String)}
+    AND event_id IN {ids:Array(String)}
+ORDER BY session_id, at
+"""
 _CONTAINING = """
 SELECT event_id, role, rank, body FROM (
     SELECT event_id, role, rank, start_time, body FROM events
@@ -370,9 +376,12 @@ def previews(connection: Connection, project: str, session_ids: Collection[str])
         "ids": [row[1] for row in first], "most": OPENING,
     }  # fmt: skip
     lines: dict[str, str] = {}
-    for session_id, _, opening in connection.query(Query(_OPENINGS, values)):
-        if session_id not in lines and (line := preview_of(opening)) is not None:
-            lines[session_id] = line
+    for query in (_OPENINGS, _LATE_OPENINGS):  # messages may be log records, which come as updates
+        for session_id, _, opening in connection.query(Query(query, values)):
+            if session_id not in lines and (line := preview_of(opening)) is not None:
+                lines[session_id] = line
+        if len(lines) == len(values["sessions"]):
+            break
     return lines
 
 

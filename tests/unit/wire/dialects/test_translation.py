@@ -415,3 +415,29 @@ def test_vercel_s_bytes_are_base64() -> None:
             {"ai.operationId": "ai.generateText.doGenerate", "ai.prompt": json.dumps(prompt)}
         )
         assert fields.inputs["chat_history"][0]["content"] == [{"type": "image", "image": "R0lG"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        (
+            "ResponseFunctionToolCall(arguments='{\"city\":\"Oslo\"}', call_id='c1', name='weather', "
+            "type='function_call', id='fc_1', async_=None)",
+            '{"city":"Oslo"}',
+        ),
+        ("ToolUseBlock(id='c1', input={'city': 'Oslo'}, name='weather')", {"city": "Oslo"}),
+    ],
+)
+def test_an_sdk_s_object_shown_as_python_does_is_a_tool_s_call(text: str, arguments: Any) -> None:
+    """OpenTelemetry's instrumentation of OpenAI Agents and Logfire's of Anthropic write them."""
+    answer = {"role": "assistant", "parts": [{"type": "text", "content": text}]}
+    broken = {"role": "assistant", "parts": [{"type": "text", "content": text[:-2]}]}
+
+    def outputs(message: dict[str, Any]) -> Any:
+        messages = json.dumps([message])
+        return read({"gen_ai.operation.name": "chat", "gen_ai.output.messages": messages}).outputs
+
+    (call,) = outputs(answer)["tool_calls"]
+    assert call["id"] == "c1"
+    assert call["function"] == {"name": "weather", "arguments": arguments}
+    assert outputs(broken)["content"] == text[:-2]
