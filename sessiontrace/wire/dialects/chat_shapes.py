@@ -208,7 +208,7 @@ def messages_of(value: Any, role: str) -> list[Message]:
     message.update(
         (name, item)
         for name, item in inner.items()
-        if name not in ("role", "content", "parts", "tool_calls", "toolCalls")
+        if name not in ("role", "content", "parts", "blocks", "tool_calls", "toolCalls")
         and not _is_empty(name, item)
     )
     calls = inner.get("tool_calls") or inner.get("toolCalls")
@@ -217,7 +217,7 @@ def messages_of(value: Any, role: str) -> list[Message]:
         beside = message.get("additional_kwargs")
         if isinstance(beside, dict) and beside.keys() == {"tool_calls"}:  # LangChain's copy
             del message["additional_kwargs"]
-    content = inner.get("parts", inner.get("content"))
+    content = _first(inner, "parts", "content", "blocks")
     if isinstance(content, list) and content:
         return _from_parts(message, content)
     message["content"] = None if content == [] else content
@@ -324,7 +324,7 @@ def _kind_of(part: Any) -> tuple[str | None, Message]:
     """What a part is, and the object that says so; Bedrock and Gemini name it by its key."""
     if not isinstance(part, dict):
         return None, {}
-    kind = part.get("type")
+    kind = part.get("type", part.get("block_type"))
     if isinstance(kind, str):
         return kind, part
     for name in _KEYED:
@@ -357,7 +357,7 @@ def _call(call: Any) -> Message:
         "type": "function",
         "function": {
             "name": _first(inner, "name", "toolName", "tool_name"),
-            "arguments": _first(inner, "arguments", "input", "args"),
+            "arguments": _first(inner, "arguments", "input", "args", "tool_kwargs"),
         },
     }
 

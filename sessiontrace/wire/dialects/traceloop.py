@@ -28,6 +28,7 @@ _VALUES = (
     ("traceloop.entity.output", "output.value"),
     ("gen_ai.task.output", "output.value"),
 )
+_TOOL_OUTPUT = frozenset({"raw_output", "raw_input", "tool_name"})
 _OF_RUN = frozenset({"tags", "metadata", "kwargs"})
 _NAMES = {
     "llm.user": "user.id",
@@ -65,6 +66,14 @@ def _translate(draft: Draft) -> None:
     for name in ("gen_ai.tool.call.arguments", "gen_ai.tool.call.result"):
         if name in draft.attributes:
             draft.attributes[name] = _of_callback(draft, whole_json(draft.get(name)))
+    returned = draft.get("output.value")
+    if isinstance(returned, dict) and returned.keys() >= _TOOL_OUTPUT:  # LlamaIndex's
+        draft.attributes["traceloop.span.kind"] = "tool"
+        draft.offer("gen_ai.tool.name", returned["tool_name"])
+    for name in [name for name, value in draft.attributes.items() if value is None]:
+        draft.take(name)
+    if draft.is_model:
+        draft.offer("gen_ai.request.model", draft.get("gen_ai.response.model"))
     _translate_request(draft)
 
 

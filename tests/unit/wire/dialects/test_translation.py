@@ -421,8 +421,8 @@ def test_vercel_s_bytes_are_base64() -> None:
     ("text", "arguments"),
     [
         (
-            "ResponseFunctionToolCall(arguments='{\"city\":\"Oslo\"}', call_id='c1', name='weather', "
-            "type='function_call', id='fc_1', async_=None)",
+            "ResponseFunctionToolCall(arguments='{\"city\":\"Oslo\"}', call_id='c1', "
+            "name='weather', type='function_call', id='fc_1', async_=None)",
             '{"city":"Oslo"}',
         ),
         ("ToolUseBlock(id='c1', input={'city': 'Oslo'}, name='weather')", {"city": "Oslo"}),
@@ -441,3 +441,59 @@ def test_an_sdk_s_object_shown_as_python_does_is_a_tool_s_call(text: str, argume
     assert call["id"] == "c1"
     assert call["function"] == {"name": "weather", "arguments": arguments}
     assert outputs(broken)["content"] == text[:-2]
+
+
+def test_a_tool_of_llama_index_is_a_tool_by_what_it_returned() -> None:
+    """OpenLLMetry's instrumentation has it as a task, and the model that was not stated as null."""
+    output = {
+        "tool_name": "weather",
+        "raw_input": {"args": [], "kwargs": {"city": "Oslo"}},
+        "raw_output": "rain",
+        "is_error": False,
+        "blocks": [{"block_type": "text", "text": "rain"}],
+    }
+    fields = read(
+        {
+            "traceloop.span.kind": "task",
+            "traceloop.entity.name": "FunctionTool",
+            "traceloop.entity.input": json.dumps({"args": [], "kwargs": {"city": "Oslo"}}),
+            "traceloop.entity.output": json.dumps(output),
+        }
+    )
+    assert (fields.type, fields.name) == ("tool", "weather")
+    assert (fields.inputs, fields.outputs) == ({"city": "Oslo"}, {"result": "rain"})
+    call = read(
+        {
+            "traceloop.span.kind": "task",
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": None,
+            "gen_ai.response.model": "gpt-5",
+        }
+    )
+    assert call.config["model"] == "gpt-5"
+    assert "gen_ai.request.model" not in call.metadata
+
+
+def test_llama_index_s_messages_are_in_blocks() -> None:
+    """Texts and calls of tools, whose copy is among the additional keywords."""
+    block = {"block_type": "tool_call", "tool_call_id": "c1", "tool_name": "weather"}
+    messages = [
+        {
+            "role": "user",
+            "additional_kwargs": {},
+            "blocks": [{"block_type": "text", "text": "Why?"}],
+        },
+        {"role": "assistant", "additional_kwargs": {}, "blocks": [{**block, "tool_kwargs": "{}"}]},
+    ]
+    question, answer = read(
+        {"openinference.span.kind": "CHAIN", "input.value": json.dumps({"messages": messages})}
+    ).inputs["chat_history"]
+    assert question == {"role": "user", "content": "Why?"}
+    assert answer["tool_calls"][0]["function"] == {"name": "weather", "arguments": "{}"}
+
+
+def test_mlflow_s_own_attributes_are_json() -> None:
+    """A user's attribute is the value that it was, not its text in quotes."""
+    fields = read({"mlflow.spanType": '"TOOL"', "color": '"green"', "tags_of_run": '["a"]'})
+    assert fields.metadata["color"] == "green"
+    assert fields.metadata["tags_of_run"] == ["a"]
