@@ -40,7 +40,7 @@ _TAGS = {
     "user_id": "user.id",
     "mlflow.traceName": "session.name",
 }
-_CONVENTIONAL = ("gen_ai.", "input.", "output.", "mlflow.traceTag.")
+_CONVENTIONAL = ("gen_ai.", "input.", "output.", "mlflow.")
 _COSTS = {
     "total_cost": "gen_ai.usage.cost",
     "input_cost": "llm.cost.prompt",
@@ -70,15 +70,20 @@ def _translate(draft: Draft) -> None:
     for name in ("mlflow.spanFunctionName", "mlflow.traceRequestId", "mlflow.message.format"):
         if (value := _decoded(draft, name)) is not None:
             draft.attributes[name] = value
-    for name, value in [*draft.attributes.items()]:  # MLflow writes each as JSON
-        is_own = not name.startswith(_CONVENTIONAL)
-        if is_own and isinstance(value, str) and value.startswith(('"', "[", "{")):
-            draft.attributes[name] = whole_json(value)
+    _decode_own(draft)
     tags = {k: whole_json(v) for k, v in draft.take_below("mlflow.traceTag.").items()}
     for name, conventional in _TAGS.items():
         if name in tags and draft.offer(conventional, tags[name]):
             del tags[name]
     draft.offer_metadata(tags)
+
+
+def _decode_own(draft: Draft) -> None:
+    """Decode the attributes that the user's program set, each of which MLflow writes as JSON."""
+    for name, value in [*draft.attributes.items()]:
+        is_own = not name.startswith(_CONVENTIONAL)
+        if is_own and isinstance(value, str) and value.startswith(('"', "[", "{")):
+            draft.attributes[name] = whole_json(value)
 
 
 def _drop_copies(draft: Draft, inputs: Any) -> None:
