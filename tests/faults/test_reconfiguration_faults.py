@@ -237,9 +237,11 @@ def test_B23_flush_is_not_complete_while_records_wait_for_a_redactor(
         assert "waiting" in str(report)
 
 
-def test_B23_what_a_redactor_raises_is_accounted(backend: Backend, tmp_path: Path) -> None:
+def test_B23_what_a_redactor_raises_is_accounted(
+    backend: Backend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """SystemExit in a redactor, of its own or of a task that it left behind, costs a field or a
-    record, which is counted; the thread goes on.
+    record, which is counted; the thread goes on, and asyncio reports no task that never ended.
     """
     import asyncio
 
@@ -268,6 +270,8 @@ def test_B23_what_a_redactor_raises_is_accounted(backend: Backend, tmp_path: Pat
         assert stats.offered == 40 + 1 + 1 + 40 + 8
         assert stats.accepted + stats.dropped.get("unredacted", 0) == stats.offered
         assert "step 339" in names(backend)
+    gc.collect()
+    assert "destroyed" not in caplog.text
 
 
 def test_B23_a_stopped_clock_does_not_hang_the_redactor(

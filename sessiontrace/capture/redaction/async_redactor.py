@@ -162,19 +162,16 @@ class AsyncRedactionQueue:
         return False
 
     def _redact_waiting(self) -> None:
-        import asyncio
+        import anyio
 
         while self._waiting:
-            loop = asyncio.new_event_loop()
             try:
                 with self.quiet():
-                    while self._waiting:
-                        loop.run_until_complete(self._redact_batch())
+                    anyio.run(self._redact_batches)
             except BaseException:  # a task that a function left behind raised SystemExit
                 pass
             finally:
                 self._drop_batch()
-                loop.close()
 
     def _drop_batch(self) -> None:
         """Account for what an interrupted batch did not pass on."""
@@ -184,6 +181,10 @@ class AsyncRedactionQueue:
             self._drop("unredacted")
             self._batch.popleft()
         self._passed.set()
+
+    async def _redact_batches(self) -> None:
+        while self._waiting:
+            await self._redact_batch()
 
     async def _redact_batch(self) -> None:
         """Redact the next records side by side and pass them on in their order."""
