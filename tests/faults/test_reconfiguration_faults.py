@@ -270,6 +270,7 @@ def test_B23_what_a_redactor_raises_is_accounted(
         assert stats.offered == 40 + 1 + 1 + 40 + 8
         assert stats.accepted + stats.dropped.get("unredacted", 0) == stats.offered
         assert "step 339" in names(backend)
+    tasks.clear()
     gc.collect()
     assert "destroyed" not in caplog.text
 
