@@ -124,7 +124,7 @@ def _call_in(text: str) -> Message | None:
         keywords = tree.keywords if isinstance(tree, ast.Call) else []
         fields = {entry.arg: ast.literal_eval(entry.value) for entry in keywords}
         orjson.dumps(fields)
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError, SystemError, TypeError):
         return None
     arguments = fields.get("arguments", fields.get("input"))
     return _call(fields.get("call_id", fields.get("id")), fields.get("name"), arguments)

@@ -1,4 +1,4 @@
-"""Haystack: the operations that its tracer is told of, beside the tracer that the program has set.
+"""Haystack: the operations that reach its tracer, beside the tracer that the program has set.
 
     an operation                        becomes
     ----------------------------------  --------------------------------------------------------

@@ -146,7 +146,7 @@ def python_value(text: Any) -> Any:
     try:
         value = ast.literal_eval(text)
         orjson.dumps(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError, SystemError, TypeError):
         return text
     return [*value] if isinstance(value, tuple) else value
 

@@ -106,7 +106,7 @@ def _complete_call(draft: Draft) -> None:
 
 
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
-"""What Python shows of an object without a text of its own, such as a stream that nobody read."""
+"""What Python shows of an object without a text of its own, such as an unread stream."""
 
 
 def _lacks_parts(draft: Draft, prefix: str, names: Iterable[str]) -> bool:
