@@ -19,7 +19,7 @@ from sessiontrace.wire.dialects.chat_shapes import is_item, messages_of, text_of
 from sessiontrace.wire.received_span import DEPTH, Attributes
 from sessiontrace.wire.value_tree import as_lists, json_value, put
 
-__all__ = ["MESSAGE_FIELD", "indexed", "input_messages", "output_messages"]
+__all__ = ["CALL_OBJECTS", "MESSAGE_FIELD", "indexed", "input_messages", "output_messages"]
 
 Message = dict[str, Any]
 
@@ -111,13 +111,14 @@ def _tidy(message: Message, role: str) -> list[Message]:
     return [message]
 
 
-_OBJECTS = ("ResponseFunctionToolCall(", "ToolUseBlock(")
+CALL_OBJECTS = ("ResponseFunctionToolCall(", "ToolUseBlock(")
+"""How the text begins that shows an SDK's object of a tool's call."""
 _OBJECT_CHARS = 100_000
 
 
 def _call_in(text: str) -> Message | None:
     """The tool's call in a text that shows an SDK's object as Python does; None for any other."""
-    if not text.startswith(_OBJECTS) or len(text) > _OBJECT_CHARS:
+    if not text.startswith(CALL_OBJECTS) or len(text) > _OBJECT_CHARS:
         return None
     try:
         tree = ast.parse(text, mode="eval").body

@@ -22,8 +22,10 @@ _plain_span_c: Any = pytest.importorskip(
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 
 contents = st.one_of(st.text(max_size=4), st.none(), st.integers(0, 9), st.just([]))
+shown = st.just("ToolUseBlock(id='c1', input={}, name='weather')")
 parts = st.one_of(
     *[st.fixed_dictionaries({"type": st.just("text"), "content": st.text(max_size=4)})] * 3,
+    st.fixed_dictionaries({"type": st.just("text"), "content": shown}),
     st.fixed_dictionaries(
         {"type": st.sampled_from(["text", "tool_call", "reasoning", "tool_call_response", 1])},
         optional={"content": contents, "id": st.text(max_size=2), "response": contents},
@@ -36,7 +38,7 @@ messages = st.one_of(
             {"role": st.sampled_from(["user", "assistant", "system", "tool"]),
              "parts": st.lists(parts, min_size=1, max_size=1)},
             optional={"finish_reason": st.sampled_from(["stop", "length", None, ""]),
-                      "name": st.text(max_size=2)},
+                      "name": st.one_of(st.text(max_size=2), st.none())},
         )
     ] * 4,
     st.fixed_dictionaries(

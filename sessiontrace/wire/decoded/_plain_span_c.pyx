@@ -6,7 +6,10 @@ Invariant: it reads a span as ``span_reader`` does, or leaves it to that reader.
 
 import orjson
 
+from sessiontrace.wire.message_reader import CALL_OBJECTS
+
 cdef object _loads = orjson.loads
+cdef tuple _CALL_OBJECTS = CALL_OBJECTS
 
 
 def plain_chat(dict attributes not None, tuple fields not None):
@@ -84,6 +87,8 @@ cdef list _plain_messages(text, list reasons):
         part = <dict>(<list>parts)[0]
         content = part.get("content")
         if len(part) != 2 or part.get("type") != "text" or type(content) is not str:
+            return None
+        if (<str>content).startswith(_CALL_OBJECTS):  # the reader makes it a tool's call
             return None
         plain["content"] = content
         if reasons is not None:
