@@ -156,7 +156,7 @@ PLAIN = [{"role": "user", "content": "hi"}]
                 "event_type": "model", "inputs": {"chat_history": PLAIN},
                 "outputs": {"role": "assistant", "content": "yo"},
                 "config": {"model": "gpt-x", "provider": "openai"},
-                "metadata": {"total_tokens": 4, "llm.request.type": "chat"},
+                "metadata": {"total_tokens": 4},
             },
         ),
         (
