@@ -107,6 +107,7 @@ def _session_row(project: str, record: DecodedRecord, days: _Days) -> tuple[Any,
     event = record.event
     state = SessionState(event["session_id"])
     state.apply(record)
+    state.summarize()
     own = state.own
     folded = _folded(own["name"], own["user"], own["source"])
     own_json = orjson.dumps([own, state.rank]).decode()
