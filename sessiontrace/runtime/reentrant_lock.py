@@ -6,8 +6,9 @@ however it is left, the block no longer holds the lock.
 The interpreter checks for signals after it has called a function that is not written in Python,
 and ``acquire`` is one. From Python 3.14 on it does so after ``__enter__``, too, before it has
 entered the block (https://github.com/python/cpython/issues/148874). What a handler raises there
-would leave the lock taken for good. No check follows a call of a Python function, and within one
-the exception can be caught.
+would leave the lock taken for good. From 3.11 on no check follows a call of a Python function, and
+within one the exception can be caught. On 3.10 a signal in the moment after ``acquire`` leaves the
+lock taken, as any lock; ``with`` does not.
 """
 
 from __future__ import annotations
