@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sessiontrace.capture.handle import NEW, OPEN, Handle
+from sessiontrace.capture.handle import NEW, OPEN, Handle, SessionHandle
 from sessiontrace.capture.span import NO_INPUTS, Span
 from sessiontrace.capture.tracer_state import TracerState
 from sessiontrace.model.ids import new_id
@@ -31,6 +31,17 @@ class UnrecordedSpan(Span):
     """A span that is created where the current session is not recorded."""
 
     __slots__ = ()
+
+    recorder: TracerState
+    parent: Handle | None
+    session: SessionHandle
+    state: int
+    start_ns: int
+    offset_ns: int
+    children_ids: list[str] | None
+    children_omitted: int
+    name: str
+    type: str
 
     def __init__(
         self,
