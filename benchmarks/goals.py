@@ -160,7 +160,11 @@ def memory_bound(results: Results) -> str:
 
 def instrument_bound(results: Results) -> str:
     calls = [row(results, "instrument", "goals", goal=f"{name}, call") for name in LIBRARIES]
-    text = ", ".join(f"{call['us']:.0f} us ({call['share']:.2f} of it)" for call in calls)
+    shares = [call.get("share") for call in calls]
+    text = ", ".join(
+        f"{call['us']:.0f} us" if share is None else f"{call['us']:.0f} us ({share:.2f} of it)"
+        for call, share in zip(calls, shares, strict=True)
+    )
     return f"openai and anthropic: {text}"
 
 
@@ -169,7 +173,8 @@ def worst(kind: str, key: str) -> Callable[[Results], float]:
 
     def figure(results: Results) -> float:
         names = [f"{name}, {how}{kind}" for name in LIBRARIES for how in ("", "async ")]
-        return max(float(row(results, "instrument", "goals", goal=name)[key]) for name in names)
+        figures = [row(results, "instrument", "goals", goal=name).get(key) for name in names]
+        return max(float(figure) for figure in figures if figure is not None)
 
     return figure
 
