@@ -76,11 +76,13 @@ class MethodAdapter:
         observe: Callable[[Any, StreamObserver], bool] | None = None,
         unparsed_body: Callable[[ModelCall, BaseException], str | bytes | None] = _body_of_success,
     ) -> None:
-        self.read_call = read_call
-        self.read_result = read_result
-        self.assembler = assembler
-        self.observe = observe
-        self.unparsed_body = unparsed_body
+        self.read_call: Callable[[Any, tuple[Any, ...], dict[str, Any]], ModelCallArgs | None] = (
+            read_call
+        )
+        self.read_result: Callable[[Any], Answer] = read_result
+        self.assembler: Callable[[], StreamAssembler] | None = assembler
+        self.observe: Callable[[Any, StreamObserver], bool] | None = observe
+        self.unparsed_body: Callable[[ModelCall, BaseException], str | bytes | None] = unparsed_body
 
 
 class ModelMethods:

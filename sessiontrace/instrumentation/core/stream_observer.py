@@ -70,9 +70,9 @@ class StreamObserver(StreamReading):
         describe_error: Callable[[BaseException], dict[str, Any]],
     ) -> None:
         self.busy = False
-        self.chunks = 0
+        self.chunks: int = 0
         self.call: ModelCall = call
-        self.assembler = assembler
+        self.assembler: StreamAssembler | None = assembler
         self.extra: dict[str, Any] = extra
         self._first_ns = 0
         self._describe_error = describe_error

@@ -235,7 +235,7 @@ class ChatAssembler(TextPieces):
             if assembled is None:
                 assembled = self._choices[index] = _Choice()
                 self.texts[index] = assembled.content
-                self.rare = _rare_fields(chunk, choice)
+                self.rare: tuple[str, ...] = _rare_fields(chunk, choice)
             assembled.add(choice)
             self._errors.append(get_field(choice, "error"))
             self._usage = get_field(choice, "usage") or self._usage

@@ -65,10 +65,10 @@ class Endpoint:
         plain_text: bool = False,
     ) -> None:
         self.operation: str = operation
-        self.request = request
-        self.answer = answer
-        self.assembler = assembler
-        self.body = body
+        self.request: Callable[[Mapping[str, Any]], tuple[dict[str, Any], dict[str, Any]]] = request
+        self.answer: Callable[[Any], Answer] = answer
+        self.assembler: Callable[[], StreamAssembler] | None = assembler
+        self.body: Callable[[str], StreamAssembler] | None = body
         self.plain_text: bool = plain_text
 
 

@@ -71,7 +71,7 @@ class Fetch:
     ) -> None:
         self.start: str = start
         self.end: str = end
-        self.record = record
+        self.record: Callable[[CallRecorder, str, str, Any], None] = record
 
 
 def fetch_of(fetches: tuple[Fetch, ...], path: str) -> tuple[Fetch, str] | None:
