@@ -125,7 +125,7 @@ def peers(results: Results) -> Iterator[str]:
     rows: Sequence[Results] = table["rows"]
     yield from ("## peers", "", results["about"], "", moment(results), "", *markdown(table), "")
     rounds = results["options"]["rounds"]
-    yield from ("Each of theirs as a multiple of ours (HoneyHive's protocol), medians of "
+    yield from ("Each peer as a multiple of ours (HoneyHive's protocol), medians of "
                 f"{rounds} rounds; in brackets the least and the most of ours:",
                 "")  # fmt: skip
     yield from (*multiples(rows), "")

@@ -40,7 +40,7 @@ if sys.version_info >= (3, 11):
 else:
 
     class _Reference(ForwardRef, _root=True):  # type: ignore[misc, call-arg]
-        """A reference that stands in unions, as ``typing``'s own do from 3.11 on."""
+        """A reference that unions accept, as ``typing``'s own do from 3.11 on."""
 
         __slots__ = ()
 

@@ -502,7 +502,7 @@ def test_the_list_has_the_first_message_by_a_user(store: Store):
 
 
 def test_the_list_has_a_first_message_that_came_as_a_log_record(store: Store):
-    """It is a late update of its call; what a tool was given is no message by a user."""
+    """It is a late update of its call; a tool's argument is not a message by a user."""
     sid = new_id()
     call = event(sid, T0, event_type="model", inputs={})
     tool = event(sid, T0 + 5, event_type="tool", inputs={"city": "Oslo"})

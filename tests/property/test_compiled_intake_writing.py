@@ -130,7 +130,7 @@ def test_a_batch_folds_into_the_same_states(
 
 
 def decoded_of(entries: list[Any]) -> list[DecodedRecord]:
-    """What the form in Python gives, which is no row."""
+    """What the form in Python gives: records only, without rows."""
     assert all(isinstance(entry, DecodedRecord) for entry in entries)
     return entries
 

@@ -22,10 +22,10 @@ _plain_span_c: Any = pytest.importorskip(
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 
 contents = st.one_of(st.text(max_size=4), st.none(), st.integers(0, 9), st.just([]))
-shown = st.just("ToolUseBlock(id='c1', input={}, name='weather')")
+object_texts = st.just("ToolUseBlock(id='c1', input={}, name='weather')")
 parts = st.one_of(
     *[st.fixed_dictionaries({"type": st.just("text"), "content": st.text(max_size=4)})] * 3,
-    st.fixed_dictionaries({"type": st.just("text"), "content": shown}),
+    st.fixed_dictionaries({"type": st.just("text"), "content": object_texts}),
     st.fixed_dictionaries(
         {"type": st.sampled_from(["text", "tool_call", "reasoning", "tool_call_response", 1])},
         optional={"content": contents, "id": st.text(max_size=2), "response": contents},

@@ -143,7 +143,7 @@ def test_decorated_functions_record_and_encode_nothing(program: Program) -> None
 
 
 def test_inside_suppress_nothing_is_counted(program: Program) -> None:
-    """What is suppressed is no loss."""
+    """What is suppressed does not count as lost."""
     with SuppressedScope(program.state), program.span("step") as span:
         assert span.session.skip_reason == SUPPRESSED
     assert program.captured.drops == []

@@ -1,4 +1,4 @@
-"""An event between the user's thread, in which signal handlers raise, and a thread of ours."""
+"""An event between the user's thread, in which signal handlers raise, and a thread of the SDK."""
 
 from __future__ import annotations
 
