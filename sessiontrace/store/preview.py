@@ -27,8 +27,11 @@ _MESSAGE = re.compile(
     rf'"role":"(?:user|human)",{_NAME}"content":(?:{_PART}|{_BEFORE}){_TEXT}'
     rf'|"content":{_PART}{_TEXT}"(?:\}}\])?,"role":"(?:user|human)"'
 )
-_INPUT = re.compile(rf'"inputs":\{{"[^"\\]{{1,40}}":{_TEXT}')
-"""The only input of a step that takes no chat, such as a decorated function's question."""
+_INPUT = re.compile(rf'"inputs":\{{"(?!(?:(?:\w*_)?id|\w*I[dD]|method)")[^"\\]{{1,40}}":{_TEXT}')
+"""The only input of a step that takes no chat, such as a decorated function's question.
+
+An id is none, nor is the method of a request.
+"""
 _HEAD = 400  # characters before a record's name, which say its type
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 """What Python shows of an object without a text of its own."""

@@ -102,6 +102,8 @@ def _tidy(message: Message, role: str) -> list[Message]:
     """A producer's message without fields that have no value, and without parts of an API's own."""
     if message.get("name", "") is None:
         del message["name"]
+    if message.get("tool_call_id") == "":
+        del message["tool_call_id"]
     content = message.get("content")
     if isinstance(content, list) and any(map(is_item, content)):
         return messages_of(message, role)

@@ -128,6 +128,8 @@ def read_claiming_span(span: ReceivedSpan, claim: tuple[int, str, str] | None) -
         put(fields, ("metadata", name), value, keep=True)
     read = _read_inputs(fields, kind, attributes)
     of_outputs = _read_outputs(fields, kind, attributes)
+    if base_type(kind) == "model" and (answering := metadata.get("response_model")):
+        fields["config"].setdefault("model", answering)
     name = _name(span, kind, fields["config"])
     _set_total(metadata)
     if others:

@@ -8,7 +8,7 @@ bounded in number and size.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from sessiontrace.model.fields import BUCKETS
@@ -124,8 +124,14 @@ def _plan(names: tuple[str, ...]) -> NamePlan:
     return NamePlan(fields, others, _plain_fields(fields) if is_plain else None)
 
 
-def _plain_fields(fields: Iterable[tuple[Field, str]]) -> tuple[PlainField, ...] | None:
-    """The fields as ``plain_span`` reads them; None where one needs more than a copy."""
+def _plain_fields(fields: Collection[tuple[Field, str]]) -> tuple[PlainField, ...] | None:
+    """The fields as ``plain_span`` reads them; None where one needs more than a copy.
+
+    A span that states only the model that answered needs it as the model of the call, too.
+    """
+    paths = {field.path for field, _ in fields}
+    if ("config", "model") not in paths and ("metadata", "response_model") in paths:
+        return None
     plain: list[PlainField] = []
     for field, name in fields:
         if len(field.path) != 2 or field.path[0] not in _PLAIN_OBJECTS or field.kind not in _COPIED:

@@ -11,8 +11,10 @@ from typing import Any
 
 import orjson
 
-from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, plain_messages
+from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, plain_messages, text_of
 from sessiontrace.wire.dialects.draft import Draft
+from sessiontrace.wire.python_texts.fields import fields_of
+from sessiontrace.wire.python_texts.unset import stated
 from sessiontrace.wire.value_tree import whole_json
 
 __all__ = [
@@ -44,12 +46,12 @@ _COUNTS = {
         "cache_read_input_tokens", "input_cached_tokens", "input_cache_read", "cache_read",
         "cached_tokens", "cacheReadInputTokens", "cachedInputTokens",
         "cachedContentTokenCount", "cached_content_token_count",
-        "cacheReadTokens", "input_cache_read_tokens",
+        "cacheReadTokens", "input_cache_read_tokens", "cached_prompt_tokens",
     ),
     "gen_ai.usage.cache_write.input_tokens": (
         "cache_creation_input_tokens", "input_cache_creation", "cache_creation", "cache_write",
         "cache_write_input_tokens", "cacheWriteInputTokens", "cacheWriteTokens",
-        "input_cache_write_tokens",
+        "input_cache_write_tokens", "cache_creation_tokens",
     ),
     "gen_ai.usage.reasoning.output_tokens": (
         "reasoning_tokens", "output_reasoning_tokens", "output_reasoning", "reasoning",
@@ -98,7 +100,7 @@ def _is_definition(message: dict[str, Any]) -> bool:
 
 def offer_parameters(draft: Draft, parameters: dict[str, Any]) -> None:
     """Offer a request's model, tools and parameters."""
-    left = {name: value for name, value in parameters.items() if value is not None}
+    left = stated(parameters)
     draft.offer("gen_ai.request.model", left.pop("model", None))
     draft.offer("gen_ai.tool.definitions", left.pop("tools", None) or None)
     draft.offer("llm.invocation_parameters", left or None)
@@ -245,7 +247,7 @@ def _state_of(value: Any) -> Any:
 def _settle_tool(draft: Draft) -> None:
     for name in _ARGUMENTS:
         value = whole_json(draft.get(name))
-        if (arguments := arguments_of(value)) is not value:
+        if (arguments := _arguments_in(arguments_of(value))) is not value:
             draft.attributes[name] = arguments
     for name in _RESULTS:
         value = whole_json(draft.get(name))
@@ -255,13 +257,26 @@ def _settle_tool(draft: Draft) -> None:
             draft.offer("gen_ai.tool.call.id", call_id)
 
 
+def _arguments_in(value: Any) -> Any:
+    """The arguments in the parameters of MCP's ``tools/call``, or of BeeAI's ``Tool.run``."""
+    if not isinstance(value, dict):
+        return value
+    if value.keys() in ({"name", "arguments"}, {"tool_name", "arguments"}):
+        return {} if value["arguments"] is None else value["arguments"]
+    is_run = value.keys() == {"input", "options"} and not value["options"]
+    return value["input"] if is_run and isinstance(value["input"], dict) else value
+
+
 def _result_of(value: Any) -> tuple[Any, Any]:
     """What a tool returned, and the id of its call, in a message or an object around it.
 
-    Such are LangChain's ``ToolMessage``, also as its constructor, and LlamaIndex's ``ToolOutput``.
+    Such are LangChain's ``ToolMessage``, also as its constructor, LlamaIndex's ``ToolOutput``,
+    MCP's ``CallToolResult`` and Agno's ``FunctionExecutionResult``, as JSON or as Python's text.
     A value with anything beyond it comes back as it is.
     """
     inner = value
+    if isinstance(inner, str) and inner.startswith(_OBJECTS):
+        inner = _object_of(fields_of(inner))
     if isinstance(inner, dict) and inner.keys() == {"output"}:
         inner = inner["output"]
     if isinstance(inner, dict) and inner.get("type") == "constructor":
@@ -274,9 +289,25 @@ def _result_of(value: Any) -> tuple[Any, Any]:
     if is_message and is_plain and _is_of_versions(inner.get("metadata")):
         is_right = inner.get("status") in (None, "success")
         return (inner.get("content") if is_right else value), inner.get("tool_call_id")
+    if inner.keys() >= {"content", "isError"} and not inner["isError"]:  # MCP's
+        text = text_of(inner["content"])
+        return (value if text is None else text), None
+    if inner.keys() >= {"status", "result", "error"} and inner["status"] == "success":  # Agno's
+        others = (item for name, item in inner.items() if name not in ("status", "result"))
+        return (value if any(others) else inner["result"]), None
     if {"raw_output", "raw_input", "tool_name"} <= inner.keys() and not inner.get("is_error"):
         return inner["raw_output"], None
     return value, None
+
+
+_OBJECTS = ("status=", "content=", "meta=")
+
+
+def _object_of(fields: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The fields of an object that is a tool's result or around it; None for any other."""
+    if fields is not None and fields.keys() >= {"content", "tool_call_id"}:
+        return {"type": "tool", **fields}
+    return fields
 
 
 def _message_of_constructor(value: dict[str, Any]) -> Any:

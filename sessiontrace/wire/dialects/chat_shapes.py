@@ -266,6 +266,8 @@ def _is_empty(name: str, item: Any) -> bool:
     """Whether a field says nothing beyond the role and the content."""
     if item is None or name in _OF_THE_CALL:
         return True
+    if name == "tool_call_id":
+        return bool(item == "")
     if name == "type":
         return _text(item) in _ROLES or item == "message"
     empty = ("additional_kwargs", "annotations", "example", "invalid_tool_calls")

@@ -20,7 +20,8 @@ def is_control(span: ReceivedSpan) -> bool:
     """Whether a span, in conventional names, is about carrying a message only.
 
     Sources: AutoGen's ``messaging.operation``; OpenTelemetry's ASGI instrumentation
-    (``asgi.event.type``); Microsoft Agent Framework's ``message.send`` and ``edge_group.process``.
+    (``asgi.event.type``); Microsoft Agent Framework's ``message.send`` and ``edge_group.process``;
+    OpenLLMetry's ``ResponseStreamWriter`` of MCP.
     """
     attributes, scope = span.attributes, span.scope
     if "asgi.event.type" in attributes:
@@ -30,4 +31,7 @@ def is_control(span: ReceivedSpan) -> bool:
     if scope.startswith("autogen "):
         has_content = any(attributes.get(name) not in _NO_MESSAGES for name in _CONTENT)
         return "messaging.operation" in attributes and not (has_content or span.failed)
+    if scope.startswith("opentelemetry.instrumentation.mcp"):  # the frames of MCP's transport
+        is_frame = span.name == "ResponseStreamWriter" and span.parent_id is not None
+        return is_frame and not span.failed
     return scope == "agent_framework" and span.name.startswith(_OF_GRAPHS) and not span.failed

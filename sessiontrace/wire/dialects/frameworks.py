@@ -19,7 +19,7 @@ from sessiontrace.wire.dialects.chat_shapes import chat_of, text_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["HAYSTACK", "OPENLIT", "SEMANTIC_KERNEL", "STRANDS"]
+__all__ = ["CREWAI", "HAYSTACK", "OPENLIT", "SEMANTIC_KERNEL", "STRANDS"]
 
 
 # -- Strands --------------------------------------------------------------------------------
@@ -119,6 +119,41 @@ def _translate_semantic_kernel(draft: Draft) -> None:
 
 
 SEMANTIC_KERNEL = Dialect(frozenset({"gen_ai"}), _translate_semantic_kernel)
+
+
+# -- CrewAI by OpenLLMetry ------------------------------------------------------------------
+
+_CREWAI = {
+    "crewai.crew.name": "gen_ai.workflow.name",
+    "crewai.crew.inputs": "input.value",
+    "crewai.crew.result": "output.value",
+    "crewai.task.description": "input.value",
+}
+_CREWAI_JSON = (
+    "crewai.crew.tasks",
+    "crewai.crew.agents",
+    "crewai.task.tools",
+    "crewai.agent.tools",
+)
+
+
+def _translate_crewai(draft: Draft) -> None:
+    """A crew is a workflow and a task a step, which OpenLLMetry calls agents, too."""
+    draft.rename(_CREWAI)
+    if draft.get("traceloop.span.kind") == "task":
+        draft.take("gen_ai.operation.name")
+    elif "crewai.crew.id" in draft.attributes:
+        draft.attributes["gen_ai.operation.name"] = "invoke_workflow"
+    for name in _CREWAI_JSON:
+        if name in draft.attributes:
+            draft.attributes[name] = json_value(draft.get(name))
+    if isinstance(usage := python_value(draft.get("crewai.crew.usage_metrics")), dict):
+        draft.take("crewai.crew.token_usage")
+        left = offer_usage(draft, usage)
+        draft.attributes["crewai.crew.usage_metrics"] = left
+
+
+CREWAI = Dialect(frozenset({"crewai"}), _translate_crewai)
 
 
 # -- OpenLIT --------------------------------------------------------------------------------

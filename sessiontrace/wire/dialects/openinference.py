@@ -12,7 +12,9 @@ from typing import Any
 from sessiontrace.wire.dialects.calls import arguments_of, python_value
 from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, messages_of, role_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
-from sessiontrace.wire.value_tree import json_value, whole_json
+from sessiontrace.wire.python_texts.unset import stated
+from sessiontrace.wire.received_span import DEPTH
+from sessiontrace.wire.value_tree import as_lists, json_value, put, whole_json
 
 __all__ = ["OPENINFERENCE"]
 
@@ -25,6 +27,11 @@ def _translate(draft: Draft) -> None:
     draft.offer("gen_ai.tool.definitions", tools or None)
     for name in ("llm.invocation_parameters", "embedding.invocation_parameters"):
         _translate_parameters(draft, name)
+    if entries := draft.take_below("metadata."):  # BeeAI's
+        tree: dict[str, Any] = {}
+        for path, value in entries.items():
+            put(tree, path.split(".", DEPTH), value)
+        draft.offer_metadata(as_lists(tree))
     metadata = json_value(draft.get("metadata"))
     if isinstance(metadata, dict):
         for name, conventional in _METADATA.items():
@@ -47,7 +54,7 @@ def _translate_parameters(draft: Draft, name: str) -> None:
     parameters = json_value(draft.get(name))
     if not isinstance(parameters, dict):
         return
-    left = dict(parameters)
+    left = stated(parameters)
     draft.offer("gen_ai.tool.definitions", left.pop("tools", None) or None)
     model, answered = left.get("model"), draft.get("llm.model_name")
     if isinstance(model, str) and draft.offer("gen_ai.request.model", model):
@@ -55,7 +62,7 @@ def _translate_parameters(draft: Draft, name: str) -> None:
         if isinstance(answered, str) and draft.offer("gen_ai.response.model", answered):
             draft.take("llm.model_name")
     draft.take(name)
-    if left := {key: value for key, value in left.items() if value is not None}:
+    if left:
         draft.attributes[name] = left
 
 
@@ -81,9 +88,32 @@ def _translate_embeddings(draft: Draft) -> None:
 
 def _complete_chat(draft: Draft) -> None:
     """Read a step's chat from its whole input, of which its messages may hold only the roles."""
-    if (chat := chat_of(draft.get("input.value"))) is not None:
+    inputs = whole_json(draft.get("input.value"))
+    message = _entry(inputs, "new_message")  # of Google's ADK
+    chat = chat_of([message]) if isinstance(message, dict) else chat_of(inputs)
+    if chat is not None:
         draft.take_below("llm.input_messages.")
         draft.offer("gen_ai.input.messages", chat)
+    if isinstance(inputs, dict) and chat is not None:
+        draft.attributes["input.value"] = {
+            name: value
+            for name, value in inputs.items()
+            if value not in (None, message, draft.get("user.id"), draft.get("session.id"))
+            and chat not in (chat_of(value), [{"role": "user", "content": value}])
+        }
+    _offer_event(draft, whole_json(draft.get("output.value")))
+
+
+def _offer_event(draft: Draft, event: Any) -> None:
+    """Offer the answer in an event of Google's ADK, which an agent's step returns."""
+    content = _entry(event, "content")
+    if not isinstance(content, dict) or "author" not in event:
+        return
+    if (answers := answers_of({"content": content})) is not None:
+        draft.offer("gen_ai.output.messages", answers)
+        actions = event.get("actions")
+        changes = {k: v for k, v in actions.items() if v} if isinstance(actions, dict) else {}
+        draft.offer_metadata({"actions": changes} if changes else {})
 
 
 def _complete_call(draft: Draft) -> None:
@@ -95,14 +125,31 @@ def _complete_call(draft: Draft) -> None:
         if not names or not _lacks_parts(draft, prefix, names):
             continue
         whole = read(draft.get(f"{side}.value"))
-        roles = [role_of(draft.get(name)) for name in names if name.endswith(".message.role")]
+        roles = [
+            role_of(draft.get(name))
+            for name in sorted(names, key=lambda name: _position(name, prefix))
+            if name.endswith(".message.role")
+        ]
         if whole and [message["role"] for message in whole] == roles:
             draft.take_below(prefix)
             draft.offer(f"gen_ai.{side}.messages", whole)
+    body = draft.get("input.value")
+    if isinstance(body, str) and '"tools":' in body and not draft.get("gen_ai.tool.definitions"):
+        tools = _entry(whole_json(body), "tools")
+        draft.offer("gen_ai.tool.definitions", tools if isinstance(tools, list) else None)
     if calls:  # which Google's SDK made by itself
         draft.offer_metadata({"automatic_calls": messages_of({"tool_calls": calls}, "assistant")})
     if isinstance(text := draft.get("output.value"), str) and _OBJECT.fullmatch(text):
         draft.take("output.value")
+
+
+def _position(name: str, prefix: str) -> int:
+    number = name[len(prefix) :].partition(".")[0]
+    return int(number) if number.isdecimal() else -1
+
+
+def _entry(value: Any, name: str) -> Any:
+    return (value.get(name) or None) if isinstance(value, dict) else None
 
 
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")

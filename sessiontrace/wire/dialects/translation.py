@@ -13,6 +13,7 @@ from sessiontrace.wire.dialects.calls import settle
 from sessiontrace.wire.dialects.coding_agents import CODING_AGENT, is_coding_agent
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.frameworks import (
+    CREWAI,
     HAYSTACK,
     OPENLIT,
     SEMANTIC_KERNEL,
@@ -32,6 +33,7 @@ from sessiontrace.wire.received_span import ReceivedSpan
 __all__ = ["conventional"]
 
 _DIALECTS = (
+    CREWAI,
     LITELLM,
     TRACELOOP,
     OPENINFERENCE,

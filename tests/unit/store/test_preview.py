@@ -61,3 +61,10 @@ def test_a_tool_s_argument_is_not_what_the_user_asked() -> None:
     """A tool that starts in the same millisecond as its agent may come first."""
     record = {"event_id": "e", "event_type": "tool", "inputs": {"city": "Oslo"}}
     assert preview_of(orjson.dumps(record).decode()) is None
+
+
+def test_an_id_is_no_question() -> None:
+    """Of a step's inputs, ids and the method of a request say nothing of what was asked."""
+    for name in ("user_id", "sessionId", "id", "method"):
+        assert preview_of(f'{{"inputs":{{"{name}":"ada"}}}}') is None
+    assert preview_of('{"inputs":{"idea":"A bakery"}}') == "A bakery"

@@ -1,0 +1,218 @@
+"""What a producer wraps around a question, a tool's call or an answer is taken off.
+
+The attributes are those that the named packages sent, shortened.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sessiontrace.wire.dialects.control_spans import is_control
+from sessiontrace.wire.dialects.translation import conventional
+from sessiontrace.wire.received_span import ReceivedSpan
+from sessiontrace.wire.span_reader import SpanFields, read_span
+
+QUESTION = {"role": "user", "content": "What is the weather in Oslo?"}
+CALL = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city":"Oslo"}'},
+}
+
+
+def span_of(
+    attributes: dict[str, Any], *, name: str = "span", scope: str = "", parent_id: str | None = None
+) -> ReceivedSpan:
+    return ReceivedSpan(
+        trace_id="5b8efff798038103d269b633813fc60c",
+        span_id="eee19b7ec3c1b174",
+        parent_id=parent_id,
+        name=name,
+        start_ns=1_790_000_000 * 10**9,
+        end_ns=1_790_000_001 * 10**9,
+        attributes=attributes,
+        resource={},
+        scope=scope,
+        failed=False,
+        message="",
+        events=[],
+    )
+
+
+def read(attributes: dict[str, Any], **names: Any) -> SpanFields:
+    return read_span(conventional(span_of(attributes, **names)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "arguments"),
+    [
+        ({"tool_name": "weather", "arguments": {"city": "Oslo"}}, {"city": "Oslo"}),  # MCP's
+        ({"name": "weather", "arguments": None}, {}),
+        ({"input": {"city": "Oslo"}, "options": None}, {"city": "Oslo"}),  # BeeAI's
+        (
+            {"input": "Oslo", "options": {"retries": 1}},
+            {"input": "Oslo", "options": {"retries": 1}},
+        ),
+        ({"name": "Ada", "city": "Oslo"}, {"name": "Ada", "city": "Oslo"}),
+    ],
+)
+def test_a_tool_has_the_arguments_alone(inputs: object, arguments: object) -> None:
+    """Without the request that they were in; any other object is the arguments."""
+    attributes = {"traceloop.span.kind": "tool", "traceloop.entity.input": json.dumps(inputs)}
+    assert read(attributes).inputs == arguments
+
+
+WHOLE_RESULTS = (
+    "status='success' result='rain' error=None images=['a']",
+    "status='failed' result=None error='no'",
+    "status=rainy",
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "result"),
+    [
+        ("status='success' result='rain' error=None images=None", "rain"),  # Agno's
+        ("content='rain' name='weather' tool_call_id='call_1'", "rain"),  # LangChain's
+        ("meta=None content=[TextContent(type='text', text='rain')] isError=False", "rain"),
+        ('{"content": [{"type": "text", "text": "rain"}], "isError": false}', "rain"),  # MCP's
+        *[(text, text) for text in WHOLE_RESULTS],
+    ],
+)  # fmt: skip
+def test_a_tool_has_the_result_alone(output: str, result: str) -> None:
+    """Without the object around it, which Python may have shown as a text; a failure is whole."""
+    fields = read({"traceloop.span.kind": "tool", "traceloop.entity.output": output})
+    assert fields.outputs == {"result": result}
+
+
+def test_a_call_has_the_tools_and_ids_that_only_its_request_has() -> None:
+    """OpenInference's Mistral leaves them out of its attributes, which it writes last to first."""
+    chat = [
+        QUESTION,
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "rain"},
+    ]
+    fields = read(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.invocation_parameters": '{"model": "ok", "temperature": 0.5, "top_p": ""}',
+            "llm.input_messages.2.message.role": "tool",
+            "llm.input_messages.2.message.content": "rain",
+            "llm.input_messages.1.message.role": "assistant",
+            "llm.input_messages.1.message.tool_calls.0.tool_call.function.name": "weather",
+            "llm.input_messages.0.message.role": "user",
+            "llm.input_messages.0.message.content": QUESTION["content"],
+            "input.value": json.dumps({"messages": chat, "tools": [CALL]}),
+            "input.mime_type": "application/json",
+        }
+    )
+    assert fields.inputs["chat_history"][1]["tool_calls"] == [CALL]
+    assert fields.inputs["chat_history"][2]["tool_call_id"] == "call_1"
+    assert fields.config == {
+        "model": "ok",
+        "hyperparameters": {"temperature": 0.5},
+        "tools": [CALL],
+    }
+
+
+def test_a_question_is_in_a_step_once() -> None:
+    """Instructor's and BeeAI's steps have it as messages and as their argument."""
+    attributes = {
+        "openinference.span.kind": "CHAIN",
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.content": QUESTION["content"],
+        "input.mime_type": "application/json",
+    }
+    for inputs in (
+        {"input": [QUESTION], "max_retries": 1},
+        {"input": QUESTION["content"], "max_retries": 1},
+    ):
+        fields = read({**attributes, "input.value": json.dumps(inputs)})
+        assert fields.inputs == {"chat_history": [QUESTION], "max_retries": 1}
+
+
+def test_a_run_of_google_s_adk_is_a_question_and_an_answer() -> None:
+    """By OpenInference, whose step has the arguments of the runner, and its last event."""
+    message = {"role": "user", "parts": [{"text": QUESTION["content"]}]}
+    event = {
+        "content": {"role": "model", "parts": [{"text": "Rain."}]},
+        "author": "forecaster",
+        "actions": {"state_delta": {"seen": 1}, "artifact_delta": {}},
+    }
+    fields = read(
+        {
+            "openinference.span.kind": "CHAIN",
+            "user.id": "ada",
+            "session.id": "chat-7",
+            "input.value": json.dumps(
+                {
+                    "user_id": "ada",
+                    "session_id": "chat-7",
+                    "new_message": message,
+                    "run_config": None,
+                }
+            ),
+            "output.value": json.dumps(event),
+        }
+    )
+    assert fields.inputs == {"chat_history": [QUESTION]}
+    assert fields.outputs == {"role": "assistant", "content": "Rain."}
+    assert fields.metadata["actions"] == {"state_delta": {"seen": 1}}
+
+
+def test_metadata_that_were_taken_apart_are_whole_again() -> None:
+    """BeeAI's, an attribute for each value."""
+    attributes = {
+        "openinference.span.kind": "AGENT",
+        "metadata.steps.0.id": "a",
+        "metadata.path": "b",
+    }
+    metadata = read(attributes).metadata
+    assert (metadata["steps"], metadata["path"]) == ([{"id": "a"}], "b")
+
+
+def test_the_model_that_answered_is_the_model_of_a_call_that_states_no_other() -> None:
+    """OpenLLMetry's calls of OpenAI Agents by the Responses API; also where all else is plain."""
+    for other in ({}, {"gen_ai.request.temperature": 0.5}):
+        answered = {"gen_ai.operation.name": "chat", "gen_ai.response.model": "ok-2026"}
+        fields = read({**answered, **other})
+        assert (fields.name, fields.config["model"]) == ("chat ok-2026", "ok-2026")
+
+
+def test_a_crew_is_a_workflow_of_tasks() -> None:
+    """OpenLLMetry's CrewAI says its question and answer, and its tokens as Python's text."""
+    crew = read(
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "crewai.crew.id": "1",
+            "crewai.crew.name": "forecast",
+            "crewai.crew.result": "Rain.",
+            "crewai.crew.token_usage": "total_tokens=38",
+            "crewai.crew.usage_metrics": "{'total_tokens': 38, 'prompt_tokens': 24, "
+            "'completion_tokens': 14, 'cached_prompt_tokens': 10}",
+        },
+        name="crewai.workflow",
+    )
+    task = read(
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "traceloop.span.kind": "task",
+            "crewai.task.description": QUESTION["content"],
+        }
+    )
+    assert (crew.type, crew.name, crew.outputs) == ("chain", "forecast", {"result": "Rain."})
+    counts = {name: crew.metadata[name] for name in ("prompt_tokens", "total_tokens")}
+    assert counts == {"prompt_tokens": 24, "total_tokens": 38}
+    assert (task.type, task.inputs) == ("chain", {"input": QUESTION["content"]})
+
+
+def test_a_frame_of_mcp_s_transport_is_no_step() -> None:
+    """It carries the request or the reply of the step above it; without one it is all there is."""
+    scope = "opentelemetry.instrumentation.mcp.instrumentation"
+    frame = span_of({}, name="ResponseStreamWriter", scope=scope, parent_id="aae19b7ec3c1b174")
+    assert is_control(frame)
+    assert not is_control(span_of({}, name="ResponseStreamWriter", scope=scope))
+    assert not is_control(span_of({}, name="tools/list.mcp", scope=scope, parent_id="a" * 16))
