@@ -3,7 +3,8 @@
 Pure functions over decoded records, no thread owns them. Invariant: a field that the outer record
 states keeps its value, but for a poorer form of the same: an answer without its message, a chat
 with fewer messages. Counts and cost come from one of the records, so that they agree: the one whose
-counts most of them state, else the one with the most counts.
+counts most of them state, else the one with the most counts. A call ends, or
+fails, with its stream.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from sessiontrace.model.call_usage import call_usage, is_usage
 
-__all__ = ["additions", "united"]
+__all__ = ["additions", "ending", "united"]
 
 Record = Mapping[str, Any]
 
@@ -41,6 +42,7 @@ def united(outer: Record, inner: Sequence[Record]) -> dict[str, Any]:
         usage = {k: v for k, v in _bucket(giver, name).items() if _is_of_call(k)}
         _set(result, name, {**both, **usage})
     for other in inner:
+        _extend(result, other)
         _add_call(result, other)
     return result
 
@@ -74,6 +76,35 @@ def additions(outer: Record, inner: Record) -> dict[str, Any]:
         if inner.get(name) and union.get(name) != outer.get(name)
     }
     return needed | {name: inner[name] for name in _SIDES if inner.get(name)}
+
+
+def ending(outer: Record, late: Record) -> dict[str, Any]:
+    """What makes ``outer`` end as ``late`` does, the record of the stream that it was answered."""
+    start, end = _start_ms(outer), _start_ms(late) + _duration_ms(late)
+    times = {"end_time": late.get("end_time"), "duration": round(end - start, 6)}
+    error = late.get("error")
+    return times if error is None else {**times, "error": error}
+
+
+def _extend(record: dict[str, Any], late: Record) -> None:
+    """Let the call end where its stream did, unless it ends later itself, and fail with it."""
+    if late.get("end_time") is not None and _duration_ms(record) < _duration_ms(late):
+        record.update(end_time=late["end_time"], duration=late["duration"])
+    if (error := late.get("error")) is not None and record.get("error") is None:
+        record["error"] = error
+        if (details := _bucket(late, "metadata").get("error")) is not None:
+            record["metadata"] = {**_bucket(record, "metadata"), "error": details}
+
+
+def _start_ms(record: Record) -> float:
+    start, nanos = record.get("start_time"), record.get("start_nanos")
+    at = float(start) if isinstance(start, (int, float)) else 0.0
+    return at + nanos / 1e6 if isinstance(nanos, int) else at
+
+
+def _duration_ms(record: Record) -> float:
+    duration = record.get("duration")
+    return float(duration) if isinstance(duration, (int, float)) else 0.0
 
 
 def _bucket(record: Record, name: str) -> Mapping[str, Any]:

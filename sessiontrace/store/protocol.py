@@ -113,11 +113,12 @@ class Store(Protocol):
         ...
 
     def related_calls(
-        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
+        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: int | None
     ) -> Sequence[StoredCall] | None:
-        """The model calls in, above and, with ``beside``, at the time of others below one parent.
+        """The model calls in, above and, with ``beside``, near others below one parent.
 
-        Begins at ``event_ids`` in ``session_ids`` and follows what belongs together; calls that
+        ``beside``: how many ms may be between these; None: they are not looked at. The search
+        begins at ``event_ids`` in ``session_ids`` and follows what belongs together; calls that
         nothing belongs to are left out. None where too many belong together
         (``related_calls.MOST``).
         """

@@ -11,7 +11,16 @@ from typing import NamedTuple, Protocol
 
 from sessiontrace.store.models import StoredCall
 
-__all__ = ["LIMIT", "LONGEST_MS", "MOST", "CallRow", "Calls", "TooManyCallsError", "related"]
+__all__ = [
+    "LATE_MS",
+    "LIMIT",
+    "LONGEST_MS",
+    "MOST",
+    "CallRow",
+    "Calls",
+    "TooManyCallsError",
+    "related",
+]
 
 MOST = 500
 """Calls beyond twice as many as the search begins at."""
@@ -19,6 +28,8 @@ LIMIT = 4 * MOST
 """Rows of one query."""
 LONGEST_MS = 3_600_000
 """A call that started earlier than this before another one is not looked at beside it."""
+LATE_MS = 2_000
+"""How long after a call the record of its stream may begin: until the application reads it."""
 
 Window = tuple[int, int]
 
@@ -63,9 +74,14 @@ class Calls(Protocol):
         ...
 
 
-def related(stored: Calls, event_ids: Collection[str], beside: bool) -> Sequence[StoredCall] | None:
-    """The calls that belong together with these, without those that nothing belongs to."""
-    if not beside and not stored.any_linked(event_ids):  # as almost always
+def related(
+    stored: Calls, event_ids: Collection[str], beside: int | None
+) -> Sequence[StoredCall] | None:
+    """The calls that belong together with these, without those that nothing belongs to.
+
+    ``beside``: how many ms may be between two calls below one parent; None: such do not count.
+    """
+    if beside is None and not stored.any_linked(event_ids):  # as almost always
         return []
     most = 2 * len(event_ids) + MOST
     try:
@@ -79,7 +95,7 @@ def related(stored: Calls, event_ids: Collection[str], beside: bool) -> Sequence
 
 
 def _gathered(
-    stored: Calls, event_ids: Collection[str], beside: bool, most: int
+    stored: Calls, event_ids: Collection[str], beside: int | None, most: int
 ) -> Collection[CallRow]:
     calls: dict[str, CallRow] = {}
     new = {row.event_id: row for row in stored.by_id(event_ids)}
@@ -89,20 +105,21 @@ def _gathered(
         above = {row.parent_id for row in new.values() if row.parent_id} - calls.keys()
         if above := above - set(event_ids):
             rows += stored.by_id(above)
-        if beside:
-            windows = _windows(new.values())
+        if beside is not None:
+            windows = _windows(new.values(), beside)
             rows += [row for row in stored.beside(windows) if _overlaps(row, windows)]
         new = {row.event_id: row for row in rows if row.event_id not in calls}
     return calls.values()
 
 
-def _windows(rows: Iterable[CallRow]) -> dict[str, Window]:
-    """When the calls below each parent were."""
+def _windows(rows: Iterable[CallRow], beside: int) -> dict[str, Window]:
+    """When the calls below each parent were, and ``beside`` ms before and after."""
     windows: dict[str, Window] = {}
     for row in rows:
         if row.parent_id is not None:
-            start, end = windows.get(row.parent_id, (row.start, row.end))
-            windows[row.parent_id] = (min(start, row.start), max(end, row.end))
+            first, last = max(row.start - beside, 0), row.end + beside
+            start, end = windows.get(row.parent_id, (first, last))
+            windows[row.parent_id] = (min(start, first), max(end, last))
     return windows
 
 
@@ -110,19 +127,19 @@ def _overlaps(row: CallRow, windows: Mapping[str, Window]) -> bool:
     return row.parent_id is not None and row.end >= windows[row.parent_id][0]
 
 
-def _linked(rows: Collection[CallRow], beside: bool) -> set[str]:
-    """The calls with another one above, below or, with ``beside``, at their time."""
+def _linked(rows: Collection[CallRow], beside: int | None) -> set[str]:
+    """The calls with another one above, below or, with ``beside``, near in time."""
     ids = {row.event_id for row in rows}
     linked: set[str] = set()
     for row in rows:
         if row.parent_id in ids:
             linked |= {row.event_id, str(row.parent_id)}
-    if not beside:
+    if beside is None:
         return linked
     before: dict[str | None, CallRow] = {}  # of each parent: the call that ended last so far
     for row in sorted(rows, key=lambda row: (row.start, row.event_id)):
         last = before.get(row.parent_id)
-        if last is not None and last.end >= row.start:
+        if last is not None and last.end + beside >= row.start:
             linked |= {last.event_id, row.event_id}
         if last is None or row.end > last.end:
             before[row.parent_id] = row

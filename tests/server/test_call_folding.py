@@ -18,7 +18,7 @@ from support.otlp_requests import START, log, logs, request, span
 
 from sessiontrace.server.apis.otlp.log_records import convert_logs
 from sessiontrace.server.apis.otlp.mapping import convert
-from sessiontrace.store.models import EventQuery, StoredSession
+from sessiontrace.store.models import EventQuery, SessionQuery, StoredSession
 from sessiontrace.store.sqlite.store import SqliteStore
 from sessiontrace.wire.otlp_json_reader import from_json
 from sessiontrace.wire.otlp_signals.log_reader import logs_from_json
@@ -202,6 +202,103 @@ def test_spans_beside_each_other(store: SqliteStore, spans: list[dict[str, Any]]
     assert session.summary.models == models
     for one in [AGENT, *spans]:
         assert take(store, one).events == session.events
+
+
+LOGFIRE = "logfire.anthropic"
+_ASKED = {"gen_ai.input.messages": json.dumps(
+    [{"role": "user", "parts": [{"type": "text", "content": "And in Oslo?"}]}]
+)}  # fmt: skip
+
+
+def opened(number: int, parent: int = 1, took: int = 4, **fields: Any) -> dict[str, Any]:
+    """The span of a stream's call, which ends before the stream is read. ``took``: ms."""
+    end = str(START + (number + took) * 1_000_000)
+    attributes = {**_BARE, **_ASKED, **fields.pop("attributes", {})}
+    return call(number, parent, LOGFIRE, endTimeUnixNano=end, attributes=attributes, **fields)
+
+
+def read(number: int, parent: int = 1, at: int = 40, **fields: Any) -> dict[str, Any]:
+    """The record of a stream that was read for 30 ms until ``at``, as Logfire writes it."""
+    log_of_stream = {"logfire.span_type": "log", "duration": 0.03, **_ASKED, **message("Rain.")}
+    attributes = {**log_of_stream, **fields.pop("attributes", {})}
+    time = str(START + at * 1_000_000)
+    return call(
+        number, parent, LOGFIRE, startTimeUnixNano=time, endTimeUnixNano=time,
+        attributes=attributes, **fields,
+    )  # fmt: skip
+
+
+def test_a_stream_s_call_and_the_record_of_its_answer_are_one_event(store: SqliteStore):
+    """Logfire ends the span at the first byte and writes a log record once the stream was read."""
+    session = take(store, AGENT, opened(2), read(3))
+    (model,) = (event for event in session.events if event.type == "model")
+    record = store.event(model.event_id)
+    assert record is not None
+    assert (session.summary.models, session.summary.tokens) == (1, 19)
+    assert record["outputs"] == {"role": "assistant", "content": "Rain."}
+    assert (record["duration"], model.duration) == (38.0, 38.0), "until the end of the stream"
+    assert [span["scope"] for span in record["metadata"]["otel"]["calls"]] == [LOGFIRE]
+
+
+def test_a_stream_that_breaks_off_fails_its_call(store: SqliteStore):
+    """The span ended well; the record of the stream has the error."""
+    broken = read(3, attributes={"error.type": "ReadError"}, status={"code": 2, "message": "cut"})
+    session = take(store, AGENT, opened(2), broken)
+    assert [event.error for event in session.events if event.type == "model"] == ["cut"]
+
+
+_ID = {"gen_ai.response.id": "msg_1"}
+_OTHER = {"gen_ai.input.messages": '[{"role": "user", "parts": []}]'}
+
+
+@pytest.mark.parametrize(
+    ("spans", "models", "tokens"),
+    [
+        ([opened(2), call(3, 2, "sdk", attributes=_ID), read(4, attributes=_ID)], 1, 19),
+        ([call(2), opened(3), read(4)], 1, 19),
+        ([call(2), opened(3, 2), read(4, 2)], 1, 19),
+        ([call(2), opened(3, 2), call(5, 3, "sdk", attributes=_ID), read(4, 2, attributes=_ID)],
+         1, 19),
+        ([opened(2), read(3), opened(60), read(4, at=95)], 2, 38),
+        ([opened(2), opened(3), read(4), read(5, at=42)], 2, 38),
+        ([opened(2), opened(3), read(4)], 2, 19),
+        ([opened(2), read(3, attributes=_OTHER)], 2, 19),
+        ([opened(2), read(3, at=5_000)], 2, 19),
+        ([opened(2, attributes=_TOKENS), read(3)], 2, 38),
+        ([opened(2, **_FAILED), read(3)], 2, 19),
+        ([opened(2, 9), read(3)], 2, 19),
+        ([read(3)], 1, 19),
+    ],
+    ids=[
+        "the client's own span in it", "another instrumentation beside it", "in another one",
+        "three instrumentations", "one stream after the other", "two at the same time",
+        "one that nobody read", "other messages", "much later", "a call with its counts",
+        "a call that failed", "another parent", "the record alone",
+    ],
+)  # fmt: skip
+def test_the_record_of_a_stream(
+    store: SqliteStore, spans: list[dict[str, Any]], models: int, tokens: int
+):
+    """It is of the call before it with the same question, whichever arrives first."""
+    session = take(store, AGENT, *spans)
+    assert (session.summary.models, session.summary.tokens) == (models, tokens)
+    for one in [*reversed(spans), AGENT]:
+        assert take(store, one).events == session.events
+
+
+def test_the_record_of_a_stream_in_a_trace_of_its_own_is_of_its_session(store: SqliteStore):
+    """A call without a span around it: the record begins a trace, and only names the session."""
+    own = {"attributes": {"session.id": "chat-7"}, "parentSpanId": None}
+    record = {**read(3, **own), "traceId": TRACES[1]}
+    received = [from_json(request(sent))[0] for sent in (record, opened(2, **own))]
+    for spans in received:
+        spans[0].scope = LOGFIRE
+        converted = convert(spans).assembly
+        apply(store, converted.plan(store)[0])
+        while (change := converted.settle(store))[1]:
+            apply(store, change[0])
+    (summary,) = store.sessions(SessionQuery()).sessions
+    assert (summary.models, summary.tokens) == (1, 19)
 
 
 def test_spans_that_are_parents_of_each_other_stay(store: SqliteStore):

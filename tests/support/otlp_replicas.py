@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -69,6 +69,8 @@ def calls(draw: st.DrawFn) -> list[dict[str, Any]]:
                 **attributes,
                 **draw(st.sampled_from(_SESSIONS[:4])),
             }
+            if draw(st.integers(0, 4)) == 0:
+                spans += _stream(len(spans), parent, start + draw(st.integers(0, 9)), says)
             for _ in range(draw(st.sampled_from((1, 1, 1, 2)))):
                 own = f"{len(spans) + 1:016x}"
                 spans.append(
@@ -81,6 +83,22 @@ def calls(draw: st.DrawFn) -> list[dict[str, Any]]:
             parent = draw(st.sampled_from((own, own, parent)))
         spans.append(span("GET", TRACES[0], parent, spanId=f"{len(spans) + 1:016x}"))
     return spans
+
+
+def _stream(
+    number: int, parent: str, start: int, says: Mapping[str, Any]
+) -> Sequence[dict[str, Any]]:
+    """A stream's call and the record of its answer, by one instrumentation."""
+    late = {"logfire.span_type": "log", "duration": 0.03, **says}
+    asked = {name: value for name, value in says.items() if "usage" not in name}
+    times = ((start, start + 4_000_000, asked), (start + 40_000_000, start + 40_000_000, late))
+    return [
+        span(
+            "call", TRACES[0], parent, attributes=attributes, spanId=f"{number + n:016x}",
+            scope="logfire.x", startTimeUnixNano=str(first), endTimeUnixNano=str(last),
+        )
+        for n, (first, last, attributes) in enumerate(times, 1)
+    ]  # fmt: skip
 
 
 def taken(store: Store, spans: Sequence[dict[str, Any]]) -> Iterator[None]:

@@ -128,7 +128,11 @@ PRODUCERS = (
         "logfire_agents.py", "Logfire: OpenAI Agents", "forecaster", session=False, user=False,
         trace="OpenAI Agents trace: Agent workflow",
     ),
-    Producer("logfire_openai.py", "Logfire: OpenAI", "forecast for Oslo", tool=None, models=5),
+    Producer("logfire_openai.py", "Logfire: OpenAI", "forecast for Oslo", tool=None, models=4),
+    Producer(
+        "logfire_anthropic.py", "Logfire: Anthropic", "forecast for Oslo", tool=None, chat=False,
+        models=3, counts=(17, 7),
+    ),
     Producer("strands_agent.py", "Strands", "forecaster", tags=True),
     Producer("strands_latest.py", "Strands, newest conventions", "forecaster", tags=True),
     Producer("google_adk.py", "Google ADK", "forecaster", user=False),

@@ -157,7 +157,7 @@ class ClickHouseStore:
         return calls.ending_with(self._connection, self.project, session_id, endings)
 
     def related_calls(
-        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
+        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: int | None
     ) -> Sequence[StoredCall] | None:
         stored = calls.Stored(self._connection, self.project, session_ids)
         return calls.related(stored, event_ids, beside)

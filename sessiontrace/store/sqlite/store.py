@@ -175,7 +175,7 @@ class SqliteStore:
         return self._read(lambda connection: calls.ending_with(connection, session_id, endings))
 
     def related_calls(
-        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: bool
+        self, session_ids: Collection[str], event_ids: Collection[str], *, beside: int | None
     ) -> Sequence[StoredCall] | None:
         return self._read(
             lambda connection: calls.related(calls.Stored(connection), event_ids, beside)

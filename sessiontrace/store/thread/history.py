@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import attrs
@@ -20,6 +21,7 @@ __all__ = ["Added", "History", "name_of_call"]
 _CHATS = 8  # that may go on at the same time, one for each agent
 _MOST_READ = 100  # messages of a history that continues no chat
 _SYSTEM = frozenset({"system", "developer"})
+_USER = "user"
 
 Key = tuple[str, str]
 
@@ -69,8 +71,8 @@ class History:
         repeated = 0
         if chat is not None:
             repeated = _overlap(chat.keys, keys)
-            if not repeated and common and messages and messages[0]["role"] == "assistant":
-                repeated = 1  # the answer of the call before, in other words
+            if not repeated and common:
+                repeated = _steps_before(chat.keys, keys)
             self._chats.remove(chat)
         self._chats.append(_Chat(raw, keys[repeated:] or keys))
         fresh = messages[repeated:]
@@ -158,6 +160,20 @@ def _overlap(before: Sequence[Key], keys: Sequence[Key]) -> int:
         if keys[0] == before[-size] and list(keys[:size]) == list(before[-size:]):
             return size
     return 0
+
+
+def _steps_before(before: Sequence[Key], keys: Sequence[Key]) -> int:
+    """How many messages at the start of ``keys`` lead to the answer that ``before`` ends with.
+
+    A turn says its question and its answer; the next one repeats the calls of tools between them.
+    The answer may come back in other words, or as the call of a tool that takes it.
+    """
+    steps = list(takewhile(lambda key: key[0] != _USER, keys))
+    if not steps or steps[0][0] != "assistant":
+        return 0
+    if before and before[-1] in steps:
+        return steps.index(before[-1]) + 1
+    return len(steps) if len(steps) < len(keys) else 1
 
 
 def _answered_apart(messages: list[Message]) -> tuple[list[Message], list[Message]]:

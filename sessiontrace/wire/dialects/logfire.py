@@ -12,14 +12,17 @@ from typing import Any
 from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.span_events import translate_records
+from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.value_tree import json_value
 
-__all__ = ["LOGFIRE"]
+__all__ = ["LOGFIRE", "is_late"]
 
 _HISTORY = "pydantic_ai.all_messages"
 _NEW_INDEX = "pydantic_ai.new_message_index"
 _RESULT = "final_result"
-_NOTES = ("logfire.json_schema", "logfire.msg_template", "logfire.span_type")
+_LOG = "log"
+_NOTES = ("logfire.json_schema", "logfire.msg_template")
+_TYPE = "logfire.span_type"
 _NAMES = {
     "agent_name": "gen_ai.agent.name",
     "model_name": "gen_ai.request.model",
@@ -34,6 +37,15 @@ _KINDS_OF_AGENTS = {"Function: ": "TOOL", "Agent run: ": "AGENT"}
 """Templates of the spans of OpenAI Agents, which all name a provider."""
 _SCRUBBED = "[Scrubbed due to "
 _IDS = ("session.id", "user.id", "gen_ai.conversation.id")
+
+
+def is_late(span: ReceivedSpan) -> bool:
+    """Whether a span, in conventional names, says what an earlier call of a model was answered.
+
+    Logfire ends a call's span before the application reads the stream, and writes a log record
+    behind it. It sends log records as spans.
+    """
+    return span.attributes.get(_TYPE) == _LOG
 
 
 def _translate(draft: Draft) -> None:
@@ -57,6 +69,18 @@ def _translate(draft: Draft) -> None:
             draft.take(name)
             translate_records(draft, [(str(event.get("event.name")), event) for event in events])
     _translate_bodies(draft)
+    _translate_times(draft)
+
+
+def _translate_times(draft: Draft) -> None:
+    """Let the record of a stream begin where the application began to read it."""
+    if draft.take(_TYPE) != _LOG or not draft.is_model:
+        return
+    draft.attributes[_TYPE] = _LOG
+    duration, end = draft.get("duration"), draft.span.end_ns  # seconds
+    if isinstance(duration, (int, float)) and 0 <= duration * 10**9 < end:
+        draft.take("duration")
+        draft.span.start_ns = end - int(duration * 10**9)
 
 
 def _translate_agents(draft: Draft, template: str) -> None:

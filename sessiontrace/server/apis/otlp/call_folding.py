@@ -16,11 +16,13 @@ from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp.same_call import (
     CallFacts,
+    answered,
     facts_of,
+    is_answered_later,
     is_same_below,
     is_same_beside,
 )
-from sessiontrace.store.call_union import additions
+from sessiontrace.store.call_union import additions, ending
 from sessiontrace.store.folding import apply_patch
 from sessiontrace.store.gathered import CALL, FOLDED, GATHERED, part_key, resolve
 from sessiontrace.store.models import StoredCall
@@ -46,6 +48,8 @@ def changes(calls: Sequence[StoredCall]) -> list[Record]:
     for inner in outer_of:
         outer, key = _outermost(inner, outer_of), part_key(CALL, 0, facts[inner].start, inner)
         parts[outer][key] = additions(whole[outer], whole[inner])
+        if facts[inner].is_late:
+            parts[outer][key] |= ending(whole[outer], whole[inner])
     records: list[Record] = []
     for call in calls:
         target = parts[call.event_id]
@@ -62,12 +66,34 @@ def _folds(calls: Sequence[StoredCall], facts: Mapping[str, CallFacts]) -> dict[
         if call.parent_id is not None:
             below.setdefault(call.parent_id, []).append(facts[call.event_id])
     outer_of: dict[str, str] = {}
+    facts = {**facts}
+    for inner in below.values():
+        facts |= _fold_late(inner, outer_of)
     for parent, inner in below.items():
-        outermost = _fold_beside(inner, outer_of)
+        whole = [facts[call.event_id] for call in inner if call.event_id not in outer_of]
+        outermost = _fold_beside(whole, outer_of)
         if len(outermost) == 1 and parent in facts and is_same_below(facts[parent], outermost[0]):
             outer_of[outermost[0].event_id] = parent
     circles = {inner for inner in outer_of if _outermost(inner, outer_of) in outer_of}
     return {inner: outer for inner, outer in outer_of.items() if inner not in circles}
+
+
+def _fold_late(calls: Sequence[CallFacts], outer_of: dict[str, str]) -> dict[str, CallFacts]:
+    """Fold the records of streams into the calls before them; returns what these are then."""
+    calls_of_streams: dict[str, CallFacts] = {}
+    for late in sorted(calls, key=lambda call: (call.start, call.end, call.event_id)):
+        if not late.is_late:
+            continue
+        before = [
+            call
+            for call in calls
+            if call.event_id not in calls_of_streams and is_answered_later(call, late)
+        ]
+        if before:
+            call = max(before, key=lambda call: (call.end, call.event_id))
+            calls_of_streams[call.event_id] = answered(call, late)
+            outer_of[late.event_id] = call.event_id
+    return calls_of_streams
 
 
 def _fold_beside(calls: Sequence[CallFacts], outer_of: dict[str, str]) -> list[CallFacts]:

@@ -14,6 +14,11 @@ models are stated, and differ: a fallback, a router's own name         no
 answers have ids of one form that differ                               no
 both are of our own SDK, which records a call once                     no
 the inner one failed, and the outer one did not: a retry, a fallback   no
+**one says later what the other was answered, of one instrumentation**
+the other one has an answer, counts of tokens or an error              no
+the inputs of both differ                                              no
+it began before the other one, or more than 2 s after its end          no
+else: the nearest such call                                            yes
 **one in the other**
 the outer one has other model calls in it: a router, retries           no
 both are of one instrumentation, and one of them states no model       no
@@ -46,8 +51,16 @@ from typing import Any
 import attrs
 
 from sessiontrace.model.step_types import base_type
+from sessiontrace.store.related_calls import LATE_MS
 
-__all__ = ["CallFacts", "facts_of", "is_same_below", "is_same_beside"]
+__all__ = [
+    "CallFacts",
+    "answered",
+    "facts_of",
+    "is_answered_later",
+    "is_same_below",
+    "is_same_beside",
+]
 
 Record = Mapping[str, Any]
 
@@ -73,7 +86,9 @@ class CallFacts:
 
     ``scope``: the instrumentation that recorded it; None for our own SDK. ``operation``: empty for
     a chat. ``models``: requested and answering. ``form``: how the id of its answer begins.
-    ``answer``: its text in one line. Times are Unix ns.
+    ``answer``: its text in one line. ``is_late``: the record says what an earlier one was answered.
+    ``is_bare``: it says of no answer, neither its content nor its id nor counts of tokens. Times
+    are Unix ns.
     """
 
     event_id: str
@@ -87,12 +102,39 @@ class CallFacts:
     answer: str
     counts: tuple[Any, Any]
     failed: bool
+    is_late: bool
+    is_bare: bool
+    inputs: Any
     start: int
     end: int
 
     def contains(self, inner: CallFacts) -> bool:
         """Whether the inner event is in the time of this one."""
         return inner.end <= self.end + _SLACK_NS and inner.start >= self.start - _SLACK_NS
+
+
+def is_answered_later(call: CallFacts, late: CallFacts) -> bool:
+    """Whether ``late``, which has the parent of ``call``, says what that was answered."""
+    return (
+        call.scope == late.scope is not None
+        and late.is_late
+        and call.is_bare
+        and not (call.is_late or call.failed)
+        and (call.is_model and late.is_model)
+        and (call.session_id, call.operation) == (late.session_id, late.operation)
+        and call.models <= late.models
+        and call.inputs == late.inputs
+        and call.start <= late.start
+        and late.start - call.end <= LATE_MS * 1_000_000
+    )
+
+
+def answered(call: CallFacts, late: CallFacts) -> CallFacts:
+    """The facts of a call with those of the record that says what it was answered."""
+    return attrs.evolve(
+        late, event_id=call.event_id, models=call.models | late.models, start=call.start,
+        end=max(call.end, late.end), is_late=False, is_bare=False,
+    )  # fmt: skip
 
 
 def is_same_below(outer: CallFacts, inner: CallFacts) -> bool:
@@ -166,6 +208,7 @@ def facts_of(record: Record) -> CallFacts:
         operation = operation or "embeddings"
     models = _text(_bucket(record, "config").get("model")), _text(metadata.get("response_model"))
     start = _start_ns(record)
+    counts = (metadata.get("prompt_tokens"), metadata.get("completion_tokens"))
     duration = record.get("duration")
     return CallFacts(
         event_id=_text(record.get("event_id")),
@@ -177,8 +220,11 @@ def facts_of(record: Record) -> CallFacts:
         response_id=response_id,
         form=form[1] if form else "",
         answer=_answer(record),
-        counts=(metadata.get("prompt_tokens"), metadata.get("completion_tokens")),
+        counts=counts,
         failed=record.get("error") is not None,
+        is_late=otel.get("late") is True,
+        is_bare=not (any(counts) or response_id or _bucket(record, "outputs")),
+        inputs=record.get("inputs"),
         start=start,
         end=start + (int(duration * 1e6) if isinstance(duration, (int, float)) else 0),
     )

@@ -34,6 +34,18 @@ def test_a_call_that_repeats_the_history_adds_its_last_question():
     assert (first.continues, second.continues) == (False, True)
 
 
+@pytest.mark.parametrize("answer", ["one.", "1"], ids=["as it was said", "in other words"])
+def test_the_steps_of_an_earlier_turn_are_not_shown_again(answer: str):
+    """A turn says its question and its answer; the next one repeats the tool's call between."""
+    calling = {"tool_calls": [{"function": {"name": "look", "arguments": "{}"}}]}
+    steps = [assistant("", **calling), {"role": "tool", "content": "1"}, assistant("one.")]
+    history = History()
+    history.add([SYSTEM, user("one?")])
+    history.answer([assistant(answer)])
+    added = history.add([SYSTEM, user("one?"), *steps, user("two?")])
+    assert (texts(added.messages), texts(added.earlier)) == (["two?"], [])
+
+
 def test_a_user_who_says_the_same_again_is_heard_again():
     """ "yes" twice is two messages, with the history in the call and without it."""
     history = History()

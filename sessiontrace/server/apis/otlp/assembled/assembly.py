@@ -28,6 +28,7 @@ from sessiontrace.server.apis.otlp.assembled.followers import (
 )
 from sessiontrace.server.apis.otlp.assembled.parts import Order, Parts
 from sessiontrace.server.apis.otlp.assembled.trace import (
+    LATE,
     ORPHANS,
     OURS,
     RATED,
@@ -55,6 +56,7 @@ from sessiontrace.store.gathered import (
 )
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.rehoming import rehomed
+from sessiontrace.store.related_calls import LATE_MS
 
 __all__ = ["AnyRecord", "Assembly"]
 
@@ -131,6 +133,11 @@ class Assembly:
         self._calls.setdefault(trace_id, set()).add(event_id)
         if scope is not None and (trace := self._traces.get(trace_id)) is not None:
             trace.facts.offer(f"{SCOPE}{scope.replace(' ', '_')[:100]}", (0, 0, ""), True)
+
+    def add_late(self, trace_id: str, place: Place) -> None:
+        """A call says what an earlier one was answered, of its trace or of the session it names."""
+        for parts in (self._traces[trace_id].facts, place.parts):
+            parts.offer(LATE, (0, 0, ""), True)
 
     def add_root(self, trace_id: str, start_ns: int, event_id: str) -> None:
         """The event at the root of a trace, which has the trace's scores."""
@@ -246,18 +253,18 @@ class Assembly:
     def _folded(self, store: Store, stored: Mapping[str, Mapping[str, Any]]) -> list[Record]:
         """One event of each call that several instrumentations recorded."""
         sessions = {trace.target for trace in self._traces.values()} | self._sessions.keys()
-        alike: dict[bool, list[set[str]]] = {}  # by whether several instrumentations are in a trace
+        alike: dict[int | None, list[set[str]]] = {}  # by how near to each other two may be one
         for trace_id, event_ids in self._calls.items():
-            parts = stored.get(self._traces[trace_id].session_id, {})
-            alike.setdefault(len(_scopes(parts)) > 1, []).append(event_ids)
+            trace = self._traces[trace_id]
+            parts, of_session = stored.get(trace.session_id, {}), stored.get(trace.target, {})
+            alike.setdefault(_nearness(parts, of_session), []).append(event_ids)
         records: list[Record] = []
-        for is_mixed, traces in alike.items():
-            together = store.related_calls(sessions, set().union(*traces), beside=is_mixed)
+        for beside, traces in alike.items():
+            together = store.related_calls(sessions, set().union(*traces), beside=beside)
             several = [together]
             if together is None:  # too many belong together in one of the traces
                 several = [
-                    store.related_calls(sessions, event_ids, beside=is_mixed)
-                    for event_ids in traces
+                    store.related_calls(sessions, event_ids, beside=beside) for event_ids in traces
                 ]
             for calls in several:
                 records += call_folding.changes(calls) if calls else ()
@@ -332,6 +339,16 @@ def _placed(record: AnyRecord, trace: Trace | None) -> AnyRecord:
 
 def _scopes(parts: Mapping[str, Any]) -> list[str]:
     return [key for key in parts if key.startswith(SCOPE)]
+
+
+def _nearness(parts: Mapping[str, Any], of_session: Mapping[str, Any]) -> int | None:
+    """How many ms apart the records of one call may be below one parent; None: there is one.
+
+    ``parts``: those of a trace. ``of_session``: those of its session.
+    """
+    if first_part(parts, LATE) or first_part(of_session, LATE):
+        return LATE_MS
+    return 0 if len(_scopes(parts)) > 1 else None
 
 
 def _hidden(event_id: str, session_id: str, parent_id: str) -> Record:

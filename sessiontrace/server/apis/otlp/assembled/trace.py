@@ -16,6 +16,7 @@ from sessiontrace.server.apis.otlp.assembled.parts import Parts
 from sessiontrace.store.gathered import RATING, REFERENCE, SESSION, first_part
 
 __all__ = [
+    "LATE",
     "OF_TRACE",
     "ORPHANS",
     "OURS",
@@ -32,13 +33,15 @@ __all__ = [
 
 SCOPE = "scope:"
 """Before the name of an instrumentation that recorded model calls of a trace."""
+LATE = "late"
+"""Whether a trace or session has records of what its calls were answered, apart from the calls."""
 ROOT = "root"
 """The event at the root of a trace."""
 ORPHANS, OURS = "orphans", "ours"
 """Whether a trace has spans whose parents came in other requests, and events of our SDK."""
 RATED = "rated "
 """Before the rest of the key of a trace's score: the event or session that has it now."""
-OF_TRACE = (SCOPE, f"{ROOT} ", f"{ORPHANS} ", f"{OURS} ", f"{RATING} ", RATED)
+OF_TRACE = (SCOPE, f"{LATE} ", f"{ROOT} ", f"{ORPHANS} ", f"{OURS} ", f"{RATING} ", RATED)
 """What the keys of parts begin with that are the trace's alone."""
 
 
