@@ -104,6 +104,10 @@ PRODUCERS = (
     ),
     Producer("traceloop_python.py", "Traceloop (OpenLLMetry)", "forecaster"),
     Producer("traceloop_langgraph.py", "Traceloop: LangChain, LangGraph", "forecaster"),
+    Producer(
+        "openllmetry_llama_index.py", "OpenLLMetry: LlamaIndex", "FunctionAgent.workflow",
+        session=False, user=False, chat=False,
+    ),
     Producer("traceloop_js.mjs", "Traceloop for JavaScript", "forecaster"),
     Producer("langfuse_python.py", "Langfuse", "forecaster", trace="forecast", tags=True),
     Producer(

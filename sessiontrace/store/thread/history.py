@@ -166,12 +166,15 @@ def _steps_before(before: Sequence[Key], keys: Sequence[Key]) -> int:
     """How many messages at the start of ``keys`` lead to the answer that ``before`` ends with.
 
     A turn says its question and its answer; the next one repeats the calls of tools between them.
-    The answer may come back in other words, or as the call of a tool that takes it.
+    The answer may come back in other words, or as the call of a tool that takes it. Where no record
+    has the answer, nothing was said before.
     """
+    if not before or before[-1][0] != "assistant":
+        return 0
     steps = list(takewhile(lambda key: key[0] != _USER, keys))
     if not steps or steps[0][0] != "assistant":
         return 0
-    if before and before[-1] in steps:
+    if before[-1] in steps:
         return steps.index(before[-1]) + 1
     return len(steps) if len(steps) < len(keys) else 1
 

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from sessiontrace.wire import model_call
-from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of
+from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, messages_of
 
 __all__ = ["Message", "Speech", "speech_of"]
 
@@ -28,6 +28,9 @@ _ANSWERED = (
     "reply", "answer", "response", "output", "text", "content", "message", "completion", "result",
     "final_output", "final_answer", "generation", "raw",
 )  # fmt: skip
+_HOLDERS = ("result", "output", "response", "message", "last_message")
+_DEEPEST = 3
+_USER = "user"
 _NO_CHATS = frozenset({"embeddings", "rerank"})
 
 
@@ -72,8 +75,12 @@ def speech_of(record: Mapping[str, Any]) -> Speech:
         question = None  # a model's call has its question in the chat
     whole_chat: list[Any] = []
     answers: list[Message] = []
-    if isinstance(outputs, dict):
-        _, whole_chat = _chat_in(outputs)
+    if isinstance(outputs := _unwrapped(outputs), dict):
+        side, whole_chat = _chat_in(outputs)
+        is_longer = len(whole_chat) > len(chat) > 0
+        if whole_chat and not (is_longer or _is_answered(whole_chat)):
+            chat, whole_chat = chat or whole_chat, []  # what a step hands to the next one
+            outputs = {**outputs, side: None}
         answers = [] if whole_chat else _answers(outputs)
     is_named = bool(chat) or any(inputs.get(key) == question for key in _ASKED)
     return Speech(chat, system, question, is_named, answers, whole_chat)
@@ -89,6 +96,12 @@ def _chat_in(fields: Mapping[str, Any]) -> tuple[str, list[Any]]:
                 entries = [entry for batch in entries if isinstance(batch, list) for entry in batch]
             return name, [message for message in entries if isinstance(message, (dict, str))]
     return "", []
+
+
+def _is_answered(chat: list[Any]) -> bool:
+    """Whether a message of an assistant follows the user's last one."""
+    roles = (message["role"] for entry in reversed(chat) for message in messages_of(entry, _USER))
+    return next((role for role in roles if role in (_USER, "assistant")), "") == "assistant"
 
 
 def _system(inputs: Mapping[str, Any], name: str, chat: list[Any]) -> str | None:
@@ -115,11 +128,29 @@ def _text_in(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _answers(outputs: Mapping[str, Any]) -> list[Message]:
+def _unwrapped(outputs: Any) -> Any:
+    """What the only entry of an object holds, such as the state that a node of a graph returns."""
+    for _ in range(_DEEPEST):
+        if not isinstance(outputs, dict) or len(outputs) != 1 or answers_of(outputs):
+            break
+        (inner,) = outputs.values()
+        if not isinstance(inner, dict):
+            break
+        outputs = inner
+    return outputs
+
+
+def _answers(outputs: Mapping[str, Any], deepest: int = _DEEPEST) -> list[Message]:
     answers = answers_of(outputs)
     if not answers and isinstance(inner := outputs.get("result"), (dict, list)):
         answers = answers_of(inner)
     if answers:
-        return answers
+        return [] if all(message["role"] == _USER for message in answers) else answers
     text = _text_in(outputs, _ANSWERED)
-    return [] if text is None else [{"role": "assistant", "content": text}]
+    if text is not None:
+        return [{"role": "assistant", "content": text}]
+    replies = outputs.get("replies")
+    if isinstance(replies, list) and replies:
+        return [answer for reply in replies for answer in answers_of(reply) or ()]
+    inner = (outputs[name] for name in _HOLDERS if isinstance(outputs.get(name), dict))
+    return next(filter(None, (_answers(value, deepest - 1) for value in inner if deepest)), [])

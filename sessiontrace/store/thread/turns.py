@@ -246,7 +246,9 @@ class _Talk:
         self.omitted += added.omitted
         self.carried = self.carried or added.continues
         if added.system is not None:
-            self.lines.append(Line("system", added.system, step))
+            is_first = all(line.role == _USER for line in self.lines)
+            at = 0 if is_first else len(self.lines)
+            self.lines.insert(at, Line("system", added.system, step))
         for message in added.earlier if users else ():
             self._say(step, message, earlier=True)
         for message in added.messages:

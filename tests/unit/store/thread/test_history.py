@@ -46,6 +46,14 @@ def test_the_steps_of_an_earlier_turn_are_not_shown_again(answer: str):
     assert (texts(added.messages), texts(added.earlier)) == (["two?"], [])
 
 
+def test_an_answer_that_only_the_history_has_is_shown_before_the_next_question():
+    """OpenLLMetry's spans of OpenAI's agents lack the answers of chat completions."""
+    history = History()
+    history.add([SYSTEM, user("one?")])
+    added = history.add([SYSTEM, user("one?"), assistant("one."), user("two?")])
+    assert (texts(added.messages), texts(added.earlier)) == (["two?"], ["one."])
+
+
 def test_a_user_who_says_the_same_again_is_heard_again():
     """ "yes" twice is two messages, with the history in the call and without it."""
     history = History()
