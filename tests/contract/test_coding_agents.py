@@ -1,7 +1,8 @@
 """Coding agents' telemetry gives readable sessions: requests made anew from their documentation.
 
 Claude Code: https://code.claude.com/docs/en/monitoring-usage. Codex CLI: its pull request 2103,
-"OpenTelemetry events". Gemini CLI: ``docs/cli/telemetry.md``.
+"OpenTelemetry events". Gemini CLI: ``docs/cli/telemetry.md``. Beside these, what Claude Code 2.1,
+Codex 0.171, Gemini CLI 0.61, Qwen Code 0.15 and opencode 1.18 sent.
 """
 
 from __future__ import annotations
@@ -253,3 +254,157 @@ def test_E33_codex_s_events_are_named_by_their_attribute(server: Served) -> None
     assert session.events[2]["metadata"]["code.callsite"].endswith(":4")
     notes = [note["name"] for note in session.record["metadata"]["logs"]]
     assert notes == ["codex.startup_phase", "codex.sse_event"]
+
+
+def test_E34_a_call_of_gemini_cli_s_is_one_event_of_its_two_log_records(server: Served) -> None:
+    """Gemini CLI 0.61 has counts in one, the chat in the other; thoughts count as output."""
+    at, call = "2026-11-29T17:31:03.323Z", "from gemini-3-pro. Status: 200. Duration: 122ms."
+    detail = {
+        "event.timestamp": at,
+        "gen_ai.operation.name": "generate_content",
+        "gen_ai.request.model": "gemini-3-pro",
+        "gen_ai.response.id": "r1",
+        "gen_ai.input.messages": '[{"role":"user","parts":[{"type":"text","content":"Hi"}]}]',
+        "gen_ai.output.messages": '[{"role":"system","parts":[{"type":"tool_call","id":"c1",'
+        '"name":"read_file","arguments":{"path":"a.py"}}],"finish_reason":"stop"}]',
+        "gen_ai.usage.input_tokens": 12,
+        "gen_ai.usage.output_tokens": 7,
+    }
+    response = {
+        "event.timestamp": at, "model": "gemini-3-pro", "duration_ms": 122,
+        "input_token_count": 12, "output_token_count": 7, "thoughts_token_count": 3,
+        "total_token_count": 22, "response_text": '[{"candidates":[{"content":{"role":"model",'
+        '"parts":[{"text":"I look"}]}}]},{"candidates":[{"content":{"parts":[{"text":"."}]}}]}]',
+    }  # fmt: skip
+    details = "gen_ai.client.inference.operation.details"
+    for name, order in (("gemini-2", (0, 1)), ("gemini-3", (1, 0))):
+        body = logs(
+            "gemini-cli",
+            {"session.id": name},
+            ("gemini_cli.api_response", response),
+            (details, detail),
+        )
+        records = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+        records[0]["body"] = value(f"API response {call}")
+        records[1]["body"] = value(f"GenAI operation details {call}")
+        body["resourceLogs"][0]["scopeLogs"][0]["logRecords"] = [records[place] for place in order]
+        session = sent(server, "/v1/logs", body, name)
+        (event,) = session.events
+        assert event["inputs"] == {"chat_history": [{"role": "user", "content": "Hi"}]}
+        assert event["outputs"]["tool_calls"][0]["function"]["name"] == "read_file"
+        assert event["outputs"]["role"] == "assistant"
+        counts = [event["metadata"][f"{part}_tokens"] for part in ("prompt", "completion", "total")]
+        assert (counts, session.summary["tokens"]) == ([12, 10, 22], 22)
+        assert event["metadata"]["response_id"] == "r1"
+
+
+def test_E34_steps_of_gemini_cli_and_codex_are_steps_within_spans_too(server: Served) -> None:
+    """Their spans are of their own functions, and notes; forks have names of their own."""
+    span_id = "00000000000000aa"
+    for number, (scope, prefix, span_name) in enumerate(
+        (
+            ("gemini-cli", "gemini_cli", "schedule_tool_calls"),
+            ("qwen-code", "qwen-code", "tool_call"),
+            ("codex_exec", "codex", "fs.read_file"),
+        )
+    ):
+        trace = f"7b8efff79803810{number}d269b633813fc770"
+        name = f"steps-{scope}"
+        common = {"session.id": name}
+        body = logs(
+            scope, common,
+            (f"{prefix}.user_prompt", {"prompt": "Fix the test."}),
+            (f"{prefix}.tool_call", {"function_name": "read_file", "function_args": "{}"}),
+        )  # fmt: skip
+        for record in body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]:
+            record |= {"traceId": trace, "spanId": span_id}
+        own = {
+            "traceId": trace, "spanId": span_id, "parentSpanId": "", "name": span_name,
+            "startTimeUnixNano": str(START * 10**9), "endTimeUnixNano": str((START + 1) * 10**9),
+            "attributes": pairs({**common, "busy_ns": 12}),
+        }  # fmt: skip
+        scoped = {"scope": {"name": scope}, "spans": [own]}
+        sent(server, "/v1/traces", {"resourceSpans": [{"scopeSpans": [scoped]}]}, name)
+        session = sent(server, "/v1/logs", body, name)
+        shown = [(event["event_type"], event["event_name"]) for event in session.events]
+        assert shown == [("chain", f"{prefix}.user_prompt"), ("tool", "read_file")]
+        assert [note["name"] for note in session.record["metadata"]["logs"]] == [span_name]
+
+
+def test_claude_code_s_spans_have_what_tools_and_records_say(server: Served) -> None:
+    """A tool's arguments and output, and the answer of an interaction, which is a log record."""
+    trace = "8b8efff798038103d269b633813fc602"
+
+    def span(number: int, parent: str, name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "traceId": trace, "spanId": f"{number:016x}", "parentSpanId": parent, "name": name,
+            "startTimeUnixNano": str((START + number) * 10**9),
+            "endTimeUnixNano": str((START + number + 1) * 10**9),
+            "attributes": pairs({"session.id": "claude-3", **attributes}),
+        }  # fmt: skip
+
+    output = {"name": "tool.output", "timeUnixNano": str(START * 10**9)}
+    spans = [
+        span(1, "", "claude_code.interaction", {"user_prompt": "What is in it?"}),
+        span(2, f"{1:016x}", "claude_code.tool", {"tool_name": "Read", "file_path": "/a"})
+        | {"events": [{**output, "attributes": pairs({"file_path": "/a", "content": "rain"})}]},
+        span(3, f"{2:016x}", "claude_code.tool.execution", {"success": True}),
+    ]
+    scoped = {"scope": {"name": "com.anthropic.claude_code.tracing"}, "spans": spans}
+    sent(server, "/v1/traces", {"resourceSpans": [{"scopeSpans": [scoped]}]}, "claude-3")
+    common = {"session.id": "claude-3"}
+    body = logs(
+        "com.anthropic.claude_code.events", common, ("assistant_response", {"response": "Rain."})
+    )
+    for record in body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]:
+        record |= {"traceId": trace, "spanId": f"{1:016x}"}
+    session = sent(server, "/v1/logs", body, "claude-3")
+    (tool,) = events_of(session, "tool")
+    assert (tool["inputs"], tool["outputs"]) == ({"file_path": "/a"}, {"result": "rain"})
+    assert "file_path" not in tool["metadata"]
+    interaction, execution = events_of(session, "chain")
+    assert interaction["outputs"] == {"role": "assistant", "content": "Rain."}
+    assert execution["parent_id"] == tool["event_id"]
+
+
+def test_claude_code_s_bodies_are_chats(server: Served) -> None:
+    """Where the user lets it log them; one that was cut is kept as it is."""
+    reply = '{"role": "assistant", "content": [{"type": "text", "text": "Rain."}], "usage": {}}'
+    session = sent(
+        server,
+        "/v1/logs",
+        logs(
+            "com.anthropic.claude_code.events",
+            {"session.id": "claude-4"},
+            ("api_request_body", {"body": '{"messages": [{"role": "user", "content": "Hi"}]}'}),
+            ("api_response_body", {"body": reply}),
+            ("api_request_body", {"body": '{"messages": [{"ro', "body_truncated": "true"}),
+        ),
+        "claude-4",
+    )
+    asked, answered, cut = events_of(session, "chain")
+    assert asked["inputs"] == {"chat_history": [{"role": "user", "content": "Hi"}]}
+    assert answered["outputs"] == {"role": "assistant", "content": "Rain."}
+    assert cut["metadata"]["body"].startswith('{"messages"')
+
+
+def test_opencode_s_own_functions_are_notes(server: Served) -> None:
+    """Its calls of models are the spans of Vercel's SDK among them."""
+    trace = "9b8efff798038103d269b633813fc778"
+    own = {
+        "traceId": trace, "spanId": f"{1:016x}", "parentSpanId": "", "name": "sql.execute",
+        "startTimeUnixNano": str(START * 10**9), "endTimeUnixNano": str((START + 2) * 10**9),
+        "attributes": pairs({"db.system.name": "sqlite"}),
+    }  # fmt: skip
+    call = {
+        **own, "spanId": f"{2:016x}", "parentSpanId": f"{1:016x}", "name": "ai.streamText.doStream",
+        "attributes": pairs({
+            "ai.operationId": "ai.streamText.doStream", "ai.model.id": "ok", "session.id": "oc-1",
+            "ai.telemetry.metadata.sessionId": "oc-1", "ai.response.text": "Rain.",
+        }),
+    }  # fmt: skip
+    scoped = {"scope": {"name": "opencode"}, "spans": [own, call]}
+    session = sent(server, "/v1/traces", {"resourceSpans": [{"scopeSpans": [scoped]}]}, "oc-1")
+    (event,) = session.events
+    assert (event["event_name"], event["outputs"]["content"]) == ("chat ok", "Rain.")
+    assert event["parent_id"] == session.summary["session_id"]

@@ -15,6 +15,7 @@ __all__ = [
     "answers_of",
     "chat_of",
     "is_item",
+    "joined",
     "messages_of",
     "plain_messages",
     "role_of",
@@ -167,8 +168,11 @@ def _joined(items: list[Any]) -> list[Message] | None:
     answers = [
         answer for item in items if _is_message(item) for answer in messages_of(item, "assistant")
     ]
-    if not answers:
-        return None
+    return [joined(answers)] if answers else None
+
+
+def joined(answers: list[Message]) -> Message:
+    """The pieces of an answer as the one message that they are."""
     whole: Message = {"role": "assistant", "content": None}
     for answer in answers:
         for name, value in answer.items():
@@ -178,7 +182,7 @@ def _joined(items: list[Any]) -> list[Message] | None:
                 whole[name] = [*whole.get(name, ()), *value]
             elif name == "content" and value is not None:
                 whole[name] = value
-    return [whole]
+    return whole
 
 
 # -- one message ----------------------------------------------------------------------------

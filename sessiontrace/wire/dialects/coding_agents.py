@@ -1,25 +1,32 @@
-"""Coding agents: Claude Code, Codex CLI and Gemini CLI, whose telemetry is mostly log records.
+"""Coding agents, mostly by their log records: Claude Code, Codex CLI, Gemini CLI, Qwen Code.
 
 Pure functions over a draft, no thread owns them. A log record comes as a span of its name. Sources:
-"Monitoring" in Claude Code's documents, ``docs/config.md`` of Codex and ``docs/telemetry.md`` of
-Gemini CLI. Claude Code counts cached tokens beside the input.
+"Monitoring" in Claude Code's documents, ``docs/config.md`` of Codex, ``docs/telemetry.md`` of
+Gemini CLI, and the programs themselves. Forks of Gemini CLI have its names after their own. Claude
+Code counts cached tokens beside the input, Gemini CLI thoughts beside the output.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, joined
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
 __all__ = ["CODING_AGENT", "is_coding_agent", "is_progress"]
 
-_SCOPES = ("com.anthropic.claude_code", "claude_code", "claude-code", "codex", "gemini-cli")
-_NAMES = ("claude_code.", "codex.", "gemini_cli.")
-_PROMPTS = frozenset({"user_prompt", "interaction"})
+_FORKS = ("gemini-cli", "qwen-code")
+_SCOPES = ("com.anthropic.claude_code", "claude_code", "claude-code", "codex", *_FORKS)
+_NAME = re.compile(r"(?:claude_code|codex|[a-z]+[-_](?:cli|code))\.")
+_PROMPTS = frozenset({"user_prompt", "interaction", "assistant_response"})
+_BODIES = frozenset({"api_request_body", "api_response_body"})
 _MODELS = frozenset({"api_request", "api_error", "api_response", "sse_event", "llm_request"})
-_TOOLS = frozenset({"tool_result", "tool_call", "tool", "tool.execution"})
+_TOOLS = frozenset({"tool_result", "tool_call", "tool"})
+_PARTS = frozenset({"tool.execution", "tool.blocked_on_user"})
+_DETAILS = "gen_ai.client.inference.operation.details"
 _COMMON = {
     "conversation.id": "gen_ai.conversation.id",
     "user.account_id": "user.id",
@@ -53,11 +60,36 @@ _TOOL = {
     "function_args": "gen_ai.tool.call.arguments",
     "output": "gen_ai.tool.call.result",
 }
+_OF_TOOLS = {"file_path": "file_path", "full_command": "command", "skill_name": "skill",
+             "subagent_type": "subagent_type"}  # fmt: skip
+"""Arguments that Claude Code's spans of tools have, by their names in the tools."""
 
 
 def is_coding_agent(scope: str, name: str) -> bool:
     """Whether a span or log record is a coding agent's, by its scope or its name."""
-    return scope.startswith(_SCOPES) or name.startswith(_NAMES)
+    return scope.startswith(_SCOPES) or _NAME.match(name) is not None
+
+
+def is_step(scope: str, name: str) -> bool:
+    """Whether a log record is a step, though it is in a span.
+
+    The spans of Codex CLI and Gemini CLI are of their own functions; Claude Code's are the steps.
+    """
+    kind = _kind(name)
+    is_of_these = scope.startswith(("codex", *_FORKS)) and kind != "api_request"
+    return is_of_these and kind in _PROMPTS | _MODELS | _TOOLS
+
+
+def call_key(scope: str, body: Any, attributes: Mapping[str, Any]) -> list[str] | None:
+    """What tells calls of Gemini CLI apart, of which two log records say their parts.
+
+    ``api_response`` has the counts, the details have the chat; both have the same time, and their
+    texts the same model, status and duration.
+    """
+    at = attributes.get("event.timestamp")
+    text = body.partition(" from ")[2] if isinstance(body, str) else ""
+    is_call = scope.startswith(_FORKS) and isinstance(at, str) and "Duration" in text
+    return [str(at), text] if is_call else None
 
 
 def is_progress(name: str, attributes: Mapping[str, Any]) -> bool:
@@ -72,9 +104,10 @@ _PROGRESS = frozenset(
 
 
 def _translate(draft: Draft) -> None:
-    kind = next((draft.span.name[len(name) :] for name in _NAMES
-                 if draft.span.name.startswith(name)), draft.span.name)  # fmt: skip
+    kind = _kind(draft.span.name)
     draft.rename(_COMMON)
+    for name in [name for name, value in draft.attributes.items() if value is None]:
+        draft.take(name)
     if kind in _PROMPTS:
         _translate_prompt(draft)
     elif kind in _MODELS and _is_call(draft, kind):
@@ -83,8 +116,20 @@ def _translate(draft: Draft) -> None:
     elif kind in _TOOLS:
         draft.offer("gen_ai.operation.name", "execute_tool")
         draft.rename(_TOOL)
-    if kind in _MODELS | _TOOLS:
+        _translate_tool(draft)
+    elif kind in _PARTS:
+        draft.offer("openinference.span.kind", "CHAIN")
+    elif kind in _BODIES or kind == "api_request":
+        _translate_bodies(draft)
+    elif kind == _DETAILS:
+        _translate_details(draft)
+    if kind in _MODELS | _TOOLS | _PARTS:
         _translate_failure(draft)
+
+
+def _kind(name: str) -> str:
+    match = _NAME.match(name)
+    return name if match is None else name[match.end() :]
 
 
 def _is_call(draft: Draft, kind: str) -> bool:
@@ -99,6 +144,8 @@ def _translate_prompt(draft: Draft) -> None:
         if isinstance(prompt := draft.get(name), str) and prompt:
             draft.take(name)
             draft.offer("gen_ai.input.messages", [{"role": "user", "content": prompt}])
+    if isinstance(text := draft.take("response"), str):
+        draft.offer("gen_ai.output.messages", [{"role": "assistant", "content": text}])
     if draft.get("gen_ai.operation.name") is None:
         draft.offer("openinference.span.kind", "CHAIN")
 
@@ -111,15 +158,64 @@ def _translate_call(draft: Draft) -> None:
     draft.offer("gen_ai.usage.cache_read.input_tokens", counts["cache_read_tokens"])
     draft.offer("gen_ai.usage.cache_write.input_tokens", counts["cache_creation_tokens"])
     draft.rename(_MODEL)
+    _count_thoughts(draft)
     if isinstance(first := draft.get("ttft_ms"), (int, float)):
         draft.offer("gen_ai.response.time_to_first_chunk", first / 1000)
         draft.take("ttft_ms")
-    for name, side in (("request_text", "input"), ("response_text", "output")):
-        if (text := draft.take(name)) is not None:
-            role = "user" if side == "input" else "assistant"
-            content = json_value(text)
-            messages = content if isinstance(content, list) else [{"role": role, "content": text}]
-            draft.offer(f"gen_ai.{side}.messages", messages)
+    _translate_bodies(draft)
+    if (text := draft.take("response_text")) is not None:
+        pieces = json_value(text)
+        pieces = pieces if isinstance(pieces, list) else [text]
+        answers = [answer for piece in pieces for answer in answers_of(piece) or ()]
+        draft.offer("gen_ai.output.messages", [joined(answers)] if answers else text)
+
+
+def _translate_tool(draft: Draft) -> None:
+    """Offer what Claude Code's span of a tool has of the tool's arguments, and its output."""
+    names = [name for name in _OF_TOOLS if name in draft.attributes]
+    arguments = {_OF_TOOLS[name]: draft.get(name) for name in names}
+    if arguments and draft.offer("gen_ai.tool.call.arguments", arguments):
+        for name in names:
+            draft.take(name)
+    events = draft.span.events
+    outputs = [dict(attributes) for name, attributes in events if name == "tool.output"]
+    if len(outputs) == 1:
+        (output,) = outputs
+        result = output.get("content", output.get("output", output))
+        if draft.offer("gen_ai.tool.call.result", result):
+            events[:] = [event for event in events if event[0] != "tool.output"]
+
+
+def _translate_bodies(draft: Draft) -> None:
+    """Offer the chats in a request's and a reply's body, which stay where they were cut."""
+    if draft.get("gen_ai.operation.name") is None:
+        draft.offer("openinference.span.kind", "CHAIN")
+    read, side = (
+        (answers_of, "output") if draft.span.name.endswith("response_body") else (chat_of, "input")
+    )
+    for name in ("request_text", "body"):
+        body = json_value(draft.get(name))
+        messages = read(body) if isinstance(body, (dict, list)) else None
+        if messages and draft.offer(f"gen_ai.{side}.messages", messages):
+            draft.take(name)
+
+
+def _translate_details(draft: Draft) -> None:
+    """Gemini CLI says that the system answers."""
+    answers = json_value(draft.get("gen_ai.output.messages"))
+    if isinstance(answers, list):
+        draft.attributes["gen_ai.output.messages"] = [
+            {**answer, "role": "assistant"} if isinstance(answer, dict) else answer
+            for answer in answers
+        ]
+
+
+def _count_thoughts(draft: Draft) -> None:
+    """Count thoughts in the output where the total says that they are beside it."""
+    names = ("input_tokens", "output_tokens", "reasoning.output_tokens")
+    counts = [_count(draft.get(f"gen_ai.usage.{name}")) or 0 for name in names]
+    if counts[1] and _count(draft.get("gen_ai.usage.total_tokens")) == sum(counts):
+        draft.attributes["gen_ai.usage.output_tokens"] = counts[1] + counts[2]
 
 
 _ANTHROPIC = ("input_tokens", "cache_read_tokens", "cache_creation_tokens")

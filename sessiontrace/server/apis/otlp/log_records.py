@@ -27,7 +27,12 @@ from sessiontrace.server.apis.otlp.mapping import claim_of
 from sessiontrace.server.apis.otlp.span_ids import rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.gathered import CHOICE, GATHERED, LOG, MESSAGE, part_key
-from sessiontrace.wire.dialects.coding_agents import is_progress
+from sessiontrace.wire.dialects.coding_agents import (
+    call_key,
+    is_coding_agent,
+    is_progress,
+    is_step,
+)
 from sessiontrace.wire.dialects.span_events import event_messages
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.logs.evaluation_reader import EVALUATION, scores_of
@@ -105,7 +110,10 @@ def _convert(
             return
         assembly.add(record_builder.patch(event_id, session_id, scores_of(log.attributes)), place)
         return
-    if event_id == session_id and log.name and not is_progress(log.name, log.attributes):
+    if event_id == session_id and log.name == _DETAILS and is_coding_agent(log.scope, ""):
+        if _add_chat(log, place, assembly):
+            return
+    elif event_id == session_id and log.name and not is_progress(log.name, log.attributes):
         _add_event(log, place, assembly)
         return
     _, gathered = parts.setdefault((event_id, session_id), (place, {}))
@@ -125,7 +133,7 @@ def _event_of(log: ReceivedLog) -> str | None:
     """The event that a log record is about; None where it is about its session."""
     if (event_id := rated_event_id(log.attributes)) is not None:
         return event_id
-    if log.trace_id is None or log.span_id is None:
+    if log.trace_id is None or log.span_id is None or is_step(log.scope, log.name):
         return None
     return derived_id(log.trace_id, log.span_id)
 
@@ -137,6 +145,9 @@ def _messages(log: ReceivedLog) -> Fields:
     """The messages that an event of the GenAI conventions holds, as parts of its span."""
     if log.name == _DETAILS:
         inputs, outputs = input_messages(log.attributes), output_messages(log.attributes)
+    elif log.name == "assistant_response" and is_coding_agent(log.scope, ""):
+        answer = conventional(_span_of(log, dict(log.attributes), _digest(None, 32)))
+        inputs, outputs = [], output_messages(answer.attributes)
     else:
         inputs, outputs = event_messages(log.name, {**log.attributes, "body": log.body})
     parts: Fields = {}
@@ -160,6 +171,29 @@ def _add_details(log: ReceivedLog, event_id: str, place: Place, assembly: Assemb
     return not any("." in name for name in names)
 
 
+def _add_chat(log: ReceivedLog, place: Place, assembly: Assembly) -> bool:
+    """Add the chat of a call that is another log record; whether the log record is one's."""
+    if (digest := _digest_of_call(log, place)) is None:
+        return False
+    fields = fields_of(read_span(conventional(_span_of(log, log.attributes, digest))))
+    metadata = {k: v for k, v in fields.pop("metadata", {}).items() if k not in _COUNTS}
+    metadata.pop("otel", None)
+    change = {**fields, "metadata": metadata}
+    event_id = derived_id(digest[:32], digest[32:48])
+    assembly.add(record_builder.patch(event_id, place.session_id, change), place)
+    return True
+
+
+_COUNTS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "operation"})
+"""What the other log record says better, as it knows thoughts and the cache."""
+
+
+def _digest_of_call(log: ReceivedLog, place: Place) -> str | None:
+    """The digest for a call that several log records are about; None for any other."""
+    key = call_key(log.scope, log.body, log.attributes)
+    return None if key is None else _digest([place.session_id, *key], 32)
+
+
 # -- notes and events -----------------------------------------------------------------------
 
 
@@ -180,12 +214,14 @@ def _add_event(log: ReceivedLog, place: Place, assembly: Assembly) -> None:
     at = _ms(log) or record_builder.now_ms()
     duration = _duration_ms(log.attributes)
     attributes = {key: value for key, value in log.attributes.items() if key != "event.name"}
-    digest = _digest([place.session_id, log.time_ns, log.name, log.body, attributes], 32)
+    digest = _digest_of_call(log, place) or _digest(
+        [place.session_id, log.time_ns, log.name, log.body, attributes], 32
+    )
     span = _span_of(log, attributes, digest)
     read = read_span(conventional(span))
     del read.metadata["otel"]
     if log.body not in (None, "", log.name):
-        read.metadata["body"] = log.body
+        read.metadata.setdefault("body", log.body)
     if log.severity:
         read.metadata["severity"] = log.severity
     fields: Fields = {

@@ -155,10 +155,21 @@ def _hide(assembly: Assembly, span: ReceivedSpan, place: Place, fields: Fields) 
         "name": span.name,
         "scope": span.scope,
         "event_id": event_id,
-        "attributes": span.attributes,
+        "attributes": {k: v for k, v in span.attributes.items() if k not in _CHATS},
     }
     parts = {part_key(LOG, 0, span.start_ns, span.span_id): note}
     assembly.add(record_builder.patch(parent_id, place.session_id, {GATHERED: parts}), place)
+
+
+_CHATS = frozenset(
+    {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+        "gen_ai.tool.definitions",
+    }
+)
+"""What a note leaves out, as it may be large; the event of the note has it."""
 
 
 def _add_own(assembly: Assembly, span: ReceivedSpan, place: Place) -> str:
