@@ -67,6 +67,7 @@ ROUTES = {
     **openai_api.TOOL_FIRST,
     **anthropic_api.ROUTES,
     "/chat/completions": openai_api.tool_first,
+    "/v1/agents/completions": lambda body: openai_api.chat({"model": "ok", **body}),
     "/v1beta/models/gemini-ok:generateContent": gemini,
 }
 

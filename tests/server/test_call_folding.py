@@ -170,6 +170,15 @@ def test_a_span_in_a_span(store: SqliteStore, spans: list[dict[str, Any]], model
         assert take(store, one).events == session.events
 
 
+_ID = {"gen_ai.response.id": "msg_1"}
+
+
+def question(text: str) -> dict[str, str]:
+    chat = [{"role": "user", "parts": [{"type": "text", "content": text}]}]
+    return {"gen_ai.input.messages": json.dumps(chat)}
+
+
+_ASKED, _ALSO = question("And in Oslo?"), question("And in Rome?")
 _LATER = {"startTimeUnixNano": str(START + 10**9), "endTimeUnixNano": str(START + 11 * 10**8)}
 _BARE = dict.fromkeys(_TOKENS)
 
@@ -187,13 +196,20 @@ _BARE = dict.fromkeys(_TOKENS)
         ([call(2), call(3, scope="b", attributes={"gen_ai.usage.input_tokens": 3})], 2),
         ([call(2, attributes=_BARE), call(3, scope="b", attributes=_BARE)], 2),
         ([call(2, **_STOPPED), call(3, scope="b", **_STOPPED)], 1),
+        ([call(2), call(3, scope="b", attributes=_BARE)], 1),
+        ([call(2, attributes=_BARE), call(3, scope="b"), call(4, scope="c", attributes=_BARE)], 1),
+        ([call(2, attributes={**_BARE, **_ID}), call(3, scope="b")], 1),
+        ([call(2, **_STOPPED), call(3, scope="b", attributes=_BARE)], 1),
+        ([call(2, attributes=_ASKED), call(3, scope="b", attributes={**_BARE, **_ALSO})], 2),
         ([call(2), call(3, scope="b", **_LATER)], 2),
         ([call(2), call(3, 9, "b")], 2),
     ],
     ids=[
         "the same counts at the same time", "four instrumentations", "the same answer",
         "other answers", "parallel calls", "parallel calls, each twice", "other models",
-        "other counts", "nothing to compare", "both failed", "the next call", "another parent",
+        "other counts", "nothing to compare", "both failed", "a request without its answer",
+        "several of them", "an id alone", "an error that only one has", "another question",
+        "the next call", "another parent",
     ],
 )  # fmt: skip
 def test_spans_beside_each_other(store: SqliteStore, spans: list[dict[str, Any]], models: int):
@@ -204,10 +220,7 @@ def test_spans_beside_each_other(store: SqliteStore, spans: list[dict[str, Any]]
         assert take(store, one).events == session.events
 
 
-LOGFIRE = "logfire.anthropic"
-_ASKED = {"gen_ai.input.messages": json.dumps(
-    [{"role": "user", "parts": [{"type": "text", "content": "And in Oslo?"}]}]
-)}  # fmt: skip
+LOGFIRE, MISTRAL = "logfire.anthropic", "mistralai_sdk_tracer"
 
 
 def opened(number: int, parent: int = 1, took: int = 4, **fields: Any) -> dict[str, Any]:
@@ -247,7 +260,6 @@ def test_a_stream_that_breaks_off_fails_its_call(store: SqliteStore):
     assert [event.error for event in session.events if event.type == "model"] == ["cut"]
 
 
-_ID = {"gen_ai.response.id": "msg_1"}
 _OTHER = {"gen_ai.input.messages": '[{"role": "user", "parts": []}]'}
 
 
@@ -283,6 +295,23 @@ def test_the_record_of_a_stream(
     session = take(store, AGENT, *spans)
     assert (session.summary.models, session.summary.tokens) == (models, tokens)
     for one in [*reversed(spans), AGENT]:
+        assert take(store, one).events == session.events
+
+
+def test_the_messages_of_an_answer_in_its_request_are_one_event(store: SqliteStore):
+    """Mistral's client records each of them by the server's clock, which may be another one."""
+    request_of = {"gen_ai.operation.name": "invoke_agent", "http.request.method": "POST"}
+    conversation = {**call(2, scope=MISTRAL, attributes=request_of), "name": "invoke_agent"}
+    said = {**_BARE, "gen_ai.request.model": None, **message("Rain.")}
+    late = {"startTimeUnixNano": str(START + 5 * 10**9), "endTimeUnixNano": str(START + 10**10)}
+    messages = [call(number, 2, MISTRAL, attributes=said, **late) for number in (3, 4)]
+    session = take(store, AGENT, conversation, *messages)
+    (model,) = (event for event in session.events if event.type == "model")
+    record = store.event(model.event_id)
+    assert record is not None
+    assert (session.summary.tokens, model.duration) == (19, 996.0)
+    assert record["outputs"] == {"role": "assistant", "content": "Rain."}
+    for one in [*messages, conversation]:
         assert take(store, one).events == session.events
 
 

@@ -171,6 +171,14 @@ PRODUCERS = (
         "doubled_anthropic.py", "Anthropic by itself, OpenInference and OpenLLMetry", "forecaster",
         session=False, user=False, tool=None, chat=False, counts=(17, 7),
     ),
+    Producer(
+        "mistral_client.py", "Mistral by itself and OpenInference", "forecaster", tool=None,
+        models=4,
+    ),
+    Producer(
+        "doubled_mistral.py", "Mistral 1.x by itself and OpenLLMetry", "forecaster",
+        session=False, user=False, tool=None, chat=False, models=3,
+    ),
 )  # fmt: skip
 
 

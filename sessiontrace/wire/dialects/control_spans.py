@@ -1,21 +1,22 @@
-"""Spans of what carries messages, or of a program's own functions, beside those of its work.
+"""Spans beside those of the work: of what carries messages, a program's functions, late answers.
 
 Pure, no thread owns it. A runtime of actors, a web framework or a graph of executors records each
 message that it creates, sends and acknowledges, and a coding agent each file that it reads and each
 query of its own database; a session of them would show little else.
-Invariant: a span that failed, or that has content of its own, is a step like any other.
+Invariant: of these, a span that failed, or that has content of its own, is a step like any other.
 """
 
 from __future__ import annotations
 
 from sessiontrace.wire.received_span import ReceivedSpan
 
-__all__ = ["is_control"]
+__all__ = ["is_control", "is_late"]
 
 _CONTENT = ("input.value", "output.value", "gen_ai.input.messages", "message")
 _NO_MESSAGES: tuple[object, ...] = (None, "", "No Message", {}, [])
 _OF_STEPS = ("gen_ai.", "openinference.", "input.", "output.")
 _OF_GEMINI = ("llm_call", "tool_call", "schedule_tool_calls")
+_MISTRAL = "mistralai_sdk_tracer"
 _OF_GRAPHS = ("message.send", "edge_group.process")
 
 
@@ -43,3 +44,16 @@ def is_control(span: ReceivedSpan) -> bool:
         is_frame = span.name == "ResponseStreamWriter" and span.parent_id is not None
         return is_frame and not span.failed
     return scope == "agent_framework" and span.name.startswith(_OF_GRAPHS) and not span.failed
+
+
+def is_late(span: ReceivedSpan) -> bool:
+    """Whether a span, in conventional names, says what an earlier call of a model was answered.
+
+    Logfire ends a call's span before the application reads the stream, and writes a log record
+    behind it; it sends log records as spans (``logfire.span_type``). Mistral's client records each
+    message of a conversation's answer in the span of its request, by the server's clock.
+    """
+    if span.attributes.get("logfire.span_type") == "log":
+        return True
+    is_chat = span.attributes.get("gen_ai.operation.name") == "chat"
+    return span.scope == _MISTRAL and is_chat and "http.request.method" not in span.attributes

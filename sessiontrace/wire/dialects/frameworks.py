@@ -1,7 +1,7 @@
 """Frameworks with spans of their own whose names need a table and little else.
 
-Pure functions over a draft, no thread owns them: Strands, Haystack, Semantic Kernel, and
-the functions that OpenLIT's decorator records.
+Pure functions over a draft, no thread owns them: Strands, Haystack, Semantic Kernel, Mistral's
+client, and the functions that OpenLIT's decorator records.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sessiontrace.wire.dialects.chat_shapes import chat_of, text_of
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["CREWAI", "HAYSTACK", "OPENLIT", "SEMANTIC_KERNEL", "STRANDS"]
+__all__ = ["CREWAI", "HAYSTACK", "MISTRAL", "OPENLIT", "SEMANTIC_KERNEL", "STRANDS"]
 
 
 # -- Strands --------------------------------------------------------------------------------
@@ -177,3 +177,38 @@ def _translate_openlit(draft: Draft) -> None:
 
 
 OPENLIT = Dialect(frozenset(), _translate_openlit)
+
+
+# -- Mistral's client -----------------------------------------------------------------------
+
+
+_MISTRAL_OPERATIONS = (
+    ("embeddings", "embeddings"),
+    ("fim", "text_completion"),
+    ("chat", "chat"),
+    ("agents_completion", "chat"),
+    ("stream_agents", "chat"),
+    ("conversations_start", "chat"),
+    ("conversations_append", "chat"),
+    ("conversations_restart", "chat"),
+    ("invoke_agent", "chat"),
+)
+"""Parts of the names of requests, as the operations that they are."""
+
+
+def _translate_mistral(draft: Draft) -> None:
+    """Offer the operation of a request, which its span is called after.
+
+    A request to an agent or a conversation is one call of a model, with its counts of tokens. The
+    client calls it an invocation of an agent; that would hold calls, and its counts are their sums.
+    """
+    if "http.request.method" not in draft.attributes:
+        return
+    name = str(draft.get("mistral_ai.operation.id") or draft.span.name)
+    operation = next((what for part, what in _MISTRAL_OPERATIONS if part in name), None)
+    if draft.get("gen_ai.operation.name") in (None, "invoke_agent") and operation is not None:
+        draft.attributes["gen_ai.operation.name"] = operation
+    draft.rename({"mistral_ai.request.total_tokens": "gen_ai.usage.total_tokens"})
+
+
+MISTRAL = Dialect(frozenset({"mistral_ai"}), _translate_mistral)

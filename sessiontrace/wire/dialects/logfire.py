@@ -12,10 +12,9 @@ from typing import Any
 from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.span_events import translate_records
-from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.value_tree import json_value
 
-__all__ = ["LOGFIRE", "is_late"]
+__all__ = ["LOGFIRE"]
 
 _HISTORY = "pydantic_ai.all_messages"
 _NEW_INDEX = "pydantic_ai.new_message_index"
@@ -37,15 +36,6 @@ _KINDS_OF_AGENTS = {"Function: ": "TOOL", "Agent run: ": "AGENT"}
 """Templates of the spans of OpenAI Agents, which all name a provider."""
 _SCRUBBED = "[Scrubbed due to "
 _IDS = ("session.id", "user.id", "gen_ai.conversation.id")
-
-
-def is_late(span: ReceivedSpan) -> bool:
-    """Whether a span, in conventional names, says what an earlier call of a model was answered.
-
-    Logfire ends a call's span before the application reads the stream, and writes a log record
-    behind it. It sends log records as spans.
-    """
-    return span.attributes.get(_TYPE) == _LOG
 
 
 def _translate(draft: Draft) -> None:

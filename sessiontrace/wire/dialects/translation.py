@@ -15,6 +15,7 @@ from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.frameworks import (
     CREWAI,
     HAYSTACK,
+    MISTRAL,
     OPENLIT,
     SEMANTIC_KERNEL,
     STRANDS,
@@ -114,6 +115,8 @@ def _of_scope(scope: str, names: tuple[str, ...]) -> tuple[Dialect, ...]:
         return (AUTOGEN,)
     if scope.startswith("openlit"):
         return (OPENLIT,)
+    if scope == "mistralai_sdk_tracer":
+        return (MISTRAL,)
     if scope.startswith("strands.") or "gen_ai.event.start_time" in names:
         return (STRANDS,)
     return (SEMANTIC_KERNEL,) if "gen_ai.response.finish_reason" in names else ()

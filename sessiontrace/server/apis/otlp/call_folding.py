@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from sessiontrace.model.record import Record
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp.same_call import (
     CallFacts,
     answered,
     facts_of,
+    is_answered_inside,
     is_answered_later,
     is_same_below,
     is_same_beside,
@@ -48,7 +51,7 @@ def changes(calls: Sequence[StoredCall]) -> list[Record]:
     for inner in outer_of:
         outer, key = _outermost(inner, outer_of), part_key(CALL, 0, facts[inner].start, inner)
         parts[outer][key] = additions(whole[outer], whole[inner])
-        if facts[inner].is_late:
+        if facts[inner].is_late and whole[inner]["parent_id"] != outer:
             parts[outer][key] |= ending(whole[outer], whole[inner])
     records: list[Record] = []
     for call in calls:
@@ -67,8 +70,8 @@ def _folds(calls: Sequence[StoredCall], facts: Mapping[str, CallFacts]) -> dict[
             below.setdefault(call.parent_id, []).append(facts[call.event_id])
     outer_of: dict[str, str] = {}
     facts = {**facts}
-    for inner in below.values():
-        facts |= _fold_late(inner, outer_of)
+    for parent, inner in below.items():
+        facts |= _fold_late(inner, facts.get(parent), outer_of)
     for parent, inner in below.items():
         whole = [facts[call.event_id] for call in inner if call.event_id not in outer_of]
         outermost = _fold_beside(whole, outer_of)
@@ -78,22 +81,30 @@ def _folds(calls: Sequence[StoredCall], facts: Mapping[str, CallFacts]) -> dict[
     return {inner: outer for inner, outer in outer_of.items() if inner not in circles}
 
 
-def _fold_late(calls: Sequence[CallFacts], outer_of: dict[str, str]) -> dict[str, CallFacts]:
-    """Fold the records of streams into the calls before them; returns what these are then."""
-    calls_of_streams: dict[str, CallFacts] = {}
+def _fold_late(
+    calls: Sequence[CallFacts], parent: CallFacts | None, outer_of: dict[str, str]
+) -> dict[str, CallFacts]:
+    """Fold the records of answers into the calls above or before them; returns what these are."""
+    whole: dict[str, CallFacts] = {}
     for late in sorted(calls, key=lambda call: (call.start, call.end, call.event_id)):
         if not late.is_late:
             continue
-        before = [
-            call
-            for call in calls
-            if call.event_id not in calls_of_streams and is_answered_later(call, late)
-        ]
-        if before:
-            call = max(before, key=lambda call: (call.end, call.event_id))
-            calls_of_streams[call.event_id] = answered(call, late)
+        call = None
+        if parent is not None and is_answered_inside(parent, late):
+            call = parent = answered(parent, late)
+        else:
+            before = [
+                call
+                for call in calls
+                if call.event_id not in whole and is_answered_later(call, late)
+            ]
+            if before:
+                nearest = max(before, key=lambda call: (call.end, call.event_id))
+                call = attrs.evolve(answered(nearest, late), end=max(nearest.end, late.end))
+        if call is not None:
+            whole[call.event_id] = call
             outer_of[late.event_id] = call.event_id
-    return calls_of_streams
+    return whole
 
 
 def _fold_beside(calls: Sequence[CallFacts], outer_of: dict[str, str]) -> list[CallFacts]:
@@ -120,6 +131,9 @@ def _fold_beside(calls: Sequence[CallFacts], outer_of: dict[str, str]) -> list[C
         outer = min(same, key=lambda outer: _distance(outer, call))
         outer_of[call.event_id] = outer.event_id
         scopes[outer.event_id].add(call.scope)
+        union = answered(outer, call)
+        for row in (outermost, going_on):
+            row[row.index(outer)] = union
     return outermost
 
 

@@ -30,8 +30,7 @@ from sessiontrace.server.apis.otlp.span_ids import own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.gathered import ERROR, GATHERED, LOG, NAME, part_key
-from sessiontrace.wire.dialects.control_spans import is_control
-from sessiontrace.wire.dialects.logfire import is_late
+from sessiontrace.wire.dialects.control_spans import is_control, is_late
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_name

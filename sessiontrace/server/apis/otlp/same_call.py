@@ -14,7 +14,8 @@ models are stated, and differ: a fallback, a router's own name         no
 answers have ids of one form that differ                               no
 both are of our own SDK, which records a call once                     no
 the inner one failed, and the outer one did not: a retry, a fallback   no
-**one says later what the other was answered, of one instrumentation**
+**one says what the other was answered, of one instrumentation**
+it is in the other one                                                 yes
 the other one has an answer, counts of tokens or an error              no
 the inputs of both differ                                              no
 it began before the other one, or more than 2 s after its end          no
@@ -33,6 +34,7 @@ the ids of their answers, or their answers, are equal                  yes
 their answers differ                                                   no
 one is not within the time of the other                                no
 their counts of tokens are equal, or both failed                       yes
+one has neither an answer nor counts, and not another question         yes
 else: nothing says that they are more than alike                       no
 =====================================================================  ======
 
@@ -57,6 +59,7 @@ __all__ = [
     "CallFacts",
     "answered",
     "facts_of",
+    "is_answered_inside",
     "is_answered_later",
     "is_same_below",
     "is_same_beside",
@@ -87,8 +90,8 @@ class CallFacts:
     ``scope``: the instrumentation that recorded it; None for our own SDK. ``operation``: empty for
     a chat. ``models``: requested and answering. ``form``: how the id of its answer begins.
     ``answer``: its text in one line. ``is_late``: the record says what an earlier one was answered.
-    ``is_bare``: it says of no answer, neither its content nor its id nor counts of tokens. Times
-    are Unix ns.
+    ``is_bare``: it has neither an answer nor counts of tokens.
+    ``question``: the text of its last message in one line. Times are Unix ns.
     """
 
     event_id: str
@@ -105,12 +108,23 @@ class CallFacts:
     is_late: bool
     is_bare: bool
     inputs: Any
+    question: str
     start: int
     end: int
 
     def contains(self, inner: CallFacts) -> bool:
         """Whether the inner event is in the time of this one."""
         return inner.end <= self.end + _SLACK_NS and inner.start >= self.start - _SLACK_NS
+
+
+def is_answered_inside(call: CallFacts, late: CallFacts) -> bool:
+    """Whether ``late``, which has ``call`` as its parent, says what that was answered."""
+    return (
+        call.scope == late.scope is not None
+        and late.is_late
+        and (call.is_model and late.is_model)
+        and call.session_id == late.session_id
+    )
 
 
 def is_answered_later(call: CallFacts, late: CallFacts) -> bool:
@@ -132,9 +146,15 @@ def is_answered_later(call: CallFacts, late: CallFacts) -> bool:
 def answered(call: CallFacts, late: CallFacts) -> CallFacts:
     """The facts of a call with those of the record that says what it was answered."""
     return attrs.evolve(
-        late, event_id=call.event_id, models=call.models | late.models, start=call.start,
-        end=max(call.end, late.end), is_late=False, is_bare=False,
-    )  # fmt: skip
+        call,
+        models=call.models | late.models,
+        response_id=call.response_id or late.response_id,
+        form=call.form or late.form,
+        answer=call.answer or late.answer,
+        counts=call.counts if any(call.counts) else late.counts,
+        failed=call.failed or late.failed,
+        is_bare=call.is_bare and late.is_bare,
+    )
 
 
 def is_same_below(outer: CallFacts, inner: CallFacts) -> bool:
@@ -156,7 +176,10 @@ def is_same_beside(outer: CallFacts, inner: CallFacts) -> bool:
         return False
     if outer.failed and inner.failed:
         return True
-    return any(outer.counts) and outer.counts == inner.counts
+    if any(outer.counts) and outer.counts == inner.counts:
+        return True
+    says_nothing = [call.is_bare and not call.failed for call in (outer, inner)]
+    return says_nothing[0] != says_nothing[1] and _may_ask_the_same(outer, inner)
 
 
 def _may_be_one(outer: CallFacts, inner: CallFacts) -> bool:
@@ -177,6 +200,10 @@ def _have_one_answer(outer: CallFacts, inner: CallFacts) -> bool:
     if outer.response_id and outer.response_id == inner.response_id:
         return True
     return bool(outer.answer) and outer.answer == inner.answer
+
+
+def _may_ask_the_same(outer: CallFacts, inner: CallFacts) -> bool:
+    return not (outer.question and inner.question) or outer.question == inner.question
 
 
 def _are_compatible(models: frozenset[str], others: frozenset[str]) -> bool:
@@ -223,8 +250,9 @@ def facts_of(record: Record) -> CallFacts:
         counts=counts,
         failed=record.get("error") is not None,
         is_late=otel.get("late") is True,
-        is_bare=not (any(counts) or response_id or _bucket(record, "outputs")),
+        is_bare=not (any(counts) or _bucket(record, "outputs")),
         inputs=record.get("inputs"),
+        question=_question(record),
         start=start,
         end=start + (int(duration * 1e6) if isinstance(duration, (int, float)) else 0),
     )
@@ -252,8 +280,17 @@ def _without_provider(model: str) -> str:
     return name
 
 
+def _question(record: Record) -> str:
+    chat = _bucket(record, "inputs").get("chat_history")
+    last = chat[-1] if isinstance(chat, list) and chat else None
+    return _line(last.get("content")) if isinstance(last, dict) else ""
+
+
 def _answer(record: Record) -> str:
-    content = _bucket(record, "outputs").get("content")
+    return _line(_bucket(record, "outputs").get("content"))
+
+
+def _line(content: Any) -> str:
     if isinstance(content, list):
         texts = [part.get("text") for part in content if isinstance(part, dict)]
         content = "".join(text for text in texts if isinstance(text, str))

@@ -497,3 +497,38 @@ def test_mlflow_s_own_attributes_are_json() -> None:
     fields = read({"mlflow.spanType": '"TOOL"', "color": '"green"', "tags_of_run": '["a"]'})
     assert fields.metadata["color"] == "green"
     assert fields.metadata["tags_of_run"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "operation"),
+    [
+        ("chat_completion_v1_chat_completions_post", {}, "chat"),
+        ("stream_chat", {}, "chat"),
+        ("embeddings_v1_embeddings_post", {}, "embeddings"),
+        ("fim_completion_v1_fim_completions_post", {}, "text_completion"),
+        ("agents_completion_v1_agents_completions_post", {}, "chat"),
+        ("invoke_agent forecaster", {"gen_ai.operation.name": "invoke_agent"}, "chat"),
+        (
+            "agents_api_v1_conversations_start",
+            {"gen_ai.operation.name": "invoke_agent"},
+            "chat",
+        ),
+        ("create_agent", {"gen_ai.operation.name": "create_agent"}, "create_agent"),
+    ],
+)
+def test_a_request_of_mistral_s_client_is_the_operation_that_it_is_named_after(
+    name: str, stated: Attributes, operation: str
+) -> None:
+    """Its versions 1 say none; a request to an agent is one call of a model, with its counts."""
+    attributes = {"http.request.method": "POST", "gen_ai.request.model": "ok", **stated}
+    span = conventional(span_of(attributes, name=name, scope="mistralai_sdk_tracer"))
+    assert span.attributes["gen_ai.operation.name"] == operation
+
+
+def test_the_record_of_a_stream_begins_where_the_stream_was_read() -> None:
+    """Logfire writes it at the end of the stream, and says how long that took, in seconds."""
+    log = {"logfire.span_type": "log", "duration": 0.25, "gen_ai.request.model": "ok"}
+    model = conventional(span_of({**log, "gen_ai.operation.name": "chat"}))
+    other = conventional(span_of(log))
+    assert (model.end_ns - model.start_ns, "duration" in model.attributes) == (250_000_000, False)
+    assert (other.end_ns - other.start_ns, other.attributes["duration"]) == (1_000_000_000, 0.25)

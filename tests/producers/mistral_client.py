@@ -1,0 +1,49 @@
+# /// script
+# dependencies = [
+#     "mistralai", "openinference-instrumentation-mistralai",
+#     "opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http",
+# ]
+# ///
+"""Mistral's own spans beside those of OpenInference: each call is one event."""
+
+import os
+
+# --8<-- [start:setup]
+from openinference.instrumentation import using_attributes
+from openinference.instrumentation.mistralai import MistralAIInstrumentor
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+provider = TracerProvider()
+exporter = OTLPSpanExporter(os.environ["SESSIONTRACE_URL"] + "/v1/traces")
+provider.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(provider)
+os.environ["MISTRAL_SDK_TELEMETRY"] = "global"  # its own spans go to this provider, too
+MistralAIInstrumentor().instrument(tracer_provider=provider)
+# --8<-- [end:setup]
+from mistralai.client import Mistral
+
+client = Mistral(api_key="any", server_url=os.environ["OPENAI_BASE_URL"].removesuffix("/v1"))
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": CITY}}
+with using_attributes(session_id="chat-7", user_id="ada"):
+    with provider.get_tracer("shop").start_as_current_span("forecaster") as root:
+        root.set_attribute("session.id", "chat-7")
+        root.set_attribute("user.id", "ada")
+        messages = [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What is the weather in Oslo?"},
+        ]
+        answer = client.chat.complete(model="ok", messages=messages, tools=[TOOL])
+        call = answer.choices[0].message.tool_calls[0]
+        messages += [
+            answer.choices[0].message,
+            {"role": "tool", "tool_call_id": call.id, "name": "weather", "content": "rain"},
+        ]
+        client.chat.complete(model="ok", messages=messages, tools=[TOOL])
+        for _ in client.chat.stream(model="ok", messages=messages[:2]):
+            pass
+        client.agents.complete(agent_id="ok", messages=messages[:2])
+provider.shutdown()
