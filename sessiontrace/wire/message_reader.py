@@ -222,6 +222,8 @@ def _from_fields(fields: Message, role: str) -> list[Message]:
     plain: Message = {"role": role, **(inner if isinstance(inner, dict) else fields)}
     if isinstance(plain.get("content"), str) and plain["content"].startswith(_PARTS):
         plain["content"] = json_value(plain["content"])  # OpenLLMetry's of Cohere
+    if plain["role"] == "user" and plain.get("tool_call_id"):  # OpenInference's of Anthropic
+        plain["role"] = "tool"
     if contents := plain.pop("contents", None):
         parts = [_unwrapped(part, "message_content") for part in _items(contents)]
         plain["content"] = [_content(part) for part in parts]

@@ -23,6 +23,7 @@ __all__ = [
     "offer_outputs",
     "offer_parameters",
     "offer_usage",
+    "offer_user",
     "python_value",
     "settle",
 ]
@@ -40,7 +41,7 @@ _COUNTS = {
         "candidatesTokenCount", "candidates_token_count",
     ),
     "gen_ai.usage.total_tokens": (
-        "total_tokens", "totalTokens", "total", "totalTokenCount", "total_token_count",
+        "total_tokens", "totalTokens", "total", "totalTokenCount", "total_token_count", "tokens",
     ),
     "gen_ai.usage.cache_read.input_tokens": (
         "cache_read_input_tokens", "input_cached_tokens", "input_cache_read", "cache_read",
@@ -101,9 +102,17 @@ def _is_definition(message: dict[str, Any]) -> bool:
 def offer_parameters(draft: Draft, parameters: dict[str, Any]) -> None:
     """Offer a request's model, tools and parameters."""
     left = stated(parameters)
+    offer_user(draft, left)
     draft.offer("gen_ai.request.model", left.pop("model", None))
     draft.offer("gen_ai.tool.definitions", left.pop("tools", None) or None)
     draft.offer("llm.invocation_parameters", left or None)
+
+
+def offer_user(draft: Draft, parameters: dict[str, Any]) -> None:
+    """Offer the end user that a request names to its provider, which is removed."""
+    user = parameters.get("user")
+    if isinstance(user, str) and draft.offer("user.id", user):
+        del parameters["user"]
 
 
 def offer_outputs(draft: Draft, value: Any) -> None:
@@ -281,6 +290,9 @@ def _result_of(value: Any) -> tuple[Any, Any]:
         inner = inner["output"]
     if isinstance(inner, dict) and inner.get("type") == "constructor":
         inner = _message_of_constructor(inner)
+    if isinstance(inner, list) and len(inner) == 2 and inner[0] is True:  # AG2's, that it succeeded
+        inner = {"type": "tool", **inner[1]} if isinstance(inner[1], dict) else None
+        inner = {k: v for k, v in inner.items() if k != "role"} if inner else None
     if not isinstance(inner, dict):
         return value, None
     is_message = inner.get("type") == "tool" and inner.keys() <= _OF_MESSAGES

@@ -38,6 +38,8 @@ _ROLES = {
     "tool": "tool",
     "ToolMessage": "tool",
     "function": "tool",
+    "tool-call": "assistant",  # of smolagents, as texts
+    "tool-response": "tool",
 }
 _CHAT_ROLES = frozenset(_ROLES.values())
 _CHATS = ("messages", "contents", "chat_history", "input", "inputs")

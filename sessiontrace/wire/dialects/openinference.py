@@ -9,9 +9,16 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sessiontrace.wire.dialects.calls import arguments_of, python_value
-from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, messages_of, role_of
+from sessiontrace.wire.dialects.calls import arguments_of, offer_user, python_value
+from sessiontrace.wire.dialects.chat_shapes import (
+    answers_of,
+    chat_of,
+    messages_of,
+    role_of,
+    text_of,
+)
 from sessiontrace.wire.dialects.draft import Dialect, Draft
+from sessiontrace.wire.python_texts.messages import has_messages, with_messages
 from sessiontrace.wire.python_texts.unset import stated
 from sessiontrace.wire.received_span import DEPTH
 from sessiontrace.wire.value_tree import as_lists, json_value, put, whole_json
@@ -34,6 +41,7 @@ def _translate(draft: Draft) -> None:
         draft.offer_metadata(as_lists(tree))
     metadata = json_value(draft.get("metadata"))
     if isinstance(metadata, dict):
+        metadata = _with_attributes(draft, metadata)
         for name, conventional in _METADATA.items():
             if isinstance(value := metadata.get(name), str) and value:
                 draft.offer(conventional, value)
@@ -49,6 +57,17 @@ def _translate(draft: Draft) -> None:
         _complete_call(draft)
 
 
+def _with_attributes(draft: Draft, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Offer the attributes that a processor of OpenInference's put away; returns the metadata."""
+    names = [name for name in metadata if name.startswith("gen_ai.")]
+    if names:
+        metadata = {name: value for name, value in metadata.items() if name not in names} | {
+            name: metadata[name] for name in names if not draft.offer(name, metadata[name])
+        }
+        draft.attributes["metadata"] = metadata
+    return metadata
+
+
 def _translate_parameters(draft: Draft, name: str) -> None:
     """Read the model that was asked for, and the tools, among the parameters of the request."""
     parameters = json_value(draft.get(name))
@@ -56,6 +75,11 @@ def _translate_parameters(draft: Draft, name: str) -> None:
         return
     left = stated(parameters)
     draft.offer("gen_ai.tool.definitions", left.pop("tools", None) or None)
+    offer_user(draft, left)
+    for instructions in _INSTRUCTIONS:
+        if (text := text_of(left.get(instructions))) is not None:
+            draft.offer("gen_ai.system_instructions", [{"type": "text", "content": text}])
+            del left[instructions]
     model, answered = left.get("model"), draft.get("llm.model_name")
     if isinstance(model, str) and draft.offer("gen_ai.request.model", model):
         del left["model"]
@@ -64,6 +88,9 @@ def _translate_parameters(draft: Draft, name: str) -> None:
     draft.take(name)
     if left:
         draft.attributes[name] = left
+
+
+_INSTRUCTIONS = ("system", "instructions", "system_instruction", "systemInstruction")
 
 
 def _tool(item: Any) -> Any:
@@ -88,6 +115,9 @@ def _translate_embeddings(draft: Draft) -> None:
 
 def _complete_chat(draft: Draft) -> None:
     """Read a step's chat from its whole input, of which its messages may hold only the roles."""
+    for name in ("input.value", "output.value"):
+        if has_messages(text := draft.get(name)):
+            draft.attributes[name] = with_messages(whole_json(text))
     inputs = whole_json(draft.get("input.value"))
     message = _entry(inputs, "new_message")  # of Google's ADK
     chat = chat_of([message]) if isinstance(message, dict) else chat_of(inputs)
@@ -95,11 +125,13 @@ def _complete_chat(draft: Draft) -> None:
         draft.take_below("llm.input_messages.")
         draft.offer("gen_ai.input.messages", chat)
     if isinstance(inputs, dict) and chat is not None:
+        texts = [entry.get("content") for entry in chat]
         draft.attributes["input.value"] = {
             name: value
             for name, value in inputs.items()
             if value not in (None, message, draft.get("user.id"), draft.get("session.id"))
-            and chat not in (chat_of(value), [{"role": "user", "content": value}])
+            and not (isinstance(value, str) and value in texts)
+            and chat_of(value) != chat
         }
     _offer_event(draft, whole_json(draft.get("output.value")))
 
@@ -174,13 +206,22 @@ def _lacks_parts(draft: Draft, prefix: str, names: Iterable[str]) -> bool:
     return False
 
 
+_OF_CALLS = {
+    "tool_call.id": "gen_ai.tool.call.id",
+    "tool.id": "gen_ai.tool.call.id",
+    "tool_call.function.name": "tool.name",
+    "tool_call.function.arguments": "gen_ai.tool.call.arguments",
+}
+
+
 def _translate_tool(draft: Draft) -> None:
     """Read the text of a message of LangChain's; drop a copy of the input."""
-    draft.rename({"tool_call.id": "gen_ai.tool.call.id", "tool.id": "gen_ai.tool.call.id"})
+    draft.rename(_OF_CALLS)
     if whole_json(draft.get("tool.parameters")) == whole_json(draft.get("input.value")):
         draft.take("tool.parameters")
     inputs = whole_json(draft.get("input.value"))
     if isinstance(inputs, dict):
+        inputs.pop("sanitize_inputs_outputs", None)  # of smolagents' own
         draft.attributes["input.value"] = arguments_of(inputs)
     output = whole_json(draft.get("output.value"))
     data = output.get("data") if isinstance(output, dict) else None

@@ -26,6 +26,8 @@ from sessiontrace.wire.dialects.langsmith import LANGSMITH
 from sessiontrace.wire.dialects.logfire import LOGFIRE
 from sessiontrace.wire.dialects.mlflow import MLFLOW
 from sessiontrace.wire.dialects.openinference import OPENINFERENCE
+from sessiontrace.wire.dialects.platforms.braintrust import BRAINTRUST
+from sessiontrace.wire.dialects.platforms.confident import CONFIDENT
 from sessiontrace.wire.dialects.span_events import translate_events
 from sessiontrace.wire.dialects.traceloop import LITELLM, TRACELOOP
 from sessiontrace.wire.dialects.vercel_ai import VERCEL_AI
@@ -49,6 +51,8 @@ _DIALECTS = (
     LIVEKIT,
     MASTRA,
     PIPECAT,
+    BRAINTRUST,
+    CONFIDENT,
 )
 """The producers, each recognised by the heads of its attributes' names."""
 

@@ -10,7 +10,7 @@ import ast
 import re
 from typing import Any
 
-__all__ = ["fields_of"]
+__all__ = ["constructed", "fields_of"]
 
 _MOST_CHARS = 100_000
 _FIELD = re.compile(r"[A-Za-z_]\w*=(?!=)")
@@ -30,6 +30,22 @@ def fields_of(text: str) -> dict[str, Any] | None:
         name, _, value = text[start:end].strip().partition("=")
         fields[name] = _value(value)
     return fields
+
+
+def constructed(text: str) -> dict[str, Any] | None:
+    """The fields of an object in a text that is its constructor, as a dataclass is shown."""
+    if len(text) > _MOST_CHARS:
+        return None
+    value = _value(_ENUM.sub(_value_of_enum, text))
+    return value if isinstance(value, dict) else None
+
+
+_ENUM = re.compile(rf"{_STRING.pattern}|<[A-Za-z_]\w*\.\w+: ('[^'\n]*'|\d+)>", re.DOTALL)
+"""A text, or a member of an enumeration with its value."""
+
+
+def _value_of_enum(match: re.Match[str]) -> str:
+    return match[2] or match[0]
 
 
 def _starts(text: str) -> list[int] | None:
@@ -59,9 +75,12 @@ def _value(text: str) -> Any:
 
 
 def _plain(node: ast.expr) -> Any:
-    """A value, in which each object is the fields that its constructor names."""
-    if isinstance(node, ast.Call) and not node.args:
-        return {entry.arg: _plain(entry.value) for entry in node.keywords}
+    """A value, in which each object is its type and the fields that its constructor names."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+        return {
+            "type": node.func.id,
+            **{entry.arg: _plain(entry.value) for entry in node.keywords if entry.arg},
+        }
     if isinstance(node, ast.List):
         return [_plain(item) for item in node.elts]
     return ast.literal_eval(node)

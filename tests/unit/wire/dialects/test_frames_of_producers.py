@@ -216,3 +216,66 @@ def test_a_frame_of_mcp_s_transport_is_no_step() -> None:
     assert is_control(frame)
     assert not is_control(span_of({}, name="ResponseStreamWriter", scope=scope))
     assert not is_control(span_of({}, name="tools/list.mcp", scope=scope, parent_id="a" * 16))
+
+
+def test_what_a_processor_put_into_metadata_is_read_as_attributes() -> None:
+    """OpenInference's processor of Strands; what the span says otherwise stays among them."""
+    fields = read(
+        {
+            "openinference.span.kind": "LLM",
+            "gen_ai.request.model": "ok",
+            "metadata": '{"gen_ai.usage.input_tokens": 12, "gen_ai.request.model": "b", "a": 1}',
+        }
+    )
+    assert fields.metadata["prompt_tokens"] == 12
+    assert "gen_ai.usage.input_tokens" not in fields.metadata
+    assert (fields.metadata["gen_ai.request.model"], fields.metadata["a"]) == ("b", 1)
+
+
+def test_instructions_and_user_among_the_parameters_have_their_fields() -> None:
+    """OpenInference's Anthropic for JavaScript, whose results of tools are the user's messages."""
+    span = conventional(
+        span_of(
+            {
+                "openinference.span.kind": "LLM",
+                "llm.invocation_parameters": '{"system": "Be brief.", "user": "ada", "seed": 1}',
+                "llm.input_messages.0.message.role": "user",
+                "llm.input_messages.0.message.content": "rain",
+                "llm.input_messages.0.message.tool_call_id": "call_1",
+            }
+        )
+    )
+    fields = read_span(span)
+    assert fields.inputs["chat_history"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "tool", "content": "rain", "tool_call_id": "call_1"},
+    ]
+    assert fields.config["hyperparameters"] == {"seed": 1}
+    assert span.attributes["user.id"] == "ada"
+
+
+def test_an_agent_s_messages_as_python_shows_them_are_a_chat() -> None:
+    """OpenInference's Haystack writes them so since Haystack 3."""
+    text = "ChatMessage(_role=<ChatRole.USER: 'user'>, _content=[TextContent(text='Rain?')])"
+    fields = read(
+        {
+            "openinference.span.kind": "AGENT",
+            "input.value": json.dumps({"messages": [text]}),
+            "input.mime_type": "application/json",
+        }
+    )
+    assert fields.inputs == {"chat_history": [{"role": "user", "content": "Rain?"}]}
+
+
+def test_the_result_of_a_tool_of_ag2_is_what_it_returned() -> None:
+    """Not that it succeeded; smolagents' own argument is none of the tool's."""
+    returned = '[true, {"name": "weather", "role": "function", "content": "rain"}]'
+    fields = read(
+        {
+            "openinference.span.kind": "TOOL",
+            "input.value": '{"city": "Oslo", "sanitize_inputs_outputs": true}',
+            "output.value": returned,
+            "output.mime_type": "application/json",
+        }
+    )
+    assert (fields.inputs, fields.outputs) == ({"city": "Oslo"}, {"result": "rain"})
