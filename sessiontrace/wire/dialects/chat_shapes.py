@@ -118,6 +118,12 @@ def answers_of(value: Any) -> list[Message] | None:
     if isinstance(value, str):
         return [{"role": "assistant", "content": value}] if value else None
     if isinstance(value, list):
+        if (
+            len(value) == 1
+            and isinstance(value[0], dict)
+            and isinstance(value[0].get("output"), list)
+        ):
+            return answers_of(value[0])  # a stream's reply, as OpenAI's agents hold it
         if not value or not all(_is_message(item) for item in value):
             return None
         return [message for item in value for message in messages_of(item, "assistant")]

@@ -25,11 +25,14 @@ def is_control(span: ReceivedSpan) -> bool:
 
     Sources: AutoGen's ``messaging.operation``; OpenTelemetry's ASGI instrumentation
     (``asgi.event.type``); Microsoft Agent Framework's ``message.send`` and ``edge_group.process``;
-    OpenLLMetry's ``ResponseStreamWriter`` of MCP; the functions of Codex CLI and opencode; Gemini
-    CLI's spans of calls and tools, which its log records describe.
+    OpenLLMetry's ``ResponseStreamWriter`` of MCP; Logfire's pending spans (``logfire.span_type``);
+    the functions of Codex CLI and opencode; Gemini CLI's spans of calls and tools, which its log
+    records describe.
     """
     attributes, scope = span.attributes, span.scope
     if "asgi.event.type" in attributes:
+        return not span.failed
+    if attributes.get("logfire.span_type") == "pending_span":  # says that the span above began
         return not span.failed
     if attributes.get("mastra.span.type") == "model_chunk":  # of an answer that another span has
         return not span.failed

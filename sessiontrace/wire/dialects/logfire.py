@@ -19,7 +19,8 @@ __all__ = ["LOGFIRE"]
 _HISTORY = "pydantic_ai.all_messages"
 _NEW_INDEX = "pydantic_ai.new_message_index"
 _RESULT = "final_result"
-_LOG = "log"
+_LOG, _PENDING = "log", "pending_span"
+_IN_FIELDS = frozenset({"id", "model", "output", "usage", "instructions", "tools", "error"})
 _NOTES = ("logfire.json_schema", "logfire.msg_template")
 _TYPE = "logfire.span_type"
 _NAMES = {
@@ -39,6 +40,10 @@ _IDS = ("session.id", "user.id", "gen_ai.conversation.id")
 
 
 def _translate(draft: Draft) -> None:
+    if draft.get(_TYPE) == _PENDING:  # its own span repeats all that it says
+        of_session = {name: draft.get(name) for name in _IDS if name in draft.attributes}
+        draft.attributes = {_TYPE: _PENDING, **of_session}
+        return
     if draft.span.scope == "logfire.openai_agents":
         _translate_agents(draft, str(draft.get("logfire.msg_template") or draft.span.name))
     for name in _NOTES:
@@ -91,10 +96,26 @@ def _translate_agents(draft: Draft, template: str) -> None:
             draft.rename({"name": "tool.name" if kind == "TOOL" else "agent.name"})
         elif (agent := draft.take("agent_name")) is not None:  # whose turn it is
             draft.offer_metadata({"agent_name": agent})
+    reply = json_value(draft.get("response")) if is_model else None
+    if isinstance(reply, dict):  # of OpenAI's Responses API
+        draft.take("response")
+        request = {
+            "instructions": reply.get("instructions"),
+            "input": json_value(draft.take("raw_input")),
+        }
+        offer_inputs(draft, {name: value for name, value in request.items() if value})
+        offer_outputs(draft, reply)
+        draft.offer("gen_ai.tool.definitions", reply.get("tools") or None)
+        draft.offer_metadata({"response": _beside(reply)})
     offer_inputs(draft, draft.take("input"))
     offer_outputs(draft, draft.take("output"))
     if is_model:
         offer_usage(draft, draft.take("usage"))
+
+
+def _beside(reply: dict[str, Any]) -> dict[str, Any]:
+    """What a reply says beyond its answer and counts."""
+    return {name: value for name, value in reply.items() if value and name not in _IN_FIELDS}
 
 
 def _translate_history(draft: Draft) -> None:

@@ -154,6 +154,9 @@ def _complete_call(draft: Draft) -> None:
     for side, read in (("input", chat_of), ("output", answers_of)):
         prefix = f"llm.{side}_messages."
         names = [name for name in draft.attributes if name.startswith(prefix)]
+        if not names and side == "output":  # a stream of OpenAI's agents
+            reply = whole_json(draft.get("output.value"))
+            draft.offer("gen_ai.output.messages", read(reply) if isinstance(reply, list) else None)
         if not names or not _lacks_parts(draft, prefix, names):
             continue
         whole = read(draft.get(f"{side}.value"))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sessiontrace.wire.dialects.control_spans import is_control
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.session_facts import session_facts
@@ -532,3 +533,59 @@ def test_the_record_of_a_stream_begins_where_the_stream_was_read() -> None:
     other = conventional(span_of(log))
     assert (model.end_ns - model.start_ns, "duration" in model.attributes) == (250_000_000, False)
     assert (other.end_ns - other.start_ns, other.attributes["duration"]) == (1_000_000_000, 0.25)
+
+
+_REPLY = {
+    "id": "resp_1",
+    "model": "ok-2026",
+    "output": [{"type": "message", "role": "assistant", "content": [{"text": "Rain."}]}],
+    "tools": [{"type": "function", "name": "weather"}],
+    "instructions": "Be brief.",
+    "usage": {"input_tokens": 12, "output_tokens": 7},
+    "truncation": "auto",
+}
+
+
+def test_a_reply_of_the_responses_api_is_the_answer_in_logfire_s_spans_of_agents() -> None:
+    """Its input and reply have names that those of chat completions have not."""
+    fields = read(
+        {
+            "gen_ai.request.model": "ok",
+            "raw_input": '[{"role": "user", "content": "Rain?"}]',
+            "response": json.dumps(_REPLY),
+            "logfire.span_type": "span",
+        },
+        scope="logfire.openai_agents",
+    )
+    roles = [(message["role"], message["content"]) for message in fields.inputs["chat_history"]]
+    assert roles == [("system", "Be brief."), ("user", "Rain?")]
+    assert fields.outputs == {"role": "assistant", "content": "Rain."}
+    assert fields.config["tools"][0]["name"] == "weather"
+    assert fields.metadata["response"] == {"truncation": "auto"}
+    assert (fields.metadata["prompt_tokens"], fields.metadata["completion_tokens"]) == (12, 7)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "scope"),
+    [
+        ({"openinference.span.kind": "LLM", "output.value": json.dumps([_REPLY])}, "o"),
+        (
+            {"gen_ai.request.model": "ok", "logfire.span_type": "span", "output": [_REPLY]},
+            "logfire.openai_agents",
+        ),
+    ],
+    ids=["OpenInference", "Logfire"],
+)
+def test_a_stream_of_openai_s_agents_is_answered_by_the_reply_in_a_list(
+    attributes: Attributes, scope: str
+) -> None:
+    """A streamed chat completion is recorded as the reply of the other API, in a list of one."""
+    assert read(attributes, scope=scope).outputs == {"role": "assistant", "content": "Rain."}
+
+
+def test_a_span_of_logfire_s_that_is_pending_repeats_nothing() -> None:
+    """Its own span is above it and says all once more."""
+    pending = {"logfire.span_type": "pending_span", "gen_ai.request.model": "ok", "session.id": "a"}
+    span = conventional(span_of(pending))
+    assert span.attributes == {"logfire.span_type": "pending_span", "session.id": "a"}
+    assert is_control(span)
