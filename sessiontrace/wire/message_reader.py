@@ -85,6 +85,9 @@ def _messages(attributes: Attributes, role: str, whole: str, *prefixes: str) -> 
 
 def _of_any_shape(message: Message, role: str) -> list[Message]:
     """A message of the conventions, or of the shapes that producers write in their place."""
+    inner = message.get("message")
+    if isinstance(inner, dict) and "role" in inner and "parts" not in message:  # an API's choice
+        message = {**inner, "finish_reason": message.get("finish_reason")}
     parts = message.get("parts")
     if type(parts) is list and len(parts) == 1:
         part = parts[0]

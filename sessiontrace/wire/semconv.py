@@ -212,7 +212,11 @@ TABLE: tuple[Field, ...] = (
         ("gen_ai.response.finish_reasons",),
         ("llm.finish_reason",),
     ),
-    Field(("metrics", "time_to_first_chunk_ms"), "ms", ("gen_ai.response.time_to_first_chunk",)),
+    Field(
+        ("metrics", "time_to_first_chunk_ms"),
+        "ms",
+        ("gen_ai.response.time_to_first_chunk", "gen_ai.client.operation.time_to_first_chunk"),
+    ),
     Field(("metadata", "tool_call_id"), "text", ("gen_ai.tool.call.id",)),
     Field(("metadata", "agent_id"), "text", ("gen_ai.agent.id",)),
     Field(("metadata", "agent_name"), "text", ("gen_ai.agent.name",), ("agent.name",)),

@@ -387,5 +387,7 @@ def _object(attributes: Attributes, name: str, key: str) -> dict[str, Any]:
     side = name.partition(".")[0]
     whole = side == "traceloop" or attributes.get(f"{side}.mime_type") == "application/json"
     value = attributes[name]
+    if isinstance(value, str) and value[:1] == value[-1:] == '"':  # a text as JSON
+        whole = True
     decoded = whole_json(value) if whole else json_value(value)
     return decoded if isinstance(decoded, dict) else {key: decoded}

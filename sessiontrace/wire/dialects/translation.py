@@ -28,6 +28,7 @@ from sessiontrace.wire.dialects.mlflow import MLFLOW
 from sessiontrace.wire.dialects.openinference import OPENINFERENCE
 from sessiontrace.wire.dialects.platforms.braintrust import BRAINTRUST
 from sessiontrace.wire.dialects.platforms.confident import CONFIDENT
+from sessiontrace.wire.dialects.platforms.tables import AGENTOPS, FUTURE_AGI, LAMINAR, LANGWATCH
 from sessiontrace.wire.dialects.span_events import translate_events
 from sessiontrace.wire.dialects.traceloop import LITELLM, TRACELOOP
 from sessiontrace.wire.dialects.vercel_ai import VERCEL_AI
@@ -53,6 +54,9 @@ _DIALECTS = (
     PIPECAT,
     BRAINTRUST,
     CONFIDENT,
+    LANGWATCH,
+    AGENTOPS,
+    LAMINAR,
 )
 """The producers, each recognised by the heads of its attributes' names."""
 
@@ -115,6 +119,8 @@ def _of_scope(scope: str, names: tuple[str, ...]) -> tuple[Dialect, ...]:
         name in names for name in _OPENLLMETRY
     ):
         return (TRACELOOP,)
+    if scope.startswith("traceai"):
+        return (FUTURE_AGI,)
     if scope.startswith("autogen"):
         return (AUTOGEN,)
     if scope.startswith("openlit"):

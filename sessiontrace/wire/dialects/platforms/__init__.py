@@ -1,4 +1,5 @@
-"""Evaluation platforms whose SDKs take spans with names of their own.
+"""Platforms for evaluation and tracing whose SDKs write spans with names of their own.
 
-Contains ``braintrust`` (Braintrust) and ``confident`` (DeepEval, Confident AI).
+Contains ``braintrust`` (Braintrust), ``confident`` (DeepEval, Confident AI) and ``tables``
+(LangWatch, AgentOps, Laminar, Future AGI).
 """

@@ -1,0 +1,169 @@
+"""Platforms whose names need a table and little else: LangWatch, AgentOps, Laminar, Future AGI.
+
+Pure functions over a draft, no thread owns them. Sources: ``langwatch.attributes``,
+``agentops.semconv``, ``lmnr.sdk.laminar`` and ``fi_instrumentation.fi_types``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs
+from sessiontrace.wire.dialects.draft import Dialect, Draft
+from sessiontrace.wire.dialects.openinference import OPENINFERENCE
+from sessiontrace.wire.value_tree import json_value, whole_json
+
+__all__ = ["AGENTOPS", "FUTURE_AGI", "LAMINAR", "LANGWATCH"]
+
+_KINDS = {
+    "llm": "LLM", "agent": "AGENT", "tool": "TOOL", "embedding": "EMBEDDING",
+    "rag": "RETRIEVER", "retriever": "RETRIEVER", "guardrail": "GUARDRAIL",
+    "evaluation": "EVALUATOR", "evaluator": "EVALUATOR",
+}  # fmt: skip
+
+
+@attrs.frozen
+class _Table:
+    """How a platform names things.
+
+    ``kind``: its attribute of a step's kind. ``inputs``, ``outputs``: those of what went in and
+    came out. ``names``: the conventional name for each of its others. ``metadata``: the beginning
+    of those that are entries of the metadata.
+    """
+
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    names: Mapping[str, str]
+    metadata: str = ""
+
+
+def _translate(table: _Table, draft: Draft) -> None:
+    kind = str(draft.take(table.kind) or "").rpartition(".")[2].lower()
+    if draft.get("gen_ai.operation.name") is None:
+        draft.offer("openinference.span.kind", _KINDS.get(kind, "CHAIN"))
+    draft.rename(table.names)
+    if table.metadata:
+        draft.offer_metadata(draft.take_below(table.metadata))
+    for name in table.inputs:
+        value = _plain(draft.take(name))
+        offer_inputs(draft, value, chat_of_step=isinstance(value, list))
+    for name in table.outputs:
+        offer_outputs(draft, _plain(draft.take(name)))
+
+
+def _plain(value: Any) -> Any:
+    """A value, which LangWatch has in an object beside its type."""
+    decoded = whole_json(value)
+    is_typed = isinstance(decoded, dict) and decoded.keys() == {"type", "value"}
+    return decoded["value"] if is_typed else decoded
+
+
+# -- LangWatch ------------------------------------------------------------------------------
+
+
+_LANGWATCH = _Table(
+    kind="langwatch.span.type",
+    inputs=("langwatch.input",),
+    outputs=("langwatch.output",),
+    names={
+        "langwatch.thread.id": "session.id",
+        "langwatch.user.id": "user.id",
+        "langwatch.labels": "tag.tags",
+        "langwatch.tags": "tag.tags",
+    },
+)
+_OF_TRACES = {"thread_id": "session.id", "user_id": "user.id", "labels": "tag.tags"}
+
+
+def _translate_langwatch(draft: Draft) -> None:
+    _translate(_LANGWATCH, draft)
+    metadata = json_value(draft.get("metadata"))
+    if isinstance(metadata, dict):
+        left = {
+            name: value
+            for name, value in metadata.items()
+            if name not in _OF_TRACES or not draft.offer(_OF_TRACES[name], value)
+        }
+        draft.attributes["metadata"] = left
+
+
+LANGWATCH = Dialect(frozenset({"langwatch"}), _translate_langwatch)
+
+
+# -- AgentOps -------------------------------------------------------------------------------
+
+
+_PLACES = ("entity", "task", "tool", "agent", "workflow", "operation")
+_AGENTOPS = _Table(
+    kind="agentops.span.kind",
+    inputs=tuple(f"agentops.{place}.input" for place in _PLACES),
+    outputs=tuple(f"agentops.{place}.output" for place in _PLACES),
+    names={
+        "agentops.tags": "tag.tags",
+        "tool.call.id": "gen_ai.tool.call.id",
+    },
+)
+
+
+def _translate_agentops(draft: Draft) -> None:
+    """A span's name is its operation's, with the kind that it is."""
+    name, _, kind = draft.span.name.rpartition(".")
+    if name and str(draft.get("agentops.span.kind")).lower() == kind:
+        draft.span.name = name
+    if draft.get("operation.name") == draft.span.name:
+        draft.take("operation.name")
+    _translate(_AGENTOPS, draft)
+
+
+AGENTOPS = Dialect(frozenset({"agentops"}), _translate_agentops)
+
+
+# -- Laminar --------------------------------------------------------------------------------
+
+
+_PROPERTIES = "lmnr.association.properties."
+_LAMINAR = _Table(
+    kind="lmnr.span.type",
+    inputs=("lmnr.span.input",),
+    outputs=("lmnr.span.output",),
+    names={
+        f"{_PROPERTIES}session_id": "session.id",
+        f"{_PROPERTIES}user_id": "user.id",
+        f"{_PROPERTIES}tags": "tag.tags",
+    },
+    metadata=f"{_PROPERTIES}metadata.",
+)
+LAMINAR = Dialect(frozenset({"lmnr"}), functools.partial(_translate, _LAMINAR))
+
+
+# -- Future AGI -----------------------------------------------------------------------------
+
+
+_FUTURE_AGI = {
+    "gen_ai.input.messages.": "llm.input_messages.",
+    "gen_ai.output.messages.": "llm.output_messages.",
+}
+
+
+def _translate_future_agi(draft: Draft) -> None:
+    """OpenInference's attributes, below names of OTel's."""
+    for prefix, conventional in _FUTURE_AGI.items():
+        for name, value in draft.take_below(prefix).items():
+            draft.attributes[f"{conventional}{name}"] = value
+    draft.take_below("gen_ai.tool.definitions.")  # a copy
+    draft.rename(
+        {
+            "gen_ai.span.kind": "openinference.span.kind",
+            "gen_ai.request.parameters": "llm.invocation_parameters",
+            "gen_ai.request.model": "llm.model_name",
+        }
+    )
+    OPENINFERENCE.translate(draft)
+
+
+FUTURE_AGI = Dialect(frozenset(), _translate_future_agi)
