@@ -87,13 +87,19 @@ def ending(outer: Record, late: Record) -> dict[str, Any]:
 
 
 def _extend(record: dict[str, Any], late: Record) -> None:
-    """Let the call end where its stream did, unless it ends later itself, and fail with it."""
+    """Let the call end where its stream did, unless it ends later itself, and fail with it.
+
+    Before the answer a call may call the requested model the answering one.
+    """
     if late.get("end_time") is not None and _duration_ms(record) < _duration_ms(late):
         record.update(end_time=late["end_time"], duration=late["duration"])
+    of_answer = ["response_model"] if late.get("end_time") is not None else []
     if (error := late.get("error")) is not None and record.get("error") is None:
         record["error"] = error
-        if (details := _bucket(late, "metadata").get("error")) is not None:
-            record["metadata"] = {**_bucket(record, "metadata"), "error": details}
+        of_answer.append("error")
+    said = _bucket(late, "metadata")
+    if stated := {name: said[name] for name in of_answer if said.get(name)}:
+        record["metadata"] = {**_bucket(record, "metadata"), **stated}
 
 
 def _start_ms(record: Record) -> float:

@@ -28,7 +28,7 @@ LIMIT = 4 * MOST
 """Rows of one query."""
 LONGEST_MS = 3_600_000
 """A call that started earlier than this before another one is not looked at beside it."""
-LATE_MS = 2_000
+LATE_MS = 10_000
 """How long after a call the record of its stream may begin: until the application reads it."""
 
 Window = tuple[int, int]

@@ -243,13 +243,15 @@ def read(number: int, parent: int = 1, at: int = 40, **fields: Any) -> dict[str,
 
 def test_a_stream_s_call_and_the_record_of_its_answer_are_one_event(store: SqliteStore):
     """Logfire ends the span at the first byte and writes a log record once the stream was read."""
-    session = take(store, AGENT, opened(2), read(3))
+    models = {"gen_ai.response.model": "gpt-4o-2024-08-06"}, {"gen_ai.response.model": "gpt-4o"}
+    session = take(store, AGENT, opened(2, attributes=models[1]), read(3, attributes=models[0]))
     (model,) = (event for event in session.events if event.type == "model")
     record = store.event(model.event_id)
     assert record is not None
     assert (session.summary.models, session.summary.tokens) == (1, 19)
     assert record["outputs"] == {"role": "assistant", "content": "Rain."}
     assert (record["duration"], model.duration) == (38.0, 38.0), "until the end of the stream"
+    assert record["metadata"]["response_model"] == "gpt-4o-2024-08-06"
     assert [span["scope"] for span in record["metadata"]["otel"]["calls"]] == [LOGFIRE]
 
 
@@ -275,7 +277,7 @@ _OTHER = {"gen_ai.input.messages": '[{"role": "user", "parts": []}]'}
         ([opened(2), opened(3), read(4), read(5, at=42)], 2, 38),
         ([opened(2), opened(3), read(4)], 2, 19),
         ([opened(2), read(3, attributes=_OTHER)], 2, 19),
-        ([opened(2), read(3, at=5_000)], 2, 19),
+        ([opened(2), read(3, at=15_000)], 2, 19),
         ([opened(2, attributes=_TOKENS), read(3)], 2, 38),
         ([opened(2, **_FAILED), read(3)], 2, 19),
         ([opened(2, 9), read(3)], 2, 19),

@@ -73,7 +73,8 @@ class History:
             repeated = _overlap(chat.keys, keys)
             if not repeated and common:
                 repeated = _steps_before(chat.keys, keys)
-            self._chats.remove(chat)
+            if common == len(chat.raw):
+                self._chats.remove(chat)  # the others go on from where they were
         self._chats.append(_Chat(raw, keys[repeated:] or keys))
         fresh = messages[repeated:]
         earlier: list[Message] = []

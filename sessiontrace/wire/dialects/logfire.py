@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
+from sessiontrace.wire.dialects.calls import (
+    offer_inputs,
+    offer_outputs,
+    offer_parameters,
+    offer_usage,
+)
+from sessiontrace.wire.dialects.chat_shapes import joined
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.span_events import translate_records
 from sessiontrace.wire.value_tree import json_value
@@ -19,6 +25,8 @@ __all__ = ["LOGFIRE"]
 _HISTORY = "pydantic_ai.all_messages"
 _NEW_INDEX = "pydantic_ai.new_message_index"
 _RESULT = "final_result"
+_CHATS = ("messages", "contents", "prompt", "input")
+_ANSWER, _CHOICE = "gen_ai.assistant.message", "gen_ai.choice"
 _LOG, _PENDING = "log", "pending_span"
 _IN_FIELDS = frozenset({"id", "model", "output", "usage", "instructions", "tools", "error"})
 _NOTES = ("logfire.json_schema", "logfire.msg_template")
@@ -62,9 +70,24 @@ def _translate(draft: Draft) -> None:
         events = json_value(draft.get(name))
         if isinstance(events, list) and all(isinstance(event, dict) for event in events):
             draft.take(name)
+            if draft.span.scope.startswith("logfire.openai"):
+                events = _with_choice(events)
             translate_records(draft, [(str(event.get("event.name")), event) for event in events])
     _translate_bodies(draft)
     _translate_times(draft)
+
+
+def _with_choice(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events of a call of the Responses API, whose answer is the last message of its chat."""
+    names = [event.get("event.name") for event in events]
+    end = len(events)
+    while end and names[end - 1] == _ANSWER:
+        end -= 1
+    if end == len(events) or _CHOICE in names:
+        return events
+    messages = [{k: v for k, v in event.items() if k != "event.name"} for event in events[end:]]
+    message = joined(messages) if len(messages) > 1 else messages[0]
+    return [*events[:end], {"event.name": _CHOICE, "index": 0, "message": message}]
 
 
 def _translate_times(draft: Draft) -> None:
@@ -169,7 +192,11 @@ def _translate_bodies(draft: Draft) -> None:
         return
     if draft.get("gen_ai.operation.name") is None:
         draft.offer("gen_ai.operation.name", "chat")
-    offer_inputs(draft, draft.take("request_data"))
+    draft.take("request_data")
+    if draft.is_model and request.keys().isdisjoint(_CHATS):  # the chat is elsewhere, or left out
+        offer_parameters(draft, request)
+    else:
+        offer_inputs(draft, request)
     if isinstance(reply, dict):
         draft.take("response_data")
         text = reply.get("combined_chunk_content")

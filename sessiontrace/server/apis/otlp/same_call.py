@@ -18,7 +18,7 @@ the inner one failed, and the outer one did not: a retry, a fallback   no
 it is in the other one                                                 yes
 the other one has an answer, counts of tokens or an error              no
 the inputs of both differ                                              no
-it began before the other one, or more than 2 s after its end          no
+it began before the other one, or more than 10 s after its end         no
 else: the nearest such call                                            yes
 **one in the other**
 the outer one has other model calls in it: a router, retries           no

@@ -46,6 +46,18 @@ def test_the_steps_of_an_earlier_turn_are_not_shown_again(answer: str):
     assert (texts(added.messages), texts(added.earlier)) == (["two?"], [])
 
 
+def test_the_whole_history_after_a_window_of_it_goes_on_from_the_whole():
+    """One call in between was given the last messages only."""
+    chat = [user("one?"), assistant("one."), user("two?"), assistant("two."), user("one?")]
+    history = History()
+    history.add(chat)
+    history.answer([assistant("1")])
+    history.add([*chat[-1:], assistant("1"), user("3?")])
+    history.answer([assistant("3")])
+    added = history.add([*chat, assistant("1"), user("4?")])
+    assert (texts(added.messages), texts(added.earlier)) == (["4?"], [])
+
+
 def test_an_answer_that_only_the_history_has_is_shown_before_the_next_question():
     """OpenLLMetry's spans of OpenAI's agents lack the answers of chat completions."""
     history = History()

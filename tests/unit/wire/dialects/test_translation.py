@@ -589,3 +589,20 @@ def test_a_span_of_logfire_s_that_is_pending_repeats_nothing() -> None:
     span = conventional(span_of(pending))
     assert span.attributes == {"logfire.span_type": "pending_span", "session.id": "a"}
     assert is_control(span)
+
+
+def test_the_last_message_of_a_chat_is_the_answer_in_logfire_s_events_of_responses() -> None:
+    """Version 4 has the chat and the answer in one list of events, and no choice."""
+    asked = {"event.name": "gen_ai.user.message", "role": "user", "content": "Rain?"}
+    said = {"event.name": "gen_ai.assistant.message", "role": "assistant", "content": "Yes."}
+    call = {"gen_ai.request.model": "ok", "logfire.span_type": "log"}
+    spans = [
+        read({**call, "events": json.dumps(events)}, scope="logfire.openai")
+        for events in ([asked], [asked, said])
+    ]
+    assert spans[0].inputs == spans[1].inputs == {"chat_history": [user("Rain?")]}
+    assert (spans[0].outputs, spans[1].outputs) == (None, {"role": "assistant", "content": "Yes."})
+
+
+def user(text: str) -> Attributes:
+    return {"role": "user", "content": text}
