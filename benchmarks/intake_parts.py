@@ -65,7 +65,7 @@ class _Round:
             spans, _ = self.time("decode", from_protobuf, body)
             requests.append(self.time("records", mapping.convert, spans).assembly)
         changes = [
-            self.time("sessions of traces", request.plan, self._store)[0] for request in requests
+            self.time("sessions of traces", request.plan, self._store) for request in requests
         ]
         self._write([record for change in changes for record in change.records])
         while requests:

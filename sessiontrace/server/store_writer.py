@@ -1,11 +1,15 @@
 """Writing to the store beside the loop: one thread, and many requests in one transaction.
 
-Routes await ``write`` and ``transact`` on the server's loop; everything else runs on the writer
-thread. Jobs that wait when a transaction ends go into the next one together (a group commit), so
-that a hundred small requests cost one sync of the disk. When no job waits, and once every half
-second under constant load, the thread maintains the store: it indexes new texts for search and
-deletes sessions beyond the retention. Invariant: a route's await ends only when its records are on
-the disk, and the bytes that wait are bounded.
+Routes await ``write``, ``transact`` and ``take`` on the server's loop; everything else runs on the
+writer thread. Jobs that wait when a transaction ends go into the next one together (a group
+commit), so that a hundred small requests cost one sync of the disk. When no job comes, and once
+every half second under constant load, the thread maintains the store: it indexes new texts for
+search and deletes sessions beyond the retention. Invariant: a route's await ends only when its
+records are on the disk, and the bytes that wait are bounded.
+
+``take`` also reads a request on this thread. SQLite gives up Python's lock at every row, so a loop
+that reads at the same time makes each row wait for the lock, and both threads together are slower
+than this one alone.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 import orjson
@@ -35,13 +39,15 @@ from sessiontrace.store.models import DEFAULT_PROJECT, Document
 from sessiontrace.store.protocol import Store, Stores
 from sessiontrace.store.retention import Retention, RetentionChange
 
-__all__ = ["Change", "Move", "Retention", "RetentionChange", "StoreWriter"]
+__all__ = ["Change", "Move", "Reading", "Retention", "RetentionChange", "StoreWriter"]
 
 T = TypeVar("T")
 
 _GROUP_RECORDS = 20_000
 _WAITING_BYTES = 64 << 20
+_SETTLE_MOST = 20
 _IDLE_S = 0.25
+_PAUSE_S = 0.005  # a client that sends on is served before the index
 _MAINTAIN_WITHIN_S = 0.5
 _TRIM_EVERY_S = 60.0
 
@@ -65,21 +71,63 @@ class Change:
     moves: Sequence[Move] = ()
 
 
+@attrs.frozen
+class Reading(Generic[T]):
+    """A request, read: what it writes, and what to do once that is on the disk.
+
+    ``plan``, ``touches``, ``count``: as of ``StoreWriter.transact``. ``settle``: what to change
+    afterwards, in a transaction of its own, and whether to settle again.
+    """
+
+    plan: Callable[[Store], tuple[Change, T]]
+    touches: frozenset[str] = frozenset()
+    count: int = 0
+    settle: Callable[[Store], tuple[Change, bool]] | None = None
+
+
 @attrs.define(eq=False)
 class _Job:
     """One request's share of a transaction; ``plan`` reads the store before anything is written.
 
-    ``alone``: work with transactions of its own, beside which nothing is written.
+    ``read``: gives the job its plan. ``settle``: the plan of the next transaction, once the job has
+    its ``answer``. ``alone``: work with transactions of its own, beside which nothing is written.
     """
 
     outcome: ThreadsafeFuture[Any]
     project: str
     records: Sequence[Record | DecodedRecord] = ()
+    read: Callable[[], Reading[Any]] | None = None
     plan: Callable[[Store], tuple[Change, Any]] | None = None
+    settle: Callable[[Store], tuple[Change, bool]] | None = None
     alone: Callable[[Store], Any] | None = None
     touches: frozenset[str] = frozenset()
     size: int = 0
     count: int = 1
+    answer: Any = None
+    settled: int = 0
+
+    def prepare(self) -> None:
+        """Read the request, where that is left to do."""
+        if self.read is not None:
+            reading, self.read = self.read(), None
+            self.plan, self.settle = reading.plan, reading.settle
+            self.touches, self.count = reading.touches, reading.count
+
+    def committed(self, outcome: Any) -> bool:
+        """Answer, unless the job settles first; returns whether it does.
+
+        ``outcome``: of the plan that is on the disk now.
+        """
+        if self.settle is None:
+            self.answer = outcome
+        elif not self.settled:
+            self.plan, self.answer, self.settled = self.settle, outcome, 1
+            return True
+        elif outcome and self.settled < _SETTLE_MOST:
+            self.settled += 1
+            return True
+        self.outcome.set_result(self.answer)
+        return False
 
 
 class StoreWriter:
@@ -141,6 +189,15 @@ class StoreWriter:
         answer: T = await self._submit(plan=plan, touches=touches, size=size, count=count)
         return answer
 
+    async def take(self, read: Callable[[], Reading[T]], size: int) -> T:
+        """Read a request on the writer thread, write what it brings and settle it.
+
+        ``size``: bytes of the request. Raises what ``read`` raises, and ``StoreError``. Returns the
+        second result of the plan.
+        """
+        answer: T = await self._submit(read=read, size=size)
+        return answer
+
     async def run(self, work: Callable[[Store], T]) -> T:
         """Run ``work`` on the writer thread, after what waits there; it writes by itself."""
         answer: T = await self._submit(alone=work)
@@ -157,7 +214,13 @@ class StoreWriter:
             store.close()
 
     async def _submit(self, **fields: Any) -> Any:
-        job = _Job(ThreadsafeFuture(), PROJECT.get(), **fields)
+        outcome: ThreadsafeFuture[Any] = ThreadsafeFuture()
+        self._enqueue(_Job(outcome, PROJECT.get(), **fields))
+        # The writer thread frees the job: thousands of objects would take the loop milliseconds.
+        fields.clear()
+        return await outcome
+
+    def _enqueue(self, job: _Job) -> None:
         with self._queue_changed:
             if self._stopped:
                 raise StoreBusyError("the server is stopping")
@@ -166,7 +229,6 @@ class StoreWriter:
             self._queue.append(job)
             self._queued_bytes += job.size
             self._queue_changed.notify()
-        return await job.outcome
 
     # -- the writer thread ------------------------------------------------------------------
 
@@ -176,14 +238,16 @@ class StoreWriter:
         while True:
             with self._queue_changed:
                 if not self._queue and not self._stopped:
-                    self._queue_changed.wait(_IDLE_S if indexed else 0.0)
+                    self._queue_changed.wait(_IDLE_S if indexed else _PAUSE_S)
                 if not self._queue and self._stopped:
                     return
-                group = self._next_group()
+            group = self._next_group()
+            is_busy = bool(group)
             if group:
                 self._write(group)
+                group.clear()
                 indexed = False
-            if not group or time.monotonic() - maintained > _MAINTAIN_WITHIN_S:
+            if not is_busy or time.monotonic() - maintained > _MAINTAIN_WITHIN_S:
                 indexed = self._maintain()
                 maintained = time.monotonic()
 
@@ -192,20 +256,36 @@ class StoreWriter:
         touched: set[str] = set()
         count = 0
         while self._queue and count < _GROUP_RECORDS:
+            try:
+                self._queue[0].prepare()
+            except Exception as error:
+                self._next_job().outcome.set_exception(error)
+                continue
             if not touched.isdisjoint(self._queue[0].touches):
                 break  # its plan must see the writes of the job before it
             if group and self._queue[0].project != group[0].project:
                 break  # a transaction belongs to one store
             if group and (group[0].alone or self._queue[0].alone):
                 break
-            job = self._queue.popleft()
-            self._queued_bytes -= job.size
+            job = self._next_job()
             touched |= job.touches
             count += job.count
             group.append(job)
         return group
 
+    def _next_job(self) -> _Job:
+        with self._queue_changed:
+            job = self._queue.popleft()
+            self._queued_bytes -= job.size
+        return job
+
     def _write(self, group: list[_Job]) -> None:
+        """Do all transactions of these jobs."""
+        while group:
+            group = self._write_once(group)
+
+    def _write_once(self, group: list[_Job]) -> list[_Job]:
+        """Do one transaction of each job; returns the jobs that have another one to do."""
         try:
             outcomes = self._commit(group)
         except Exception as error:
@@ -217,9 +297,8 @@ class StoreWriter:
             else:  # retry one by one, so that only the offending request fails
                 for job in group:
                     self._write([job])
-            return
-        for job, outcome in zip(group, outcomes, strict=True):
-            job.outcome.set_result(outcome)
+            return []
+        return [job for job, outcome in zip(group, outcomes, strict=True) if job.committed(outcome)]
 
     def _store(self, project: str) -> Store:
         store = self._stores.get(project)

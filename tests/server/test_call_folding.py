@@ -61,7 +61,7 @@ def take(store: SqliteStore, *spans: dict[str, Any]) -> StoredSession:
 
 
 def settle(store: SqliteStore, assembly: Any) -> StoredSession:
-    apply(store, assembly.plan(store)[0])
+    apply(store, assembly.plan(store))
     again = True
     while again:
         change, again = assembly.settle(store)

@@ -37,7 +37,7 @@ def take(store: SqliteStore, steps: Sequence[dict[str, Any]]) -> None:
     for step, sent in zip(received, steps, strict=True):
         step.scope = sent.get("scope", "openai")
     assembly = convert(received).assembly
-    change, again = assembly.plan(store)[0], True
+    change, again = assembly.plan(store), True
     while again:
         apply(store, change)
         change, again = assembly.settle(store)

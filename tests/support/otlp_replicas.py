@@ -107,7 +107,7 @@ def taken(store: Store, spans: Sequence[dict[str, Any]]) -> Iterator[None]:
     for step, sent in zip(received, spans, strict=True):
         step.scope = sent.get("scope", "s")
     assembly = mapping.convert(received).assembly
-    change, again = assembly.plan(store)[0], True
+    change, again = assembly.plan(store), True
     for _ in range(10):
         if not again:
             return

@@ -1,8 +1,8 @@
 """The three signals of OTLP over the store, whichever protocol and encoding they came in.
 
-Runs on the server's loop; reading a large protobuf body runs on a thread, since other requests are
-answered meanwhile. Invariant: the answer says that something is stored once it is on the disk, and
-each span, log record and data point that is not stored is counted under a reason.
+Runs on the server's loop; the writer thread reads the bodies. Invariant: the answer says that
+something is stored once it is on the disk, and each span, log record and data point that is not
+stored is counted under a reason.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from sessiontrace.server.apis.otlp.json_body import decode_request
 from sessiontrace.server.apis.otlp.log_records import convert_logs
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.intake_counts import IntakeCounts
-from sessiontrace.server.store_writer import StoreWriter
+from sessiontrace.server.store_writer import Change, Reading, StoreWriter
+from sessiontrace.store.protocol import Store
 from sessiontrace.wire.otlp_json_reader import from_json
 from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
 from sessiontrace.wire.otlp_signals.log_reader import logs_from_json, logs_from_protobuf
 from sessiontrace.wire.otlp_signals.metric_points import points_from_json, points_from_protobuf
 from sessiontrace.wire.protobuf import TooManyFieldsError
-from sessiontrace.wire.received_span import ReceivedSpan, UnreadableRequestError
+from sessiontrace.wire.received_span import UnreadableRequestError
 
 __all__ = ["Intake", "Outcome"]
 
 T = TypeVar("T")
 
-_LARGE = 128 << 10
-_SETTLE_MOST = 20
 _NOT_KEPT = "metric data points: sessions have no metrics of their own"
 
 
@@ -68,50 +67,46 @@ class Intake:
 
     async def traces(self, body: bytes, binary: bool) -> Outcome:
         """Store the spans of an ``ExportTraceServiceRequest``."""
-        spans, invalid = await _read(body, binary, from_protobuf, from_json)
-        outcome = await self.write_spans(spans)
-        if invalid:
-            outcome.rejected["spans without ids"] += invalid
-        return self._counted("spans", len(spans) + invalid, outcome)
 
-    async def write_spans(self, spans: list[ReceivedSpan]) -> Outcome:
-        """Write spans to the sessions that they or their traces name."""
-        converted = mapping.convert(spans)
-        await self._write(converted.assembly)
-        return Outcome("rejectedSpans", converted.reasons, converted.event_ids)
+        def read() -> Reading[tuple[int, Outcome]]:
+            spans, invalid = _read(body, binary, from_protobuf, from_json)
+            converted = mapping.convert(spans)
+            outcome = Outcome("rejectedSpans", converted.reasons, converted.event_ids)
+            if invalid:
+                outcome.rejected["spans without ids"] += invalid
+            return _reading(converted.assembly, (len(spans) + invalid, outcome))
+
+        count, outcome = await self._writer.take(read, len(body))
+        return self._counted("spans", count, outcome)
 
     async def write(
         self, assembly: Assembly, signal: str, received: int, problems: Sequence[str]
     ) -> None:
         """Write what another API took. ``problems``: why each of the others is not stored."""
-        await self._write(assembly)
+        size = sum(len(record.body) for record in assembly.records)
+        await self._writer.take(lambda: _reading(assembly, None), size)
         self._counted(signal, received, Outcome(signal, Counter(problems)))
-
-    async def _write(self, assembly: Assembly) -> None:
-        if not assembly.is_empty:
-            touches, records = assembly.touches, assembly.records
-            size = sum(len(record.body) for record in records)
-            await self._writer.transact(touches, assembly.plan, size=size, count=len(records))
-            for _ in range(_SETTLE_MOST):
-                if not await self._writer.transact(touches, assembly.settle):
-                    break
 
     async def logs(self, body: bytes, binary: bool) -> Outcome:
         """Store the log records of an ``ExportLogsServiceRequest``."""
-        logs, invalid = await _read(body, binary, logs_from_protobuf, logs_from_json)
-        converted = convert_logs(logs)
-        if invalid:
-            converted.rejected["log records that are not objects"] += invalid
-        await self._write(converted.assembly)
-        outcome = Outcome("rejectedLogRecords", converted.rejected)
-        return self._counted("log_records", len(logs) + invalid, outcome)
+
+        def read() -> Reading[tuple[int, Outcome]]:
+            logs, invalid = _read(body, binary, logs_from_protobuf, logs_from_json)
+            converted = convert_logs(logs)
+            if invalid:
+                converted.rejected["log records that are not objects"] += invalid
+            outcome = Outcome("rejectedLogRecords", converted.rejected)
+            return _reading(converted.assembly, (len(logs) + invalid, outcome))
+
+        count, outcome = await self._writer.take(read, len(body))
+        return self._counted("log_records", count, outcome)
 
     async def metrics(self, body: bytes, binary: bool) -> Outcome:
         """Count the data points of an ``ExportMetricsServiceRequest``, which no session shows.
 
         The sender can do nothing about it, so the answer does not call them rejected.
         """
-        count = await _read(body, binary, points_from_protobuf, points_from_json)
+        count = await asyncio.to_thread(_read, body, binary, points_from_protobuf, points_from_json)
         self._counts.not_stored[_NOT_KEPT] += count
         return Outcome("rejectedDataPoints", Counter())
 
@@ -121,7 +116,18 @@ class Intake:
         return outcome
 
 
-async def _read(
+def _reading(assembly: Assembly, answer: T) -> Reading[T]:
+    """The request that ``assembly`` holds, whose sender gets ``answer``."""
+    if assembly.is_empty:
+        return Reading(lambda store: (Change(), answer))
+
+    def plan(store: Store) -> tuple[Change, T]:
+        return assembly.plan(store), answer
+
+    return Reading(plan, assembly.touches, len(assembly.records), assembly.settle)
+
+
+def _read(
     body: bytes,
     binary: bool,
     protobuf_reader: Callable[[bytes], T],
@@ -131,8 +137,6 @@ async def _read(
     try:
         if not binary:
             return json_reader(decode_request(body))
-        if len(body) > _LARGE:
-            return await asyncio.to_thread(protobuf_reader, body)
         return protobuf_reader(body)
     except TooManyFieldsError as error:
         raise RequestRejected(

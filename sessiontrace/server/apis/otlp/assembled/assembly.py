@@ -169,7 +169,7 @@ class Assembly:
 
     # -- on the writer thread ---------------------------------------------------------------
 
-    def plan(self, store: Store) -> tuple[Change, None]:
+    def plan(self, store: Store) -> Change:
         """The records in the sessions of their traces, as far as the store knows them."""
         traces = self._traces.values()
         read = self.touches
@@ -187,7 +187,7 @@ class Assembly:
             for event_id, parent in trace.hidden.items():
                 parent = trace.target if parent == trace.session_id else parent
                 records.append(_hidden(event_id, trace.target, parent))
-        return Change([*starts, *records, *self._patches(stored)]), None
+        return Change([*starts, *records, *self._patches(stored)])
 
     def _patches(self, stored: Mapping[str, Mapping[str, Any]]) -> Iterable[Record]:
         for trace in self._traces.values():
