@@ -72,6 +72,7 @@ def _described_record(record: _Record) -> _Record:
     decoded = folding.decode(record)
     if isinstance(decoded, str):  # the store refuses it, and says why
         return record
+    decoded = decoded.whole()
     event = _described(decoded.event)
     if event is decoded.event:
         return decoded

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import attrs
 import orjson
 
-from sessiontrace.model.fields import SCORES
+from sessiontrace.model.fields import PAYLOADS, SCORES
 from sessiontrace.model.json_depth import RECORD_DEPTH_MAX, TOO_DEEP, is_too_deep
 from sessiontrace.model.record import END, EVENT, OPEN, START, UPDATE, Record, turn_event
 from sessiontrace.model.step_types import CALL_TYPES
@@ -94,11 +94,20 @@ class LatestTurn(NamedTuple):
 
 
 class DecodedRecord(NamedTuple):
-    """A legal record, decoded: ``event`` are its fields, ``body`` the same as JSON text."""
+    """A legal record, decoded: ``event`` are its fields, ``body`` the same as JSON text.
+
+    Of an event, inputs and outputs may be an ``orjson.Fragment``, which only JSON is made of.
+    """
 
     kind: bytes
     event: dict[str, Any]
     body: str
+
+    def whole(self) -> DecodedRecord:
+        """The record with its inputs and outputs decoded."""
+        if not any(type(self.event.get(name)) is orjson.Fragment for name in PAYLOADS):
+            return self
+        return DecodedRecord(self.kind, orjson.loads(self.body), self.body)
 
     @property
     def of_session(self) -> bool:

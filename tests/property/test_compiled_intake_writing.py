@@ -375,7 +375,8 @@ def converted(request: list[dict[str, Any]], form: Any, patch: pytest.MonkeyPatc
     received = [ReceivedSpan(**{**span, "attributes": {**span["attributes"]}}) for span in request]
     answer = mapping.convert(received)
     bodies = [
-        (record.kind, record.body, getattr(record, "event", None)) for record in answer.records
+        (record.kind, record.body, getattr(record, "whole", lambda: None)())
+        for record in answer.records
     ]
     asked: set[str] = set(answer.assembly.touches)
     said = answer.assembly.plan(EmptyStore()).records  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import orjson
@@ -21,10 +22,15 @@ _plain_span_c: Any = pytest.importorskip(
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 
+MESSAGE = '{"role":"user","parts":[{"content":"hi","type":"text"}]}'
+
 contents = st.one_of(st.text(max_size=4), st.none(), st.integers(0, 9), st.just([]))
+plain_texts = st.one_of(
+    st.text(max_size=4), st.sampled_from(['"', "\\", "a\n\t\x00", "Tools", "/é"])
+)
 object_texts = st.just("ToolUseBlock(id='c1', input={}, name='weather')")
 parts = st.one_of(
-    *[st.fixed_dictionaries({"type": st.just("text"), "content": st.text(max_size=4)})] * 3,
+    *[st.fixed_dictionaries({"type": st.just("text"), "content": plain_texts})] * 3,
     st.fixed_dictionaries({"type": st.just("text"), "content": object_texts}),
     st.fixed_dictionaries(
         {"type": st.sampled_from(["text", "tool_call", "reasoning", "tool_call_response", 1])},
@@ -47,9 +53,27 @@ messages = st.one_of(
     ),
     contents,
 )  # fmt: skip
+json_texts = st.sampled_from(
+    [
+        lambda chat: orjson.dumps(chat).decode(),
+        lambda chat: orjson.dumps(chat, option=orjson.OPT_INDENT_2).decode(),
+        json.dumps,
+        lambda chat: json.dumps(chat, ensure_ascii=False),
+        lambda chat: orjson.dumps(chat).decode()[:-1],
+        lambda chat: orjson.dumps(chat).decode() + " ",
+    ]
+)
 chats = st.one_of(
-    st.lists(messages, max_size=3).map(lambda chat: orjson.dumps(chat).decode()),
+    st.builds(lambda chat, write: write(chat), st.lists(messages, max_size=3), json_texts),
     st.sampled_from(["", "[", "[]", "{}", " []", "text", "[" * 60 + "]" * 60]),
+    st.sampled_from([f"[{MESSAGE}]{end}" for end in ("", "\n", ",", "]", " x")]),
+    st.sampled_from([f"[{MESSAGE},{end}" for end in ("", "]", f"{MESSAGE}]", f"null,{MESSAGE}]")]),
+    st.sampled_from(
+        [
+            "[" + MESSAGE.replace('"user"', other) + "]"
+            for other in ("null", '""', '"us\\u0065r"', '"user","role":"tool"', "1", '"\t"')
+        ]
+    ),
     st.none(),
     st.lists(st.just({"role": "user", "content": "x"}), max_size=1),
 )
@@ -96,6 +120,20 @@ def span(attributes: dict[str, Any], *, failed: bool = False) -> ReceivedSpan:
     return ReceivedSpan(*ids, "call", *times, attributes, {}, "scope", failed, "", [], links)
 
 
+@given(attributes=attributes)
+@settings(max_examples=300, deadline=None)
+def test_messages_that_stay_encoded_are_those_that_are_decoded(attributes: dict[str, Any]) -> None:
+    """Spaces between the tokens, escapes, keys in any order, and every other JSON text."""
+    fields = plan_of(attributes).plain
+    if fields is None:
+        return
+    results = [
+        form(attributes, fields) for form in (_plain_span_c.encoded_chat, _plain_span_c.plain_chat)
+    ]
+    encoded, decoded = [None if read is None else orjson.dumps(read) for read in results]
+    assert encoded == decoded
+
+
 def left_to_the_reader(*_: Any) -> None:
     """The form in Python."""
 
@@ -129,6 +167,8 @@ def test_the_usual_span_of_a_chat_is_plain() -> None:
     assert plan.plain is not None
     read = _plain_span_c.plain_chat(whole, plan.plain)
     assert read["outputs"] == {"role": "assistant", "content": "hi"}
+    encoded = _plain_span_c.encoded_chat(whole, plan.plain)
+    assert {type(encoded["inputs"]), type(encoded["outputs"])} == {orjson.Fragment}
     assert read["metadata"] == {
         "prompt_tokens": 3, "completion_tokens": 4, "finish_reason": "stop", "total_tokens": 7,
     }  # fmt: skip

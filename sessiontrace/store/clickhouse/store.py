@@ -94,7 +94,7 @@ class ClickHouseStore:
             if isinstance(decoded, str):
                 refused[index] = decoded
             else:
-                (updates if decoded.kind == UPDATE else whole).append(decoded)
+                (updates if decoded.kind == UPDATE else whole).append(decoded.whole())
         self._insert(whole, updates, documents)
         return refused
 

@@ -12,14 +12,14 @@ from sessiontrace.server.apis.otlp.event_layout import derived_id
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.gathered import NAME, SOURCE, USER
 from sessiontrace.wire.decoded.name_plan import plan_of
-from sessiontrace.wire.decoded.plain_span import plain_chat
+from sessiontrace.wire.decoded.plain_span import encoded_chat
 from sessiontrace.wire.session_facts import NAMED_BY
 
 cdef object _dumps = orjson.dumps
 cdef object _EncodeError = orjson.JSONEncodeError
 cdef object _derived_id = derived_id
 cdef object _plan_of = plan_of
-cdef object _plain_chat = plain_chat
+cdef object _encoded_chat = encoded_chat
 cdef object _record = DecodedRecord
 cdef object _new = tuple.__new__
 cdef bytes _EVENT = EVENT
@@ -85,7 +85,7 @@ cdef class PlainCalls:
             return None
         if not _is_reference(attributes.get("gen_ai.conversation.id")):
             return None
-        chat = _plain_chat(attributes, fields)
+        chat = _encoded_chat(attributes, fields)
         if chat is None:
             return None
         start, end = start_ns, end_ns
