@@ -18,7 +18,7 @@ from sessiontrace.model import payload
 from sessiontrace.model.call_usage import CallUsage, call_usage, has_cost, is_cached
 from sessiontrace.model.fields import PAYLOADS
 from sessiontrace.model.record import EVENT, UPDATE, Record, decode_keeping_payloads
-from sessiontrace.model.step_types import CALL_TYPES, base_of
+from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.pricing.price_table import (
     BATCH,
     Cost,
@@ -99,7 +99,8 @@ class Pricer:
 
     def metadata(self, event: dict[str, Any]) -> dict[str, Any] | None:
         """The metadata of a decoded model call with its cost; None where there is none to add."""
-        if not self._enabled or base_of(event) != "model":
+        kind = event.get("event_type")
+        if not self._enabled or type(kind) is not str or kind not in CALL_TYPES:
             return None
         config, metadata = event.get("config"), event.get("metadata")
         config = config if isinstance(config, dict) else {}

@@ -48,10 +48,14 @@ class ServerMedia:
             )
         )
 
-    def store_media(self, store: Store, record: _Record) -> _Record:
-        """The record with descriptions in place of its media, which the store has then."""
-        if not may_hold_media(record.body):
-            return record
+    def store_media(self, store: Store, records: Sequence[_Record]) -> Sequence[_Record]:
+        """The records with descriptions in place of their media, which the store has then."""
+        return [
+            self._without_media(store, record) if may_hold_media(record.body) else record
+            for record in records
+        ]
+
+    def _without_media(self, store: Store, record: _Record) -> _Record:
         described = _described_record(record) if len(record.body) > MEDIA_MIN else record
         if self._intake is None:
             return described

@@ -333,7 +333,7 @@ class StoreWriter:
                 documents.extend(change.documents)
                 forget.extend(change.forget)
                 moves.extend(change.moves)
-            job_records = [media.store_media(store, self._priced(record)) for record in job_records]
+            job_records = media.store_media(store, self._priced(job_records))
             outcomes.append(outcome)
             ranges.append((len(records), len(records) + len(job_records)))
             records.extend(job_records)
@@ -350,15 +350,20 @@ class StoreWriter:
                 }
         return outcomes
 
-    def _priced(self, record: Record | DecodedRecord) -> Record | DecodedRecord:
-        """The record with the cost of its call, where its client reported none."""
-        if isinstance(record, Record):
-            return self._pricer.record(record)
-        metadata = None if record.kind != EVENT else self._pricer.metadata(record.event)
-        if metadata is None:
-            return record
-        event = {**record.event, "metadata": metadata}
-        return DecodedRecord(record.kind, event, orjson.dumps(event).decode())
+    def _priced(
+        self, records: Sequence[Record | DecodedRecord]
+    ) -> Sequence[Record | DecodedRecord]:
+        """The records with the cost of their calls, where their client reported none."""
+        pricer = self._pricer
+        priced: list[Record | DecodedRecord] = []
+        for record in records:
+            if isinstance(record, Record):
+                record = pricer.record(record)
+            elif record.kind == EVENT and (metadata := pricer.metadata(record.event)) is not None:
+                event = {**record.event, "metadata": metadata}
+                record = DecodedRecord(record.kind, event, orjson.dumps(event).decode())
+            priced.append(record)
+        return priced
 
     def _maintain(self) -> bool:
         """One step of maintenance; returns whether the search index is complete."""

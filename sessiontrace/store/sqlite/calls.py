@@ -41,11 +41,13 @@ _CALLS = (
     f"WHERE {IS_CALL} AND rank != 0 AND "
 )
 _BESIDE = f"{_CALLS}parent_id = ? AND start_time BETWEEN ? AND ? LIMIT {LIMIT}"
+_CALL = f"SELECT 1 FROM events WHERE {IS_CALL} AND rank != 0"  # noqa: S608 - our own types
+# Most calls of a request have the same few parents, which are looked up once each.
 _LINKED = (
-    f"SELECT 1 FROM events AS own WHERE {IS_CALL} AND rank != 0 AND event_id IN ({{marks}}) AND ("  # noqa: S608
-    f"EXISTS (SELECT 1 FROM events WHERE {IS_CALL} AND rank != 0 AND event_id = own.parent_id)"
-    f" OR EXISTS (SELECT 1 FROM events WHERE {IS_CALL} AND rank != 0 AND parent_id = own.event_id)"
-    ") LIMIT 1"
+    f"{_CALL} AND event_id IN (SELECT parent_id FROM events WHERE {IS_CALL} AND rank != 0 "
+    "AND event_id IN ({marks})) LIMIT 1",
+    f"{_CALL.replace('events', 'events AS below')} AND parent_id IN ({{marks}}) AND EXISTS "
+    f"({_CALL} AND event_id = below.parent_id) LIMIT 1",
 )
 _WHOLE = "SELECT event_id, session_id, parent_id, body, patch FROM events WHERE "
 
@@ -58,8 +60,9 @@ class Stored:
 
     def any_linked(self, ids: Collection[str]) -> bool:
         return any(
-            self._connection.execute(_LINKED.format(marks=marks), chunk).fetchone()
+            self._connection.execute(query.format(marks=marks), chunk).fetchone()
             for chunk, marks in _chunks(ids)
+            for query in _LINKED
         )
 
     def by_id(self, ids: Collection[str]) -> Iterator[CallRow]:
