@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import orjson
@@ -242,6 +243,7 @@ bodies = st.builds(
 
 
 @given(records=st.lists(st.builds(Record, kinds, st.just(b"*"), bodies), max_size=4))
+@example([Record(EVENT, b"*", b'{,"inputs":\t\t}'), Record(EVENT, b"*", b'{"a":1,"inputs":\t\t}')])
 @settings(max_examples=200, deadline=None)
 def test_records_are_outlined_alike(records: list[Record]) -> None:
     """Both forms give the same fields and reasons, and miss only inputs and outputs."""
@@ -347,6 +349,9 @@ calls = st.fixed_dictionaries(
         "gen_ai.output.messages": st.sampled_from([chat("hi"), chat("x", "y"), "[1]"]),
         "gen_ai.usage.input_tokens": st.integers(0, 1 << 70),
         "service.note": words,
+        "llm.model_name": words,
+        "ai.telemetry.functionId": words,
+        "honeyhive_event_id": st.just("3F2504E0-4F89-41D3-9A0C-0305E82C3301"),
     },
 )
 moments = st.sampled_from([0, 1, 10**9, 1_796_000_000 * 10**9, 1_796_000_000_123_456_789])
@@ -354,25 +359,28 @@ resources = st.sampled_from(
     [{}, {"service.name": "bot"}, {"service.name": "unknown_service:py"}, {"session.id": "r"}]
 )
 spans = st.builds(
-    lambda trace, number, parent, start, took, attributes, resource, scope, failed: {
+    lambda trace, number, parent, name, start, took, attributes, resource, scope, failed, events: {
         "trace_id": f"{trace:032x}", "span_id": f"{number:016x}",
-        "parent_id": None if parent == 0 else f"{parent:016x}", "name": "answer",
+        "parent_id": None if parent == 0 else f"{parent:016x}", "name": name,
         "start_ns": start, "end_ns": start + took, "attributes": attributes, "resource": resource,
-        "scope": scope, "failed": failed, "message": "", "events": [],
+        "scope": scope, "failed": failed, "message": "", "events": events,
         "links": [{"trace_id": "x"}] if number == 3 else [],
     },
-    st.integers(1, 2), st.integers(1, 9), st.integers(0, 9), moments,
+    st.integers(1, 2), st.integers(1, 9), st.integers(0, 9),
+    st.sampled_from(["answer", "answer", "codex.tool"]), moments,
     st.sampled_from([0, 5_000_000, 1 << 60]), calls, resources,
-    st.sampled_from(["openai", "autogen core", "other", "sessiontrace"]),
+    st.sampled_from(["openai", "autogen core", "other", "sessiontrace", "openlit"]),
     st.sampled_from([False] * 5 + [True]),
+    st.sampled_from([[]] * 5 + [[("gen_ai.user.message", {"content": "hi"})]]),
 )  # fmt: skip
 
 
 def converted(request: list[dict[str, Any]], form: Any, patch: pytest.MonkeyPatch) -> str:
     """What a request becomes, and what its spans say of their sessions, by their places."""
     patch.setattr(mapping, "PlainCalls", form.PlainCalls)
+    patch.setattr(mapping, "identify", form.identify)
     patch.setattr(mapping, "now_ns", lambda: 1_796_000_100 * 10**9)
-    received = [ReceivedSpan(**{**span, "attributes": {**span["attributes"]}}) for span in request]
+    received = [ReceivedSpan(**span) for span in copy.deepcopy(request)]
     answer = mapping.convert(received)
     bodies = [
         (record.kind, record.body, getattr(record, "whole", lambda: None)())

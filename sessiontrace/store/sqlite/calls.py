@@ -44,8 +44,8 @@ _BESIDE = f"{_CALLS}parent_id = ? AND start_time BETWEEN ? AND ? LIMIT {LIMIT}"
 _CALL = f"SELECT 1 FROM events WHERE {IS_CALL} AND rank != 0"  # noqa: S608 - our own types
 # Most calls of a request have the same few parents, which are looked up once each.
 _LINKED = (
-    f"{_CALL} AND event_id IN (SELECT parent_id FROM events WHERE {IS_CALL} AND rank != 0 "
-    "AND event_id IN ({marks})) LIMIT 1",
+    f"{_CALL} AND event_id IN ({_CALL.replace('1', 'parent_id', 1)} AND event_id IN ({{marks}})) "
+    "LIMIT 1",
     f"{_CALL.replace('events', 'events AS below')} AND parent_id IN ({{marks}}) AND EXISTS "
     f"({_CALL} AND event_id = below.parent_id) LIMIT 1",
 )

@@ -105,6 +105,15 @@ def _dialects(span: ReceivedSpan) -> tuple[Dialect, ...]:
     return dialects
 
 
+def is_conventional(scope: str, names: tuple[str, ...]) -> bool:
+    """Whether a span of this scope, with attributes of these names, may stay as it is.
+
+    It may not where its name is a coding agent's, or where it has events.
+    """
+    is_ours = _OURS in names
+    return is_ours or not (_of_scope(scope, names) or _of_names(names))
+
+
 def _of_names(names: tuple[str, ...]) -> tuple[Dialect, ...]:
     """The producers whose attributes have names among these, in their order."""
     heads = {name.partition(".")[0] for name in names}

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The compiled form of ``PlainCalls``; see ``plain_call``.
+"""The compiled forms of ``PlainCalls`` and ``identify``; see ``plain_call``.
 
 Invariant: it adds what ``mapping`` adds for a span, or leaves the span to it. What the calls of one
 place say of their session is said once, by the one that goes first.
@@ -9,13 +9,19 @@ import orjson
 
 from sessiontrace.model.record import EVENT
 from sessiontrace.server.apis.otlp.event_layout import derived_id
+from sessiontrace.server.apis.otlp.span_ids import OWN_IDS
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.gathered import NAME, SOURCE, USER
 from sessiontrace.wire.decoded.name_plan import plan_of
 from sessiontrace.wire.decoded.plain_span import encoded_chat
+from sessiontrace.wire.dialects.coding_agents import is_coding_agent
+from sessiontrace.wire.dialects.translation import is_conventional
 from sessiontrace.wire.session_facts import NAMED_BY
 
 cdef object _dumps = orjson.dumps
+cdef object _is_conventional = is_conventional
+cdef object _is_coding_agent = is_coding_agent
+cdef frozenset _OWN_IDS = OWN_IDS
 cdef object _EncodeError = orjson.JSONEncodeError
 cdef object _derived_id = derived_id
 cdef object _plan_of = plan_of
@@ -29,6 +35,39 @@ cdef long long _AHEAD_NS = 31_622_400_000_000_000
 cdef long long _MS_NS = 1_000_000
 cdef long long _EXACT = 1LL << 53
 cdef tuple _OTHER_SCOPES = ("autogen", "agent_framework", "sessiontrace")
+
+
+def identify(spans, prepare):
+    """The spans that can be read, prepared, and the ids of their events."""
+    cdef list readable = []
+    cdef dict ids = {}, kinds = {}  # by scope and names: whether such spans stay as they are
+    cdef tuple names
+    for span in spans:
+        event_id = None
+        if not span.events:
+            names = tuple(<dict?>span.attributes)
+            kind = (span.scope, names, span.name)
+            is_plain = kinds.get(kind)
+            if is_plain is None:
+                is_plain = kinds[kind] = _stays(span.scope, names, span.name)
+            if is_plain:
+                event_id = _derived_id(span.trace_id, span.span_id)
+        if event_id is None:
+            event_id = prepare(span)
+            if event_id is None:
+                continue
+        ids[span.trace_id, span.span_id] = event_id
+        readable.append(span)
+    return readable, ids
+
+
+cdef bint _stays(str scope, tuple names, str name) except -1:
+    """Whether nothing is to prepare in a span, and its event has no id of its own."""
+    return (
+        _OWN_IDS.isdisjoint(names)
+        and not _is_coding_agent(scope, name)
+        and _is_conventional(scope, names)
+    )
 
 
 cdef class _Described:

@@ -21,11 +21,12 @@ from sessiontrace.model.step_types import CALL_TYPES
 from sessiontrace.runtime.log import logger
 from sessiontrace.server import record_builder
 from sessiontrace.server.apis.otlp import own_spans
+from sessiontrace.server.apis.otlp._plain_call_py import Ids
 from sessiontrace.server.apis.otlp.assembled.assembly import AnyRecord, Assembly
 from sessiontrace.server.apis.otlp.assembled.parts import offer_step
 from sessiontrace.server.apis.otlp.assembled.trace import Claim, Place
 from sessiontrace.server.apis.otlp.event_layout import derived_id, event_of
-from sessiontrace.server.apis.otlp.plain_call import PlainCalls
+from sessiontrace.server.apis.otlp.plain_call import PlainCalls, identify
 from sessiontrace.server.apis.otlp.span_ids import own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.folding import DecodedRecord
@@ -44,7 +45,6 @@ from sessiontrace.wire.span_reader import (
 __all__ = ["Converted", "claim_of", "convert"]
 
 Fields = dict[str, Any]
-Ids = dict[tuple[str, str], str]
 Places = dict[tuple[Any, ...], Place]
 
 _OURS = "sessiontrace"
@@ -81,8 +81,7 @@ class Converted:
 def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     """The records of the spans of one request, and what they say of their sessions."""
     rejected: Counter[str] = Counter()
-    readable = [span for span in spans if _is_readable(span, rejected)]
-    ids = {(span.trace_id, span.span_id): _own_id(span) for span in readable}
+    readable, ids = identify(spans, lambda span: _prepared(span, rejected))
     assembly = Assembly()
     event_ids: list[str] = []
     places: Places = {}
@@ -103,13 +102,14 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     return Converted(assembly, event_ids, rejected)
 
 
-def _is_readable(span: ReceivedSpan, rejected: Counter[str]) -> bool:
+def _prepared(span: ReceivedSpan, rejected: Counter[str]) -> str | None:
+    """The id of a span's event, once its names are conventional; None: it cannot be read."""
     try:
         conventional(span)
     except Exception:
         _count_unreadable(rejected)
-        return False
-    return True
+        return None
+    return _own_id(span)
 
 
 def _count_unreadable(rejected: Counter[str]) -> None:

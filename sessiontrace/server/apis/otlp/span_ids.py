@@ -10,10 +10,10 @@ from __future__ import annotations
 from sessiontrace.model.ids import is_uuid
 from sessiontrace.wire.received_span import Attributes
 
-__all__ = ["own_event_id", "rated_event_id", "trace_session"]
+__all__ = ["OWN_IDS", "own_event_id", "rated_event_id", "trace_session"]
 
-
-_OWN_IDS = frozenset({"honeyhive_event_id", "sessiontrace.event.id"})
+OWN_IDS = frozenset({"honeyhive_event_id", "sessiontrace.event.id"})
+"""The attributes that may name a span's event."""
 
 
 def trace_session(trace_id: str) -> str:
@@ -23,7 +23,7 @@ def trace_session(trace_id: str) -> str:
 
 def own_event_id(attributes: Attributes) -> str | None:
     """The event id that HoneyHive's or our own exporter gave a span."""
-    if _OWN_IDS.isdisjoint(attributes):  # as most spans do
+    if OWN_IDS.isdisjoint(attributes):  # as most spans do
         return None
     for name in ("honeyhive_event_id", "sessiontrace.event.id"):
         event_id = attributes.get(name)

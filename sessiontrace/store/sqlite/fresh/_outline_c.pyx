@@ -100,6 +100,8 @@ cdef object _outline(record):
     cdef str text
     cdef dict event
     cdef Py_ssize_t size
+    if type(record) is _Decoded:
+        return record
     if type(record) is not _Record or type((<tuple>record)[2]) is not bytes:
         return _decode(record)
     kind, body = <bytes?>(<tuple>record)[0], <bytes>(<tuple>record)[2]
@@ -297,7 +299,7 @@ cdef Py_ssize_t _head(const char *body, Py_ssize_t size):
     cdef const char *end
     cdef const char *last = body + size - 2
     cdef Py_ssize_t length
-    if size < 16 or body[0] != 123 or last[0] != 9 or last[1] != 125:
+    if size < 16 or body[0] != 123 or body[1] != 34 or last[0] != 9 or last[1] != 125:
         return 0
     if opened(body, size) > _DEPTH:
         return 0

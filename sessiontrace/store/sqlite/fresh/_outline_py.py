@@ -73,7 +73,7 @@ def _outline(record: Record | DecodedRecord) -> DecodedRecord | str:
 
 def _head(body: bytes) -> bytes | None:
     """The fields before encoded inputs and outputs; None where these are not the last fields."""
-    if not body.startswith(b"{") or body.count(b"{") + body.count(b"[") > RECORD_DEPTH_MAX:
+    if not body.startswith(b'{"') or body.count(b"{") + body.count(b"[") > RECORD_DEPTH_MAX:
         return None
     head, *payloads = body.split(b"\t")
     if len(payloads) == 2:
