@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import orjson
@@ -32,6 +32,7 @@ from sessiontrace.runtime.log import logger
 from sessiontrace.runtime.threadsafe_future import ThreadsafeFuture
 from sessiontrace.server.media_intake import ServerMedia
 from sessiontrace.server.security.request_context import PROJECT
+from sessiontrace.server.store_changes import Change, Move, Reading
 from sessiontrace.store import retention
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.media.limits import DEFAULT_LIMITS, MediaLimits
@@ -39,7 +40,7 @@ from sessiontrace.store.models import DEFAULT_PROJECT, Document
 from sessiontrace.store.protocol import Store, Stores
 from sessiontrace.store.retention import Retention, RetentionChange
 
-__all__ = ["Change", "Move", "Reading", "Retention", "RetentionChange", "StoreWriter"]
+__all__ = ["Retention", "RetentionChange", "StoreWriter"]
 
 T = TypeVar("T")
 
@@ -52,45 +53,12 @@ _MAINTAIN_WITHIN_S = 0.5
 _TRIM_EVERY_S = 60.0
 
 
-@attrs.frozen
-class Move:
-    """Events to move from one session to another, once the records are written."""
-
-    source: str
-    target: str
-    event_ids: Sequence[str]
-
-
-@attrs.frozen
-class Change:
-    """The result of a plan: what to write, ids of events to delete, and events to move."""
-
-    records: Sequence[Record | DecodedRecord] = ()
-    documents: Sequence[Document] = ()
-    forget: Sequence[str] = ()
-    moves: Sequence[Move] = ()
-
-
-@attrs.frozen
-class Reading(Generic[T]):
-    """A request, read: what it writes, and what to do once that is on the disk.
-
-    ``plan``, ``touches``, ``count``: as of ``StoreWriter.transact``. ``settle``: what to change
-    afterwards, in a transaction of its own, and whether to settle again.
-    """
-
-    plan: Callable[[Store], tuple[Change, T]]
-    touches: frozenset[str] = frozenset()
-    count: int = 0
-    settle: Callable[[Store], tuple[Change, bool]] | None = None
-
-
 @attrs.define(eq=False)
 class _Job:
     """One request's share of a transaction; ``plan`` reads the store before anything is written.
 
-    ``read``: gives the job its plan. ``settle``: the plan of the next transaction, once the job has
-    its ``answer``. ``alone``: work with transactions of its own, beside which nothing is written.
+    ``read``: gives the job its plan. ``settle``: gives it the next plan, once it has an ``answer``.
+    ``alone``: work with transactions of its own, beside which nothing is written.
     """
 
     outcome: ThreadsafeFuture[Any]
@@ -121,7 +89,7 @@ class _Job:
         if self.settle is None:
             self.answer = outcome
         elif not self.settled:
-            self.plan, self.answer, self.settled = self.settle, outcome, 1
+            self.answer, self.settled = outcome, 1
             return True
         elif outcome and self.settled < _SETTLE_MOST:
             self.settled += 1
@@ -282,7 +250,22 @@ class StoreWriter:
     def _write(self, group: list[_Job]) -> None:
         """Do all transactions of these jobs."""
         while group:
-            group = self._write_once(group)
+            unsettled = self._write_once(group)
+            group = [job for job in unsettled if self._changes(job)]
+
+    def _changes(self, job: _Job) -> bool:
+        """Whether a job that settles changes something; the others are answered at once."""
+        assert job.settle is not None
+        try:
+            change, again = job.settle(self._store(job.project))
+        except Exception as error:
+            job.outcome.set_exception(error)
+            return False
+        if again or not change.is_empty:
+            job.plan = lambda store: (change, again)
+            return True
+        job.committed(again)
+        return False
 
     def _write_once(self, group: list[_Job]) -> list[_Job]:
         """Do one transaction of each job; returns the jobs that have another one to do."""

@@ -18,7 +18,8 @@ from sessiontrace.pricing.prices import Prices
 from sessiontrace.server.apis.otlp.intake import Intake
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.intake_counts import IntakeCounts
-from sessiontrace.server.store_writer import Change, Reading, Retention, StoreWriter
+from sessiontrace.server.store_changes import Change, Reading
+from sessiontrace.server.store_writer import Retention, StoreWriter
 from sessiontrace.store.models import SessionQuery
 from sessiontrace.store.protocol import Store
 from sessiontrace.store.sqlite.store import SqliteStore, SqliteStores

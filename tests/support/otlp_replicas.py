@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.otlp_requests import START, request, span
 
 from sessiontrace.server.apis.otlp import mapping
-from sessiontrace.server.store_writer import Change
+from sessiontrace.server.store_changes import Change
 from sessiontrace.store.models import EventQuery, SessionQuery
 from sessiontrace.store.protocol import Store
 from sessiontrace.wire.otlp_json_reader import from_json

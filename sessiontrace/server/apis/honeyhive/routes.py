@@ -34,8 +34,9 @@ from sessiontrace.server.http import (
     with_vendor_errors,
 )
 from sessiontrace.server.security.request_context import MAY_READ
+from sessiontrace.server.store_changes import Change
 from sessiontrace.server.store_readers import StoreReaders
-from sessiontrace.server.store_writer import Change, StoreWriter
+from sessiontrace.server.store_writer import StoreWriter
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.models import ID_MAX, EventQuery
 from sessiontrace.store.protocol import Store

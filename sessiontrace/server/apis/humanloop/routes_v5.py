@@ -31,8 +31,9 @@ from sessiontrace.server.http import (
     read_json,
     with_vendor_errors,
 )
+from sessiontrace.server.store_changes import Change
 from sessiontrace.server.store_readers import StoreReaders
-from sessiontrace.server.store_writer import Change, StoreWriter
+from sessiontrace.server.store_writer import StoreWriter
 from sessiontrace.store.models import Document
 from sessiontrace.store.protocol import Store
 

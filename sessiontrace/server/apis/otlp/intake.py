@@ -20,7 +20,8 @@ from sessiontrace.server.apis.otlp.json_body import decode_request
 from sessiontrace.server.apis.otlp.log_records import convert_logs
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.server.intake_counts import IntakeCounts
-from sessiontrace.server.store_writer import Change, Reading, StoreWriter
+from sessiontrace.server.store_changes import Change, Reading
+from sessiontrace.server.store_writer import StoreWriter
 from sessiontrace.store.protocol import Store
 from sessiontrace.wire.otlp_json_reader import from_json
 from sessiontrace.wire.otlp_protobuf_reader import from_protobuf

@@ -31,8 +31,9 @@ from sessiontrace.server.http import (
     with_vendor_errors,
 )
 from sessiontrace.server.security.request_context import KEY_NAME
+from sessiontrace.server.store_changes import Change
 from sessiontrace.server.store_readers import StoreReaders
-from sessiontrace.server.store_writer import Change, StoreWriter
+from sessiontrace.server.store_writer import StoreWriter
 from sessiontrace.store.judging.entries import (
     COMMENT,
     ENTRIES_MAX,

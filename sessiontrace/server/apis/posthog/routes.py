@@ -35,8 +35,9 @@ from sessiontrace.server.http import (
 )
 from sessiontrace.server.security.body_budget import BodyBudget
 from sessiontrace.server.security.token_auth import TokenAuth
+from sessiontrace.server.store_changes import Change
 from sessiontrace.server.store_readers import StoreReaders
-from sessiontrace.server.store_writer import Change, StoreWriter
+from sessiontrace.server.store_writer import StoreWriter
 from sessiontrace.store.protocol import Store
 
 __all__ = ["routes"]

@@ -43,7 +43,7 @@ from sessiontrace.server.apis.otlp.assembled.trace import (
 )
 from sessiontrace.server.apis.otlp.event_layout import derived_id
 from sessiontrace.server.apis.otlp.span_ids import trace_session
-from sessiontrace.server.store_writer import Change, Move
+from sessiontrace.server.store_changes import Change, Move
 from sessiontrace.store.folding import DecodedRecord, in_session
 from sessiontrace.store.gathered import (
     ERROR,
