@@ -70,6 +70,9 @@ _LIVEKIT = {
 
 
 def _translate_livekit(draft: Draft) -> None:
+    """Since version 1.8, names of what people said have ``pii`` in them."""
+    for name, value in draft.take_below("lk.pii.").items():
+        draft.attributes.setdefault(f"lk.{name}", value)
     if any(name.startswith("lk.function_tool.") for name in draft.attributes):
         draft.offer("gen_ai.operation.name", "execute_tool")
         if draft.take("lk.function_tool.is_error") is True:

@@ -14,7 +14,7 @@ import orjson
 from sessiontrace.wire.dialects.chat_shapes import answers_of, chat_of, plain_messages, text_of
 from sessiontrace.wire.dialects.draft import Draft
 from sessiontrace.wire.python_texts.fields import fields_of
-from sessiontrace.wire.python_texts.unset import stated
+from sessiontrace.wire.python_texts.unset import is_unset, stated
 from sessiontrace.wire.value_tree import whole_json
 
 __all__ = [
@@ -223,7 +223,13 @@ _OF_MESSAGES = frozenset(
 
 
 def settle(draft: Draft) -> None:
-    """Put what a step was given and returned in place of what a framework wraps it in."""
+    """Put what a step was given and returned in place of what a framework wraps it in.
+
+    A parameter of a request that only says that it was left out is removed.
+    """
+    for name in [name for name in draft.attributes if name.startswith("gen_ai.request.")]:
+        if is_unset(draft.get(name)):
+            draft.take(name)
     if any(draft.get(name) == value for name, value in _TOOL_SIGNS):
         _settle_tool(draft)
     elif not draft.is_model:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["stated"]
+__all__ = ["is_unset", "stated"]
 
 _PLACEHOLDER = re.compile(
     r"(?:<(?:class ')?[\w.]*\b(?:Omit|NotGiven|_?Unset|UnsetType)\b[^>]*>"
@@ -26,10 +26,11 @@ def stated(parameters: dict[str, Any]) -> dict[str, Any]:
     if isinstance(beside, dict):
         others = {name: value for name, value in parameters.items() if name != "kwargs"}
         parameters = {**beside, **others}
-    return {name: value for name, value in parameters.items() if not _is_unset(value)}
+    return {name: value for name, value in parameters.items() if not is_unset(value)}
 
 
-def _is_unset(value: Any) -> bool:
+def is_unset(value: Any) -> bool:
+    """Whether a value says that the caller gave none."""
     if isinstance(value, str):
         return not value or _PLACEHOLDER.match(value) is not None
     return value is None

@@ -279,3 +279,39 @@ def test_the_result_of_a_tool_of_ag2_is_what_it_returned() -> None:
         }
     )
     assert (fields.inputs, fields.outputs) == ({"city": "Oslo"}, {"result": "rain"})
+
+
+def test_livekit_s_words_of_people_are_inputs_and_outputs() -> None:
+    """Their names have "pii" in them since LiveKit Agents 1.8."""
+    turn = read(
+        {
+            "gen_ai.operation.name": "invoke_agent",
+            "lk.agent_name": "forecaster",
+            "lk.pii.user_input": "Rain?",
+            "lk.pii.response.text": "Rain.",
+        }
+    )
+    assert turn.inputs == {"input": "Rain?"}
+    assert turn.outputs == {"role": "assistant", "content": "Rain."}
+    tool = read(
+        {
+            "lk.function_tool.name": "weather",
+            "lk.pii.function_tool.arguments": '{"city": "Oslo"}',
+            "lk.pii.function_tool.output": "rain",
+        }
+    )
+    assert (tool.type, tool.inputs, tool.outputs) == ("tool", {"city": "Oslo"}, {"result": "rain"})
+    assert not [name for name in tool.metadata if name.startswith("lk.")]
+
+
+def test_a_parameter_that_was_left_out_is_none() -> None:
+    """Pipecat writes OpenAI's placeholder where the conventions have the parameter."""
+    fields = read(
+        {
+            "gen_ai.request.model": "ok",
+            "gen_ai.request.top_k": "NOT_GIVEN",
+            "gen_ai.request.top_p": 0.5,
+            "input": '[{"role": "user", "content": "Rain?"}]',
+        }
+    )
+    assert fields.config["hyperparameters"] == {"top_p": 0.5}
