@@ -63,12 +63,19 @@ def gemini(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def gemini_answer(body: dict[str, Any]) -> Iterator[str]:
+    """Answers in a stream of one piece."""
+    reply = gemini({**body, "contents": [{"parts": [{"functionResponse": {}}]}]})
+    yield f"data: {json.dumps(reply)}\n\n"
+
+
 ROUTES = {
     **openai_api.TOOL_FIRST,
     **anthropic_api.ROUTES,
     "/chat/completions": openai_api.tool_first,
     "/v1/agents/completions": lambda body: openai_api.chat({"model": "ok", **body}),
     "/v1beta/models/gemini-ok:generateContent": gemini,
+    "/v1beta/models/gemini-2.5-flash:streamGenerateContent": gemini_answer,
 }
 
 

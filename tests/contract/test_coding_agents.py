@@ -165,6 +165,7 @@ def test_gemini_cli_s_events_are_prompts_calls_and_tools(server: Served) -> None
         logs(
             "gemini-cli",
             {"session.id": "gemini-1", "user.email": "ada@example.com"},
+            ("gemini_cli.config", {"model": "gemini-3-pro", "error": ""}),
             ("gemini_cli.user_prompt", {"prompt": "Fix the test.", "prompt_id": "p1"}),
             (
                 "gemini_cli.api_response",
@@ -187,6 +188,8 @@ def test_gemini_cli_s_events_are_prompts_calls_and_tools(server: Served) -> None
     assert call["outputs"] == {"role": "assistant", "content": "Done."}
     assert (call["event_name"], call["metadata"]["prompt_tokens"]) == ("chat gemini-3-pro", 12)
     assert (tool["event_name"], tool["inputs"]) == ("read_file", {"path": "a.py"})
+    (note,) = session.record["metadata"]["logs"]
+    assert note["name"] == "gemini_cli.config", "what it says of itself is no step"
 
 
 def test_claude_code_s_spans_are_an_interaction_with_calls_and_tools(server: Served) -> None:
@@ -296,6 +299,35 @@ def test_E34_a_call_of_gemini_cli_s_is_one_event_of_its_two_log_records(server: 
         counts = [event["metadata"][f"{part}_tokens"] for part in ("prompt", "completion", "total")]
         assert (counts, session.summary["tokens"]) == ([12, 10, 22], 22)
         assert event["metadata"]["response_id"] == "r1"
+
+
+def test_E34_details_without_a_chat_leave_that_of_the_call(server: Served) -> None:
+    """By its defaults, Gemini CLI has the instructions alone in them, and the chat in others."""
+    at, call = "2026-11-29T17:31:03.323Z", "from ok. Status: 200. Duration: 122ms."
+    instructions = '[{"type": "text", "content": "Be brief."}]'
+    body = logs(
+        "gemini-cli",
+        {"session.id": "gemini-4", "event.timestamp": at, "gen_ai.request.model": "ok"},
+        ("gemini_cli.api_request", {"request_text": '[{"role":"user","parts":[{"text":"Hi"}]}]'}),
+        ("gemini_cli.api_response", {"model": "ok", "response_text": "Hello."}),
+        (
+            "gen_ai.client.inference.operation.details",
+            {
+                "gen_ai.operation.name": "generate_content",
+                "gen_ai.system_instructions": instructions,
+            },
+        ),
+    )
+    records = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    records[0] |= {"traceId": "6b8efff798038103d269b633813fc604", "spanId": "00000000000000aa"}
+    records[1]["body"] = value(f"API response {call}")
+    records[2]["body"] = value(f"GenAI operation details {call}")
+    session = sent(server, "/v1/logs", body, "gemini-4")
+    (asked,), (answered,) = events_of(session, "chain"), events_of(session, "model")
+    assert asked["inputs"] == {"chat_history": [{"role": "user", "content": "Hi"}]}
+    assert answered["outputs"] == {"role": "assistant", "content": "Hello."}
+    assert answered["inputs"] == {}
+    assert answered["metadata"]["instructions"] == ["Be brief."]
 
 
 def test_E34_steps_of_gemini_cli_and_codex_are_steps_within_spans_too(server: Served) -> None:
@@ -408,3 +440,27 @@ def test_opencode_s_own_functions_are_notes(server: Served) -> None:
     (event,) = session.events
     assert (event["event_name"], event["outputs"]["content"]) == ("chat ok", "Rain.")
     assert event["parent_id"] == session.summary["session_id"]
+
+
+def test_what_an_agent_does_for_a_prompt_is_below_it(server: Served) -> None:
+    """Claude Code and Gemini CLI name the prompt; each prompt is a turn of the thread."""
+    for scope, prefix, key in (
+        ("gemini-cli", "gemini_cli.", "prompt_id"),
+        ("com.anthropic.claude_code.events", "", "prompt.id"),
+    ):
+        name = f"prompts-{scope}"
+        turns = [
+            event
+            for number in (1, 2)
+            for event in (
+                (f"{prefix}user_prompt", {"prompt": f"Question {number}", key: f"p{number}"}),
+                (f"{prefix}tool_result", {"tool_name": "Read", key: f"p{number}"}),
+            )
+        ]
+        session = sent(server, "/v1/logs", logs(scope, {"session.id": name}, *turns), name)
+        prompts, tools = events_of(session, "chain"), events_of(session, "tool")
+        assert [tool["parent_id"] for tool in tools] == [prompt["event_id"] for prompt in prompts]
+        assert {prompt["parent_id"] for prompt in prompts} == {session.summary["session_id"]}
+        thread = server.json(f"/api/sessions/{session.summary['session_id']}/thread")
+        asked = [turn["lines"][0]["text"] for turn in thread["turns"]]
+        assert asked == ["Question 1", "Question 2"]

@@ -121,6 +121,7 @@ PRODUCERS = (
         tool=None,
     ),
     Producer("vercel_ai.mjs", "Vercel AI SDK", "forecast", tags=True, models=4),
+    Producer("vercel_ai_7.mjs", "Vercel AI SDK 7", "forecaster", session=False, user=False),
     Producer("mastra_agent.mjs", "Mastra", "forecaster", chat=False),
     Producer("genkit_flow.mjs", "Genkit", "forecaster", session=False, user=False),
     Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
@@ -162,6 +163,14 @@ PRODUCERS = (
     Producer(
         "opentelemetry_google_genai.py", "OpenTelemetry: Google Gen AI", "forecaster",
         session=False, user=False, tool=None,
+    ),
+    Producer("livekit_agent.py", "LiveKit Agents", "agent_session"),
+    Producer("laminar_python.py", "Laminar", "forecaster"),
+    Producer("langwatch_python.py", "LangWatch", "forecaster"),
+    Producer("future_agi_openai.py", "Future AGI: OpenAI", "forecaster", tool=None, tags=True),
+    Producer(
+        "gemini_cli.mjs", "Gemini CLI", "gemini_cli.user_prompt", trace="gemini-cli",
+        session=False, user=False, tool=None, chat=False, models=1,
     ),
     Producer(
         "doubled_openai.py", "OpenAI by OpenInference and OpenLLMetry", "forecaster",

@@ -58,6 +58,7 @@ GENKIT = Dialect(frozenset({"genkit:name", "genkit:type", "genkit:input"}), _tra
 
 
 _LIVEKIT = {
+    "gen_ai.usage.input_cached_tokens": "gen_ai.usage.cache_read.input_tokens",
     "lk.function_tool.name": "gen_ai.tool.name",
     "lk.function_tool.id": "gen_ai.tool.call.id",
     "lk.function_tool.arguments": "gen_ai.tool.call.arguments",

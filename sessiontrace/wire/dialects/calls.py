@@ -230,6 +230,9 @@ def settle(draft: Draft) -> None:
     for name in [name for name in draft.attributes if name.startswith("gen_ai.request.")]:
         if is_unset(draft.get(name)):
             draft.take(name)
+    kind = draft.get("gen_ai.output.type") if draft.is_model else None
+    if kind is not None and draft.offer("llm.invocation_parameters", {"output_type": kind}):
+        draft.take("gen_ai.output.type")
     if any(draft.get(name) == value for name, value in _TOOL_SIGNS):
         _settle_tool(draft)
     elif not draft.is_model:

@@ -21,6 +21,7 @@ __all__ = ["CODING_AGENT", "is_coding_agent", "is_progress"]
 _FORKS = ("gemini-cli", "qwen-code")
 _SCOPES = ("com.anthropic.claude_code", "claude_code", "claude-code", "codex", *_FORKS)
 _NAME = re.compile(r"(?:claude_code|codex|[a-z]+[-_](?:cli|code))\.")
+_FORK_NAME = re.compile(r"(?!claude_code\.)[a-z]+[-_](?:cli|code)\.")
 _PROMPTS = frozenset({"user_prompt", "interaction", "assistant_response"})
 _BODIES = frozenset({"api_request_body", "api_response_body"})
 _MODELS = frozenset({"api_request", "api_error", "api_response", "sse_event", "llm_request"})
@@ -76,8 +77,9 @@ def is_step(scope: str, name: str) -> bool:
     The spans of Codex CLI and Gemini CLI are of their own functions; Claude Code's are the steps.
     """
     kind = _kind(name)
-    is_of_these = scope.startswith(("codex", *_FORKS)) and kind != "api_request"
-    return is_of_these and kind in _PROMPTS | _MODELS | _TOOLS
+    is_of_fork = scope.startswith(_FORKS)  # whose requests have the chat, which replies lack
+    is_step = is_of_fork or (scope.startswith("codex") and kind != "api_request")
+    return is_step and kind in _PROMPTS | _MODELS | _TOOLS
 
 
 def call_key(scope: str, body: Any, attributes: Mapping[str, Any]) -> list[str] | None:
@@ -92,10 +94,29 @@ def call_key(scope: str, body: Any, attributes: Mapping[str, Any]) -> list[str] 
     return [str(at), text] if is_call else None
 
 
+def prompt_of(scope: str, name: str, attributes: Mapping[str, Any]) -> tuple[str, bool] | None:
+    """The id of the prompt that a log record is about, and whether it is the prompt itself.
+
+    Claude Code and Gemini CLI name it in what their agents do for it.
+    """
+    prompt = attributes.get("prompt_id") or attributes.get("prompt.id")
+    if not isinstance(prompt, str) or not is_coding_agent(scope, name):
+        return None
+    return prompt, _kind(name) == "user_prompt"
+
+
 def is_progress(name: str, attributes: Mapping[str, Any]) -> bool:
-    """Whether a log record says how far a start or an answer is, and counts nothing."""
-    is_quiet = not any(name.startswith("error") for name in attributes)
-    return name in _PROGRESS and "input_token_count" not in attributes and is_quiet
+    """Whether a log record says how far a start or an answer is, and counts nothing.
+
+    So do the records of a fork about itself: its configuration, its routing and the like.
+    """
+    if any(
+        key.startswith("error") and value not in (None, "") for key, value in attributes.items()
+    ):
+        return False
+    if _FORK_NAME.match(name) is not None:
+        return _kind(name) not in _PROMPTS | _MODELS | _TOOLS
+    return name in _PROGRESS and "input_token_count" not in attributes
 
 
 _PROGRESS = frozenset(

@@ -161,8 +161,6 @@ CREWAI = Dialect(frozenset({"crewai"}), _translate_crewai)
 
 def _translate_openlit(draft: Draft) -> None:
     """A decorated function's arguments, which are texts of Python, and what it returned."""
-    if (kind := draft.take("gen_ai.output.type")) is not None:  # of a call of a model
-        draft.offer("llm.invocation_parameters", {"output_type": kind})
     positional, keywords = (
         python_value(draft.get(name)) for name in ("function.args", "function.kwargs")
     )

@@ -32,6 +32,7 @@ from sessiontrace.wire.dialects.coding_agents import (
     is_coding_agent,
     is_progress,
     is_step,
+    prompt_of,
 )
 from sessiontrace.wire.dialects.span_events import event_messages
 from sessiontrace.wire.dialects.translation import conventional
@@ -178,7 +179,11 @@ def _add_chat(log: ReceivedLog, place: Place, assembly: Assembly) -> bool:
     fields = fields_of(read_span(conventional(_span_of(log, log.attributes, digest))))
     metadata = {k: v for k, v in fields.pop("metadata", {}).items() if k not in _COUNTS}
     metadata.pop("otel", None)
-    change = {**fields, "metadata": metadata}
+    chat = (fields.get("inputs") or {}).get("chat_history") or []
+    if all(message.get("role") == "system" for message in chat):  # no chat, which others have
+        fields.pop("inputs", None)
+        metadata["instructions"] = [message.get("content") for message in chat] or None
+    change = {k: v for k, v in fields.items() if v is not None} | {"metadata": metadata}
     event_id = derived_id(digest[:32], digest[32:48])
     assembly.add(record_builder.patch(event_id, place.session_id, change), place)
     return True
@@ -217,6 +222,13 @@ def _add_event(log: ReceivedLog, place: Place, assembly: Assembly) -> None:
     digest = _digest_of_call(log, place) or _digest(
         [place.session_id, log.time_ns, log.name, log.body, attributes], 32
     )
+    parent_id = place.session_id
+    if (prompt := prompt_of(log.scope, log.name, log.attributes)) is not None:
+        own = _digest([place.session_id, "prompt", prompt[0]], 32)
+        if prompt[1]:
+            digest = own
+        else:
+            parent_id = derived_id(own[:32], own[32:48])
     span = _span_of(log, attributes, digest)
     read = read_span(conventional(span))
     del read.metadata["otel"]
@@ -227,7 +239,7 @@ def _add_event(log: ReceivedLog, place: Place, assembly: Assembly) -> None:
     fields: Fields = {
         "event_id": derived_id(span.trace_id, span.span_id),
         "session_id": place.session_id,
-        "parent_id": place.session_id,
+        "parent_id": parent_id,
         "event_type": "chain" if read.type == "session" else read.type,
         "event_name": read.name,
         "source": first_text(log.resource, "service.name"),

@@ -6,7 +6,6 @@ Pure functions over a draft, no thread owns them. Sources: ``langwatch.attribute
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -138,7 +137,15 @@ _LAMINAR = _Table(
     },
     metadata=f"{_PROPERTIES}metadata.",
 )
-LAMINAR = Dialect(frozenset({"lmnr"}), functools.partial(_translate, _LAMINAR))
+
+
+def _translate_laminar(draft: Draft) -> None:
+    _translate(_LAMINAR, draft)
+    if (place := draft.take("gen_ai.request.base_url")) is not None:
+        draft.offer_metadata({"base_url": place})
+
+
+LAMINAR = Dialect(frozenset({"lmnr"}), _translate_laminar)
 
 
 # -- Future AGI -----------------------------------------------------------------------------
