@@ -74,6 +74,7 @@ def test_a_producer_s_requests_are_a_session_with_chats_tools_and_tokens(
 UNSAID = {
     "autogen_agent": "its spans have no messages",
     "doubled_mistral": "OpenLLMetry leaves out what Mistral's client is asked",
+    "codex_cli": "its log records have no answers",
     "crewai_crew": "the question is the description of a task, below the values that it is given",
     "litellm_otel": "the recorded call asks for the tool and has no answer",
 }

@@ -169,6 +169,18 @@ PRODUCERS = (
     Producer("langwatch_python.py", "LangWatch", "forecaster"),
     Producer("future_agi_openai.py", "Future AGI: OpenAI", "forecaster", tool=None, tags=True),
     Producer(
+        "claude_code.mjs", "Claude Code", "claude_code.interaction",
+        session=False, user=False, tool=None, chat=False, models=1, counts=(17, 7),
+    ),
+    Producer(
+        "codex_cli.mjs", "Codex CLI", "codex.user_prompt", trace="codex.conversation_starts",
+        session=False, user=False, tool=None, chat=False, models=1,
+    ),
+    Producer(
+        "qwen_code.mjs", "Qwen Code", "qwen-code.user_prompt",
+        session=False, user=False, tool=None, chat=False,
+    ),
+    Producer(
         "gemini_cli.mjs", "Gemini CLI", "gemini_cli.user_prompt", trace="gemini-cli",
         session=False, user=False, tool=None, chat=False, models=1,
     ),
