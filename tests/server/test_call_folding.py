@@ -221,6 +221,7 @@ def test_spans_beside_each_other(store: SqliteStore, spans: list[dict[str, Any]]
 
 
 LOGFIRE, MISTRAL = "logfire.anthropic", "mistralai_sdk_tracer"
+LLAMA_INDEX = "openinference.instrumentation.llama_index"
 
 
 def opened(number: int, parent: int = 1, took: int = 4, **fields: Any) -> dict[str, Any]:
@@ -300,11 +301,55 @@ def test_the_record_of_a_stream(
         assert take(store, one).events == session.events
 
 
+def lazy(name: str = "OpenAILike.astream_chat", **attributes: Any) -> dict[str, Any]:
+    """A framework's span of a stream, which calls the model when the application reads it."""
+    stated = {"llm.system": "openai", **_BARE, **attributes}
+    return {**call(2, scope=LLAMA_INDEX, attributes=stated, **_AT_ONCE), "name": name}
+
+
+_AT_ONCE = {"endTimeUnixNano": str(START + 4_000_000)}
+_CALLED = {
+    "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [
+        {"type": "tool_call", "id": "1", "name": "weather", "arguments": {"city": "Oslo"}}
+    ]}])
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spans", "models"),
+    [
+        ([lazy(**message("Rain.")), call(100, attributes=message("Rain."))], 1),
+        ([lazy(**_CALLED), call(100, attributes=_CALLED)], 1),
+        ([lazy(), call(3, 2, LLAMA_INDEX, attributes={**_BARE, **message("Rain.")}, **_AT_ONCE),
+          call(100, attributes=message("Rain."))], 1),
+        ([lazy(**message("Rain.")), call(100, attributes=message("Sun."))], 2),
+        ([lazy(), call(100)], 2),
+        ([lazy("OpenAILike.achat", **message("Rain.")), call(100, attributes=message("Rain."))], 2),
+        ([lazy(**message("Rain.")), call(12_000, attributes=message("Rain."))], 2),
+    ],
+    ids=[
+        "the same answer", "the same call of a tool", "a wrapper in a wrapper", "other answers",
+        "nothing to compare", "not a stream", "much later",
+    ],
+)  # fmt: skip
+def test_a_stream_that_ends_before_its_call_begins(
+    store: SqliteStore, spans: list[dict[str, Any]], models: int
+):
+    """LlamaIndex returns the stream at once; OpenAI's client is called when the stream is read."""
+    session = take(store, AGENT, *spans)
+    assert session.summary.models == models
+    if models == 1:
+        (model,) = (event for event in session.events if event.type == "model")
+        assert model.duration == 898.0, "until the end of the client's call"
+    for one in [*reversed(spans), AGENT]:
+        assert take(store, one).events == session.events
+
+
 def test_the_messages_of_an_answer_in_its_request_are_one_event(store: SqliteStore):
     """Mistral's client records each of them by the server's clock, which may be another one."""
     request_of = {"gen_ai.operation.name": "invoke_agent", "http.request.method": "POST"}
     conversation = {**call(2, scope=MISTRAL, attributes=request_of), "name": "invoke_agent"}
-    said = {**_BARE, "gen_ai.request.model": None, **message("Rain.")}
+    said = {"agent.trace.public": "", **_BARE, "gen_ai.request.model": None, **message("Rain.")}
     late = {"startTimeUnixNano": str(START + 5 * 10**9), "endTimeUnixNano": str(START + 10**10)}
     messages = [call(number, 2, MISTRAL, attributes=said, **late) for number in (3, 4)]
     session = take(store, AGENT, conversation, *messages)
@@ -325,7 +370,7 @@ def test_the_record_of_a_stream_in_a_trace_of_its_own_is_of_its_session(store: S
     for spans in received:
         spans[0].scope = LOGFIRE
         converted = convert(spans).assembly
-        apply(store, converted.plan(store)[0])
+        apply(store, converted.plan(store))
         while (change := converted.settle(store))[1]:
             apply(store, change[0])
     (summary,) = store.sessions(SessionQuery()).sessions

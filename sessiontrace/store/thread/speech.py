@@ -7,6 +7,7 @@ come out as ``{role, content, tool_calls?}``, and nothing raises.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ _ANSWERED = (
 )  # fmt: skip
 _HOLDERS = ("result", "output", "response", "message", "last_message")
 _DEEPEST = 3
+_SHOWN = re.compile(r"[A-Z]\w*\(.{0,200}\b(?:ChatMessage|AIMessage|TextBlock)\(", re.DOTALL)
+"""A message, or what holds it, as Python shows an object."""
 _USER = "user"
 _NO_CHATS = frozenset({"embeddings", "rerank"})
 
@@ -148,7 +151,8 @@ def _answers(outputs: Mapping[str, Any], deepest: int = _DEEPEST) -> list[Messag
         return [] if all(message["role"] == _USER for message in answers) else answers
     text = _text_in(outputs, _ANSWERED)
     if text is not None:
-        return [{"role": "assistant", "content": text}]
+        is_shown = _SHOWN.match(text)  # the message is in the call that it came from
+        return [] if is_shown else [{"role": "assistant", "content": text}]
     replies = outputs.get("replies")
     if isinstance(replies, list) and replies:
         return [answer for reply in replies for answer in answers_of(reply) or ()]

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from sessiontrace.wire.received_span import ReceivedSpan
 
-__all__ = ["is_control", "is_late"]
+__all__ = ["is_control", "is_early", "is_late"]
 
 _CONTENT = ("input.value", "output.value", "gen_ai.input.messages", "message")
 _NO_MESSAGES: tuple[object, ...] = (None, "", "No Message", {}, [])
 _OF_STEPS = ("gen_ai.", "openinference.", "input.", "output.")
 _OF_GEMINI = ("llm_call", "tool_call", "schedule_tool_calls")
 _MISTRAL = "mistralai_sdk_tracer"
+_STREAMS = ("stream_chat", "stream_complete")
 _OF_GRAPHS = ("message.send", "edge_group.process")
 
 
@@ -47,6 +48,16 @@ def is_control(span: ReceivedSpan) -> bool:
         is_frame = span.name == "ResponseStreamWriter" and span.parent_id is not None
         return is_frame and not span.failed
     return scope == "agent_framework" and span.name.startswith(_OF_GRAPHS) and not span.failed
+
+
+def is_early(span: ReceivedSpan) -> bool:
+    """Whether a span of a stream may end before the call of the model that it asks for begins.
+
+    OpenInference's spans of LlamaIndex end once the method has returned the stream, which calls the
+    model when the application reads it.
+    """
+    is_llama_index = span.scope == "openinference.instrumentation.llama_index"
+    return is_llama_index and span.name.endswith(_STREAMS)
 
 
 def is_late(span: ReceivedSpan) -> bool:

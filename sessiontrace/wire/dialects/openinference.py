@@ -17,6 +17,7 @@ from sessiontrace.wire.dialects.chat_shapes import (
     role_of,
     text_of,
 )
+from sessiontrace.wire.dialects.control_spans import is_early
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.python_texts.messages import has_messages, with_messages
 from sessiontrace.wire.python_texts.unset import stated
@@ -55,6 +56,8 @@ def _translate(draft: Draft) -> None:
         _translate_tool(draft)
     elif kind == "LLM":
         _complete_call(draft)
+    if is_early(draft.span):
+        draft.offer("gen_ai.request.stream", True)
 
 
 def _with_attributes(draft: Draft, metadata: dict[str, Any]) -> dict[str, Any]:

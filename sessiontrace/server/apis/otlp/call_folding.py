@@ -24,6 +24,7 @@ from sessiontrace.server.apis.otlp.same_call import (
     is_answered_later,
     is_same_below,
     is_same_beside,
+    latest_start,
 )
 from sessiontrace.store.call_union import additions, ending
 from sessiontrace.store.folding import apply_patch
@@ -51,7 +52,7 @@ def changes(calls: Sequence[StoredCall]) -> list[Record]:
     for inner in outer_of:
         outer, key = _outermost(inner, outer_of), part_key(CALL, 0, facts[inner].start, inner)
         parts[outer][key] = additions(whole[outer], whole[inner])
-        if facts[inner].is_late and whole[inner]["parent_id"] != outer:
+        if _ends_later(facts[outer], facts[inner]) and whole[inner]["parent_id"] != outer:
             parts[outer][key] |= ending(whole[outer], whole[inner])
     records: list[Record] = []
     for call in calls:
@@ -60,6 +61,11 @@ def changes(calls: Sequence[StoredCall]) -> list[Record]:
             target[_MARK] = _outermost(call.event_id, outer_of)
         records += _patch(call, target)
     return records
+
+
+def _ends_later(outer: CallFacts, inner: CallFacts) -> bool:
+    """Whether the call that both are ends with the inner one, which was beside the outer one."""
+    return inner.is_late or (outer.is_early and inner.end > outer.end)
 
 
 def _folds(calls: Sequence[StoredCall], facts: Mapping[str, CallFacts]) -> dict[str, str]:
@@ -72,13 +78,28 @@ def _folds(calls: Sequence[StoredCall], facts: Mapping[str, CallFacts]) -> dict[
     facts = {**facts}
     for parent, inner in below.items():
         facts |= _fold_late(inner, facts.get(parent), outer_of)
-    for parent, inner in below.items():
-        whole = [facts[call.event_id] for call in inner if call.event_id not in outer_of]
+    for parent in _from_below(calls, below):
+        whole = [facts[call.event_id] for call in below[parent] if call.event_id not in outer_of]
         outermost = _fold_beside(whole, outer_of)
         if len(outermost) == 1 and parent in facts and is_same_below(facts[parent], outermost[0]):
             outer_of[outermost[0].event_id] = parent
+            facts[parent] = answered(facts[parent], outermost[0])
     circles = {inner for inner in outer_of if _outermost(inner, outer_of) in outer_of}
     return {inner: outer for inner, outer in outer_of.items() if inner not in circles}
+
+
+def _from_below(calls: Sequence[StoredCall], parents: Iterable[str]) -> list[str]:
+    """The parents, those with the most calls above them first."""
+    parent_of = {call.event_id: call.parent_id for call in calls}
+
+    def depth(event_id: str) -> int:
+        above: set[str] = set()
+        while event_id in parent_of and event_id not in above:
+            above.add(event_id)
+            event_id = parent_of[event_id] or ""
+        return len(above)
+
+    return sorted(parents, key=lambda parent: (-depth(parent), parent))
 
 
 def _fold_late(
@@ -117,7 +138,8 @@ def _fold_beside(calls: Sequence[CallFacts], outer_of: dict[str, str]) -> list[C
     going_on: list[CallFacts] = []  # of them
     scopes: dict[str, set[str | None]] = {}
     for call in sorted(calls, key=lambda call: (call.start, -call.end, call.event_id)):
-        going_on = [outer for outer in going_on if outer.end >= call.start][:_AT_ONCE_MAX]
+        going_on = [outer for outer in going_on if latest_start(outer) >= call.start]
+        going_on = going_on[:_AT_ONCE_MAX]
         same = [
             outer
             for outer in going_on

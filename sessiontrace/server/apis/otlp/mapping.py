@@ -31,7 +31,7 @@ from sessiontrace.server.apis.otlp.span_ids import own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.gathered import ERROR, GATHERED, LOG, NAME, part_key
-from sessiontrace.wire.dialects.control_spans import is_control, is_late
+from sessiontrace.wire.dialects.control_spans import is_control, is_early, is_late
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_name
@@ -136,7 +136,7 @@ def _add(assembly: Assembly, span: ReceivedSpan, ids: Ids, now: int, places: Pla
         assembly.add_orphan(span.trace_id, span.parent_id)
     if fields["event_type"] in CALL_TYPES:
         assembly.add_call(span.trace_id, event_id, span.scope)
-        if is_late(span):
+        if is_late(span) or is_early(span):
             assembly.add_late(span.trace_id, place)
     if fields["event_type"] != "session":
         _describe(place, span, fields)
@@ -269,6 +269,8 @@ def _record(
         read.metadata["otel"]["scope"] = span.scope
         if is_late(span):
             read.metadata["otel"]["late"] = True
+        elif is_early(span):
+            read.metadata["otel"]["early"] = True
     source = first_text(span.attributes, *_SOURCES) or first_text(span.resource, "service.name")
     start, end = _bounds(span, read.metadata, now)
     is_session = kind == "session" or (

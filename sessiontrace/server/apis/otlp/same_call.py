@@ -30,6 +30,8 @@ else                                                                   yes
 both are of one instrumentation: parallel calls                        no
 one of them states no model                                            no
 they are not at the same time: a retry, the next call                  no
+a stream of a framework that ended before the call began, at most 10 s,
+and their answers differ, or one has none                              no
 the ids of their answers, or their answers, are equal                  yes
 their answers differ                                                   no
 one is not within the time of the other                                no
@@ -63,11 +65,13 @@ __all__ = [
     "is_answered_later",
     "is_same_below",
     "is_same_beside",
+    "latest_start",
 ]
 
 Record = Mapping[str, Any]
 
 _CHATS = frozenset({"", "chat", "text_completion", "generate_content", "completion", "responses"})
+_LATE_NS = LATE_MS * 1_000_000
 _SLACK_NS = 5_000_000  # clocks in milliseconds, and times that are rounded
 _VERSION = re.compile(r"[-@:](?:\d{4}-?\d{2}-?\d{2}|\d{3,4}|v\d+(?::\d+)?|latest|preview)$")
 _VENDORS = (
@@ -90,6 +94,7 @@ class CallFacts:
     ``scope``: the instrumentation that recorded it; None for our own SDK. ``operation``: empty for
     a chat. ``models``: requested and answering. ``form``: how the id of its answer begins.
     ``answer``: its text in one line. ``is_late``: the record says what an earlier one was answered.
+    ``is_early``: it may end before the call that it is. ``tools``: what its answer calls, as text.
     ``is_bare``: it has neither an answer nor counts of tokens.
     ``question``: the text of its last message in one line. Times are Unix ns.
     """
@@ -103,9 +108,11 @@ class CallFacts:
     response_id: str
     form: str
     answer: str
+    tools: str
     counts: tuple[Any, Any]
     failed: bool
     is_late: bool
+    is_early: bool
     is_bare: bool
     inputs: Any
     question: str
@@ -139,7 +146,7 @@ def is_answered_later(call: CallFacts, late: CallFacts) -> bool:
         and call.models <= late.models
         and call.inputs == late.inputs
         and call.start <= late.start
-        and late.start - call.end <= LATE_MS * 1_000_000
+        and late.start - call.end <= _LATE_NS
     )
 
 
@@ -151,6 +158,7 @@ def answered(call: CallFacts, late: CallFacts) -> CallFacts:
         response_id=call.response_id or late.response_id,
         form=call.form or late.form,
         answer=call.answer or late.answer,
+        tools=call.tools or late.tools,
         counts=call.counts if any(call.counts) else late.counts,
         failed=call.failed or late.failed,
         is_bare=call.is_bare and late.is_bare,
@@ -166,12 +174,14 @@ def is_same_below(outer: CallFacts, inner: CallFacts) -> bool:
 
 def is_same_beside(outer: CallFacts, inner: CallFacts) -> bool:
     """Whether ``inner``, which has the parent of ``outer`` and began later, is the same call."""
-    if outer.scope == inner.scope or inner.start > outer.end:
+    if outer.scope == inner.scope or inner.start > latest_start(outer):
         return False
     if not (outer.models and inner.models) or not _may_be_one(outer, inner):
         return False
     if _have_one_answer(outer, inner):
         return True
+    if inner.start > outer.end:
+        return outer.tools == inner.tools != "" and not (outer.answer or inner.answer)
     if (outer.answer and inner.answer) or not outer.contains(inner):
         return False
     if outer.failed and inner.failed:
@@ -180,6 +190,11 @@ def is_same_beside(outer: CallFacts, inner: CallFacts) -> bool:
         return True
     says_nothing = [call.is_bare and not call.failed for call in (outer, inner)]
     return says_nothing[0] != says_nothing[1] and _may_ask_the_same(outer, inner)
+
+
+def latest_start(call: CallFacts) -> int:
+    """When another record of the call may begin at the latest, Unix ns."""
+    return call.end + _LATE_NS if call.is_early else call.end
 
 
 def _may_be_one(outer: CallFacts, inner: CallFacts) -> bool:
@@ -247,9 +262,11 @@ def facts_of(record: Record) -> CallFacts:
         response_id=response_id,
         form=form[1] if form else "",
         answer=_answer(record),
+        tools=_tools(record),
         counts=counts,
         failed=record.get("error") is not None,
         is_late=otel.get("late") is True,
+        is_early=otel.get("early") is True,
         is_bare=not (any(counts) or _bucket(record, "outputs")),
         inputs=record.get("inputs"),
         question=_question(record),
@@ -288,6 +305,17 @@ def _question(record: Record) -> str:
 
 def _answer(record: Record) -> str:
     return _line(_bucket(record, "outputs").get("content"))
+
+
+def _tools(record: Record) -> str:
+    calls = _bucket(record, "outputs").get("tool_calls")
+    calls = calls if isinstance(calls, list) else []
+    functions = [call.get("function") for call in calls if isinstance(call, dict)]
+    return " ".join(
+        f"{function.get('name')}{''.join(str(function.get('arguments')).split())}"
+        for function in functions
+        if isinstance(function, dict)
+    )
 
 
 def _line(content: Any) -> str:

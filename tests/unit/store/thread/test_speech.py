@@ -59,8 +59,8 @@ def test_a_step_that_hands_the_question_on_has_not_answered():
 @pytest.mark.parametrize(
     "outputs",
     [{"documents": [{"content": "Rain falls."}]}, {"result": ["Rain falls."]}, {"result": {"n": 3}},
-     {"message": QUESTION}],
-    ids=["documents", "texts", "an object", "a user's message"],
+     {"message": QUESTION}, {"result": "StopEvent(result=AgentOutput(response=ChatMessage(role=<"}],
+    ids=["documents", "texts", "an object", "a user's message", "an object that is shown"],
 )  # fmt: skip
 def test_other_outputs_are_no_answer(outputs: dict[str, Any]):
     """What a search returns is not what the application said."""

@@ -135,7 +135,10 @@ class Assembly:
             trace.facts.offer(f"{SCOPE}{scope.replace(' ', '_')[:100]}", (0, 0, ""), True)
 
     def add_late(self, trace_id: str, place: Place) -> None:
-        """A call says what an earlier one was answered, of its trace or of the session it names."""
+        """Two records of one call may be at different times, in a trace or session.
+
+        One of them says what the other was answered, or ended when its stream began.
+        """
         for parts in (self._traces[trace_id].facts, place.parts):
             parts.offer(LATE, (0, 0, ""), True)
 

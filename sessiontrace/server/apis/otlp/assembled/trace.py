@@ -34,7 +34,7 @@ __all__ = [
 SCOPE = "scope:"
 """Before the name of an instrumentation that recorded model calls of a trace."""
 LATE = "late"
-"""Whether a trace or session has records of what its calls were answered, apart from the calls."""
+"""Whether a trace or session may have records of one call at different times."""
 ROOT = "root"
 """The event at the root of a trace."""
 ORPHANS, OURS = "orphans", "ours"
