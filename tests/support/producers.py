@@ -123,6 +123,7 @@ PRODUCERS = (
     Producer("vercel_ai.mjs", "Vercel AI SDK", "forecast", tags=True, models=4),
     Producer("vercel_ai_7.mjs", "Vercel AI SDK 7", "forecaster", session=False, user=False),
     Producer("mastra_agent.mjs", "Mastra", "forecaster", chat=False),
+    Producer("voltagent_agent.mjs", "VoltAgent", "forecaster", chat=False, models=1),
     Producer("genkit_flow.mjs", "Genkit", "forecaster", session=False, user=False),
     Producer("mlflow_tracing.py", "MLflow", "forecaster", session=False, user=False),
     Producer("langsmith_python.py", "LangSmith", "forecaster", tags=True),

@@ -228,7 +228,7 @@ def settle(draft: Draft) -> None:
     A parameter of a request that only says that it was left out is removed.
     """
     for name in [name for name in draft.attributes if name.startswith("gen_ai.request.")]:
-        if is_unset(draft.get(name)):
+        if is_unset(value := draft.get(name)) or value in ([], ()):
             draft.take(name)
     kind = draft.get("gen_ai.output.type") if draft.is_model else None
     if kind is not None and draft.offer("llm.invocation_parameters", {"output_type": kind}):

@@ -161,6 +161,7 @@ CREWAI = Dialect(frozenset({"crewai"}), _translate_crewai)
 
 def _translate_openlit(draft: Draft) -> None:
     """A decorated function's arguments, which are texts of Python, and what it returned."""
+    draft.rename({"gen_ai.request.is_stream": "gen_ai.request.stream"})
     positional, keywords = (
         python_value(draft.get(name)) for name in ("function.args", "function.kwargs")
     )

@@ -56,6 +56,7 @@ def _translate(draft: Draft) -> None:
         draft.take("langsmith.trace.name")
     for name in ("gen_ai.usage.input_token_details", "gen_ai.usage.output_token_details"):
         offer_usage(draft, _details(draft.take(name)))
+    offer_usage(draft, draft.take("langsmith.usage_metadata"))
     offer_inputs(draft, draft.take("gen_ai.prompt"))
     offer_outputs(draft, _unwrapped(draft.take("gen_ai.completion")))
 
@@ -68,8 +69,8 @@ def _details(value: Any) -> Any:
 def _unwrapped(value: Any) -> Any:
     """The outputs of a function without the object that the SDK puts around them."""
     decoded = whole_json(value)
-    if isinstance(decoded, dict) and decoded.keys() == {"output"}:
-        return decoded["output"]
+    if isinstance(decoded, dict) and decoded.keys() in ({"output"}, {"outputs"}):
+        (decoded,) = decoded.values()  # that of JavaScript is in the plural
     return decoded
 
 

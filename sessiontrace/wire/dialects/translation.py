@@ -28,7 +28,13 @@ from sessiontrace.wire.dialects.mlflow import MLFLOW
 from sessiontrace.wire.dialects.openinference import OPENINFERENCE
 from sessiontrace.wire.dialects.platforms.braintrust import BRAINTRUST
 from sessiontrace.wire.dialects.platforms.confident import CONFIDENT
-from sessiontrace.wire.dialects.platforms.tables import AGENTOPS, FUTURE_AGI, LAMINAR, LANGWATCH
+from sessiontrace.wire.dialects.platforms.tables import (
+    AGENTOPS,
+    FUTURE_AGI,
+    LAMINAR,
+    LANGWATCH,
+    VOLTAGENT,
+)
 from sessiontrace.wire.dialects.span_events import translate_events
 from sessiontrace.wire.dialects.traceloop import LITELLM, TRACELOOP
 from sessiontrace.wire.dialects.vercel_ai import VERCEL_AI
@@ -130,9 +136,11 @@ def _of_scope(scope: str, names: tuple[str, ...]) -> tuple[Dialect, ...]:
         return (TRACELOOP,)
     if scope.startswith("traceai"):
         return (FUTURE_AGI,)
+    if scope.startswith("@voltagent"):
+        return (VOLTAGENT,)
     if scope.startswith("autogen"):
         return (AUTOGEN,)
-    if scope.startswith("openlit"):
+    if scope.startswith(("openlit", "@openlit")):
         return (OPENLIT,)
     if scope == "mistralai_sdk_tracer":
         return (MISTRAL,)

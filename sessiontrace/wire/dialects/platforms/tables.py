@@ -1,7 +1,7 @@
-"""Platforms whose names need a table and little else: LangWatch, AgentOps, Laminar, Future AGI.
+"""Names that need a table and little else: LangWatch, AgentOps, Laminar, Future AGI, VoltAgent.
 
 Pure functions over a draft, no thread owns them. Sources: ``langwatch.attributes``,
-``agentops.semconv``, ``lmnr.sdk.laminar`` and ``fi_instrumentation.fi_types``.
+``agentops.semconv``, ``lmnr.sdk.laminar``, ``fi_instrumentation.fi_types`` and ``@voltagent/core``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 import attrs
 
-from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs
+from sessiontrace.wire.dialects.calls import offer_inputs, offer_outputs, offer_usage
 from sessiontrace.wire.dialects.draft import Dialect, Draft
 from sessiontrace.wire.dialects.openinference import OPENINFERENCE
 from sessiontrace.wire.value_tree import json_value, whole_json
 
-__all__ = ["AGENTOPS", "FUTURE_AGI", "LAMINAR", "LANGWATCH"]
+__all__ = ["AGENTOPS", "FUTURE_AGI", "LAMINAR", "LANGWATCH", "VOLTAGENT"]
 
 _KINDS = {
     "llm": "LLM", "agent": "AGENT", "tool": "TOOL", "embedding": "EMBEDDING",
@@ -146,6 +146,43 @@ def _translate_laminar(draft: Draft) -> None:
 
 
 LAMINAR = Dialect(frozenset({"lmnr"}), _translate_laminar)
+
+
+# -- VoltAgent ------------------------------------------------------------------------------
+
+
+_VOLTAGENT = _Table(
+    kind="span.type",
+    inputs=("llm.messages", "agent.messages", "input"),
+    outputs=("output",),
+    names={
+        "llm.model": "gen_ai.request.model",
+        "ai.model.name": "gen_ai.request.model",
+        "llm.finish_reason": "gen_ai.response.finish_reasons",
+        "llm.stream": "gen_ai.request.stream",
+        "tool.call.id": "gen_ai.tool.call.id",
+        "tool.parameters": "tool.json_schema",  # as Zod has it
+    },
+)
+
+
+def _translate_voltagent(draft: Draft) -> None:
+    """The span of an agent has no type, and names the agent as all below it do."""
+    if "span.type" not in draft.attributes and draft.get("entity.type") == "agent":
+        draft.attributes["span.type"] = "agent"
+        draft.offer("gen_ai.agent.name", draft.get("entity.name"))
+    for name in ("llm.messages.count", "llm.tools.count"):
+        draft.take(name)
+    if isinstance(tools := draft.take("llm.tools"), str):  # their names alone
+        tools = [{"type": "function", "name": name.strip()} for name in tools.split(",")]
+    draft.offer("gen_ai.tool.definitions", tools or None)
+    for prefix in ("llm.usage.", "usage."):
+        if left := offer_usage(draft, draft.take_below(prefix)):
+            draft.offer_metadata({"usage": left})
+    _translate(_VOLTAGENT, draft)
+
+
+VOLTAGENT = Dialect(frozenset(), _translate_voltagent)
 
 
 # -- Future AGI -----------------------------------------------------------------------------

@@ -112,3 +112,50 @@ def test_a_text_in_json_is_the_text() -> None:
     """What a tool returned by Vercel's SDK 7, which writes each result as JSON."""
     attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.call.result": '"rain"'}
     assert read_span(translated(attributes)).outputs == {"result": "rain"}
+
+
+def test_voltagent_s_spans_are_an_agent_with_calls_and_tools() -> None:
+    """Its names have no head of their own; its tools' schemas are no arguments."""
+    scope = "@voltagent/core"
+    agent = read_span(
+        translated(
+            {"entity.type": "agent", "entity.name": "forecaster", "input": "Rain?"}, scope=scope
+        )
+    )
+    assert (agent.type, agent.name, agent.inputs) == ("agent", "forecaster", {"input": "Rain?"})
+    call = read_span(
+        translated(
+            {
+                "span.type": "llm",
+                "entity.type": "agent",
+                "llm.model": "ok",
+                "llm.messages": '[{"role": "user", "content": "Rain?"}]',
+                "llm.tools": "weather",
+                "llm.tools.count": 1,
+                "llm.usage.prompt_tokens": 12,
+                "llm.usage.completion_tokens": 7,
+                "llm.usage.total_tokens": 19,
+                "llm.usage.cached_tokens": 5,
+            },
+            scope=scope,
+        )
+    )
+    assert (call.type, call.name, call.inputs) == ("model", "chat ok", {"chat_history": [QUESTION]})
+    names = ("prompt_tokens", "completion_tokens", "total_tokens", "cache_read_tokens")
+    assert [call.metadata[name] for name in names] == [12, 7, 19, 5]
+    assert call.config["tools"] == [{"type": "function", "name": "weather"}]
+    tool = read_span(
+        translated(
+            {
+                "span.type": "tool",
+                "tool.name": "weather",
+                "tool.call.id": "call_1",
+                "tool.parameters": '{"type": "object"}',
+                "input": '{"city": "Oslo"}',
+                "output": "rain",
+            },
+            scope=scope,
+        )
+    )
+    assert (tool.type, tool.name, tool.inputs) == ("tool", "weather", {"city": "Oslo"})
+    assert (tool.outputs, tool.metadata["tool_call_id"]) == ({"result": "rain"}, "call_1")
