@@ -49,6 +49,7 @@ _WAITING_BYTES = 64 << 20
 _SETTLE_MOST = 20
 _IDLE_S = 0.25
 _PAUSE_S = 0.005  # a client that sends on is served before the index
+_SPARE = 0.25  # of the time: a thread that waits longer need not spare any for such a client
 _MAINTAIN_WITHIN_S = 0.5
 _TRIM_EVERY_S = 60.0
 
@@ -202,22 +203,28 @@ class StoreWriter:
 
     def _run(self) -> None:
         indexed = True  # no text is known to be missing from the search index
-        maintained = time.monotonic()
+        maintained, waited = time.monotonic(), 0.0  # the time waited is that since then
         while True:
+            now = time.monotonic()
+            pause = 0.0 if waited > _SPARE * (now - maintained) else _PAUSE_S
             with self._queue_changed:
                 if not self._queue and not self._stopped:
-                    self._queue_changed.wait(_IDLE_S if indexed else _PAUSE_S)
+                    self._queue_changed.wait(_IDLE_S if indexed else pause)
                 if not self._queue and self._stopped:
                     return
-            group = self._next_group()
-            is_busy = bool(group)
-            if group:
-                self._write(group)
-                group.clear()
-                indexed = False
+            waited += time.monotonic() - now
+            is_busy = self._write_next()
+            indexed = indexed and not is_busy
             if not is_busy or time.monotonic() - maintained > _MAINTAIN_WITHIN_S:
                 indexed = self._maintain()
-                maintained = time.monotonic()
+                maintained, waited = time.monotonic(), 0.0
+
+    def _write_next(self) -> bool:
+        """Write the jobs that wait, as far as they fit together; returns whether there were any."""
+        group = self._next_group()
+        if group:
+            self._write(group)
+        return bool(group)
 
     def _next_group(self) -> list[_Job]:
         group: list[_Job] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,23 @@ async def test_search_goes_on_while_somebody_always_writes(tmp_path: Path, monke
     finally:
         writer.close()
     assert left < 40
+
+
+@pytest.mark.asyncio
+async def test_search_keeps_up_with_small_requests(tmp_path: Path, monkeypatch):
+    """They come more often than the pause before indexing lasts, but leave time to spare."""
+    monkeypatch.setattr("sessiontrace.server.store_writer._PAUSE_S", 60.0)
+    monkeypatch.setattr("sessiontrace.server.store_writer._MAINTAIN_WITHIN_S", 60.0)
+    writer = store_writer(tmp_path)
+    sid = new_id()
+    try:
+        for _ in range(40):
+            begun = time.monotonic()
+            await writer.write([event(sid)])
+            await asyncio.sleep(max(0.01, 2 * (time.monotonic() - begun)))
+        assert await writer.transact(frozenset(), unindexed) < 20
+    finally:
+        writer.close()
 
 
 @pytest.mark.asyncio
