@@ -228,6 +228,15 @@ NAMES = (
     "haystack.agent.step.llm.output", "hidden_params", "metadata.x", "input_tokens", "error",
     "gen_ai.response.finish_reason", "gen_ai.tool.call.result", "input", "genkit:input",
     "genkit:output", "genkit:metadata:subtype", "lk.chat_ctx", "lk.response.function_calls",
+    "lk.pii.chat_ctx", "metadata.steps.0.id", "metadata.steps", "crewai.crew.id",
+    "crewai.crew.usage_metrics", "crewai.task.description", "tool.parameters", "gen_ai.output.type",
+    "gen_ai.request.stop_sequences", "gen_ai.input.messages.0.message.role", "span.type",
+    "llm.messages", "llm.usage.prompt_tokens", "usage.total_tokens", "braintrust.input_json",
+    "braintrust.metadata", "braintrust.metrics", "braintrust.scores", "braintrust.span_attributes",
+    "confident.span.type", "confident.span.input", "confident.trace.metadata", "langwatch.input",
+    "langwatch.span.type", "agentops.span.kind", "agentops.tool.input", "lmnr.span.output",
+    "lmnr.association.properties.metadata.x", "request_text", "response_text", "body", "response",
+    "total_token_count", "tool_call.function.arguments", "gen_ai.response.model", "output",
 )  # fmt: skip
 VALUES = (
     None, "", 0, 1.5, True, [], {}, "text", "null", '"q"', "[1]", "[[{}]]", [{"a": 1}], "LLM",
@@ -239,6 +248,13 @@ VALUES = (
     '{"input_tokens": 1e300, "cache_read_input_tokens": true}',
     '[{"role": "user", "tool_calls": [1, {"function": 1}]}]', "2026-01-01T00:00:00Z",
     '[{"role": "tool", "parts": [{"type": "tool_call_response", "result": [{"text": "a"}]}]}]',
+    "status='success' result=[1] error=None", "content='a' tool_call_id={1: 2}",
+    "ChatMessage(_role=",
+    '["ChatMessage(_role=<A.B: 1>, _content=[1, C(d=2)])"]', "[true, {}]", "[true, [1]]",
+    '{"content": {"parts": [1]}, "author": 1, "actions": []}', '{"new_message": {"parts": 1}}',
+    '{"content": [1], "isError": false}', '{"type": 1, "value": [{"role": "user"}]}',
+    '{"system": [1], "user": {}, "kwargs": {"tools": 1}, "gen_ai.request.model": []}', "NOT_GIVEN",
+    '[{"message": {"role": []}, "finish_reason": {}}]', '{"input": {"a": 1}, "options": null}',
 )  # fmt: skip
 EVENTS = ("gen_ai.user.message", "gen_ai.choice", "gen_ai.client.inference.operation.details", "x")
 
@@ -256,14 +272,15 @@ EVENTS = ("gen_ai.user.message", "gen_ai.choice", "gen_ai.client.inference.opera
         ),
         max_size=2,
     ),
-    st.sampled_from(("span", "codex.sse_event", "claude_code.tool")),
+    st.sampled_from(("span", "codex.sse_event", "claude_code.tool", "gemini_cli.api_response")),
+    st.sampled_from(("", "traceai_openai", "@voltagent/core", "openlit", "gemini-cli", "autogen")),
 )
 @settings(max_examples=150, deadline=None)
 def test_no_value_raises(
-    attributes: Attributes, events: list[tuple[str, Attributes]], name: str
+    attributes: Attributes, events: list[tuple[str, Attributes]], name: str, scope: str
 ) -> None:
     """Values of any type and shape, in any attribute; the event's fields stay objects."""
-    span = conventional(span_of(attributes, name=name, events=events))
+    span = conventional(span_of(attributes, name=name, scope=scope, events=events))
     facts = session_facts(span.attributes, span.resource)
     fields = read_span(span)
     assert all(fact is None or isinstance(fact, str) for fact in facts)
