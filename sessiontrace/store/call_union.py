@@ -81,9 +81,7 @@ def additions(outer: Record, inner: Record) -> dict[str, Any]:
 def ending(outer: Record, late: Record) -> dict[str, Any]:
     """What makes ``outer`` end as ``late`` does, the record of the stream that it was answered."""
     start, end = _start_ms(outer), _start_ms(late) + _duration_ms(late)
-    times = {"end_time": late.get("end_time"), "duration": round(end - start, 6)}
-    error = late.get("error")
-    return times if error is None else {**times, "error": error}
+    return {"end_time": late.get("end_time"), "duration": round(end - start, 6)}
 
 
 def _extend(record: dict[str, Any], late: Record) -> None:

@@ -137,6 +137,7 @@ _STOPPED = {"attributes": {"gen_ai.usage.input_tokens": None}, **_FAILED}
         ([call(2), call(3, 2, "b"), call(4, 3, "c")], 1),
         ([call(2), call(3, 2)], 1),
         ([call(2, **_FAILED), call(3, 2, "b", **_FAILED)], 1),
+        ([call(2, attributes=dict.fromkeys(_TOKENS)), call(3, 2, "b", **_FAILED)], 1),
         ([call(2, **_FAILED), call(3, 2, "b")], 1),
         ([call(2), call(3, 2, "b", attributes=_SMALL)], 2),
         ([call(2), call(3, 2, attributes={"gen_ai.request.model": None})], 2),
@@ -156,7 +157,8 @@ _STOPPED = {"attributes": {"gen_ai.usage.input_tokens": None}, **_FAILED}
     ],
     ids=[
         "a model with its provider and date", "a model that only one states", "three layers",
-        "a wrapper and its wrapped function", "both failed", "the outer one failed later",
+        "a wrapper and its wrapped function", "both failed", "only the inner one says so",
+        "the outer one failed later",
         "a router's own model", "a step of the same instrumentation without a model",
         "embeddings in a chat", "an attempt that failed", "a retry", "an answer that came later",
         "other answers", "a framework's own ids", "an agent that names its model",
@@ -171,6 +173,12 @@ def test_a_span_in_a_span(store: SqliteStore, spans: list[dict[str, Any]], model
 
 
 _ID = {"gen_ai.response.id": "msg_1"}
+_WRONG = {"gen_ai.usage.output_tokens": 12}
+_CALLED = {
+    "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [
+        {"type": "tool_call", "id": "1", "name": "weather", "arguments": {"city": "Oslo"}}
+    ]}])
+}  # fmt: skip
 
 
 def question(text: str) -> dict[str, str]:
@@ -201,6 +209,7 @@ _BARE = dict.fromkeys(_TOKENS)
         ([call(2, attributes={**_BARE, **_ID}), call(3, scope="b")], 1),
         ([call(2, **_STOPPED), call(3, scope="b", attributes=_BARE)], 1),
         ([call(2, attributes=_ASKED), call(3, scope="b", attributes={**_BARE, **_ALSO})], 2),
+        ([call(2, attributes=_CALLED), call(3, scope="b", attributes={**_CALLED, **_WRONG})], 1),
         ([call(2), call(3, scope="b", **_LATER)], 2),
         ([call(2), call(3, 9, "b")], 2),
     ],
@@ -209,6 +218,7 @@ _BARE = dict.fromkeys(_TOKENS)
         "other answers", "parallel calls", "parallel calls, each twice", "other models",
         "other counts", "nothing to compare", "both failed", "a request without its answer",
         "several of them", "an id alone", "an error that only one has", "another question",
+        "the same call of a tool",
         "the next call", "another parent",
     ],
 )  # fmt: skip
@@ -263,6 +273,7 @@ def test_a_stream_that_breaks_off_fails_its_call(store: SqliteStore):
     assert [event.error for event in session.events if event.type == "model"] == ["cut"]
 
 
+_EARLIER = {"endTimeUnixNano": str(START + 20_000_000), **_FAILED}
 _OTHER = {"gen_ai.input.messages": '[{"role": "user", "parts": []}]'}
 
 
@@ -282,13 +293,15 @@ _OTHER = {"gen_ai.input.messages": '[{"role": "user", "parts": []}]'}
         ([opened(2, attributes=_TOKENS), read(3)], 2, 38),
         ([opened(2, **_FAILED), read(3)], 2, 19),
         ([opened(2, 9), read(3)], 2, 19),
+        ([call(2, **_EARLIER), opened(3, 2), read(4, 2, **_FAILED)], 1, 19),
         ([read(3)], 1, 19),
     ],
     ids=[
         "the client's own span in it", "another instrumentation beside it", "in another one",
         "three instrumentations", "one stream after the other", "two at the same time",
         "one that nobody read", "other messages", "much later", "a call with its counts",
-        "a call that failed", "another parent", "the record alone",
+        "a call that failed", "another parent",
+        "one that broke off in another one", "the record alone",
     ],
 )  # fmt: skip
 def test_the_record_of_a_stream(
@@ -308,11 +321,6 @@ def lazy(name: str = "OpenAILike.astream_chat", **attributes: Any) -> dict[str, 
 
 
 _AT_ONCE = {"endTimeUnixNano": str(START + 4_000_000)}
-_CALLED = {
-    "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [
-        {"type": "tool_call", "id": "1", "name": "weather", "arguments": {"city": "Oslo"}}
-    ]}])
-}  # fmt: skip
 
 
 @pytest.mark.parametrize(

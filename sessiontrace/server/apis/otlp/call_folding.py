@@ -54,6 +54,8 @@ def changes(calls: Sequence[StoredCall]) -> list[Record]:
         parts[outer][key] = additions(whole[outer], whole[inner])
         if _ends_later(facts[outer], facts[inner]) and whole[inner]["parent_id"] != outer:
             parts[outer][key] |= ending(whole[outer], whole[inner])
+        if facts[inner].failed and not facts[outer].failed:
+            parts[outer][key]["error"] = whole[inner]["error"]
     records: list[Record] = []
     for call in calls:
         target = parts[call.event_id]

@@ -13,7 +13,7 @@ operations differ: embeddings in a chat                                no
 models are stated, and differ: a fallback, a router's own name         no
 answers have ids of one form that differ                               no
 both are of our own SDK, which records a call once                     no
-the inner one failed, and the outer one did not: a retry, a fallback   no
+the inner one failed, and the outer one was answered: a retry          no
 **one says what the other was answered, of one instrumentation**
 it is in the other one                                                 yes
 the other one has an answer, counts of tokens or an error              no
@@ -36,7 +36,9 @@ the ids of their answers, or their answers, are equal                  yes
 their answers differ                                                   no
 one is not within the time of the other                                no
 their counts of tokens are equal, or both failed                       yes
-one has neither an answer nor counts, and not another question         yes
+their questions differ                                                 no
+their answers are the same calls of tools                              yes
+one has neither an answer nor counts                                   yes
 else: nothing says that they are more than alike                       no
 =====================================================================  ======
 
@@ -53,9 +55,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import orjson
 
 from sessiontrace.model.step_types import base_type
 from sessiontrace.store.related_calls import LATE_MS
+from sessiontrace.wire.value_tree import whole_json
 
 __all__ = [
     "CallFacts",
@@ -96,7 +100,8 @@ class CallFacts:
     ``answer``: its text in one line. ``is_late``: the record says what an earlier one was answered.
     ``is_early``: it may end before the call that it is. ``tools``: what its answer calls, as text.
     ``is_bare``: it has neither an answer nor counts of tokens.
-    ``question``: the text of its last message in one line. Times are Unix ns.
+    ``question``: the text of its last message in one line. ``returned``: its end, or that of the
+    call alone where another record has the end of its stream. Times are Unix ns.
     """
 
     event_id: str
@@ -118,10 +123,11 @@ class CallFacts:
     question: str
     start: int
     end: int
+    returned: int
 
     def contains(self, inner: CallFacts) -> bool:
         """Whether the inner event is in the time of this one."""
-        return inner.end <= self.end + _SLACK_NS and inner.start >= self.start - _SLACK_NS
+        return inner.returned <= self.end + _SLACK_NS and inner.start >= self.start - _SLACK_NS
 
 
 def is_answered_inside(call: CallFacts, late: CallFacts) -> bool:
@@ -181,15 +187,19 @@ def is_same_beside(outer: CallFacts, inner: CallFacts) -> bool:
     if _have_one_answer(outer, inner):
         return True
     if inner.start > outer.end:
-        return outer.tools == inner.tools != "" and not (outer.answer or inner.answer)
+        return _call_the_same(outer, inner)
     if (outer.answer and inner.answer) or not outer.contains(inner):
         return False
     if outer.failed and inner.failed:
         return True
     if any(outer.counts) and outer.counts == inner.counts:
         return True
+    if not _may_ask_the_same(outer, inner):
+        return False
+    if _call_the_same(outer, inner):
+        return True
     says_nothing = [call.is_bare and not call.failed for call in (outer, inner)]
-    return says_nothing[0] != says_nothing[1] and _may_ask_the_same(outer, inner)
+    return says_nothing[0] != says_nothing[1]
 
 
 def latest_start(call: CallFacts) -> int:
@@ -204,7 +214,7 @@ def _may_be_one(outer: CallFacts, inner: CallFacts) -> bool:
         or inner.session_id != outer.session_id
         or outer.operation != inner.operation
         or (outer.scope is None and inner.scope is None)
-        or (inner.failed and not outer.failed)
+        or (inner.failed and not (outer.failed or outer.is_bare))
         or (outer.response_id != inner.response_id and outer.form == inner.form != "")
         or (outer.models and inner.models and not _are_compatible(outer.models, inner.models))
     )
@@ -219,6 +229,10 @@ def _have_one_answer(outer: CallFacts, inner: CallFacts) -> bool:
 
 def _may_ask_the_same(outer: CallFacts, inner: CallFacts) -> bool:
     return not (outer.question and inner.question) or outer.question == inner.question
+
+
+def _call_the_same(outer: CallFacts, inner: CallFacts) -> bool:
+    return outer.tools == inner.tools != "" and not (outer.answer or inner.answer)
 
 
 def _are_compatible(models: frozenset[str], others: frozenset[str]) -> bool:
@@ -250,8 +264,8 @@ def facts_of(record: Record) -> CallFacts:
         operation = operation or "embeddings"
     models = _text(_bucket(record, "config").get("model")), _text(metadata.get("response_model"))
     start = _start_ns(record)
+    end = start + _duration_ns(record)
     counts = (metadata.get("prompt_tokens"), metadata.get("completion_tokens"))
-    duration = record.get("duration")
     return CallFacts(
         event_id=_text(record.get("event_id")),
         session_id=_text(record.get("session_id")),
@@ -271,7 +285,8 @@ def facts_of(record: Record) -> CallFacts:
         inputs=record.get("inputs"),
         question=_question(record),
         start=start,
-        end=start + (int(duration * 1e6) if isinstance(duration, (int, float)) else 0),
+        end=end,
+        returned=end,
     )
 
 
@@ -288,6 +303,11 @@ def _start_ns(record: Record) -> int:
     start, nanos = record.get("start_time"), record.get("start_nanos")
     at = int(start) * 1_000_000 if isinstance(start, (int, float)) else 0
     return at + nanos if isinstance(nanos, int) else at
+
+
+def _duration_ns(record: Record) -> int:
+    duration = record.get("duration")
+    return int(duration * 1e6) if isinstance(duration, (int, float)) else 0
 
 
 def _without_provider(model: str) -> str:
@@ -311,11 +331,15 @@ def _tools(record: Record) -> str:
     calls = _bucket(record, "outputs").get("tool_calls")
     calls = calls if isinstance(calls, list) else []
     functions = [call.get("function") for call in calls if isinstance(call, dict)]
-    return " ".join(
-        f"{function.get('name')}{''.join(str(function.get('arguments')).split())}"
+    texts = [
+        orjson.dumps(
+            [function.get("name"), whole_json(function.get("arguments"))],
+            option=orjson.OPT_SORT_KEYS,
+        )
         for function in functions
         if isinstance(function, dict)
-    )
+    ]
+    return b" ".join(texts).decode()
 
 
 def _line(content: Any) -> str:
