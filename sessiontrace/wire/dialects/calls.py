@@ -230,6 +230,8 @@ def settle(draft: Draft) -> None:
     for name in [name for name in draft.attributes if name.startswith("gen_ai.request.")]:
         if is_unset(value := draft.get(name)) or value in ([], ()):
             draft.take(name)
+    if draft.get("user.id") == "unknown":  # as Guardrails and opencode have it
+        draft.take("user.id")
     kind = draft.get("gen_ai.output.type") if draft.is_model else None
     if kind is not None and draft.offer("llm.invocation_parameters", {"output_type": kind}):
         draft.take("gen_ai.output.type")
@@ -239,8 +241,10 @@ def settle(draft: Draft) -> None:
         for name in ("input.value", "output.value"):
             present = draft.get(name)
             value = plain = whole_json(present)
+            if name == "input.value":
+                plain = arguments_of(plain)
             if isinstance(present, str) and '"constructor"' in present:
-                plain = plain_messages(value)
+                plain = plain_messages(plain)
             if (state := _state_of(plain)) is not value:
                 draft.attributes[name] = state
 

@@ -73,7 +73,7 @@ def _with_attributes(draft: Draft, metadata: dict[str, Any]) -> dict[str, Any]:
 
 def _translate_parameters(draft: Draft, name: str) -> None:
     """Read the model that was asked for, and the tools, among the parameters of the request."""
-    parameters = json_value(draft.get(name))
+    parameters = python_value(json_value(draft.get(name)))  # Guardrails' are a text of Python
     if not isinstance(parameters, dict):
         return
     left = stated(parameters)
@@ -164,7 +164,7 @@ def _complete_call(draft: Draft) -> None:
             continue
         whole = read(draft.get(f"{side}.value"))
         roles = [
-            role_of(draft.get(name))
+            _role(draft, name)
             for name in sorted(names, key=lambda name: _position(name, prefix))
             if name.endswith(".message.role")
         ]
@@ -175,10 +175,18 @@ def _complete_call(draft: Draft) -> None:
     if isinstance(body, str) and '"tools":' in body and not draft.get("gen_ai.tool.definitions"):
         tools = _entry(whole_json(body), "tools")
         draft.offer("gen_ai.tool.definitions", tools if isinstance(tools, list) else None)
+    draft.rename({"llm.stop_reason": "llm.finish_reason"})
     if calls:  # which Google's SDK made by itself
         draft.offer_metadata({"automatic_calls": messages_of({"tool_calls": calls}, "assistant")})
     if isinstance(text := draft.get("output.value"), str) and _OBJECT.fullmatch(text):
         draft.take("output.value")
+
+
+def _role(draft: Draft, name: str) -> str:
+    """The role in an attribute; a result of a tool may have that of the user, as Bedrock has it."""
+    role = role_of(draft.get(name))
+    call_id = f"{name.removesuffix('role')}tool_call_id"
+    return "tool" if role == "user" and call_id in draft.attributes else role
 
 
 def _position(name: str, prefix: str) -> int:
@@ -195,7 +203,7 @@ _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 
 
 def _lacks_parts(draft: Draft, prefix: str, names: Iterable[str]) -> bool:
-    """Whether a message has its role alone, a call lacks its id, or a result that of its call."""
+    """Whether a message has its role alone, a call lacks its id, or a result a part of it."""
     fields: dict[str, set[str]] = {}
     for name in names:
         position, _, field = name[len(prefix) :].partition(".message.")
@@ -203,8 +211,10 @@ def _lacks_parts(draft: Draft, prefix: str, names: Iterable[str]) -> bool:
     for position, present in fields.items():
         if present == {"role"}:
             return True
-        if draft.get(f"{prefix}{position}.message.role") == "tool":
-            return "tool_call_id" not in present
+        if _role(draft, f"{prefix}{position}.message.role") == "tool":
+            if "tool_call_id" not in present or not any("content" in name for name in present):
+                return True
+            continue
         calls = {field.removesuffix("function.name") for field in present
                  if field.endswith("tool_call.function.name")}  # fmt: skip
         if any(f"{call}id" not in present for call in calls):

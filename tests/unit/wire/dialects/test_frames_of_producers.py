@@ -315,3 +315,36 @@ def test_a_parameter_that_was_left_out_is_none() -> None:
         }
     )
     assert fields.config["hyperparameters"] == {"top_p": 0.5}
+
+
+def test_a_result_of_a_tool_without_content_is_read_from_the_request() -> None:
+    """OpenInference's Bedrock for JavaScript has its text in the request alone."""
+    result = {"toolUseId": "call_1", "content": [{"text": "rain"}]}
+    fields = read(
+        {
+            "openinference.span.kind": "LLM",
+            "llm.input_messages.0.message.role": "user",
+            "llm.input_messages.0.message.tool_call_id": "call_1",
+            "llm.stop_reason": "end_turn",
+            "input.value": json.dumps(
+                {"messages": [{"role": "user", "content": [{"toolResult": result}]}]}
+            ),
+        }
+    )
+    (message,) = fields.inputs["chat_history"]
+    assert (message["role"], message["content"]) == ("tool", "rain")
+    assert fields.metadata["finish_reason"] == "end_turn"
+    assert "llm.stop_reason" not in fields.metadata
+
+
+def test_a_user_that_is_unknown_is_none() -> None:
+    """Guardrails and opencode write so; arguments of a guardrail are by name, as a tool's are."""
+    fields = read(
+        {
+            "openinference.span.kind": "GUARDRAIL",
+            "user.id": "unknown",
+            "input.value": '{"args": [], "kwargs": {"value": "Rain."}}',
+        }
+    )
+    assert fields.user_properties == {}
+    assert fields.inputs == {"value": "Rain."}
