@@ -109,24 +109,23 @@ def _fold_late(
 ) -> dict[str, CallFacts]:
     """Fold the records of answers into the calls above or before them; returns what these are."""
     whole: dict[str, CallFacts] = {}
-    for late in sorted(calls, key=lambda call: (call.start, call.end, call.event_id)):
-        if not late.is_late:
-            continue
-        call = None
-        if parent is not None and is_answered_inside(parent, late):
-            call = parent = answered(parent, late)
-        else:
-            before = [
-                call
-                for call in calls
-                if call.event_id not in whole and is_answered_later(call, late)
-            ]
-            if before:
-                nearest = max(before, key=lambda call: (call.end, call.event_id))
-                call = attrs.evolve(answered(nearest, late), end=max(nearest.end, late.end))
-        if call is not None:
-            whole[call.event_id] = call
-            outer_of[late.event_id] = call.event_id
+    in_order = sorted(
+        calls, key=lambda call: (call.start, not call.is_bare, call.end, call.event_id)
+    )
+    opened: list[CallFacts] = []  # without an answer so far
+    for record in in_order:
+        if not record.is_late:
+            if record.is_bare:
+                opened = [*opened[1 - _AT_ONCE_MAX :], record]
+        elif parent is not None and is_answered_inside(parent, record):
+            whole[parent.event_id] = parent = answered(parent, record)
+            outer_of[record.event_id] = parent.event_id
+        elif before := [call for call in opened if is_answered_later(call, record)]:
+            call = max(before, key=lambda call: (call.end, call.event_id))
+            opened.remove(call)
+            end = max(call.end, record.end)
+            whole[call.event_id] = attrs.evolve(answered(call, record), end=end)
+            outer_of[record.event_id] = call.event_id
     return whole
 
 

@@ -150,9 +150,9 @@ def is_answered_later(call: CallFacts, late: CallFacts) -> bool:
         and (call.is_model and late.is_model)
         and (call.session_id, call.operation) == (late.session_id, late.operation)
         and call.models <= late.models
-        and call.inputs == late.inputs
         and call.start <= late.start
         and late.start - call.end <= _LATE_NS
+        and call.inputs == late.inputs
     )
 
 
