@@ -19,6 +19,7 @@ from sessiontrace.store.folding import DecodedRecord, EventState, SessionState
 from sessiontrace.store.media import _describing_py
 from sessiontrace.store.sqlite.fresh import _fresh_event_py, _outline_py
 from sessiontrace.wire.decoded.name_plan import plan_of
+from sessiontrace.wire.dialects.control_spans import SCOPES, SIGNS
 from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.session_facts import SESSION_KEYS
 from sessiontrace.wire.span_attributes import SESSION
@@ -351,6 +352,7 @@ calls = st.fixed_dictionaries(
         "service.note": words,
         "llm.model_name": words,
         "ai.telemetry.functionId": words,
+        **dict.fromkeys(SIGNS, st.sampled_from(["log", "pending_span", "model_chunk"])),
         "honeyhive_event_id": st.just("3F2504E0-4F89-41D3-9A0C-0305E82C3301"),
     },
 )
@@ -367,9 +369,9 @@ spans = st.builds(
         "links": [{"trace_id": "x"}] if number == 3 else [],
     },
     st.integers(1, 2), st.integers(1, 9), st.integers(0, 9),
-    st.sampled_from(["answer", "answer", "codex.tool"]), moments,
+    st.sampled_from(["answer", "answer", "codex.tool", "x.stream_chat", "llm_call"]), moments,
     st.sampled_from([0, 5_000_000, 1 << 60]), calls, resources,
-    st.sampled_from(["openai", "autogen core", "other", "sessiontrace", "openlit"]),
+    st.sampled_from(["openai"] * 9 + ["other", "sessiontrace", "openlit", "traceai", *SCOPES]),
     st.sampled_from([False] * 5 + [True]),
     st.sampled_from([[]] * 5 + [[("gen_ai.user.message", {"content": "hi"})]]),
 )  # fmt: skip

@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from sessiontrace.wire.received_span import ReceivedSpan
 
-__all__ = ["is_control", "is_early", "is_late"]
+__all__ = ["SCOPES", "SIGNS", "is_control", "is_early", "is_late"]
+
+SCOPES = (
+    "agent_framework", "autogen", "codex", "gemini-cli", "mistralai_sdk_tracer", "opencode",
+    "openinference.instrumentation.llama_index", "opentelemetry.instrumentation.mcp", "qwen-code",
+)  # fmt: skip
+"""How the scopes begin of spans that a function here may be true for."""
+
+SIGNS = frozenset({"asgi.event.type", "logfire.span_type", "mastra.span.type"})
+"""The attributes of such spans of other scopes."""
 
 _CONTENT = ("input.value", "output.value", "gen_ai.input.messages", "message")
 _NO_MESSAGES: tuple[object, ...] = (None, "", "No Message", {}, [])

@@ -15,6 +15,7 @@ from sessiontrace.store.gathered import NAME, SOURCE, USER
 from sessiontrace.wire.decoded.name_plan import plan_of
 from sessiontrace.wire.decoded.plain_span import encoded_chat
 from sessiontrace.wire.dialects.coding_agents import is_coding_agent
+from sessiontrace.wire.dialects.control_spans import SCOPES, SIGNS
 from sessiontrace.wire.dialects.translation import is_conventional
 from sessiontrace.wire.session_facts import NAMED_BY
 
@@ -34,7 +35,8 @@ cdef long long _EARLIEST_NS = 946_684_800_000_000_000  # the year 2000, as in ``
 cdef long long _AHEAD_NS = 31_622_400_000_000_000
 cdef long long _MS_NS = 1_000_000
 cdef long long _EXACT = 1LL << 53
-cdef tuple _OTHER_SCOPES = ("autogen", "agent_framework", "sessiontrace")
+cdef tuple _OTHER_SCOPES = (*SCOPES, "sessiontrace")
+cdef frozenset _SIGNS = SIGNS
 
 
 def identify(spans, prepare):
@@ -204,7 +206,8 @@ cdef class PlainCalls:
         cdef tuple names = tuple(attributes)
         fields = self._plans.get(names, self)
         if fields is self:
-            fields = self._plans[names] = _plan_of(attributes).plain
+            fields = _plan_of(attributes).plain if _SIGNS.isdisjoint(names) else None
+            self._plans[names] = fields
         return fields
 
     cdef _Described _described(self, span, dict attributes, str trace_id, bint is_root):
