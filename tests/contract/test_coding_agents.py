@@ -464,3 +464,21 @@ def test_what_an_agent_does_for_a_prompt_is_below_it(server: Served) -> None:
         thread = server.json(f"/api/sessions/{session.summary['session_id']}/thread")
         asked = [turn["lines"][0]["text"] for turn in thread["turns"]]
         assert asked == ["Question 1", "Question 2"]
+
+
+def test_E34_traces_of_an_agent_s_own_functions_are_no_sessions(server: Served) -> None:
+    """opencode has a trace for each query of its database; they are refused and counted."""
+    own = {
+        "traceId": "ab8efff798038103d269b633813fc779", "spanId": f"{1:016x}", "parentSpanId": "",
+        "name": "sql.execute", "startTimeUnixNano": str(START * 10**9),
+        "endTimeUnixNano": str((START + 2) * 10**9),
+        "attributes": pairs({"db.system.name": "sqlite"}),
+    }  # fmt: skip
+    before = len(server.json("/api/sessions?limit=500")["sessions"])
+    scoped = {"scope": {"name": "opencode"}, "spans": [own, {**own, "spanId": f"{2:016x}"}]}
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [scoped]}]}).encode()
+    status, _, reply = server.request("/v1/traces", "POST", body, Content_Type="application/json")
+    partial = json.loads(reply)["partialSuccess"]
+    assert (status, int(partial["rejectedSpans"])) == (200, 2)
+    assert "own functions" in partial["errorMessage"]
+    assert len(server.json("/api/sessions?limit=500")["sessions"]) == before

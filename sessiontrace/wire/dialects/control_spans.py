@@ -8,9 +8,12 @@ Invariant: of these, a span that failed, or that has content of its own, is a st
 
 from __future__ import annotations
 
-from sessiontrace.wire.received_span import ReceivedSpan
+from collections.abc import Sequence
 
-__all__ = ["SCOPES", "SIGNS", "is_control", "is_early", "is_late"]
+from sessiontrace.wire.received_span import ReceivedSpan
+from sessiontrace.wire.session_facts import session_claim
+
+__all__ = ["SCOPES", "SIGNS", "is_control", "is_early", "is_late", "traces_of_own_functions"]
 
 SCOPES = (
     "agent_framework", "autogen", "codex", "gemini-cli", "mistralai_sdk_tracer", "opencode",
@@ -57,6 +60,28 @@ def is_control(span: ReceivedSpan) -> bool:
         is_frame = span.name == "ResponseStreamWriter" and span.parent_id is not None
         return is_frame and not span.failed
     return scope == "agent_framework" and span.name.startswith(_OF_GRAPHS) and not span.failed
+
+
+def traces_of_own_functions(spans: Sequence[ReceivedSpan]) -> frozenset[str]:
+    """The traces of which these spans are a coding agent's own functions alone.
+
+    Each of its queries and files may be a trace of its own, and none is a conversation. A trace
+    with any other span, or with one that names its session, is none of these.
+    """
+    if not any(scope.startswith(_AGENTS) for scope in {span.scope for span in spans}):
+        return frozenset()  # as of nearly all requests
+    own: set[str] = set()
+    others: set[str] = set()
+    for span in spans:
+        is_own = span.scope.startswith(_AGENTS) and is_control(span)
+        if is_own and session_claim(span.attributes, span.resource) is None:
+            own.add(span.trace_id)
+        else:
+            others.add(span.trace_id)
+    return frozenset(own - others)
+
+
+_AGENTS = ("opencode", "codex")
 
 
 def is_early(span: ReceivedSpan) -> bool:

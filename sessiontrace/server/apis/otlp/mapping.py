@@ -31,7 +31,12 @@ from sessiontrace.server.apis.otlp.span_ids import own_event_id, rated_event_id
 from sessiontrace.server.http import RequestRejected
 from sessiontrace.store.folding import DecodedRecord
 from sessiontrace.store.gathered import ERROR, GATHERED, LOG, NAME, part_key
-from sessiontrace.wire.dialects.control_spans import is_control, is_early, is_late
+from sessiontrace.wire.dialects.control_spans import (
+    is_control,
+    is_early,
+    is_late,
+    traces_of_own_functions,
+)
 from sessiontrace.wire.dialects.translation import conventional
 from sessiontrace.wire.received_span import Attributes, ReceivedSpan
 from sessiontrace.wire.session_facts import CONVERSATIONS, session_claim, session_name
@@ -48,6 +53,7 @@ Fields = dict[str, Any]
 Places = dict[tuple[Any, ...], Place]
 
 _OURS = "sessiontrace"
+OWN_FUNCTIONS = "spans of a coding agent's own functions, in traces of nothing else"
 _SOURCES = ("sessiontrace.source", "honeyhive.source")
 
 
@@ -82,6 +88,9 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     """The records of the spans of one request, and what they say of their sessions."""
     rejected: Counter[str] = Counter()
     readable, ids = identify(spans, lambda span: _prepared(span, rejected))
+    if own := traces_of_own_functions(readable):
+        rejected[OWN_FUNCTIONS] += sum(span.trace_id in own for span in readable)
+        readable = [span for span in readable if span.trace_id not in own]
     assembly = Assembly()
     event_ids: list[str] = []
     places: Places = {}
