@@ -149,6 +149,7 @@ def make_app(
 
     async def close(_: web.Application) -> None:
         await mcp.close()
+        await asyncio.to_thread(intake.close)
         await asyncio.to_thread(writer.close)
         await asyncio.to_thread(readers.close)
         await asyncio.to_thread(stores.close)

@@ -350,7 +350,7 @@ class StoreWriter:
             if isinstance(record, Record):
                 record = pricer.record(record)
             elif record.kind == EVENT and (metadata := pricer.metadata(record.event)) is not None:
-                event = {**record.event, "metadata": metadata}
+                event = {**record.whole().event, "metadata": metadata}
                 record = DecodedRecord(record.kind, event, orjson.dumps(event).decode())
             priced.append(record)
         return priced

@@ -96,7 +96,7 @@ class LatestTurn(NamedTuple):
 class DecodedRecord(NamedTuple):
     """A legal record, decoded: ``event`` are its fields, ``body`` the same as JSON text.
 
-    Of an event, inputs and outputs may be an ``orjson.Fragment``, which only JSON is made of.
+    Of an event, inputs and outputs may be None where the body has them: few readers need them.
     """
 
     kind: bytes
@@ -105,7 +105,7 @@ class DecodedRecord(NamedTuple):
 
     def whole(self) -> DecodedRecord:
         """The record with its inputs and outputs decoded."""
-        if not any(type(self.event.get(name)) is orjson.Fragment for name in PAYLOADS):
+        if not any(self.event.get(name, "") is None for name in PAYLOADS):
             return self
         return DecodedRecord(self.kind, orjson.loads(self.body), self.body)
 

@@ -24,6 +24,7 @@ cdef object _is_conventional = is_conventional
 cdef object _is_coding_agent = is_coding_agent
 cdef frozenset _OWN_IDS = OWN_IDS
 cdef object _EncodeError = orjson.JSONEncodeError
+cdef object _Fragment = orjson.Fragment
 cdef object _derived_id = derived_id
 cdef object _plan_of = plan_of
 cdef object _encoded_chat = encoded_chat
@@ -179,6 +180,10 @@ cdef class PlainCalls:
             body = _dumps(event)
         except _EncodeError:
             return None
+        if type(chat["inputs"]) is _Fragment:
+            event["inputs"] = None
+        if type(outputs) is _Fragment:
+            event["outputs"] = None
         record = _new(_record, (_EVENT, event, (<bytes>body).decode()))
         self._add(record, described.place)
         if parent_span is None:

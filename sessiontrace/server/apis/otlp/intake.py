@@ -1,34 +1,29 @@
 """The three signals of OTLP over the store, whichever protocol and encoding they came in.
 
-Runs on the server's loop; the writer thread reads the bodies. Invariant: the answer says that
-something is stored once it is on the disk, and each span, log record and data point that is not
-stored is counted under a reason.
+Runs on the server's loop; the writer thread reads the bodies, or ``reader_process`` does.
+Invariant: the answer says that something is stored once it is on the disk, and each span, log
+record and data point that is not stored is counted under a reason.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 import attrs
 
-from sessiontrace.server.apis.otlp import mapping
 from sessiontrace.server.apis.otlp.assembled.assembly import Assembly
-from sessiontrace.server.apis.otlp.json_body import decode_request
 from sessiontrace.server.apis.otlp.log_records import convert_logs
-from sessiontrace.server.http import RequestRejected
+from sessiontrace.server.apis.otlp.reader_process import ReaderProcess
+from sessiontrace.server.apis.otlp.trace_request import read_body, read_traces, unpacked
 from sessiontrace.server.intake_counts import IntakeCounts
 from sessiontrace.server.store_changes import Change, Reading
 from sessiontrace.server.store_writer import StoreWriter
 from sessiontrace.store.protocol import Store
-from sessiontrace.wire.otlp_json_reader import from_json
-from sessiontrace.wire.otlp_protobuf_reader import from_protobuf
 from sessiontrace.wire.otlp_signals.log_reader import logs_from_json, logs_from_protobuf
 from sessiontrace.wire.otlp_signals.metric_points import points_from_json, points_from_protobuf
-from sessiontrace.wire.protobuf import TooManyFieldsError
-from sessiontrace.wire.received_span import UnreadableRequestError
 
 __all__ = ["Intake", "Outcome"]
 
@@ -65,19 +60,24 @@ class Intake:
     def __init__(self, writer: StoreWriter, counts: IntakeCounts) -> None:
         self._writer = writer
         self._counts = counts
+        self._reader_process = ReaderProcess()
+
+    def close(self) -> None:
+        """End the process that reads large requests."""
+        self._reader_process.close()
 
     async def traces(self, body: bytes, binary: bool) -> Outcome:
         """Store the spans of an ``ExportTraceServiceRequest``."""
 
-        def read() -> Reading[tuple[int, Outcome]]:
-            spans, invalid = _read(body, binary, from_protobuf, from_json)
-            converted = mapping.convert(spans)
-            outcome = Outcome("rejectedSpans", converted.reasons, converted.event_ids)
-            if invalid:
-                outcome.rejected["spans without ids"] += invalid
-            return _reading(converted.assembly, (len(spans) + invalid, outcome))
+        answer = await self._reader_process.read(body) if binary else None
 
-        count, outcome = await self._writer.take(read, len(body))
+        def read() -> Reading[tuple[int, Outcome]]:
+            request = read_traces(body, binary) if answer is None else unpacked(answer)
+            converted = request.converted
+            outcome = Outcome("rejectedSpans", converted.reasons, converted.event_ids)
+            return _reading(converted.assembly, (request.received, outcome))
+
+        count, outcome = await self._writer.take(read, len(body if answer is None else answer))
         return self._counted("spans", count, outcome)
 
     async def write(
@@ -92,7 +92,7 @@ class Intake:
         """Store the log records of an ``ExportLogsServiceRequest``."""
 
         def read() -> Reading[tuple[int, Outcome]]:
-            logs, invalid = _read(body, binary, logs_from_protobuf, logs_from_json)
+            logs, invalid = read_body(body, binary, logs_from_protobuf, logs_from_json)
             converted = convert_logs(logs)
             if invalid:
                 converted.rejected["log records that are not objects"] += invalid
@@ -107,7 +107,9 @@ class Intake:
 
         The sender can do nothing about it, so the answer does not call them rejected.
         """
-        count = await asyncio.to_thread(_read, body, binary, points_from_protobuf, points_from_json)
+        count = await asyncio.to_thread(
+            read_body, body, binary, points_from_protobuf, points_from_json
+        )
         self._counts.not_stored[_NOT_KEPT] += count
         return Outcome("rejectedDataPoints", Counter())
 
@@ -126,22 +128,3 @@ def _reading(assembly: Assembly, answer: T) -> Reading[T]:
         return assembly.plan(store), answer
 
     return Reading(plan, assembly.touches, len(assembly.records), assembly.settle)
-
-
-def _read(
-    body: bytes,
-    binary: bool,
-    protobuf_reader: Callable[[bytes], T],
-    json_reader: Callable[[Any], T],
-) -> T:
-    """What a body holds, or ``RequestRejected``."""
-    try:
-        if not binary:
-            return json_reader(decode_request(body))
-        return protobuf_reader(body)
-    except TooManyFieldsError as error:
-        raise RequestRejected(
-            413, "the request has more fields than the server reads at once; split it"
-        ) from error
-    except UnreadableRequestError as error:
-        raise RequestRejected(400, str(error)) from error
