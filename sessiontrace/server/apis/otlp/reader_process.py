@@ -47,7 +47,7 @@ class ReaderProcess:
         self._starting: threading.Thread | None = None
         self._is_ready = False
         self._sending, self._receiving = threading.Lock(), threading.Lock()
-        self._threads = ThreadPoolExecutor(_IN_FLIGHT, "sessiontrace-reading")
+        self._threads = ThreadPoolExecutor(_IN_FLIGHT, "sessiontrace-exchange")
 
     @property
     def pid(self) -> int | None:
