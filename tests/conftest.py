@@ -25,6 +25,7 @@ hypothesis.settings.register_profile("calm", deadline=None)
 hypothesis.settings.load_profile("calm")
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else its import fetches prices
+os.environ.setdefault("HAYSTACK_TELEMETRY_ENABLED", "False")  # else it calls home, and warns
 
 # Else each of some hundred programs that tests start compiles the package for itself alone.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

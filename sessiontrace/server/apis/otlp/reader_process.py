@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -20,18 +21,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sessiontrace.runtime.log import logger
 
-__all__ = ["LARGE", "SIZE_BYTES", "ReaderProcess"]
+__all__ = ["LARGE", "ReaderProcess", "receive", "send"]
 
 LARGE = 64 << 10
 """The bytes of a request from which on another process reads it."""
-
-SIZE_BYTES = 8
-"""Before each body and answer stands its size, in so many bytes."""
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; "
     "from sessiontrace.server.apis.otlp.reader_main import main; main(int(sys.argv[1]))"
 )
+_SIZE_BYTES = 8  # of the number before each body and answer
 _BUFFER_BYTES = 1 << 20
 _IN_FLIGHT = 3  # one that is read, one before and one behind it
 _START_S, _ANSWER_S, _STOP_S = 30.0, 60.0, 5.0
@@ -47,6 +46,7 @@ class ReaderProcess:
         self._starting: threading.Thread | None = None
         self._is_ready = False
         self._sending, self._receiving = threading.Lock(), threading.Lock()
+        self._ending = threading.Lock()
         self._threads = ThreadPoolExecutor(_IN_FLIGHT, "sessiontrace-exchange")
 
     @property
@@ -69,9 +69,10 @@ class ReaderProcess:
     def close(self) -> None:
         """End the process. What it reads at this time is None."""
         self._is_off = True
+        self._end()
         if self._starting is not None:
             self._starting.join()
-        self._end()
+            self._end()
         self._threads.shutdown()
         if self._socket is not None:
             self._socket.close()
@@ -102,11 +103,10 @@ class ReaderProcess:
             return None
         try:
             with self._sending:
-                connection.sendall(len(body).to_bytes(SIZE_BYTES, "big"))
-                connection.sendall(body)
+                send(connection, body)
                 self._receiving.acquire()  # before the next one sends: answers come in this order
             try:
-                return _receive(connection)
+                return receive(connection)
             finally:
                 self._receiving.release()
         except OSError:
@@ -114,8 +114,9 @@ class ReaderProcess:
             return None
 
     def _give_up(self) -> None:
-        if not self._is_off:
-            self._is_off = True
+        with self._ending:
+            is_news, self._is_off = not self._is_off, True
+        if is_news:
             logger().warning(
                 "the process that reads large OTLP requests has ended or cannot start; "
                 "this one reads them, more slowly"
@@ -139,7 +140,7 @@ class ReaderProcess:
 
 
 def _has_processors() -> bool:
-    if os.name != "posix" or not hasattr(socket, "MSG_WAITALL"):
+    if os.name != "posix" or not hasattr(socket, "MSG_WAITALL") or not sys.executable:
         return False
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0)) > 1
@@ -148,17 +149,28 @@ def _has_processors() -> bool:
 
 def _bound(connection: socket.socket, seconds: float) -> None:
     """Let the system end a call that takes longer; a timeout of Python's would split each call."""
-    value = int(seconds).to_bytes(8, sys.byteorder) + bytes(8)
+    value = struct.pack("@ll", int(seconds), 0)
     for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
         connection.setsockopt(socket.SOL_SOCKET, option, value)
 
 
-def _receive(connection: socket.socket) -> bytearray:
-    """The next answer; ``OSError`` where none comes."""
-    size = connection.recv(SIZE_BYTES, socket.MSG_WAITALL)
-    answer = bytearray(int.from_bytes(size, "big"))
-    if len(size) < SIZE_BYTES:
-        raise ConnectionResetError
-    if connection.recv_into(answer, len(answer), socket.MSG_WAITALL) < len(answer):
-        raise ConnectionResetError
-    return answer
+def send(connection: socket.socket, message: bytes) -> None:
+    """Send a body or an answer; ``OSError`` where the other end is gone."""
+    connection.sendall(len(message).to_bytes(_SIZE_BYTES, "big"))
+    connection.sendall(message)
+
+
+def receive(connection: socket.socket) -> bytearray:
+    """The next body or answer; ``OSError`` where the other end is gone."""
+    return _read(connection, int.from_bytes(_read(connection, _SIZE_BYTES), "big"))
+
+
+def _read(connection: socket.socket, size: int) -> bytearray:
+    message = bytearray(size)
+    view = memoryview(message)
+    while view:  # once, unless a signal arrives
+        count = connection.recv_into(view, len(view), socket.MSG_WAITALL)
+        if not count:
+            raise ConnectionResetError
+        view = view[count:]
+    return message
