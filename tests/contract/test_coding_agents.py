@@ -189,7 +189,7 @@ def test_gemini_cli_s_events_are_prompts_calls_and_tools(server: Served) -> None
     assert (call["event_name"], call["metadata"]["prompt_tokens"]) == ("chat gemini-3-pro", 12)
     assert (tool["event_name"], tool["inputs"]) == ("read_file", {"path": "a.py"})
     (note,) = session.record["metadata"]["logs"]
-    assert note["name"] == "gemini_cli.config", "what it says of itself is no step"
+    assert note["name"] == "gemini_cli.config", "what it says of itself is not a step"
 
 
 def test_claude_code_s_spans_are_an_interaction_with_calls_and_tools(server: Served) -> None:

@@ -299,7 +299,7 @@ _OTHER = {"gen_ai.input.messages": '[{"role": "user", "parts": []}]'}
     ids=[
         "the client's own span in it", "another instrumentation beside it", "in another one",
         "three instrumentations", "one stream after the other", "two at the same time",
-        "one that nobody read", "other messages", "much later", "a call with its counts",
+        "one that was not read", "other messages", "much later", "a call with its counts",
         "a call that failed", "another parent",
         "one that broke off in another one", "the record alone",
     ],

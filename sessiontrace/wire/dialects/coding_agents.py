@@ -83,7 +83,7 @@ def is_step(scope: str, name: str) -> bool:
 
 
 def call_key(scope: str, body: Any, attributes: Mapping[str, Any]) -> list[str] | None:
-    """What tells calls of Gemini CLI apart, of which two log records say their parts.
+    """What distinguishes the calls of Gemini CLI, of which two log records say their parts.
 
     ``api_response`` has the counts, the details have the chat; both have the same time, and their
     texts the same model, status and duration.
