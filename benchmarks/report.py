@@ -125,8 +125,8 @@ def peers(results: Results) -> Iterator[str]:
     rows: Sequence[Results] = table["rows"]
     yield from ("## peers", "", results["about"], "", moment(results), "", *markdown(table), "")
     rounds = results["options"]["rounds"]
-    yield from ("Each peer as a multiple of ours (HoneyHive's protocol), medians of "
-                f"{rounds} rounds; in brackets the least and the most of ours:",
+    yield from ("Each peer as a multiple of sessiontrace (HoneyHive's protocol), medians of "
+                f"{rounds} rounds; in brackets sessiontrace's least and most:",
                 "")  # fmt: skip
     yield from (*multiples(rows), "")
     yield from ("![peers](../docs/peers.svg)", "", "Settings:", "")
