@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import logging
 import secrets
 import signal
@@ -46,6 +45,7 @@ from sessiontrace.server.apis.page import retention as retention_routes
 from sessiontrace.server.apis.posthog import routes as posthog_routes
 from sessiontrace.server.change_stream import ChangeStream
 from sessiontrace.server.connection_limits import Connections
+from sessiontrace.server.garbage_collection import tune_garbage_collection
 from sessiontrace.server.http import (
     BODY_MAX,
     LEASE,
@@ -80,9 +80,6 @@ __all__ = ["make_app", "serve"]
 _KEEPALIVE_S = 30.0
 _STOP_S = 1.0
 _LOGIN_MAX = 16 << 10  # bytes: a token has at most 4096 characters
-_YOUNG_OBJECTS = (
-    100_000  # objects: decoded requests hold many, all of them alive and none in a cycle
-)
 
 _POLICY = "Content-Security-Policy"
 _INTAKE = web.AppKey("intake", Intake)
@@ -182,7 +179,7 @@ async def serve(
     port, or ``GrpcUnavailableError``.
     """
     await asyncio.to_thread(stores.open)
-    _tune_garbage_collection()
+    tune_garbage_collection()
     stop = asyncio.Event()
     _stop_on_signals(stop)
     listener = _listen(host, port)
@@ -223,14 +220,6 @@ async def serve(
         if stop_grpc is not None:
             await stop_grpc()
         await runner.cleanup()
-
-
-def _tune_garbage_collection() -> None:
-    """Exempt all objects so far from collection, and collect new ones less often."""
-    gc.collect()
-    if hasattr(gc, "freeze"):  # PyPy has none
-        gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
 
 
 def _silent_http_logger() -> logging.Logger:

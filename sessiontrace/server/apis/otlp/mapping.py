@@ -53,7 +53,7 @@ Fields = dict[str, Any]
 Places = dict[tuple[Any, ...], Place]
 
 _OURS = "sessiontrace"
-OWN_FUNCTIONS = "spans of a coding agent's own functions, in traces of nothing else"
+_OWN_FUNCTIONS = "spans of a coding agent's own functions, in traces of nothing else"
 _SOURCES = ("sessiontrace.source", "honeyhive.source")
 
 
@@ -89,7 +89,7 @@ def convert(spans: Iterable[ReceivedSpan]) -> Converted:
     rejected: Counter[str] = Counter()
     readable, ids = identify(spans, lambda span: _prepared(span, rejected))
     if own := traces_of_own_functions(readable):
-        rejected[OWN_FUNCTIONS] += sum(span.trace_id in own for span in readable)
+        rejected[_OWN_FUNCTIONS] += sum(span.trace_id in own for span in readable)
         readable = [span for span in readable if span.trace_id not in own]
     assembly = Assembly()
     event_ids: list[str] = []

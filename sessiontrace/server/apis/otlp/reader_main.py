@@ -5,24 +5,21 @@ One thread. Invariant: each body gets one answer, and none that is only rejected
 
 from __future__ import annotations
 
-import gc
 import signal
 import socket
 
 from sessiontrace.server.apis.otlp.reader_process import receive, send
 from sessiontrace.server.apis.otlp.trace_request import packed
+from sessiontrace.server.garbage_collection import tune_garbage_collection
 
 __all__ = ["main"]
-
-_YOUNG_OBJECTS = 100_000
 
 
 def main(descriptor: int) -> None:
     """Answer the server at the other end of this socket."""
     for number in (signal.SIGINT, signal.SIGTERM):  # for the server, which then closes the socket
         signal.signal(number, signal.SIG_IGN)
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
+    tune_garbage_collection()
     with socket.socket(fileno=descriptor) as connection:
         try:
             connection.sendall(b"r")
