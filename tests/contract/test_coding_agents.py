@@ -323,8 +323,8 @@ def test_E34_details_without_a_chat_leave_that_of_the_call(server: Served) -> No
     records[1]["body"] = value(f"API response {call}")
     records[2]["body"] = value(f"GenAI operation details {call}")
     session = sent(server, "/v1/logs", body, "gemini-4")
-    (asked,), (answered,) = events_of(session, "chain"), events_of(session, "model")
-    assert asked["inputs"] == {"chat_history": [{"role": "user", "content": "Hi"}]}
+    (prompt,), (answered,) = events_of(session, "chain"), events_of(session, "model")
+    assert prompt["inputs"] == {"chat_history": [{"role": "user", "content": "Hi"}]}
     assert answered["outputs"] == {"role": "assistant", "content": "Hello."}
     assert answered["inputs"] == {}
     assert answered["metadata"]["instructions"] == ["Be brief."]
@@ -358,8 +358,8 @@ def test_E34_steps_of_gemini_cli_and_codex_are_steps_within_spans_too(server: Se
         scoped = {"scope": {"name": scope}, "spans": [own]}
         sent(server, "/v1/traces", {"resourceSpans": [{"scopeSpans": [scoped]}]}, name)
         session = sent(server, "/v1/logs", body, name)
-        shown = [(event["event_type"], event["event_name"]) for event in session.events]
-        assert shown == [("chain", f"{prefix}.user_prompt"), ("tool", "read_file")]
+        steps = [(event["event_type"], event["event_name"]) for event in session.events]
+        assert steps == [("chain", f"{prefix}.user_prompt"), ("tool", "read_file")]
         assert [note["name"] for note in session.record["metadata"]["logs"]] == [span_name]
 
 
@@ -414,8 +414,8 @@ def test_claude_code_s_bodies_are_chats(server: Served) -> None:
         ),
         "claude-4",
     )
-    asked, answered, cut = events_of(session, "chain")
-    assert asked["inputs"] == {"chat_history": [{"role": "user", "content": "Hi"}]}
+    prompt, answered, cut = events_of(session, "chain")
+    assert prompt["inputs"] == {"chat_history": [{"role": "user", "content": "Hi"}]}
     assert answered["outputs"] == {"role": "assistant", "content": "Rain."}
     assert cut["metadata"]["body"].startswith('{"messages"')
 
@@ -462,8 +462,8 @@ def test_what_an_agent_does_for_a_prompt_is_below_it(server: Served) -> None:
         assert [tool["parent_id"] for tool in tools] == [prompt["event_id"] for prompt in prompts]
         assert {prompt["parent_id"] for prompt in prompts} == {session.summary["session_id"]}
         thread = server.json(f"/api/sessions/{session.summary['session_id']}/thread")
-        asked = [turn["lines"][0]["text"] for turn in thread["turns"]]
-        assert asked == ["Question 1", "Question 2"]
+        questions = [turn["lines"][0]["text"] for turn in thread["turns"]]
+        assert questions == ["Question 1", "Question 2"]
 
 
 def test_E34_traces_of_an_agent_s_own_functions_are_no_sessions(server: Served) -> None:

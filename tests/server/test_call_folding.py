@@ -168,8 +168,8 @@ def test_a_span_in_a_span(store: SqliteStore, spans: list[dict[str, Any]], model
     """One event of one call; never of a router, a retry, a fallback or an agent."""
     session = take(store, AGENT, *spans)
     assert session.summary.models == models
-    for one in [AGENT, *spans]:  # in requests of their own, and again
-        assert take(store, one).events == session.events
+    for step in [AGENT, *spans]:  # in requests of their own, and again
+        assert take(store, step).events == session.events
 
 
 _ID = {"gen_ai.response.id": "msg_1"}
@@ -226,8 +226,8 @@ def test_spans_beside_each_other(store: SqliteStore, spans: list[dict[str, Any]]
     """An instrumentation of a stream does not make its span the current one: both are siblings."""
     session = take(store, AGENT, *spans)
     assert session.summary.models == models
-    for one in [AGENT, *spans]:
-        assert take(store, one).events == session.events
+    for step in [AGENT, *spans]:
+        assert take(store, step).events == session.events
 
 
 LOGFIRE, MISTRAL = "logfire.anthropic", "mistralai_sdk_tracer"
@@ -310,8 +310,8 @@ def test_the_record_of_a_stream(
     """It is of the call before it with the same question, whichever arrives first."""
     session = take(store, AGENT, *spans)
     assert (session.summary.models, session.summary.tokens) == (models, tokens)
-    for one in [*reversed(spans), AGENT]:
-        assert take(store, one).events == session.events
+    for step in [*reversed(spans), AGENT]:
+        assert take(store, step).events == session.events
 
 
 def lazy(name: str = "OpenAILike.astream_chat", **attributes: Any) -> dict[str, Any]:
@@ -349,8 +349,8 @@ def test_a_stream_that_ends_before_its_call_begins(
     if models == 1:
         (model,) = (event for event in session.events if event.type == "model")
         assert model.duration == 898.0, "until the end of the client's call"
-    for one in [*reversed(spans), AGENT]:
-        assert take(store, one).events == session.events
+    for step in [*reversed(spans), AGENT]:
+        assert take(store, step).events == session.events
 
 
 def test_the_messages_of_an_answer_in_its_request_are_one_event(store: SqliteStore):
@@ -366,8 +366,8 @@ def test_the_messages_of_an_answer_in_its_request_are_one_event(store: SqliteSto
     assert record is not None
     assert (session.summary.tokens, model.duration) == (19, 996.0)
     assert record["outputs"] == {"role": "assistant", "content": "Rain."}
-    for one in [*messages, conversation]:
-        assert take(store, one).events == session.events
+    for step in [*messages, conversation]:
+        assert take(store, step).events == session.events
 
 
 def test_the_record_of_a_stream_in_a_trace_of_its_own_is_of_its_session(store: SqliteStore):

@@ -93,8 +93,8 @@ def _stream(
 ) -> Sequence[dict[str, Any]]:
     """A stream's call and the record of its answer, by one instrumentation."""
     late = {"logfire.span_type": "log", "duration": 0.03, **says}
-    asked = {name: value for name, value in says.items() if "usage" not in name}
-    times = ((start, start + 4_000_000, asked), (start + 40_000_000, start + 40_000_000, late))
+    question = {name: value for name, value in says.items() if "usage" not in name}
+    times = ((start, start + 4_000_000, question), (start + 40_000_000, start + 40_000_000, late))
     return [
         span(
             "call", TRACES[0], parent, attributes=attributes, spanId=f"{number + n:016x}",

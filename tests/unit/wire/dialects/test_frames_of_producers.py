@@ -6,14 +6,13 @@ The attributes are those that the named packages sent, shortened.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
+from support.received_spans import read, span_of
 
 from sessiontrace.wire.dialects.control_spans import is_control
 from sessiontrace.wire.dialects.translation import conventional
-from sessiontrace.wire.received_span import ReceivedSpan
-from sessiontrace.wire.span_reader import SpanFields, read_span
+from sessiontrace.wire.span_reader import read_span
 
 QUESTION = {"role": "user", "content": "What is the weather in Oslo?"}
 CALL = {
@@ -21,29 +20,6 @@ CALL = {
     "type": "function",
     "function": {"name": "weather", "arguments": '{"city":"Oslo"}'},
 }
-
-
-def span_of(
-    attributes: dict[str, Any], *, name: str = "span", scope: str = "", parent_id: str | None = None
-) -> ReceivedSpan:
-    return ReceivedSpan(
-        trace_id="5b8efff798038103d269b633813fc60c",
-        span_id="eee19b7ec3c1b174",
-        parent_id=parent_id,
-        name=name,
-        start_ns=1_790_000_000 * 10**9,
-        end_ns=1_790_000_001 * 10**9,
-        attributes=attributes,
-        resource={},
-        scope=scope,
-        failed=False,
-        message="",
-        events=[],
-    )
-
-
-def read(attributes: dict[str, Any], **names: Any) -> SpanFields:
-    return read_span(conventional(span_of(attributes, **names)))
 
 
 @pytest.mark.parametrize(

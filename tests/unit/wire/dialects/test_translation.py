@@ -11,37 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.received_spans import read, span_of
 
 from sessiontrace.wire.dialects.control_spans import is_control
 from sessiontrace.wire.dialects.translation import conventional
-from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.session_facts import session_facts
-from sessiontrace.wire.span_reader import SpanFields, read_span
+from sessiontrace.wire.span_reader import read_span
 
 Attributes = dict[str, Any]
-
-
-def span_of(
-    attributes: Attributes, *, name: str = "span", scope: str = "", events: Any = ()
-) -> ReceivedSpan:
-    return ReceivedSpan(
-        trace_id="5b8efff798038103d269b633813fc60c",
-        span_id="eee19b7ec3c1b174",
-        parent_id=None,
-        name=name,
-        start_ns=1_790_000_000 * 10**9,
-        end_ns=1_790_000_001 * 10**9,
-        attributes=attributes,
-        resource={},
-        scope=scope,
-        failed=False,
-        message="",
-        events=[*events],
-    )
-
-
-def read(attributes: Attributes, **more: Any) -> SpanFields:
-    return read_span(conventional(span_of(attributes, **more)))
 
 
 def test_the_conventions_win_over_a_producer_s_own_names() -> None:
@@ -373,9 +350,9 @@ def test_messages_that_lack_a_part_are_read_from_the_whole_input() -> None:
         f"{prefix}.1.message.role": "assistant",
         f"{prefix}.1.message.tool_calls.0.tool_call.function.name": "weather",
     }
-    instructions, asked = read(attributes).inputs["chat_history"]
+    instructions, request = read(attributes).inputs["chat_history"]
     assert instructions == {"role": "system", "content": "Be brief."}
-    assert asked["tool_calls"][0]["id"] == "call_1"
+    assert request["tool_calls"][0]["id"] == "call_1"
 
 
 def test_an_object_s_address_is_no_answer() -> None:
@@ -610,12 +587,12 @@ def test_a_span_of_logfire_s_that_is_pending_repeats_nothing() -> None:
 
 def test_the_last_message_of_a_chat_is_the_answer_in_logfire_s_events_of_responses() -> None:
     """Version 4 has the chat and the answer in one list of events, and no choice."""
-    asked = {"event.name": "gen_ai.user.message", "role": "user", "content": "Rain?"}
+    question = {"event.name": "gen_ai.user.message", "role": "user", "content": "Rain?"}
     said = {"event.name": "gen_ai.assistant.message", "role": "assistant", "content": "Yes."}
     call = {"gen_ai.request.model": "ok", "logfire.span_type": "log"}
     spans = [
         read({**call, "events": json.dumps(events)}, scope="logfire.openai")
-        for events in ([asked], [asked, said])
+        for events in ([question], [question, said])
     ]
     assert spans[0].inputs == spans[1].inputs == {"chat_history": [user("Rain?")]}
     assert (spans[0].outputs, spans[1].outputs) == (None, {"role": "assistant", "content": "Yes."})

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from sessiontrace.wire.dialects.translation import conventional
-from sessiontrace.wire.received_span import ReceivedSpan
+from support.received_spans import translated
+
 from sessiontrace.wire.session_facts import session_facts
 from sessiontrace.wire.span_reader import read_span
 
 QUESTION = {"role": "user", "content": "What is the weather in Oslo?"}
-
-
-def translated(attributes: dict[str, Any]) -> ReceivedSpan:
-    ids = ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", None)
-    return conventional(ReceivedSpan(*ids, "span", 1, 2, attributes, {}, "", False, "", []))
 
 
 def test_a_call_has_its_chat_model_counts_and_scores() -> None:

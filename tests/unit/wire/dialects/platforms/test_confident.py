@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from support.received_spans import translated
 
-from sessiontrace.wire.dialects.translation import conventional
-from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.session_facts import session_facts
 from sessiontrace.wire.span_reader import read_span
-
-
-def translated(attributes: dict[str, Any]) -> ReceivedSpan:
-    ids = ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", None)
-    return conventional(ReceivedSpan(*ids, "span", 1, 2, attributes, {}, "", False, "", []))
 
 
 def test_a_call_has_its_chat_model_and_counts() -> None:

@@ -5,19 +5,12 @@ The attributes are those that the SDKs sent, shortened.
 
 from __future__ import annotations
 
-from typing import Any
+from support.received_spans import translated
 
-from sessiontrace.wire.dialects.translation import conventional
-from sessiontrace.wire.received_span import ReceivedSpan
 from sessiontrace.wire.session_facts import session_facts
 from sessiontrace.wire.span_reader import read_span
 
 QUESTION = {"role": "user", "content": "Rain?"}
-
-
-def translated(attributes: dict[str, Any], name: str = "span", scope: str = "") -> ReceivedSpan:
-    ids = ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", None)
-    return conventional(ReceivedSpan(*ids, name, 1, 2, attributes, {}, scope, False, "", []))
 
 
 def test_langwatch_s_values_are_without_their_types() -> None:
