@@ -184,13 +184,18 @@ def _add_chat(log: ReceivedLog, place: Place, assembly: Assembly) -> bool:
         fields.pop("inputs", None)
         metadata["instructions"] = [message.get("content") for message in chat] or None
     change = {k: v for k, v in fields.items() if v is not None} | {"metadata": metadata}
-    event_id = derived_id(digest[:32], digest[32:48])
+    event_id = _digest_id(digest)
     assembly.add(record_builder.patch(event_id, place.session_id, change), place)
     return True
 
 
 _COUNTS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "operation"})
 """What the other log record says better, as it knows thoughts and the cache."""
+
+
+def _digest_id(digest: str) -> str:
+    """The id of the event whose span would have these ids."""
+    return derived_id(digest[:32], digest[32:48])
 
 
 def _digest_of_call(log: ReceivedLog, place: Place) -> str | None:
@@ -228,7 +233,7 @@ def _add_event(log: ReceivedLog, place: Place, assembly: Assembly) -> None:
         if prompt[1]:
             digest = own
         else:
-            parent_id = derived_id(own[:32], own[32:48])
+            parent_id = _digest_id(own)
     span = _span_of(log, attributes, digest)
     read = read_span(conventional(span))
     del read.metadata["otel"]
